@@ -1,0 +1,1 @@
+"""The API on paper: what it accepts and what it says back."""

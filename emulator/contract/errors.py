@@ -1,0 +1,228 @@
+"""Every sentence that the API can say when it refuses, each said once.
+
+A `Refusal` is one sentence with the type, param and code that go with it; called with the facts
+that its braces name, it gives the error to raise. The words are the API's own, as recorded. Those
+that no recording shows are written in the same form and have a comment that says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+GATEWAY: Final = "invalid_request_error"
+SERVICE: Final = "image_generation_user_error"
+
+
+class APIError(Exception):
+    """An answer other than success: the HTTP *status* and the fields of the `error` object.
+
+    *headers* go out with the answer beside the standard ones.
+    """
+
+    def __init__(
+        self,
+        message: str | None,
+        *,
+        status: int = 400,
+        type: str = GATEWAY,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers: Mapping[str, str] = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """The envelope; `null` is written, not left out."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A sentence to refuse with; *param* and *code* may have braces too."""
+
+    message: str
+    param: str | None = None
+    code: str | None = None
+    type: str = GATEWAY
+    status: int = 400
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, **facts: object) -> APIError:
+        return APIError(
+            self.message.format_map(facts),
+            status=self.status,
+            type=self.type,
+            param=self.param and self.param.format_map(facts),
+            code=self.code and self.code.format_map(facts),
+            headers=self.headers,
+        )
+
+
+def kind_of(value: object) -> str:
+    """How the API names the JSON type of *value*: `a string`, `an integer`, `null` …"""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal number"
+        case Sequence():
+            return "an array"
+        case Mapping():
+            return "an object"
+        case _:
+            return "a file"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """How the API lists *words*: `'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`."""
+    quoted = [f"'{word}'" for word in words]
+    if len(quoted) < 3:
+        return f" {last} ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, {last} {quoted[-1]}"
+
+
+def masked(key: str) -> str:
+    """An API key as an error may show it: `fake_key`, but `sk-proj-****abcd` of a long one."""
+    if len(key) <= 12:
+        return key
+    prefix = re.match(r"sk-(?:[a-z]+-)?", key)
+    start = prefix.end() if prefix else 0
+    return key[:start] + "*" * (len(key) - 4 - start) + key[-4:]
+
+
+# fmt: off
+# --- the gateway: names, types, ranges and words
+missing_parameter = Refusal("Missing required parameter: '{name}'.", "{name}", "missing_required_parameter")
+unknown_parameter = Refusal("Unknown parameter: '{name}'.", "{name}", "unknown_parameter")
+image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
+images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
+duplicate_parameter = Refusal(  # the code was not recorded with the sentence
+    "Duplicate parameter: '{name}'. You provided multiple values for this parameter, whereas only one is allowed. "
+    "If you are trying to provide a list of values, use the array syntax instead e.g. '{name}[]=<value>'.",
+    "{name}", "duplicate_parameter")
+wrong_type = Refusal("Invalid type for '{name}': expected {expected}, but got {got} instead.", "{name}", "invalid_type")
+unconvertible = Refusal(  # recorded for integers only
+    "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
+    "{name}", "invalid_type")
+empty_string = Refusal(
+    "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
+    "{name}", "empty_string")
+string_too_long = Refusal(
+    "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
+    "{name}", "string_above_max_length")
+integer_too_small = Refusal(
+    "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
+    "{name}", "integer_below_min_value")
+integer_too_large = Refusal(
+    "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
+    "{name}", "integer_above_max_value")
+value_not_listed = Refusal("Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value")
+value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value")
+empty_array = Refusal(
+    "Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+    "{name}", "empty_array")
+array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `string_too_long`
+    "Invalid '{name}': array too long. Expected an array with maximum length {limit}, but got an array with length {length} instead.",
+    "{name}", "array_above_max_length")
+unsupported_mimetype = Refusal(
+    "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file formats are {listed}.",
+    "{name}", "unsupported_file_mimetype")
+missing_mimetype = Refusal(
+    "Invalid file '{name}': failed to determine mimetype. Ensure you are providing the file's mimetype as part of the 'Content-Type' header.",
+    "{name}", "missing_file_mimetype")
+file_too_large = Refusal(  # not recorded; documented as "less than 50MB" and "less than 4MB"
+    "Invalid file '{name}': file too large. Expected a file smaller than {limit} bytes, but got a file of {size} bytes instead.",
+    "{name}", "file_above_max_size")
+not_one_reference = Refusal(  # not recorded; documented as exactly one of the two
+    "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.", "{name}", "invalid_value")
+not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified URL or base64-encoded data URL"
+    "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
+download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
+no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
+# the older stack, in which dall-e-2 looked at files until it was retired; it named no `param`
+upload_not_png = Refusal("Uploaded image must be a PNG and less than 4 MB.", None, "invalid_image_format")
+upload_not_square = Refusal("Invalid input image - expected an image with equal width and height, got {width}x{height} instead.")
+upload_opaque = Refusal("Invalid input image - format must be in ['RGBA', 'LA', 'L'], got {mode}.")
+
+# --- the image service: models, sizes, files, and how parameters combine
+no_such_model = Refusal("The model '{model}' does not exist.", "model", "invalid_value", SERVICE)
+size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE)
+size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE)
+size_not_divisible = Refusal(
+    "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE)
+size_edge_too_long = Refusal(
+    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE)
+size_too_elongated = Refusal(  # not recorded; these words are those of clients that check it themselves
+    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE)
+size_too_few_pixels = Refusal(
+    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE)
+size_too_many_pixels = Refusal(
+    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE)
+parameter_not_supported = Refusal(
+    "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE)
+transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE)
+compressed_png = Refusal(
+    "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE)
+streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE)
+only_with_format = Refusal(  # not recorded; documented as "Only supported with output_format=gif" (svg)
+    "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+mask_with_markup = Refusal(  # not recorded; documented as "Cannot be combined with mask"
+    "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE)
+image_undecodable = Refusal(  # images are counted from 1
+    "Invalid image file or mode for image {number}, please check your image file.", None, "invalid_image_file", SERVICE)
+image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_file", SERVICE)
+# `param` was recorded for none of these, and they were recorded for `mask` only
+overlay_wrong_size = Refusal(
+    "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE)
+overlay_without_alpha = Refusal(  # its code was not recorded either
+    "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE)
+overlay_opaque = Refusal(  # not recorded; documented: a markup must "contain transparent pixels"
+    "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE)
+overlay_undecodable = Refusal(  # not recorded; documented: a mask is "a valid PNG file"
+    "Invalid {name} image format - {name} image is not a valid PNG file", None, "invalid_{name}_image_format", SERVICE)
+
+# --- before the gateway: keys, methods and bodies
+_ACCOUNT = "https://platform.openai.com/account/api-keys"
+_AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
+missing_key = Refusal(  # recorded in 2022; spelling and address are those of later copies
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from "
+    f"your browser and are prompted for a username and password. You can obtain an API key from {_ACCOUNT}.",
+    status=401, headers=_AUTHENTICATE)
+incorrect_key = Refusal(
+    f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}.",
+    None, "invalid_api_key", status=401, headers=_AUTHENTICATE)
+method_not_allowed = Refusal(
+    "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)", status=405)
+unsupported_content_type = Refusal(
+    "Unsupported content type: '{given}'. This API method only accepts {listed} requests, but you specified the header "
+    "'Content-Type: {given}'. Please try again with a supported content type.", None, "unsupported_content_type")
+malformed_json = Refusal(
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring "
+    "out how to fix this, please contact us through our help center at help.openai.com.)")
+not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
+    "Invalid type for the request body: expected an object, but got {got} instead.", None, "invalid_type")
+malformed_form = Refusal("Could not parse multipart form")
+body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
+model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
+server_error = Refusal(
+    "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
+    "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)
+# fmt: on

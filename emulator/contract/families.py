@@ -1,0 +1,186 @@
+"""The families: the rows, conflicts and token rules that models of the table share.
+
+The order of the rows is the order in which they are checked. Facts are from OpenAI's documentation
+(the specification of August 2026 and openai-python 3.52.0) except where a comment names another
+source; what was recorded on the wire goes before what is documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from emulator.contract import errors
+from emulator.contract.request import Endpoint
+from emulator.contract.rules import (
+    Choice,
+    Flag,
+    Integer,
+    Object,
+    Rule,
+    Text,
+    Unsupported,
+    above,
+    below,
+    equal,
+    excludes,
+    given,
+    other_than,
+)
+from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize
+from emulator.contract.uploads import Images, Overlay, SquarePNG
+from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
+
+GENERATIONS, EDITS, VARIATIONS = Endpoint
+
+Rows = Mapping[str, Rule]
+
+
+def prompt(longest: int) -> Rows:
+    return {"prompt": Text(required=True, nullable=False, shortest=1, longest=longest)}
+
+
+def count(most: int) -> Rows:
+    return {"n": Integer(least=1, most=most, default=1)}
+
+
+# --- DALL·E: square lists, URLs, no streams ------------------------------------------------------
+
+# `user: 123` was seen to pass.
+USER: Final[Rows] = {"user": Text(loose=True)}
+URL: Final[Rows] = {"response_format": Choice(("url", "b64_json"), default="url")}
+
+DALLE_2: Final[Rows] = {
+    **count(10),
+    "quality": Choice(("standard",), unlisted=("auto",), auto="standard"),
+    "size": ListedSize(("256x256", "512x512", "1024x1024"), default="1024x1024"),
+    **URL,
+    **USER,
+}
+
+DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
+    GENERATIONS: {**prompt(1000), **DALLE_2},
+    EDITS: {
+        **prompt(1000),
+        "image": SquarePNG(mimetypes=("image/png",), own_mask=True),
+        "mask": Overlay(),
+        **DALLE_2,
+    },
+    VARIATIONS: {
+        # Two recordings sent application/octet-stream and were answered.
+        "image": SquarePNG(mimetypes=()),
+        **{name: rule for name, rule in DALLE_2.items() if name != "quality"},
+    },
+}
+
+DALLE_3: Final[Rows] = {
+    **prompt(4000),
+    **count(1),
+    "quality": Choice(("standard", "hd"), unlisted=("auto",), auto="standard"),
+    "size": ListedSize(("1024x1024", "1024x1792", "1792x1024"), default="1024x1024"),
+    "style": Choice(("vivid", "natural"), default="vivid"),
+    **URL,
+    **USER,
+}
+
+# --- GPT image: base64, streams, tokens ----------------------------------------------------------
+
+# `auto` was seen to become 1024x1536 and `high` on gpt-image-1 where nothing was asked.
+FIXED: Final = FixedSize(("1024x1024", "1024x1536", "1536x1024"), auto="1024x1536")
+
+# `auto` on an edit was seen to become 1254x1254, which is 1536 * 1024 pixels of a square.
+FLEXIBLE: Final = FlexibleSize(
+    ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
+    auto="1024x1024",
+    step=16,
+    longest_edge=3840,
+    ratio=3,
+    fewest_pixels=655_360,
+    most_pixels=8_294_400,
+    auto_pixels=1536 * 1024,
+)
+
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+SVG: Final = Object({"model": Text(), "reasoning": Object({"effort": Choice(EFFORTS)})})
+
+
+def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
+    """What every GPT image model takes; *more_qualities* pass though refusals do not list them
+    (seen on gpt-image-2.5)."""
+    quality = Choice(("low", "medium", "high", "auto"), unlisted=more_qualities, auto=auto_quality)
+    return {
+        **count(10),
+        "quality": quality,
+        "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
+        "output_format": Choice(("png", "webp", "jpeg"), default="png"),
+        "output_compression": Integer(least=0, most=100, default=100),
+        "moderation": Choice(("auto", "low"), auto="auto"),
+        "size": size,
+        "stream": Flag(default=False),
+        "partial_images": Integer(least=0, most=3, default=0),
+        # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
+        "complexity": Choice(("low", "medium", "high")),
+        "frame_count": Integer(least=2, most=16),
+        "frame_duration_ms": Integer(least=1),
+        "svg": SVG,
+        **USER,
+        "safety_identifier": Text(longest=128),
+    }
+
+
+FIDELITY: Final = Choice(("high", "low"), default="low")
+# Documented as `low` only; `input_fidelity` on this model was recorded as an unknown parameter.
+LOW_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
+NO_FIDELITY: Final = Unsupported(like=FIDELITY)
+
+
+def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Endpoint, Rows]:
+    """*rows* at generations, and at edits with the uploads before them."""
+    edits: Rows = {
+        **prompt(32_000),
+        "image": Images(),
+        "mask": Overlay(),
+        **rows,
+        "input_fidelity": fidelity,
+        **edit_rows,
+    }
+    return {GENERATIONS: {**prompt(32_000), **rows}, EDITS: edits}
+
+
+CONFLICTS: Final = (
+    excludes(errors.streamed_batch, {"stream": equal(True), "n": above(1)}),
+    excludes(
+        errors.transparent_jpeg,
+        {"background": equal("transparent"), "output_format": equal("jpeg")},
+    ),
+    excludes(
+        errors.compressed_png, {"output_format": equal("png"), "output_compression": below(100)}
+    ),
+    excludes(errors.mask_with_markup, {"mask": given, "markup": given}),
+    *(
+        excludes(
+            errors.only_with_format,
+            {name: given, "output_format": other_than(word)},
+            name=name,
+            output_format=word,
+        )
+        for name, word in (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg", "svg"))
+    ),
+)
+
+# --- tokens --------------------------------------------------------------------------------------
+
+TABLE_OUTPUT: Final = OutputTable(
+    {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
+)
+TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
+MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
+
+
+def patched(**factors: int) -> Tokens:
+    # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
+    return Tokens(OutputFormula(factors), Patches(), text=6, text_per_image=1)
+
+
+# gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
+FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)

@@ -1,0 +1,123 @@
+"""THE table: each model, its life, what it accepts at each endpoint, and what it costs.
+
+Dates are those of OpenAI's deprecations page and changelog. A model that takes what another takes
+is that one's row with another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from emulator.contract.families import (
+    CONFLICTS,
+    DALLE_2_ENDPOINTS,
+    DALLE_3,
+    EDITS,
+    FIDELITY,
+    FIVE_TIERS,
+    FIXED,
+    FLEXIBLE,
+    GENERATIONS,
+    LOW_FIDELITY,
+    MINI,
+    NO_FIDELITY,
+    TILED,
+    VARIATIONS,
+    endpoints,
+    gpt_image,
+    patched,
+)
+from emulator.contract.request import Endpoint, Model
+from emulator.contract.rules import Text
+from emulator.contract.uploads import Overlay
+
+MODEL: Final = Text(nullable=False)
+"""`model` is looked at before the rows, which depend on it."""
+
+GPT_1: Final = Model(
+    "gpt-image-1",
+    released=date(2025, 4, 23),
+    shutdown=date(2026, 10, 23),
+    replacement="gpt-image-2.5-sunburst",
+    accepts=endpoints(gpt_image(FIXED, "high"), FIDELITY),
+    conflicts=CONFLICTS,
+    tokens=TILED,
+)
+GPT_1_5: Final = replace(
+    GPT_1, id="gpt-image-1.5", released=date(2025, 12, 16), shutdown=date(2026, 12, 1)
+)
+GPT_2: Final = Model(
+    "gpt-image-2",
+    released=date(2026, 4, 21),
+    # Without `quality`, and with `auto`, `low` was recorded.
+    accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
+    conflicts=CONFLICTS,
+    tokens=patched(low=16, medium=48, high=96),
+)
+GPT_2_5: Final = Model(
+    "gpt-image-2.5-sunburst",
+    released=date(2026, 9, 8),
+    accepts=endpoints(
+        gpt_image(FLEXIBLE, "low", "xhigh", "max"), NO_FIDELITY, markup=Overlay(holes=True)
+    ),
+    conflicts=CONFLICTS,
+    tokens=FIVE_TIERS,
+)
+GPT_2_6: Final = replace(GPT_2_5, id="gpt-image-2.6-sunburst", released=date(2026, 11, 4))
+
+MODELS: Final[Mapping[str, Model]] = {
+    model.id: model
+    for model in (
+        Model(
+            "dall-e-2",
+            released=date(2022, 11, 3),
+            shutdown=date(2026, 5, 12),
+            replacement="gpt-image-2.5-sunburst",
+            accepts=DALLE_2_ENDPOINTS,
+        ),
+        Model(
+            "dall-e-3",
+            released=date(2023, 11, 6),
+            shutdown=date(2026, 5, 12),
+            replacement="gpt-image-2.5-sunburst",
+            accepts={GENERATIONS: DALLE_3},
+            revises_prompt=True,
+        ),
+        GPT_1,
+        Model(
+            "gpt-image-1-mini",
+            released=date(2025, 10, 6),
+            shutdown=date(2026, 12, 1),
+            replacement="gpt-image-2.5-sunburst",
+            accepts=endpoints(gpt_image(FIXED, "high"), LOW_FIDELITY),
+            conflicts=CONFLICTS,
+            tokens=MINI,
+        ),
+        GPT_1_5,
+        replace(GPT_1_5, id="gpt-image-1.5-2025-12-16"),
+        replace(GPT_1_5, id="chatgpt-image-latest"),
+        GPT_2,
+        replace(GPT_2, id="gpt-image-2-2026-04-21"),
+        GPT_2_5,
+        replace(GPT_2_5, id="gpt-image-2.5-sunburst-2026-09-08"),
+        replace(GPT_2_5, id="gpt-image-2.5-flare"),
+        replace(GPT_2_5, id="gpt-image-2.5-flare-2026-09-08"),
+        GPT_2_6,
+        replace(GPT_2_6, id="gpt-image-2.6-flare"),
+    )
+}
+
+DEFAULTS: Final[Mapping[tuple[Endpoint, bool], tuple[str, ...]]] = {
+    (GENERATIONS, False): ("dall-e-2", "gpt-image-1"),
+    (EDITS, True): ("dall-e-2", "gpt-image-1"),
+    (EDITS, False): ("gpt-image-1.5",),
+    (VARIATIONS, True): ("dall-e-2",),
+}
+"""The model of a call that names none, by endpoint and whether the call is a form: the first,
+unless a parameter is there that only a later one takes."""
+
+UNKNOWN: Final = GPT_2_6
+"""Whose words the gateway goes by when it does not know the model: it lists the newest."""

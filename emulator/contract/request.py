@@ -1,0 +1,160 @@
+"""The values that pass through: a call as received, and the request that it proves to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any, Protocol
+
+from emulator.contract.rules import Conflict, Rule
+from emulator.contract.usage import Tokens
+
+
+class Endpoint(StrEnum):
+    """The three calls of the Images API."""
+
+    GENERATIONS = "generations"
+    EDITS = "edits"
+    VARIATIONS = "variations"
+
+    @property
+    def path(self) -> str:
+        return f"/v1/images/{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as a client sent it; *content_type* is what the part said, if it said anything.
+
+    *size* counts all bytes that arrived; *data* may be cut where they were more than any rule
+    allows.
+    """
+
+    filename: str
+    content_type: str | None
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, read but not yet judged.
+
+    *fields* are JSON values, or in a form texts, uploads, lists (`image[]`) and mappings
+    (`svg[model]`), in the order in which they were sent.
+    """
+
+    endpoint: Endpoint
+    form: bool
+    fields: Mapping[str, Any]
+
+
+class Picture(Protocol):
+    """A picture that a client sent, decoded. *width* and *height* are pixels as shown."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def format(self) -> str:
+        """`PNG`, `JPEG`, `WEBP` …"""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """`RGB`, `RGBA`, `L` …, as in the file."""
+        ...
+
+    @property
+    def has_alpha(self) -> bool: ...
+    @property
+    def has_holes(self) -> bool:
+        """Whether any pixel is fully transparent."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Names the content; equal files have equal digests."""
+        ...
+
+
+class Darkroom(Protocol):
+    """What turns bytes and addresses into pictures; validation asks it, imaging is it."""
+
+    def develop(self, data: bytes) -> Picture | None:
+        """Decode *data* whole, or None where it is no usable picture."""
+        ...
+
+    def stand_in(self, url: str) -> Picture:
+        """A picture in place of the one at *url*, which is not fetched."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One row of the table: a model's life, what it accepts at each endpoint, what it costs."""
+
+    id: str
+    released: date
+    accepts: Mapping[Endpoint, Mapping[str, Rule]] = field(compare=False)
+    conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
+    tokens: Tokens | None = field(default=None, compare=False)
+    shutdown: date | None = None
+    replacement: str | None = None
+    revises_prompt: bool = False
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """A request that nothing is wrong with; every `auto` is settled. The same one always draws
+    the same pictures."""
+
+    endpoint: Endpoint
+    model: Model
+    prompt: str = ""
+    n: int = 1
+    size: tuple[int, int]
+    quality: str | None = None
+    style: str | None = None
+    background: str = "opaque"
+    complexity: str | None = None
+    input_fidelity: str | None = None
+    output_format: str = "png"
+    output_compression: int = 100
+    response_format: str = "b64_json"
+    stream: bool = False
+    partial_images: int = 0
+    user: str | None = None
+    safety_identifier: str | None = None
+    images: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+    markup: Picture | None = None
+
+    @property
+    def transparent(self) -> bool:
+        return self.background == "transparent"
+
+    @property
+    def effective_safety_identifier(self) -> str | None:
+        """`user` speaks where `safety_identifier` is omitted, null or empty."""
+        return self.safety_identifier or self.user or None
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """All that decides what is drawn; how it is encoded and delivered does not."""
+        overlays = (self.mask, self.markup)
+        return (
+            self.endpoint,
+            self.model.id,
+            self.prompt,
+            "{}x{}".format(*self.size),
+            *(str(word) for word in (self.quality, self.style, self.background, self.complexity)),
+            *(picture.digest for picture in self.images),
+            *(picture.digest if picture else "" for picture in overlays),
+        )

@@ -1,0 +1,129 @@
+"""The vocabulary for picture sizes: fixed lists, and WIDTHxHEIGHT within limits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+from emulator.contract import errors
+from emulator.contract.errors import kind_of
+from emulator.contract.rules import Choice, Rule
+
+Pixels = tuple[int, int]
+
+
+def parse(text: str) -> Pixels | None:
+    """WIDTHxHEIGHT as two positive integers, or None."""
+    match = re.fullmatch(r"([1-9][0-9]{0,9})x([1-9][0-9]{0,9})", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _known(text: str) -> Pixels:
+    pixels = parse(text)
+    assert pixels, f"the table lists {text!r} as a size"
+    return pixels
+
+
+def closest(sizes: tuple[str, ...], source: Pixels) -> str:
+    """The one of *sizes* whose proportions are nearest to those of *source*."""
+
+    def stretch(size: str) -> float:
+        width, height = _known(size)
+        wide, high = width * source[1], height * source[0]
+        return max(wide, high) / min(wide, high)
+
+    return min(sizes, key=stretch)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSize(Choice):
+    """A fixed list that the gateway itself enforces, as it did for the DALL·E models."""
+
+    def settle(self, value: Any, source: Pixels | None) -> Pixels:
+        return _known(value or self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSize(Rule):
+    """A fixed list, or `auto`, that the image service enforces.
+
+    *auto* is the size that the model chooses where there is no upload to go by.
+    """
+
+    sizes: tuple[str, ...]
+    auto: str
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, str):
+            raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
+
+    def limit(self, name: str, value: Any, model: str) -> None:
+        if value not in self.sizes and value != "auto":
+            raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
+
+    def settle(self, value: Any, source: Pixels | None) -> Pixels:
+        if value in (None, "auto"):
+            value = closest(self.sizes, source) if source else self.auto
+        return _known(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlexibleSize(FixedSize):
+    """WIDTHxHEIGHT, or `auto`, within limits that are checked in the order of the fields.
+
+    *sizes* are those to offer first. With an upload, `auto` keeps its proportions and comes to
+    *auto_pixels* or a little less; what it gives need not obey the limits.
+    """
+
+    step: int
+    longest_edge: int
+    ratio: int
+    fewest_pixels: int
+    most_pixels: int
+    auto_pixels: int
+
+    def limit(self, name: str, value: Any, model: str) -> None:
+        if value == "auto":
+            return
+        pixels = parse(value)
+        if not pixels:
+            raise errors.size_syntax(value=value)
+        short, long = sorted(pixels)
+        if short % self.step or long % self.step:
+            raise errors.size_not_divisible(value=value, step=self.step)
+        if long > self.longest_edge:
+            raise errors.size_edge_too_long(value=value, edge=self.longest_edge)
+        if long > self.ratio * short:
+            raise errors.size_too_elongated(value=value, ratio=self.ratio)
+        if long * short < self.fewest_pixels:
+            raise errors.size_too_few_pixels(value=value)
+        if long * short > self.most_pixels:
+            raise errors.size_too_many_pixels(value=value)
+
+    def settle(self, value: Any, source: Pixels | None) -> Pixels:
+        if source is None or value not in (None, "auto"):
+            return _known(self.auto if value in (None, "auto") else value)
+        width, height = source
+        width, height = min(width, self.ratio * height), min(height, self.ratio * width)
+        return (
+            isqrt(self.auto_pixels * width // height),
+            isqrt(self.auto_pixels * height // width),
+        )
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "pattern": "^(auto|[1-9][0-9]*x[1-9][0-9]*)$",
+            "examples": [*self.sizes],
+            "default": "auto",
+            "description": (
+                f"Both edges divisible by {self.step} and at most {self.longest_edge}, proportions "
+                f"from 1:{self.ratio} to {self.ratio}:1, {self.fewest_pixels:,} to "
+                f"{self.most_pixels:,} pixels."
+            ),
+        }

@@ -1,0 +1,135 @@
+"""The tokens that an answer would have cost.
+
+Sources: the output table and partial images, the image generation guide; the output formula, the
+official cost calculator as published on community.openai.com/t/1382699; input tiles, the images and
+vision guide; input patches, community.openai.com/t/1382940; input text, derived from recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil, floor, sqrt
+from typing import TYPE_CHECKING
+
+from emulator.contract.tokens import count_tokens
+
+if TYPE_CHECKING:
+    from emulator.contract.request import ImageRequest
+
+Pixels = tuple[int, int]
+
+PARTIAL_IMAGE = 100
+"""Output tokens that each partial image costs beside the final one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTable:
+    """Tokens of one picture by quality, for square, portrait and landscape."""
+
+    rows: Mapping[str, tuple[int, int, int]]
+
+    def __call__(self, size: Pixels, quality: str) -> int:
+        width, height = size
+        square, portrait, landscape = self.rows[quality]
+        return square if width == height else portrait if width < height else landscape
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormula:
+    """Tokens of one picture of any size, from a factor for each quality."""
+
+    factors: Mapping[str, int]
+
+    def __call__(self, size: Pixels, quality: str) -> int:
+        width, height = size
+        long = self.factors[quality]
+        short = max(1, floor(long * min(size) / max(size) + 0.5))
+        return ceil(long * short * (2_000_000 + width * height) / 4_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Input pictures by tiles of 512 pixels; *high_fidelity* is what that costs on top, for
+    square pictures and for others."""
+
+    high_fidelity: tuple[int, int] = (0, 0)
+
+    def __call__(self, size: Pixels, fidelity: str | None) -> int:
+        fit = min(1.0, 2048 / max(size))
+        scale = 512 / (min(size) * fit) * fit
+        # 1024x1025 was billed one tile: the scaled edges are cut to whole pixels first.
+        columns, rows = (ceil(max(1, int(edge * scale)) / 512) for edge in size)
+        square, other = self.high_fidelity
+        surcharge = square if size[0] == size[1] else other
+        return 65 + 129 * columns * rows + (surcharge if fidelity == "high" else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """Input pictures by patches of 32 pixels, at most *budget* of them."""
+
+    budget: int = 1536
+
+    def __call__(self, size: Pixels, fidelity: str | None) -> int:
+        width, height = min(size[0], 3 * size[1]), min(size[1], 3 * size[0])
+        scale = max(1.0, min(2.0, 1024 / max(width, height)))
+        wide, high = width * scale, height * scale
+        if ceil(wide / 32) * ceil(high / 32) > self.budget:
+            # Shrunk to the budget, then a little more until one edge is whole patches: the guide's
+            # example brings 1800x2400 to 1056x1408, which is 1,452 patches.
+            shrink = sqrt(32 * 32 * self.budget / (wide * high))
+            columns, rows = wide * shrink / 32, high * shrink / 32
+            whole = min(floor(columns) / columns, floor(rows) / rows)
+            return ceil(round(columns * whole, 6)) * ceil(round(rows * whole, 6))
+        return ceil(wide / 32) * ceil(high / 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """How a model counts. *text* is what it adds to the prompt's own tokens, *text_per_image*
+    what each input picture adds to them."""
+
+    output: Callable[[Pixels, str], int]
+    image: Callable[[Pixels, str | None], int]
+    text: int = 6
+    text_per_image: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The counts of one answer; its sums are properties."""
+
+    text: int
+    image: int
+    output: int
+    output_text: int = field(default=0)
+
+    @property
+    def input_tokens(self) -> int:
+        return self.text + self.image
+
+    @property
+    def output_tokens(self) -> int:
+        return self.output + self.output_text
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
+    """What *request* costs with *partials* partial images sent, or None for a model that counts
+    no tokens."""
+    tokens = request.model.tokens
+    if tokens is None:
+        return None
+    pictures: Sequence[Pixels] = [(each.width, each.height) for each in request.images]
+    text = count_tokens(request.prompt) + tokens.text + tokens.text_per_image * len(pictures)
+    image = sum(tokens.image(size, request.input_fidelity) for size in pictures)
+    output = tokens.output(request.size, request.quality or "")
+    return Usage(
+        text=request.n * text,
+        image=request.n * image,
+        output=request.n * output + PARTIAL_IMAGE * partials,
+    )

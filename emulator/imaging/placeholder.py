@@ -1,0 +1,203 @@
+"""Draws the picture: a landscape that the recipe chooses, and a card that says what was asked.
+
+It is drawn in one byte a pixel, each value an index into the palette. The indices of the card and
+its inks stand in a row, so that the anti-aliased edge of a letter, which mixes the numbers, mixes
+the colours too.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from emulator.contract.request import ImageRequest
+from emulator.imaging.typography import BOLD, REGULAR, drawable, font, wrap
+
+Colour = tuple[int, int, int]
+
+SKY: Final = range(96)
+SUN: Final = range(96, 100)
+HILLS: Final = range(100, 104)
+ACCENT, CARD, INK = 104, 120, 136
+MUTED: Final = CARD + (INK - CARD) * 5 // 8
+CLEAR: Final = 255
+
+MOODS: Final = (
+    ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),  # sunset
+    ("12232f", "4d8078", "5aa797", "eef4c9", "347b74", "0f2c33", "0f7a66"),  # moonlight
+    ("6fb4e8", "e3f3fb", "fff7d6", "ffd166", "8cc5a2", "24584b", "21708f"),  # noon
+    ("2b1e4a", "b0648c", "d987a0", "ffe3c2", "7c4a80", "241639", "8f3a76"),  # dusk
+    ("f4a6b4", "fdeedd", "fff6ea", "f2637e", "c98aa6", "54396b", "a83f66"),  # dawn
+    ("8fd0d6", "f3fbf4", "fbfbe6", "f6b93b", "6fb3a8", "1d4f5c", "17757d"),  # lagoon
+    ("c9d6e6", "f8fafc", "ffffff", "f9a26c", "a9bdd4", "39506e", "3d628f"),  # winter
+    ("d98a4e", "fae5c0", "fdf2dc", "fffaf0", "cf9058", "5e3a2c", "a2541f"),  # desert
+    ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),  # night
+    ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),  # meadow
+)
+"""Sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
+
+DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
+"""Hills and rings by quality; the better ones have four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What chance, seeded by the recipe, made of the picture."""
+
+    palette: bytes
+    sun: tuple[float, float, float]
+    """Centre and radius, as fractions of the width, the height and the shorter edge."""
+    ridges: tuple[tuple[float, ...], ...]
+    """The heights of each hill's points, as fractions of the height, farthest hill first."""
+
+
+def seed(request: ImageRequest, index: int) -> int:
+    """A number that the recipe and the picture's *index* decide, the same everywhere."""
+    text = "\x1f".join([*request.recipe, str(index)])
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
+
+
+def _shifted(code: str, turn: float, vivid: float) -> Colour:
+    """The colour `rrggbb`, its hue turned by *turn* and its saturation scaled by *vivid*."""
+    hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(code)))
+    turned = colorsys.hls_to_rgb((hue + turn) % 1, light, min(1, saturation * vivid))
+    red, green, blue = (round(part * 255) for part in turned)
+    return red, green, blue
+
+
+def _mix(start: Colour, end: Colour, part: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(start, end, strict=True))
+    return red, green, blue
+
+
+def _ramp(start: Colour, end: Colour, steps: int) -> Iterator[Colour]:
+    return (_mix(start, end, step / max(1, steps - 1)) for step in range(steps))
+
+
+def _palette(chance: Random, vivid: float) -> bytes:
+    mood, turn = MOODS[int(chance.random() * len(MOODS))], chance.uniform(-0.025, 0.025)
+    high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in mood)
+    card, ink = (252, 251, 248), (29, 31, 42)
+    colours = [
+        *_ramp(high, low, len(SKY)),
+        *_ramp(halo, sun, len(SUN)),
+        *_ramp(far, near, len(HILLS)),
+        *_ramp(accent, card, CARD - ACCENT),
+        *_ramp(card, ink, INK - CARD + 1),
+    ]
+    return bytes(channel for colour in colours for channel in (*colour, 255))
+
+
+def _scene(request: ImageRequest, index: int) -> Scene:
+    chance = Random(seed(request, index))
+    vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
+    palette = _palette(chance, vivid)
+    sun = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36), chance.uniform(0.14, 0.2)
+    hills = DETAIL.get(request.quality, len(HILLS))
+    ridges = []
+    for hill in range(hills):
+        base = 0.42 + 0.26 * hill / max(1, hills - 1)
+        ridges.append(tuple(base + chance.uniform(-0.09, 0.09) for _ in range(6)))
+    return Scene(palette, sun, tuple(ridges))
+
+
+def _smooth(points: Sequence[float], steps: int) -> Iterator[float]:
+    """*points* joined by curves that are level at each of them."""
+    for start, end in pairwise(points):
+        for step in range(steps):
+            part = step / steps
+            yield start + (end - start) * part * part * (3 - 2 * part)
+    yield points[-1]
+
+
+def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
+    pen = ImageDraw.Draw(canvas)
+    width, height = canvas.size
+    horizon = round(height * 0.62)
+    if sky:
+        for band in SKY:
+            top = horizon * band // len(SKY)
+            pen.rectangle((0, top, width, height), fill=band)
+    x, y, radius = scene.sun[0] * width, scene.sun[1] * height, scene.sun[2] * min(width, height)
+    rings = len(scene.ridges)
+    for ring in range(rings):
+        reach = radius * (1 + 0.28 * (rings - 1 - ring))
+        colour = SUN[ring + len(SUN) - rings]
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=colour)
+    if not sky:
+        return
+    for number, ridge in enumerate(scene.ridges):
+        heights = list(_smooth(ridge, 24))
+        step = width / (len(heights) - 1)
+        line = [(place * step, part * height) for place, part in enumerate(heights)]
+        colour = HILLS[number + len(HILLS) - len(scene.ridges)]
+        pen.polygon([*line, (width, height), (0, height)], fill=colour)
+
+
+def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
+    width, height = canvas.size
+    short = min(width, height)
+    margin, padding = max(6, short // 20), max(6, short // 26)
+    small = font(BOLD, max(10, short // 38))
+    plain = font(REGULAR, small.size)
+    large = font(REGULAR, max(12, short // 24))
+    left, right = margin, min(width - margin, margin + max(short - 2 * margin, width // 2))
+    room = right - left - 2 * padding
+    gap, line = round(small.size * 1.9), round(large.size * 1.35)
+    most = max(1, min(5, (height // 2 - 2 * gap) // line))
+    lines = wrap(drawable(request.prompt) or "no prompt", large, room, most)
+    tall = 2 * padding + 2 * gap + len(lines) * line - (gap - small.size)
+    top, bottom = height - margin - tall, height - margin
+    pen = ImageDraw.Draw(canvas)
+    pen.rounded_rectangle((left, top, right, bottom), radius=max(4, short // 48), fill=CARD)
+    x, y, end = left + padding, top + padding, right - padding
+    number = f"#{index + 1}"
+    title = wrap(request.model.id, small, room - small.getlength(f"{number} "), 1)[0]
+    pen.text((x, y), title, fill=ACCENT, font=small)
+    pen.text((end, y), number, fill=ACCENT, font=small, anchor="ra")
+    y += gap
+    for text in lines:
+        pen.text((x, y), text, fill=INK, font=large)
+        y += line
+    facts = ["{} × {}".format(*request.size), request.quality, request.style]
+    y += gap - small.size - (line - large.size)
+    told = wrap(" · ".join(fact for fact in facts if fact), plain, room, 1)
+    pen.text((x, y), told[0], fill=MUTED, font=plain)
+
+
+def _coloured(canvas: Image.Image, scene: Scene) -> Image.Image:
+    canvas.putpalette(scene.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
+    return canvas
+
+
+def draw(request: ImageRequest, index: int) -> Image.Image:
+    """The picture number *index* (from 0) of *request*, in its size; mode `P`.
+
+    With a transparent background, all but the sun and the card has an alpha of 0.
+    """
+    scene = _scene(request, index)
+    canvas = Image.new("L", request.size, CLEAR)
+    _landscape(canvas, scene, sky=not request.transparent)
+    _card(canvas, request, index)
+    return _coloured(canvas, scene)
+
+
+def draw_card(request: ImageRequest, index: int) -> Image.Image:
+    """The card of that picture alone, on nothing; mode `P`."""
+    canvas = Image.new("L", request.size, CLEAR)
+    _card(canvas, request, index)
+    return _coloured(canvas, _scene(request, index))
+
+
+def tint(request: ImageRequest, index: int) -> Colour:
+    """The colour of that picture's sun, for what is dyed in the scene's own tone."""
+    palette = _scene(request, index).palette
+    red, green, blue = palette[4 * SUN[-1] : 4 * SUN[-1] + 3]
+    return red, green, blue

@@ -1,0 +1,63 @@
+"""From a request to encoded pictures. The same request gives the same bytes in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from PIL import Image
+
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest, Picture
+from emulator.imaging import edits, placeholder, uploads
+from emulator.imaging.formats import FORMATS, encode
+from emulator.imaging.previews import preview
+
+_ARTISTS: Final[Mapping[Endpoint, Callable[[ImageRequest, int], Image.Image]]] = {
+    Endpoint.GENERATIONS: placeholder.draw,
+    Endpoint.EDITS: edits.edit,
+    Endpoint.VARIATIONS: edits.vary,
+}
+
+
+def mimetype(request: ImageRequest) -> str:
+    """The media type of the pictures that *request* gets."""
+    return FORMATS[request.output_format].mimetype
+
+
+def _encoded(request: ImageRequest, image: Image.Image) -> bytes:
+    return encode(
+        image,
+        request.output_format,
+        request.output_compression,
+        transparent=request.transparent,
+    )
+
+
+def render(request: ImageRequest, index: int) -> bytes:
+    """The picture number *index* (from 0) of *request*, as a file."""
+    return _encoded(request, _ARTISTS[request.endpoint](request, index))
+
+
+def render_progress(request: ImageRequest) -> Iterator[bytes]:
+    """The partial images that a stream of *request* shows, then the very file of `render`."""
+    image = _ARTISTS[request.endpoint](request, 0)
+    for number in range(request.partial_images):
+        yield _encoded(request, preview(image, number))
+    yield _encoded(request, image)
+
+
+class Darkroom:
+    """What validation asks about pictures; see `contract.request.Darkroom`."""
+
+    def develop(self, data: bytes) -> Picture | None:
+        return uploads.develop(data)
+
+    def stand_in(self, url: str) -> Picture:
+        """A picture drawn from *url*, in its place: addresses are not fetched."""
+        request = ImageRequest(
+            endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024)
+        )
+        picture = uploads.develop(render(request, 0))
+        assert picture
+        return picture

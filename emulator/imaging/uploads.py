@@ -1,0 +1,105 @@
+"""Opens what a client sent, safely: only wanted formats, never more pixels than memory allows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageOps
+
+from emulator.contract.request import ImageRequest, Picture
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+
+MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+"""CMYK and deeper pixels are refused, as "Invalid image file or mode" says."""
+
+MOST_PIXELS: Final = 64_000_000
+"""Not documented: a bound for memory, above all that any model can give back."""
+
+
+def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
+    """The first frame, upright, with the file's format and mode; or None where *data* is no usable
+    picture."""
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as file:
+            name, mode, (width, height) = str(file.format), file.mode, file.size
+            # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
+            if name not in FORMATS or mode not in MODES or width * height > MOST_PIXELS:
+                return None
+            file.load()
+            return ImageOps.exif_transpose(file), name, mode
+    except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
+        return None
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded upload; see `contract.request.Picture`.
+
+    A resting one has let go of its pixels and decodes its *data* again when it is asked for them.
+    """
+
+    data: bytes = field(repr=False)
+    format: str
+    mode: str
+    width: int
+    height: int
+    has_alpha: bool
+    pixels: Image.Image | None = field(repr=False, compare=False)
+
+    @property
+    def image(self) -> Image.Image:
+        if self.pixels is not None:
+            return self.pixels
+        decoded = _decode(self.data)
+        assert decoded, "these bytes were decoded before"
+        return decoded[0]
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def has_holes(self) -> bool:
+        if not self.has_alpha:
+            return False
+        lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()
+        return lowest == 0
+
+
+def develop(data: bytes) -> Photograph | None:
+    """Decode *data* whole, or None where it is no PNG, JPEG or WebP that can be used."""
+    decoded = _decode(data)
+    if not decoded:
+        return None
+    image, name, mode = decoded
+    alpha = image.has_transparency_data
+    return Photograph(data, name, mode, image.width, image.height, alpha, image)
+
+
+def image_of(picture: Picture) -> Image.Image:
+    """The pixels of a picture that this module has developed."""
+    assert isinstance(picture, Photograph)
+    return picture.image
+
+
+def resting(request: ImageRequest) -> ImageRequest:
+    """The same request with its uploads at rest, to be kept for long."""
+    photographs = [each for each in request.images if isinstance(each, Photograph)]
+    mask, markup = (
+        replace(each, pixels=None) if isinstance(each, Photograph) else None
+        for each in (request.mask, request.markup)
+    )
+    images = tuple(replace(each, pixels=None) for each in photographs)
+    return replace(request, images=images, mask=mask, markup=markup)
+
+
+def weight(request: ImageRequest) -> int:
+    """Bytes that a resting *request* holds, about."""
+    pictures = [*request.images, request.mask, request.markup]
+    uploads = sum(len(each.data) for each in pictures if isinstance(each, Photograph))
+    return 1024 + 4 * len(request.prompt) + uploads

@@ -1,0 +1,121 @@
+"""A real server: in this thread for the command line, in one of its own for tests."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import uvicorn
+
+from emulator.settings import Settings
+from emulator.state.emulator import Emulator
+from emulator.web.app import create_app
+
+GRACE: Final = 0.5
+"""Seconds that open answers get to finish when the server stops."""
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket on *host* and *port*. Raises OSError where it cannot be had."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Server:
+    """An emulator on a port.
+
+    As a context manager it serves from a thread of its own:
+
+        with Server(Settings(port=0)) as server:
+            client = OpenAI(base_url=server.base_url, api_key="sk-test")
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, emulator: Emulator | None = None
+    ) -> None:
+        self.emulator = emulator or Emulator(settings)
+        self.settings = self.emulator.settings
+        self._listener = _bound(self.settings.host, self.settings.port)
+        self._started = threading.Event()
+        self._on_ready: Callable[[], None] = lambda: None
+        config = uvicorn.Config(
+            create_app(self.emulator),
+            # httptools loses the body of a request that asks for an upgrade to h2c.
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # An int by its annotation, a number of seconds in fact.
+            timeout_graceful_shutdown=GRACE,  # type: ignore[arg-type]
+        )
+        self._uvicorn = _Uvicorn(config, self._ready)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """`http://HOST:PORT`"""
+        host = self.settings.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """What an SDK takes as its `base_url`."""
+        return f"{self.url}/v1"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until a signal says stop; *on_ready* is called when connections are accepted."""
+        self._on_ready = on_ready
+        self._uvicorn.run([self._listener])
+
+    def _ready(self) -> None:
+        self._on_ready()
+        self._started.set()
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, args=([self._listener],), name="images-emulator", daemon=True
+        )
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._uvicorn.should_exit = True
+        if self._thread:
+            self._thread.join()

@@ -1,0 +1,90 @@
+"""Every setting once: its name, default and help become a flag, a variable and a line of the
+README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
+
+PREFIX: Final = "IMAGES_EMULATOR_"
+
+
+def _setting(default: Any, metavar: str, help: str) -> Any:
+    return field(default=default, metadata={"metavar": metavar, "help": help})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How an emulator behaves. Raises ValueError for a value that it cannot have."""
+
+    host: str = _setting("127.0.0.1", "ADDRESS", "address to listen on")
+    port: int = _setting(8080, "PORT", "port to listen on; 0 takes a free one")
+    api_key: tuple[str, ...] = _setting(
+        (), "KEY", "accept this API key and no other; may be given more than once"
+    )
+    public_url: str | None = _setting(
+        None, "URL", "where clients reach this server, for the URLs in answers"
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+        if self.public_url is not None:
+            parts = urlsplit(self.public_url)
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise ValueError(f"public_url must be an http or https URL, not {self.public_url}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as its surfaces show it."""
+
+    name: str
+    default: Any
+    metavar: str
+    help: str
+    repeatable: bool
+    type: type[Any]
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    def parse(self, text: str) -> Any:
+        """A variable's text as a value; a comma separates those of a repeatable one."""
+        if self.repeatable:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        try:
+            return self.type(text)
+        except ValueError:
+            raise ValueError(f"{self.variable} must be a number, not {text!r}") from None
+
+
+def all_settings() -> Iterator[Setting]:
+    """The settings in their order."""
+    hints = get_type_hints(Settings)
+    for each in fields(Settings):
+        yield Setting(
+            name=each.name,
+            default=each.default,
+            metavar=each.metadata["metavar"],
+            help=each.metadata["help"],
+            repeatable=isinstance(each.default, tuple),
+            type=int if hints[each.name] is int else str,
+        )
+
+
+def from_environment(environment: Mapping[str, str], **given: Any) -> Settings:
+    """Settings from the `IMAGES_EMULATOR_*` variables; *given* ones go before them."""
+    values = {
+        each.name: each.parse(environment[each.variable])
+        for each in all_settings()
+        if environment.get(each.variable)
+    }
+    return Settings(**(values | given))

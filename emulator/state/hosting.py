@@ -1,0 +1,145 @@
+"""Pictures by URL, for an hour: the blob store behind `response_format: url`.
+
+URLs have the shape of the recorded ones. What is kept is whatever the caller can draw the picture
+from again, so an hour of answers costs little; past the budget the oldest go.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import string
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Final, Generic, TypeVar
+from urllib.parse import parse_qsl, quote
+from uuid import uuid4
+
+from emulator.clock import Clock
+
+T = TypeVar("T")
+
+LIFE: Final = timedelta(hours=1)
+BUDGET: Final = 128 * 2**20
+"""Bytes that all hosted pictures together may weigh."""
+
+PREFIX: Final = "/private/"
+
+# The tenant and the service versions are the same in every recorded URL of 2026.
+_TENANT: Final = "a48cca56-e6da-484e-a814-9c849652bcb3"
+_VERSION: Final = "2026-02-06"
+_UNREADABLE: Final = (
+    "Server failed to authenticate the request. Make sure the value of Authorization header is "
+    "formed correctly including the signature."
+)
+
+
+class StorageError(Exception):
+    """The storage service's refusal; its XML is the web layer's business."""
+
+    def __init__(self, status: int, code: str, message: str, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosted(Generic[T]):
+    content: T
+    weight: int
+    expiry: datetime
+
+
+def random_id(length: int = 24) -> str:
+    """Letters and digits, as in the ids of organizations, users and images."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _spoken(stamp: str) -> str:
+    return format_datetime(datetime.fromisoformat(stamp), usegmt=True)
+
+
+class Hosting(Generic[T]):
+    """What has been published and can still be had."""
+
+    def __init__(self, clock: Clock, budget: int = BUDGET) -> None:
+        self._clock = clock
+        self._budget = budget
+        self._secret = secrets.token_bytes(32)
+        self._folder = f"{PREFIX}org-{random_id()}/user-{random_id()}"
+        self._signer = str(uuid4())
+        self._hosted: OrderedDict[str, _Hosted[T]] = OrderedDict()
+        self._weight = 0
+
+    def publish(self, content: T, weight: int, created: datetime) -> str:
+        """Host *content*, which holds about *weight* bytes, from an hour before *created* to an
+        hour after; the path and query of its URL."""
+        path = f"{self._folder}/img-{random_id()}.png"
+        day = timedelta(days=1)
+        query = {
+            "st": _stamp(created - LIFE),
+            "se": _stamp(created + LIFE),
+            "sp": "r",
+            "sv": _VERSION,
+            "sr": "b",
+            "rscd": "inline",
+            "rsct": "image/png",
+            "skoid": self._signer,
+            "sktid": _TENANT,
+            "skt": _stamp(created - day / 2),
+            "ske": _stamp(created + day / 2),
+            "sks": "b",
+            "skv": _VERSION,
+        }
+        query["sig"] = self._sign(path, query)
+        self._keep(path, _Hosted(content, weight, created + LIFE))
+        # In the recorded URLs slashes stand as they are and colons do not.
+        pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
+        return f"{path}?{'&'.join(pairs)}"
+
+    def find(self, path: str, query: str) -> T:
+        """What was published under this *path* and *query*. Raises StorageError."""
+        given = dict(parse_qsl(query))
+        signature = given.pop("sig", "")
+        if not hmac.compare_digest(signature.encode(), self._sign(path, given).encode()):
+            raise StorageError(403, "AuthenticationFailed", _UNREADABLE, "Signature did not match.")
+        now = _stamp(self._clock.now())
+        if not given["st"] <= now <= given["se"]:
+            detail = (
+                f"Signature not valid in the specified time frame: Start [{_spoken(given['st'])}] "
+                f"- Expiry [{_spoken(given['se'])}] - Current [{_spoken(now)}]"
+            )
+            raise StorageError(403, "AuthenticationFailed", _UNREADABLE, detail)
+        if path not in self._hosted:
+            raise StorageError(404, "BlobNotFound", "The specified blob does not exist.")
+        return self._hosted[path].content
+
+    def reset(self) -> None:
+        self._hosted.clear()
+        self._weight = 0
+
+    def _sign(self, path: str, query: dict[str, str]) -> str:
+        signed = "\n".join([path, *(f"{key}={query[key]}" for key in sorted(query))])
+        digest = hmac.digest(self._secret, signed.encode(), hashlib.sha256)
+        return base64.b64encode(digest).decode()
+
+    def _keep(self, path: str, hosted: _Hosted[T]) -> None:
+        self._hosted[path] = hosted
+        self._weight += hosted.weight
+        now = self._clock.now()
+        while self._hosted:
+            oldest = next(iter(self._hosted.values()))
+            if self._weight <= self._budget and oldest.expiry >= now:
+                break
+            self._hosted.popitem(last=False)
+            self._weight -= oldest.weight

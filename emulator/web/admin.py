@@ -1,0 +1,18 @@
+"""What is the emulator's own, under `/_emulator`."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from emulator.web.recorder import OWN
+
+
+async def health(request: Request) -> Response:
+    """Answers as soon as the server accepts connections."""
+    return JSONResponse({"status": "ok"})
+
+
+def routes() -> list[Route]:
+    return [Route(f"{OWN}/health", health)]

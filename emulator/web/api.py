@@ -1,0 +1,183 @@
+"""The OpenAI routes: images, models, and the pictures that they host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPMethod
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator.contract import errors
+from emulator.contract.errors import APIError
+from emulator.contract.models import MODELS
+from emulator.contract.request import Call, Endpoint, ImageRequest
+from emulator.contract.usage import usage
+from emulator.contract.validation import validate
+from emulator.imaging.synthesis import Darkroom, mimetype, render, render_progress
+from emulator.imaging.uploads import resting, weight
+from emulator.state.emulator import Emulator
+from emulator.state.hosting import LIFE, PREFIX, StorageError
+from emulator.web import wire
+from emulator.web.call import read_call
+
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+JSON: Final = "application/json"
+NEVER: Final = 10**6
+"""Seconds between the comments that would keep a stream alive: the API sends none."""
+
+
+def error_response(error: APIError) -> Response:
+    return Response(wire.pretty(error.body()), error.status, dict(error.headers), JSON)
+
+
+class API:
+    """The handlers, around one emulator's state and one thread that draws.
+
+    Drawing holds the interpreter lock: a second thread would make it slower, and on the event loop
+    it would hold up every other call.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.darkroom = Darkroom()
+        self.studio = ThreadPoolExecutor(1, thread_name_prefix="studio")
+
+    def routes(self) -> list[Route]:
+        handlers: dict[str, tuple[str, Handler]] = {
+            "/models": ("GET", self.list_models),
+            "/models/{model:path}": ("GET", self.retrieve_model),
+        }
+        for endpoint in Endpoint:
+            handlers[f"/images/{endpoint.value}"] = ("POST", self._images(endpoint))
+        return [
+            *(
+                Route(prefix + path, self._guarded(method, handler), methods=list(HTTPMethod))
+                for path, (method, handler) in handlers.items()
+                for prefix in ("/v1", "")
+            ),
+            Route(f"{PREFIX}{{name:path}}", self.hosted_image, methods=["GET"]),
+        ]
+
+    def _guarded(self, method: str, handler: Handler) -> Handler:
+        """*handler* behind the key, which is looked at before anything else."""
+
+        async def guarded(request: Request) -> Response:
+            self._check_key(request)
+            # Starlette answers HEAD with what GET has.
+            if request.method != method and (request.method, method) != ("HEAD", "GET"):
+                raise errors.method_not_allowed(method=request.method, path=request.url.path)
+            return await handler(request)
+
+        return guarded
+
+    def _check_key(self, request: Request) -> None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise errors.missing_key()
+        accepted = self.emulator.settings.api_key
+        if accepted and key not in accepted:
+            raise errors.incorrect_key(key=errors.masked(key))
+
+    async def _work(self, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.studio, job)
+
+    # --- images
+
+    def _images(self, endpoint: Endpoint) -> Handler:
+        async def create_images(request: Request) -> Response:
+            call = await read_call(request, endpoint)
+            accepted = await self._validated(call)
+            if accepted.stream:
+                return EventSourceResponse(self._events(accepted), sep="\n", ping=NEVER)
+            return await self._answered(accepted, request)
+
+        return create_images
+
+    async def _validated(self, call: Call) -> ImageRequest:
+        if call.endpoint is Endpoint.GENERATIONS:
+            return validate(call, self.darkroom)
+        # Uploads are decoded on the way.
+        return await self._work(lambda: validate(call, self.darkroom))
+
+    async def _answered(self, accepted: ImageRequest, request: Request) -> Response:
+        if accepted.response_format == "url":
+            created = self.emulator.clock.now()
+            kept, heavy = resting(accepted), weight(accepted)
+            base = self._base_url(request)
+            urls = [
+                base + self.emulator.hosting.publish((kept, index), heavy, created)
+                for index in range(accepted.n)
+            ]
+            return Response(wire.images_response(accepted, urls, None, created), media_type=JSON)
+
+        def drawn() -> bytes:
+            pictures = [wire.encoded(render(accepted, index)) for index in range(accepted.n)]
+            created = self.emulator.clock.now()
+            return wire.images_response(accepted, pictures, usage(accepted), created)
+
+        return Response(await self._work(drawn), media_type=JSON)
+
+    async def _events(self, accepted: ImageRequest) -> AsyncIterator[bytes]:
+        progress = enumerate(render_progress(accepted))
+
+        def next_event() -> bytes | None:
+            number, image = next(progress, (None, b""))
+            if number is None:
+                return None
+            last = number == accepted.partial_images
+            spent = usage(accepted, partials=number) if last else None
+            return wire.image_event(accepted, image, number, spent, self.emulator.clock.now())
+
+        try:
+            while event := await self._work(next_event):
+                yield event
+        except Exception:
+            yield wire.error_event(errors.server_error())
+            raise
+
+    # --- hosted images
+
+    def _base_url(self, request: Request) -> str:
+        """Where this client reaches the server, unless the settings say it."""
+        public = self.emulator.settings.public_url
+        return (public or str(request.base_url)).rstrip("/")
+
+    async def hosted_image(self, request: Request) -> Response:
+        """A picture by its URL, which is all the key that it needs."""
+        try:
+            drawing, index = self.emulator.hosting.find(request.url.path, request.url.query)
+        except StorageError as refused:
+            now = self.emulator.clock.now()
+            identity = str(uuid4())
+            body = wire.storage_error(refused.code, refused.message, refused.detail, identity, now)
+            headers = {
+                "Server": "Microsoft-HTTPAPI/2.0",
+                "x-ms-request-id": identity,
+                "x-ms-error-code": refused.code,
+            }
+            return Response(body, refused.status, headers, "application/xml")
+        image = await self._work(lambda: render(drawing, index))
+        headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
+        return Response(image, headers=headers, media_type=mimetype(drawing))
+
+    # --- models
+
+    async def list_models(self, request: Request) -> Response:
+        data = [wire.model_object(model) for model in MODELS.values()]
+        return Response(wire.pretty({"object": "list", "data": data}), media_type=JSON)
+
+    async def retrieve_model(self, request: Request) -> Response:
+        named = request.path_params["model"]
+        if named not in MODELS:
+            raise errors.model_not_listed(model=named)
+        return Response(wire.pretty(wire.model_object(MODELS[named])), media_type=JSON)

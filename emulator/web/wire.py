@@ -1,0 +1,132 @@
+"""The shapes on the wire, with the API's keys in the API's order.
+
+In a body the keys are alphabetical after `created`, in an event after `created_at` and `type`;
+what does not apply is left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from typing import Any, Final
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from emulator.contract.errors import APIError
+from emulator.contract.request import Endpoint, ImageRequest, Model
+from emulator.contract.usage import Usage
+
+EVENTS: Final[Mapping[Endpoint, str]] = {
+    Endpoint.GENERATIONS: "image_generation",
+    Endpoint.EDITS: "image_edit",
+}
+
+
+def encoded(image: bytes) -> str:
+    return base64.b64encode(image).decode()
+
+
+def pretty(body: Mapping[str, Any]) -> bytes:
+    """JSON as the API writes it: two spaces, no newline at the end."""
+    return json.dumps(body, indent=2, ensure_ascii=False).encode()
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"image_tokens": usage.image, "text_tokens": usage.text},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"image_tokens": usage.output, "text_tokens": usage.output_text},
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _described(request: ImageRequest) -> dict[str, Any]:
+    """What a GPT image model says of its picture."""
+    told = {
+        "background": request.background,
+        "output_format": request.output_format,
+        "quality": request.quality,
+        "size": "{}x{}".format(*request.size),
+    }
+    identifier = request.effective_safety_identifier
+    return told | ({"safety_identifier": identifier} if identifier else {})
+
+
+def revised_prompt(request: ImageRequest) -> str:
+    """The prompt as dall-e-3 would have rewritten it: in one style's words, which the
+    documentation calls "hyper-real and dramatic" and "more natural, less hyper-real looking"."""
+    manner = {"natural": "A natural, unembellished photograph"}.get(request.style or "")
+    return f"{manner or 'A vivid, hyper-real and dramatic picture'} of the following: " + (
+        request.prompt
+    )
+
+
+def images_response(
+    request: ImageRequest, pictures: Sequence[str], usage: Usage | None, created: datetime
+) -> bytes:
+    """The body that answers *request*; *pictures* are base64 or URLs, as it asks."""
+    shared: dict[str, Any] = {}
+    if request.model.revises_prompt:
+        shared["revised_prompt"] = revised_prompt(request)
+    data = []
+    for picture in pictures:
+        item = {request.response_format: picture} | shared
+        if usage:
+            item["generation_id"] = str(uuid4())
+        data.append(dict(sorted(item.items())))
+    body: dict[str, Any] = {"data": data}
+    if usage:
+        body |= _described(request) | {"usage": _usage(usage)}
+    told = {"created": int(created.timestamp())} | dict(sorted(body.items()))
+    # The stack that answers variations ends its bodies with a newline, as recorded to the last.
+    return pretty(told) + (b"\n" if request.endpoint is Endpoint.VARIATIONS else b"")
+
+
+def _event(name: str, payload: Mapping[str, Any]) -> bytes:
+    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+def image_event(
+    request: ImageRequest, image: bytes, number: int, usage: Usage | None, created: datetime
+) -> bytes:
+    """Event *number* of a stream: the completed one where *usage* is given, else a partial one."""
+    name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
+    extra = {"usage": _usage(usage)} if usage else {"partial_image_index": number}
+    told = {"b64_json": encoded(image), "sequence_number": number} | _described(request) | extra
+    if not usage:
+        told.pop("safety_identifier", None)
+    head = {"created_at": int(created.timestamp()), "type": name}
+    return _event(name, head | dict(sorted(told.items())))
+
+
+def error_event(error: APIError) -> bytes:
+    """What a stream says when it fails after it has begun."""
+    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+    return _event("error", {"type": "error", "error": inner})
+
+
+def model_object(model: Model) -> dict[str, Any]:
+    """An entry of `GET /v1/models`."""
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": int(datetime.combine(model.released, time(), UTC).timestamp()),
+        "owned_by": "system",
+        "shutdown_date": model.shutdown.isoformat() if model.shutdown else None,
+    }
+
+
+def storage_error(code: str, message: str, detail: str | None, request: str, now: datetime) -> str:
+    """The blob store's refusal; *request* is its id."""
+    told = (
+        f"<AuthenticationErrorDetail>{escape(detail)}</AuthenticationErrorDetail>" if detail else ""
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        f"<Error><Code>{code}</Code><Message>{escape(message)}\nRequestId:{request}\n"
+        f"Time:{now.strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z</Message>{told}</Error>"
+    )

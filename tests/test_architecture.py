@@ -1,0 +1,74 @@
+"""The layers: a module imports only from its own and earlier ones."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.contract.models import MODELS
+
+ROOT = Path(__file__).parent.parent
+LAYERS = (
+    ("settings", "clock"),
+    ("contract",),
+    ("imaging",),
+    ("state",),
+    ("web",),
+    ("server",),
+    ("cli",),
+)
+DOORS = ("__init__", "__main__")
+HOMES = {
+    "PIL": {"imaging"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "sse_starlette": {"web"},
+    "python_multipart": {"web"},
+    "uvicorn": {"server"},
+}
+MODULES = sorted((ROOT / "emulator").rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT / "emulator").with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rank(part: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if part in layer)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    part = part_of(path)
+    if part in DOORS:
+        return
+    for name in imports(path):
+        package, *inner = name.split(".")
+        if package == "emulator":
+            assert inner[0] in DOORS or rank(inner[0]) <= rank(part), name
+        assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_stays_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 250
+
+
+def test_no_model_is_known_by_name_outside_the_table() -> None:
+    for path in MODULES:
+        if path.name != "models.py":
+            tree = ast.parse(path.read_text())
+            words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            assert not words & MODELS.keys(), path

@@ -1,0 +1,56 @@
+"""A drift alarm: what the installed SDK knows, the table knows."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from openai.types.image_create_variation_params import ImageCreateVariationParams
+from openai.types.image_edit_params import ImageEditParamsNonStreaming
+from openai.types.image_generate_params import ImageGenerateParamsNonStreaming
+from openai.types.image_model import ImageModel
+
+from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint
+from emulator.contract.rules import Choice
+
+PARAMS = {
+    Endpoint.GENERATIONS: ImageGenerateParamsNonStreaming,
+    Endpoint.EDITS: ImageEditParamsNonStreaming,
+    Endpoint.VARIATIONS: ImageCreateVariationParams,
+}
+
+
+def test_every_model_of_the_sdk_is_in_the_table() -> None:
+    assert set(get_args(ImageModel)) <= MODELS.keys()
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_every_parameter_of_the_sdk_is_in_some_row(endpoint: Endpoint) -> None:
+    rows = {name for model in MODELS.values() for name in model.accepts.get(endpoint, {})} | {
+        "model"
+    }
+    assert set(get_type_hints(PARAMS[endpoint])) <= rows
+
+
+def words(hint: Any) -> set[str]:
+    """The literal strings in a type, at any depth."""
+    if isinstance(hint, str):
+        return {hint}
+    return set().union(*(words(inner) for inner in get_args(hint)))
+
+
+# GIF and SVG output are not there yet.
+NOT_YET = {"gif", "svg"}
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_every_word_of_the_sdk_is_a_choice_of_some_model(endpoint: Endpoint) -> None:
+    known: dict[str, set[str]] = {}
+    for model in MODELS.values():
+        for name, rule in model.accepts.get(endpoint, {}).items():
+            if isinstance(rule, Choice):
+                known.setdefault(name, set()).update(rule.words, rule.unlisted)
+    for name, hint in get_type_hints(PARAMS[endpoint]).items():
+        if name in known and name != "size":
+            assert words(hint) - NOT_YET <= known[name], name
