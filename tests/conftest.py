@@ -31,10 +31,15 @@ def emulator(server: Server) -> Emulator:
     return server.emulator
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
+@pytest.fixture(scope="session")
+def connected(running: Server) -> Iterator[OpenAI]:
+    with OpenAI(base_url=running.base_url, api_key=KEY, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def client(server: Server, connected: OpenAI) -> OpenAI:
+    return connected
 
 
 @pytest_asyncio.fixture
@@ -43,9 +48,14 @@ async def async_client(server: Server) -> AsyncIterator[AsyncOpenAI]:
         yield client
 
 
-@pytest.fixture
-def http(server: Server) -> Iterator[httpx2.Client]:
-    """Plain HTTP with a key, for what the SDK does not let pass."""
+@pytest.fixture(scope="session")
+def plain_http(running: Server) -> Iterator[httpx2.Client]:
     headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as client:
+    with httpx2.Client(base_url=running.url, headers=headers, timeout=60) as client:
         yield client
+
+
+@pytest.fixture
+def http(server: Server, plain_http: httpx2.Client) -> httpx2.Client:
+    """Plain HTTP with a key, for what the SDK does not let pass."""
+    return plain_http

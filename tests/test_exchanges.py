@@ -44,11 +44,12 @@ def guarded() -> Iterator[httpx2.Client]:
         yield client
 
 
-def picture(told: dict[str, str]) -> bytes:
+def picture(told: dict[str, Any]) -> bytes:
     """A picture as described: its upper left quarter is transparent where its mode has alpha."""
     width, height = map(int, told["size"].split("x"))
     image = Image.new("RGBA", (width, height), (51, 102, 153, 255))
-    image.paste((153, 102, 51, 0), (0, 0, width // 2, height // 2))
+    if not told.get("opaque"):
+        image.paste((153, 102, 51, 0), (0, 0, width // 2, height // 2))
     return encoded(image.convert(told["mode"]), told["format"])
 
 
@@ -83,7 +84,7 @@ def body_of(request: dict[str, Any]) -> tuple[bytes, str]:
         return form_of(request["form"])
     if "json" in request:
         return json.dumps(filled(request["json"])).encode(), "application/json"
-    return request.get("body", "").encode(), request.get("content_type", "")
+    return filled(request.get("body", "")).encode(), request.get("content_type", "")
 
 
 def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str]:

@@ -153,7 +153,6 @@ not_one_reference = Refusal(  # not recorded; documented as exactly one of the t
     "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.", "{name}", "invalid_value")
 not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified URL or base64-encoded data URL"
     "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
-download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
 no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
 # the older stack, in which dall-e-2 looked at files until it was retired; it named no `param`
 upload_not_png = Refusal("Uploaded image must be a PNG and less than 4 MB.", None, "invalid_image_format")

@@ -97,10 +97,11 @@ class Images(Rule):
         if name == "images":
             self._check_references(name, value)
             return
-        for where, upload in self._named(name, value):
+        for upload in value if isinstance(value, list) else [value]:
             if not isinstance(upload, Upload):
                 expected = "one of an array of files or file"
                 raise errors.wrong_type(name=name, expected=expected, got=kind_of(upload))
+        for where, upload in self._named(name, value):
             self._check_type(where, upload)
             if upload.size >= self.below:
                 raise self._too_large(where, upload)

@@ -57,10 +57,12 @@ def _dyed(image: Image.Image, colour: tuple[int, int, int], part: float) -> Imag
     return dyed
 
 
-def _sheet(request: ImageRequest, index: int, pictures: list[Image.Image]) -> Image.Image:
-    """The scene with all *pictures* on it, each whole and in a white frame; mode `RGBA`."""
+def _sheet(
+    request: ImageRequest, index: int, pictures: list[Image.Image], box: tuple[int, int, int, int]
+) -> Image.Image:
+    """The scene with all *pictures* in *box*, each whole and in a white frame; mode `RGBA`."""
     canvas = placeholder.draw(request, index).convert("RGBA")
-    width, height = canvas.width, canvas.height * 5 // 8
+    width, height = box[2] - box[0], box[3] - box[1]
     columns = min(len(pictures), max(1, ceil(sqrt(len(pictures) * width / height))))
     rows = ceil(len(pictures) / columns)
     wide, high = width // columns, height // rows
@@ -70,8 +72,8 @@ def _sheet(request: ImageRequest, index: int, pictures: list[Image.Image]) -> Im
         small = ImageOps.contain(picture, room)
         framed = ImageOps.expand(_flat(request, small), border=frame, fill=WHITE)
         row, column = divmod(place, columns)
-        left = column * wide + (wide - framed.width) // 2
-        top = row * high + (high - framed.height) // 2
+        left = box[0] + column * wide + (wide - framed.width) // 2
+        top = box[1] + row * high + (high - framed.height) // 2
         canvas.paste(framed, (left, top))
     return canvas
 
@@ -80,18 +82,21 @@ def edit(request: ImageRequest, index: int) -> Image.Image:
     """The edit number *index* of *request*; mode `RGBA`.
 
     With a mask, the source shows where it is opaque and the drawing where it is transparent.
-    Without one, the whole source is dyed. Further pictures are laid out on a sheet.
+    Without one, the whole source is dyed. Several pictures are laid out on a sheet, and with a mask
+    the further ones are within its transparent part.
     """
     source = _source(request)
     others = [image_of(each).convert("RGBA") for each in request.images[1:]]
     if request.mask is None and others:
-        return _sheet(request, index, [source, *others])
+        above_the_card = (0, 0, request.size[0], request.size[1] * 5 // 8)
+        return _sheet(request, index, [source, *others], above_the_card)
     fitted = _fit(source, request.size, Image.Resampling.LANCZOS)
     if request.mask is None:
         dyed = _dyed(_flat(request, fitted), placeholder.tint(request, index), DYE)
         return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
-    drawing = _sheet(request, index, others) if others else placeholder.draw(request, index)
     holes = _holes(request.mask, request.size)
+    box = holes.getbbox() if others else None
+    drawing = _sheet(request, index, others, box) if box else placeholder.draw(request, index)
     return Image.composite(drawing.convert("RGBA"), _flat(request, fitted), holes)
 
 

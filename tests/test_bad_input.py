@@ -1,0 +1,335 @@
+"""What no client should send: it gets the API's words and never breaks the server."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from emulator import Server
+from tests.conftest import KEY
+from tests.pictures import opened, png
+
+PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
+
+
+def error_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["message", "type", "param", "code"]
+    error: dict[str, Any] = body["error"]
+    return error
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff\xfe", b"\x00" * 100, b'"', b"nul", b'{"n": 1e999}', b"9" * 5000, b"{}" * 2],
+)
+@pytest.mark.parametrize(
+    "kind", ["application/json", "multipart/form-data; boundary=b", "multipart/form-data", "x"]
+)
+def test_nonsense_is_a_client_error(http: httpx2.Client, path: str, body: bytes, kind: str) -> None:
+    error = error_of(http.post(path, content=body, headers={"Content-Type": kind}))
+    assert error["message"]
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -1, 1.5, "", "x", [], [[]], {}, {"a": None}])
+@pytest.mark.parametrize(
+    "name",
+    ["model", "prompt", "n", "size", "quality", "stream", "user", "svg", "safety_identifier"],
+)
+def test_any_json_value_in_any_place_is_answered(
+    http: httpx2.Client, name: str, value: object
+) -> None:
+    body = {"model": "gpt-image-2.6-flare", "prompt": "a lighthouse", name: value}
+    answer = http.post(PATHS[0], json=body)
+    if answer.status_code != 200:
+        assert error_of(answer)["message"]
+
+
+@pytest.mark.parametrize("number", [10**30, -(10**30), 2**63])
+def test_huge_integers_are_out_of_range(http: httpx2.Client, number: int) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "n": number}
+    assert str(number) in error_of(http.post(PATHS[0], json=body))["message"]
+
+
+@pytest.mark.parametrize(
+    "size", ["1" * 5000 + "x16", "１０２４x1024", "1024x1024\n", "-16x16", "0x16"]
+)
+def test_odd_sizes_are_syntax_errors(http: httpx2.Client, size: str) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "size": size}
+    assert "Expected WIDTHxHEIGHT" in error_of(http.post(PATHS[0], json=body))["message"]
+
+
+def test_half_a_surrogate_pair_is_drawn_and_said_back(http: httpx2.Client) -> None:
+    body = b'{"model": "gpt-image-2", "prompt": "a \\ud83d b"}'
+    headers = {"Content-Type": "application/json"}
+    assert http.post(PATHS[0], content=body, headers=headers).status_code == 200
+    body = b'{"model": "\\ud83d", "prompt": "x"}'
+    assert error_of(http.post(PATHS[0], content=body, headers=headers))["param"] == "model"
+
+
+def test_a_prompt_with_braces_and_percents_is_no_template(http: httpx2.Client) -> None:
+    body = {"model": "{0} {name} %s", "prompt": "x"}
+    error = error_of(http.post(PATHS[0], json=body))
+    assert error["message"] == "The model '{0} {name} %s' does not exist."
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8"])
+def test_a_charset_is_no_other_content_type(http: httpx2.Client, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    body = json.dumps({"prompt": "é", "model": "gpt-image-2"}, ensure_ascii=False).encode()
+    assert http.post(PATHS[0], content=body, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "key", ["", "Bearer", "Basic c2s6", "sk-test", "Token sk-test", "Bearer\tsk-test"]
+)
+def test_no_bearer_token_is_no_key(server: Server, key: str) -> None:
+    headers = {"Authorization": key} if key else {}
+    error = error_of(httpx2.post(server.url + PATHS[0], json={}, headers=headers), 401)
+    assert error["message"].startswith("You didn't provide an API key.")
+    assert error["code"] is None
+
+
+def test_the_scheme_of_a_key_may_be_in_any_case(server: Server) -> None:
+    answer = httpx2.get(f"{server.base_url}/models", headers={"Authorization": "bearer sk-x"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/images/generations", "/v1/models", "/v1/models/dall-e-2"])
+def test_a_path_answers_without_its_version_too(http: httpx2.Client, path: str) -> None:
+    short = path.removeprefix("/v1")
+    ask = http.post if "generations" in path else http.get
+    answers = [ask(each) for each in (path, short)]
+    assert [answer.status_code for answer in answers] in ([200, 200], [400, 400])
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/images/generations/", "/favicon.ico", "/%00"])
+def test_no_such_path_is_an_empty_404(http: httpx2.Client, path: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 404
+    assert answer.content == b""
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_head_request_has_no_body(http: httpx2.Client) -> None:
+    answer = http.head("/v1/models")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+# --- forms
+
+
+def part(name: str, value: bytes, more: str = "", head: str = "") -> bytes:
+    disposition = f'Content-Disposition: form-data; name="{name}"{more}\r\n{head}\r\n'
+    return b"--b\r\n" + disposition.encode() + value + b"\r\n"
+
+
+def posted(http: httpx2.Client, body: bytes | Iterator[bytes], path: str = PATHS[1]) -> Any:
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    return http.post(path, content=body, headers=headers)
+
+
+FIELDS = part("model", b"gpt-image-2") + part("prompt", b"x") + part("size", b"1024x1024")
+IMAGE = part("image", png(), '; filename="a.png"', "Content-Type: image/png\r\n")
+
+
+def test_a_form_in_one_piece_or_in_many_is_the_same(http: httpx2.Client) -> None:
+    body = FIELDS + IMAGE + b"--b--\r\n"
+    whole = posted(http, body)
+    pieces = posted(http, (body[at : at + 7] for at in range(0, len(body), 7)))
+    assert whole.status_code == pieces.status_code == 200
+    assert whole.json()["data"][0]["b64_json"] == pieces.json()["data"][0]["b64_json"]
+
+
+@pytest.mark.parametrize("cut", [1, 10, 40, 100])
+def test_a_truncated_form_is_refused(http: httpx2.Client, cut: int) -> None:
+    body = FIELDS + IMAGE + b"--b--"
+    assert error_of(posted(http, body[:-cut]))["message"] == "Could not parse multipart form"
+
+
+def test_a_form_of_another_client_s_making_is_read(http: httpx2.Client) -> None:
+    # Unquoted names, `filename*`, no type of the part, and a quoted boundary, as .NET sends them;
+    # headers in another order and a typed text part, as aiohttp does.
+    boundary = "--=_b=="
+    image = (
+        f"--{boundary}\r\nContent-Disposition: form-data; name=image; filename=a.png; "
+        "filename*=utf-8''a.png\r\n\r\n"
+    )
+    prompt = (
+        f"--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        'Content-Disposition: form-data; name="prompt"\r\n\r\n'
+    )
+    body = b"".join(
+        [
+            *(prompt.encode(), "Grüße".encode(), b"\r\n"),
+            *(image.encode(), png(), b"\r\n"),
+            f"--{boundary}--\r\n".encode(),
+        ]
+    )
+    headers = {"Content-Type": f'multipart/form-data; boundary="{boundary}"'}
+    answer = http.post(PATHS[1], content=body, headers=headers)
+    assert error_of(answer)["message"].startswith("Invalid input image - format must be in")
+
+
+@pytest.mark.parametrize("name", ["é.png", "C:\\pictures\\a.png", "/home/me/a.png", '\\"a\\".png'])
+def test_a_file_name_is_only_a_name(http: httpx2.Client, name: str) -> None:
+    body = FIELDS + part("image", png(), f'; filename="{name}"') + b"--b--\r\n"
+    assert posted(http, body).status_code == 200
+
+
+@pytest.mark.parametrize("text", [b"", b"null"])
+def test_an_empty_field_and_the_text_null_are_not_given(http: httpx2.Client, text: bytes) -> None:
+    fields = b"".join(part(name, text) for name in ("n", "quality", "stream", "partial_images"))
+    assert posted(http, FIELDS + fields + IMAGE + b"--b--\r\n").status_code == 200
+
+
+def test_the_text_null_is_a_prompt(http: httpx2.Client) -> None:
+    body = part("model", b"gpt-image-2") + part("prompt", b"null") + IMAGE + b"--b--\r\n"
+    assert posted(http, body).status_code == 200
+
+
+def test_text_that_is_no_utf8_is_refused(http: httpx2.Client) -> None:
+    error = error_of(posted(http, part("prompt", b"caf\xe9") + b"--b--\r\n"))
+    assert error["message"] == "Could not parse multipart form"
+
+
+def test_a_picture_as_one_text_part_for_each_byte_is_refused_soon(http: httpx2.Client) -> None:
+    bytes_ = b"".join(part(f"image[{at}]", b"137") for at in range(100_000))
+    error = error_of(posted(http, FIELDS + bytes_ + b"--b--\r\n"))
+    assert error["message"] == (
+        "Invalid type for 'image': expected one of an array of files or file, but got a string "
+        "instead."
+    )
+
+
+def test_a_name_with_and_without_brackets_is_given_twice(http: httpx2.Client) -> None:
+    array = part("image[]", png(), '; filename="a.png"')
+    for body in (IMAGE + array, part("svg", b"x") + part("svg[model]", b"x")):
+        error = error_of(posted(http, FIELDS + body + b"--b--\r\n"))
+        assert error["code"] == "duplicate_parameter"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "[", "]", "[]", "a[b", "a[[b]]", "a][b", "\x7f", "a[b][c][d]"]
+)
+def test_an_odd_name_is_an_unknown_parameter(http: httpx2.Client, name: str) -> None:
+    error = error_of(posted(http, FIELDS + part(name, b"x") + IMAGE + b"--b--\r\n"))
+    assert error["code"] == "unknown_parameter"
+
+
+@pytest.mark.parametrize("name", ["prompt", "n", "user", "size"])
+def test_a_file_in_place_of_a_text_is_a_wrong_type(http: httpx2.Client, name: str) -> None:
+    body = part("model", b"gpt-image-2") + IMAGE
+    if name != "prompt":
+        body += part("prompt", b"x")
+    file = part(name, png(), '; filename="a.png"')
+    error = error_of(posted(http, body + file + b"--b--\r\n"))
+    assert error["message"].endswith("but got a file instead.")
+
+
+def damaged() -> Iterator[tuple[str, bytes]]:
+    whole = png((64, 64))
+    yield "empty", b""
+    yield "text", b"Example data"
+    yield "cut short", whole[: len(whole) // 2]
+    yield "header only", whole[:33]
+    yield "flipped", bytes([*whole[:40], whole[40] ^ 0xFF, *whole[41:]])
+    yield "a bomb", whole[:16] + (60_000).to_bytes(4) * 2 + whole[24:]
+    yield "an SVG", b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    yield "a GIF", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
+
+
+@pytest.mark.parametrize(("kind", "data"), list(damaged()), ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("path", PATHS[1:])
+def test_a_file_that_is_no_picture_is_refused(
+    http: httpx2.Client, path: str, kind: str, data: bytes
+) -> None:
+    fields = FIELDS if path == PATHS[1] else b""
+    image = part("image", data, '; filename="a.png"', "Content-Type: image/png\r\n")
+    error = error_of(posted(http, fields + image + b"--b--\r\n", path))
+    assert error["code"] in ("invalid_image_file", "invalid_image_format")
+
+
+# --- connections
+
+
+def spoken(server: Server, request: bytes, *, hang_up: bool = False) -> bytes:
+    """What the server says to raw bytes, until the connection ends."""
+    address = (server.settings.host, server.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(request)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+def request_bytes(body: bytes, *headers: str) -> bytes:
+    lines = [
+        f"POST {PATHS[0]} HTTP/1.1",
+        *(
+            "Host: localhost",
+            "Connection: close",
+            f"Authorization: Bearer {KEY}",
+            "Content-Type: application/json",
+        ),
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+BODY = b'{"model": "gpt-image-2", "prompt": "x", "output_format": "jpeg"}'
+
+
+def test_an_upgrade_to_h2c_loses_no_body(server: Server) -> None:
+    # The JDK's client asks for it by default.
+    headers = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
+    length = f"Content-Length: {len(BODY)}"
+    assert b"200 OK" in spoken(server, request_bytes(BODY, length, *headers)).splitlines()[0]
+
+
+def test_a_chunked_body_is_read(server: Server) -> None:
+    chunks = b"".join(b"%x\r\n%c\r\n" % (1, byte) for byte in BODY) + b"0\r\n\r\n"
+    answer = spoken(server, request_bytes(chunks, "Transfer-Encoding: chunked"))
+    assert b"200 OK" in answer.splitlines()[0]
+
+
+def test_a_client_that_hangs_up_in_its_body_harms_nobody(
+    server: Server, http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoken(server, request_bytes(BODY, "Content-Length: 100000"), hang_up=True)
+    assert http.get("/v1/models").status_code == 200
+    assert "Traceback" not in caplog.text
+
+
+def test_health_needs_no_key(server: Server) -> None:
+    answer = httpx2.get(f"{server.url}/_emulator/health")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok"}
+    assert "openai-version" not in answer.headers
+
+
+def test_a_large_upload_is_taken_whole(http: httpx2.Client) -> None:
+    big = png((2400, 2400), "RGBA", (1, 2, 3, 255)) + b"\0" * 20_000_000
+    image = part("image", big, '; filename="a.png"')
+    answer = posted(http, FIELDS + image + b"--b--\r\n")
+    assert answer.status_code == 200
+    assert opened(answer.json()["data"][0]["b64_json"]).size == (1024, 1024)
+
+
+def test_an_upload_of_fifty_megabytes_is_too_large(http: httpx2.Client) -> None:
+    image = part("image", b"\0" * 50 * 2**20, '; filename="a.png"')
+    error = error_of(posted(http, FIELDS + image + b"--b--\r\n"))
+    assert (error["code"], error["param"]) == ("file_above_max_size", "image")
+    assert "52428800" in error["message"]

@@ -1,0 +1,165 @@
+"""Pictures by URL: an hour of life, a signature, and a bound on memory."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from emulator import Emulator, Server, Settings
+from emulator.clock import Clock
+from emulator.state.hosting import Hosting, StorageError
+from tests.pictures import half_clear, opened, png
+
+URL = re.compile(
+    r"http://127\.0\.0\.1:\d+/private/org-\w{24}/user-\w{24}/img-\w{24}\.png"
+    r"\?st=(\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ)&se=(\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ)&sp=r"
+    r"&sv=2026-02-06&sr=b&rscd=inline&rsct=image/png&skoid=[\w-]{36}"
+    r"&sktid=a48cca56-e6da-484e-a814-9c849652bcb3&skt=[\w%-]+&ske=[\w%-]+&sks=b&skv=2026-02-06"
+    r"&sig=[\w/%]+%3D"
+)
+
+
+def published(client: OpenAI, **parameters: str) -> str:
+    response = client.images.generate(prompt="a lighthouse", model="dall-e-3", **parameters)  # type: ignore[call-overload]
+    url = response.data[0].url
+    assert isinstance(url, str)
+    return url
+
+
+def test_a_url_has_the_shape_of_the_recorded_ones(client: OpenAI) -> None:
+    match = URL.fullmatch(published(client))
+    assert match
+    start, end = (datetime.fromisoformat(stamp.replace("%3A", ":")) for stamp in match.groups())
+    assert end - start == timedelta(hours=2)
+    assert abs(start + timedelta(hours=1) - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_anyone_with_the_url_gets_the_picture_and_always_the_same(client: OpenAI) -> None:
+    url = published(client)
+    answers = [httpx2.get(url) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer.headers["content-type"] for answer in answers} == {"image/png"}
+    assert answers[0].content == answers[1].content
+    assert opened(answers[0].content).size == (1024, 1024)
+
+
+def test_a_url_is_the_picture_that_base64_would_have_been(client: OpenAI) -> None:
+    image = ("a.png", half_clear(), "image/png")
+    by_url = client.images.edit(model="dall-e-2", image=image, prompt="x", n=2)
+    inline = client.images.edit(
+        model="dall-e-2", image=image, prompt="x", n=2, response_format="b64_json"
+    )
+    for linked, carried in zip(by_url.data or [], inline.data or [], strict=True):
+        hosted = opened(httpx2.get(linked.url or "").content)
+        assert hosted.tobytes() == opened(carried.b64_json).tobytes()
+
+
+def test_a_url_lives_for_an_hour_of_the_clock(client: OpenAI, emulator: Emulator) -> None:
+    url = published(client)
+    emulator.clock.advance(minutes=59)
+    assert httpx2.get(url).status_code == 200
+    emulator.clock.advance(minutes=2)
+    answer = httpx2.get(url)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/xml"
+    assert answer.headers["x-ms-error-code"] == "AuthenticationFailed"
+    error = ET.fromstring(answer.content)  # noqa: S314 - our own server's
+    assert error.findtext("Code") == "AuthenticationFailed"
+    detail = error.findtext("AuthenticationErrorDetail")
+    assert detail
+    assert re.fullmatch(
+        r"Signature not valid in the specified time frame: "
+        r"Start \[.+ GMT\] - Expiry \[.+ GMT\] - Current \[.+ GMT\]",
+        detail,
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [("sig=", "sig=A"), ("&se=20", "&se=21"), ("img-", "img-x"), ("?", "?x=1&"), ("&sp=r", "")],
+)
+def test_a_changed_url_is_refused(client: OpenAI, part: str, other: str) -> None:
+    url = published(client)
+    assert part in url
+    answer = httpx2.get(url.replace(part, other))
+    assert answer.status_code == 403
+    assert answer.text.startswith('<?xml version="1.0" encoding="utf-8"?><Error><Code>')
+
+
+def test_a_url_without_its_query_is_refused(client: OpenAI) -> None:
+    assert httpx2.get(published(client).partition("?")[0]).status_code == 403
+
+
+def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server: Server) -> None:
+    answer = http.post(
+        "/v1/images/generations", json={"prompt": "x"}, headers={"Host": "images.test:8080"}
+    )
+    assert answer.json()["data"][0]["url"].startswith("http://images.test:8080/private/")
+
+
+def test_a_public_url_goes_before_the_host() -> None:
+    settings = Settings(port=0, public_url="https://images.test/base/")
+    with Server(settings) as server, OpenAI(base_url=server.base_url, api_key="x") as client:
+        assert published(client).startswith("https://images.test/base/private/")
+
+
+def test_a_variation_keeps_its_source_for_the_url(client: OpenAI) -> None:
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        response = client.images.create_variation(image=png(), size="256x256")
+    assert response.data
+    assert opened(httpx2.get(response.data[0].url or "").content).size == (256, 256)
+
+
+def parts(url: str) -> tuple[str, str]:
+    split = urlsplit(url)
+    return split.path, split.query
+
+
+def test_past_its_budget_the_store_forgets_the_oldest() -> None:
+    clock = Clock()
+    hosting: Hosting[int] = Hosting(clock, budget=100)
+    urls = [hosting.publish(number, 30, clock.now()) for number in range(5)]
+    assert [hosting.find(*parts(url)) for url in urls[2:]] == [2, 3, 4]
+    for url in urls[:2]:
+        with pytest.raises(StorageError) as refused:
+            hosting.find(*parts(url))
+        assert (refused.value.status, refused.value.code) == (404, "BlobNotFound")
+
+
+def test_what_has_expired_is_dropped_when_something_comes() -> None:
+    clock = Clock()
+    hosting: Hosting[int] = Hosting(clock)
+    url = hosting.publish(1, 1, clock.now())
+    clock.advance(hours=2)
+    hosting.publish(2, 1, clock.now())
+    clock.advance(hours=-2)
+    with pytest.raises(StorageError, match="does not exist"):
+        hosting.find(*parts(url))
+
+
+def test_a_reset_forgets_all_and_stops_no_clock(client: OpenAI, emulator: Emulator) -> None:
+    url = published(client)
+    emulator.clock.advance(hours=5)
+    emulator.reset()
+    assert abs(emulator.clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    assert httpx2.get(url).status_code == 404
+
+
+def test_two_emulators_do_not_know_each_others_urls(client: OpenAI) -> None:
+    url = published(client)
+    with Server(Settings(port=0)) as other:
+        split = urlsplit(url)
+        answer = httpx2.get(f"{other.url}{split.path}?{split.query}")
+    assert answer.status_code == 403
+
+
+def test_the_query_of_a_url_is_in_the_recorded_order(client: OpenAI) -> None:
+    names = [name for name, _ in parse_qsl(urlsplit(published(client)).query)]
+    order = "st se sp sv sr rscd rsct skoid sktid skt ske sks skv sig"
+    assert names == order.split()

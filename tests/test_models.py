@@ -1,0 +1,45 @@
+"""`GET /v1/models`, and the table's own promises."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
+from emulator.contract.rules import Choice
+
+
+def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == list(MODELS)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> None:
+    body = http.get(f"/v1/models/{model}").json()
+    assert list(body) == ["id", "object", "created", "owned_by", "shutdown_date"]
+    row = MODELS[body["id"]]
+    assert datetime.fromtimestamp(body["created"], UTC).date() == row.released
+    assert body["shutdown_date"] == (row.shutdown.isoformat() if row.shutdown else None)
+
+
+def test_a_models_row_is_found_by_its_own_name() -> None:
+    assert all(name == model.id for name, model in MODELS.items())
+    assert UNKNOWN.id in MODELS
+    assert all(name in MODELS for names in DEFAULTS.values() for name in names)
+
+
+def test_a_replacement_is_a_model_that_lives_on() -> None:
+    for model in MODELS.values():
+        assert bool(model.replacement) == bool(model.shutdown)
+        assert model.replacement is None or MODELS[model.replacement].shutdown is None
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_every_auto_comes_down_to_a_word_that_may_be_asked_for(model: object) -> None:
+    for rows in MODELS[str(model)].accepts.values():
+        for name, rule in rows.items():
+            if isinstance(rule, Choice) and "auto" in (*rule.words, *rule.unlisted):
+                assert rule.auto in {*rule.words, *rule.unlisted}, name

@@ -1,0 +1,124 @@
+"""Refusals as a user of the SDK meets them: the exception class, its code and its param."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from emulator import Server, Settings
+from emulator.contract import errors
+from emulator.contract.errors import Refusal
+from tests.pictures import png
+
+REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
+SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "param"),
+    [
+        ({"model": "no-such-model"}, "invalid_value", "model"),
+        ({"n": 11}, "integer_above_max_value", "n"),
+        ({"size": "512x512"}, "invalid_value", "size"),
+        ({"response_format": "url"}, "unknown_parameter", "response_format"),
+        ({"extra_body": {"colour": "red"}}, "unknown_parameter", "colour"),
+        ({"prompt": ""}, "empty_string", "prompt"),
+    ],
+)
+def test_a_mistake_is_a_bad_request(
+    client: OpenAI, parameters: dict[str, Any], code: str, param: str
+) -> None:
+    asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | parameters
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(**asked)
+    assert (refused.value.code, refused.value.param) == (code, param)
+    assert refused.value.request_id
+    assert refused.value.body
+
+
+def test_bytes_without_a_name_are_refused_for_their_type(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.edit(model="gpt-image-2", image=png(), prompt="x")
+    assert (refused.value.code, refused.value.param) == ("unsupported_file_mimetype", "image")
+
+
+def test_a_wrong_key_is_an_authentication_error() -> None:
+    with Server(Settings(port=0, api_key=("sk-right", "sk-other"))) as server:
+        for key in server.settings.api_key:
+            with OpenAI(base_url=server.base_url, api_key=key) as client:
+                assert client.models.list().data
+        with (
+            OpenAI(base_url=server.base_url, api_key="sk-wrong") as client,
+            pytest.raises(openai.AuthenticationError) as refused,
+        ):
+            # The key is looked at before what else is wrong.
+            client.images.generate(prompt="")
+    assert refused.value.code == "invalid_api_key"
+    headers = refused.value.response.headers
+    assert headers["www-authenticate"] == 'Bearer realm="OpenAI API"'
+    assert headers["x-request-id"]
+    assert "openai-organization" not in headers
+    assert "openai-project" not in headers
+
+
+def test_an_unknown_model_object_is_not_found(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.models.retrieve("no-such-model")
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
+
+
+async def test_the_async_client_raises_the_same(async_client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        await async_client.images.generate(model="gpt-image-2", prompt="x", n=0)
+    assert (refused.value.code, refused.value.param) == ("integer_below_min_value", "n")
+
+
+def braces(refusal: Refusal) -> set[str]:
+    templates = (refusal.message, refusal.param or "", refusal.code or "")
+    return {
+        name
+        for template in templates
+        for _, name, _, _ in string.Formatter().parse(template)
+        if name
+    }
+
+
+def calls() -> Iterator[tuple[str, set[str]]]:
+    """Each refusal that the package makes, and the facts that it is given there."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner, name = node.func.value, node.func.attr
+                if isinstance(owner, ast.Name) and owner.id == "errors" and name in REFUSALS:
+                    yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
+@pytest.mark.parametrize(("name", "facts"), sorted(calls(), key=str))
+def test_a_refusal_is_given_the_facts_that_its_braces_name(name: str, facts: set[str]) -> None:
+    assert facts == braces(REFUSALS[name])
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_every_refusal_is_said_somewhere(name: str) -> None:
+    said = [path for path in SOURCES if f"errors.{name}" in path.read_text()]
+    assert said, f"nothing refuses with {name}"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("fake_key", "fake_key"),
+        ("sk-proj-0123456789abcd", "sk-proj-**********abcd"),
+        ("sk-0123456789abcd", "sk-**********abcd"),
+        ("0123456789abcd", "**********abcd"),
+    ],
+)
+def test_a_long_key_is_masked(key: str, shown: str) -> None:
+    assert errors.masked(key) == shown

