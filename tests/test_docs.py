@@ -1,0 +1,87 @@
+"""The README is true: its commands and examples run, and every setting stands in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from emulator import Server
+from emulator.settings import all_settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+SERVE, TEST = (text.strip() for kind, text in BLOCKS if kind == "sh")
+EXAMPLES = [text for kind, text in BLOCKS if kind == "python"]
+OUTPUTS = [text for kind, text in BLOCKS if kind == "text"]
+
+
+def run(code: str, server: Server, folder: Path) -> str:
+    """What *code* prints when the README's server is this one."""
+    code = code.replace("http://127.0.0.1:8080", server.url)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
+    printed = run(EXAMPLES[number], server, tmp_path)
+    assert not printed or printed in OUTPUTS
+
+
+def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:
+    run(EXAMPLES[0], server, tmp_path)
+    with (
+        Image.open(tmp_path / "lighthouse.png") as drawn,
+        Image.open(ROOT / "fixtures/images/lighthouse.png") as shown,
+    ):
+        assert not ImageChops.difference(drawn, shown).getbbox()
+
+
+def test_every_setting_stands_in_the_readme() -> None:
+    for each in all_settings():
+        default = f"`{each.default}`" if each.default not in (None, ()) else ""
+        told = ("", f"`{each.flag} {each.metavar}`", f"`{each.variable}`", default, each.help, "")
+        row = " | ".join(told).strip().replace("|  |", "| |")
+        assert row in README
+
+
+def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:
+    assert TEST in (ROOT / ".ci/run").read_text()
+    assert TEST in (ROOT / ".github/CONTRIBUTING.md").read_text()
+
+
+def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    left_out = shutil.ignore_patterns(".git", ".venv", "*cache*", "*.egg-info", "tests")
+    shutil.copytree(ROOT, checkout, ignore=left_out)
+    variables = {**os.environ, "IMAGES_EMULATOR_PORT": "0"}
+    variables.pop("VIRTUAL_ENV", None)
+    # `exec` lets the signal reach the server and not only the shell.
+    command = SERVE.replace("&& .venv/bin/images-emulator", "&& exec .venv/bin/images-emulator")
+    with subprocess.Popen(
+        ["bash", "-c", command],  # noqa: S607
+        cwd=checkout,
+        env=variables,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline().startswith("Listening on http://127.0.0.1:")
+        finally:
+            process.terminate()
