@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 
 class Clock:
@@ -21,3 +21,15 @@ class Clock:
 
     def reset(self) -> None:
         self._offset = timedelta()
+
+
+def parse_as_of(text: str, today: date) -> date | None:
+    """`any` (None), `today` or YYYY-MM-DD. Raises ValueError for anything else."""
+    if text == "any":
+        return None
+    if text == "today":
+        return today
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None

@@ -5,14 +5,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any, Final, get_type_hints
 from urllib.parse import urlsplit
 
+from emulator.clock import parse_as_of
+
 PREFIX: Final = "IMAGES_EMULATOR_"
+
+VALIDATIONS: Final = ("strict", "lenient")
+
+
+def parse_lenient(text: str) -> bool:
+    """Whether this *text* of the `validation` setting is `lenient`. Raises ValueError."""
+    if text not in VALIDATIONS:
+        raise ValueError(f"expected 'strict' or 'lenient', not '{text}'")
+    return text == "lenient"
 
 
 def _setting(default: Any, metavar: str, help: str) -> Any:
     return field(default=default, metadata={"metavar": metavar, "help": help})
+
+
+def _parse_day(text: str) -> date | None:
+    return parse_as_of(text, date.max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +44,21 @@ class Settings:
         None, "URL", "where clients reach this server, for the URLs in answers"
     )
 
+    as_of: str = _setting(
+        "any",
+        "DATE",
+        "answer as the API did on that day: YYYY-MM-DD, today, or any for all it ever was",
+    )
+    validation: str = _setting(
+        "strict", "MODE", "strict refuses what the API refuses, lenient forgives what it can"
+    )
+
     def __post_init__(self) -> None:
+        for name, parse in (("as_of", _parse_day), ("validation", parse_lenient)):
+            try:
+                parse(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.public_url is not None:

@@ -28,7 +28,9 @@ def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> N
 def test_a_models_row_is_found_by_its_own_name() -> None:
     assert all(name == model.id for name, model in MODELS.items())
     assert UNKNOWN.id in MODELS
-    assert all(name in MODELS for names in DEFAULTS.values() for name in names)
+    assert all(
+        name in MODELS for periods in DEFAULTS.values() for _, names in periods for name in names
+    )
 
 
 def test_a_replacement_is_a_model_that_lives_on() -> None:

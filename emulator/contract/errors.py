@@ -175,6 +175,8 @@ size_too_many_pixels = Refusal(
     "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE)
 parameter_not_supported = Refusal(
     "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE)
+transparent_unsupported = Refusal(
+    "Transparent background is not supported for this model.", "background", "invalid_value", SERVICE)
 transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE)
 compressed_png = Refusal(
     "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE)
@@ -221,6 +223,8 @@ not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
 malformed_form = Refusal("Could not parse multipart form")
 body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
 model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
+bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")  # the emulator's own
+generation_failed = Refusal("Image generation failed", None, "image_generation_failed", "image_generation_server_error", 500)
 server_error = Refusal(
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
     "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)

@@ -8,32 +8,27 @@ source; what was recorded on the wire goes before what is documented.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Final
 
 from emulator.contract import errors
+from emulator.contract.calendar import Period
+from emulator.contract.conflicts import above, below, equal, excludes, given, other_than
+from emulator.contract.pictures import MB
 from emulator.contract.request import Endpoint
-from emulator.contract.rules import (
-    Choice,
-    Flag,
-    Integer,
-    Object,
-    Rule,
-    Text,
-    Unsupported,
-    above,
-    below,
-    equal,
-    excludes,
-    given,
-    other_than,
-)
+from emulator.contract.rules import Choice, Flag, Integer, Object, Rule, Text, Unsupported
 from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize
 from emulator.contract.uploads import Images, Overlay, SquarePNG
 from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
 GENERATIONS, EDITS, VARIATIONS = Endpoint
 
-Rows = Mapping[str, Rule]
+Rows = dict[str, Rule]
+
+
+def since(year: int, month: int, day: int) -> Period:
+    return Period(since=date(year, month, day))
 
 
 def prompt(longest: int) -> Rows:
@@ -47,12 +42,19 @@ def count(most: int) -> Rows:
 # --- DALL·E: square lists, URLs, no streams ------------------------------------------------------
 
 # `user: 123` was seen to pass.
-USER: Final[Rows] = {"user": Text(loose=True)}
+USER: Final[Rows] = {"user": Text(loose=True, nullable=False)}
 URL: Final[Rows] = {"response_format": Choice(("url", "b64_json"), default="url")}
 
 DALLE_2: Final[Rows] = {
     **count(10),
-    "quality": Choice(("standard",), unlisted=("auto",), auto="standard"),
+    # Accepted in a recording of 2024-02-27 and unknown in one of 2026-03-31, after a day that is
+    # not known; taken is the day of the gateway that gpt-image-1 came with.
+    "quality": Choice(
+        ("standard",),
+        unlisted=("auto",),
+        auto="standard",
+        period=Period(date(2023, 11, 6), date(2025, 4, 23)),
+    ),
     "size": ListedSize(("256x256", "512x512", "1024x1024"), default="1024x1024"),
     **URL,
     **USER,
@@ -63,8 +65,8 @@ DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
     EDITS: {
         **prompt(1000),
         "image": SquarePNG(mimetypes=("image/png",), own_mask=True),
-        "mask": Overlay(),
         **DALLE_2,
+        "mask": Overlay(earlier=(date(2022, 12, 20), Overlay(required=True))),
     },
     VARIATIONS: {
         # Two recordings sent application/octet-stream and were answered.
@@ -101,7 +103,10 @@ FLEXIBLE: Final = FlexibleSize(
 )
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-SVG: Final = Object({"model": Text(), "reasoning": Object({"effort": Choice(EFFORTS)})})
+SVG: Final = Object(
+    {"model": Text(), "reasoning": Object({"effort": Choice(EFFORTS)})}, nullable=False
+)
+STREAMS: Final = since(2025, 7, 16)
 
 
 def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
@@ -116,47 +121,73 @@ def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
         "output_compression": Integer(least=0, most=100, default=100),
         "moderation": Choice(("auto", "low"), auto="auto"),
         "size": size,
-        "stream": Flag(default=False),
-        "partial_images": Integer(least=0, most=3, default=0),
+        "stream": Flag(default=False, period=STREAMS),
+        "partial_images": Integer(least=0, most=3, default=0, period=STREAMS),
         # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
-        "complexity": Choice(("low", "medium", "high")),
-        "frame_count": Integer(least=2, most=16),
-        "frame_duration_ms": Integer(least=1),
-        "svg": SVG,
+        "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
         **USER,
-        "safety_identifier": Text(longest=128),
+        "safety_identifier": Text(longest=128, period=since(2026, 10, 16)),
     }
 
 
-FIDELITY: Final = Choice(("high", "low"), default="low")
+MOTION: Final[Rows] = {
+    "frame_count": Integer(least=2, most=16),
+    "frame_duration_ms": Integer(least=1),
+    "svg": SVG,
+}
+"""What came with GIF and SVG output."""
+
+FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAMS)
 # Documented as `low` only; `input_fidelity` on this model was recorded as an unknown parameter.
 LOW_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
 NO_FIDELITY: Final = Unsupported(like=FIDELITY)
+
+EDITS_SINCE: Final[Mapping[str, Period]] = {
+    "background": since(2025, 5, 2),
+    "output_format": since(2025, 6, 16),
+    "output_compression": since(2025, 6, 16),
+    # An error on multipart edits in 2025; in the JSON edits from their first day.
+    "moderation": since(2026, 2, 9),
+    "svg": since(2026, 11, 12),
+}
+"""What edits got later than generations did."""
+
+MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
 
 
 def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Endpoint, Rows]:
     """*rows* at generations, and at edits with the uploads before them."""
     edits: Rows = {
         **prompt(32_000),
-        "image": Images(),
+        "image": Images(earlier=(date(2025, 6, 2), Images(below=25 * MB))),
+        **{
+            name: replace(rule, period=EDITS_SINCE.get(name, rule.period))
+            for name, rule in rows.items()
+        },
         "mask": Overlay(),
-        **rows,
         "input_fidelity": fidelity,
         **edit_rows,
     }
     return {GENERATIONS: {**prompt(32_000), **rows}, EDITS: edits}
 
 
+# In the documentation until the day on which it became a preview.
+TRANSPARENT_LATER: Final = excludes(
+    errors.transparent_unsupported,
+    {"background": equal("transparent")},
+    until=date(2026, 8, 20),
+)
+
 CONFLICTS: Final = (
-    excludes(errors.streamed_batch, {"stream": equal(True), "n": above(1)}),
+    excludes(errors.streamed_batch, {"n": above(1), "stream": equal(True)}),
     excludes(
         errors.transparent_jpeg,
         {"background": equal("transparent"), "output_format": equal("jpeg")},
     ),
     excludes(
-        errors.compressed_png, {"output_format": equal("png"), "output_compression": below(100)}
+        errors.compressed_png, {"output_compression": below(100), "output_format": equal("png")}
     ),
-    excludes(errors.mask_with_markup, {"mask": given, "markup": given}),
+    excludes(errors.mask_with_markup, {"markup": given, "mask": given}),
     *(
         excludes(
             errors.only_with_format,

@@ -6,11 +6,12 @@ is that one's row with another name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from emulator.contract.calendar import Period
 from emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ENDPOINTS,
@@ -22,19 +23,25 @@ from emulator.contract.families import (
     FLEXIBLE,
     GENERATIONS,
     LOW_FIDELITY,
+    MARKUP,
     MINI,
+    MOTION,
     NO_FIDELITY,
     TILED,
+    TRANSPARENT_LATER,
     VARIATIONS,
     endpoints,
     gpt_image,
     patched,
+    since,
 )
 from emulator.contract.request import Endpoint, Model
 from emulator.contract.rules import Text
-from emulator.contract.uploads import Overlay
 
-MODEL: Final = Text(nullable=False)
+DALLE_END: Final = date(2026, 5, 12)
+DALLE_DAYS: Final = Period(until=DALLE_END)
+
+MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
 """`model` is looked at before the rows, which depend on it."""
 
 GPT_1: Final = Model(
@@ -54,19 +61,23 @@ GPT_2: Final = Model(
     released=date(2026, 4, 21),
     # Without `quality`, and with `auto`, `low` was recorded.
     accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
-    conflicts=CONFLICTS,
+    conflicts=(TRANSPARENT_LATER, *CONFLICTS),
     tokens=patched(low=16, medium=48, high=96),
 )
+FIVE_QUALITIES: Final = gpt_image(FLEXIBLE, "low", "xhigh", "max")
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
-    accepts=endpoints(
-        gpt_image(FLEXIBLE, "low", "xhigh", "max"), NO_FIDELITY, markup=Overlay(holes=True)
-    ),
+    accepts=endpoints(FIVE_QUALITIES, NO_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
     tokens=FIVE_TIERS,
 )
-GPT_2_6: Final = replace(GPT_2_5, id="gpt-image-2.6-sunburst", released=date(2026, 11, 4))
+GPT_2_6: Final = replace(
+    GPT_2_5,
+    id="gpt-image-2.6-sunburst",
+    released=date(2026, 11, 4),
+    accepts=endpoints(FIVE_QUALITIES | MOTION, NO_FIDELITY, markup=MARKUP),
+)
 
 MODELS: Final[Mapping[str, Model]] = {
     model.id: model
@@ -74,14 +85,14 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "dall-e-2",
             released=date(2022, 11, 3),
-            shutdown=date(2026, 5, 12),
+            shutdown=DALLE_END,
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ENDPOINTS,
         ),
         Model(
             "dall-e-3",
             released=date(2023, 11, 6),
-            shutdown=date(2026, 5, 12),
+            shutdown=DALLE_END,
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3},
             revises_prompt=True,
@@ -110,14 +121,23 @@ MODELS: Final[Mapping[str, Model]] = {
     )
 }
 
-DEFAULTS: Final[Mapping[tuple[Endpoint, bool], tuple[str, ...]]] = {
-    (GENERATIONS, False): ("dall-e-2", "gpt-image-1"),
-    (EDITS, True): ("dall-e-2", "gpt-image-1"),
-    (EDITS, False): ("gpt-image-1.5",),
-    (VARIATIONS, True): ("dall-e-2",),
+DEFAULTS: Final[Mapping[tuple[Endpoint, bool], Sequence[tuple[Period, tuple[str, ...]]]]] = {
+    (GENERATIONS, False): [(DALLE_DAYS, ("dall-e-2", "gpt-image-1"))],
+    (EDITS, True): [
+        (Period(until=date(2026, 2, 10)), ("dall-e-2", "gpt-image-1")),
+        (Period(date(2026, 2, 10), DALLE_END), ("gpt-image-1.5",)),
+    ],
+    (EDITS, False): [(Period(until=DALLE_END), ("gpt-image-1.5",))],
+    (VARIATIONS, True): [(DALLE_DAYS, ("dall-e-2",))],
 }
 """The model of a call that names none, by endpoint and whether the call is a form: the first,
-unless a parameter is there that only a later one takes."""
+unless a parameter is there that only a later one takes. Under `any` the first period counts.
+
+The documentation named a default until 2026-10, but a missing model was recorded as refused on
+2026-08-29, "since the DALL·E retirement"."""
 
 UNKNOWN: Final = GPT_2_6
 """Whose words the gateway goes by when it does not know the model: it lists the newest."""
+
+RETIRED: Final[Mapping[Endpoint, date]] = {VARIATIONS: DALLE_END}
+"""Endpoints that have gone, which answer an empty 404 from that day on, to any key."""

@@ -8,7 +8,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
 
-from emulator.contract.rules import Conflict, Rule
+from emulator.contract.calendar import AsOf, Period
+from emulator.contract.conflicts import Conflict
+from emulator.contract.errors import APIError
+from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
 
 
@@ -88,8 +91,16 @@ class Darkroom(Protocol):
         """Decode *data* whole, or None where it is no usable picture."""
         ...
 
+    def blank(self) -> Picture:
+        """A square picture of nothing, with an alpha channel."""
+        ...
+
     def stand_in(self, url: str) -> Picture:
         """A picture in place of the one at *url*, which is not fetched."""
+        ...
+
+    def stand_in_overlay(self, url: str, width: int, height: int) -> Picture:
+        """A PNG of that size, partly transparent, in place of the one at *url*."""
         ...
 
 
@@ -108,6 +119,9 @@ class Model:
 
     def __str__(self) -> str:
         return self.id
+
+    def lives_at(self, as_of: AsOf) -> bool:
+        return as_of in Period(self.released, self.shutdown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +149,8 @@ class ImageRequest:
     images: tuple[Picture, ...] = ()
     mask: Picture | None = None
     markup: Picture | None = None
+    forgiven: tuple[APIError, ...] = field(default=(), compare=False)
+    as_of: AsOf = field(default=None, compare=False)
 
     @property
     def transparent(self) -> bool:

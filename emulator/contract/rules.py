@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from emulator.contract import errors
+from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError, kind_of, listed
 
 
@@ -17,8 +19,12 @@ class Rule:
     """What one parameter may be; the base accepts anything.
 
     `null` counts as omitted unless *nullable* is off. *default* stands in where nothing is sent.
+    Outside its *period* the parameter is unknown. Before the day of *earlier*, the rule beside it
+    held.
     """
 
+    period: Period = ALWAYS
+    earlier: tuple[date, Rule] | None = None
     required: bool = False
     nullable: bool = True
     default: Any = None
@@ -42,6 +48,12 @@ class Rule:
     def settle(self, value: Any, source: tuple[int, int] | None) -> Any:
         """The value that a valid request works with, given the first upload's size in pixels."""
         return self.default if value is None else value
+
+    def at(self, as_of: AsOf) -> Rule:
+        """The rule as it was on that day."""
+        if self.earlier and as_of is not None and as_of < self.earlier[0]:
+            return self.earlier[1]
+        return self
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema, for people."""
@@ -196,45 +208,3 @@ class Unsupported(Rule):
 
     def schema(self) -> dict[str, Any]:
         return {"not": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Parameters that exclude each other: all of *when* at once is refused with *refusal*.
-
-    *when* maps a parameter to a test of its settled value.
-    """
-
-    when: Mapping[str, Callable[[Any], bool]]
-    refusal: Callable[..., APIError]
-    facts: Mapping[str, str]
-
-    def check(self, values: Mapping[str, Any]) -> None:
-        if all(test(values.get(name)) for name, test in self.when.items()):
-            raise self.refusal(**self.facts)
-
-
-def excludes(
-    refusal: Callable[..., APIError], when: Mapping[str, Callable[[Any], bool]], **facts: str
-) -> Conflict:
-    return Conflict(when, refusal, facts)
-
-
-def given(value: Any) -> bool:
-    return value is not None
-
-
-def equal(word: Any) -> Callable[[Any], bool]:
-    return lambda value: bool(value == word)
-
-
-def other_than(word: Any) -> Callable[[Any], bool]:
-    return lambda value: bool(value != word)
-
-
-def above(least: int) -> Callable[[Any], bool]:
-    return lambda value: value is not None and value > least
-
-
-def below(most: int) -> Callable[[Any], bool]:
-    return lambda value: value is not None and value < most

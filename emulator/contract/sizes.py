@@ -41,6 +41,12 @@ def closest(sizes: tuple[str, ...], source: Pixels) -> str:
 class ListedSize(Choice):
     """A fixed list that the gateway itself enforces, as it did for the DALL·E models."""
 
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, str):
+            raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
+        # `super()` without arguments does not survive slots.
+        Choice.check(self, name, value)
+
     def settle(self, value: Any, source: Pixels | None) -> Pixels:
         return _known(value or self.default)
 

@@ -7,156 +7,173 @@ takes the parameters in the order of the model's rows; the first error wins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
 from emulator.contract import errors
+from emulator.contract.calendar import Policy
+from emulator.contract.catalogue import Catalogue, Rows
 from emulator.contract.errors import APIError
-from emulator.contract.models import DEFAULTS, MODEL, MODELS, UNKNOWN
-from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, Model, Picture
+from emulator.contract.models import DEFAULTS, MODEL
+from emulator.contract.pictures import OverlayRule, Pictures
+from emulator.contract.request import Call, Darkroom, ImageRequest, Model, Picture
 from emulator.contract.rules import Rule
-from emulator.contract.uploads import Images, Overlay
 
 Values = dict[str, Any]
-
 _REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
-_ROOTS: Final[Mapping[bool, str]] = {True: "image", False: "images"}
-"""What the uploads are called in a form and in JSON."""
 
-
-def validate(call: Call, darkroom: Darkroom) -> ImageRequest:
+def validate(call: Call, darkroom: Darkroom, policy: Policy | None = None) -> ImageRequest:
     """The request that *call* makes. Raises APIError where the API would refuse it."""
-    named = _model_name(call)
-    model = MODELS.get(named)
-    if model and call.endpoint not in model.accepts:
-        # Recorded for gpt-image-1 at edits, when dall-e-2 was the model of that endpoint.
-        listed = errors.listed(DEFAULTS[call.endpoint, True][:1])
-        raise errors.value_not_this(name="model", value=named, listed=listed)
-    values = _gateway(call, model or _stand_in(call.endpoint))
-    if not model:
-        raise errors.no_such_model(model=named)
-    return _service(call, model, values, darkroom)
+    return _Judgement(call, darkroom, policy or Policy()).request()
 
 
-def _model_name(call: Call) -> str:
-    if "model" in call.fields:
-        named = call.fields["model"]
-        MODEL.check("model", named)
-        return str(named)
-    return _default_model(call)
+class _Judgement:
+    """One call on its way through both gates; *forgiven* is what lenience has let pass."""
 
+    def __init__(self, call: Call, darkroom: Darkroom, policy: Policy) -> None:
+        self.call = call
+        self.darkroom = darkroom
+        self.policy = policy
+        self.catalogue = Catalogue(policy.as_of)
+        self.forgiven: list[APIError] = []
 
-def _default_model(call: Call) -> str:
-    """The first default, or a later one where a parameter is there that only that one takes."""
-    first, *later = DEFAULTS[call.endpoint, call.form]
-    for candidate in later:
-        for name, value in call.fields.items():
-            if _takes(candidate, call, name, value) and not _takes(first, call, name, value):
-                return candidate
-    return first
+    def forgive(self, error: APIError) -> None:
+        """Raise *error*, unless what can be forgiven is."""
+        if not self.policy.lenient:
+            raise error
+        self.forgiven.append(error)
 
+    def request(self) -> ImageRequest:
+        named = self._model_name()
+        model = self.catalogue.models.get(named)
+        if model and self.call.endpoint not in model.accepts:
+            # Recorded for gpt-image-1 at edits, when dall-e-2 was the model of that endpoint.
+            first = next(iter(DEFAULTS[self.call.endpoint, True]))[1][:1]
+            listed = errors.listed(first)
+            self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
+            model = self.catalogue.models.get(self.catalogue.default(self.call) or "")
+        stand_in = self.catalogue.stand_in(self.call.endpoint)
+        rows = self.catalogue.rows(model or stand_in, self.call)
+        values = self._gateway(rows)
+        if not model:
+            self.forgive(errors.no_such_model(model=named))
+        return self._service(model or stand_in, rows, values)
 
-def _takes(model: str, call: Call, name: str, value: Any) -> bool:
-    rule = _rows(MODELS[model], call).get(name)
-    if rule is None or isinstance(rule, Images):
-        # Files do not choose the model, their number does.
-        return rule is not None and not (isinstance(value, list) and len(value) > rule.most)
-    try:
-        value = _read(rule, name, value, call.form)
-        if value is not None:
-            rule.check(name, value)
-            rule.limit(name, value, model)
-    except APIError:
-        return False
-    return True
+    # --- the model
 
+    def _model_name(self) -> str:
+        if "model" in self.call.fields:
+            named = self.call.fields["model"]
+            try:
+                if self.policy.as_of not in MODEL.period:
+                    raise errors.unknown_parameter(name="model")
+                MODEL.check("model", named)
+            except APIError as error:
+                self.forgive(error)
+            else:
+                return str(named)
+        default = self.catalogue.default(self.call)
+        if default is None:
+            raise errors.missing_parameter(name="model")
+        return default
 
-def _stand_in(endpoint: Endpoint) -> Model:
-    """A model whose rows the gateway goes by where it does not know the one that is asked for."""
-    if endpoint in UNKNOWN.accepts:
-        return UNKNOWN
-    return next(model for model in MODELS.values() if endpoint in model.accepts)
+    # --- the gateway
 
+    def _gateway(self, rows: Rows) -> Values:
+        for name in self.call.fields:
+            if name != "model" and name not in rows:
+                self.forgive(self._unknown(name, rows))
+        values: Values = {}
+        for name, rule in rows.items():
+            try:
+                value = self._checked(name, rule)
+            except APIError as error:
+                uploads = isinstance(rule, Pictures) and name in self.call.fields
+                if rule.required and not uploads:
+                    raise
+                self.forgive(error)
+                if not uploads:
+                    continue
+                value = self.call.fields[name]
+            if value is not None:
+                values[name] = value
+        return values
 
-def _rows(model: Model, call: Call) -> Mapping[str, Rule]:
-    """The rows of *model*, the uploads named as they are in this kind of body."""
-    rows = model.accepts[call.endpoint]
-    return {_ROOTS[call.form] if name == "image" else name: rule for name, rule in rows.items()}
-
-
-def _read(rule: Rule, name: str, value: Any, form: bool) -> Any:
-    """A field as JSON would have carried it."""
-    if not form:
+    def _checked(self, name: str, rule: Rule) -> Any:
+        given = name in self.call.fields
+        value = self.call.fields.get(name)
+        if self.call.form and isinstance(value, str):
+            value = rule.coerce(name, value)
+        if value is None and (not given or rule.nullable):
+            if rule.required:
+                raise errors.missing_parameter(name=name)
+            return None
+        rule.check(name, value)
         return value
-    if isinstance(value, str) and not isinstance(rule, (Images, Overlay)):
-        return rule.coerce(name, value)
-    return value
 
+    def _unknown(self, name: str, rows: Rows) -> APIError:
+        if "images" in rows and name in ("image", "image[]"):
+            return errors.image_in_json(path=self.call.endpoint.path)
+        if "image" in rows and name == "images":
+            return errors.images_in_form()
+        return errors.unknown_parameter(name=name)
 
-def _gateway(call: Call, model: Model) -> Values:
-    rows = _rows(model, call)
-    for name in call.fields:
-        if name != "model" and name not in rows:
-            raise _unknown(name, call, rows)
-    values: Values = {}
-    for name, rule in rows.items():
-        value = call.fields.get(name)
-        if name in call.fields:
-            value = _read(rule, name, value, call.form)
-        if value is not None or (name in call.fields and not rule.nullable):
-            if isinstance(rule, Images) and not (call.form or rule.json):
-                listed = errors.listed(["multipart/form-data"])
-                raise errors.unsupported_content_type(given="application/json", listed=listed)
-            rule.check(name, value)
-            values[name] = value
-        elif rule.required:
-            raise errors.missing_parameter(name=name)
-    return values
+    # --- the image service
 
+    def _service(self, model: Model, rows: Rows, values: Values) -> ImageRequest:
+        for name, value in list(values.items()):
+            try:
+                rows[name].limit(name, value, model.id)
+            except APIError as error:
+                self.forgive(error)
+                del values[name]
+        settled = self._settled(rows, values)
+        for conflict in model.conflicts:
+            try:
+                if conflict.holds_at(self.policy.as_of):
+                    conflict.check(settled)
+            except APIError as error:
+                self.forgive(error)
+                del values[conflict.yielding]
+                settled = self._settled(rows, values)
+        # The bytes of uploads are looked at last: they take longest.
+        pictures = self._opened(rows, values)
+        images: tuple[Picture, ...] = pictures.get("images", ())
+        if images:
+            source = (images[0].width, images[0].height)
+            settled["size"] = rows["size"].settle(values.get("size"), source)
+        known = {
+            name: value
+            for name, value in (settled | pictures).items()
+            if name in _REQUEST_FIELDS and value is not None
+        }
+        proven = {
+            "endpoint": self.call.endpoint,
+            "model": model,
+            "forgiven": tuple(self.forgiven),
+            "as_of": self.policy.as_of,
+        }
+        return ImageRequest(**(known | proven))
 
-def _unknown(name: str, call: Call, rows: Mapping[str, Rule]) -> APIError:
-    if "images" in rows and name in ("image", "image[]"):
-        return errors.image_in_json(path=call.endpoint.path)
-    if "image" in rows and name == "images":
-        return errors.images_in_form()
-    return errors.unknown_parameter(name=name)
+    def _settled(self, rows: Rows, values: Values) -> Values:
+        return {name: rule.settle(values.get(name), None) for name, rule in rows.items()}
 
-
-def _service(call: Call, model: Model, values: Values, darkroom: Darkroom) -> ImageRequest:
-    rows = _rows(model, call)
-    for name, value in values.items():
-        rows[name].limit(name, value, model.id)
-    # An upload's proportions settle `auto`, but its bytes are looked at last: they take longest.
-    settled = values | {
-        name: rule.settle(values.get(name), None)
-        for name, rule in rows.items()
-        if not isinstance(rule, (Images, Overlay))
-    }
-    for conflict in model.conflicts:
-        conflict.check(settled)
-    pictures = _open(rows, values, darkroom)
-    images: tuple[Picture, ...] = pictures.get("images", ())
-    if images:
-        source = (images[0].width, images[0].height)
-        settled["size"] = rows["size"].settle(values.get("size"), source)
-    known = {
-        name: value
-        for name, value in (settled | pictures).items()
-        if name in _REQUEST_FIELDS and value is not None
-    }
-    return ImageRequest(**(known | {"endpoint": call.endpoint, "model": model}))
-
-
-def _open(rows: Mapping[str, Rule], values: Values, darkroom: Darkroom) -> Values:
-    """The uploads of a call as pictures, under the names that a request gives them."""
-    opened: Values = {}
-    for name, rule in rows.items():
-        if name in values and isinstance(rule, Images):
-            opened["images"] = rule.open(name, values[name], darkroom)
-            if "mask" not in values:
-                opened["mask"] = rule.mask_of(opened["images"])
-        elif name in values and isinstance(rule, Overlay):
-            opened[name] = rule.open(name, values[name], opened["images"][0], darkroom)
-    return opened
+    def _opened(self, rows: Rows, values: Values) -> Values:
+        """The uploads as pictures, under the names that a request gives them."""
+        opened: Values = {"mask": None, "markup": None}
+        for name, rule in rows.items():
+            if name not in values:
+                continue
+            if isinstance(rule, Pictures):
+                images = rule.open(name, values[name], self.darkroom, self.forgive)
+                opened["images"] = images
+                if "mask" not in values:
+                    opened["mask"] = rule.mask_of(images, self.forgive)
+            elif isinstance(rule, OverlayRule):
+                try:
+                    first = opened["images"][0]
+                    opened[name] = rule.open(name, values[name], first, self.darkroom)
+                except APIError as error:
+                    self.forgive(error)
+        return opened

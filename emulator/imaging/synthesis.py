@@ -53,11 +53,22 @@ class Darkroom:
     def develop(self, data: bytes) -> Picture | None:
         return uploads.develop(data)
 
+    def blank(self) -> Picture:
+        picture = uploads.develop(uploads.blank())
+        assert picture
+        return picture
+
     def stand_in(self, url: str) -> Picture:
         """A picture drawn from *url*, in its place: addresses are not fetched."""
         request = ImageRequest(
             endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024)
         )
         picture = uploads.develop(render(request, 0))
+        assert picture
+        return picture
+
+    def stand_in_overlay(self, url: str, width: int, height: int) -> Picture:
+        """A white sheet with a round hole in its middle: addresses are not fetched."""
+        picture = uploads.develop(uploads.pierced(width, height))
         assert picture
         return picture

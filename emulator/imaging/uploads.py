@@ -8,7 +8,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import Final
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from emulator.contract.request import ImageRequest, Picture
 
@@ -79,6 +79,27 @@ def develop(data: bytes) -> Photograph | None:
     image, name, mode = decoded
     alpha = image.has_transparency_data
     return Photograph(data, name, mode, image.width, image.height, alpha, image)
+
+
+def _sheet(width: int, height: int, *, hole: bool) -> bytes:
+    """A white PNG with an alpha channel, and a round hole in its middle where one is asked for."""
+    image = Image.new("RGBA", (width, height), (255, 255, 255, 255))
+    if hole:
+        box = (width // 4, height // 4, width * 3 // 4, height * 3 // 4)
+        ImageDraw.Draw(image).ellipse(box, fill=(0, 0, 0, 0))
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def blank() -> bytes:
+    """A white picture, in place of one that cannot be used."""
+    return _sheet(1024, 1024, hole=False)
+
+
+def pierced(width: int, height: int) -> bytes:
+    """A mask, in place of one that is not fetched."""
+    return _sheet(width, height, hole=True)
 
 
 def image_of(picture: Picture) -> Image.Image:

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from http import HTTPMethod
 from typing import Final, TypeVar
 from uuid import uuid4
 
 from sse_starlette.sse import EventSourceResponse
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.clock import parse_as_of
 from emulator.contract import errors
+from emulator.contract.calendar import Period, Policy
+from emulator.contract.catalogue import Catalogue
 from emulator.contract.errors import APIError
-from emulator.contract.models import MODELS
+from emulator.contract.models import RETIRED
 from emulator.contract.request import Call, Endpoint, ImageRequest
 from emulator.contract.usage import usage
 from emulator.contract.validation import validate
 from emulator.imaging.synthesis import Darkroom, mimetype, render, render_progress
 from emulator.imaging.uploads import resting, weight
+from emulator.settings import parse_lenient
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, PREFIX, StorageError
 from emulator.web import wire
 from emulator.web.call import read_call
 
 T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, Policy], Awaitable[Response]]
+
+logger = logging.getLogger("emulator")
 
 JSON: Final = "application/json"
 NEVER: Final = 10**6
@@ -52,32 +61,58 @@ class API:
         self.studio = ThreadPoolExecutor(1, thread_name_prefix="studio")
 
     def routes(self) -> list[Route]:
-        handlers: dict[str, tuple[str, Handler]] = {
-            "/models": ("GET", self.list_models),
-            "/models/{model:path}": ("GET", self.retrieve_model),
-        }
+        handlers: list[tuple[str, str, Handler, date | None]] = [
+            ("GET", "/models", self.list_models, None),
+            ("GET", "/models/{model:path}", self.retrieve_model, None),
+        ]
         for endpoint in Endpoint:
-            handlers[f"/images/{endpoint.value}"] = ("POST", self._images(endpoint))
+            path = f"/images/{endpoint.value}"
+            handlers.append(("POST", path, self._images(endpoint), RETIRED.get(endpoint)))
         return [
             *(
-                Route(prefix + path, self._guarded(method, handler), methods=list(HTTPMethod))
-                for path, (method, handler) in handlers.items()
+                Route(
+                    prefix + path,
+                    self._guarded(method, handler, retired),
+                    methods=list(HTTPMethod),
+                )
+                for method, path, handler, retired in handlers
                 for prefix in ("/v1", "")
             ),
             Route(f"{PREFIX}{{name:path}}", self.hosted_image, methods=["GET"]),
         ]
 
-    def _guarded(self, method: str, handler: Handler) -> Handler:
-        """*handler* behind the key, which is looked at before anything else."""
+    def _guarded(
+        self, method: str, handler: Handler, retired: date | None
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """*handler* behind the key, which is looked at before anything else, but for whether the
+        path is there at all: from the day on which it *retired* it is not."""
 
         async def guarded(request: Request) -> Response:
+            policy = self._policy(request)
+            if policy.as_of not in Period(until=retired):
+                raise HTTPException(404)
             self._check_key(request)
             # Starlette answers HEAD with what GET has.
             if request.method != method and (request.method, method) != ("HEAD", "GET"):
-                raise errors.method_not_allowed(method=request.method, path=request.url.path)
-            return await handler(request)
+                raise HTTPException(405)
+            return await handler(request, policy)
 
         return guarded
+
+    def _policy(self, request: Request) -> Policy:
+        """The settings, and the headers that change them for one call."""
+        settings, today = self.emulator.settings, self.emulator.clock.now().date()
+
+        def read(header: str, default: str, parse: Callable[[str], T]) -> T:
+            try:
+                return parse(request.headers.get(header, default))
+            except ValueError as error:
+                raise errors.bad_override(header=header, reason=str(error)) from None
+
+        return Policy(
+            as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
+            lenient=read("x-emulator-validation", settings.validation, parse_lenient),
+        )
 
     def _check_key(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -94,20 +129,38 @@ class API:
     # --- images
 
     def _images(self, endpoint: Endpoint) -> Handler:
-        async def create_images(request: Request) -> Response:
+        async def create_images(request: Request, policy: Policy) -> Response:
             call = await read_call(request, endpoint)
-            accepted = await self._validated(call)
+            accepted = await self._validated(call, policy)
             if accepted.stream:
-                return EventSourceResponse(self._events(accepted), sep="\n", ping=NEVER)
-            return await self._answered(accepted, request)
+                response: Response = EventSourceResponse(
+                    self._events(accepted), sep="\n", ping=NEVER
+                )
+            else:
+                response = await self._answered(accepted, request)
+            response.headers.update(self._remarks(accepted))
+            return response
 
         return create_images
 
-    async def _validated(self, call: Call) -> ImageRequest:
+    async def _validated(self, call: Call, policy: Policy) -> ImageRequest:
         if call.endpoint is Endpoint.GENERATIONS:
-            return validate(call, self.darkroom)
+            return validate(call, self.darkroom, policy)
         # Uploads are decoded on the way.
-        return await self._work(lambda: validate(call, self.darkroom))
+        return await self._work(lambda: validate(call, self.darkroom, policy))
+
+    def _remarks(self, accepted: ImageRequest) -> dict[str, str]:
+        """The emulator's own headers: what it forgave, and that a model has gone."""
+        remarks = {}
+        if accepted.forgiven:
+            told = [f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven]
+            remarks["x-emulator-violations"] = ascii(", ".join(told))[1:-1]
+        model, today = accepted.model, self.emulator.clock.now().date()
+        if model.shutdown and model.shutdown <= today:
+            notice = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
+            logger.warning(notice)
+            remarks["x-emulator-notice"] = notice
+        return remarks
 
     async def _answered(self, accepted: ImageRequest, request: Request) -> Response:
         if accepted.response_format == "url":
@@ -142,7 +195,7 @@ class API:
             while event := await self._work(next_event):
                 yield event
         except Exception:
-            yield wire.error_event(errors.server_error())
+            yield wire.error_event(errors.generation_failed())
             raise
 
     # --- hosted images
@@ -172,12 +225,13 @@ class API:
 
     # --- models
 
-    async def list_models(self, request: Request) -> Response:
-        data = [wire.model_object(model) for model in MODELS.values()]
+    async def list_models(self, request: Request, policy: Policy) -> Response:
+        data = [wire.model_object(model) for model in Catalogue(policy.as_of).models.values()]
         return Response(wire.pretty({"object": "list", "data": data}), media_type=JSON)
 
-    async def retrieve_model(self, request: Request) -> Response:
+    async def retrieve_model(self, request: Request, policy: Policy) -> Response:
         named = request.path_params["model"]
-        if named not in MODELS:
+        model = Catalogue(policy.as_of).models.get(named)
+        if not model:
             raise errors.model_not_listed(model=named)
-        return Response(wire.pretty(wire.model_object(MODELS[named])), media_type=JSON)
+        return Response(wire.pretty(wire.model_object(model)), media_type=JSON)

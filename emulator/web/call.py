@@ -9,6 +9,7 @@ from typing import Any, Final, Never
 from starlette.requests import Request
 
 from emulator.contract import errors
+from emulator.contract.pictures import LARGEST, MOST
 from emulator.contract.request import Call, Endpoint
 from emulator.web.form import read_form
 
@@ -21,8 +22,8 @@ ACCEPTED: Final = {
     Endpoint.VARIATIONS: (FORM,),
 }
 
-MOST_BYTES: Final = 17 * 50 * 2**20
-"""A body of sixteen pictures and a mask, each as large as any may be."""
+MOST_BYTES: Final = (MOST + 1) * LARGEST
+"""A body of as many pictures as there may be and a mask, each as large as any may be."""
 
 
 async def _counted(request: Request) -> AsyncIterator[bytes]:

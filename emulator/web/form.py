@@ -10,14 +10,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from emulator.contract import errors
+from emulator.contract.pictures import LARGEST
 from emulator.contract.request import Upload
 
 MOST_PARTS: Final = 1000
 """Parts that are read. A Buffer that the Node SDK is handed as an image arrives as one text part
 for each byte; what comes after these changes no verdict."""
-
-MOST_KEPT: Final = 50 * 2**20
-"""Bytes of one part that are kept; no rule allows as many, so the verdict stands."""
 
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
@@ -53,7 +51,7 @@ class _Reader:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
-        if len(self._data) < MOST_KEPT:
+        if len(self._data) < LARGEST:
             self._data += memoryview(data)[start:end]
 
     def on_part_end(self) -> None:

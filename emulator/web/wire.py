@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError
 from emulator.contract.request import Endpoint, ImageRequest, Model
 from emulator.contract.usage import Usage
@@ -22,6 +23,23 @@ EVENTS: Final[Mapping[Endpoint, str]] = {
     Endpoint.GENERATIONS: "image_generation",
     Endpoint.EDITS: "image_edit",
 }
+
+
+GAINED: Final[Mapping[str, Period]] = {
+    "generation_id": Period(since=date(2026, 9, 16)),
+    "background": Period(since=date(2025, 6, 26)),
+    "output_format": Period(since=date(2025, 6, 26)),
+    "quality": Period(since=date(2025, 6, 26)),
+    "size": Period(since=date(2025, 6, 26)),
+    "output_tokens_details": Period(since=date(2025, 12, 16)),
+    "safety_identifier": Period(since=date(2026, 10, 16)),
+}
+"""Keys that answers have not always had."""
+
+
+def _dated(told: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
+    """*told* without the keys that there were not yet."""
+    return {key: value for key, value in told.items() if as_of in GAINED.get(key, ALWAYS)}
 
 
 def encoded(image: bytes) -> str:
@@ -33,14 +51,15 @@ def pretty(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, indent=2, ensure_ascii=False).encode()
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
-    return {
+def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
+    told = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"image_tokens": usage.image, "text_tokens": usage.text},
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"image_tokens": usage.output, "text_tokens": usage.output_text},
         "total_tokens": usage.total_tokens,
     }
+    return _dated(told, as_of)
 
 
 def _described(request: ImageRequest) -> dict[str, Any]:
@@ -52,7 +71,8 @@ def _described(request: ImageRequest) -> dict[str, Any]:
         "size": "{}x{}".format(*request.size),
     }
     identifier = request.effective_safety_identifier
-    return told | ({"safety_identifier": identifier} if identifier else {})
+    told |= {"safety_identifier": identifier} if identifier else {}
+    return _dated(told, request.as_of)
 
 
 def revised_prompt(request: ImageRequest) -> str:
@@ -76,10 +96,10 @@ def images_response(
         item = {request.response_format: picture} | shared
         if usage:
             item["generation_id"] = str(uuid4())
-        data.append(dict(sorted(item.items())))
+        data.append(dict(sorted(_dated(item, request.as_of).items())))
     body: dict[str, Any] = {"data": data}
     if usage:
-        body |= _described(request) | {"usage": _usage(usage)}
+        body |= _described(request) | {"usage": _usage(usage, request.as_of)}
     told = {"created": int(created.timestamp())} | dict(sorted(body.items()))
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
     return pretty(told) + (b"\n" if request.endpoint is Endpoint.VARIATIONS else b"")
@@ -95,7 +115,7 @@ def image_event(
 ) -> bytes:
     """Event *number* of a stream: the completed one where *usage* is given, else a partial one."""
     name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
-    extra = {"usage": _usage(usage)} if usage else {"partial_image_index": number}
+    extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
     told = {"b64_json": encoded(image), "sequence_number": number} | _described(request) | extra
     if not usage:
         told.pop("safety_identifier", None)

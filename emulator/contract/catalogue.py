@@ -1,0 +1,85 @@
+"""The table as it stood on one day: which models there were, and which one a call goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.contract import errors
+from emulator.contract.calendar import AsOf
+from emulator.contract.errors import APIError
+from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
+from emulator.contract.pictures import OverlayRule, Pictures
+from emulator.contract.request import Call, Endpoint, Model
+from emulator.contract.rules import Choice, Rule
+from emulator.contract.sizes import FixedSize
+
+Rows = Mapping[str, Rule]
+
+
+class Catalogue:
+    """What there is on the day *as_of*."""
+
+    def __init__(self, as_of: AsOf) -> None:
+        self.as_of = as_of
+        self.models: Mapping[str, Model] = {
+            name: model for name, model in MODELS.items() if model.lives_at(as_of)
+        }
+
+    def rows(self, model: Model, call: Call) -> Rows:
+        """The rows of *model*, as they are for the kind of body that *call* has."""
+        rows: dict[str, Rule] = {}
+        for name, dated in model.accepts[call.endpoint].items():
+            if self.as_of not in dated.period:
+                continue
+            rule = dated.at(self.as_of)
+            if call.form:
+                rows[name] = rule
+            elif isinstance(rule, Pictures):
+                references = rule.in_json(self.as_of)
+                if not references:
+                    listed = errors.listed(["multipart/form-data"])
+                    raise errors.unsupported_content_type(given="application/json", listed=listed)
+                rows["images"] = references
+            else:
+                rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
+        return rows
+
+    def default(self, call: Call) -> str | None:
+        """The model of a call that names none: the first default, or a later one where a parameter
+        is there that only that one takes. None where there is no default."""
+        periods = DEFAULTS[call.endpoint, call.form]
+        names = next((names for period, names in periods if self.as_of in period), None)
+        if names is None:
+            return None
+        known = [self.models[name] for name in names if name in self.models]
+        if not known:
+            return names[0]
+        first, *later = known
+        for candidate in later:
+            for name, value in call.fields.items():
+                if self._takes(candidate, call, name, value) and not self._takes(
+                    first, call, name, value
+                ):
+                    return candidate.id
+        return first.id
+
+    def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
+        """Whether *model* knows a parameter of that name, and the word or the number of files."""
+        rule = self.rows(model, call).get(name)
+        if isinstance(rule, Pictures):
+            return not isinstance(value, list) or len(value) <= rule.most
+        if not isinstance(rule, (Choice, FixedSize)):
+            return rule is not None
+        try:
+            rule.check(name, value)
+            rule.limit(name, value, model.id)
+        except APIError:
+            return False
+        return True
+
+    def stand_in(self, endpoint: Endpoint) -> Model:
+        """The model whose rows the gateway goes by where it does not know the one asked for."""
+        known = [model for model in self.models.values() if endpoint in model.accepts]
+        newest = [UNKNOWN] if UNKNOWN in known else known[-1:]
+        return (newest or [model for model in MODELS.values() if endpoint in model.accepts])[0]

@@ -1,0 +1,103 @@
+"""Pictures that JSON names: `{"image_url": …}` or `{"file_id": …}`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from emulator.contract import errors
+from emulator.contract.errors import kind_of
+from emulator.contract.pictures import LARGEST, OverlayRule, Pictures
+from emulator.contract.request import Darkroom, Picture
+
+LONGEST_URL: Final = 20_971_520
+"""Characters of an `image_url`, from the specification."""
+
+
+def check_reference(name: str, value: Any) -> None:
+    """Raises APIError where *value* is no reference."""
+    if not isinstance(value, Mapping):
+        raise errors.wrong_type(name=name, expected="an object", got=kind_of(value))
+    for key in value:
+        if key not in ("image_url", "file_id"):
+            raise errors.unknown_parameter(name=f"{name}.{key}")
+    given = [key for key in ("image_url", "file_id") if value.get(key) is not None]
+    if len(given) != 1:
+        raise errors.not_one_reference(name=name)
+    where, text = f"{name}.{given[0]}", value[given[0]]
+    if not isinstance(text, str):
+        raise errors.wrong_type(name=where, expected="a string", got=kind_of(text))
+    if given[0] == "image_url":
+        if len(text) > LONGEST_URL:
+            raise errors.string_too_long(name=where, limit=LONGEST_URL, length=len(text))
+        if not re.match(r"(?i)https?://[^/]|data:", text):
+            raise errors.not_an_image_url(name=where)
+
+
+def _data_of(url: str) -> bytes | None:
+    """The bytes in a data URL; none where they cannot be read; None for another URL."""
+    if url[:5].lower() != "data:":
+        return None
+    head, _, text = url.partition(",")
+    try:
+        plain = head.lower().endswith(";base64")
+        return base64.b64decode(text.strip(), validate=True) if plain else b""
+    except binascii.Error:
+        return b""
+
+
+def _no_file(value: Mapping[str, Any]) -> None:
+    if value.get("file_id") is not None:
+        raise errors.no_such_file(file_id=value["file_id"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References(Pictures):
+    """`images`, in JSON."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise errors.wrong_type(name=name, expected="an array of objects", got=kind_of(value))
+        if not value:
+            raise errors.empty_array(name=name)
+        for where, reference in self.named(name, value):
+            check_reference(where, reference)
+
+    def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
+        where = f"{name}[{index}]"
+        check_reference(where, item)
+        _no_file(item)
+        data = _data_of(item["image_url"])
+        if data is None:
+            return darkroom.stand_in(item["image_url"])
+        if len(data) >= LARGEST:
+            raise errors.file_too_large(name=where, limit=LARGEST, size=len(data))
+        picture = darkroom.develop(data)
+        if not picture:
+            raise errors.image_data_invalid(name=f"{where}.image_url")
+        return picture
+
+    def schema(self) -> dict[str, Any]:
+        either = {"image_url": {"type": "string"}, "file_id": {"type": "string"}}
+        item = {"type": "object", "properties": either, "minProperties": 1, "maxProperties": 1}
+        return {"type": "array", "items": item, "minItems": 1, "maxItems": self.most}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayReference(OverlayRule):
+    """`mask` in JSON."""
+
+    def check(self, name: str, value: Any) -> None:
+        check_reference(name, value)
+
+    def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:
+        _no_file(value)
+        data = _data_of(value["image_url"])
+        if data is None:
+            return darkroom.stand_in_overlay(value["image_url"], first.width, first.height)
+        self.check_size(name, len(data))
+        return darkroom.develop(data)
