@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -44,7 +47,13 @@ def _serve(settings: Settings) -> int:
         reason = error.strerror or error
         print(f"images-emulator: {settings.host}:{settings.port}: {reason}", file=sys.stderr)
         return 1
-    server.run(lambda: print(f"Listening on {server.url}", flush=True))
+    # Its own remarks and true errors; not what its libraries think of odd requests and pictures.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for name in ("python_multipart", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="PIL")
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(lambda: print(f"Listening on {server.url}", flush=True))
     return 0
 
 

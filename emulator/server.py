@@ -96,7 +96,10 @@ class Server:
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until a signal says stop; *on_ready* is called when connections are accepted."""
         self._on_ready = on_ready
-        self._uvicorn.run([self._listener])
+        try:
+            self._uvicorn.run([self._listener])
+        finally:
+            self.emulator.close()
 
     def _ready(self) -> None:
         self._on_ready()
@@ -119,3 +122,4 @@ class Server:
         self._uvicorn.should_exit = True
         if self._thread:
             self._thread.join()
+        self.emulator.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from emulator import Server
 from tests.conftest import KEY
-from tests.pictures import opened, png
+from tests.pictures import half_clear, opened, png
 
 PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 
@@ -243,6 +244,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "cut short", whole[: len(whole) // 2]
     yield "header only", whole[:33]
     yield "flipped", bytes([*whole[:40], whole[40] ^ 0xFF, *whole[41:]])
+    yield "a strip", png((16_385, 1))
     yield "a bomb", whole[:16] + (60_000).to_bytes(4) * 2 + whole[24:]
     yield "an SVG", b'<svg xmlns="http://www.w3.org/2000/svg"/>'
     yield "a GIF", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
@@ -257,6 +259,23 @@ def test_a_file_that_is_no_picture_is_refused(
     image = part("image", data, '; filename="a.png"', "Content-Type: image/png\r\n")
     error = error_of(posted(http, fields + image + b"--b--\r\n", path))
     assert error["code"] in ("invalid_image_file", "invalid_image_format")
+
+
+@pytest.mark.parametrize("data", ["é", "%%%", "=", "AAAA", "AAA", " ", "🦦"])
+def test_a_data_url_that_is_no_picture_is_refused(http: httpx2.Client, data: str) -> None:
+    images = [{"image_url": f"data:image/png;base64,{data}"}]
+    body = {"model": "gpt-image-2", "prompt": "x", "images": images}
+    error = error_of(http.post(PATHS[1], json=body))
+    assert (error["code"], error["param"]) == ("invalid_image_file", "images[0].image_url")
+
+
+def test_a_mask_in_json_is_measured_too(http: httpx2.Client) -> None:
+    def url(data: bytes) -> dict[str, str]:
+        return {"image_url": f"data:image/png;base64,{base64.b64encode(data).decode()}"}
+
+    large = url(half_clear() + b"\0" * 4 * 2**20)
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [url(png())], "mask": large}
+    assert error_of(http.post(PATHS[1], json=body))["code"] == "file_above_max_size"
 
 
 # --- connections
@@ -297,6 +316,12 @@ def test_an_upgrade_to_h2c_loses_no_body(server: Server) -> None:
     headers = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
     length = f"Content-Length: {len(BODY)}"
     assert b"200 OK" in spoken(server, request_bytes(BODY, length, *headers)).splitlines()[0]
+
+
+def test_a_target_in_absolute_form_is_the_path_that_it_names(server: Server) -> None:
+    request = request_bytes(BODY, f"Content-Length: {len(BODY)}")
+    absolute = request.replace(b"POST /", b"POST http://localhost/", 1)
+    assert b"200 OK" in spoken(server, absolute).splitlines()[0]
 
 
 def test_a_chunked_body_is_read(server: Server) -> None:

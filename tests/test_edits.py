@@ -108,6 +108,32 @@ def test_all_of_several_sources_are_seen(client: OpenAI, count: int, masked: boo
     assert all(seen.get(colour, 0) > 100 for colour in colours)
 
 
+def test_the_transparent_part_of_a_mask_stays_in_sight(client: OpenAI) -> None:
+    mask = plain((900, 300), "RGBA", (*BLUE, 255))
+    mask.paste((0, 0, 0, 0), (700, 100, 800, 200))
+    picture = edit(
+        client,
+        model="gpt-image-1",
+        image=file(png((900, 300))),
+        mask=file(encoded(mask)),
+        size="1024x1024",
+    )
+    colours = {colour: number for number, colour in picture.getcolors(maxcolors=1 << 20) or []}
+    assert 0.85 < colours[RED] / 1024**2 < 0.92
+
+
+def test_a_mask_by_address_is_stood_in_for(http: httpx2.Client) -> None:
+    url = "https://example.invalid/{}.png"
+    for image in (url.format("a"), "data:image/png;base64," + base64.b64encode(png()).decode()):
+        body = {
+            "model": "gpt-image-2",
+            "prompt": "x",
+            "images": [{"image_url": image}],
+            "mask": {"image_url": url.format("m")},
+        }
+        assert http.post("/v1/images/edits", json=body).status_code == 200
+
+
 def test_dalle_takes_the_transparency_of_the_image_for_a_mask(client: OpenAI) -> None:
     picture = edit(
         client, model="dall-e-2", image=file(half_clear((512, 512))), size="512x512"

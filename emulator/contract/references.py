@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ def _data_of(url: str) -> bytes | None:
     try:
         plain = head.lower().endswith(";base64")
         return base64.b64decode(text.strip(), validate=True) if plain else b""
-    except binascii.Error:
+    except ValueError:
         return b""
 
 

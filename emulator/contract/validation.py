@@ -16,7 +16,7 @@ from emulator.contract.catalogue import Catalogue, Rows
 from emulator.contract.errors import APIError
 from emulator.contract.models import DEFAULTS, MODEL
 from emulator.contract.pictures import OverlayRule, Pictures
-from emulator.contract.request import Call, Darkroom, ImageRequest, Model, Picture
+from emulator.contract.request import Call, Darkroom, ImageRequest, Model
 from emulator.contract.rules import Rule
 
 Values = dict[str, Any]
@@ -37,6 +37,7 @@ class _Judgement:
         self.policy = policy
         self.catalogue = Catalogue(policy.as_of)
         self.forgiven: list[APIError] = []
+        self.source: tuple[int, int] | None = None
 
     def forgive(self, error: APIError) -> None:
         """Raise *error*, unless what can be forgiven is."""
@@ -47,18 +48,21 @@ class _Judgement:
     def request(self) -> ImageRequest:
         named = self._model_name()
         model = self.catalogue.models.get(named)
+        unknown = None if model else errors.no_such_model(model=named)
         if model and self.call.endpoint not in model.accepts:
             # Recorded for gpt-image-1 at edits, when dall-e-2 was the model of that endpoint.
-            first = next(iter(DEFAULTS[self.call.endpoint, True]))[1][:1]
-            listed = errors.listed(first)
+            listed = errors.listed(DEFAULTS[self.call.endpoint, True][0][1][:1])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
+            model = None
+        if not model and self.policy.lenient:
             model = self.catalogue.models.get(self.catalogue.default(self.call) or "")
-        stand_in = self.catalogue.stand_in(self.call.endpoint)
-        rows = self.catalogue.rows(model or stand_in, self.call)
+        # Of a model that it does not know the gateway judges by the words of another.
+        judged = model or self.catalogue.stand_in(self.call.endpoint)
+        rows = self.catalogue.rows(judged, self.call)
         values = self._gateway(rows)
-        if not model:
-            self.forgive(errors.no_such_model(model=named))
-        return self._service(model or stand_in, rows, values)
+        if unknown:
+            self.forgive(unknown)
+        return self._service(judged, rows, values)
 
     # --- the model
 
@@ -139,10 +143,7 @@ class _Judgement:
                 settled = self._settled(rows, values)
         # The bytes of uploads are looked at last: they take longest.
         pictures = self._opened(rows, values)
-        images: tuple[Picture, ...] = pictures.get("images", ())
-        if images:
-            source = (images[0].width, images[0].height)
-            settled["size"] = rows["size"].settle(values.get("size"), source)
+        settled["size"] = rows["size"].settle(values.get("size"), self.source)
         known = {
             name: value
             for name, value in (settled | pictures).items()
@@ -166,7 +167,11 @@ class _Judgement:
             if name not in values:
                 continue
             if isinstance(rule, Pictures):
+                before = len(self.forgiven)
                 images = rule.open(name, values[name], self.darkroom, self.forgive)
+                # A blank picture in place of another has no proportions to keep.
+                if len(self.forgiven) == before:
+                    self.source = images[0].width, images[0].height
                 opened["images"] = images
                 if "mask" not in values:
                     opened["mask"] = rule.mask_of(images, self.forgive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import ceil, sqrt
 from typing import Final
 
@@ -17,9 +18,37 @@ DYE: Final = 0.35
 WHITE: Final = (255, 255, 255, 255)
 
 
-def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
-    """*image* scaled and cropped about its centre to fill *size*; untouched where it fills it."""
-    return image if image.size == size else ImageOps.fit(image, size, method)
+Middle = tuple[float, float]
+"""What part of what is cropped off a picture is cropped off its left and its top."""
+
+CENTRE: Final[Middle] = (0.5, 0.5)
+
+
+def _fit(
+    image: Image.Image, size: tuple[int, int], method: Image.Resampling, middle: Middle = CENTRE
+) -> Image.Image:
+    """*image* scaled and cropped to fill *size*; untouched where it fills it."""
+    return image if image.size == size else ImageOps.fit(image, size, method, centering=middle)
+
+
+def _middle_of(alpha: Image.Image, size: tuple[int, int]) -> Middle:
+    """How to crop to *size* so that what is transparent in *alpha* stays in sight."""
+    box = _inverse(alpha).getbbox() or (0, 0, *alpha.size)
+    scale = max(size[0] / alpha.width, size[1] / alpha.height)
+    parts = []
+    for start, end, edge, room in (
+        (box[0], box[2], alpha.width, size[0] / scale),
+        (box[1], box[3], alpha.height, size[1] / scale),
+    ):
+        spare = edge - room
+        wanted = (start + end - room) / 2
+        parts.append(min(1.0, max(0.0, wanted / spare)) if spare >= 1 else 0.5)
+    return parts[0], parts[1]
+
+
+def _inverse(alpha: Image.Image) -> Image.Image:
+    """White where *alpha* is 0, black elsewhere; mode `L`."""
+    return alpha.point([255] + [0] * 255)
 
 
 def _source(request: ImageRequest) -> Image.Image:
@@ -28,13 +57,6 @@ def _source(request: ImageRequest) -> Image.Image:
     if request.markup:
         source = Image.alpha_composite(source, image_of(request.markup).convert("RGBA"))
     return source
-
-
-def _holes(mask: Picture, size: tuple[int, int]) -> Image.Image:
-    """White where *mask* is fully transparent, black elsewhere, to the pixel; mode `L`."""
-    alpha = image_of(mask).convert("RGBA").getchannel("A")
-    alpha = _fit(alpha, size, Image.Resampling.NEAREST)
-    return alpha.point([255] + [0] * 255)
 
 
 def _flat(request: ImageRequest, image: Image.Image) -> Image.Image:
@@ -58,7 +80,10 @@ def _dyed(image: Image.Image, colour: tuple[int, int, int], part: float) -> Imag
 
 
 def _sheet(
-    request: ImageRequest, index: int, pictures: list[Image.Image], box: tuple[int, int, int, int]
+    request: ImageRequest,
+    index: int,
+    pictures: Sequence[Callable[[], Image.Image]],
+    box: tuple[int, int, int, int],
 ) -> Image.Image:
     """The scene with all *pictures* in *box*, each whole and in a white frame; mode `RGBA`."""
     canvas = placeholder.draw(request, index).convert("RGBA")
@@ -69,13 +94,23 @@ def _sheet(
     frame = max(2, min(wide, high) // 40)
     room = max(1, wide - 6 * frame), max(1, high - 6 * frame)
     for place, picture in enumerate(pictures):
-        small = ImageOps.contain(picture, room)
-        framed = ImageOps.expand(_flat(request, small), border=frame, fill=WHITE)
+        small = _flat(request, ImageOps.contain(picture(), room).convert("RGBA"))
+        framed = ImageOps.expand(small, border=frame, fill=WHITE)
         row, column = divmod(place, columns)
         left = box[0] + column * wide + (wide - framed.width) // 2
         top = box[1] + row * high + (high - framed.height) // 2
-        canvas.paste(framed, (left, top))
+        canvas.alpha_composite(framed, (max(0, left), max(0, top)))
     return canvas
+
+
+def _original(picture: Picture) -> Callable[[], Image.Image]:
+    """Opens *picture* when it is its turn; a palette is no scale of colours to mix."""
+
+    def opened() -> Image.Image:
+        image = image_of(picture)
+        return image.convert("RGBA") if image.mode in ("P", "PA", "1") else image
+
+    return opened
 
 
 def edit(request: ImageRequest, index: int) -> Image.Image:
@@ -85,16 +120,19 @@ def edit(request: ImageRequest, index: int) -> Image.Image:
     Without one, the whole source is dyed. Several pictures are laid out on a sheet, and with a mask
     the further ones are within its transparent part.
     """
-    source = _source(request)
-    others = [image_of(each).convert("RGBA") for each in request.images[1:]]
+    others = [_original(each) for each in request.images[1:]]
     if request.mask is None and others:
         above_the_card = (0, 0, request.size[0], request.size[1] * 5 // 8)
-        return _sheet(request, index, [source, *others], above_the_card)
-    fitted = _fit(source, request.size, Image.Resampling.LANCZOS)
+        return _sheet(request, index, [lambda: _source(request), *others], above_the_card)
+    source = _source(request)
     if request.mask is None:
-        dyed = _dyed(_flat(request, fitted), placeholder.tint(request, index), DYE)
+        fitted = _flat(request, _fit(source, request.size, Image.Resampling.LANCZOS))
+        dyed = _dyed(fitted, placeholder.tint(request, index), DYE)
         return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
-    holes = _holes(request.mask, request.size)
+    alpha = image_of(request.mask).convert("RGBA").getchannel("A")
+    middle = _middle_of(alpha, request.size)
+    fitted = _fit(source, request.size, Image.Resampling.LANCZOS, middle)
+    holes = _inverse(_fit(alpha, request.size, Image.Resampling.NEAREST, middle))
     box = holes.getbbox() if others else None
     drawing = _sheet(request, index, others, box) if box else placeholder.draw(request, index)
     return Image.composite(drawing.convert("RGBA"), _flat(request, fitted), holes)

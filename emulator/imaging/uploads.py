@@ -15,10 +15,16 @@ from emulator.contract.request import ImageRequest, Picture
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 
 MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
-"""CMYK and deeper pixels are refused, as "Invalid image file or mode" says."""
+"""CMYK and deeper greys are refused, as "Invalid image file or mode" says."""
 
 MOST_PIXELS: Final = 64_000_000
 """Not documented: a bound for memory, above all that any model can give back."""
+
+LONGEST_EDGE: Final = 16_384
+
+KEPT_PIXELS: Final = 2048 * 2048
+"""A larger upload is proven to decode and then rests until it is drawn, so that sixteen of them
+are never in memory at once."""
 
 
 def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
@@ -28,7 +34,9 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
         with Image.open(BytesIO(data), formats=FORMATS) as file:
             name, mode, (width, height) = str(file.format), file.mode, file.size
             # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
-            if name not in FORMATS or mode not in MODES or width * height > MOST_PIXELS:
+            if name not in FORMATS or mode not in MODES:
+                return None
+            if width * height > MOST_PIXELS or max(width, height) > LONGEST_EDGE:
                 return None
             file.load()
             return ImageOps.exif_transpose(file), name, mode
@@ -78,7 +86,8 @@ def develop(data: bytes) -> Photograph | None:
         return None
     image, name, mode = decoded
     alpha = image.has_transparency_data
-    return Photograph(data, name, mode, image.width, image.height, alpha, image)
+    kept = image if image.width * image.height <= KEPT_PIXELS else None
+    return Photograph(data, name, mode, image.width, image.height, alpha, kept)
 
 
 def _sheet(width: int, height: int, *, hole: bool) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
@@ -18,8 +20,23 @@ class Emulator:
         self.settings = settings or Settings()
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
+        self._studio: ThreadPoolExecutor | None = None
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
+
+    @property
+    def studio(self) -> ThreadPoolExecutor:
+        """The one thread that draws. Drawing holds the interpreter lock: a second thread would make
+        it slower, and on the event loop it would hold up every other call."""
+        if self._studio is None:
+            self._studio = ThreadPoolExecutor(1, thread_name_prefix="studio")
+        return self._studio
+
+    def close(self) -> None:
+        """Let the drawing thread go, and all that waits for it."""
+        if self._studio:
+            self._studio.shutdown(wait=False, cancel_futures=True)
+            self._studio = None
 
     def reset(self) -> None:
         """Forget everything, and set the clock to the system's."""

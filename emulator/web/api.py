@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from http import HTTPMethod
 from typing import Final, TypeVar
 from uuid import uuid4
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -49,16 +49,11 @@ def error_response(error: APIError) -> Response:
 
 
 class API:
-    """The handlers, around one emulator's state and one thread that draws.
-
-    Drawing holds the interpreter lock: a second thread would make it slower, and on the event loop
-    it would hold up every other call.
-    """
+    """The handlers, around one emulator's state."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.darkroom = Darkroom()
-        self.studio = ThreadPoolExecutor(1, thread_name_prefix="studio")
 
     def routes(self) -> list[Route]:
         handlers: list[tuple[str, str, Handler, date | None]] = [
@@ -124,7 +119,7 @@ class API:
             raise errors.incorrect_key(key=errors.masked(key))
 
     async def _work(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.studio, job)
+        return await asyncio.get_running_loop().run_in_executor(self.emulator.studio, job)
 
     # --- images
 
@@ -173,12 +168,19 @@ class API:
             ]
             return Response(wire.images_response(accepted, urls, None, created), media_type=JSON)
 
-        def drawn() -> bytes:
-            pictures = [wire.encoded(render(accepted, index)) for index in range(accepted.n)]
-            created = self.emulator.clock.now()
-            return wire.images_response(accepted, pictures, usage(accepted), created)
+        pictures = []
+        for index in range(accepted.n):
+            # One job for each, so that others get their turn, and none for a client that left.
+            pictures.append(await self._work(partial(self._drawn, accepted, index)))
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        spent = await self._work(lambda: usage(accepted))
+        created = self.emulator.clock.now()
+        body = wire.images_response(accepted, pictures, spent, created)
+        return Response(body, media_type=JSON)
 
-        return Response(await self._work(drawn), media_type=JSON)
+    def _drawn(self, accepted: ImageRequest, index: int) -> str:
+        return wire.encoded(render(accepted, index))
 
     async def _events(self, accepted: ImageRequest) -> AsyncIterator[bytes]:
         progress = enumerate(render_progress(accepted))

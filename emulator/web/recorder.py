@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
@@ -26,6 +27,9 @@ class Recorder:
         self.emulator = emulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "://" in scope["path"]:
+            # A proxy's absolute form, which RFC 9112 asks servers to take.
+            scope["path"] = urlsplit(scope["path"]).path
         if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
             await self.app(scope, receive, send)
             return

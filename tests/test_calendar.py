@@ -1,0 +1,278 @@
+"""Answers as of a date: each date of the timeline, on the day before and on the day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from emulator import Emulator, Server, Settings
+from emulator.contract.calendar import Period
+from emulator.contract.models import MODELS
+from tests.pictures import half_clear, png
+
+DAY = timedelta(days=1)
+PATHS = {name: f"/v1/images/{name}" for name in ("generations", "edits", "variations")}
+FILE = ("a.png", png(), "image/png")
+MASK = ("m.png", half_clear(), "image/png")
+
+
+def ask(
+    http: httpx2.Client,
+    day: date | str,
+    endpoint: str = "generations",
+    *,
+    form: bool = False,
+    **fields: Any,
+) -> httpx2.Response:
+    headers = {"x-emulator-as-of": str(day)}
+    if not form:
+        return http.post(PATHS[endpoint], json={"prompt": "x"} | fields, headers=headers)
+    files = {name: value for name, value in fields.items() if isinstance(value, tuple)}
+    data = {name: value for name, value in fields.items() if name not in files}
+    return http.post(PATHS[endpoint], data=data, files=files, headers=headers)
+
+
+def verdict(answer: httpx2.Response) -> str:
+    """`ok`, or the code and the param of a refusal."""
+    if answer.status_code == 200:
+        return "ok"
+    if not answer.content:
+        return str(answer.status_code)
+    error = answer.json()["error"]
+    return f"{error['code']} {error['param']}"
+
+
+GONE = "invalid_value model"
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_a_model_begins_and_ends_on_its_days(http: httpx2.Client, model: Any) -> None:
+    answers = {
+        day: ask(http, day, model=model.id) for day in (model.released - DAY, model.released)
+    }
+    if model.released > date(2023, 11, 6):
+        assert [verdict(answer) for answer in answers.values()] == [GONE, "ok"]
+    if model.shutdown:
+        assert verdict(ask(http, model.shutdown - DAY, model=model.id)) == "ok"
+        refused = ask(http, model.shutdown, model=model.id)
+        assert verdict(refused) == GONE
+        assert refused.json()["error"]["message"] == f"The model '{model}' does not exist."
+
+
+# The day, what is asked, and the verdicts before it and on it.
+TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("2023-11-06", {"model": "dall-e-2"}, "unknown_parameter model", "ok"),
+    ("2023-11-06", {"quality": "standard"}, "unknown_parameter quality", "ok"),
+    ("2025-04-23", {"model": "dall-e-2", "quality": "standard"}, "ok", "unknown_parameter quality"),
+    ("2025-04-23", {"quality": "low"}, "invalid_value quality", "ok"),
+    ("2025-04-23", {"moderation": "low"}, "unknown_parameter moderation", "ok"),
+    ("2025-07-16", {"model": "gpt-image-1", "stream": True}, "unknown_parameter stream", "ok"),
+    (
+        "2025-07-16",
+        {"model": "gpt-image-1", "partial_images": 1},
+        "unknown_parameter partial_images",
+        "ok",
+    ),
+    ("2026-05-12", {}, "ok", "missing_required_parameter model"),
+    (
+        "2026-08-20",
+        {"model": "gpt-image-2", "background": "transparent"},
+        "invalid_value background",
+        "ok",
+    ),
+    (
+        "2026-10-16",
+        {"model": "gpt-image-2", "safety_identifier": "s"},
+        "unknown_parameter safety_identifier",
+        "ok",
+    ),
+    (
+        "2026-11-04",
+        {"model": "gpt-image-2", "complexity": "low"},
+        "unknown_parameter complexity",
+        "ok",
+    ),
+]
+
+
+@pytest.mark.parametrize(("day", "fields", "before", "after"), TIMELINE)
+def test_generations_change_on_the_day(
+    http: httpx2.Client, day: str, fields: dict[str, Any], before: str, after: str
+) -> None:
+    then = date.fromisoformat(day)
+    assert verdict(ask(http, then - DAY, **fields)) == before
+    assert verdict(ask(http, then, **fields)) == after
+
+
+BIG = ("a.png", png() + b"\0" * 25 * 2**20, "image/png")
+EDIT = {"prompt": "x", "image": FILE}
+EDIT_TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("2022-12-20", {"image": MASK}, "missing_required_parameter mask", "ok"),
+    (
+        "2025-05-02",
+        {"model": "gpt-image-1", "background": "opaque"},
+        "unknown_parameter background",
+        "ok",
+    ),
+    ("2025-06-02", {"model": "gpt-image-1", "image": BIG}, "file_above_max_size image", "ok"),
+    (
+        "2025-06-16",
+        {"model": "gpt-image-1", "output_format": "png"},
+        "unknown_parameter output_format",
+        "ok",
+    ),
+    (
+        "2025-06-16",
+        {"model": "gpt-image-1", "output_compression": "100"},
+        "unknown_parameter output_compression",
+        "ok",
+    ),
+    (
+        "2025-07-16",
+        {"model": "gpt-image-1", "input_fidelity": "high"},
+        "unknown_parameter input_fidelity",
+        "ok",
+    ),
+    (
+        "2026-02-09",
+        {"model": "gpt-image-1", "moderation": "low"},
+        "unknown_parameter moderation",
+        "ok",
+    ),
+    (
+        "2026-10-31",
+        {"model": "gpt-image-2.5-flare", "markup": MASK},
+        "unknown_parameter markup",
+        "ok",
+    ),
+]
+
+
+@pytest.mark.parametrize(("day", "fields", "before", "after"), EDIT_TIMELINE)
+def test_edits_change_on_the_day(
+    http: httpx2.Client, day: str, fields: dict[str, Any], before: str, after: str
+) -> None:
+    then = date.fromisoformat(day)
+    assert verdict(ask(http, then - DAY, "edits", form=True, **(EDIT | fields))) == before
+    assert verdict(ask(http, then, "edits", form=True, **(EDIT | fields))) == after
+
+
+def test_json_edits_begin_on_their_day(http: httpx2.Client) -> None:
+    fields: dict[str, Any] = {
+        "model": "gpt-image-1",
+        "images": [{"image_url": "https://example.invalid/a.png"}],
+    }
+    before = ask(http, "2026-02-08", "edits", **fields)
+    assert verdict(before) == "unsupported_content_type None"
+    assert verdict(ask(http, "2026-02-09", "edits", **fields)) == "ok"
+
+
+def test_variations_are_an_empty_404_before_the_key_is_looked_at(server: Server) -> None:
+    def answered(day: str) -> httpx2.Response:
+        return httpx2.post(
+            server.url + PATHS["variations"],
+            files={"image": FILE},
+            headers={"x-emulator-as-of": day},
+        )
+
+    assert answered("2026-05-11").status_code == 401
+    gone = answered("2026-05-12")
+    assert (gone.status_code, gone.content) == (404, b"")
+    assert gone.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_default_model_of_form_edits_changes_with_the_years(http: httpx2.Client) -> None:
+    def described(day: str) -> bool:
+        answer = ask(http, day, "edits", form=True, prompt="x", image=MASK)
+        assert verdict(answer) == "ok"
+        return "usage" in answer.json()
+
+    assert not described("2026-02-09")
+    assert described("2026-02-10")
+    refused = ask(http, "2026-05-12", "edits", form=True, **EDIT)
+    assert verdict(refused) == "missing_required_parameter model"
+
+
+def test_answers_gain_their_keys_in_time(http: httpx2.Client) -> None:
+    def keys(day: str, **fields: Any) -> set[str]:
+        body = ask(http, day, model="gpt-image-1", **fields).json()
+        return {*body, *body["data"][0], *body["usage"]}
+
+    described = {"background", "output_format", "quality", "size"}
+    assert not described & keys("2025-06-25")
+    assert described <= keys("2025-06-26")
+    assert "output_tokens_details" not in keys("2025-12-15")
+    assert "output_tokens_details" in keys("2025-12-16")
+    assert "generation_id" not in keys("2026-09-15")
+    assert "generation_id" in keys("2026-09-16")
+    assert "safety_identifier" not in keys("2026-10-15", user="u")
+    assert "safety_identifier" in keys("2026-10-16", user="u")
+
+
+def test_an_unknown_model_is_judged_by_the_words_of_its_day(http: httpx2.Client) -> None:
+    asked: dict[str, Any] = {"model": "no-such-model", "response_format": "url"}
+    assert verdict(ask(http, "2024-01-01", **asked)) == GONE
+    assert verdict(ask(http, "2026-09-01", **asked)) == "unknown_parameter response_format"
+
+
+def test_before_there_was_an_api_there_was_no_model(http: httpx2.Client) -> None:
+    assert verdict(ask(http, "2020-01-01")) == GONE
+
+
+def test_the_list_has_the_models_of_the_day(http: httpx2.Client) -> None:
+    def listed(day: str) -> set[str]:
+        answer = http.get("/v1/models", headers={"x-emulator-as-of": day})
+        return {model["id"] for model in answer.json()["data"]}
+
+    # As recorded on that day.
+    assert {name for name in listed("2026-08-29") if not name.endswith("2025-12-16")} == {
+        *("chatgpt-image-latest", "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5"),
+        *("gpt-image-2", "gpt-image-2-2026-04-21"),
+    }
+    assert listed("2024-01-01") == {"dall-e-2", "dall-e-3"}
+    headers = {"x-emulator-as-of": "2026-11-21"}
+    assert http.get("/v1/models/dall-e-3", headers=headers).status_code == 404
+
+
+def test_today_is_the_emulators_today(http: httpx2.Client, emulator: Emulator) -> None:
+    asked: dict[str, Any] = {"model": "gpt-image-2"}
+    assert verdict(ask(http, "today", **asked)) == "ok"
+    emulator.clock.advance(hours=-24 * 365)
+    assert verdict(ask(http, "today", **asked)) == GONE
+
+
+def test_a_setting_holds_for_every_call_and_a_header_for_one() -> None:
+    settings = Settings(port=0, as_of="2024-01-01")
+    with (
+        Server(settings) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as http,
+    ):
+        body: dict[str, Any] = {"prompt": "x", "model": "gpt-image-2"}
+        assert verdict(http.post(PATHS["generations"], json=body)) == GONE
+        assert verdict(ask(http, "any", **body)) == "ok"
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "", "21.11.2026"])
+def test_what_is_no_date_is_refused(http: httpx2.Client, day: str) -> None:
+    answer = ask(http, day)
+    assert verdict(answer) == "invalid_header x-emulator-as-of"
+    assert "expected 'any', 'today' or a date as YYYY-MM-DD" in answer.text
+
+
+def test_a_retired_model_answers_with_a_notice(
+    http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = ask(http, "any", model="dall-e-3")
+    notice = "dall-e-3 was shut down on 2026-05-12; use gpt-image-2.5-sunburst"
+    assert answer.headers["x-emulator-notice"] == notice
+    assert notice in caplog.text
+    assert "x-emulator-notice" not in ask(http, "any", model="gpt-image-2").headers
+
+
+def test_any_day_is_in_every_period() -> None:
+    period = Period(date(2025, 1, 1), date(2026, 1, 1))
+    days = (None, date(2024, 12, 31), date(2025, 1, 1), date(2025, 12, 31), date(2026, 1, 1))
+    assert [day in period for day in days] == [True, False, True, True, False]

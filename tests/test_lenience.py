@@ -1,0 +1,113 @@
+"""Lenient validation: what can be forgiven is, and is named."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+
+from emulator import Server, Settings
+from tests.pictures import RED, half_clear, png
+
+LENIENT = {"x-emulator-validation": "lenient"}
+
+
+def forgiven(answer: httpx2.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    told = answer.headers.get("x-emulator-violations", "")
+    return told.split(", ") if told else []
+
+
+@pytest.mark.parametrize(
+    ("fields", "violations"),
+    [
+        ({}, []),
+        ({"response_format": "url"}, ["response_format: unknown_parameter"]),
+        ({"n": 99, "quality": "ultra"}, ["n: integer_above_max_value", "quality: invalid_value"]),
+        ({"size": "1x1"}, ["size: invalid_value"]),
+        ({"output_compression": 5}, ["request: invalid_png_output_compression"]),
+        ({"background": "transparent", "output_format": "jpeg"}, ["background: invalid_value"]),
+        ({"model": "no-such-model"}, ["model: invalid_value"]),
+        ({"model": None}, ["model: invalid_type"]),
+        ({"größe": 1}, ["gr\\xf6\\xdfe: unknown_parameter"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_ignored_and_named(
+    http: httpx2.Client, fields: dict[str, Any], violations: list[str]
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x"} | fields
+    answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
+    assert forgiven(answer) == violations
+
+
+def test_what_is_ignored_has_its_default(http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-1", "prompt": "x", "size": "7x7", "n": 0, "quality": 3}
+    answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
+    assert len(forgiven(answer)) == 3
+    told = answer.json()
+    assert (told["size"], told["quality"], len(told["data"])) == ("1024x1536", "high", 1)
+
+
+@pytest.mark.parametrize("prompt", [None, "", 7, "x" * 40_000])
+def test_without_a_usable_prompt_there_is_nothing_to_answer(
+    http: httpx2.Client, prompt: object
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": prompt}
+    answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
+    assert answer.status_code == 400
+
+
+def edited(http: httpx2.Client, **files: tuple[str, bytes, str]) -> httpx2.Response:
+    data = {"model": "gpt-image-2.5-flare", "prompt": "x", "size": "1024x1024"}
+    return http.post("/v1/images/edits", data=data, files=files, headers=LENIENT)
+
+
+def test_the_bytes_of_an_upload_say_what_it_is(http: httpx2.Client) -> None:
+    octets = ("upload", png((64, 64)), "application/octet-stream")
+    mask = ("upload", half_clear((64, 64)), "application/octet-stream")
+    answer = edited(http, image=octets, mask=mask)
+    assert forgiven(answer) == ["image: unsupported_file_mimetype"]
+    data = base64.b64decode(answer.json()["data"][0]["b64_json"])
+    picture = Image.open(BytesIO(data))
+    assert picture.getpixel((1000, 500)) == RED
+
+
+def test_what_is_no_picture_counts_as_a_blank_one(http: httpx2.Client) -> None:
+    text = ("upload", b"Example data", "application/octet-stream")
+    answer = edited(http, image=text, mask=text, markup=text)
+    assert forgiven(answer) == [
+        "image: unsupported_file_mimetype",
+        "markup: unsupported_parameter",
+        "request: invalid_image_file",
+        "request: invalid_mask_image_format",
+    ]
+    answer = http.post("/v1/images/variations", files={"image": text}, headers=LENIENT)
+    assert forgiven(answer) == ["request: invalid_image_format"]
+
+
+def test_a_text_in_place_of_an_image_counts_as_a_blank_one(http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "images": ["a", {"file_id": "file-x"}, {}]}
+    answer = http.post("/v1/images/edits", json=body, headers=LENIENT)
+    assert len(forgiven(answer)) == 4
+
+
+def test_a_setting_makes_every_call_lenient_and_a_header_one_strict() -> None:
+    with (
+        Server(Settings(port=0, validation="lenient")) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as http,
+    ):
+        body = {"prompt": "x", "model": "gpt-image-2", "style": "vivid"}
+        assert forgiven(http.post("/v1/images/generations", json=body))
+        strict = {"x-emulator-validation": "strict"}
+        answer = http.post("/v1/images/generations", json=body, headers=strict)
+        assert answer.status_code == 400
+
+
+def test_another_mode_is_refused(http: httpx2.Client) -> None:
+    headers = {"x-emulator-validation": "loose"}
+    answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
+    assert answer.json()["error"]["param"] == "x-emulator-validation"
