@@ -43,6 +43,9 @@ def _serve(settings: Settings) -> int:
 
     try:
         server = Server(settings)
+    except ValueError as error:
+        print(f"images-emulator: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         reason = error.strerror or error
         print(f"images-emulator: {settings.host}:{settings.port}: {reason}", file=sys.stderr)

@@ -49,6 +49,7 @@ def _bound(host: str, port: int) -> socket.socket:
 class Server:
     """An emulator on a port.
 
+    Raises ValueError for settings that do not fit each other, OSError where the port cannot be had.
     As a context manager it serves from a thread of its own:
 
         with Server(Settings(port=0)) as server:
@@ -60,7 +61,6 @@ class Server:
     ) -> None:
         self.emulator = emulator or Emulator(settings)
         self.settings = self.emulator.settings
-        self._listener = _bound(self.settings.host, self.settings.port)
         self._started = threading.Event()
         self._on_ready: Callable[[], None] = lambda: None
         config = uvicorn.Config(
@@ -76,6 +76,7 @@ class Server:
             timeout_graceful_shutdown=GRACE,  # type: ignore[arg-type]
         )
         self._uvicorn = _Uvicorn(config, self._ready)
+        self._listener = _bound(self.settings.host, self.settings.port)
         self._thread: threading.Thread | None = None
 
     @property

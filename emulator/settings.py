@@ -14,6 +14,7 @@ from emulator.clock import parse_as_of
 PREFIX: Final = "IMAGES_EMULATOR_"
 
 VALIDATIONS: Final = ("strict", "lenient")
+REMOTE_IMAGES: Final = ("placeholder", "refuse", "fetch")
 
 
 def parse_lenient(text: str) -> bool:
@@ -53,7 +54,27 @@ class Settings:
         "strict", "MODE", "strict refuses what the API refuses, lenient forgives what it can"
     )
 
+    remote_images: str = _setting(
+        "placeholder",
+        "MODE",
+        "for an image_url: placeholder draws a picture in its place, refuse, or fetch",
+    )
+    allow_host: tuple[str, ...] = _setting(
+        (), "HOST", "a host that pictures may be fetched from; may be given more than once"
+    )
+    deployment: tuple[str, ...] = _setting(
+        (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
+    )
+
     def __post_init__(self) -> None:
+        for each in self.deployment:
+            if not all(each.partition("=")):
+                raise ValueError(f"deployment: expected NAME=MODEL, not '{each}'")
+        if self.remote_images not in REMOTE_IMAGES:
+            raise ValueError(
+                "remote_images: expected 'placeholder', 'refuse' or 'fetch', not "
+                f"'{self.remote_images}'"
+            )
         for name, parse in (("as_of", _parse_day), ("validation", parse_lenient)):
             try:
                 parse(getattr(self, name))

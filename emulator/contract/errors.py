@@ -14,6 +14,8 @@ from typing import Any, Final
 
 GATEWAY: Final = "invalid_request_error"
 SERVICE: Final = "image_generation_user_error"
+AZURE: Final = "azure"
+"""Of what Azure says for itself: such an error has no `type` on the wire."""
 
 
 class APIError(Exception):
@@ -153,6 +155,7 @@ not_one_reference = Refusal(  # not recorded; documented as exactly one of the t
     "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.", "{name}", "invalid_value")
 not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified URL or base64-encoded data URL"
     "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
+download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
 no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
 # the older stack, in which dall-e-2 looked at files until it was retired; it named no `param`
 upload_not_png = Refusal("Uploaded image must be a PNG and less than 4 MB.", None, "invalid_image_format")
@@ -223,9 +226,19 @@ not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
 malformed_form = Refusal("Could not parse multipart form")
 body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
 model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
-bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")  # the emulator's own
 generation_failed = Refusal("Image generation failed", None, "image_generation_failed", "image_generation_server_error", 500)
 server_error = Refusal(
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
     "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)
+# as Azure says it, from its documentation and its clients' issues
+azure_access_denied = Refusal(
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
+    "subscription and use a correct regional API endpoint for your resource.", None, "401", AZURE, 401)
+azure_no_version = Refusal("Resource not found", None, "404", AZURE, 404)
+azure_no_deployment = Refusal(
+    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
+    "wait a moment and try again.", None, "DeploymentNotFound", AZURE, 404)
+# the emulator's own
+not_served = Refusal("This emulator does not serve {method} {path}. It serves {paths}.", None, "not_served", status=404)
+bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")
 # fmt: on

@@ -37,21 +37,23 @@ def check_reference(name: str, value: Any) -> None:
             raise errors.not_an_image_url(name=where)
 
 
-def _data_of(url: str) -> bytes | None:
-    """The bytes in a data URL; none where they cannot be read; None for another URL."""
+def _data_of(value: Mapping[str, Any], darkroom: Darkroom) -> bytes | None:
+    """The bytes that a checked reference names, none where they cannot be read, or None where a
+    picture is to stand in for them. Raises APIError."""
+    if value.get("file_id") is not None:
+        data = darkroom.file(value["file_id"])
+        if data is None:
+            raise errors.no_such_file(file_id=value["file_id"])
+        return data
+    url: str = value["image_url"]
     if url[:5].lower() != "data:":
-        return None
+        return darkroom.fetch(url)
     head, _, text = url.partition(",")
     try:
         plain = head.lower().endswith(";base64")
         return base64.b64decode(text.strip(), validate=True) if plain else b""
     except ValueError:
         return b""
-
-
-def _no_file(value: Mapping[str, Any]) -> None:
-    if value.get("file_id") is not None:
-        raise errors.no_such_file(file_id=value["file_id"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +71,15 @@ class References(Pictures):
     def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
         where = f"{name}[{index}]"
         check_reference(where, item)
-        _no_file(item)
-        data = _data_of(item["image_url"])
+        data = _data_of(item, darkroom)
         if data is None:
             return darkroom.stand_in(item["image_url"])
         if len(data) >= LARGEST:
             raise errors.file_too_large(name=where, limit=LARGEST, size=len(data))
         picture = darkroom.develop(data)
         if not picture:
-            raise errors.image_data_invalid(name=f"{where}.image_url")
+            named = next(key for key in item if item[key] is not None)
+            raise errors.image_data_invalid(name=f"{where}.{named}")
         return picture
 
     def schema(self) -> dict[str, Any]:
@@ -94,8 +96,7 @@ class OverlayReference(OverlayRule):
         check_reference(name, value)
 
     def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:
-        _no_file(value)
-        data = _data_of(value["image_url"])
+        data = _data_of(value, darkroom)
         if data is None:
             return darkroom.stand_in_overlay(value["image_url"], first.width, first.height)
         self.check_size(name, len(data))

@@ -95,8 +95,16 @@ class Darkroom(Protocol):
         """A square picture of nothing, with an alpha channel."""
         ...
 
+    def file(self, identity: str) -> bytes | None:
+        """The content of an uploaded file, or None where there is none of that id."""
+        ...
+
+    def fetch(self, url: str) -> bytes | None:
+        """The bytes at *url*, or None where a picture stands in for them. Raises APIError."""
+        ...
+
     def stand_in(self, url: str) -> Picture:
-        """A picture in place of the one at *url*, which is not fetched."""
+        """A picture in place of the one at *url*."""
         ...
 
     def stand_in_overlay(self, url: str, width: int, height: int) -> Picture:

@@ -50,6 +50,12 @@ def render_progress(request: ImageRequest) -> Iterator[bytes]:
 class Darkroom:
     """What validation asks about pictures; see `contract.request.Darkroom`."""
 
+    def __init__(
+        self, file: Callable[[str], bytes | None], fetch: Callable[[str], bytes | None]
+    ) -> None:
+        self.file = file
+        self.fetch = fetch
+
     def develop(self, data: bytes) -> Picture | None:
         return uploads.develop(data)
 
@@ -59,7 +65,7 @@ class Darkroom:
         return picture
 
     def stand_in(self, url: str) -> Picture:
-        """A picture drawn from *url*, in its place: addresses are not fetched."""
+        """A picture drawn from *url*, in its place, where it is not fetched."""
         request = ImageRequest(
             endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024)
         )

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
-from emulator.state.hosting import Hosting, random_id
+from emulator.state.files import Files
+from emulator.state.hosting import Hosting
+from emulator.state.identity import random_id
 
 Drawing = tuple[ImageRequest, int]
 """A request and the number of one of its pictures: what that picture can be drawn from."""
@@ -20,6 +22,7 @@ class Emulator:
         self.settings = settings or Settings()
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
+        self.files = Files(self.clock)
         self._studio: ThreadPoolExecutor | None = None
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
@@ -42,3 +45,4 @@ class Emulator:
         """Forget everything, and set the clock to the system's."""
         self.clock.reset()
         self.hosting.reset()
+        self.files.reset()

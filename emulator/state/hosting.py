@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import secrets
-import string
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
 from emulator.clock import Clock
+from emulator.state.identity import random_id
 
 T = TypeVar("T")
 
@@ -54,11 +54,6 @@ class _Hosted(Generic[T]):
     content: T
     weight: int
     expiry: datetime
-
-
-def random_id(length: int = 24) -> str:
-    """Letters and digits, as in the ids of organizations, users and images."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
 
 def _stamp(moment: datetime) -> str:

@@ -12,7 +12,8 @@ from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
 from emulator.web import admin
-from emulator.web.api import API, error_response
+from emulator.web.api import routes
+from emulator.web.gate import error_response
 from emulator.web.recorder import Recorder
 
 
@@ -45,7 +46,7 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app = FastAPI(
         openapi_url=None,
         redirect_slashes=False,
-        routes=[*API(emulator).routes(), *admin.routes()],
+        routes=[*routes(emulator), *admin.routes()],
         exception_handlers={
             APIError: _refused,
             HTTPException: _unrouted,

@@ -26,7 +26,7 @@ MOST_BYTES: Final = (MOST + 1) * LARGEST
 """A body of as many pictures as there may be and a mask, each as large as any may be."""
 
 
-async def _counted(request: Request) -> AsyncIterator[bytes]:
+async def counted(request: Request) -> AsyncIterator[bytes]:
     """The body, chunk by chunk. Raises APIError past the most that is read."""
     seen = 0
     async for chunk in request.stream():
@@ -61,11 +61,11 @@ async def read_call(request: Request, endpoint: Endpoint) -> Call:
     kind = said.partition(";")[0].strip().lower()
     accepted = ACCEPTED[endpoint]
     if kind not in accepted:
-        async for _ in _counted(request):
+        async for _ in counted(request):
             pass
         listed = errors.listed(accepted, last="or")
         raise errors.unsupported_content_type(given=said, listed=listed)
-    body = _counted(request)
+    body = counted(request)
     if kind == FORM:
         return Call(endpoint, form=True, fields=await read_form(said, body))
     data = b"".join([chunk async for chunk in body])

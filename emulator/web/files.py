@@ -1,0 +1,90 @@
+"""A small Files API: enough to refer to an upload by id."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emulator.contract import errors
+from emulator.contract.calendar import Policy
+from emulator.contract.errors import kind_of, listed
+from emulator.contract.request import Upload
+from emulator.state.emulator import Emulator
+from emulator.state.files import StoredFile
+from emulator.web import wire
+from emulator.web.call import FORM, counted
+from emulator.web.form import read_form
+from emulator.web.gate import json_response
+
+PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+"""From the specification of `POST /files`."""
+
+
+def file_object(file: StoredFile) -> dict[str, Any]:
+    return {
+        "object": "file",
+        "id": file.id,
+        "purpose": file.purpose,
+        "filename": file.filename,
+        "bytes": len(file.data),
+        "created_at": int(file.created.timestamp()),
+        "expires_at": None,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+class FilesAPI:
+    """The handlers, around one emulator's files."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.files = emulator.files
+
+    async def create(self, request: Request, policy: Policy) -> Response:
+        said = request.headers.get("content-type", "")
+        if said.partition(";")[0].strip().lower() != FORM:
+            raise errors.unsupported_content_type(given=said, listed=listed([FORM]))
+        fields = await read_form(said, counted(request))
+        for name in ("file", "purpose"):
+            if name not in fields:
+                raise errors.missing_parameter(name=name)
+        file, purpose = fields["file"], fields["purpose"]
+        if not isinstance(file, Upload):
+            raise errors.wrong_type(name="file", expected="a file", got=kind_of(file))
+        if purpose not in PURPOSES:
+            raise errors.value_not_listed(name="purpose", value=purpose, listed=listed(PURPOSES))
+        return json_response(
+            wire.pretty(file_object(self.files.add(file.filename, purpose, file.data)))
+        )
+
+    async def list_all(self, request: Request, policy: Policy) -> Response:
+        purpose = request.query_params.get("purpose")
+        data = [file_object(file) for file in self.files.all() if purpose in (None, file.purpose)]
+        body = {
+            "object": "list",
+            "data": data,
+            "first_id": data[0]["id"] if data else None,
+            "last_id": data[-1]["id"] if data else None,
+            "has_more": False,
+        }
+        return json_response(wire.pretty(body))
+
+    def _named(self, request: Request) -> StoredFile:
+        identity = request.path_params["file"]
+        file = self.files.get(identity)
+        if not file:
+            raise errors.no_such_file(file_id=identity)
+        return file
+
+    async def retrieve(self, request: Request, policy: Policy) -> Response:
+        return json_response(wire.pretty(file_object(self._named(request))))
+
+    async def content(self, request: Request, policy: Policy) -> Response:
+        return Response(self._named(request).data, media_type="application/octet-stream")
+
+    async def delete(self, request: Request, policy: Policy) -> Response:
+        file = self._named(request)
+        self.files.delete(file.id)
+        return json_response(wire.pretty({"object": "file", "id": file.id, "deleted": True}))

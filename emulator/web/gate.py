@@ -1,0 +1,88 @@
+"""What every call passes before it is read: the day, the key, the method."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Final, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emulator.clock import parse_as_of
+from emulator.contract import errors
+from emulator.contract.calendar import Period, Policy
+from emulator.contract.errors import APIError
+from emulator.settings import parse_lenient
+from emulator.state.emulator import Emulator
+from emulator.web import wire
+
+T = TypeVar("T")
+Handler = Callable[[Request, Policy], Awaitable[Response]]
+Route = Callable[[Request], Awaitable[Response]]
+
+JSON: Final = "application/json"
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type=JSON)
+
+
+def error_response(error: APIError) -> Response:
+    return Response(wire.pretty(error.body()), error.status, dict(error.headers), JSON)
+
+
+class Gate:
+    """The way in to OpenAI's own paths."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:
+        """The handlers by method, behind the key, which is looked at before anything else but
+        whether the path is there at all: from the day on which it *retired* it is not."""
+
+        async def entered(request: Request) -> Response:
+            policy = self._policy(request)
+            if policy.as_of not in Period(until=retired):
+                raise HTTPException(404)
+            self.check_key(request)
+            # A HEAD request is answered with what GET has.
+            method = "GET" if request.method == "HEAD" else request.method
+            if method not in methods:
+                raise HTTPException(405)
+            return await methods[method](request, policy)
+
+        return entered
+
+    def check_key(self, request: Request) -> None:
+        """Raises APIError without a key that is accepted."""
+        key = self.bearer(request)
+        if not key:
+            raise errors.missing_key()
+        if not self.accepts(key):
+            raise errors.incorrect_key(key=errors.masked(key))
+
+    def bearer(self, request: Request) -> str:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else ""
+
+    def accepts(self, key: str) -> bool:
+        accepted = self.emulator.settings.api_key
+        return bool(key) and (not accepted or key in accepted)
+
+    def _policy(self, request: Request) -> Policy:
+        """The settings, and the headers that change them for one call."""
+        settings, today = self.emulator.settings, self.emulator.clock.now().date()
+
+        def read(header: str, default: str, parse: Callable[[str], T]) -> T:
+            try:
+                return parse(request.headers.get(header, default))
+            except ValueError as error:
+                raise errors.bad_override(header=header, reason=str(error)) from None
+
+        return Policy(
+            as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
+            lenient=read("x-emulator-validation", settings.validation, parse_lenient),
+        )

@@ -1,0 +1,29 @@
+"""OpenAI's other paths: a JSON error that says which ones are served."""
+
+from __future__ import annotations
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from emulator.web.elsewhere import PATHS
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("rest", ["", "/some-id"])
+def test_a_path_that_is_not_served_says_which_are(
+    http: httpx2.Client, path: str, rest: str
+) -> None:
+    answer = http.post(f"/v1{path}{rest}", json={})
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert error["code"] == "not_served"
+    assert f"POST /v1{path}{rest}" in error["message"]
+    for served in ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations"):
+        assert served in error["message"]
+
+
+def test_the_responses_api_is_refused_in_words(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="/v1/images/generations"):
+        client.responses.create(model="gpt-5", input="x")

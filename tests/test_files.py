@@ -1,0 +1,96 @@
+"""The Files API by the official SDK, and edits that refer to a file by its id."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+from PIL import Image
+
+from emulator import Emulator
+from emulator.clock import Clock
+from emulator.state.files import Files
+from tests.pictures import RED, half_clear, png
+
+
+def test_a_file_is_kept_until_it_is_deleted(client: OpenAI) -> None:
+    data = png()
+    file = client.files.create(file=("a.png", data, "image/png"), purpose="vision")
+    assert (file.filename, file.bytes, file.purpose) == ("a.png", len(data), "vision")
+    assert file.id.startswith("file-")
+    assert client.files.retrieve(file.id) == file
+    assert client.files.content(file.id).read() == data
+    assert [each.id for each in client.files.list()] == [file.id]
+    assert [each.id for each in client.files.list(purpose="batch")] == []
+    assert client.files.delete(file.id).deleted
+    with pytest.raises(openai.NotFoundError, match="No such File object"):
+        client.files.retrieve(file.id)
+    assert list(client.files.list()) == []
+
+
+def test_an_edit_takes_its_images_and_its_mask_by_id(client: OpenAI, http: httpx2.Client) -> None:
+    image = client.files.create(file=("a.png", png((64, 64))), purpose="vision")
+    mask = client.files.create(file=("m.png", half_clear((64, 64))), purpose="vision")
+    body = {
+        "model": "gpt-image-2",
+        "prompt": "x",
+        "size": "1024x1024",
+        "images": [{"file_id": image.id}],
+        "mask": {"file_id": mask.id},
+    }
+    answer = http.post("/v1/images/edits", json=body)
+    assert answer.status_code == 200
+    picture = Image.open(BytesIO(base64.b64decode(answer.json()["data"][0]["b64_json"])))
+    assert picture.getpixel((1000, 500)) == RED
+    assert picture.getpixel((10, 10)) != RED
+
+
+def test_a_file_that_is_no_picture_is_refused_as_an_image(
+    client: OpenAI, http: httpx2.Client
+) -> None:
+    file = client.files.create(file=("a.txt", b"text"), purpose="user_data")
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [{"file_id": file.id}]}
+    error = http.post("/v1/images/edits", json=body).json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_image_file", "images[0].file_id")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "param"),
+    [
+        ({"purpose": "vision"}, "missing_required_parameter", "file"),
+        ({"file": "text", "purpose": "vision"}, "invalid_type", "file"),
+    ],
+)
+def test_an_upload_without_a_file_is_refused(
+    http: httpx2.Client, fields: dict[str, str], code: str, param: str
+) -> None:
+    parts = {name: (None, value) for name, value in fields.items()}
+    error = http.post("/v1/files", files=parts).json()["error"]
+    assert (error["code"], error["param"]) == (code, param)
+
+
+def test_an_upload_needs_a_purpose_that_there_is(http: httpx2.Client) -> None:
+    file = ("a.png", png(), "image/png")
+    error = http.post("/v1/files", files={"file": file}).json()["error"]
+    assert error["param"] == "purpose"
+    error = http.post("/v1/files", files={"file": file}, data={"purpose": "fun"}).json()["error"]
+    assert error["code"] == "invalid_value"
+    assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
+
+
+def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
+    client.files.create(file=("a.png", png()), purpose="vision")
+    emulator.reset()
+    assert list(client.files.list()) == []
+
+
+def test_past_their_budget_the_oldest_files_go() -> None:
+    files = Files(Clock(), budget=100)
+    kept = [files.add("a", "vision", b"x" * 40) for _ in range(4)]
+    assert files.all() == kept[2:]
+    alone = files.add("a", "vision", b"x" * 400)
+    assert files.all() == [alone]

@@ -1,0 +1,112 @@
+"""Pictures by address: drawn, refused, or fetched from a host that is allowed."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+
+from emulator import Server, Settings
+from tests.pictures import BLUE, half_clear, png
+
+
+class Shelf(BaseHTTPRequestHandler):
+    """A host of pictures, of redirects, and of trouble."""
+
+    def do_GET(self) -> None:
+        if self.path == "/blue.png":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png((64, 64), "RGB", BLUE))
+        elif self.path == "/mask.png":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(half_clear((64, 64)))
+        elif self.path.startswith("/to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/to?"))
+            self.end_headers()
+        else:
+            self.send_error(404)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Iterator[str]:
+    """Where the host is, as HOST:PORT."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@contextmanager
+def editing(**settings: Any) -> Iterator[Any]:
+    with (
+        Server(Settings(port=0, **settings)) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as http,
+    ):
+
+        def edit(url: str, **more: Any) -> httpx2.Response:
+            images = [{"image_url": url}]
+            body = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "images": images}
+            return http.post("/v1/images/edits", json=body | more)
+
+        yield edit
+
+
+def refusal(answer: httpx2.Response) -> str:
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["param"], error["code"]) == ("url", "invalid_value")
+    message: str = error["message"]
+    return message.removeprefix("Error while downloading file. Upstream status code: ")
+
+
+def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
+    with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
+        base = f"http://{shelf}"
+        mask = {"image_url": f"{base}/mask.png"}
+        for url in (f"{base}/blue.png", f"{base}/to?{base}/blue.png"):
+            answer = edit(url, mask=mask)
+            data = base64.b64decode(answer.json()["data"][0]["b64_json"])
+            assert Image.open(BytesIO(data)).getpixel((1000, 500)) == BLUE
+
+
+def test_what_cannot_be_fetched_is_refused(shelf: str) -> None:
+    with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
+        base = f"http://{shelf}"
+        assert refusal(edit(f"{base}/none.png")) == "404."
+        assert refusal(edit("http://localhost:1/a.png")) == "403."
+        assert refusal(edit(f"{base}/to?http://localhost:1/a.png")) == "403."
+        assert refusal(edit(f"{base}/to?file:///etc/passwd")) == "302."
+        loop = f"{base}/to?/to?/to?/to?/to?/blue.png"
+        assert refusal(edit(loop)) == "302."
+
+
+def test_without_an_allowed_host_nothing_is_fetched(shelf: str) -> None:
+    with editing(remote_images="fetch") as edit:
+        assert refusal(edit(f"http://{shelf}/blue.png")) == "403."
+
+
+def test_addresses_can_be_refused_altogether(shelf: str) -> None:
+    with editing(remote_images="refuse", allow_host=(shelf,)) as edit:
+        assert refusal(edit(f"http://{shelf}/blue.png")) == "403."
+
+
+def test_by_default_a_drawing_stands_in(shelf: str) -> None:
+    with editing(allow_host=(shelf,)) as edit:
+        answer = edit(f"http://{shelf}/blue.png")
+        data = base64.b64decode(answer.json()["data"][0]["b64_json"])
+        assert Image.open(BytesIO(data)).getpixel((1000, 500)) != BLUE
