@@ -73,7 +73,7 @@ class Catalogue:
             return rule is not None
         try:
             rule.check(name, value)
-            rule.limit(name, value, model.id)
+            rule.limit(name, value, model.id, call.fields)
         except APIError:
             return False
         return True

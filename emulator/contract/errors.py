@@ -186,6 +186,8 @@ compressed_png = Refusal(
 streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE)
 only_with_format = Refusal(  # not recorded; documented as "Only supported with output_format=gif" (svg)
     "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+not_with_format = Refusal(  # not recorded; documented as "does not support" and "cannot use"
+    "The '{name}' parameter is not supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
 mask_with_markup = Refusal(  # not recorded; documented as "Cannot be combined with mask"
     "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE)
 image_undecodable = Refusal(  # images are counted from 1

@@ -18,7 +18,7 @@ from emulator.contract.conflicts import above, below, equal, excludes, given, ot
 from emulator.contract.pictures import MB
 from emulator.contract.request import Endpoint
 from emulator.contract.rules import Choice, Flag, Integer, Object, Rule, Text, Unsupported
-from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize
+from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize, Sheets
 from emulator.contract.uploads import Images, Overlay, SquarePNG
 from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
@@ -91,6 +91,9 @@ DALLE_3: Final[Rows] = {
 FIXED: Final = FixedSize(("1024x1024", "1024x1536", "1536x1024"), auto="1024x1536")
 
 # `auto` on an edit was seen to become 1254x1254, which is 1536 * 1024 pixels of a square.
+GIF: Final = Sheets(
+    "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
+)
 FLEXIBLE: Final = FlexibleSize(
     ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
     auto="1024x1024",
@@ -100,6 +103,7 @@ FLEXIBLE: Final = FlexibleSize(
     fewest_pixels=655_360,
     most_pixels=8_294_400,
     auto_pixels=1536 * 1024,
+    sheets=GIF,
 )
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -131,6 +135,7 @@ def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
 
 
 MOTION: Final[Rows] = {
+    "output_format": Choice(("png", "webp", "jpeg", "gif", "svg"), default="png"),
     "frame_count": Integer(least=2, most=16),
     "frame_duration_ms": Integer(least=1),
     "svg": SVG,
@@ -196,6 +201,32 @@ CONFLICTS: Final = (
             output_format=word,
         )
         for name, word in (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg", "svg"))
+    ),
+    *(
+        excludes(
+            errors.not_with_format,
+            {name: test, "output_format": equal(word)},
+            name=name,
+            output_format=word,
+        )
+        for word in ("gif", "svg")
+        for name, test in (
+            ("stream", equal(True)),
+            ("partial_images", above(0)),
+            ("output_compression", below(100)),
+        )
+    ),
+    excludes(
+        errors.not_with_format,
+        {"mask": given, "output_format": equal("gif")},
+        name="mask",
+        output_format="gif",
+    ),
+    excludes(
+        errors.not_with_format,
+        {"n": above(1), "output_format": equal("svg")},
+        name="n",
+        output_format="svg",
     ),
 )
 

@@ -154,6 +154,9 @@ class ImageRequest:
     partial_images: int = 0
     user: str | None = None
     safety_identifier: str | None = None
+    frame_count: int = 9
+    frame_duration_ms: int = 200
+    svg: Mapping[str, Any] | None = None
     images: tuple[Picture, ...] = ()
     mask: Picture | None = None
     markup: Picture | None = None

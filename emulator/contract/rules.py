@@ -13,6 +13,8 @@ from emulator.contract import errors
 from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError, kind_of, listed
 
+Values = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -42,11 +44,13 @@ class Rule:
     def check(self, name: str, value: Any) -> None:
         """The gateway's look: type, range, word. Raises APIError."""
 
-    def limit(self, name: str, value: Any, model: str) -> None:
-        """The image service's look: what *model* cannot do. Raises APIError."""
+    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+        """The image service's look: what *model* cannot do, beside the *others*. Raises
+        APIError."""
 
-    def settle(self, value: Any, source: tuple[int, int] | None) -> Any:
-        """The value that a valid request works with, given the first upload's size in pixels."""
+    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+        """The value that a valid request works with, given the first upload's size in pixels and
+        the *others* as they were sent."""
         return self.default if value is None else value
 
     def at(self, as_of: AsOf) -> Rule:
@@ -81,7 +85,7 @@ class Text(Rule):
         if self.longest is not None and len(value) > self.longest:
             raise errors.string_too_long(name=name, limit=self.longest, length=len(value))
 
-    def settle(self, value: Any, source: tuple[int, int] | None) -> str | None:
+    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def schema(self) -> dict[str, Any]:
@@ -158,7 +162,7 @@ class Choice(Rule):
         said = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
         raise said(name=name, value=value, listed=listed(self.words))
 
-    def settle(self, value: Any, source: tuple[int, int] | None) -> Any:
+    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
 
     def schema(self) -> dict[str, Any]:
@@ -203,7 +207,7 @@ class Unsupported(Rule):
     def check(self, name: str, value: Any) -> None:
         self.like.check(name, value)
 
-    def limit(self, name: str, value: Any, model: str) -> None:
+    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
         raise errors.parameter_not_supported(model=model, name=name)
 
     def schema(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.contract import errors
 from emulator.contract.errors import kind_of
-from emulator.contract.rules import Choice, Rule
+from emulator.contract.rules import Choice, Rule, Values
 
 Pixels = tuple[int, int]
 
@@ -47,7 +47,7 @@ class ListedSize(Choice):
         # `super()` without arguments does not survive slots.
         Choice.check(self, name, value)
 
-    def settle(self, value: Any, source: Pixels | None) -> Pixels:
+    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         return _known(value or self.default)
 
 
@@ -65,17 +65,38 @@ class FixedSize(Rule):
         if not isinstance(value, str):
             raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
 
-    def limit(self, name: str, value: Any, model: str) -> None:
+    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
             raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
 
-    def settle(self, value: Any, source: Pixels | None) -> Pixels:
+    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value in (None, "auto"):
             value = closest(self.sizes, source) if source else self.auto
         return _known(value)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """For an animation the size is that of a frame, and all frames on one sheet must keep the
+    limits (third-party measurements of gpt-image-2.6).
+
+    *layouts* has, for up to so many frames, the columns and rows of the sheet.
+    """
+
+    output_format: str
+    frames: int
+    auto: str
+    layouts: tuple[tuple[int, int, int], ...]
+
+    def layout(self, others: Values) -> tuple[int, int] | None:
+        """Columns and rows, or None where there is no animation."""
+        if others.get("output_format") != self.output_format:
+            return None
+        frames = others.get("frame_count") or self.frames
+        return next((columns, rows) for most, columns, rows in self.layouts if frames <= most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +113,9 @@ class FlexibleSize(FixedSize):
     fewest_pixels: int
     most_pixels: int
     auto_pixels: int
+    sheets: Sheets | None = None
 
-    def limit(self, name: str, value: Any, model: str) -> None:
+    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
         if value == "auto":
             return
         pixels = parse(value)
@@ -102,18 +124,24 @@ class FlexibleSize(FixedSize):
         short, long = sorted(pixels)
         if short % self.step or long % self.step:
             raise errors.size_not_divisible(value=value, step=self.step)
-        if long > self.longest_edge:
+        columns, rows = (self.sheets.layout(others) if self.sheets else None) or (1, 1)
+        area = long * short * columns * rows
+        if max(pixels[0] * columns, pixels[1] * rows) > self.longest_edge:
             raise errors.size_edge_too_long(value=value, edge=self.longest_edge)
         if long > self.ratio * short:
             raise errors.size_too_elongated(value=value, ratio=self.ratio)
-        if long * short < self.fewest_pixels:
+        if area < self.fewest_pixels:
             raise errors.size_too_few_pixels(value=value)
-        if long * short > self.most_pixels:
+        if area > self.most_pixels:
             raise errors.size_too_many_pixels(value=value)
 
-    def settle(self, value: Any, source: Pixels | None) -> Pixels:
-        if source is None or value not in (None, "auto"):
-            return _known(self.auto if value in (None, "auto") else value)
+    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+        if value not in (None, "auto"):
+            return _known(value)
+        if self.sheets and self.sheets.layout(others):
+            return _known(self.sheets.auto)
+        if source is None:
+            return _known(self.auto)
         width, height = source
         width, height = min(width, self.ratio * height), min(height, self.ratio * width)
         return (

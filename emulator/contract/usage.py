@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from emulator.contract.tokens import count_tokens
 
@@ -132,4 +132,41 @@ def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
         text=request.n * text,
         image=request.n * image,
         output=request.n * output + PARTIAL_IMAGE * partials,
+    )
+
+
+REASONING: Final = {
+    "none": 0,
+    "minimal": 64,
+    "low": 256,
+    "medium": 1024,
+    "high": 4096,
+    "xhigh": 8192,
+    "max": 16384,
+}
+"""Reasoning tokens by effort, for `svg_usage`. No source says how writing an SVG is counted: this,
+and three bytes of the file for a token, are estimates that grow as those do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SvgUsage:
+    """The counts of the model that wrote an SVG, beside those of the picture."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+
+
+def svg_usage(request: ImageRequest, size: int) -> SvgUsage | None:
+    """What writing an SVG of *size* bytes cost, or None where none was asked for."""
+    if request.output_format != "svg":
+        return None
+    asked = request.svg or {}
+    effort = (asked.get("reasoning") or {}).get("effort") or "medium"
+    return SvgUsage(
+        model=asked.get("model") or request.model.id,
+        input_tokens=count_tokens(request.prompt),
+        output_tokens=ceil(size / 3) + REASONING[effort],
+        reasoning_tokens=REASONING[effort],
     )

@@ -128,7 +128,7 @@ class _Judgement:
     def _service(self, model: Model, rows: Rows, values: Values) -> ImageRequest:
         for name, value in list(values.items()):
             try:
-                rows[name].limit(name, value, model.id)
+                rows[name].limit(name, value, model.id, values)
             except APIError as error:
                 self.forgive(error)
                 del values[name]
@@ -143,7 +143,7 @@ class _Judgement:
                 settled = self._settled(rows, values)
         # The bytes of uploads are looked at last: they take longest.
         pictures = self._opened(rows, values)
-        settled["size"] = rows["size"].settle(values.get("size"), self.source)
+        settled["size"] = rows["size"].settle(values.get("size"), self.source, values)
         known = {
             name: value
             for name, value in (settled | pictures).items()
@@ -158,7 +158,7 @@ class _Judgement:
         return ImageRequest(**(known | proven))
 
     def _settled(self, rows: Rows, values: Values) -> Values:
-        return {name: rule.settle(values.get(name), None) for name, rule in rows.items()}
+        return {name: rule.settle(values.get(name), None, values) for name, rule in rows.items()}
 
     def _opened(self, rows: Rows, values: Values) -> Values:
         """The uploads as pictures, under the names that a request gives them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, sqrt
+from math import ceil, cos, sin, sqrt, tau
 from typing import Final
 
 from PIL import Image, ImageChops, ImageOps
@@ -84,9 +84,10 @@ def _sheet(
     index: int,
     pictures: Sequence[Callable[[], Image.Image]],
     box: tuple[int, int, int, int],
+    phase: float = 0.0,
 ) -> Image.Image:
     """The scene with all *pictures* in *box*, each whole and in a white frame; mode `RGBA`."""
-    canvas = placeholder.draw(request, index).convert("RGBA")
+    canvas = placeholder.draw(request, index, phase).convert("RGBA")
     width, height = box[2] - box[0], box[3] - box[1]
     columns = min(len(pictures), max(1, ceil(sqrt(len(pictures) * width / height))))
     rows = ceil(len(pictures) / columns)
@@ -113,7 +114,7 @@ def _original(picture: Picture) -> Callable[[], Image.Image]:
     return opened
 
 
-def edit(request: ImageRequest, index: int) -> Image.Image:
+def edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     """The edit number *index* of *request*; mode `RGBA`.
 
     With a mask, the source shows where it is opaque and the drawing where it is transparent.
@@ -123,11 +124,13 @@ def edit(request: ImageRequest, index: int) -> Image.Image:
     others = [_original(each) for each in request.images[1:]]
     if request.mask is None and others:
         above_the_card = (0, 0, request.size[0], request.size[1] * 5 // 8)
-        return _sheet(request, index, [lambda: _source(request), *others], above_the_card)
+        sheet = [lambda: _source(request), *others]
+        return _sheet(request, index, sheet, above_the_card, phase)
     source = _source(request)
     if request.mask is None:
         fitted = _flat(request, _fit(source, request.size, Image.Resampling.LANCZOS))
-        dyed = _dyed(fitted, placeholder.tint(request, index), DYE)
+        part = DYE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
+        dyed = _dyed(fitted, placeholder.tint(request, index), part)
         return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
     alpha = image_of(request.mask).convert("RGBA").getchannel("A")
     middle = _middle_of(alpha, request.size)
@@ -138,7 +141,7 @@ def edit(request: ImageRequest, index: int) -> Image.Image:
     return Image.composite(drawing.convert("RGBA"), _flat(request, fitted), holes)
 
 
-def vary(request: ImageRequest, index: int) -> Image.Image:
+def vary(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     """The variation number *index* of *request*: the source in another tone, every other one
     mirrored; mode `RGBA`."""
     fitted = _flat(request, _fit(_source(request), request.size, Image.Resampling.LANCZOS))

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from PIL import Image
+
+from emulator.contract.request import ImageRequest
+from emulator.imaging import vector
+from emulator.imaging.placeholder import CLEAR
 
 Options = Mapping[str, Any]
 
 
+class Artist(Protocol):
+    """Draws the picture number *index* of *request*, at *phase* (from 0 to 1) of an animation."""
+
+    def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One `output_format`: its media type, and Pillow's name and options for a compression."""
+    """One `output_format`: its media type, what it writes of an artist's picture, and what of a
+    picture that is already there (only streams need that)."""
 
     mimetype: str
-    pillow: str
-    options: Callable[[int], Options]
+    write: Callable[[ImageRequest, int, Artist], bytes]
+    encode: Callable[[ImageRequest, Image.Image], bytes] | None = None
+
+
+def _still(mimetype: str, pillow: str, options: Callable[[int], Options]) -> Format:
+    """A format of one frame, in true colour, with alpha only where the picture is transparent."""
+
+    def encode(request: ImageRequest, image: Image.Image) -> bytes:
+        file = BytesIO()
+        image.convert("RGBA" if request.transparent else "RGB").save(
+            file, pillow, **options(request.output_compression)
+        )
+        return file.getvalue()
+
+    def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
+        return encode(request, artist(request, index))
+
+    return Format(mimetype, write, encode)
 
 
 def _png(compression: int) -> Options:
@@ -26,6 +53,7 @@ def _png(compression: int) -> Options:
 
 
 def _jpeg(compression: int) -> Options:
+    # 100 is the best quality and the largest file, for WebP too.
     return {"quality": max(1, compression)}
 
 
@@ -36,22 +64,52 @@ def _webp(compression: int) -> Options:
     return {"quality": compression, "method": 0}
 
 
-FORMATS: Final[Mapping[str, Format]] = {
-    "png": Format("image/png", "PNG", _png),
-    "jpeg": Format("image/jpeg", "JPEG", _jpeg),
-    "webp": Format("image/webp", "WEBP", _webp),
-}
-"""Each word that `output_format` may be."""
+def frame_delay(milliseconds: int) -> int:
+    """The delay that a GIF can say: "rounds to the nearest 10 ms and caps the encoded delay at
+    655,350 ms per frame"."""
+    return min(655_350, max(10, (milliseconds + 5) // 10 * 10))
 
 
-def encode(image: Image.Image, output_format: str, compression: int, *, transparent: bool) -> bytes:
-    """*image* as a file in true colour, with alpha only where it is *transparent*.
+def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
+    """*image* by a palette, of which the last place is the clear one."""
+    if image.mode == "P":
+        # Drawn so, with an alpha in the palette that the encoder has no place for.
+        colours = image.getpalette("RGB") or []
+        indexed = image.copy()
+        indexed.putpalette(colours, "RGB")
+        return indexed
+    indexed = image.convert("RGB").quantize(CLEAR, Image.Quantize.MEDIANCUT)
+    if transparent:
+        indexed.paste(CLEAR, mask=image.getchannel("A").point([255] * 128 + [0] * 128))
+    return indexed
 
-    *compression* is 0 to 100, of which 100 is the best quality and the largest file.
-    """
-    form = FORMATS[output_format]
+
+def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
+    count = request.frame_count
+    frames: Iterator[Image.Image] = (
+        _indexed(artist(request, index, number / count), transparent=request.transparent)
+        for number in range(count)
+    )
     file = BytesIO()
-    image.convert("RGBA" if transparent else "RGB").save(
-        file, form.pillow, **form.options(compression)
+    next(frames).save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=frames,
+        duration=frame_delay(request.frame_duration_ms),
+        loop=0,
+        disposal=2,
+        optimize=False,
+        **({"transparency": CLEAR} if request.transparent else {}),
     )
     return file.getvalue()
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "png": _still("image/png", "PNG", _png),
+    "jpeg": _still("image/jpeg", "JPEG", _jpeg),
+    "webp": _still("image/webp", "WEBP", _webp),
+    "gif": Format("image/gif", _gif),
+    "svg": Format("image/svg+xml", vector.write),
+}
+"""Each word that `output_format` may be."""

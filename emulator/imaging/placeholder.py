@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import cos, sin, tau
 from random import Random
 from typing import Final
 
@@ -95,11 +96,15 @@ def _palette(chance: Random, vivid: float) -> bytes:
     return bytes(channel for colour in colours for channel in (*colour, 255))
 
 
-def _scene(request: ImageRequest, index: int) -> Scene:
+def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
+    """What the recipe makes of that picture; at *phase*, from 0 to 1, of an animation the sun is on
+    its way round a small circle."""
     chance = Random(seed(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     palette = _palette(chance, vivid)
-    sun = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36), chance.uniform(0.14, 0.2)
+    x, y, radius = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36), chance.uniform(0.14, 0.2)
+    turn = tau * phase
+    sun = x + 0.06 * sin(turn), y + 0.06 * (1 - cos(turn)), radius
     hills = DETAIL.get(request.quality, len(HILLS))
     ridges = []
     for hill in range(hills):
@@ -117,6 +122,20 @@ def _smooth(points: Sequence[float], steps: int) -> Iterator[float]:
     yield points[-1]
 
 
+def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]]:
+    """The radius in pixels and the palette index of each ring of the sun, the largest first."""
+    radius, rings = scene.sun[2] * min(size), len(scene.ridges)
+    for ring in range(rings):
+        yield radius * (1 + 0.28 * (rings - 1 - ring)), SUN[ring + len(SUN) - rings]
+
+
+def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[float, float]]:
+    """The outline of a hill, from the left edge to the right, in pixels."""
+    heights = list(_smooth(ridge, 24))
+    step = size[0] / (len(heights) - 1)
+    return [(place * step, part * size[1]) for place, part in enumerate(heights)]
+
+
 def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
     pen = ImageDraw.Draw(canvas)
     width, height = canvas.size
@@ -125,20 +144,14 @@ def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
         for band in SKY:
             top = horizon * band // len(SKY)
             pen.rectangle((0, top, width, height), fill=band)
-    x, y, radius = scene.sun[0] * width, scene.sun[1] * height, scene.sun[2] * min(width, height)
-    rings = len(scene.ridges)
-    for ring in range(rings):
-        reach = radius * (1 + 0.28 * (rings - 1 - ring))
-        colour = SUN[ring + len(SUN) - rings]
+    x, y = scene.sun[0] * width, scene.sun[1] * height
+    for reach, colour in sun_rings(scene, canvas.size):
         pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=colour)
     if not sky:
         return
     for number, ridge in enumerate(scene.ridges):
-        heights = list(_smooth(ridge, 24))
-        step = width / (len(heights) - 1)
-        line = [(place * step, part * height) for place, part in enumerate(heights)]
         colour = HILLS[number + len(HILLS) - len(scene.ridges)]
-        pen.polygon([*line, (width, height), (0, height)], fill=colour)
+        pen.polygon([*ridge_line(ridge, canvas.size), (width, height), (0, height)], fill=colour)
 
 
 def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
@@ -177,12 +190,12 @@ def _coloured(canvas: Image.Image, scene: Scene) -> Image.Image:
     return canvas
 
 
-def draw(request: ImageRequest, index: int) -> Image.Image:
+def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     """The picture number *index* (from 0) of *request*, in its size; mode `P`.
 
     With a transparent background, all but the sun and the card has an alpha of 0.
     """
-    scene = _scene(request, index)
+    scene = scene_of(request, index, phase)
     canvas = Image.new("L", request.size, CLEAR)
     _landscape(canvas, scene, sky=not request.transparent)
     _card(canvas, request, index)
@@ -193,11 +206,11 @@ def draw_card(request: ImageRequest, index: int) -> Image.Image:
     """The card of that picture alone, on nothing; mode `P`."""
     canvas = Image.new("L", request.size, CLEAR)
     _card(canvas, request, index)
-    return _coloured(canvas, _scene(request, index))
+    return _coloured(canvas, scene_of(request, index))
 
 
 def tint(request: ImageRequest, index: int) -> Colour:
     """The colour of that picture's sun, for what is dyed in the scene's own tone."""
-    palette = _scene(request, index).palette
+    palette = scene_of(request, index).palette
     red, green, blue = palette[4 * SUN[-1] : 4 * SUN[-1] + 3]
     return red, green, blue

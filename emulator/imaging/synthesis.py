@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from PIL import Image
-
 from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Endpoint, ImageRequest, Picture
 from emulator.imaging import edits, placeholder, uploads
-from emulator.imaging.formats import FORMATS, encode
+from emulator.imaging.formats import FORMATS, Artist
 from emulator.imaging.previews import preview
 
-_ARTISTS: Final[Mapping[Endpoint, Callable[[ImageRequest, int], Image.Image]]] = {
+_ARTISTS: Final[Mapping[Endpoint, Artist]] = {
     Endpoint.GENERATIONS: placeholder.draw,
     Endpoint.EDITS: edits.edit,
     Endpoint.VARIATIONS: edits.vary,
@@ -25,26 +23,19 @@ def mimetype(request: ImageRequest) -> str:
     return FORMATS[request.output_format].mimetype
 
 
-def _encoded(request: ImageRequest, image: Image.Image) -> bytes:
-    return encode(
-        image,
-        request.output_format,
-        request.output_compression,
-        transparent=request.transparent,
-    )
-
-
 def render(request: ImageRequest, index: int) -> bytes:
     """The picture number *index* (from 0) of *request*, as a file."""
-    return _encoded(request, _ARTISTS[request.endpoint](request, index))
+    return FORMATS[request.output_format].write(request, index, _ARTISTS[request.endpoint])
 
 
 def render_progress(request: ImageRequest) -> Iterator[bytes]:
     """The partial images that a stream of *request* shows, then the very file of `render`."""
+    encode = FORMATS[request.output_format].encode
+    assert encode, "the table lets no other format stream"
     image = _ARTISTS[request.endpoint](request, 0)
     for number in range(request.partial_images):
-        yield _encoded(request, preview(image, number))
-    yield _encoded(request, image)
+        yield encode(request, preview(image, number))
+    yield encode(request, image)
 
 
 class Darkroom:

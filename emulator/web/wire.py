@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError
 from emulator.contract.request import Endpoint, ImageRequest, Model
-from emulator.contract.usage import Usage
+from emulator.contract.usage import SvgUsage, Usage, svg_usage
 
 EVENTS: Final[Mapping[Endpoint, str]] = {
     Endpoint.GENERATIONS: "image_generation",
@@ -62,6 +62,16 @@ def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
     return _dated(told, as_of)
 
 
+def _svg_usage(spent: SvgUsage) -> dict[str, Any]:
+    return {
+        "input_tokens": spent.input_tokens,
+        "model": spent.model,
+        "output_tokens": spent.output_tokens,
+        "reasoning_tokens": spent.reasoning_tokens,
+        "total_tokens": spent.input_tokens + spent.output_tokens,
+    }
+
+
 def _described(request: ImageRequest) -> dict[str, Any]:
     """What a GPT image model says of its picture."""
     told = {
@@ -100,6 +110,8 @@ def images_response(
     body: dict[str, Any] = {"data": data}
     if usage:
         body |= _described(request) | {"usage": _usage(usage, request.as_of)}
+        if spent := svg_usage(request, len(pictures[0]) * 3 // 4):
+            body["svg_usage"] = _svg_usage(spent)
     told = {"created": int(created.timestamp())} | dict(sorted(body.items()))
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
     return pretty(told) + (b"\n" if request.endpoint is Endpoint.VARIATIONS else b"")

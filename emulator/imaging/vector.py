@@ -1,0 +1,108 @@
+"""Writes the picture as an SVG that needs nothing else: shapes and text, or an edited picture
+embedded under its card."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+from emulator.contract.request import ImageRequest
+from emulator.imaging.placeholder import (
+    ACCENT,
+    HILLS,
+    SKY,
+    Scene,
+    ridge_line,
+    scene_of,
+    sun_rings,
+)
+from emulator.imaging.typography import LONGEST, REGULAR, font, wrap
+
+if TYPE_CHECKING:
+    from emulator.imaging.formats import Artist
+
+
+def _printable(text: str) -> str:
+    """*text* without the characters that XML cannot hold."""
+    return re.sub("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+
+
+def _colour(scene: Scene, place: int) -> str:
+    return f"#{scene.palette[4 * place : 4 * place + 3].hex()}"
+
+
+def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
+    width, height = request.size
+    if not request.transparent:
+        yield (
+            '<linearGradient id="sky" x1="0" y1="0" x2="0" y2="1">'
+            f'<stop offset="0" stop-color="{_colour(scene, SKY[0])}"/>'
+            f'<stop offset="0.62" stop-color="{_colour(scene, SKY[-1])}"/></linearGradient>'
+            f'<rect width="{width}" height="{height}" fill="url(#sky)"/>'
+        )
+    x, y = scene.sun[0] * width, scene.sun[1] * height
+    for reach, place in sun_rings(scene, request.size):
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{reach:.1f}" fill="{_colour(scene, place)}"/>'
+    if request.transparent:
+        return
+    for number, ridge in enumerate(scene.ridges):
+        line = [*ridge_line(ridge, request.size), (width, height), (0, height)]
+        points = " ".join(f"{px:.1f},{py:.1f}" for px, py in line)
+        place = HILLS[number + len(HILLS) - len(scene.ridges)]
+        yield f'<polygon points="{points}" fill="{_colour(scene, place)}"/>'
+
+
+def _embedded(request: ImageRequest, index: int, artist: Artist) -> str:
+    file = BytesIO()
+    artist(request, index).convert("RGBA").save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    width, height = request.size
+    return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
+
+
+def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
+    """The card, its lines broken by the widths of the font that comes nearest to most."""
+    width, height = request.size
+    short = min(width, height)
+    margin, size = short // 20, max(12, short // 24)
+    small, gap = size * 0.62, size * 0.9
+    wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
+    prompt = " ".join(_printable(request.prompt[:LONGEST]).split()) or "no prompt"
+    lines = wrap(prompt, font(REGULAR, size), wide - 2 * gap, 3)
+    tall = 2 * gap + 2.7 * small + size * 1.35 * len(lines)
+    top = height - margin - tall
+    facts = ["{} × {}".format(*request.size), request.quality, request.output_format]
+    told = [(f"{request.model} #{index + 1}", small, _colour(scene, ACCENT), small)]
+    told += [(line, size, "#1d1f2a", size * 1.35) for line in lines]
+    told.append((" · ".join(fact for fact in facts if fact), small, "#73747c", small * 1.7))
+    yield (
+        f'<rect x="{margin}" y="{top:.1f}" width="{wide}" height="{tall:.1f}" '
+        f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
+    )
+    y = top + gap
+    for text, scale, colour, down in told:
+        y += down
+        yield (
+            f'<text x="{margin + gap:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
+            f'font-size="{scale:.1f}" fill="{colour}">{escape(text)}</text>'
+        )
+
+
+def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
+    """The file; its title is the prompt."""
+    width, height = request.size
+    scene = scene_of(request, index)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(str(request.model))}>',
+        f"<title>{escape(_printable(request.prompt))}</title>",
+    ]
+    if request.images:
+        parts.append(_embedded(request, index, artist))
+    else:
+        parts += [*_landscape(request, scene), *_card(request, index, scene)]
+    return "\n".join([*parts, "</svg>", ""]).encode("utf-8", "replace")

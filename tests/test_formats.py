@@ -1,0 +1,198 @@
+"""The output formats: each one that the table knows is written, and is what it says."""
+
+from __future__ import annotations
+
+import base64
+import xml.etree.ElementTree as ET
+from io import BytesIO
+from typing import Any
+
+import httpx2
+import pytest
+from openai import OpenAI
+from PIL import Image, ImageChops, ImageSequence
+
+from emulator.contract.models import MODELS
+from emulator.contract.rules import Choice
+from emulator.imaging.formats import FORMATS, frame_delay
+from tests.pictures import encoded, halves, png
+
+MODEL = "gpt-image-2.6-sunburst"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_every_format_of_the_table_is_written_and_no_other() -> None:
+    words: set[str] = set()
+    for model in MODELS.values():
+        for rows in model.accepts.values():
+            rule = rows.get("output_format")
+            words |= {*rule.words} if isinstance(rule, Choice) else set()
+    assert words == FORMATS.keys()
+
+
+def drawn(client: OpenAI, **asked: Any) -> bytes:
+    response = client.images.generate(**({"model": MODEL, "prompt": "a lighthouse"} | asked))
+    return base64.b64decode(response.data[0].b64_json)  # type: ignore[index, arg-type]
+
+
+def frames_of(data: bytes) -> list[Image.Image]:
+    with Image.open(BytesIO(data)) as image:
+        assert image.format == "GIF"
+        return [frame.convert("RGBA") for frame in ImageSequence.Iterator(image)]
+
+
+@pytest.mark.parametrize("count", [None, 2, 9, 16])
+def test_a_gif_has_its_frames_and_all_differ(client: OpenAI, count: int | None) -> None:
+    asked = {"frame_count": count} if count else {}
+    data = drawn(client, output_format="gif", size="384x384", **asked)
+    frames = frames_of(data)
+    assert len(frames) == (count or 9)
+    assert {frame.size for frame in frames} == {(384, 384)}
+    assert len({frame.tobytes() for frame in frames}) == len(frames)
+    with Image.open(BytesIO(data)) as image:
+        assert image.info["duration"] == 200
+        assert image.info["loop"] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "encoded_delay"),
+    [(1, 10), (14, 10), (15, 20), (204, 200), (655_350, 655_350), (10**7, 655_350)],
+)
+def test_a_delay_is_rounded_and_capped(asked: int, encoded_delay: int) -> None:
+    assert frame_delay(asked) == encoded_delay
+
+
+def test_a_gif_has_the_delay_that_was_asked(client: OpenAI) -> None:
+    data = drawn(client, output_format="gif", size="384x384", frame_count=2, frame_duration_ms=333)
+    with Image.open(BytesIO(data)) as image:
+        assert image.info["duration"] == 330
+
+
+def test_a_transparent_gif_is_clear_around_the_subject(client: OpenAI) -> None:
+    frames = frames_of(drawn(client, output_format="gif", size="512x512", background="transparent"))
+    assert all(frame.getpixel((511, 0))[3] == 0 for frame in frames)  # type: ignore[index]
+    assert all(frame.getchannel("A").getextrema() == (0, 255) for frame in frames)
+
+
+def test_a_gif_edit_shows_its_source_in_every_frame(client: OpenAI) -> None:
+    response = client.images.edit(
+        model=MODEL,
+        image=("a.png", encoded(halves((512, 512))), "image/png"),
+        prompt="x",
+        output_format="gif",
+        frame_count=4,
+    )
+    frames = frames_of(base64.b64decode(response.data[0].b64_json or ""))  # type: ignore[index]
+    assert len(frames) == 4
+    for frame in frames:
+        above, below = (frame.getpixel((10, y)) for y in (10, 500))
+        assert above[0] - above[2] > below[0] - below[2] + 60  # type: ignore[index]
+
+
+# Frame size, frames, and the verdict on the sheet that they make.
+SHEETS = [
+    ("960x960", 8, None),
+    ("960x960", 9, None),
+    ("976x976", 9, "exceeds the current pixel budget"),
+    ("816x816", 12, None),
+    ("832x832", 12, "exceeds the current pixel budget"),
+    ("720x720", 16, None),
+    ("736x736", 16, "exceeds the current pixel budget"),
+    ("1024x512", 2, "longest edge must be less than or equal to 3840"),
+    ("256x256", 9, "below the current minimum pixel budget"),
+    ("384x380", 9, "divisible by 16"),
+]
+
+
+@pytest.mark.parametrize(("size", "count", "words"), SHEETS)
+def test_the_sheet_of_a_gif_keeps_the_limits(
+    http: httpx2.Client, size: str, count: int, words: str | None
+) -> None:
+    body = {"model": MODEL, "prompt": "x", "output_format": "gif", "size": size}
+    answer = http.post("/v1/images/generations", json=body | {"frame_count": count})
+    if words is None:
+        assert answer.json()["size"] == size
+    else:
+        assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("output_format", "fields", "param"),
+    [
+        ("gif", {"stream": True}, "stream"),
+        ("gif", {"partial_images": 1}, "partial_images"),
+        ("gif", {"output_compression": 50}, "output_compression"),
+        ("svg", {"stream": True}, "stream"),
+        ("svg", {"partial_images": 1}, "partial_images"),
+        ("svg", {"output_compression": 50}, "output_compression"),
+        ("svg", {"n": 2}, "n"),
+        ("svg", {"frame_count": 2}, "frame_count"),
+        ("gif", {"svg": {"model": "x"}}, "svg"),
+        ("png", {"frame_duration_ms": 100}, "frame_duration_ms"),
+        ("gif", {"frame_count": 1}, "frame_count"),
+        ("gif", {"frame_count": 17}, "frame_count"),
+        ("svg", {"svg": {"reasoning": {"effort": "huge"}}}, "svg.reasoning.effort"),
+    ],
+)
+def test_what_a_format_excludes_is_refused(
+    http: httpx2.Client, output_format: str, fields: dict[str, Any], param: str
+) -> None:
+    body = {"model": MODEL, "prompt": "x", "output_format": output_format}
+    answer = http.post("/v1/images/generations", json=body | fields)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+
+
+def test_an_svg_stands_for_itself(client: OpenAI) -> None:
+    prompt = 'a <b>"lighthouse"</b> & \x00 a pier 灯台'
+    data = drawn(client, output_format="svg", size="1536x1024", prompt=prompt)
+    root = ET.fromstring(data)  # noqa: S314 - our own server's
+    assert root.tag == f"{SVG}svg"
+    assert (root.get("width"), root.get("height")) == ("1536", "1024")
+    assert root.findtext(f"{SVG}title") == prompt.replace("\x00", "")
+    texts = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
+    assert MODEL in texts
+    assert '<b>"lighthouse"</b>' in texts
+    assert len(list(root.iter(f"{SVG}polygon"))) >= 2
+    assert b"http" not in data.replace(b"http://www.w3.org/2000/svg", b"")
+
+
+def test_a_transparent_svg_has_no_sky(client: OpenAI) -> None:
+    root = ET.fromstring(drawn(client, output_format="svg", background="transparent"))  # noqa: S314
+    assert not list(root.iter(f"{SVG}linearGradient"))
+    assert list(root.iter(f"{SVG}circle"))
+
+
+def test_an_svg_edit_embeds_the_edited_picture(client: OpenAI) -> None:
+    response = client.images.edit(
+        model=MODEL, image=("a.png", png(), "image/png"), prompt="x", output_format="svg"
+    )
+    assert response.data
+    root = ET.fromstring(base64.b64decode(response.data[0].b64_json or ""))  # noqa: S314
+    href = root.find(f"{SVG}image").get("href", "")  # type: ignore[union-attr]
+    inner = Image.open(BytesIO(base64.b64decode(href.removeprefix("data:image/png;base64,"))))
+    assert response.size == "{}x{}".format(*inner.size)
+    assert ImageChops.difference(inner.convert("RGB"), Image.new("RGB", inner.size)).getbbox()
+
+
+def test_an_svg_says_what_its_writing_cost(client: OpenAI) -> None:
+    def spent(**svg: Any) -> Any:
+        response = client.images.generate(
+            model=MODEL, prompt="x", output_format="svg", extra_body={"svg": svg} if svg else None
+        )
+        assert response.output_format == "svg"
+        assert response.svg_usage
+        return response.svg_usage
+
+    usual = spent()
+    assert usual.model == MODEL
+    assert usual.total_tokens == usual.input_tokens + usual.output_tokens
+    hard = spent(model="author", reasoning={"effort": "max"})
+    assert hard.model == "author"
+    assert hard.reasoning_tokens > usual.reasoning_tokens
+
+
+def test_only_an_svg_answer_has_svg_usage(client: OpenAI) -> None:
+    response = client.images.generate(model=MODEL, prompt="x", output_format="gif")
+    assert response.svg_usage is None
+    assert response.size == "512x512"
