@@ -10,8 +10,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from json import dumps
+from typing import Any
 
-from emulator.settings import Settings, all_settings, from_environment
+from emulator.settings import all_settings, from_environment
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,18 +36,33 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=f"{each.help}{default} [{each.variable}]",
         )
+    models = commands.add_parser("models", help="print what each model accepts")
+    models.set_defaults(run=_models)
+    forms = models.add_mutually_exclusive_group()
+    forms.add_argument("--markdown", action="store_true", help="as the README's tables")
+    forms.add_argument("--json", action="store_true", help="as JSON Schema")
     return parser
 
 
-def _serve(settings: Settings) -> int:
+def _models(*, markdown: bool, json: bool) -> int:
+    from emulator.contract import tables  # noqa: PLC0415
+
+    if json:
+        print(dumps(tables.as_json(), indent=2))
+    else:
+        print(tables.as_markdown() if markdown else tables.as_text(), end="")
+    return 0
+
+
+def _serve(**given: Any) -> int:
+    """Raises ValueError for a setting that cannot be."""
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    settings = from_environment(os.environ, **given)
     # The web framework is what takes time to import; --help and a wrong flag do without it.
     from emulator.server import Server  # noqa: PLC0415
 
     try:
         server = Server(settings)
-    except ValueError as error:
-        print(f"images-emulator: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         reason = error.strerror or error
         print(f"images-emulator: {settings.host}:{settings.port}: {reason}", file=sys.stderr)
@@ -65,9 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     run = given.pop("run")
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     try:
-        settings = from_environment(os.environ, **given)
+        return int(run(**given))
     except ValueError as error:
         parser.error(str(error))
-    return int(run(settings))
+    except BrokenPipeError:
+        # The reader left early, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

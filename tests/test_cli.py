@@ -100,6 +100,29 @@ def test_sigterm_stops_it_at_once(busy: bool) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [(None, "model  "), ("--markdown", "| model |"), ("--json", '{\n  "dall-e-2": {')],
+)
+def test_the_models_are_printed(form: str | None, start: str) -> None:
+    arguments = [COMMAND, "models", *([form] if form else [])]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(start)
+    assert "gpt-image-2.6-flare" in done.stdout
+
+
+def test_a_reader_may_leave_early() -> None:
+    command = f"{COMMAND} models --json | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
+
+
 def test_a_taken_port_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

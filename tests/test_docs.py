@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from emulator import Server
+from emulator.contract.tables import as_markdown
 from emulator.settings import all_settings
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +59,11 @@ def test_every_setting_stands_in_the_readme() -> None:
         told = ("", f"`{each.flag} {each.metavar}`", f"`{each.variable}`", default, each.help, "")
         row = " | ".join(told).strip().replace("|  |", "| |")
         assert row in README
+
+
+def test_the_models_of_the_readme_are_those_of_the_table() -> None:
+    shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
+    assert shown == as_markdown()
 
 
 def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:

@@ -1,0 +1,123 @@
+"""The table, written out for people and tools: plain text, Markdown, JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from emulator.contract.models import MODEL, MODELS
+from emulator.contract.request import Endpoint, Model
+from emulator.contract.rules import Rule
+
+Grid = Sequence[Sequence[str]]
+
+
+def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
+    """What one model accepts at one endpoint, as JSON Schema."""
+    return {
+        "type": "object",
+        "properties": {"model": MODEL.schema()}
+        | {name: rule.schema() for name, rule in rows.items()},
+        "required": [name for name, rule in rows.items() if rule.required],
+        "additionalProperties": False,
+    }
+
+
+def as_json() -> dict[str, Any]:
+    """Each model's dates, and its JSON Schema for each endpoint."""
+    return {
+        model.id: {
+            "released": model.released.isoformat(),
+            "shutdown": model.shutdown.isoformat() if model.shutdown else None,
+            "replacement": model.replacement,
+            "endpoints": {
+                endpoint.path: schema_of(rows) for endpoint, rows in model.accepts.items()
+            },
+        }
+        for model in MODELS.values()
+    }
+
+
+def _lives() -> Iterator[list[str]]:
+    yield ["model", "released", "shut down", *Endpoint]
+    for model in MODELS.values():
+        end = model.shutdown.isoformat() if model.shutdown else ""
+        takes = ["yes" if endpoint in model.accepts else "" for endpoint in Endpoint]
+        yield [model.id, model.released.isoformat(), end, *takes]
+
+
+def as_text() -> str:
+    """The models and their lives, in columns."""
+    rows = list(_lives())
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _brief(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words."""
+    match schema:
+        case {"enum": words}:
+            return ", ".join(str(word) for word in words)
+        case {"description": text}:
+            return str(text).removesuffix(".")
+        case {"not": _}:
+            return "refused"
+        case {"type": "integer", "minimum": least, "maximum": most}:
+            return f"{least} to {most}"
+        case {"type": "integer", "minimum": least}:
+            return f"from {least}"
+        case {"type": "array", "maxItems": most}:
+            return f"up to {most}" if most > 1 else "one"
+        case {"maxLength": most}:
+            return f"up to {most:,} characters"
+        case {"type": "boolean"}:
+            return "true, false"
+        case {"format": "binary"}:
+            return "a PNG"
+        case _:
+            return "yes"
+
+
+def _markdown(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        yield f"| {' | '.join(row)} |"
+        if not number:
+            yield f"|{'---|' * len(row)}"
+
+
+def _alike(endpoint: Endpoint) -> list[list[Model]]:
+    """The models of *endpoint*, those together that take the same."""
+    groups: list[list[Model]] = []
+    for model in MODELS.values():
+        if endpoint not in model.accepts:
+            continue
+        rows = model.accepts[endpoint]
+        same = [group for group in groups if group[0].accepts[endpoint] == rows]
+        if same:
+            same[0].append(model)
+        else:
+            groups.append([model])
+    return groups
+
+
+def _parameters(endpoint: Endpoint) -> Iterator[list[str]]:
+    groups = _alike(endpoint)
+    yield ["parameter", *("<br>".join(model.id for model in group) for group in groups)]
+    names = dict.fromkeys(name for group in groups for name in group[0].accepts[endpoint])
+    for name in names:
+        rules = [group[0].accepts[endpoint].get(name) for group in groups]
+        yield [f"`{name}`", *(_brief(rule.schema()) if rule else "" for rule in rules)]
+
+
+def as_markdown() -> str:
+    """The models' lives, and what they take at each endpoint; an empty cell is refused as an
+    unknown parameter."""
+    parts = ["\n".join(_markdown(_lives()))]
+    for endpoint in Endpoint:
+        parts.append(f"`POST {endpoint.path}`")
+        parts.append("\n".join(_markdown(_parameters(endpoint))))
+    return "\n\n".join(parts) + "\n"
