@@ -14,7 +14,7 @@ from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.catalogue import Catalogue, Rows
 from emulator.contract.errors import APIError
-from emulator.contract.models import DEFAULTS, MODEL
+from emulator.contract.models import DEFAULTS, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import Call, Darkroom, ImageRequest, Model
 from emulator.contract.rules import Rule
@@ -56,15 +56,24 @@ class _Judgement:
             model = None
         if not model and self.policy.lenient:
             model = self.catalogue.models.get(self.catalogue.default(self.call) or "")
-        # Of a model that it does not know the gateway judges by the words of another.
-        judged = model or self.catalogue.stand_in(self.call.endpoint)
-        rows = self.catalogue.rows(judged, self.call)
+        judged, rows = self._judged_by(named, model)
         values = self._gateway(rows)
         if unknown:
             self.forgive(unknown)
         return self._service(judged, rows, values)
 
     # --- the model
+
+    def _judged_by(self, named: str, model: Model | None) -> tuple[Model, Rows]:
+        """The rows that the gateway goes by: the model's own, also where it is not there on that
+        day, so that this is what is wrong with the call; or those of another."""
+        known = MODELS.get(named)
+        if model:
+            return model, self.catalogue.rows(model, self.call)
+        if known and self.call.endpoint in known.accepts:
+            return known, Catalogue(None).rows(known, self.call)
+        stand_in = self.catalogue.stand_in(self.call.endpoint)
+        return stand_in, self.catalogue.rows(stand_in, self.call)
 
     def _model_name(self) -> str:
         if "model" in self.call.fields:
