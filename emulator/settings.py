@@ -66,6 +66,12 @@ class Settings:
         (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
     )
 
+    max_body: int = _setting(
+        17 * 50 * 2**20,
+        "BYTES",
+        "the largest body that is read; by default sixteen of the largest pictures and a mask",
+    )
+
     def __post_init__(self) -> None:
         for each in self.deployment:
             if not all(each.partition("=")):
@@ -82,6 +88,8 @@ class Settings:
                 raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+        if self.max_body < 1:
+            raise ValueError(f"max_body must be at least 1, not {self.max_body}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:

@@ -107,9 +107,12 @@ def test_generations_change_on_the_day(
     assert verdict(ask(http, then, **fields)) == after
 
 
+SVG_EDIT = {"model": "gpt-image-2.6-flare", "output_format": "svg"}
 BIG = ("a.png", png() + b"\0" * 25 * 2**20, "image/png")
 EDIT = {"prompt": "x", "image": FILE}
 EDIT_TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("2026-11-12", SVG_EDIT, "invalid_value output_format", "ok"),
+    ("2026-11-12", SVG_EDIT | {"svg[model]": "x"}, "unknown_parameter svg", "ok"),
     ("2022-12-20", {"image": MASK}, "missing_required_parameter mask", "ok"),
     (
         "2025-05-02",

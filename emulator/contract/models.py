@@ -16,33 +16,46 @@ from emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ENDPOINTS,
     DALLE_3,
+    EDIT_FORMATS,
     EDITS,
     FIDELITY,
-    FIVE_TIERS,
     FIXED,
     FLEXIBLE,
     GENERATIONS,
     LOW_FIDELITY,
     MARKUP,
-    MINI,
     MOTION,
     NO_FIDELITY,
-    TILED,
     TRANSPARENT_LATER,
     VARIATIONS,
     endpoints,
     gpt_image,
-    patched,
     since,
 )
 from emulator.contract.request import Endpoint, Model
 from emulator.contract.rules import Text
+from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
 DALLE_END: Final = date(2026, 5, 12)
 DALLE_DAYS: Final = Period(until=DALLE_END)
 
 MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
 """`model` is looked at before the rows, which depend on it."""
+
+TABLE_OUTPUT: Final = OutputTable(
+    {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
+)
+TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
+MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
+
+
+def patched(**factors: int) -> Tokens:
+    # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
+    return Tokens(OutputFormula(factors), Patches(), text=6, text_per_image=1)
+
+
+# gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
+FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)
 
 GPT_1: Final = Model(
     "gpt-image-1",
@@ -76,7 +89,9 @@ GPT_2_6: Final = replace(
     GPT_2_5,
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
-    accepts=endpoints(FIVE_QUALITIES | MOTION, NO_FIDELITY, markup=MARKUP),
+    accepts=endpoints(
+        FIVE_QUALITIES | MOTION, NO_FIDELITY, markup=MARKUP, output_format=EDIT_FORMATS
+    ),
 )
 
 MODELS: Final[Mapping[str, Model]] = {

@@ -9,7 +9,6 @@ from typing import Any, Final, Never
 from starlette.requests import Request
 
 from emulator.contract import errors
-from emulator.contract.pictures import LARGEST, MOST
 from emulator.contract.request import Call, Endpoint
 from emulator.web.form import read_form
 
@@ -22,16 +21,13 @@ ACCEPTED: Final = {
     Endpoint.VARIATIONS: (FORM,),
 }
 
-MOST_BYTES: Final = (MOST + 1) * LARGEST
-"""A body of as many pictures as there may be and a mask, each as large as any may be."""
 
-
-async def counted(request: Request) -> AsyncIterator[bytes]:
-    """The body, chunk by chunk. Raises APIError past the most that is read."""
+async def counted(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The body, chunk by chunk. Raises APIError past *most* bytes."""
     seen = 0
     async for chunk in request.stream():
         seen += len(chunk)
-        if seen > MOST_BYTES:
+        if seen > most:
             raise errors.body_too_large()
         yield chunk
 
@@ -55,17 +51,18 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def read_call(request: Request, endpoint: Endpoint) -> Call:
-    """Read *request* whole, once. Raises APIError where its body cannot be understood."""
+async def read_call(request: Request, endpoint: Endpoint, most: int) -> Call:
+    """Read *request* whole, once, and up to *most* bytes. Raises APIError where its body cannot be
+    understood."""
     said = request.headers.get("content-type", "")
     kind = said.partition(";")[0].strip().lower()
     accepted = ACCEPTED[endpoint]
     if kind not in accepted:
-        async for _ in counted(request):
+        async for _ in counted(request, most):
             pass
         listed = errors.listed(accepted, last="or")
         raise errors.unsupported_content_type(given=said, listed=listed)
-    body = counted(request)
+    body = counted(request, most)
     if kind == FORM:
         return Call(endpoint, form=True, fields=await read_form(said, body))
     data = b"".join([chunk async for chunk in body])

@@ -41,12 +41,13 @@ class FilesAPI:
 
     def __init__(self, emulator: Emulator) -> None:
         self.files = emulator.files
+        self.most = emulator.settings.max_body
 
     async def create(self, request: Request, policy: Policy) -> Response:
         said = request.headers.get("content-type", "")
         if said.partition(";")[0].strip().lower() != FORM:
             raise errors.unsupported_content_type(given=said, listed=listed([FORM]))
-        fields = await read_form(said, counted(request))
+        fields = await read_form(said, counted(request, self.most))
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)

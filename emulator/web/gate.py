@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from emulator.clock import parse_as_of
@@ -19,6 +20,9 @@ from emulator.state.emulator import Emulator
 from emulator.web import wire
 
 T = TypeVar("T")
+
+logger = logging.getLogger("emulator")
+
 Handler = Callable[[Request, Policy], Awaitable[Response]]
 Route = Callable[[Request], Awaitable[Response]]
 
@@ -52,7 +56,14 @@ class Gate:
             method = "GET" if request.method == "HEAD" else request.method
             if method not in methods:
                 raise HTTPException(405)
-            return await methods[method](request, policy)
+            try:
+                return await methods[method](request, policy)
+            except (APIError, HTTPException, ClientDisconnect):
+                raise
+            except Exception as error:
+                # Raised on, it would close the connection under the client's next request.
+                logger.exception("%s %s broke", request.method, request.url.path)
+                raise errors.server_error() from error
 
         return entered
 

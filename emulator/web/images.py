@@ -52,7 +52,7 @@ class Images:
         """What answers *endpoint*. *named* says the model where the path does and not the body."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
-            call = await read_call(request, endpoint)
+            call = await read_call(request, endpoint, self.emulator.settings.max_body)
             if named:
                 call = replace(call, fields={**call.fields, "model": named(request, call)})
             accepted = await self._validated(call, policy)
@@ -125,8 +125,9 @@ class Images:
             while event := await self._work(next_event):
                 yield event
         except Exception:
+            # Raised on, it would reset the connection before the client has read the event.
+            logger.exception("a stream broke")
             yield wire.error_event(errors.generation_failed())
-            raise
 
     def _base_url(self, request: Request) -> str:
         """Where this client reaches the server, unless the settings say it."""

@@ -1,0 +1,122 @@
+"""Other clients than openai-python, run as they are: the Node SDK, and curl."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator import Server, Settings
+from tests.pictures import half_clear, opened, png
+
+NODE = """
+import OpenAI, { AzureOpenAI, toFile } from "openai";
+import fs from "fs";
+
+const [url, folder] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: url + "/v1", apiKey: "sk-test", maxRetries: 0 });
+const file = async (name) => toFile(fs.readFileSync(`${folder}/${name}`), name, { type: "image/png" });
+const told = {};
+const events = async (stream) => { const types = []; for await (const e of stream) types.push(e.type); return types; };
+
+told.variation = await client.images.createVariation({
+  image: fs.createReadStream(`${folder}/a.png`), n: 2, size: "256x256", user: "u" });
+told.edit = await client.images.edit({
+  model: "gpt-image-2", image: await file("a.png"), mask: await file("m.png"), prompt: "x",
+  n: 1, background: "opaque", output_format: "png", quality: "low", size: "1024x1024", user: "u" });
+told.edited = await events(await client.images.edit({
+  model: "gpt-image-1.5", image: [await file("a.png"), await file("a.png")], prompt: "x",
+  input_fidelity: "high", stream: true, partial_images: 2 }));
+told.generate = await client.images.generate({
+  model: "gpt-image-2", prompt: "x", n: 2, background: "auto", moderation: "low",
+  output_compression: 80, output_format: "webp", quality: "low", size: "1536x1024", user: "u" });
+told.generated = await events(await client.images.generate({
+  model: "gpt-image-2", prompt: "x", stream: true, partial_images: 3 }));
+told.plain = await client.images.generate({ prompt: "x" });
+try {
+  await client.images.edit({ model: "gpt-image-2", prompt: "x", image: fs.createReadStream(`${folder}/a.png`) });
+} catch (error) {
+  told.refused = [error.constructor.name, error.status, error.code, error.param];
+}
+const azure = new AzureOpenAI({ endpoint: url, apiKey: "k", apiVersion: "2025-04-01-preview" });
+told.azure = await azure.images.generate({ model: "gpt-image-2", prompt: "x", size: "1024x1024" });
+console.log(JSON.stringify(told));
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("client")
+    (path / "a.png").write_bytes(png())
+    (path / "m.png").write_bytes(half_clear())
+    return path
+
+
+@pytest.fixture(scope="module")
+def node(folder: Path) -> dict[str, Any]:
+    """What the Node SDK got."""
+    npm, runtime = shutil.which("npm"), shutil.which("node")
+    if not npm or not runtime:
+        pytest.skip("needs Node.js")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    (folder / "client.js").write_text(NODE)
+    subprocess.run(
+        [npm, "install", "--silent", "--no-audit", "--no-fund", "openai@6.49.0"],
+        cwd=folder,
+        check=True,
+    )
+    with Server(Settings(port=0)) as server:
+        done = subprocess.run(
+            [runtime, "client.js", server.url, str(folder)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_the_node_sdk_does_all_calls(node: dict[str, Any]) -> None:
+    assert [bool(item["url"]) for item in node["variation"]["data"]] == [True, True]
+    assert opened(node["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
+    pictures = [opened(item["b64_json"]) for item in node["generate"]["data"]]
+    assert [(picture.format, picture.size) for picture in pictures] == [("WEBP", (1536, 1024))] * 2
+    assert node["plain"]["data"][0]["url"]
+
+
+def test_the_node_sdk_speaks_azure(node: dict[str, Any]) -> None:
+    assert opened(node["azure"]["data"][0]["b64_json"]).size == (1024, 1024)
+
+
+def test_the_node_sdk_streams(node: dict[str, Any]) -> None:
+    assert node["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
+    assert node["generated"] == (
+        ["image_generation.partial_image"] * 3 + ["image_generation.completed"]
+    )
+
+
+def test_the_node_sdk_sends_a_read_stream_as_octets_and_is_refused(node: dict[str, Any]) -> None:
+    assert node["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
+
+
+def test_curl_edits(server: Server, folder: Path) -> None:
+    curl = shutil.which("curl")
+    if not curl:
+        pytest.skip("needs curl")
+    form = ["model=gpt-image-2", "prompt=x", "size=1024x1024", "image[]=@a.png", "mask=@m.png"]
+    done = subprocess.run(
+        [
+            *(curl, "-s", f"{server.base_url}/images/edits", "-H", "Authorization: Bearer sk-test"),
+            *(word for field in form for word in ("-F", field)),
+        ],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+    assert opened(json.loads(done.stdout)["data"][0]["b64_json"]).size == (1024, 1024)
