@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(*, markdown: bool, json: bool) -> int:
-    from emulator.contract import tables  # noqa: PLC0415
+    from emulator.contract import tables  # noqa: PLC0415 - `serve` does without it
 
     if json:
         print(dumps(tables.as_json(), indent=2))
@@ -59,7 +59,7 @@ def _serve(**given: Any) -> int:
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     settings = from_environment(os.environ, **given)
     # The web framework is what takes time to import; --help and a wrong flag do without it.
-    from emulator.server import Server  # noqa: PLC0415
+    from emulator.server import Server  # noqa: PLC0415 - see above
 
     try:
         server = Server(settings)

@@ -11,6 +11,7 @@ import pytest
 from emulator import Emulator, Server, Settings
 from emulator.contract.calendar import Period
 from emulator.contract.models import MODELS
+from tests.answers import verdict
 from tests.pictures import half_clear, png
 
 DAY = timedelta(days=1)
@@ -33,16 +34,6 @@ def ask(
     files = {name: value for name, value in fields.items() if isinstance(value, tuple)}
     data = {name: value for name, value in fields.items() if name not in files}
     return http.post(PATHS[endpoint], data=data, files=files, headers=headers)
-
-
-def verdict(answer: httpx2.Response) -> str:
-    """`ok`, or the code and the param of a refusal."""
-    if answer.status_code == 200:
-        return "ok"
-    if not answer.content:
-        return str(answer.status_code)
-    error = answer.json()["error"]
-    return f"{error['code']} {error['param']}"
 
 
 GONE = "invalid_value model"

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.answers import verdict
 from tests.pictures import half_clear, png
 
 TODAY = "2026-11-21"
@@ -140,15 +141,6 @@ VARIATIONS: dict[str, tuple[Fields, str, str]] = {
     "one": ({"image": OPAQUE, "n": "1", "size": "1024x1024"}, "ok", NO_PATH),
     "a read stream": ({"image": OCTETS}, "ok", NO_PATH),
 }
-
-
-def verdict(answer: httpx2.Response) -> str:
-    if answer.status_code == 200:
-        return "ok"
-    if not answer.content:
-        return str(answer.status_code)
-    error = answer.json()["error"]
-    return f"{error['code']} {error['param']}"
 
 
 def sent(http: httpx2.Client, endpoint: str, fields: Fields, day: str) -> str:

