@@ -30,6 +30,7 @@ def parse_as_of(text: str, today: date) -> date | None:
     if text == "today":
         return today
     try:
-        return date.fromisoformat(text)
+        # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
+        return date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
     except ValueError:
         raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None

@@ -56,6 +56,18 @@ def test_the_newer_form_has_the_model_in_the_body(azure: Server) -> None:
     assert answer.status_code == 200
 
 
+def test_the_newer_form_knows_the_deployments_too(azure: Server) -> None:
+    with OpenAI(base_url=f"{azure.url}/openai/v1/", api_key=KEY) as sdk:
+        assert answered(sdk.images.generate(model="drawings", prompt="x"))
+
+
+def test_a_wrong_method_is_refused_in_azures_form(azure: Server) -> None:
+    url = f"{azure.url}/openai/deployments/drawings/images/generations?api-version={VERSION}"
+    answer = httpx2.get(url, headers={"api-key": KEY})
+    assert answer.status_code == 405
+    assert next(iter(answer.json()["error"])) == "code"
+
+
 def test_a_body_may_do_without_a_model(azure: Server) -> None:
     url = f"{azure.url}/openai/deployments/old/images/generations?api-version={VERSION}"
     answer = httpx2.post(url, json={"prompt": "x"}, headers={"api-key": KEY})

@@ -278,6 +278,18 @@ def test_a_mask_in_json_is_measured_too(http: httpx2.Client) -> None:
     assert error_of(http.post(PATHS[1], json=body))["code"] == "file_above_max_size"
 
 
+def test_a_nested_field_given_twice_is_refused(http: httpx2.Client) -> None:
+    twice = part("svg[model]", b"a") + part("svg[model]", b"b")
+    error = error_of(posted(http, FIELDS + twice + IMAGE + b"--b--\r\n"))
+    assert error["code"] == "duplicate_parameter"
+
+
+def test_an_empty_nested_field_is_not_given(http: httpx2.Client) -> None:
+    fields = part("model", b"gpt-image-2.6-flare") + part("prompt", b"x")
+    fields += part("output_format", b"svg") + part("svg[reasoning][effort]", b"")
+    assert posted(http, fields + IMAGE + b"--b--\r\n").status_code == 200
+
+
 # --- connections
 
 

@@ -24,6 +24,16 @@ def test_a_path_that_is_not_served_says_which_are(
         assert served in error["message"]
 
 
+@pytest.mark.parametrize("path", ["/responses", "/openai/v1/responses"])
+def test_other_prefixes_say_so_too(http: httpx2.Client, path: str) -> None:
+    assert http.post(path, json={}).json()["error"]["code"] == "not_served"
+
+
+def test_an_azure_deployment_has_no_chat_either(http: httpx2.Client) -> None:
+    answer = http.post("/openai/deployments/x/chat/completions?api-version=1", json={})
+    assert answer.json()["error"]["code"] == "not_served"
+
+
 def test_the_responses_api_is_refused_in_words(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="/v1/images/generations"):
         client.responses.create(model="gpt-5", input="x")

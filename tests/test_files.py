@@ -82,6 +82,13 @@ def test_an_upload_needs_a_purpose_that_there_is(http: httpx2.Client) -> None:
     assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
 
 
+def test_a_file_that_is_too_large_is_not_kept_in_part(http: httpx2.Client) -> None:
+    file = ("a.bin", b"\0" * 53_000_000, "image/png")
+    answer = http.post("/v1/files", files={"file": file}, data={"purpose": "vision"})
+    assert answer.status_code == 413
+    assert http.get("/v1/files").json()["data"] == []
+
+
 def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
     client.files.create(file=("a.png", png()), purpose="vision")
     emulator.reset()

@@ -89,6 +89,27 @@ def test_a_gif_edit_shows_its_source_in_every_frame(client: OpenAI) -> None:
         assert above[0] - above[2] > below[0] - below[2] + 60  # type: ignore[index]
 
 
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (9, 80, 200)])
+def test_a_gif_of_a_plain_picture_has_all_its_frames(
+    client: OpenAI, colour: tuple[int, int, int]
+) -> None:
+    response = client.images.edit(
+        model=MODEL,
+        image=("a.png", png((64, 64), "RGB", colour), "image/png"),
+        prompt="x",
+        output_format="gif",
+        frame_count=8,
+        frame_duration_ms=655_350,
+    )
+    frames = frames_of(base64.b64decode(response.data[0].b64_json or ""))  # type: ignore[index]
+    assert len(frames) == 8
+
+
+def test_a_small_gif_has_all_its_frames(client: OpenAI) -> None:
+    frames = frames_of(drawn(client, output_format="gif", size="160x480", frame_count=16))
+    assert len(frames) == 16
+
+
 # Frame size, frames, and the verdict on the sheet that they make.
 SHEETS = [
     ("960x960", 8, None),

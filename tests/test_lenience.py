@@ -95,6 +95,20 @@ def test_a_text_in_place_of_an_image_counts_as_a_blank_one(http: httpx2.Client) 
     assert len(forgiven(answer)) == 4
 
 
+def test_an_empty_array_counts_as_a_blank_picture(http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "images": []}
+    for size in ("auto", "1024x1024"):
+        answer = http.post("/v1/images/edits", json=body | {"size": size}, headers=LENIENT)
+        assert forgiven(answer) == ["images: empty_array"]
+
+
+def test_without_a_default_the_newest_model_answers(http: httpx2.Client) -> None:
+    headers = LENIENT | {"x-emulator-as-of": "2026-11-21"}
+    body = {"model": None, "prompt": "x"}
+    answer = http.post("/v1/images/generations", json=body, headers=headers)
+    assert forgiven(answer) == ["model: invalid_type", "model: missing_required_parameter"]
+
+
 def test_a_setting_makes_every_call_lenient_and_a_header_one_strict() -> None:
     with (
         Server(Settings(port=0, validation="lenient")) as server,

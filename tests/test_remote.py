@@ -89,6 +89,7 @@ def test_what_cannot_be_fetched_is_refused(shelf: str) -> None:
         base = f"http://{shelf}"
         assert refusal(edit(f"{base}/none.png")) == "404."
         assert refusal(edit("http://localhost:1/a.png")) == "403."
+        assert refusal(edit("https://[::1")) == "403."
         assert refusal(edit(f"{base}/to?http://localhost:1/a.png")) == "403."
         assert refusal(edit(f"{base}/to?file:///etc/passwd")) == "302."
         loop = f"{base}/to?/to?/to?/to?/to?/blue.png"

@@ -59,7 +59,8 @@ class Pictures(Rule, ABC):
             except APIError as error:
                 forgive(error)
                 opened.append(darkroom.blank())
-        return tuple(opened)
+        # An empty array, forgiven.
+        return tuple(opened) or (darkroom.blank(),)
 
     @abstractmethod
     def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:

@@ -41,6 +41,10 @@ class Rule:
     def convert(self, name: str, text: str) -> Any:
         return text
 
+    def from_form(self, name: str, value: Any) -> Any:
+        """What a form has under *name*, as JSON would have carried it."""
+        return self.coerce(name, value) if isinstance(value, str) else value
+
     def check(self, name: str, value: Any) -> None:
         """The gateway's look: type, range, word. Raises APIError."""
 
@@ -178,7 +182,15 @@ class Object(Rule):
     fields: Mapping[str, Rule]
 
     def coerce(self, name: str, text: str) -> Any:
-        return text or None
+        return None if text in ("", "null") else text
+
+    def from_form(self, name: str, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return Rule.from_form(self, name, value)
+        return {
+            key: self.fields[key].from_form(f"{name}.{key}", inner) if key in self.fields else inner
+            for key, inner in value.items()
+        }
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, Mapping):

@@ -88,7 +88,8 @@ class _Judgement:
                 return str(named)
         default = self.catalogue.default(self.call)
         if default is None:
-            raise errors.missing_parameter(name="model")
+            self.forgive(errors.missing_parameter(name="model"))
+            return self.catalogue.stand_in(self.call.endpoint).id
         return default
 
     # --- the gateway
@@ -116,8 +117,8 @@ class _Judgement:
     def _checked(self, name: str, rule: Rule) -> Any:
         given = name in self.call.fields
         value = self.call.fields.get(name)
-        if self.call.form and isinstance(value, str):
-            value = rule.coerce(name, value)
+        if self.call.form:
+            value = rule.from_form(name, value)
         if value is None and (not given or rule.nullable):
             if rule.required:
                 raise errors.missing_parameter(name=name)

@@ -17,14 +17,14 @@ from emulator.web.azure import AzureGate
 from emulator.web.elsewhere import PATHS, not_served
 from emulator.web.files import FilesAPI
 from emulator.web.gate import Gate, Handler
-from emulator.web.images import Images
+from emulator.web.images import Images, Named
 
 ANY = list(HTTPMethod)
 """The gate looks at the method, after the key."""
 
 
 def _handlers(
-    emulator: Emulator, images: Images
+    emulator: Emulator, images: Images, named: Named | None = None
 ) -> Iterator[tuple[str, dict[str, Handler], date | None]]:
     files = FilesAPI(emulator)
     yield "/models", {"GET": models.list_models}, None
@@ -34,7 +34,7 @@ def _handlers(
     yield "/files/{file}/content", {"GET": files.content}, None
     for endpoint in Endpoint:
         path = f"/images/{endpoint.value}"
-        yield path, {"POST": images.handler(endpoint)}, RETIRED.get(endpoint)
+        yield path, {"POST": images.handler(endpoint, named)}, RETIRED.get(endpoint)
 
 
 def _azure(gate: AzureGate, images: Images) -> Iterator[Route]:
@@ -51,20 +51,28 @@ def _azure(gate: AzureGate, images: Images) -> Iterator[Route]:
 def routes(emulator: Emulator) -> list[Route]:
     """All routes but the emulator's own. Raises ValueError for a setting that they cannot use."""
     images, gate, azure = Images(emulator), Gate(emulator), AzureGate(emulator)
-    served = list(_handlers(emulator, images))
-    refusal = not_served([f"/v1{path}" for path, _, _ in served])
-    elsewhere: dict[str, Handler] = {method.value: refusal for method in HTTPMethod}
+    doors: list[tuple[str, Gate, Named | None]] = [
+        ("/v1", gate, None),
+        ("", gate, None),
+        ("/openai/v1", azure, azure.deployed),
+    ]
+    served = [f"/v1{path.replace(':path', '')}" for path, _, _ in _handlers(emulator, images)]
+    elsewhere: dict[str, Handler] = dict.fromkeys(map(str, HTTPMethod), not_served(served))
     return [
         *(
             Route(prefix + path, door.guarded(methods, retired), methods=ANY)
-            for path, methods, retired in served
-            for prefix, door in (("/v1", gate), ("", gate), ("/openai/v1", azure))
+            for prefix, door, named in doors
+            for path, methods, retired in _handlers(emulator, images, named)
         ),
         *_azure(azure, images),
         *(
-            Route(f"/v1{path}{rest}", gate.guarded(elsewhere), methods=ANY)
+            Route(f"{prefix}{path}{rest}", door.guarded(elsewhere), methods=ANY)
+            for prefix, door, _ in doors
             for path in PATHS
             for rest in ("", "/{rest:path}")
+        ),
+        Route(
+            "/openai/deployments/{deployment}/{rest:path}", azure.guarded(elsewhere), methods=ANY
         ),
         Route(f"{PREFIX}{{name:path}}", images.hosted, methods=["GET"]),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -54,6 +55,11 @@ class AzureGate(Gate):
         async def answered(request: Request) -> Response:
             try:
                 return await route(request)
+            except HTTPException as refused:
+                if refused.status_code != 405:
+                    raise
+                error = errors.method_not_allowed(method=request.method, path=request.url.path)
+                return Response(wire.pretty(azure_body(error)), 405, media_type=JSON)
             except APIError as error:
                 return Response(wire.pretty(azure_body(error)), error.status, media_type=JSON)
 

@@ -54,6 +54,8 @@ class FilesAPI:
         file, purpose = fields["file"], fields["purpose"]
         if not isinstance(file, Upload):
             raise errors.wrong_type(name="file", expected="a file", got=kind_of(file))
+        if file.size > len(file.data):
+            raise errors.body_too_large()
         if purpose not in PURPOSES:
             raise errors.value_not_listed(name="purpose", value=purpose, listed=listed(PURPOSES))
         return json_response(

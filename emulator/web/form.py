@@ -95,6 +95,8 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
         inner = inner.setdefault(key, {})
         if not isinstance(inner, dict):
             raise errors.duplicate_parameter(name=root)
+    if keys[-1] in inner:
+        raise errors.duplicate_parameter(name=name)
     inner[keys[-1]] = value
 
 

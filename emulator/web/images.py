@@ -36,6 +36,10 @@ NEVER: Final = 10**6
 """Seconds between the comments that would keep a stream alive: the API sends none."""
 
 
+Named = Callable[[Request, Call], str]
+"""Says the model where the path does and not the body."""
+
+
 class Images:
     """The handlers of pictures, around one emulator's state."""
 
@@ -46,10 +50,8 @@ class Images:
     async def _work(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.emulator.studio, job)
 
-    def handler(
-        self, endpoint: Endpoint, named: Callable[[Request, Call], str] | None = None
-    ) -> Handler:
-        """What answers *endpoint*. *named* says the model where the path does and not the body."""
+    def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
+        """What answers *endpoint*."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
             call = await read_call(request, endpoint, self.emulator.settings.max_body)

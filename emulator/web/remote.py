@@ -43,10 +43,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _read(answer: IO[bytes]) -> bytes:
-    """The body, up to one byte more than is allowed. Raises TimeoutError when it takes too long."""
-    end, data = monotonic() + SECONDS, bytearray()
-    while len(data) <= LARGEST and (chunk := answer.read(65536)):
+def _read(answer: http.client.HTTPResponse, end: float) -> bytes:
+    """The body, up to one byte more than is allowed. Raises TimeoutError past *end*."""
+    data = bytearray()
+    while len(data) <= LARGEST and (chunk := answer.read1(65536)):
         data += chunk
         if monotonic() > end:
             raise TimeoutError
@@ -57,7 +57,10 @@ def fetcher(settings: Settings) -> Fetch:
     """What `remote_images` says to do with an address."""
 
     def allowed(url: str) -> bool:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
         named = parts.netloc in settings.allow_host or parts.hostname in settings.allow_host
         return parts.scheme in ("http", "https") and named
 
@@ -74,7 +77,7 @@ def fetcher(settings: Settings) -> Fetch:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Redirects(allowed))
         try:
             with opener.open(url, timeout=SECONDS) as answer:
-                data = _read(answer)
+                data = _read(answer, monotonic() + SECONDS)
         except urllib.error.HTTPError as refused:
             raise errors.download_failed(status=refused.code) from None
         except (OSError, http.client.HTTPException, ValueError):
