@@ -151,6 +151,10 @@ unless a parameter is there that only a later one takes. Under `any` the first p
 The documentation named a default until 2026-10, but a missing model was recorded as refused on
 2026-08-29, "since the DALL·E retirement"."""
 
+FIRST: Final = "dall-e-2"
+"""The model that a refusal names where an endpoint does not take the one asked for: recorded for
+gpt-image-1 at edits."""
+
 UNKNOWN: Final = GPT_2_6
 """Whose words the gateway goes by when it does not know the model: it lists the newest."""
 

@@ -14,7 +14,7 @@ from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.catalogue import Catalogue, Rows
 from emulator.contract.errors import APIError
-from emulator.contract.models import DEFAULTS, MODEL, MODELS
+from emulator.contract.models import FIRST, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import Call, Darkroom, ImageRequest, Model
 from emulator.contract.rules import Rule
@@ -50,8 +50,7 @@ class _Judgement:
         model = self.catalogue.models.get(named)
         unknown = None if model else errors.no_such_model(model=named)
         if model and self.call.endpoint not in model.accepts:
-            # Recorded for gpt-image-1 at edits, when dall-e-2 was the model of that endpoint.
-            listed = errors.listed(DEFAULTS[self.call.endpoint, True][0][1][:1])
+            listed = errors.listed([FIRST])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
             model = None
         if not model and self.policy.lenient:
