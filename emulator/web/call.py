@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any, Final, Never
 
 from starlette.requests import Request
@@ -22,14 +21,24 @@ ACCEPTED: Final = {
 }
 
 
-async def counted(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The body, chunk by chunk. Raises APIError past *most* bytes."""
-    seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if seen > most:
-            raise errors.body_too_large()
-        yield chunk
+async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
+    """The body in the chunks that it came in, read once and the same for all who ask.
+
+    Raises APIError past *most* bytes, when all of them have come: an answer before the end of a
+    request resets the connection.
+    """
+    state = request.scope.setdefault("state", {})
+    if "body" not in state:
+        chunks, seen = [], 0
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen <= most:
+                chunks.append(chunk)
+        state["body"] = tuple(chunks) if seen <= most else None
+    if state["body"] is None:
+        raise errors.body_too_large()
+    kept: tuple[bytes, ...] = state["body"]
+    return kept
 
 
 def _refuse_constant(text: str) -> Never:
@@ -52,18 +61,22 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 async def read_call(request: Request, endpoint: Endpoint, most: int) -> Call:
-    """Read *request* whole, once, and up to *most* bytes. Raises APIError where its body cannot be
-    understood."""
-    said = request.headers.get("content-type", "")
+    """*request* as a call, read and understood once. Raises APIError where its body is longer than
+    *most* bytes or cannot be understood."""
+    body = await read_body(request, most)
+    state = request.scope["state"]
+    if "call" not in state:
+        state["call"] = _understood(request.headers.get("content-type", ""), body, endpoint)
+    call: Call = state["call"]
+    return call
+
+
+def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:
     kind = said.partition(";")[0].strip().lower()
     accepted = ACCEPTED[endpoint]
     if kind not in accepted:
-        async for _ in counted(request, most):
-            pass
         listed = errors.listed(accepted, last="or")
         raise errors.unsupported_content_type(given=said, listed=listed)
-    body = counted(request, most)
     if kind == FORM:
-        return Call(endpoint, form=True, fields=await read_form(said, body))
-    data = b"".join([chunk async for chunk in body])
-    return Call(endpoint, form=False, fields=parse_json(data))
+        return Call(endpoint, form=True, fields=read_form(said, body))
+    return Call(endpoint, form=False, fields=parse_json(b"".join(body)))

@@ -14,7 +14,7 @@ from emulator.contract.request import Upload
 from emulator.state.emulator import Emulator
 from emulator.state.files import StoredFile
 from emulator.web import wire
-from emulator.web.call import FORM, counted
+from emulator.web.call import FORM, read_body
 from emulator.web.form import read_form
 from emulator.web.gate import json_response
 
@@ -47,7 +47,7 @@ class FilesAPI:
         said = request.headers.get("content-type", "")
         if said.partition(";")[0].strip().lower() != FORM:
             raise errors.unsupported_content_type(given=said, listed=listed([FORM]))
-        fields = await read_form(said, counted(request, self.most))
+        fields = read_form(said, await read_body(request, self.most))
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)

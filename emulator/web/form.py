@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from python_multipart.exceptions import FormParserError
@@ -100,7 +100,7 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
     inner[keys[-1]] = value
 
 
-async def read_form(content_type: str, body: AsyncIterator[bytes]) -> dict[str, Any]:
+def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
     """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
     _, options = parse_options_header(content_type)
     reader = _Reader()
@@ -117,7 +117,7 @@ async def read_form(content_type: str, body: AsyncIterator[bytes]) -> dict[str, 
                 "on_end": reader.on_end,
             },
         )
-        async for chunk in body:
+        for chunk in body:
             # What follows is read all the same: an answer before the end of a request resets it.
             if reader.parts <= MOST_PARTS:
                 parser.write(chunk)
