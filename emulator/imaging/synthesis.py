@@ -34,7 +34,7 @@ def render_progress(request: ImageRequest) -> Iterator[bytes]:
     assert encode, "the table lets no other format stream"
     image = _ARTISTS[request.endpoint](request, 0)
     for number in range(request.partial_images):
-        yield encode(request, preview(image, number))
+        yield encode(request, preview(image, number), partial=number)
     yield encode(request, image)
 
 
