@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,6 +14,7 @@ import uvicorn
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
 from emulator.web.app import create_app
+from emulator.protocol import Protocol
 
 GRACE: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""
@@ -46,6 +48,19 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+def raise_file_limit() -> None:
+    """As many open connections as the system allows this process: with 256 of them, three in four
+    of a thousand streams are reset."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS has hard limits that it does not take.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Server:
     """An emulator on a port.
 
@@ -59,14 +74,15 @@ class Server:
     def __init__(
         self, settings: Settings | None = None, *, emulator: Emulator | None = None
     ) -> None:
+        raise_file_limit()
         self.emulator = emulator or Emulator(settings)
         self.settings = self.emulator.settings
         self._started = threading.Event()
         self._on_ready: Callable[[], None] = lambda: None
         config = uvicorn.Config(
             create_app(self.emulator),
-            # httptools loses the body of a request that asks for an upgrade to h2c.
-            http="h11",
+            http=Protocol,
+            backlog=4096,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -100,7 +116,7 @@ class Server:
         try:
             self._uvicorn.run([self._listener])
         finally:
-            self.emulator.close()
+            self._close()
 
     def _ready(self) -> None:
         self._on_ready()
@@ -123,4 +139,9 @@ class Server:
         self._uvicorn.should_exit = True
         if self._thread:
             self._thread.join()
+        self._close()
+
+    def _close(self) -> None:
+        # uvloop leaves it open.
+        self._listener.close()
         self.emulator.close()

@@ -17,7 +17,7 @@ LAYERS = (
     ("imaging",),
     ("state",),
     ("web",),
-    ("server",),
+    ("server", "protocol"),
     ("cli",),
 )
 DOORS = ("__init__", "__main__")
@@ -27,7 +27,8 @@ HOMES = {
     "starlette": {"web"},
     "sse_starlette": {"web"},
     "python_multipart": {"web"},
-    "uvicorn": {"server"},
+    "uvicorn": {"server", "protocol"},
+    "httptools": {"protocol"},
 }
 MODULES = sorted((ROOT / "emulator").rglob("*.py"))
 

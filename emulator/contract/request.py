@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from emulator.contract.calendar import AsOf, Period
@@ -132,7 +134,7 @@ class Model:
         return as_of in Period(self.released, self.shutdown)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """A request that nothing is wrong with; every `auto` is settled. The same one always draws
     the same pictures."""
@@ -172,7 +174,7 @@ class ImageRequest:
         """`user` speaks where `safety_identifier` is omitted, null or empty."""
         return self.safety_identifier or self.user or None
 
-    @property
+    @cached_property
     def recipe(self) -> tuple[str, ...]:
         """All that decides what is drawn; how it is encoded and delivered does not."""
         overlays = (self.mask, self.markup)
@@ -185,3 +187,16 @@ class ImageRequest:
             *(picture.digest for picture in self.images),
             *(picture.digest if picture else "" for picture in overlays),
         )
+
+    @cached_property
+    def edition(self) -> bytes:
+        """Names all that decides the bytes of the files, in 16 bytes."""
+        encoding = (
+            self.input_fidelity,
+            self.output_format,
+            self.output_compression,
+            self.frame_count,
+            self.frame_duration_ms,
+        )
+        text = "\x1f".join([*self.recipe, *map(str, encoding)])
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
