@@ -11,10 +11,10 @@ from typing import Final, Self
 
 import uvicorn
 
+from emulator.protocol import Protocol
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
 from emulator.web.app import create_app
-from emulator.protocol import Protocol
 
 GRACE: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""

@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from emulator.contract.calendar import AsOf, Period
 from emulator.contract.conflicts import Conflict
@@ -27,6 +27,17 @@ class Endpoint(StrEnum):
     @property
     def path(self) -> str:
         return f"/v1/images/{self.value}"
+
+
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
+
+BODIES: Final[Mapping[Endpoint, tuple[str, ...]]] = {
+    Endpoint.GENERATIONS: (JSON,),
+    Endpoint.EDITS: (FORM, JSON),
+    Endpoint.VARIATIONS: (FORM,),
+}
+"""The media types of the bodies that each endpoint reads."""
 
 
 @dataclass(frozen=True, slots=True)
