@@ -6,8 +6,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from html import escape
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
 
 from emulator.contract.request import ImageRequest
 from emulator.imaging import png
@@ -97,7 +97,7 @@ def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
     scene = scene_of(request, index)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(str(request.model))}>',
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(str(request.model))}">',
         f"<title>{escape(_printable(request.prompt))}</title>",
         f'<metadata id="{KEYWORD}">{escape(_printable(note(request, index).decode()))}</metadata>',
     ]

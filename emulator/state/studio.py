@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from emulator import imaging
 from emulator.contract.request import ImageRequest
-from emulator.imaging.synthesis import render, render_progress
 from emulator.state.cache import Cache
 
 T = TypeVar("T")
@@ -62,11 +62,11 @@ class Studio:
 
     def _develop(self, request: ImageRequest, index: int, partial: int | None) -> bytes:
         if partial is None:
-            return self._keep(request, index, None, render(request, index))
+            return self._keep(request, index, None, imaging.synthesis.render(request, index))
         # What follows in the stream comes of the same drawing.
         prints = [
             self._keep(request, index, number, image)
-            for number, image in render_progress(request, partial)
+            for number, image in imaging.synthesis.render_progress(request, partial)
         ]
         return prints[0]
 

@@ -8,25 +8,24 @@ from binascii import a2b_base64
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from emulator import imaging
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
-from emulator.contract.request import Call, Endpoint, ImageRequest
+from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest
 from emulator.contract.usage import usage
 from emulator.contract.validation import validate
-from emulator.imaging.synthesis import Darkroom, mimetype
-from emulator.imaging.uploads import resting, weight
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
 from emulator.web.call import read_body, read_call
 from emulator.web.gate import Handler, json_response
-from emulator.web.remote import fetcher
 from emulator.web.template import Template
 
 logger = logging.getLogger("emulator")
@@ -54,7 +53,13 @@ class Images:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.studio = emulator.studio
-        self.darkroom = Darkroom(emulator.files.data, fetcher(emulator.settings))
+
+    @cached_property
+    def darkroom(self) -> Darkroom:
+        from emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
+
+        fetch = fetcher(self.emulator.settings)
+        return imaging.synthesis.Darkroom(self.emulator.files.data, fetch)
 
     def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
         """What answers *endpoint*."""
@@ -132,7 +137,7 @@ class Images:
     def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
     ) -> list[bytes]:
-        kept, heavy = resting(accepted), weight(accepted)
+        kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
         base = self._base_url(request)
         return [
             (base + self.emulator.hosting.publish((kept, index), heavy, created)).encode()
@@ -198,4 +203,4 @@ class Images:
             return Response(body, refused.status, headers, "application/xml")
         image = a2b_base64(await self.studio.picture(drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
-        return Response(image, headers=headers, media_type=mimetype(drawing))
+        return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))

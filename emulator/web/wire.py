@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
+from html import escape
 from typing import Any, Final
 from uuid import uuid4
-from xml.sax.saxutils import escape
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError
@@ -161,10 +161,12 @@ def model_object(model: Model) -> dict[str, Any]:
 def storage_error(code: str, message: str, detail: str | None, request: str, now: datetime) -> str:
     """The blob store's refusal; *request* is its id."""
     told = (
-        f"<AuthenticationErrorDetail>{escape(detail)}</AuthenticationErrorDetail>" if detail else ""
+        f"<AuthenticationErrorDetail>{escape(detail, quote=False)}</AuthenticationErrorDetail>"
+        if detail
+        else ""
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>'
-        f"<Error><Code>{code}</Code><Message>{escape(message)}\nRequestId:{request}\n"
+        f"<Error><Code>{code}</Code><Message>{escape(message, quote=False)}\nRequestId:{request}\n"
         f"Time:{now.strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z</Message>{told}</Error>"
     )
