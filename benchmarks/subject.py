@@ -27,8 +27,9 @@ FALLBACK: Callable[[ImageRequest, Image.Image], bytes] | None = None
 def request_of(
     fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS
 ) -> ImageRequest:
-    """*fields* as a call with a JSON body, or with a form where they hold uploads, validated."""
-    form = any(isinstance(value, Upload) for value in fields.values())
+    """The validated request of a call with *fields*: a JSON body, or where there are uploads a
+    form."""
+    form = endpoint is not Endpoint.GENERATIONS
     return validate(Call(endpoint, form, fields), _DARKROOM)
 
 
@@ -86,7 +87,7 @@ def photograph(edge: int) -> Upload:
         noise = Image.frombytes("RGB", (cells, cells), chance.randbytes(3 * cells * cells))
         layer = noise.resize((edge, edge), Image.Resampling.BICUBIC)
         canvas = Image.blend(canvas, layer, weight)
-    return _upload("photograph.png", canvas.convert("RGBA"))
+    return upload("photograph.png", canvas.convert("RGBA"))
 
 
 def hole(edge: int) -> Upload:
@@ -94,10 +95,11 @@ def hole(edge: int) -> Upload:
     mask = Image.new("RGBA", (edge, edge), "black")
     inset = edge // 4
     ImageDraw.Draw(mask).ellipse((inset, inset, edge - inset, edge - inset), fill=(0, 0, 0, 0))
-    return _upload("mask.png", mask)
+    return upload("mask.png", mask)
 
 
-def _upload(name: str, image: Image.Image) -> Upload:
+def upload(name: str, image: Image.Image) -> Upload:
+    """*image* as a client sends it."""
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     data = file.getvalue()
