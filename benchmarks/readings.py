@@ -106,6 +106,7 @@ def _rounds(bench: Bench, figures: Sequence[Figure], effort: Effort) -> Iterator
             print(f"  round {number - idle + 1} of {rounds}", file=sys.stderr)
             taken = {CALIBRATION: calibration()}
             for each in chosen:
+                print(f"    {', '.join(each.names)}", file=sys.stderr)
                 taken |= each.take()
             if number >= idle:
                 yield taken
