@@ -31,6 +31,7 @@ HOMES = {
     "httptools": {"protocol"},
 }
 MODULES = sorted((ROOT / "emulator").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 
 
 def part_of(path: Path) -> str:
@@ -62,7 +63,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*MODULES, *BENCHMARKS], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_module_stays_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 250
 
