@@ -29,8 +29,7 @@ def _of_size(name: str, fields: Mapping[str, Any], seconds: float) -> Iterator[P
 
     yield take(f"encode {name} s", lambda: subject.encode(request, image))
     yield take(f"save {name} s", lambda: subject.saved(colours))
-    if fallback := subject.FALLBACK:
-        yield take(f"encode {name} fallback s", lambda: fallback(request, image))
+    yield take(f"encode {name} fallback s", lambda: subject.encode_slowly(image))
     yield take(f"render {name} s", lambda: subject.render(next(requests)))
     yield take(f"draw and save {name} s", lambda: subject.saved(subject.draw(next(requests))))
 

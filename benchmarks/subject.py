@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -15,14 +16,10 @@ from benchmarks.calls import fresh, numbered
 from emulator import Server, Settings
 from emulator.contract.request import Call, Endpoint, ImageRequest, Upload
 from emulator.contract.validation import validate
-from emulator.imaging import edits, placeholder, synthesis
+from emulator.imaging import edits, placeholder, png, synthesis
 from emulator.imaging.formats import FORMATS
 
 _DARKROOM: Final = synthesis.Darkroom(lambda identity: None, lambda url: None)
-
-FALLBACK: Callable[[ImageRequest, Image.Image], bytes] | None = None
-"""The PNG encoder where the fast deflater has no wheel; None while there is only one."""
-
 
 def request_of(
     fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS
@@ -55,13 +52,18 @@ def encode(request: ImageRequest, image: Image.Image) -> bytes:
     return writer(request, image)
 
 
+def encode_slowly(image: Image.Image) -> bytes:
+    """The same where the fast deflater has no wheel."""
+    return png.write(image, "RGB", {}, zlib)
+
+
 def render(request: ImageRequest, index: int = 0) -> bytes:
     return synthesis.render(request, index)
 
 
 def render_progress(request: ImageRequest) -> list[bytes]:
     """The partial images of a stream, then the final one."""
-    return list(synthesis.render_progress(request))
+    return [image for _, image in synthesis.render_progress(request)]
 
 
 def saved(image: Image.Image, **options: Any) -> bytes:
