@@ -21,6 +21,7 @@ from emulator.imaging.formats import FORMATS
 
 _DARKROOM: Final = synthesis.Darkroom(lambda identity: None, lambda url: None)
 
+
 def request_of(
     fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS
 ) -> ImageRequest:
