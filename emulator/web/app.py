@@ -1,4 +1,4 @@
-"""The application: the routes, the one place that writes errors, and the recorder around them."""
+"""The application: the routes, the one place that writes errors, and the layers around them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from starlette.types import ASGIApp
 from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
-from emulator.web import admin
+from emulator.web import admin, injection
 from emulator.web.api import routes
 from emulator.web.gate import error_response
+from emulator.web.injector import Injector
 from emulator.web.recorder import Recorder
 
 
@@ -46,7 +47,7 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app = FastAPI(
         openapi_url=None,
         redirect_slashes=False,
-        routes=[*routes(emulator), *admin.routes()],
+        routes=[*routes(emulator), *injection.routes(emulator), *admin.routes()],
         exception_handlers={
             APIError: _refused,
             HTTPException: _unrouted,
@@ -54,4 +55,4 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
             Exception: _broken,
         },
     )
-    return Recorder(app, emulator)
+    return Recorder(Injector(app, emulator), emulator)
