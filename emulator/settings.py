@@ -99,6 +99,10 @@ class Settings:
         "the largest body that is read; by default sixteen of the largest pictures and a mask",
     )
 
+    cache: int = _setting(
+        32 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
+    )
+
     def __post_init__(self) -> None:
         for each in self.deployment:
             if not all(each.partition("=")):
@@ -122,6 +126,8 @@ class Settings:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.max_body < 1:
             raise ValueError(f"max_body must be at least 1, not {self.max_body}")
+        if self.cache < 0:
+            raise ValueError(f"cache must be at least 0, not {self.cache}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:

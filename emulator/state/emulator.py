@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
@@ -12,6 +10,7 @@ from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
 from emulator.state.limits import RateLimits
 from emulator.state.scenario import Scenario
+from emulator.state.studio import Studio
 
 Drawing = tuple[ImageRequest, int]
 """A request and the number of one of its pictures: what that picture can be drawn from."""
@@ -28,26 +27,18 @@ class Emulator:
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
-        self._studio: ThreadPoolExecutor | None = None
+        self.studio = Studio(self.settings.cache)
+        self.noticed: set[str] = set()
+        """Models whose end was told in the log."""
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
         self.account = f"org-{random_id()}"
         self.scenario = Scenario(self.settings.scenario)
         self.rate_limits = RateLimits(self.settings.rate_limit, self.clock, self.account)
 
-    @property
-    def studio(self) -> ThreadPoolExecutor:
-        """The one thread that draws. Drawing holds the interpreter lock: a second thread would make
-        it slower, and on the event loop it would hold up every other call."""
-        if self._studio is None:
-            self._studio = ThreadPoolExecutor(1, thread_name_prefix="studio")
-        return self._studio
-
     def close(self) -> None:
         """Let the drawing thread go, and all that waits for it."""
-        if self._studio:
-            self._studio.shutdown(wait=False, cancel_futures=True)
-            self._studio = None
+        self.studio.close()
 
     def reset(self) -> None:
         """Forget everything, and set the clock to the system's."""
@@ -56,3 +47,4 @@ class Emulator:
         self.files.reset()
         self.scenario.reset()
         self.rate_limits.reset()
+        self.noticed.clear()

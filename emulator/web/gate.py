@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import date
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -26,6 +27,8 @@ logger = logging.getLogger("emulator")
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
 Route = Callable[[Request], Awaitable[Response]]
+
+OVERRIDES: Final = b"x-emulator-"
 
 JSON: Final = "application/json"
 
@@ -85,7 +88,11 @@ class Gate:
 
     def _policy(self, request: Request) -> Policy:
         """The settings, and the headers that change them for one call."""
-        settings, today = self.emulator.settings, self.emulator.clock.now().date()
+        today = self.emulator.clock.now().date()
+        if not any(name.startswith(OVERRIDES) for name, _ in request.scope["headers"]):
+            return self._default(today)
+
+        settings = self.emulator.settings
 
         def read(header: str, default: str, parse: Callable[[str], T]) -> T:
             try:
@@ -97,3 +104,8 @@ class Gate:
             as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
             lenient=read("x-emulator-validation", settings.validation, parse_lenient),
         )
+
+    @lru_cache(maxsize=1)  # noqa: B019 - a gate lives as long as its server
+    def _default(self, today: date) -> Policy:
+        settings = self.emulator.settings
+        return Policy(parse_as_of(settings.as_of, today), parse_lenient(settings.validation))
