@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import uvicorn
 
@@ -109,6 +109,16 @@ class Server:
     def base_url(self) -> str:
         """What an SDK takes as its `base_url`."""
         return f"{self.url}/v1"
+
+    def inject(
+        self,
+        fault: str | Mapping[str, Any],
+        *,
+        times: int | None = 1,
+        match: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let the next calls meet *fault*; see `Scenario.inject`. Raises ValueError."""
+        self.emulator.scenario.inject(fault, times=times, match=match)
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until a signal says stop; *on_ready* is called when connections are accepted."""

@@ -24,6 +24,26 @@ def parse_lenient(text: str) -> bool:
     return text == "lenient"
 
 
+RATE_UNITS: Final = {"s": 1, "min": 60, "hour": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many pictures per unit, which is so many seconds."""
+
+    limit: int
+    unit: str
+    seconds: int
+
+
+def parse_rate(text: str) -> Rate:
+    """`5/min`, `1/s`, `100/hour`. Raises ValueError for anything else."""
+    count, _, unit = text.partition("/")
+    if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
+        raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
+    return Rate(int(count), unit, RATE_UNITS[unit])
+
+
 def _setting(default: Any, metavar: str, help: str) -> Any:
     return field(default=default, metadata={"metavar": metavar, "help": help})
 
@@ -66,6 +86,13 @@ class Settings:
         (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
     )
 
+    scenario: str | None = _setting(
+        None, "FILE", "let calls meet the faults of this scenario, in TOML or JSON"
+    )
+    rate_limit: str | None = _setting(
+        None, "RATE", "pictures per key and model that are answered: 5/min, 1/s, 100/hour"
+    )
+
     max_body: int = _setting(
         17 * 50 * 2**20,
         "BYTES",
@@ -90,6 +117,11 @@ class Settings:
                 parse(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
+        if self.rate_limit is not None:
+            try:
+                parse_rate(self.rate_limit)
+            except ValueError as error:
+                raise ValueError(f"rate_limit: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.max_body < 1:

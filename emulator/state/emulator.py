@@ -8,6 +8,8 @@ from emulator.settings import Settings
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
+from emulator.state.limits import RateLimits
+from emulator.state.scenario import Scenario
 from emulator.state.studio import Studio
 
 Drawing = tuple[ImageRequest, int]
@@ -15,7 +17,10 @@ Drawing = tuple[ImageRequest, int]
 
 
 class Emulator:
-    """One emulated account and its state. `reset()` is what a test needs between two runs."""
+    """One emulated account and its state. `reset()` is what a test needs between two runs.
+
+    Raises ValueError where the scenario of the settings has mistakes or is not there.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
@@ -27,6 +32,9 @@ class Emulator:
         """Models whose end was told in the log."""
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
+        self.account = f"org-{random_id()}"
+        self.scenario = Scenario(self.settings.scenario)
+        self.rate_limits = RateLimits(self.settings.rate_limit, self.clock, self.account)
 
     def close(self) -> None:
         """Let the drawing thread go, and all that waits for it."""
@@ -37,4 +45,6 @@ class Emulator:
         self.clock.reset()
         self.hosting.reset()
         self.files.reset()
+        self.scenario.reset()
+        self.rate_limits.reset()
         self.noticed.clear()

@@ -1,4 +1,4 @@
-"""The application: the routes, the one place that writes errors, and the recorder around them."""
+"""The application: the routes, the one place that writes errors, and the layers around them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
-from emulator.web import admin
+from emulator.web import admin, injection
 from emulator.web.api import routes
 from emulator.web.gate import error_response
+from emulator.web.injector import Injector
 from emulator.web.recorder import Recorder
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -80,7 +81,11 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     """The emulator as an ASGI application, around the state of *emulator*."""
     emulator = emulator or Emulator()
     served = routes(emulator)
-    app = FastAPI(openapi_url=None, redirect_slashes=False, routes=[*served, *admin.routes()])
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        routes=[*served, *injection.routes(emulator), *admin.routes()],
+    )
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return Recorder(Front(app, served), emulator)
+    return Recorder(Injector(Front(app, served), emulator), emulator)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any, Never
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from emulator.contract import errors
 from emulator.contract.request import BODIES, FORM, Call, Endpoint
 from emulator.web.form import read_form
+
+
+def bearer(headers: Headers) -> str:
+    """The token of `Authorization: Bearer TOKEN`, or nothing."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def key_of(headers: Headers) -> str:
+    """The API key, as Azure's clients send it or as the others do."""
+    return headers.get("api-key", "").strip() or bearer(headers)
 
 
 async def read_body(request: Request, most: int) -> tuple[bytes, ...]:

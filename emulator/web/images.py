@@ -18,13 +18,14 @@ from starlette.responses import Response
 from emulator import imaging
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
+from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
-from emulator.web.call import read_body, read_call
+from emulator.web.call import key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
@@ -67,6 +68,7 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
+            self.emulator.rate_limits.admit(key_of(request.headers), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
             response.headers.update(self._remarks(accepted))
@@ -174,7 +176,7 @@ class Images:
         except Exception:
             # Raised on, it would reset the connection before the client has read the event.
             logger.exception("a stream broke")
-            yield wire.error_event(errors.generation_failed())
+            yield error_event(errors.generation_failed())
 
     async def _event(self, order: Order, number: int) -> bytes:
         accepted = order.request

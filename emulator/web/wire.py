@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
-from emulator.contract.errors import APIError
+from emulator.contract.events import event
 from emulator.contract.request import Endpoint, ImageRequest, Model
 from emulator.contract.usage import SvgUsage, Usage, svg_usage
 from emulator.web.template import Template, number_hole, text_hole
@@ -123,11 +123,6 @@ def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[
     }
 
 
-def _event(name: str, payload: Mapping[str, Any]) -> str:
-    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    return f"event: {name}\ndata: {data}\n\n"
-
-
 def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Template:
     """Event *number* of a stream, the completed one where *usage* is given, else a partial one,
     with holes for `created` and `picture`."""
@@ -138,13 +133,7 @@ def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Temp
     if not usage:
         told.pop("safety_identifier", None)
     head = {"created_at": number_hole("created"), "type": name}
-    return Template(_event(name, head | dict(sorted(told.items()))))
-
-
-def error_event(error: APIError) -> bytes:
-    """What a stream says when it fails after it has begun."""
-    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-    return _event("error", {"type": "error", "error": inner}).encode()
+    return Template(event(name, head | dict(sorted(told.items()))))
 
 
 def model_object(model: Model) -> dict[str, Any]:
