@@ -16,10 +16,13 @@ from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd
 
 WAIT: Final = 1.0
 """Seconds between two events."""
+LIMIT: Final = 120.0
+"""Seconds after which a stream counts as lost, so that a slow server ends too."""
 
 
 def _streams(server: Process, callers: Crowd, wire: Wire, clients: int) -> Tally:
-    return callers.tallies([Load(port=server.port, wire=wire, clients=clients, calls=clients)])[0]
+    load = Load(port=server.port, wire=wire, clients=clients, calls=clients, limit=LIMIT)
+    return callers.tallies([load])[0]
 
 
 def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
