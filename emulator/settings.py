@@ -66,6 +66,16 @@ class Settings:
         (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
     )
 
+    journal_entries: int = _setting(1000, "COUNT", "calls that the journal keeps; the oldest go")
+    journal_bytes: int = _setting(
+        64 * 2**20,
+        "BYTES",
+        "what the journal may hold; the bodies of the oldest calls go first, then the calls",
+    )
+    admin_token: str | None = _setting(
+        None, "TOKEN", "what /_emulator asks for, as a bearer token; without it, nothing"
+    )
+
     max_body: int = _setting(
         17 * 50 * 2**20,
         "BYTES",
@@ -88,8 +98,9 @@ class Settings:
                 raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
-        if self.max_body < 1:
-            raise ValueError(f"max_body must be at least 1, not {self.max_body}")
+        for name, least in (("max_body", 1), ("journal_entries", 0), ("journal_bytes", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:

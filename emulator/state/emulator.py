@@ -10,6 +10,7 @@ from emulator.settings import Settings
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
+from emulator.state.journal import Journal
 
 Drawing = tuple[ImageRequest, int]
 """A request and the number of one of its pictures: what that picture can be drawn from."""
@@ -23,6 +24,7 @@ class Emulator:
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
+        self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self._studio: ThreadPoolExecutor | None = None
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
@@ -46,3 +48,4 @@ class Emulator:
         self.clock.reset()
         self.hosting.reset()
         self.files.reset()
+        self.journal.reset()

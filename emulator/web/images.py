@@ -58,6 +58,7 @@ class Images:
             if named:
                 call = replace(call, fields={**call.fields, "model": named(request, call)})
             accepted = await self._validated(call, policy)
+            request.scope["state"]["accepted"] = accepted
             if accepted.stream:
                 events = self._events(accepted)
                 response: Response = EventSourceResponse(events, sep="\n", ping=NEVER)

@@ -1,4 +1,5 @@
-"""The outermost layer: gives each call its id and each answer the API's standard headers."""
+"""The outermost layer: gives each call its id, writes it into the journal, and gives each answer
+the API's standard headers."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.state.emulator import Emulator
+from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
+from emulator.web.call import understand
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
@@ -34,7 +37,9 @@ class Recorder:
             await self.app(scope, receive, send)
             return
         start = perf_counter()
-        scope.setdefault("state", {})["request_id"] = identity = f"req_{uuid4().hex}"
+        state = scope.setdefault("state", {})
+        state["request_id"] = identity = f"req_{uuid4().hex}"
+        entry = self._arrived(identity, scope)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -47,6 +52,34 @@ class Recorder:
                 if message["status"] != 401:
                     headers["openai-organization"] = self.emulator.organization
                     headers["openai-project"] = self.emulator.project
+            entry.answering(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._completed(entry, scope)
             await send(message)
 
-        await self.app(scope, receive, sending)
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            self._completed(entry, scope)
+
+    def _arrived(self, identity: str, scope: Scope) -> Entry:
+        entry = Entry(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            scope["headers"],
+            identity=identity,
+            time=self.emulator.clock.now(),
+            state=scope["state"],
+        )
+        self.emulator.journal.arrived(entry)
+        return entry
+
+    def _completed(self, entry: Entry, scope: Scope) -> None:
+        """Once the last of the answer is to be sent, or there will be no more of it."""
+        if entry.duration_ms is not None:
+            return
+        if "call" not in scope["state"] and scope["state"].get("body"):
+            understand(scope)
+        entry.end()
+        self.emulator.journal.completed(entry)
