@@ -98,6 +98,8 @@ class Settings:
                 raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+        if self.admin_token == "":
+            raise ValueError("admin_token must not be empty")
         for name, least in (("max_body", 1), ("journal_entries", 0), ("journal_bytes", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")

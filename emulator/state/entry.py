@@ -8,7 +8,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
-from emulator.contract.request import ImageRequest
+from emulator.contract.request import Call, ImageRequest, Upload
 from emulator.imaging.uploads import resting, weight
 from emulator.state.facts import Facts, Sent, facts_of
 from emulator.state.head import Head
@@ -182,6 +182,13 @@ class Entry(Head):
         """The body as it came, or None where it was not read or is not kept any more."""
         chunks = self._state.get("body")
         return None if chunks is None else b"".join(chunks)
+
+    @property
+    def files(self) -> Sequence[Upload]:
+        """The files that came with a form, as far as they are kept, in its order."""
+        call: Call | None = self._state.get("call")
+        values = [v if isinstance(v, list) else [v] for v in (call.fields if call else {}).values()]
+        return [item for items in values for item in items if isinstance(item, Upload)]
 
     @property
     def answer(self) -> bytes:

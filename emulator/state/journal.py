@@ -88,6 +88,21 @@ class Journal:
             entries = list(self._entries.values())
         return entries if query is ANY else [entry for entry in entries if entry in query]
 
+    def page(
+        self, query: Query, limit: int, *, since: str | None = None, before: str | None = None
+    ) -> tuple[list[Entry], int]:
+        """At most *limit* of the entries that *query* asks for, and how many they are in all.
+
+        They are the newest ones; with *since* the first that came after that entry, with *before*
+        the last that came before it. Raises KeyError for an entry that is not there.
+        """
+        entries = self.find()
+        places = {entry.id: place for place, entry in enumerate(entries)}
+        end = places[before] if before is not None else len(entries)
+        start = places[since] + 1 if since is not None else 0
+        found = [entry for entry in entries[start:end] if entry in query]
+        return (found[-limit:] if since is None else found[:limit]), len(found)
+
     def get(self, identity: str) -> Entry | None:
         return self._entries.get(identity)
 

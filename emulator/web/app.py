@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
-from emulator.web import admin
 from emulator.web.api import routes
+from emulator.web.control import ControlPlane
 from emulator.web.gate import error_response
 from emulator.web.recorder import Recorder
 
@@ -46,7 +46,7 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app = FastAPI(
         openapi_url=None,
         redirect_slashes=False,
-        routes=[*routes(emulator), *admin.routes()],
+        routes=[*routes(emulator)],
         exception_handlers={
             APIError: _refused,
             HTTPException: _unrouted,
@@ -54,4 +54,4 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
             Exception: _broken,
         },
     )
-    return Recorder(app, emulator)
+    return Recorder(app, ControlPlane(emulator), emulator)

@@ -25,6 +25,12 @@ ACCEPTED: Final = {
 }
 
 
+def bearer(headers: Headers) -> str:
+    """The token of `Authorization: Bearer TOKEN`, or nothing."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
 async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
     """The body in the chunks that it came in, read once and the same for all who ask.
 

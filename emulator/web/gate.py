@@ -18,6 +18,7 @@ from emulator.contract.errors import APIError
 from emulator.settings import parse_lenient
 from emulator.state.emulator import Emulator
 from emulator.web import wire
+from emulator.web.call import bearer
 
 T = TypeVar("T")
 
@@ -76,8 +77,7 @@ class Gate:
             raise errors.incorrect_key(key=errors.masked(key))
 
     def bearer(self, request: Request) -> str:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return key.strip() if scheme.lower() == "bearer" else ""
+        return bearer(request.headers)
 
     def accepts(self, key: str) -> bool:
         accepted = self.emulator.settings.api_key

@@ -23,18 +23,22 @@ VERSION: Final = "2020-10-01"
 
 
 class Recorder:
-    """Wraps the whole application."""
+    """Wraps the whole application; calls to *own*, the control plane, are not written down."""
 
-    def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
+    def __init__(self, app: ASGIApp, own: ASGIApp, emulator: Emulator) -> None:
         self.app = app
+        self.own = own
         self.emulator = emulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and "://" in scope["path"]:
             # A proxy's absolute form, which RFC 9112 asks servers to take.
             scope["path"] = urlsplit(scope["path"]).path
-        if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
+        if scope["type"] != "http" or scope["path"].startswith(BLOBS):
             await self.app(scope, receive, send)
+            return
+        if scope["path"] == OWN or scope["path"].startswith(f"{OWN}/"):
+            await self.own(scope, receive, send)
             return
         start = perf_counter()
         state = scope.setdefault("state", {})
