@@ -41,6 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     forms = models.add_mutually_exclusive_group()
     forms.add_argument("--markdown", action="store_true", help="as the README's tables")
     forms.add_argument("--json", action="store_true", help="as JSON Schema")
+    scenario = commands.add_parser("scenario", help="look at scenarios and what they may hold")
+    parts = scenario.add_subparsers(required=True, metavar="COMMAND")
+    check = parts.add_parser("check", help="say what is wrong with a scenario, line by line")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(run=_check)
+    faults = parts.add_parser("faults", help="print the faults and errors as the README's tables")
+    faults.set_defaults(run=_faults)
     return parser
 
 
@@ -51,6 +58,25 @@ def _models(*, markdown: bool, json: bool) -> int:
         print(dumps(tables.as_json(), indent=2))
     else:
         print(tables.as_markdown() if markdown else tables.as_text(), end="")
+    return 0
+
+
+def _check(*, file: str) -> int:
+    from emulator.faults.plan import read_plan  # noqa: PLC0415 - `serve` mostly does without it
+
+    try:
+        steps = read_plan(file).steps
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{file}: {len(steps)} {'step' if len(steps) == 1 else 'steps'}")
+    return 0
+
+
+def _faults() -> int:
+    from emulator.faults import tables  # noqa: PLC0415 - see above
+
+    print(tables.as_markdown(), end="")
     return 0
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
@@ -46,6 +48,16 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Protocol(H11Protocol):
+    """Gives each call the transport that it came by, for faults that reset the connection."""
+
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)
+
+
 class Server:
     """An emulator on a port.
 
@@ -66,7 +78,7 @@ class Server:
         config = uvicorn.Config(
             create_app(self.emulator),
             # httptools loses the body of a request that asks for an upgrade to h2c.
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -93,6 +105,16 @@ class Server:
     def base_url(self) -> str:
         """What an SDK takes as its `base_url`."""
         return f"{self.url}/v1"
+
+    def inject(
+        self,
+        fault: str | Mapping[str, Any],
+        *,
+        times: int | None = 1,
+        match: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let the next calls meet *fault*; see `Scenario.inject`. Raises ValueError."""
+        self.emulator.scenario.inject(fault, times=times, match=match)
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until a signal says stop; *on_ready* is called when connections are accepted."""

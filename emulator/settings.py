@@ -3,7 +3,7 @@ README."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, Final, get_type_hints
@@ -22,6 +22,26 @@ def parse_lenient(text: str) -> bool:
     if text not in VALIDATIONS:
         raise ValueError(f"expected 'strict' or 'lenient', not '{text}'")
     return text == "lenient"
+
+
+RATE_UNITS: Final = {"s": 1, "min": 60, "hour": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many pictures per unit, which is so many seconds."""
+
+    limit: int
+    unit: str
+    seconds: int
+
+
+def parse_rate(text: str) -> Rate:
+    """`5/min`, `1/s`, `100/hour`. Raises ValueError for anything else."""
+    count, _, unit = text.partition("/")
+    if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
+        raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
+    return Rate(int(count), unit, RATE_UNITS[unit])
 
 
 def _setting(default: Any, metavar: str, help: str) -> Any:
@@ -76,6 +96,13 @@ class Settings:
         None, "TOKEN", "what /_emulator asks for, as a bearer token; without it, nothing"
     )
 
+    scenario: str | None = _setting(
+        None, "FILE", "let calls meet the faults of this scenario, in TOML or JSON"
+    )
+    rate_limit: str | None = _setting(
+        None, "RATE", "pictures per key and model that are answered: 5/min, 1/s, 100/hour"
+    )
+
     max_body: int = _setting(
         17 * 50 * 2**20,
         "BYTES",
@@ -91,9 +118,15 @@ class Settings:
                 "remote_images: expected 'placeholder', 'refuse' or 'fetch', not "
                 f"'{self.remote_images}'"
             )
-        for name, parse in (("as_of", _parse_day), ("validation", parse_lenient)):
+        parsers: tuple[tuple[str, Callable[[str], object]], ...] = (
+            ("as_of", _parse_day),
+            ("validation", parse_lenient),
+            ("rate_limit", parse_rate),
+        )
+        for name, parse in parsers:
             try:
-                parse(getattr(self, name))
+                if getattr(self, name) is not None:
+                    parse(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.port <= 65535:

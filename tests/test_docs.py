@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from PIL import Image, ImageChops
 
 from emulator import Emulator, Server
 from emulator.contract.tables import as_markdown
+from emulator.faults.plan import plan_of
+from emulator.faults.tables import as_markdown as faults_as_markdown
 from emulator.settings import all_settings
 from emulator.web.admin import create_control_plane
 
@@ -21,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 SERVE, TEST = (text.strip() for kind, text in BLOCKS if kind == "sh")
-EXAMPLES = [text for kind, text in BLOCKS if kind == "python"]
+RECIPES = README.partition("## Recipes\n")[2].partition("\n## ")[0]
+EXAMPLES = [text for kind, text in BLOCKS if kind == "python" and text not in RECIPES]
 OUTPUTS = [text for kind, text in BLOCKS if kind == "text"]
 
 
@@ -72,6 +76,21 @@ def test_every_path_of_the_control_plane_stands_in_the_readme() -> None:
     paths = create_control_plane(Emulator()).openapi()["paths"]
     served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
     assert told == served
+
+
+def test_the_faults_of_the_readme_are_those_of_the_code() -> None:
+    shown = README.partition("<!-- faults -->\n")[2].partition("<!-- end of faults -->")[0]
+    assert shown == faults_as_markdown()
+
+
+def test_the_scenario_of_the_readme_is_right() -> None:
+    (scenario,) = (text for kind, text in BLOCKS if kind == "toml")
+    assert plan_of(tomllib.loads(scenario)).steps
+
+
+def test_the_ready_scenarios_stand_in_the_readme() -> None:
+    for path in (ROOT / "fixtures/scenarios").iterdir():
+        assert f"`{path.stem}`" in README
 
 
 def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from emulator import Server, Settings
-from emulator.contract import errors
+from emulator.contract import errors, misfortunes
 from emulator.contract.errors import Refusal
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
@@ -149,6 +149,9 @@ def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str
     elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
         for number, (wanted, found) in enumerate(zip(want, got, strict=True)):
             yield from differences(wanted, found, f"{where}[{number}]", error=error)
+    elif isinstance(want, str) and "<any>" in want:
+        if not re.fullmatch(re.escape(want).replace("<any>", ".*"), str(got)):
+            yield f"{where}: {got!r}, recorded {want!r}"
     elif want != got:
         yield f"{where}: {got!r}, recorded {want!r}"
 
@@ -197,7 +200,12 @@ def refusals_said() -> list[str]:
     return messages
 
 
-REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
+REFUSALS = {
+    name: value
+    for module in (errors, misfortunes)
+    for name, value in vars(module).items()
+    if isinstance(value, Refusal)
+}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -21,7 +21,7 @@ AZURE: Final = "azure"
 class APIError(Exception):
     """An answer other than success: the HTTP *status* and the fields of the `error` object.
 
-    *headers* go out with the answer beside the standard ones.
+    *headers* go out with the answer beside the standard ones, *details* as further fields.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class APIError(Exception):
         param: str | None = None,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -41,11 +42,12 @@ class APIError(Exception):
         self.param = param
         self.code = code
         self.headers: Mapping[str, str] = headers or {}
+        self.details: Mapping[str, Any] = details or {}
 
     def body(self) -> dict[str, Any]:
         """The envelope; `null` is written, not left out."""
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        return {"error": error}
+        return {"error": {**error, **self.details}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +245,6 @@ azure_no_deployment = Refusal(
 # the emulator's own
 not_served = Refusal("This emulator does not serve {method} {path}. It serves {paths}.", None, "not_served", status=404)
 bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")
+bad_directive = Refusal("Invalid directive in 'prompt': {reason}.", "prompt", "invalid_directive")
+bad_scenario = Refusal("{reason}", None, "invalid_scenario")
 # fmt: on

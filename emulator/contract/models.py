@@ -32,6 +32,7 @@ from emulator.contract.families import (
     gpt_image,
     since,
 )
+from emulator.contract.misfortunes import rate_limited_dalle
 from emulator.contract.request import Endpoint, Model
 from emulator.contract.rules import Text
 from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
@@ -57,6 +58,17 @@ def patched(**factors: int) -> Tokens:
 # gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
 FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)
 
+# The seconds of a call, from `openai-processing-ms` as recorded. dall-e-2: 8.9 for two pictures.
+# dall-e-3: 11.5 and 14.4; `hd` was not recorded and counts twice, as its price does.
+DALLE_2_SECONDS: Final = {"standard": 9.0}
+DALLE_3_SECONDS: Final = {"standard": 13.0, "hd": 26.0}
+# 14.9 and 34.3; `medium` 21.7 and 30.5 for two pictures.
+GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
+# No recording, but a relay's log of 15 for `low` and 235 for `high`, and between them, and for the
+# models after it, as the output tokens grow. https://help.apiyi.com/en?p=30724
+GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
+GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
+
 GPT_1: Final = Model(
     "gpt-image-1",
     released=date(2025, 4, 23),
@@ -65,6 +77,7 @@ GPT_1: Final = Model(
     accepts=endpoints(gpt_image(FIXED, "high"), FIDELITY),
     conflicts=CONFLICTS,
     tokens=TILED,
+    seconds=GPT_1_SECONDS,
 )
 GPT_1_5: Final = replace(
     GPT_1, id="gpt-image-1.5", released=date(2025, 12, 16), shutdown=date(2026, 12, 1)
@@ -76,6 +89,7 @@ GPT_2: Final = Model(
     accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
     conflicts=(TRANSPARENT_LATER, *CONFLICTS),
     tokens=patched(low=16, medium=48, high=96),
+    seconds=GPT_2_SECONDS,
 )
 FIVE_QUALITIES: Final = gpt_image(FLEXIBLE, "low", "xhigh", "max")
 GPT_2_5: Final = Model(
@@ -84,6 +98,7 @@ GPT_2_5: Final = Model(
     accepts=endpoints(FIVE_QUALITIES, NO_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
     tokens=FIVE_TIERS,
+    seconds=GPT_2_5_SECONDS,
 )
 GPT_2_6: Final = replace(
     GPT_2_5,
@@ -103,6 +118,8 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=DALLE_END,
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ENDPOINTS,
+            seconds=DALLE_2_SECONDS,
+            limited=rate_limited_dalle,
         ),
         Model(
             "dall-e-3",
@@ -110,6 +127,8 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=DALLE_END,
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3},
+            seconds=DALLE_3_SECONDS,
+            limited=rate_limited_dalle,
             revises_prompt=True,
         ),
         GPT_1,
@@ -121,6 +140,7 @@ MODELS: Final[Mapping[str, Model]] = {
             accepts=endpoints(gpt_image(FIXED, "high"), LOW_FIDELITY),
             conflicts=CONFLICTS,
             tokens=MINI,
+            seconds=GPT_1_SECONDS,
         ),
         GPT_1_5,
         replace(GPT_1_5, id="gpt-image-1.5-2025-12-16"),

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from emulator.contract.calendar import AsOf, Period
 from emulator.contract.conflicts import Conflict
-from emulator.contract.errors import APIError
+from emulator.contract.errors import APIError, Refusal
+from emulator.contract.misfortunes import rate_limited
 from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
 
@@ -114,7 +115,10 @@ class Darkroom(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One row of the table: a model's life, what it accepts at each endpoint, what it costs."""
+    """One row of the table: a model's life, what it accepts at each endpoint, what it costs.
+
+    *seconds* is how long the API takes, by quality; *limited* is what it says past a rate limit.
+    """
 
     id: str
     released: date
@@ -123,6 +127,8 @@ class Model:
     tokens: Tokens | None = field(default=None, compare=False)
     shutdown: date | None = None
     replacement: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    limited: Refusal = rate_limited
     revises_prompt: bool = False
 
     def __str__(self) -> str:

@@ -15,13 +15,18 @@ from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
 from emulator.state.journal import Journal
+from emulator.state.limits import RateLimits
+from emulator.state.scenario import Scenario
 
 Drawing = tuple[ImageRequest, int]
 """A request and the number of one of its pictures: what that picture can be drawn from."""
 
 
 class Emulator:
-    """One emulated account and its state. `reset()` is what a test needs between two runs."""
+    """One emulated account and its state. `reset()` is what a test needs between two runs.
+
+    Raises ValueError where the scenario of the settings has mistakes or is not there.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = self._given = settings or Settings()
@@ -33,6 +38,9 @@ class Emulator:
         self._rehearsal: Future[None] | None = None
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
+        self.account = f"org-{random_id()}"
+        self.scenario = Scenario(self.settings.scenario)
+        self.rate_limits = RateLimits(self.settings.rate_limit, self.clock, self.account)
 
     @property
     def studio(self) -> ThreadPoolExecutor:
@@ -71,6 +79,8 @@ class Emulator:
         self.hosting.reset()
         self.files.reset()
         self.journal.reset()
+        self.scenario.reset()
+        self.rate_limits.reset()
 
 
 def _rehearse() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 from datetime import datetime
-from html import escape
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from emulator.contract import own
 from emulator.contract.errors import APIError, masked
@@ -23,12 +22,13 @@ from emulator.settings import all_settings
 from emulator.state.emulator import Emulator
 from emulator.web.call import parse_json, read_body
 from emulator.web.control import HEALTH
+from emulator.web.document import describe, taken
 from emulator.web.gate import error_response
+from emulator.web.injection import BODIES, Injection
 from emulator.web.journal import JournalAPI
 from emulator.web.recorder import OWN
 
 DISTRIBUTION: Final = "openai-images-emulator"
-CSP: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 logger = logging.getLogger("emulator")
 
@@ -42,11 +42,6 @@ class ClockMove(BaseModel):
     advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     freeze: datetime | None = None
     resume: Literal[True] | None = None
-
-
-def taken(model: type[BaseModel]) -> dict[str, Any]:
-    """What the document says of a body that is read by hand, and so under any content type."""
-    return {"requestBody": {"content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 class Admin:
@@ -185,24 +180,6 @@ def create_control_plane(emulator: Emulator) -> FastAPI:
     )
     app.include_router(Admin(emulator).router())
     app.include_router(JournalAPI(emulator).router())
-
-    @app.get(f"{OWN}/docs", include_in_schema=False)
-    async def docs() -> Response:
-        """The OpenAPI document as a page that needs nothing else."""
-        return HTMLResponse(_page(app.openapi()), headers={"Content-Security-Policy": CSP})
-
+    app.include_router(Injection(emulator).router())
+    describe(app, ClockMove, *BODIES)
     return app
-
-
-def _page(document: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{method.upper()}<td><code>{escape(path)}</code>"
-        f"<td>{escape(told.get('description', ''))}"
-        for path, methods in document["paths"].items()
-        for method, told in methods.items()
-    )
-    return (
-        "<!doctype html><meta charset=utf-8><title>/_emulator</title>"
-        "<style>body{font:16px system-ui;margin:2em}td{padding:.3em 1em .3em 0}</style>"
-        f"<h1>{OWN}</h1><p><a href=openapi.json>OpenAPI</a><table>{rows}</table>"
-    )

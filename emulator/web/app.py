@@ -1,4 +1,4 @@
-"""The application: the routes, the one place that writes errors, and the recorder around them."""
+"""The application: the routes, the one place that writes errors, and the layers around them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from emulator.state.emulator import Emulator
 from emulator.web.api import routes
 from emulator.web.control import ControlPlane
 from emulator.web.gate import error_response
+from emulator.web.injector import Injector
 from emulator.web.recorder import Recorder
 
 
@@ -54,4 +55,4 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
             Exception: _broken,
         },
     )
-    return Recorder(app, ControlPlane(emulator), emulator)
+    return Recorder(Injector(app, emulator), ControlPlane(emulator), emulator)

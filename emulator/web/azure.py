@@ -16,6 +16,7 @@ from emulator.contract.models import MODELS
 from emulator.contract.request import Call
 from emulator.state.emulator import Emulator
 from emulator.web import wire
+from emulator.web.call import key_of
 from emulator.web.gate import JSON, Gate, Handler, Route
 
 
@@ -33,7 +34,7 @@ class AzureGate(Gate):
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
 
     def check_key(self, request: Request) -> None:
-        if not self.accepts(request.headers.get("api-key", "").strip() or self.bearer(request)):
+        if not self.accepts(key_of(request.headers)):
             raise errors.azure_access_denied()
 
     def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:
@@ -61,7 +62,7 @@ class AzureGate(Gate):
                 error = errors.method_not_allowed(method=request.method, path=request.url.path)
                 return Response(wire.pretty(azure_body(error)), 405, media_type=JSON)
             except APIError as error:
-                return Response(wire.pretty(azure_body(error)), error.status, media_type=JSON)
+                return azure_error_response(error)
 
         return answered
 
@@ -72,6 +73,10 @@ class AzureGate(Gate):
         if model not in MODELS:
             raise errors.azure_no_deployment()
         return model
+
+
+def azure_error_response(error: APIError) -> Response:
+    return Response(wire.pretty(azure_body(error)), error.status, dict(error.headers), JSON)
 
 
 def azure_body(error: APIError) -> dict[str, Any]:

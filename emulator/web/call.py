@@ -31,6 +31,11 @@ def bearer(headers: Headers) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
+def key_of(headers: Headers) -> str:
+    """The API key, as Azure's clients send it or as the others do."""
+    return headers.get("api-key", "").strip() or bearer(headers)
+
+
 async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
     """The body in the chunks that it came in, read once and the same for all who ask.
 

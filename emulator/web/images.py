@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
+from emulator.contract.events import error_event
 from emulator.contract.request import Call, Endpoint, ImageRequest
 from emulator.contract.usage import usage
 from emulator.contract.validation import validate
@@ -24,7 +25,7 @@ from emulator.imaging.uploads import resting, weight
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
-from emulator.web.call import read_call
+from emulator.web.call import key_of, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.remote import fetcher
 
@@ -58,6 +59,7 @@ class Images:
             if named:
                 call = replace(call, fields={**call.fields, "model": named(request, call)})
             accepted = await self._validated(call, policy)
+            self.emulator.rate_limits.admit(key_of(request.headers), accepted)
             request.scope["state"]["accepted"] = accepted
             if accepted.stream:
                 events = self._events(accepted)
@@ -130,7 +132,7 @@ class Images:
         except Exception:
             # Raised on, it would reset the connection before the client has read the event.
             logger.exception("a stream broke")
-            yield wire.error_event(errors.generation_failed())
+            yield error_event(errors.generation_failed())
 
     def _base_url(self, request: Request) -> str:
         """Where this client reaches the server, unless the settings say it."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
-from emulator.contract.errors import APIError
+from emulator.contract.events import event
 from emulator.contract.request import Endpoint, ImageRequest, Model
 from emulator.contract.usage import SvgUsage, Usage, svg_usage
 
@@ -117,11 +117,6 @@ def images_response(
     return pretty(told) + (b"\n" if request.endpoint is Endpoint.VARIATIONS else b"")
 
 
-def _event(name: str, payload: Mapping[str, Any]) -> bytes:
-    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    return f"event: {name}\ndata: {data}\n\n".encode()
-
-
 def image_event(
     request: ImageRequest, image: bytes, number: int, usage: Usage | None, created: datetime
 ) -> bytes:
@@ -132,13 +127,7 @@ def image_event(
     if not usage:
         told.pop("safety_identifier", None)
     head = {"created_at": int(created.timestamp()), "type": name}
-    return _event(name, head | dict(sorted(told.items())))
-
-
-def error_event(error: APIError) -> bytes:
-    """What a stream says when it fails after it has begun."""
-    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-    return _event("error", {"type": "error", "error": inner})
+    return event(name, head | dict(sorted(told.items())))
 
 
 def model_object(model: Model) -> dict[str, Any]:

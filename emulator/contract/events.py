@@ -1,0 +1,21 @@
+"""Server-sent events, framed as the API frames them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.contract.errors import APIError
+
+
+def event(name: str, payload: Mapping[str, Any]) -> bytes:
+    """One event: its name, and *payload* as one line of compact JSON."""
+    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+def error_event(error: APIError) -> bytes:
+    """What a stream says when it fails after it has begun."""
+    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+    return event("error", {"type": "error", "error": inner})

@@ -1,0 +1,103 @@
+"""What the API says to a call that has done nothing wrong: limits, credit, moderation, outages.
+
+These are the errors that a fault can ask for by name. The words are the API's own, as recorded;
+those that no recording shows have a comment that says so. `fixtures/exchanges/misfortune-*` name
+the source of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from emulator.contract import errors
+from emulator.contract.errors import SERVICE, Refusal
+
+_BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
+_NO_CREDIT: Final = "insufficient_quota"
+
+# fmt: off
+# "input-images" is said of pictures from text too. Captures end at "Visit https://": the rest is
+# what other endpoints say.
+rate_limited = Refusal(
+    "Rate limit reached for {model} (for limit gpt-image) in organization {organization} on input-images per {unit}: "
+    "Limit {limit}, Used {used}, Requested {requested}. Please try again in {wait}. "
+    "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429)
+# as DALL·E was recorded to say it: the unit stands with the figures, a second call is one too many
+rate_limited_dalle = Refusal(
+    "Rate limit exceeded for images per {unit_in_full} in organization {organization}. Limit: {limit}/1{unit}. "
+    "Current: {current}/1{unit}. Please visit https://platform.openai.com/docs/guides/rate-limits to learn how to increase "
+    "your rate limit.", None, "rate_limit_exceeded", "requests", 429)
+quota_exceeded = Refusal(  # recorded on other endpoints
+    "You exceeded your current quota, please check your plan and billing details. For more information on this error, read "
+    "the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.", None, "insufficient_quota", _NO_CREDIT, 429)
+no_credit = Refusal(
+    f"You have no credits remaining. Add credits to continue using the API at {_BILLING}.",
+    None, "credit_balance_exhausted", _NO_CREDIT, 429)
+# the codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`
+spend_limited = Refusal(
+    f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
+billing_limit = Refusal("Billing hard limit has been reached", None, "billing_hard_limit_reached", SERVICE)
+moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
+    "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
+    "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE)
+content_policy = Refusal(  # as dall-e-3 said it
+    "Your request was rejected as a result of our safety system. Image descriptions generated from your prompt may contain "
+    "text that is not allowed by our safety system. If you believe this was done in error, your request may succeed if "
+    "retried, or by adjusting your prompt.", None, "content_policy_violation")
+unverified = Refusal(
+    "Your organization must be verified to use the model `{model}`. Please go to: "
+    "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "
+    "can take up to 15 minutes for access to propagate.", status=403)
+missing_scope = Refusal(  # a capture through a gateway shows the end of the sentence and the code
+    "You have insufficient permissions for this operation. Missing scopes: api.model.images.request. Check that you have the "
+    "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a restricted "
+    "API key, that it has the necessary scopes.", None, "insufficient_scope", status=401)
+overloaded = Refusal(  # documented, not recorded
+    "Model temporarily overloaded", None, "server_is_overloaded", "service_unavailable_error", 503)
+slow_down = Refusal(  # not recorded; documented as "503 - Slow Down", in the words of its remedy
+    "Slow down. Please reduce your request rate to its original level, maintain a consistent rate for at least 15 minutes, "
+    "and then gradually increase it.", None, "slow_down", "service_unavailable_error", 503)
+# fmt: on
+
+NAMED: Final[Mapping[str, Refusal]] = {
+    "rate_limit_exceeded": rate_limited,
+    "insufficient_quota": quota_exceeded,
+    "credit_balance_exhausted": no_credit,
+    "project_spend_limit_exceeded": spend_limited,
+    "organization_spend_limit_exceeded": spend_limited,
+    "organization_usage_limit_exceeded": spend_limited,
+    "billing_hard_limit_reached": billing_limit,
+    "moderation_blocked": moderated,
+    "content_policy_violation": content_policy,
+    "invalid_api_key": errors.incorrect_key,
+    "organization_must_be_verified": unverified,
+    "missing_scope": missing_scope,
+    "server_error": errors.server_error,
+    "server_is_overloaded": overloaded,
+    "image_generation_failed": errors.generation_failed,
+    "slow_down": slow_down,
+}
+"""The errors by the names that faults give them: their codes, where they have one."""
+
+UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour"}
+"""What a limit may be per, as it is written in settings and in full."""
+
+
+def waiting(milliseconds: int) -> str:
+    """A wait as the sentence has it; recorded: `12s`, `7.5s`, `467ms`."""
+    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
+
+
+def retry_headers(milliseconds: int) -> dict[str, str]:
+    """Both headers that say when to come back; the one in seconds knows whole ones only."""
+    return {
+        "retry-after": str(-(-milliseconds // 1000)),
+        "retry-after-ms": str(milliseconds),
+    }
+
+
+def violations(categories: Sequence[str]) -> str:
+    """The end of the moderation sentence; a bare `other` was recorded without it."""
+    named = [category for category in categories if category != "other"]
+    return f" safety_violations=[{', '.join(named)}]." if named else ""

@@ -1,0 +1,130 @@
+"""Faults of a stream. Each event is one message; those that are no stream pass untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.contract.events import error_event, event
+from emulator.contract.usage import PARTIAL_IMAGE
+from emulator.faults.base import BODY, DAY, START, BaseFault, gone, hang_up, is_event, streams
+from emulator.faults.errors import Error, _named
+
+
+class StreamFault(BaseFault):
+    """Strikes a stream when so many events have been sent; the verb is `strike`."""
+
+    after: int = Field(default=1, ge=0)
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Do it; whether that was the end of the stream."""
+        raise NotImplementedError
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        streaming = struck = over = False
+        sent = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal streaming, struck, over, sent
+            if message["type"] == START:
+                streaming = streams(message)
+            elif streaming and not struck and sent == self.after:
+                struck = True
+                over = await self.strike(scope, receive, send)
+            if not over:
+                sent += is_event(message)
+                await send(message)
+
+        await app(scope, receive, sending)
+
+
+class StreamError(StreamFault):
+    """Ends a stream with the API's `event: error`, with an error by its *name*."""
+
+    kind: Literal["stream_error"] = "stream_error"
+    name: Annotated[str, AfterValidator(_named)] = "image_generation_failed"
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        told = error_event(Error(name=self.name).refusal(scope))
+        await send({"type": BODY, "body": told, "more_body": False})
+        return True
+
+
+class StreamCut(StreamFault):
+    """Closes the connection in the middle of a stream, with a TCP reset where *reset*."""
+
+    kind: Literal["stream_cut"] = "stream_cut"
+    reset: bool = False
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        await hang_up(scope, receive, reset=self.reset)
+        return True
+
+
+class Stall(StreamFault):
+    """Falls silent in the middle of a stream, for *seconds* or until the client has left."""
+
+    kind: Literal["stall"] = "stall"
+    seconds: float | None = Field(default=None, ge=0, le=DAY)
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        if self.seconds is None:
+            await gone(receive)
+            return True
+        await asyncio.sleep(self.seconds)
+        return False
+
+
+class UnknownEvent(StreamFault):
+    """Puts an event into a stream that no client knows."""
+
+    kind: Literal["unknown_event"] = "unknown_event"
+    name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        told = event(self.name, {"type": self.name})
+        await send({"type": BODY, "body": told, "more_body": True})
+        return False
+
+
+class FewerPartials(BaseFault):
+    """Sends only the first *keep* partial images, and counts only those. The API was seen to."""
+
+    kind: Literal["fewer_partials"] = "fewer_partials"
+    keep: int = Field(default=0, ge=0, le=3)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        dropped = 0
+        streaming = False
+
+        async def sending(message: Message) -> None:
+            nonlocal dropped, streaming
+            if message["type"] == START:
+                streaming = streams(message)
+            elif streaming and is_event(message):
+                head, data = bytes(message["body"]).split(b"\ndata: ", 1)
+                told = json.loads(data)
+                if told.get("partial_image_index", -1) >= self.keep:
+                    dropped += 1
+                    return
+                if dropped and "usage" in told:
+                    told["sequence_number"] -= dropped
+                    self.uncount(told["usage"], dropped * PARTIAL_IMAGE)
+                    message = {**message, "body": event(head[7:].decode(), told)}
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    def uncount(self, usage: dict[str, Any], tokens: int) -> None:
+        """Take *tokens* of output from *usage*."""
+        for counts, name in (
+            (usage, "output_tokens"),
+            (usage, "total_tokens"),
+            (usage.get("output_tokens_details", {}), "image_tokens"),
+        ):
+            if name in counts:
+                counts[name] -= tokens

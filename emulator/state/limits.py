@@ -1,0 +1,59 @@
+"""Rate limits: pictures per key and model, in token buckets that the emulator's clock fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.clock import Clock
+from emulator.contract import misfortunes
+from emulator.contract.request import ImageRequest
+from emulator.settings import parse_rate
+
+
+class RateLimits:
+    """The buckets of one account; none are there where *rate* is None."""
+
+    def __init__(self, rate: str | None, clock: Clock, organization: str) -> None:
+        self._clock = clock
+        self._organization = organization
+        self._rate = parse_rate(rate) if rate else None
+        self._buckets: dict[tuple[str, str], Any] = {}
+
+    def __bool__(self) -> bool:
+        return self._rate is not None
+
+    def admit(self, key: str, request: ImageRequest) -> None:
+        """Take the pictures of *request* from the bucket of its *key* and model. Raises APIError
+        where there are not enough in it."""
+        if not self._rate:
+            return
+        # The library is the one whose step takes the time as an argument: the others read the
+        # system's. It is imported only where there are limits.
+        from pyrate_limiter import Rate, TokenBucket  # noqa: PLC0415 - see above
+
+        rates = [Rate(self._rate.limit, self._rate.seconds * 1000)]
+        bucket, held = TokenBucket(), (key, request.model.id)
+        now = int(self._clock.now().timestamp() * 1000)
+        state = self._buckets.get(held) or bucket.initial(rates)
+        self._buckets[held], decision = bucket.step(rates, state, now, request.n)
+        if decision.allowed:
+            return
+        used = bucket.consumed(rates, state, now)
+        # More than the bucket ever holds: no wait helps, and the API's words for it are not known.
+        wait = decision.retry_after_ms or self._rate.seconds * 1000
+        error = request.model.limited(
+            model=request.model.id,
+            organization=self._organization,
+            limit=self._rate.limit,
+            used=used,
+            requested=request.n,
+            current=used + request.n,
+            unit=self._rate.unit,
+            unit_in_full=misfortunes.UNITS[self._rate.unit],
+            wait=misfortunes.waiting(wait),
+        )
+        error.headers = misfortunes.retry_headers(wait)
+        raise error
+
+    def reset(self) -> None:
+        self._buckets.clear()

@@ -1,0 +1,191 @@
+"""Which fault meets which call: the steps of a scenario, and those that a test injects."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from emulator.contract.errors import masked
+
+if TYPE_CHECKING:
+    from emulator.faults import AnyFault
+    from emulator.faults.plan import Step
+
+MISSES: Final = 20
+"""Steps of which a call is told why they did not match."""
+
+REMEMBERED: Final = 32
+"""Kinds of calls for which the steps that match are remembered."""
+
+
+class Facts(NamedTuple):
+    """What a step may ask about a call; the names are those of its `match`."""
+
+    path: str
+    model: str = ""
+    prompt: str = ""
+    api_key: str = ""
+    retry_count: int = 0
+
+
+def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
+    if isinstance(wanted, int):
+        return wanted.__eq__
+    if name in {"path", "model"} and not set("*?[").isdisjoint(wanted):
+        return lambda given: fnmatchcase(given, wanted)
+    return wanted.__eq__
+
+
+class _Running:
+    """A step, and the calls that have matched and met it."""
+
+    def __init__(self, step: Step, title: str) -> None:
+        self.step = step
+        self.title = f"{title} ({step.fault.label})"
+        self.matched = self.met = 0
+        self.prompt = step.match.prompt
+        self.tests = [
+            (place, _test(name, wanted))
+            for place, name in enumerate(Facts._fields)
+            if name != "prompt" and (wanted := getattr(step.match, name)) is not None
+        ]
+        self._after, self._times = step.after, step.times
+        lucky = step.probability < 1
+        self._luck = random.Random(f"{step.seed} {title}") if lucky else None
+
+    @property
+    def spent(self) -> bool:
+        return self._times is not None and self.met >= self._times
+
+    def matches(self, facts: Facts) -> bool:
+        return all(test(facts[place]) for place, test in self.tests)
+
+    def strikes(self) -> bool:
+        """Whether a call that matches meets the fault."""
+        self.matched += 1
+        if self.matched <= self._after:
+            return False
+        if self._luck and self._luck.random() >= self.step.probability:
+            return False
+        self.met += 1
+        return True
+
+    def miss(self, facts: Facts) -> str:
+        """Why the call did not meet it."""
+        for place, test in self.tests:
+            if not test(facts[place]):
+                name = Facts._fields[place]
+                given, wanted = facts[place], getattr(self.step.match, name)
+                if name == "api_key":
+                    given, wanted = masked(facts.api_key), masked(wanted)
+                return f"{self.title}: {name} {given!r} is not {wanted!r}"
+        if self.prompt is not None and self.prompt not in facts.prompt:
+            return f"{self.title}: the prompt does not have {self.prompt!r}"
+        if self.spent:
+            return f"{self.title}: has met its {self.met} calls"
+        if self.matched <= self.step.after:
+            return f"{self.title}: lets the first {self.step.after} pass"
+        return f"{self.title}: was left to chance"
+
+
+class Scenario:
+    """The steps in their order, injected ones first. Any thread may change them at any time.
+
+    With *path* it begins as the file says. Raises ValueError for one with mistakes or none at all.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._lock = Lock()
+        self._initial: Sequence[Step] = ()
+        if path is not None:
+            from emulator.faults.plan import read_plan  # noqa: PLC0415 - most servers need none
+
+            self._initial = read_plan(path).steps
+        self.reset()
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def inject(
+        self,
+        fault: str | Mapping[str, Any],
+        *,
+        times: int | None = 1,
+        match: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let the next calls that *match* meet *fault*, before any step of the scenario; as often
+        as *times* says, None: always. Raises ValueError."""
+        self.add({"fault": fault, "times": times, "match": dict(match or {})})
+
+    def add(self, given: Mapping[str, Any]) -> None:
+        """Inject a step as it stands in a scenario. Raises ValueError."""
+        from emulator.faults.plan import step_of  # noqa: PLC0415 - see above
+
+        step = step_of(given)
+        with self._lock:
+            self._injected.append(_Running(step, "injected"))
+            self._arrange()
+
+    def load(self, given: Mapping[str, Any]) -> None:
+        """Begin another scenario; what was injected is gone. Raises ValueError."""
+        from emulator.faults.plan import plan_of  # noqa: PLC0415 - see above
+
+        self._begin(plan_of(given).steps)
+
+    def clear(self) -> None:
+        """No more faults, until `reset` begins the scenario of the settings again."""
+        self._begin(())
+
+    def reset(self) -> None:
+        """Begin the scenario of the settings again; what was injected is gone."""
+        self._begin(self._initial)
+
+    def as_json(self) -> dict[str, Any]:
+        """The steps, and how many calls have met each of them."""
+        with self._lock:
+            steps = [running.step.as_json() | {"met": running.met} for running in self._all]
+        return {"steps": steps}
+
+    def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:
+        """The fault that a call meets; or None, and why it met none of the first steps."""
+        with self._lock:
+            matching, place = self._matching(facts), 0
+            while place < len(matching):
+                running = matching[place]
+                if running.prompt is not None and running.prompt not in facts.prompt:
+                    place += 1
+                elif running.spent:
+                    del matching[place]
+                elif running.strikes():
+                    return running.step.fault, []
+                else:
+                    place += 1
+            return None, [running.miss(facts) for running in islice(self._all, MISSES)]
+
+    def _begin(self, steps: Sequence[Step]) -> None:
+        with self._lock:
+            self._injected: list[_Running] = []
+            self._planned = [
+                _Running(step, f"step {number}") for number, step in enumerate(steps, 1)
+            ]
+            self._arrange()
+
+    def _arrange(self) -> None:
+        self._all = [*self._injected, *self._planned]
+        self._live = self._all
+        self._known: dict[Facts, list[_Running]] = {}
+
+    def _matching(self, facts: Facts) -> list[_Running]:
+        """The steps for calls like this one, whatever their prompts. They change only with the
+        scenario, so that they are looked for once."""
+        alike = facts._replace(prompt="")
+        if alike not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._live = [running for running in self._live if not running.spent]
+            self._known[alike] = [running for running in self._live if running.matches(alike)]
+        return self._known[alike]

@@ -1,0 +1,62 @@
+"""The control plane of faults: the scenario, and what is injected into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from emulator.contract import errors
+from emulator.faults.plan import Plan, Step
+from emulator.state.emulator import Emulator
+from emulator.web.call import parse_json, read_body
+from emulator.web.document import taken
+from emulator.web.recorder import OWN
+
+BODIES: Final = (Plan, Step)
+
+
+class Injection:
+    """The handlers, around one emulator's scenario."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.scenario = emulator.scenario
+        self.most = emulator.settings.max_body
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=OWN, tags=["faults"])
+        router.get("/scenario")(self.show)
+        router.put("/scenario", openapi_extra=taken(Plan))(self.replace)
+        router.delete("/scenario")(self.clear)
+        router.post("/inject", openapi_extra=taken(Step))(self.inject)
+        return router
+
+    async def show(self, request: Request) -> Response:
+        """The steps, and how many calls have met each."""
+        return JSONResponse(self.scenario.as_json())
+
+    async def replace(self, request: Request) -> Response:
+        """Begin the scenario in the body."""
+        return await self._changed(request, self.scenario.load)
+
+    async def clear(self, request: Request) -> Response:
+        """No more faults."""
+        self.scenario.clear()
+        return await self.show(request)
+
+    async def inject(self, request: Request) -> Response:
+        """Put the step in the body before all others; once, where it does not say how often."""
+        return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
+
+    async def _changed(
+        self, request: Request, change: Callable[[Mapping[str, Any]], None]
+    ) -> Response:
+        given = parse_json(b"".join(await read_body(request, self.most)))
+        try:
+            change(given)
+        except ValueError as error:
+            raise errors.bad_scenario(reason=str(error)) from None
+        return await self.show(request)

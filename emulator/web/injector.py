@@ -1,0 +1,150 @@
+"""The layer of faults: asks who wants one for a call, and lets it meet it.
+
+A header asks for one call, a directive in its prompt does the same where headers cannot be reached,
+and the scenario asks for calls to come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.contract import errors
+from emulator.contract.errors import APIError
+from emulator.contract.request import Call, Endpoint
+from emulator.state.emulator import Emulator
+from emulator.state.hosting import PREFIX as BLOBS
+from emulator.state.scenario import Facts
+from emulator.web.azure import azure_error_response
+from emulator.web.call import key_of, read_body, read_call
+from emulator.web.gate import error_response
+from emulator.web.recorder import OWN
+
+if TYPE_CHECKING:
+    from emulator.faults import AnyFault
+
+HEADER: Final = "x-emulator-fault"
+RAW_HEADER: Final = HEADER.encode()
+MARK: Final = b"[[emulator:"
+DIRECTIVE: Final = re.compile(r"\s*\[\[emulator:([^\]]*)\]\]")
+ENDPOINTS: Final = {f"/images/{endpoint.value}": endpoint for endpoint in Endpoint}
+
+
+class Injector:
+    """Wraps the application, inside the recorder."""
+
+    def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
+        self.app = app
+        self.emulator = emulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        request = Request(scope, receive)
+        try:
+            endpoint = _endpoint(scope["path"])
+            fault = await self._fault(request, endpoint)
+            if fault is None:
+                await self.app(scope, receive, send)
+                return
+            # All of it: an answer before the end of a request resets the connection.
+            await (self._call(request, endpoint) if endpoint else self._body(request))
+            state["fault"] = fault.label
+            state["organization"] = self.emulator.account
+            state["key"] = key_of(request.headers)
+            await fault(self.app, scope, receive, send)
+        except APIError as error:
+            azure = scope["path"].startswith("/openai/")
+            answer = azure_error_response(error) if azure else error_response(error)
+            await answer(scope, receive, send)
+        if state.get("hung_up") and "transport" not in state:
+            raise ConnectionResetError("a fault closed the connection")
+
+    async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
+        """The fault that this call meets. Raises APIError where one is asked for that is none."""
+        directed = await self._directed(request, endpoint) if endpoint else None
+        if any(name == RAW_HEADER for name, _ in request.scope["headers"]):
+            try:
+                return _read(request.headers[HEADER])
+            except ValueError as error:
+                raise errors.bad_override(header=HEADER, reason=str(error)) from None
+        if directed is not None:
+            try:
+                return _read(";".join(directed.split()))
+            except ValueError as error:
+                raise errors.bad_directive(reason=str(error)) from None
+        scenario = self.emulator.scenario
+        if not scenario:
+            return None
+        facts = await self._facts(request, endpoint)
+        fault, request.scope["state"]["near_misses"] = scenario.meet(facts)
+        return fault
+
+    async def _body(self, request: Request) -> tuple[bytes, ...]:
+        """The body; nothing where the handler will say what is wrong with it."""
+        with suppress(APIError, ClientDisconnect):
+            return await read_body(request, self.emulator.settings.max_body)
+        return ()
+
+    async def _call(self, request: Request, endpoint: Endpoint | None) -> Call | None:
+        """The call, where there is one that can be understood."""
+        if endpoint and await self._body(request):
+            with suppress(APIError):
+                return await read_call(request, endpoint, self.emulator.settings.max_body)
+        return None
+
+    async def _directed(self, request: Request, endpoint: Endpoint) -> str | None:
+        """What the directive in the prompt says; it is taken out of the prompt."""
+        if not _marked(await self._body(request)):
+            return None
+        call = await self._call(request, endpoint)
+        prompt = call and call.fields.get("prompt")
+        found = DIRECTIVE.search(prompt) if isinstance(prompt, str) else None
+        if not (call and found and isinstance(prompt, str)):
+            return None
+        fields = {**call.fields, "prompt": DIRECTIVE.sub("", prompt).lstrip()}
+        request.scope["state"]["call"] = replace(call, fields=fields)
+        return found[1]
+
+    async def _facts(self, request: Request, endpoint: Endpoint | None) -> Facts:
+        call = await self._call(request, endpoint)
+        fields = call.fields if call else {}
+        said = {
+            name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
+        }
+        count = request.headers.get("x-stainless-retry-count", "")
+        return Facts(
+            path=request.scope["path"],
+            api_key=key_of(request.headers),
+            retry_count=int(count) if count.isascii() and count.isdigit() else 0,
+            **said,
+        )
+
+
+def _endpoint(path: str) -> Endpoint | None:
+    place = path.rfind("/images/")
+    return ENDPOINTS.get(path[place:]) if place >= 0 else None
+
+
+def _read(text: str) -> AnyFault:
+    from emulator.faults import read  # noqa: PLC0415 - most servers need none
+
+    return read(text)
+
+
+def _marked(body: Iterable[bytes]) -> bool:
+    """Whether the mark of a directive is in the chunks of *body*, or on the seam of two."""
+    tail = b""
+    for chunk in body:
+        if MARK in chunk or (tail and MARK in tail + chunk[: len(MARK)]):
+            return True
+        tail = chunk[-len(MARK) :]
+    return False

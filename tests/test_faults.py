@@ -1,0 +1,319 @@
+"""What the official SDK sees of each fault, over a socket: the exception, its code, the retries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+from PIL import UnidentifiedImageError
+
+from emulator import Emulator, Server
+from emulator.contract.misfortunes import NAMED
+from emulator.contract.models import MODELS
+from emulator.faults import FAULTS, read
+from tests.conftest import KEY
+from tests.pictures import opened, png
+
+PARTIAL, COMPLETED = "image_generation.partial_image", "image_generation.completed"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a call: the *error* that was raised and its *cause*, its *code*, how many
+    *requests* were made, and the *events* that came before."""
+
+    error: type[Exception] | None = None
+    cause: str | None = None
+    code: str | None = None
+    requests: int = 1
+    events: tuple[str, ...] = ()
+
+
+@pytest.fixture
+def patient(server: Server) -> Iterator[OpenAI]:
+    """An SDK that tries twice, and waits no longer than a second for an answer."""
+    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1, timeout=1) as client:
+        yield client
+
+
+def met(emulator: Emulator) -> int:
+    """The requests that the injected fault met."""
+    return int(emulator.scenario.as_json()["steps"][0]["met"])
+
+
+def seen(emulator: Emulator, client: OpenAI, fault: str, **asked: Any) -> Seen:
+    """What *client* sees when all its requests meet *fault*."""
+    emulator.scenario.clear()
+    emulator.scenario.add({"fault": read(fault).model_dump(exclude_none=True)})
+    events: list[str] = []
+    try:
+        told: Any = client.images.generate(model="gpt-image-2", prompt="a lighthouse", **asked)
+        for item in told if asked.get("stream") else told.data:
+            if asked.get("stream"):
+                events.append(item.type)
+            else:
+                opened(item.b64_json)
+    except Exception as error:  # noqa: BLE001 - any exception is what is looked at
+        cause = type(error.__cause__).__name__ if error.__cause__ else None
+        code = getattr(error, "code", None)
+        return Seen(type(error), cause, code, met(emulator), tuple(events))
+    return Seen(requests=met(emulator), events=tuple(events))
+
+
+LOST = openai.APIConnectionError
+
+ANSWERS = {
+    "error;status=418;code=teapot": Seen(openai.APIStatusError, code="teapot"),
+    "error;status=502": Seen(openai.InternalServerError, requests=2),
+    "error;status=400;should_retry=true": Seen(openai.BadRequestError, requests=2),
+    "server_error;should_retry=false": Seen(openai.InternalServerError),
+    "latency;seconds=0.01;jitter=0.01": Seen(),
+    "latency;realistic=true;scale=0.001": Seen(),
+    "timeout": Seen(openai.APITimeoutError, "ReadTimeout", requests=2),
+    "slow_body;bytes_per_second=5000000": Seen(),
+    "connection_reset": Seen(LOST, "ReadError", requests=2),
+    "connection_reset;after_bytes=1000": Seen(LOST, "ReadError", requests=2),
+    "truncated": Seen(LOST, "RemoteProtocolError", requests=2),
+    "truncated;after_bytes=0": Seen(LOST, "RemoteProtocolError", requests=2),
+    # The SDK passes on what its JSON parser says.
+    "malformed": Seen(json.JSONDecodeError),
+    "malformed;what=base64": Seen(binascii.Error),
+    "malformed;what=picture": Seen(UnidentifiedImageError),
+    "empty_data": Seen(),
+    "fewer_images": Seen(),
+    "stream_error": Seen(),
+    "stream_cut": Seen(),
+    "stall": Seen(),
+    "unknown_event": Seen(),
+    "fewer_partials": Seen(),
+}
+
+FIRST, WHOLE = (PARTIAL,), (PARTIAL, PARTIAL, COMPLETED)
+
+STREAMS = {
+    "error;status=500": Seen(openai.InternalServerError, requests=2),
+    "latency;seconds=0": Seen(events=WHOLE),
+    "latency;realistic=true;scale=0.001": Seen(events=WHOLE),
+    "timeout": Seen(openai.APITimeoutError, "ReadTimeout", requests=2),
+    "slow_body;bytes_per_second=20000000": Seen(events=WHOLE),
+    "connection_reset": Seen(LOST, "ReadError", requests=2),
+    # Once a stream has begun, the SDK does not try again.
+    "connection_reset;after_bytes=0": Seen(LOST, "ReadError"),
+    "truncated": Seen(LOST, "RemoteProtocolError"),
+    "malformed": Seen(json.JSONDecodeError),
+    "malformed;what=base64": Seen(events=WHOLE),
+    "malformed;what=picture": Seen(events=WHOLE),
+    "empty_data": Seen(events=WHOLE),
+    "fewer_images": Seen(events=WHOLE),
+    "stream_error": Seen(openai.APIError, code="image_generation_failed", events=FIRST),
+    "stream_error;after=0;name=moderation_blocked": Seen(
+        openai.APIError, code="moderation_blocked"
+    ),
+    "stream_error;after=3": Seen(openai.APIError, code="image_generation_failed", events=WHOLE),
+    "stream_error;after=4": Seen(events=WHOLE),
+    "stream_cut": Seen(LOST, "RemoteProtocolError", events=FIRST),
+    "stream_cut;after=2;reset=true": Seen(LOST, "ReadError", events=(PARTIAL, PARTIAL)),
+    "stream_cut;after=0": Seen(LOST, "RemoteProtocolError"),
+    "stall": Seen(openai.APITimeoutError, "ReadTimeout", events=FIRST),
+    "stall;after=2;seconds=0.01": Seen(events=WHOLE),
+    "unknown_event": Seen(
+        events=(PARTIAL, "image_generation.keepalive", PARTIAL, COMPLETED),
+    ),
+    "fewer_partials": Seen(events=(COMPLETED,)),
+    "fewer_partials;keep=1": Seen(events=(PARTIAL, COMPLETED)),
+}
+
+
+@pytest.mark.parametrize("outcomes", [ANSWERS, STREAMS], ids=["answers", "streams"])
+def test_every_fault_is_tried(outcomes: dict[str, Seen]) -> None:
+    assert {read(fault).kind for fault in outcomes} == FAULTS.keys()
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+def test_an_answer_with_a_fault(emulator: Emulator, patient: OpenAI, fault: str) -> None:
+    assert seen(emulator, patient, fault) == ANSWERS[fault]
+
+
+@pytest.mark.parametrize("fault", STREAMS)
+def test_a_stream_with_a_fault(emulator: Emulator, patient: OpenAI, fault: str) -> None:
+    assert seen(emulator, patient, fault, stream=True, partial_images=2) == STREAMS[fault]
+
+
+CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
+    "rate_limit_exceeded": (openai.RateLimitError, "rate_limit_exceeded", 2),
+    "insufficient_quota": (openai.RateLimitError, "insufficient_quota", 2),
+    "credit_balance_exhausted": (openai.RateLimitError, "credit_balance_exhausted", 2),
+    "project_spend_limit_exceeded": (openai.RateLimitError, "project_spend_limit_exceeded", 2),
+    "organization_spend_limit_exceeded": (
+        openai.RateLimitError, "organization_spend_limit_exceeded", 2,
+    ),
+    "organization_usage_limit_exceeded": (
+        openai.RateLimitError, "organization_usage_limit_exceeded", 2,
+    ),
+    "billing_hard_limit_reached": (openai.BadRequestError, "billing_hard_limit_reached", 1),
+    "moderation_blocked": (openai.BadRequestError, "moderation_blocked", 1),
+    "content_policy_violation": (openai.BadRequestError, "content_policy_violation", 1),
+    "invalid_api_key": (openai.AuthenticationError, "invalid_api_key", 1),
+    "organization_must_be_verified": (openai.PermissionDeniedError, None, 1),
+    "missing_scope": (openai.AuthenticationError, "insufficient_scope", 1),
+    "server_error": (openai.InternalServerError, None, 2),
+    "server_is_overloaded": (openai.InternalServerError, "server_is_overloaded", 2),
+    "image_generation_failed": (openai.InternalServerError, "image_generation_failed", 2),
+    "slow_down": (openai.InternalServerError, "slow_down", 2),
+}  # fmt: skip
+"""The exception that the SDK raises for a named error, its code, and the requests it makes."""
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_error_by_name(
+    emulator: Emulator, patient: OpenAI, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error, code, requests = CODES[name]
+    caplog.set_level(logging.INFO, "openai")
+    told = seen(emulator, patient, f"{name};retry_after_ms=30")
+    assert told == Seen(error, code=code, requests=requests)
+    assert waits(caplog) == [0.03] * (requests - 1)
+
+
+def waits(caplog: pytest.LogCaptureFixture) -> list[float]:
+    """The seconds that the SDK waited before each retry, as it logs them."""
+    return [
+        float(found[1])
+        for record in caplog.records
+        if (found := re.search(r"Retrying request in ([\d.]+) seconds", record.getMessage()))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "waited"),
+    [("", 0.1), (";retry_after_ms=20", 0.02), (";retry_after=1", 1.0)],
+    ids=["default", "milliseconds", "seconds"],
+)
+def test_a_rate_limit_says_when_to_come_back(
+    emulator: Emulator,
+    patient: OpenAI,
+    caplog: pytest.LogCaptureFixture,
+    settings: str,
+    waited: float,
+) -> None:
+    caplog.set_level(logging.INFO, "openai")
+    emulator.scenario.inject(read(f"rate_limit_exceeded{settings}").model_dump())
+    assert patient.images.generate(model="gpt-image-2", prompt="x").data
+    assert waits(caplog) == [waited]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_rate_limit_has_the_words_for_its_model(client: OpenAI, model: str) -> None:
+    with pytest.raises(openai.RateLimitError) as refused:
+        client.images.generate(
+            model=model, prompt="x", extra_headers={"x-emulator-fault": "rate_limit_exceeded"}
+        )
+    # "Rate limit reached for gpt-image-2 (for limit gpt-image) in organization org-… on
+    # input-images per min: Limit 5, Used 5, Requested 1. Please try again in 12s."
+    new = rf"Rate limit reached for {re.escape(model)} .* Limit 5, Used 5, Requested 1\. Please"
+    old = r"Rate limit exceeded for images per minute in organization org-\w+\. Limit: 5/1min\."
+    kind, words = ("input-images", new) if MODELS[model].tokens else ("requests", old)
+    assert refused.value.type == kind
+    assert re.match(words, refused.value.message.partition(" - ")[2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "stage", "categories", "words"),
+    [
+        ("", "input", ["other"], ""),
+        (";stage=output;categories=sexual", "output", ["sexual"], " safety_violations=[sexual]."),
+    ],
+)
+def test_moderation_says_where_and_why(
+    client: OpenAI, settings: str, stage: str, categories: list[str], words: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(
+            model="gpt-image-2",
+            prompt="x",
+            extra_headers={"x-emulator-fault": "moderation_blocked" + settings},
+        )
+    body: Any = refused.value.body
+    assert list(body) == ["message", "type", "param", "code", "moderation_details"]
+    assert body["moderation_details"] == {"moderation_stage": stage, "categories": categories}
+    assert body["message"].endswith(f"the request ID {refused.value.request_id}.{words}")
+
+
+def test_fewer_images_are_billed_as_such(client: OpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    fewer = client.images.generate(
+        **asked, n=3, extra_headers={"x-emulator-fault": "fewer_images;by=2"}
+    )
+    one = client.images.generate(**asked)
+    assert fewer.usage == one.usage
+    assert len(fewer.data or []) == 1
+
+
+def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "stream": True}
+    header = {"x-emulator-fault": "fewer_partials;keep=1"}
+    fewer = list(client.images.generate(**asked, partial_images=3, extra_headers=header))
+    asked_for = list(client.images.generate(**asked, partial_images=1))
+    assert [event.type for event in fewer] == [event.type for event in asked_for]
+    last, other = (events[-1].model_dump(exclude={"created_at"}) for events in (fewer, asked_for))
+    assert last == other
+
+
+def test_an_edit_meets_faults_too(emulator: Emulator, patient: OpenAI) -> None:
+    emulator.scenario.inject({"kind": "error", "name": "server_error", "retry_after_ms": 5})
+    image = ("a.png", png(), "image/png")
+    assert patient.images.edit(model="gpt-image-2", image=image, prompt="x").data
+
+
+def test_an_error_goes_before_the_key(server: Server) -> None:
+    server.inject("server_error")
+    address = f"{server.base_url}/images/generations"
+    assert [httpx2.post(address, json={}).status_code for _ in range(2)] == [500, 401]
+
+
+def test_a_refusal_is_not_late(client: OpenAI) -> None:
+    header = {"x-emulator-fault": "latency;realistic=true"}
+    with pytest.raises(openai.BadRequestError):
+        client.images.generate(model="gpt-image-2", prompt="", extra_headers=header)
+
+
+def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
+    header = {"x-emulator-fault": "malformed;what=picture"}
+    (event,) = client.images.generate(
+        model="gpt-image-2", prompt="x", stream=True, extra_headers=header
+    )
+    assert base64.b64decode(event.b64_json) == b"This is no picture."
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("", "there is no fault ''"),
+        ("no_such", "there is no fault 'no_such'; there are error, latency"),
+        ("latency;secs=1", "unknown key 'secs'; it takes kind, seconds, jitter"),
+        ("latency;seconds", "expected key=value, not 'seconds'"),
+        ("latency;seconds=soon", "seconds: input should be a valid number"),
+        ("latency;seconds=-1", "greater than or equal to 0, not '-1'"),
+        ("latency;seconds=inf", "finite"),
+        ("malformed;what=all", "'json', 'base64' or 'picture', not 'all'"),
+        ("error", "an error has a name or a status"),
+        ("error;status=200", "greater than or equal to 400"),
+        ("error;name=oops", "no such error 'oops'; there are rate_limit_exceeded"),
+        ({"kind": "latency", "seconds": "1"}, "valid number, not '1'"),
+        ({"kind": ["latency"]}, "there is no fault"),
+        ({"seconds": 1}, "there is no fault"),
+    ],
+)
+def test_what_is_no_fault_is_refused_with_what_there_is(given: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read(given)

@@ -1,0 +1,118 @@
+"""Rate limits: buckets per key and model, filled by the emulator's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from emulator import Server, Settings
+from emulator.settings import parse_rate
+
+SMALL = {"quality": "low", "size": "1024x1024"}
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Server]:
+    with Server(Settings(port=0, rate_limit="5/min")) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh(limited: Server) -> Server:
+    limited.emulator.reset()
+    return limited
+
+
+def draw(server: Server, n: int = 1, model: str = "gpt-image-2", key: str = "sk-a") -> None:
+    with OpenAI(base_url=server.base_url, api_key=key, max_retries=0) as client:
+        client.images.generate(model=model, prompt="x", n=n)
+
+
+def test_past_the_limit_calls_are_refused_with_its_figures(fresh: Server) -> None:
+    for _ in range(5):
+        draw(fresh)
+    with pytest.raises(openai.RateLimitError) as refused:
+        draw(fresh)
+    assert refused.value.code == "rate_limit_exceeded"
+    assert refused.value.type == "input-images"
+    assert "Limit 5, Used 5, Requested 1. Please try again in 1" in refused.value.message
+    milliseconds = int(refused.value.response.headers["retry-after-ms"])
+    assert 0 < milliseconds <= 12_000
+    assert int(refused.value.response.headers["retry-after"]) == -(-milliseconds // 1000)
+
+
+def test_the_clock_fills_the_bucket(fresh: Server) -> None:
+    draw(fresh, n=5)
+    fresh.emulator.clock.advance(seconds=12)
+    draw(fresh)
+    with pytest.raises(openai.RateLimitError):
+        draw(fresh)
+    fresh.emulator.clock.advance(minutes=10)
+    draw(fresh, n=5)
+    with pytest.raises(openai.RateLimitError):
+        draw(fresh)
+
+
+def test_each_key_and_model_has_a_bucket(fresh: Server) -> None:
+    draw(fresh, n=5)
+    draw(fresh, n=5, model="gpt-image-1")
+    draw(fresh, n=5, key="sk-b")
+    with pytest.raises(openai.RateLimitError):
+        draw(fresh)
+
+
+def test_a_call_for_more_than_the_limit_is_refused_at_once(fresh: Server) -> None:
+    with pytest.raises(openai.RateLimitError, match=r"Used 0, Requested 6\. Please"):
+        draw(fresh, n=6)
+    draw(fresh, n=5)
+
+
+def test_what_is_refused_for_another_reason_does_not_count(fresh: Server) -> None:
+    for _ in range(6):
+        with pytest.raises(openai.BadRequestError):
+            draw(fresh, n=11)
+    draw(fresh, n=5)
+
+
+def test_dalle_says_it_in_its_own_words(fresh: Server) -> None:
+    draw(fresh, n=5, model="dall-e-2")
+    with pytest.raises(openai.RateLimitError, match=r"Limit: 5/1min\. Current: 6/1") as refused:
+        draw(fresh, model="dall-e-2")
+    assert refused.value.type == "requests"
+
+
+def test_azure_is_limited_too(fresh: Server) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "n": 5}
+    answers = [
+        httpx2.post(
+            f"{fresh.url}/openai/v1/images/generations", json=body, headers={"api-key": "k"}
+        )
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert answers[1].json()["error"]["type"] == "input-images"
+    assert answers[1].headers["retry-after-ms"]
+
+
+def test_the_sdk_waits_as_long_as_it_is_told() -> None:
+    with (
+        Server(Settings(port=0, rate_limit="20/s")) as server,
+        OpenAI(base_url=server.base_url, api_key="x", max_retries=9) as client,
+    ):
+        for _ in range(3):
+            assert client.images.generate(model="dall-e-2", prompt="x", n=10).data
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "0/min", "-1/min", "5/day", "5/", "/min", "five/min", "٥/s"]
+)
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="5/min, 1/s or 100/hour"):
+        parse_rate(text)
+    if text:
+        with pytest.raises(ValueError, match="rate_limit: expected"):
+            Settings(rate_limit=text)

@@ -1,0 +1,26 @@
+"""The README's recipes are true: each runs as it stands."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.test_docs import RECIPES
+
+FOUND = dict(re.findall(r"### (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Retry on 429",
+        "Give up on no credit",
+        "A stream that dies",
+        "An expired URL",
+        "A moderated prompt",
+        "A slow answer",
+    ],
+)
+def test_a_recipe_runs(name: str) -> None:
+    exec(compile(FOUND[name], f"README.md: {name}", "exec"), {})  # noqa: S102 - it is our own

@@ -1,0 +1,416 @@
+"""Scenarios: which call meets which fault, where they come from, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import AsyncIterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from emulator import Emulator, Server, Settings, create_app
+from emulator.faults.plan import read_plan
+from emulator.state.scenario import MISSES, Facts, Scenario
+from tests.conftest import KEY
+from tests.test_cli import COMMAND
+
+ROOT = Path(__file__).parent.parent
+READY = sorted((ROOT / "fixtures/scenarios").iterdir())
+CALL = Facts("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
+
+
+def scenario(*steps: dict[str, Any]) -> Scenario:
+    begun = Scenario()
+    begun.load({"steps": [{"fault": "server_error", **step} for step in steps]})
+    return begun
+
+
+def meets(begun: Scenario, facts: Facts = CALL, calls: int = 1) -> list[str]:
+    """What each of so many calls meets; nothing is empty."""
+    return [fault.label if (fault := begun.meet(facts)[0]) else "" for _ in range(calls)]
+
+
+@pytest.mark.parametrize(
+    ("match", "yes"),
+    [
+        ({}, True),
+        ({"path": "/v1/images/generations"}, True),
+        ({"path": "*/images/*"}, True),
+        ({"path": "/v1/images/edits"}, False),
+        ({"model": "gpt-image-2"}, True),
+        ({"model": "gpt-image-[12]"}, True),
+        ({"model": "gpt-image"}, False),
+        ({"prompt": "light"}, True),
+        ({"prompt": "Light"}, False),
+        ({"api_key": "sk-test"}, True),
+        ({"api_key": "sk-*"}, False),
+        ({"retry_count": 1}, True),
+        ({"retry_count": 0}, False),
+        ({"model": "gpt-image-2", "prompt": "ship"}, False),
+    ],
+)
+def test_a_step_is_for_the_calls_that_match(match: dict[str, Any], yes: bool) -> None:
+    assert meets(scenario({"match": match})) == ["server_error" if yes else ""]
+
+
+def test_a_step_meets_calls_as_often_as_it_says() -> None:
+    assert meets(scenario({"times": 2}), calls=3) == ["server_error", "server_error", ""]
+
+
+def test_a_step_lets_the_first_calls_that_match_pass() -> None:
+    begun = scenario({"after": 2, "times": 1, "match": {"prompt": "house"}})
+    assert meets(begun, CALL._replace(prompt="a ship"), calls=3) == [""] * 3
+    assert meets(begun, calls=4) == ["", "", "server_error", ""]
+
+
+def test_chance_is_the_same_with_the_same_seed() -> None:
+    step = {"probability": 0.5, "seed": 7}
+    first, again = (meets(scenario(step), calls=100) for _ in range(2))
+    assert first == again
+    assert 20 < first.count("server_error") < 80
+    assert meets(scenario(step | {"seed": 8}), calls=100) != first
+    assert "server_error" not in meets(scenario({"probability": 0}), calls=100)
+
+
+def test_the_first_step_that_accepts_a_call_wins() -> None:
+    begun = scenario({"fault": "slow_down", "times": 1}, {"fault": "timeout"})
+    assert meets(begun, calls=3) == ["slow_down", "timeout", "timeout"]
+
+
+def test_what_is_injected_goes_before_the_scenario_in_its_own_order() -> None:
+    begun = scenario({"fault": "timeout"})
+    begun.inject("slow_down", times=2)
+    begun.inject({"kind": "error", "status": 418})
+    assert meets(begun, calls=4) == ["slow_down", "slow_down", "error", "timeout"]
+
+
+def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None:
+    path = tmp_path / "once.json"
+    path.write_text('{"steps": [{"fault": "slow_down", "times": 1}]}')
+    begun = Scenario(str(path))
+    begun.inject("timeout", times=None)
+    assert meets(begun, calls=2) == ["timeout"] * 2
+    begun.reset()
+    assert meets(begun, calls=2) == ["slow_down", ""]
+    begun.clear()
+    assert not begun
+    begun.reset()
+    assert meets(begun) == ["slow_down"]
+
+
+def test_a_call_that_meets_nothing_is_told_why() -> None:
+    begun = scenario(
+        {"match": {"model": "gpt-image-1"}},
+        {"match": {"prompt": "ship"}},
+        {"match": {"api_key": "sk-proj-0123456789abcd"}},
+        {"times": 1},
+        {"after": 5},
+        {"probability": 0},
+    )
+    assert meets(begun) == ["server_error"]
+    assert begun.meet(CALL)[1] == [
+        "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'",
+        "step 2 (server_error): the prompt does not have 'ship'",
+        "step 3 (server_error): api_key 'sk-test' is not 'sk-proj-**********abcd'",
+        "step 4 (server_error): has met its 1 calls",
+        "step 5 (server_error): lets the first 5 pass",
+        "step 6 (server_error): was left to chance",
+    ]
+
+
+def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
+    begun = scenario(*({"times": 1} for _ in range(10_000)))
+    assert meets(begun, calls=10_001) == ["server_error"] * 10_000 + [""]
+    assert begun._matching(CALL) == []
+    assert len(begun.meet(CALL)[1]) == MISSES
+
+
+def test_threads_may_inject_while_others_call() -> None:
+    begun = Scenario()
+
+    def both(_: int) -> int:
+        begun.inject("server_error", times=2)
+        return meets(begun, calls=3).count("server_error")
+
+    with ThreadPoolExecutor(8) as pool:
+        met = sum(pool.map(both, range(400)))
+    assert met + meets(begun, calls=800).count("server_error") == 800
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: str(path.stem))
+def test_a_ready_scenario_is_right(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    steps = read_plan(str(path)).steps
+    begun = Scenario(str(path))
+    shown = begun.as_json()["steps"]
+    assert [step.pop("met") for step in shown] == [0] * len(steps)
+    begun.load({"steps": shown})
+    assert begun.as_json()["steps"] == [step | {"met": 0} for step in shown]
+
+
+def test_a_setting_begins_a_scenario() -> None:
+    path = str(ROOT / "fixtures/scenarios/rate-limit-then-ok.toml")
+    with (
+        Server(Settings(port=0, scenario=path)) as server,
+        OpenAI(base_url=server.base_url, api_key=KEY) as client,
+    ):
+        for _ in range(2):
+            # Two requests are refused, and the SDK's third is answered.
+            assert client.images.generate(model="gpt-image-2", prompt="x").data
+            assert [step["met"] for step in server.emulator.scenario.as_json()["steps"]] == [2]
+            server.emulator.reset()
+
+
+def test_the_moderation_scenario_looks_at_prompts() -> None:
+    path = str(ROOT / "fixtures/scenarios/moderation.toml")
+    with (
+        Server(Settings(port=0, scenario=path)) as server,
+        OpenAI(base_url=server.base_url, api_key=KEY) as client,
+    ):
+        stages = {}
+        for word in ("fine", "forbidden", "risky"):
+            try:
+                client.images.generate(model="gpt-image-2", prompt=f"something {word}")
+            except openai.BadRequestError as error:
+                body: Any = error.body
+                stages[word] = body["moderation_details"]["moderation_stage"]
+    assert stages == {"forbidden": "input", "risky": "output"}
+
+
+# --- mistakes, by file and line
+
+BAD = {
+    "bad.toml": (
+        '[[steps]]\nfault = "timeouts"\n\n[[steps]]\nfault = { kind = "latency", secs = 2 }\n'
+        'match = { paths = "x" }\n\n[[steps]]\nprobability = 2\n[steps.fault]\nkind = "stall"\n'
+        "after = -1\n",
+        {
+            2: "step 1: fault: there is no fault 'timeouts'; there are error, latency",
+            5: "step 2: fault: latency: unknown key 'secs'; it takes kind, seconds",
+            6: "step 2: match: unknown key 'paths'; it takes path, model, prompt",
+            9: "step 3: probability: input should be less than or equal to 1, not 2",
+            12: "step 3: fault: stall: after: input should be greater than or equal to 0, not -1",
+        },
+    ),
+    "bad.json": (
+        '{\n "steps": [\n  {"fault": "timeout"},\n  {\n   "times": "2",\n'
+        '   "fault": {"kind": "malformed",\n    "what": "all"}\n  }\n ]\n}',
+        {
+            5: "step 2: times: input should be a valid integer, not '2'",
+            7: "step 2: fault: malformed: what: input should be 'json', 'base64' or 'picture'",
+        },
+    ),
+    "key.toml": ("\nstep = 1\n", {2: "unknown key 'step'; it takes steps"}),
+    "empty.toml": ("", {1: "steps: is missing"}),
+    "fault.toml": ("[[steps]]\n[[steps]]\ntimes = 1", {1: "step 1: fault: is missing"}),
+    "list.json": ("[]", {1: "this is no mapping of keys to values"}),
+    "steps.json": ('{"steps": 1}', {1: "steps: input should be a valid list, not 1"}),
+    "syntax.toml": ("a = 1\n[[steps]\n", {2: "Expected ']]'"}),
+    "syntax.json": ('{"steps": [\n{"fault" 1}]}', {2: "Expecting ':' delimiter"}),
+}
+
+
+def checked(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "scenario", "check", str(path)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_mistake_is_said_with_its_line(name: str, tmp_path: Path) -> None:
+    text, mistakes = BAD[name]
+    path = tmp_path / name
+    path.write_text(text)
+    done = checked(path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    for line, words in mistakes.items():
+        assert f"{path}:{line}: {words}" in done.stderr
+
+
+def test_no_file_and_no_text_are_mistakes_too(tmp_path: Path) -> None:
+    missing, picture = tmp_path / "no.toml", tmp_path / "a.toml"
+    picture.write_bytes(b"\x89PNG\xff")
+    assert checked(missing).stderr == f"{missing}: No such file or directory\n"
+    assert checked(picture).stderr == f"{picture}:1: this is no UTF-8 text\n"
+    served = subprocess.run(
+        [COMMAND, "serve", "--scenario", str(missing)], capture_output=True, text=True, check=False
+    )
+    assert served.returncode == 2
+    assert f"{missing}: No such file or directory" in served.stderr
+
+
+def test_a_right_file_has_its_steps_counted() -> None:
+    done = checked(READY[0])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(rf"{re.escape(str(READY[0]))}: \d+ steps?\n", done.stdout)
+
+
+# --- for one call
+
+MISTAKE = "'no_such'; there are error, latency, timeout"
+
+
+def test_a_header_asks_for_one_call(client: OpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x"}
+    with pytest.raises(openai.RateLimitError):
+        client.images.generate(**asked, extra_headers={"x-emulator-fault": "insufficient_quota"})
+    assert client.images.generate(**asked).data
+    with pytest.raises(openai.BadRequestError, match=MISTAKE) as refused:
+        client.images.generate(**asked, extra_headers={"x-emulator-fault": "no_such"})
+    assert (refused.value.code, refused.value.param) == ("invalid_header", "x-emulator-fault")
+
+
+def test_a_header_asks_on_any_path(client: OpenAI) -> None:
+    with pytest.raises(openai.InternalServerError):
+        client.models.list(extra_headers={"x-emulator-fault": "server_error"})
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a lighthouse [[emulator: latency seconds=0]]",
+        "[[emulator:latency;seconds=0]] a lighthouse",
+        "a [[emulator: latency seconds=0 ]] lighthouse [[emulator: timeout]]",
+    ],
+)
+def test_a_directive_is_neither_drawn_nor_counted(client: OpenAI, prompt: str) -> None:
+    plain, directed = (
+        client.images.generate(model="gpt-image-2", prompt=text)
+        for text in ("a lighthouse", prompt)
+    )
+    assert plain.usage == directed.usage
+    assert (plain.data or [])[0].b64_json == (directed.data or [])[0].b64_json
+
+
+def test_a_directive_asks_for_one_call(client: OpenAI) -> None:
+    directive = "x [[emulator: moderation_blocked stage=output categories=sexual,violence]]"
+    with pytest.raises(openai.BadRequestError, match=r"safety_violations=\[sexual, violence\]"):
+        client.images.generate(model="gpt-image-2", prompt=directive)
+    revised = client.images.generate(model="dall-e-3", prompt="x [[emulator: latency seconds=0]]")
+    assert str((revised.data or [])[0].revised_prompt).endswith(": x")
+    with pytest.raises(openai.BadRequestError, match=MISTAKE) as refused:
+        client.images.generate(model="gpt-image-2", prompt="x [[emulator: no_such]]")
+    assert (refused.value.code, refused.value.param) == ("invalid_directive", "prompt")
+
+
+def test_a_directive_stands_in_forms_too(http: httpx2.Client) -> None:
+    form = {"model": "gpt-image-2", "prompt": "x [[emulator: slow_down]]"}
+    answer = http.post("/v1/images/edits", files={name: (None, form[name]) for name in form})
+    assert answer.json()["error"]["code"] == "slow_down"
+
+
+@pytest.mark.parametrize("seam", range(1, 11))
+async def test_a_directive_is_found_where_chunks_meet(seam: int) -> None:
+    body = json.dumps({"model": "gpt-image-2", "prompt": "x [[emulator: slow_down]]"}).encode()
+    place = body.index(b"[[") + seam
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body[:place]
+        yield body[place:]
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/images/generations",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
+    }
+    arriving, statuses = chunks(), []
+
+    async def receive() -> dict[str, Any]:
+        chunk = await anext(arriving)
+        return {"type": "http.request", "body": chunk, "more_body": not chunk.endswith(b"}")}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        statuses.append(message.get("status"))
+
+    await create_app()(scope, receive, send)
+    assert statuses[0] == 503
+
+
+async def test_in_process_a_reset_is_an_exception() -> None:
+    emulator = Emulator()
+    transport = httpx2.ASGITransport(create_app(emulator))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as client:
+        for fault in ("connection_reset", "truncated"):
+            emulator.scenario.inject(fault)
+            with pytest.raises(ConnectionResetError):
+                await client.get("/v1/models", headers={"Authorization": "Bearer x"})
+
+
+def test_azure_says_errors_in_its_own_form(server: Server, http: httpx2.Client) -> None:
+    server.inject("rate_limit_exceeded")
+    answer = http.post(
+        "/openai/v1/images/generations", json={"prompt": "x", "model": "gpt-image-2"}
+    )
+    assert list(answer.json()["error"]) == ["code", "message", "param", "type"]
+    assert answer.headers["retry-after-ms"] == "100"
+
+
+def test_retries_can_be_told_from_first_tries(server: Server) -> None:
+    server.inject({"kind": "error", "name": "server_error", "retry_after_ms": 1},
+                  times=None, match={"retry_count": 0})  # fmt: skip
+    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as client:
+        assert client.images.generate(model="gpt-image-2", prompt="x").data
+
+
+# --- the control plane
+
+
+def test_a_scenario_is_put_shown_and_deleted(http: httpx2.Client) -> None:
+    step = {"fault": {"kind": "stream_cut", "after": 2}, "match": {"prompt": "x"}, "times": 3}
+    shown = http.put("/_emulator/scenario", json={"steps": [step, {"fault": "timeout"}]})
+    assert shown.status_code == 200
+    assert shown.json() == http.get("/_emulator/scenario").json()
+    assert shown.json()["steps"] == [
+        step | {"met": 0},
+        {"fault": {"kind": "timeout"}, "met": 0},
+    ]
+    assert http.delete("/_emulator/scenario").json() == {"steps": []}
+
+
+def test_a_fault_is_injected_from_outside(http: httpx2.Client, client: OpenAI) -> None:
+    match = {"path": "*/generations"}
+    shown = http.post("/_emulator/inject", json={"fault": "slow_down", "times": 2, "match": match})
+    fault = {"kind": "error", "name": "slow_down"}
+    assert shown.json()["steps"] == [{"fault": fault, "match": match, "times": 2, "met": 0}]
+    assert client.models.list().data
+    for _ in range(2):
+        with pytest.raises(openai.InternalServerError):
+            client.images.generate(model="gpt-image-2", prompt="x")
+    assert client.images.generate(model="gpt-image-2", prompt="x").data
+
+
+def test_a_fault_is_injected_once_where_nothing_else_is_said(http: httpx2.Client) -> None:
+    http.post("/_emulator/inject", json={"fault": {"kind": "error", "status": 418}})
+    assert [http.get("/v1/models").status_code for _ in range(2)] == [418, 200]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("POST", "inject", b'{"fault": "no_such"}', MISTAKE),
+        ("POST", "inject", b"{}", "fault: is missing"),
+        ("POST", "inject", b'{"fault": "timeout", "tims": 2}', "unknown key 'tims'; it takes"),
+        ("POST", "inject", b'{"fault": "timeout", "times": 0}', "greater than or equal to 1"),
+        ("POST", "inject", b"[]", "expected an object"),
+        ("PUT", "scenario", b'{"steps": [{"fault": "no_such"}]}', "step 1: fault: there is no "),
+        ("PUT", "scenario", b"no", "not valid JSON"),
+    ],
+)
+def test_a_mistake_changes_nothing(
+    http: httpx2.Client, method: str, path: str, body: bytes, words: str
+) -> None:
+    http.post("/_emulator/inject", json={"fault": "timeout"})
+    answer = http.request(method, f"/_emulator/{path}", content=body)
+    assert answer.status_code == 400
+    assert words in answer.text.replace('\\"', '"')
+    assert len(http.get("/_emulator/scenario").json()["steps"]) == 1
