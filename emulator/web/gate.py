@@ -85,7 +85,7 @@ class Gate:
             raise errors.incorrect_key(key=errors.masked(key))
 
     def bearer(self, request: Request) -> str:
-        return bearer(request.headers)
+        return bearer(request.scope)
 
     def accepts(self, key: str) -> bool:
         accepted = self.emulator.settings.api_key

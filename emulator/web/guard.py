@@ -41,19 +41,20 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["path"] not in OPEN:
-                self._check(Headers(scope=scope))
+                self._check(scope)
         except APIError as error:
             await error_response(error)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, scope: Scope) -> None:
         """Raises APIError for those who may not ask."""
         if self.token is not None:
             # No other site can know it, wherever the call comes from.
-            if not compare_digest(bearer(headers).encode(), self.token.encode()):
+            if not compare_digest(bearer(scope).encode(), self.token.encode()):
                 raise own.no_token()
             return
+        headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._own(_name(host)):
             raise own.foreign_host(host=host)

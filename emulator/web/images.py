@@ -25,7 +25,7 @@ from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
-from emulator.web.call import key_of, read_body, read_call
+from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
@@ -68,10 +68,12 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
-            self.emulator.rate_limits.admit(key_of(request.headers), accepted)
+            if self.emulator.rate_limits:
+                self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
-            response.headers.update(self._remarks(accepted))
+            if remarks := self._remarks(accepted):
+                response.headers.update(remarks)
             return response
 
         return create_images
@@ -83,7 +85,7 @@ class Images:
         most = self.emulator.settings.max_body
         body = await read_body(request, most)
         memorable = endpoint is Endpoint.GENERATIONS and named is None
-        key = (endpoint, policy, request.headers.get("content-type"), body)
+        key = (endpoint, policy, header(request.scope, b"content-type"), body)
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
             request.scope["state"]["call"] = known.call

@@ -22,7 +22,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.scenario import Facts
 from emulator.web.azure import azure_error_response
-from emulator.web.call import key_of, read_body, read_call
+from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import error_response
 from emulator.web.recorder import OWN
 
@@ -59,7 +59,7 @@ class Injector:
             await (self._call(request, endpoint) if endpoint else self._body(request))
             state["fault"] = fault.label
             state["organization"] = self.emulator.account
-            state["key"] = key_of(request.headers)
+            state["key"] = key_of(request.scope)
             await fault(self.app, scope, receive, send)
         except APIError as error:
             azure = scope["path"].startswith("/openai/")
@@ -71,7 +71,7 @@ class Injector:
     async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         directed = await self._directed(request, endpoint) if endpoint else None
-        if any(name == RAW_HEADER for name, _ in request.scope["headers"]):
+        if header(request.scope, RAW_HEADER):
             try:
                 return _read(request.headers[HEADER])
             except ValueError as error:
@@ -90,9 +90,10 @@ class Injector:
 
     async def _body(self, request: Request) -> tuple[bytes, ...]:
         """The body; nothing where the handler will say what is wrong with it."""
-        with suppress(APIError, ClientDisconnect):
+        try:
             return await read_body(request, self.emulator.settings.max_body)
-        return ()
+        except (APIError, ClientDisconnect):
+            return ()
 
     async def _call(self, request: Request, endpoint: Endpoint | None) -> Call | None:
         """The call, where there is one that can be understood."""
@@ -123,7 +124,7 @@ class Injector:
         count = request.headers.get("x-stainless-retry-count", "")
         return Facts(
             path=request.scope["path"],
-            api_key=key_of(request.headers),
+            api_key=key_of(request.scope),
             retry_count=int(count) if count.isascii() and count.isdigit() else 0,
             **said,
         )
