@@ -1,5 +1,5 @@
 """Makes the fonts in `emulator/imaging/fonts` anew from a folder that has the sources in it, which
-the README there names: `python tools/fonts.py FOLDER`.
+the README there names: `python .ci/fonts.py FOLDER`.
 """
 
 from __future__ import annotations
