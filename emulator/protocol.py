@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Final
+from typing import Any, Final, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 TRANSPORT: Final = "transport"
 """The key in a call's state under which its connection is found, for who wants to break it."""
+
+
+class _Corked:
+    """A transport that sends the head of an answer together with what follows it at once. uvicorn
+    writes them one by one, and a write costs as much as most of what else is done for an answer."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines((held, data))
+        elif data.startswith(b"HTTP/"):
+            self._held = data
+            # What follows may be a while in coming.
+            self._loop.call_soon(self._send)
+        else:
+            self._transport.write(data)
+
+    def _send(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
 
 
 class Protocol(HttpToolsProtocol):
@@ -21,9 +56,14 @@ class Protocol(HttpToolsProtocol):
 
     _arrived = b""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = transport
+        self.transport = cast("asyncio.Transport", _Corked(transport, self.loop))
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][TRANSPORT] = self.transport
+        self.scope["state"][TRANSPORT] = self._connection
 
     def data_received(self, data: bytes) -> None:
         self._arrived = data
