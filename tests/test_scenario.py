@@ -128,8 +128,22 @@ def test_a_call_that_meets_nothing_is_told_why() -> None:
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     begun = scenario(*({"times": 1} for _ in range(10_000)))
     assert meets(begun, calls=10_001) == ["server_error"] * 10_000 + [""]
-    assert begun._matching(CALL) == []
+    assert not list(begun._alike(CALL).candidates(CALL.prompt))
     assert len(begun.meet(CALL)[1]) == MISSES
+
+
+@pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
+def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str) -> None:
+    begun = scenario(
+        {"fault": "timeout", "match": {"prompt": "7"}, "times": 1},
+        *({"match": {"prompt": f"cat {number},"}} for number in range(5_000)),
+        {"fault": "slow_down", "match": {"prompt": "cat"}, "times": 1},
+        *({"fault": "stall", "match": {"prompt": f"at {number} "}} for number in range(5_000)),
+        {"fault": "truncated", "times": 1},
+    )
+    expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "stall"]
+    assert meets(begun, CALL._replace(prompt=prompt), calls=3) == ["timeout", *expected]
+    assert meets(begun, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
 
 
 def test_threads_may_inject_while_others_call() -> None:

@@ -47,10 +47,19 @@ class Injector:
         if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
             await self.app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
+        endpoint = _endpoint(scope["path"])
         request = Request(scope, receive)
+        marked = _marked(await self._body(request)) if endpoint else False
+        if marked or self.emulator.scenario or RAW_HEADER in dict(scope["headers"]):
+            await self._met(request, endpoint, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _met(self, request: Request, endpoint: Endpoint | None, send: Send) -> None:
+        """Let the call meet its fault, if there is one."""
+        scope, receive = request.scope, request.receive
+        state = scope.setdefault("state", {})
         try:
-            endpoint = _endpoint(scope["path"])
             fault = await self._fault(request, endpoint)
             if fault is None:
                 await self.app(scope, receive, send)
@@ -71,7 +80,7 @@ class Injector:
     async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         directed = await self._directed(request, endpoint) if endpoint else None
-        if any(name == RAW_HEADER for name, _ in request.scope["headers"]):
+        if HEADER in request.headers:
             try:
                 return _read(request.headers[HEADER])
             except ValueError as error:
@@ -90,9 +99,10 @@ class Injector:
 
     async def _body(self, request: Request) -> tuple[bytes, ...]:
         """The body; nothing where the handler will say what is wrong with it."""
-        with suppress(APIError, ClientDisconnect):
+        try:
             return await read_body(request, self.emulator.settings.max_body)
-        return ()
+        except (APIError, ClientDisconnect):
+            return ()
 
     async def _call(self, request: Request, endpoint: Endpoint | None) -> Call | None:
         """The call, where there is one that can be understood."""
@@ -106,13 +116,13 @@ class Injector:
         if not _marked(await self._body(request)):
             return None
         call = await self._call(request, endpoint)
-        prompt = call and call.fields.get("prompt")
-        found = DIRECTIVE.search(prompt) if isinstance(prompt, str) else None
-        if not (call and found and isinstance(prompt, str)):
+        prompt = call.fields.get("prompt") if call else None
+        if not call or not isinstance(prompt, str):
             return None
+        found = DIRECTIVE.search(prompt)
         fields = {**call.fields, "prompt": DIRECTIVE.sub("", prompt).lstrip()}
         request.scope["state"]["call"] = replace(call, fields=fields)
-        return found[1]
+        return found[1] if found else None
 
     async def _facts(self, request: Request, endpoint: Endpoint | None) -> Facts:
         call = await self._call(request, endpoint)
