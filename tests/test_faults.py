@@ -20,6 +20,8 @@ from PIL import UnidentifiedImageError
 from emulator import Emulator, Server
 from emulator.contract.misfortunes import NAMED
 from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint, Model
+from emulator.contract.rules import Choice
 from emulator.faults import FAULTS, read
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -279,6 +281,14 @@ def test_an_error_goes_before_the_key(server: Server) -> None:
     server.inject("server_error")
     address = f"{server.base_url}/images/generations"
     assert [httpx2.post(address, json={}).status_code for _ in range(2)] == [500, 401]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_every_quality_has_its_seconds(model: Model) -> None:
+    qualities = model.accepts[Endpoint.GENERATIONS]["quality"]
+    assert isinstance(qualities, Choice)
+    known = {*qualities.words, *qualities.unlisted} - {"auto"}
+    assert model.seconds.keys() == known
 
 
 def test_a_refusal_is_not_late(client: OpenAI) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MISSES: Final = 20
 """Steps of which a call is told why they did not match."""
 
+SHOWN: Final = 80
+"""Characters of a call's own words in such a sentence."""
+
 REMEMBERED: Final = 32
 """Kinds of calls for which the steps that match are remembered."""
 
@@ -85,6 +88,8 @@ class _Running:
                 given, wanted = facts[place], getattr(self.step.match, name)
                 if name == "api_key":
                     given, wanted = masked(facts.api_key), masked(wanted)
+                if isinstance(given, str):
+                    given = given[:SHOWN]
                 return f"{self.title}: {name} {given!r} is not {wanted!r}"
         if self.prompt is not None and self.prompt not in facts.prompt:
             return f"{self.title}: the prompt does not have {self.prompt!r}"

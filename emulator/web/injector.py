@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HEADER: Final = "x-emulator-fault"
 RAW_HEADER: Final = HEADER.encode()
 MARK: Final = b"[[emulator:"
-DIRECTIVE: Final = re.compile(r"\s*\[\[emulator:([^\]]*)\]\]")
+DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 ENDPOINTS: Final = {f"/images/{endpoint.value}": endpoint for endpoint in Endpoint}
 
 
@@ -119,10 +119,13 @@ class Injector:
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
             return None
-        found = DIRECTIVE.search(prompt)
-        fields = {**call.fields, "prompt": DIRECTIVE.sub("", prompt).lstrip()}
-        request.scope["state"]["call"] = replace(call, fields=fields)
-        return found[1] if found else None
+        *before, last = DIRECTIVE.split(prompt)
+        if not before:
+            return None
+        # Text and directives take turns; the space before a directive goes with it.
+        text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
+        request.scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
+        return before[1]
 
     async def _facts(self, request: Request, endpoint: Endpoint | None) -> Facts:
         call = await self._call(request, endpoint)
@@ -134,7 +137,7 @@ class Injector:
         return Facts(
             path=request.scope["path"],
             api_key=key_of(request.headers),
-            retry_count=int(count) if count.isascii() and count.isdigit() else 0,
+            retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )
 
