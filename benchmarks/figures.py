@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import floor, log10
 from typing import Final
 
 
@@ -47,7 +48,7 @@ class Figure:
 
     def shown(self, value: float) -> str:
         """*value* with three digits that count."""
-        digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+        digits = min(4, max(0, 2 - floor(log10(abs(value))))) if value else 0
         return f"{value:.{digits}f}{self._unit}"
 
 

@@ -48,6 +48,8 @@ class Load:
     pause: float = 0.0
     """Seconds between an answer and the next call."""
     status: int = 200
+    limit: float = inf
+    """Seconds after which what is still awaited counts as lost."""
 
     def requests(self) -> Iterator[bytes]:
         numbers = repeat(0) if self.unique is None else count(self.unique)
@@ -189,9 +191,9 @@ async def _driven(loads: Sequence[Load]) -> list[Tally]:
             connection.start(begun + load.seconds)
         left = {connection.done for connection in connections}
         while left:
-            before = tally.received
-            _, left = await asyncio.wait(left, timeout=_PATIENCE)
-            if left and tally.received == before:
+            before, rest = tally.received, begun + load.limit - perf_counter()
+            _, left = await asyncio.wait(left, timeout=max(0.0, min(_PATIENCE, rest)))
+            if left and (tally.received == before or rest < _PATIENCE):
                 for connection in connections:
                     connection.transport.abort()
         tally.seconds = perf_counter() - begun

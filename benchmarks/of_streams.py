@@ -10,16 +10,19 @@ from functools import partial
 from typing import Final
 
 from benchmarks.calls import STALL, STREAM, Wire, post
-from benchmarks.load import Load, Tally
+from benchmarks.load import Load
 from benchmarks.readings import Bench, Effort, Probe, Taken
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd
 
 WAIT: Final = 1.0
 """Seconds between two events."""
+LIMIT: Final = 120.0
+"""Seconds after which a stream counts as lost, so that a slow server ends too."""
 
 
-def _streams(server: Process, callers: Crowd, wire: Wire, clients: int) -> Tally:
-    return callers.tallies([Load(port=server.port, wire=wire, clients=clients, calls=clients)])[0]
+def _load(server: Process, wire: Wire, clients: int) -> Load:
+    """One stream for each of *clients*."""
+    return Load(port=server.port, wire=wire, clients=clients, calls=clients, limit=LIMIT)
 
 
 def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
@@ -28,17 +31,17 @@ def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
     with Process.emulator() as server:
         server.ask(HEALTH)
         # Twice: the first stream draws, and what it draws may be kept.
-        alone = [_streams(server, callers, wire, 1).percentile(0.5) for _ in range(2)][-1]
+        alone = [callers.run(_load(server, wire, 1))[0].percentile(0.5) for _ in range(2)][-1]
         if alone < effort.seconds(WAIT):
             print("  the emulator does not slow streams down: these are fast ones", file=sys.stderr)
         whole = len(server.ask(wire))
         before = server.megabytes()
         with Peak(server) as peak:
-            tally = _streams(server, callers, wire, streams)
+            tally = callers.tallies([_load(server, wire, streams)])[0]
     # A stream that ends early, or in an error, is as lost as one that never ends.
     broken = bool(tally.failure) or tally.received < tally.answers * whole
     lost = streams - tally.answers + broken
-    late = tally.percentile(0.99) - alone if tally.answers else float("inf")
+    late = tally.percentile(0.99) - alone if tally.answers else LIMIT
     return {
         f"{clients} lost": lost,
         f"{clients} late s": late,

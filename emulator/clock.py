@@ -1,26 +1,69 @@
-"""The time, which a test may move."""
+"""The time, which a test may move and hold."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+YEARS: Final = range(2000, 9000)
+"""The years that the clock may be set to; an hour more or less is a date in all of them."""
 
 
 class Clock:
-    """The system's time and an offset; only this clock says what has expired."""
+    """The system's time and an offset, or one moment; only this clock says what has expired."""
 
     def __init__(self) -> None:
         self._offset = timedelta()
+        self._frozen: datetime | None = None
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen is not None
 
     def now(self) -> datetime:
         """The emulator's time, in UTC."""
-        return datetime.now(UTC) + self._offset
+        return self._frozen or datetime.now(UTC) + self._offset
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Move the time on; negative figures move it back."""
-        self._offset += timedelta(seconds=seconds, minutes=minutes, hours=hours)
+        """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""
+        try:
+            step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
+            moved = _possible(self.now() + step)
+        except OverflowError:
+            raise ValueError(_OUT) from None
+        if self._frozen:
+            self._frozen = moved
+        else:
+            self._offset += step
+
+    def freeze(self, at: datetime | None = None) -> None:
+        """Hold the time at *at*, in UTC where it has no zone, or where it stands. Raises
+        ValueError out of `YEARS`."""
+        at = at or self.now()
+        try:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except OverflowError:
+            raise ValueError(_OUT) from None
+        self._frozen = _possible(at)
+
+    def resume(self) -> None:
+        """Let the time run on from where it was held."""
+        if self._frozen:
+            self._offset = self._frozen - datetime.now(UTC)
+            self._frozen = None
 
     def reset(self) -> None:
         self._offset = timedelta()
+        self._frozen = None
+
+
+_OUT: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
+
+
+def _possible(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(_OUT)
+    return moment
 
 
 def parse_as_of(text: str, today: date) -> date | None:

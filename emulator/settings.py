@@ -3,7 +3,7 @@ README."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, Final, get_type_hints
@@ -86,6 +86,16 @@ class Settings:
         (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
     )
 
+    journal_entries: int = _setting(1000, "COUNT", "calls that the journal keeps; the oldest go")
+    journal_bytes: int = _setting(
+        64 * 2**20,
+        "BYTES",
+        "what the journal may hold; the bodies of the oldest calls go first, then the calls",
+    )
+    admin_token: str | None = _setting(
+        None, "TOKEN", "what /_emulator asks for, as a bearer token; without it, nothing"
+    )
+
     scenario: str | None = _setting(
         None, "FILE", "let calls meet the faults of this scenario, in TOML or JSON"
     )
@@ -112,22 +122,25 @@ class Settings:
                 "remote_images: expected 'placeholder', 'refuse' or 'fetch', not "
                 f"'{self.remote_images}'"
             )
-        for name, parse in (("as_of", _parse_day), ("validation", parse_lenient)):
+        parsers: tuple[tuple[str, Callable[[str], object]], ...] = (
+            ("as_of", _parse_day),
+            ("validation", parse_lenient),
+            ("rate_limit", parse_rate),
+        )
+        for name, parse in parsers:
             try:
-                parse(getattr(self, name))
+                if getattr(self, name) is not None:
+                    parse(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        if self.rate_limit is not None:
-            try:
-                parse_rate(self.rate_limit)
-            except ValueError as error:
-                raise ValueError(f"rate_limit: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
-        if self.max_body < 1:
-            raise ValueError(f"max_body must be at least 1, not {self.max_body}")
-        if self.cache < 0:
-            raise ValueError(f"cache must be at least 0, not {self.cache}")
+        if self.admin_token == "":
+            raise ValueError("admin_token must not be empty")
+        leasts = (("max_body", 1), ("cache", 0), ("journal_entries", 0), ("journal_bytes", 0))
+        for name, least in leasts:
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:

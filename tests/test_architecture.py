@@ -26,7 +26,7 @@ HOMES = {
     "PIL": {"imaging"},
     "fastapi": {"web"},
     "starlette": {"web", "faults"},
-    "pydantic": {"faults"},
+    "pydantic": {"faults", "web"},
     "pydantic_core": {"faults"},
     "pyrate_limiter": {"state"},
     "sse_starlette": {"web"},

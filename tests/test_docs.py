@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from emulator import Server
+from emulator import Emulator, Server
 from emulator.contract.tables import as_markdown
 from emulator.faults.plan import plan_of
 from emulator.faults.tables import as_markdown as faults_as_markdown
 from emulator.settings import all_settings
+from emulator.web.admin import create_control_plane
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -68,6 +69,13 @@ def test_every_setting_stands_in_the_readme() -> None:
 def test_the_models_of_the_readme_are_those_of_the_table() -> None:
     shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
     assert shown == as_markdown()
+
+
+def test_every_path_of_the_control_plane_stands_in_the_readme() -> None:
+    told = dict(re.findall(r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|", README, re.MULTILINE))
+    paths = create_control_plane(Emulator()).openapi()["paths"]
+    served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
+    assert told == served
 
 
 def test_the_faults_of_the_readme_are_those_of_the_code() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from io import BytesIO
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -13,6 +16,7 @@ from emulator.imaging import png
 from emulator.imaging.previews import CELLS, preview
 from tests.pictures import opened
 
+ROOT = Path(__file__).parent.parent
 DEFLATERS = pytest.mark.parametrize("deflater", [png.DEFLATER, zlib], ids=["fastest", "zlib"])
 SIZES = pytest.mark.parametrize(
     "size", [(1, 1), (1, 300), (300, 1), (17, 33), (640, 480), (3000, 70)], ids=str
@@ -87,3 +91,16 @@ def test_texts_are_read_back_in_any_language() -> None:
     texts = {name: text.encode() for name, text in told.items()}
     read = opened(png.write(drawn((20, 20)), "RGB", texts))
     assert {name: read.info[name] for name in told} == told
+
+
+def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
+    program = (
+        "import sys; sys.modules['isal'] = None\n"
+        "from emulator.imaging import png\n"
+        "from tests.test_png import drawn\n"
+        "assert png.DEFLATER.__name__ == 'zlib'\n"
+        "sys.stdout.buffer.write(png.write(drawn((300, 200)), 'RGB', {}))\n"
+    )
+    command = [sys.executable, "-c", program]
+    written = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout
+    assert opened(written).tobytes() == drawn((300, 200)).convert("RGB").tobytes()

@@ -19,7 +19,8 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from emulator.contract.request import ImageRequest
-from emulator.imaging.typography import BOLD, REGULAR, drawable, font, wrap
+from emulator.imaging.fontbook import BOLD, font
+from emulator.imaging.typography import lines
 
 Colour = tuple[int, int, int]
 
@@ -159,31 +160,31 @@ def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
     width, height = canvas.size
     short = min(width, height)
     margin, padding = max(6, short // 20), max(6, short // 26)
-    small = font(BOLD, max(10, short // 38))
-    plain = font(REGULAR, small.size)
-    large = font(REGULAR, max(12, short // 24))
+    little, large = max(10, short // 38), max(12, short // 24)
+    bold = font(BOLD, little)
     left, right = margin, min(width - margin, margin + max(short - 2 * margin, width // 2))
     room = right - left - 2 * padding
-    gap, line = round(small.size * 1.9), round(large.size * 1.35)
+    gap, line = round(little * 1.9), round(large * 1.35)
     most = max(1, min(5, (height // 2 - 2 * gap) // line))
-    lines = wrap(drawable(request.prompt) or "no prompt", large, room, most)
-    tall = 2 * padding + 2 * gap + len(lines) * line - (gap - small.size)
+    told = lines(request.prompt.strip() or "no prompt", large, room, most)
+    tall = 2 * padding + 2 * gap + len(told) * line - (gap - little)
     top, bottom = height - margin - tall, height - margin
     pen = ImageDraw.Draw(canvas)
     pen.rounded_rectangle((left, top, right, bottom), radius=max(4, short // 48), fill=CARD)
     x, y, end = left + padding, top + padding, right - padding
     number = f"#{index + 1}"
-    title = wrap(request.model.id, small, room - small.getlength(f"{number} "), 1)[0]
-    pen.text((x, y), title, fill=ACCENT, font=small)
-    pen.text((end, y), number, fill=ACCENT, font=small, anchor="ra")
+    free = room - bold.getlength(f"{number} ")
+    for title in lines(request.model.id, little, free, face=BOLD):
+        title.draw(pen, x, y, ACCENT)
+    pen.text((end, y), number, fill=ACCENT, font=bold, anchor="ra")
     y += gap
-    for text in lines:
-        pen.text((x, y), text, fill=INK, font=large)
+    for text in told:
+        text.draw(pen, x, y, INK)
         y += line
     facts = ["{} × {}".format(*request.size), request.quality, request.style]
-    y += gap - small.size - (line - large.size)
-    told = wrap(" · ".join(fact for fact in facts if fact), plain, room, 1)
-    pen.text((x, y), told[0], fill=MUTED, font=plain)
+    y += gap - little - (line - large)
+    for fact in lines(" · ".join(fact for fact in facts if fact), little, room):
+        fact.draw(pen, x, y, MUTED)
 
 
 def _coloured(canvas: Image.Image, scene: Scene) -> Image.Image:

@@ -1,79 +1,225 @@
-"""Text that fits: the fonts that ship with the package, and lines that are no wider than asked."""
+"""Text that fits: lines no wider than asked, of any script that a font is at hand for."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from typing import Final
+from itertools import groupby
+from math import inf
+from typing import Final, NamedTuple
 
-from PIL import ImageFont
-from PIL.ImageFont import FreeTypeFont
+from PIL.ImageDraw import ImageDraw
 
-REGULAR: Final = "DejaVuSans.ttf"
-BOLD: Final = "DejaVuSans-Bold.ttf"
+from emulator.imaging.clusters import LONGEST, SPACE, Cluster, clusters
+from emulator.imaging.direction import leftward, levels, mirrored, seen
+from emulator.imaging.fontbook import CJK, EMOJI, REGULAR, font
+from emulator.imaging.shaping import shaped
 
-LONGEST: Final = 600
-"""Characters of a prompt that a card can ever show; the rest is not measured."""
+_ELLIPSIS: Final = Cluster("…", REGULAR, "…")
+_UNSPACED: Final = {
+    *(CJK, EMOJI, "NotoSansThai.ttf", "NotoSansLao.ttf"),
+    *("NotoSansKhmer.ttf", "NotoSansMyanmar.ttf"),
+}
+"""The fonts of scripts whose lines break without a space."""
+_LONGEST_UNIT: Final = 100
+"""Signs; what is longer is broken without being measured whole."""
+_HANGUL: Final = range(0xAC00, 0xD7A4)
+_NEVER_FIRST: Final = frozenset(
+    "、。，．：；？！‥…・ー々〻ゝゞヽヾ）］｝〕〉》」』】〗〙〛’”"
+    "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶะาำๆฯະາຳໆ၊။។៕,.!?:;%)]}»"
+)
+_NEVER_LAST: Final = frozenset("（［｛〔〈《「『【〖〘〚‘“เแโใไເແໂໃໄ([{«$")
 
-_NO_GLYPH: Final = "\U0010ffff"
+
+class _Run(NamedTuple):
+    """Neighbours that are drawn together: in one font, and one way."""
+
+    text: str
+    font: str
+    shaped: bool
+    from_right: bool
+
+    def size(self, size: int) -> int:
+        """Emoji are drawn a size smaller, for they fill more of it than letters do."""
+        return size * 5 // 6 if self.font == EMOJI else size
+
+    def width(self, size: int) -> float:
+        if self.shaped:
+            return shaped(self.text, self.font, self.size(size), from_right=self.from_right)[1]
+        return _length(self.text, self.font, self.size(size))
+
+    def draw(self, pen: ImageDraw, x: float, base: float, size: int, fill: int) -> None:
+        face = font(self.font, self.size(size))
+        if not self.shaped:
+            pen.text((x, base), self.text, fill=fill, font=face, anchor="ls")
+            return
+        glyphs, _ = shaped(self.text, self.font, self.size(size), from_right=self.from_right)
+        for char, right, up in glyphs:
+            place = round(x + right), round(base - up)
+            pen.text(place, char, fill=fill, font=face, anchor="ls")
 
 
-@lru_cache(maxsize=64)
-def font(name: str, size: int) -> FreeTypeFont:
-    """The font *name* at *size* pixels, laid out the same way on every installation."""
-    path = files("emulator.imaging").joinpath("fonts", name)
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that fits; its sizes are pixels."""
+
+    text: str
+    size: int
+    start: float
+    """How far it is from the left edge: a line that is read from the right ends at the right."""
+    width: float
+    face: str
+    runs: tuple[_Run, ...]
+
+    def draw(self, pen: ImageDraw, x: float, y: float, fill: int) -> None:
+        """Draw it from *y* down, where *x* is the left edge of what it was to fit into."""
+        x += self.start
+        base = y + font(self.face, self.size).getmetrics()[0]
+        for run in self.runs:
+            run.draw(pen, x, base, self.size, fill)
+            x += run.width(self.size)
 
 
 @lru_cache(maxsize=4096)
-def _has_glyph(character: str) -> bool:
-    face = font(REGULAR, 16)
-    return character.isspace() or bytes(face.getmask(character)) != bytes(face.getmask(_NO_GLYPH))
+def _length(text: str, name: str, size: int) -> float:
+    return font(name, size).getlength(text)
 
 
-def drawable(text: str) -> str:
-    """*text* in one line, with an ellipsis for each run that the fonts have no glyphs for."""
-    text = " ".join(text[:LONGEST].split())
-    return re.sub("\0+", "…", "".join(char if _has_glyph(char) else "\0" for char in text))
+def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> list[_Run]:
+    """The runs of a line, in the order in which they are seen."""
+    text = "".join(sign.text for sign in line)
+    if text.isascii() and not from_right:
+        return [_Run(text, face, False, False)]
+    depths = levels("".join(sign.text[0] for sign in line), from_right=from_right)
+    runs, ranks = [], []
+    ways = [(sign.font, sign.shaped, depth) for sign, depth in zip(line, depths, strict=True)]
+    signs = iter(line)
+    for (name, alters, depth), group in groupby(ways):
+        shown = [next(signs).shown or "…" for _ in group]
+        turned = depth % 2 == 1
+        if turned and not alters:
+            shown = [mirrored(text) for text in reversed(shown)]
+        own = name if name and name != REGULAR else face
+        runs.append(_Run("".join(shown), own, alters, turned))
+        ranks.append(depth)
+    return [runs[place] for place in seen(ranks)]
+
+
+def _width(line: Sequence[Cluster], face: str, size: int) -> float:
+    return sum(run.width(size) for run in _runs(line, face))
 
 
 @lru_cache(maxsize=4096)
-def width(text: str, face: FreeTypeFont) -> float:
-    """Pixels that *text* is wide."""
-    return face.getlength(text)
+def _own_width(sign: Cluster, face: str, size: int) -> float:
+    return _width([sign], face, size)
 
 
-def _broken(word: str, face: FreeTypeFont, most: float) -> list[str]:
-    """*word* in pieces that are each no wider than *most*, but at least one character."""
-    pieces, start = [], 0
-    while start < len(word):
-        end = start + 1
-        while end < len(word) and width(word[start : end + 1], face) <= most:
-            end += 1
-        pieces.append(word[start:end])
-        start = end
+def _unspaced(sign: Cluster) -> bool:
+    return sign.font in _UNSPACED and ord(sign.text[0]) not in _HANGUL
+
+
+def _may_break(before: Cluster, after: Cluster) -> bool:
+    if after.text in _NEVER_FIRST or before.text in _NEVER_LAST:
+        return False
+    return _unspaced(before) or _unspaced(after)
+
+
+def _units(signs: Iterable[Cluster]) -> Iterator[tuple[bool, list[Cluster]]]:
+    """What no line break may fall into, and whether a space stands before it."""
+    spaced, unit = False, list[Cluster]()
+    for sign in signs:
+        if sign is SPACE:
+            if unit:
+                yield spaced, unit
+            spaced, unit = True, []
+            continue
+        scripts = sign.font, unit[-1].font if unit else None
+        if scripts != (REGULAR, REGULAR) and unit and _may_break(unit[-1], sign):
+            yield spaced, unit
+            spaced, unit = False, []
+        unit.append(sign)
+    if unit:
+        yield spaced, unit
+
+
+def _pieces(unit: Iterable[Cluster], face: str, size: int, most: float) -> list[list[Cluster]]:
+    """A unit in pieces that are each no wider than *most*, but at least one sign."""
+    pieces, used = [list[Cluster]()], 0.0
+    for sign in unit:
+        wide = _own_width(sign, face, size)
+        if pieces[-1] and used + wide > most:
+            pieces.append([])
+            used = 0.0
+        pieces[-1].append(sign)
+        used += wide
     return pieces
 
 
-def wrap(text: str, face: FreeTypeFont, most: float, lines: int) -> list[str]:
-    """*text* in at most *lines* lines no wider than *most* pixels; an ellipsis marks a cut."""
-    wrapped: list[str] = []
-    line = ""
-    for word in text.split():
-        joined = f"{line} {word}" if line else word
-        if width(joined, face) <= most:
-            line = joined
+def _filled(
+    signs: Iterable[Cluster], face: str, size: int, width: float, most: int
+) -> list[list[Cluster]]:
+    done, line, used = list[list[Cluster]](), list[Cluster](), 0.0
+    blank = _length(" ", face, size)
+    for spaced, unit in _units(signs):
+        wide = _width(unit, face, size) if len(unit) <= _LONGEST_UNIT else inf
+        gap = blank if spaced and line else 0
+        if used + gap + wide <= width:
+            line += [SPACE, *unit] if gap else unit
+            used += gap + wide
             continue
-        wrapped += [line] if line else []
-        *full, line = _broken(word, face, most)
-        wrapped += full
-        if len(wrapped) > lines:
+        done += [line] if line else []
+        *full, line = _pieces(unit, face, size, width)
+        done += full
+        used = _width(line, face, size)
+        if len(done) > most:
             break
-    wrapped += [line] if line else []
-    if len(wrapped) <= lines:
-        return wrapped
-    last = wrapped[lines - 1]
-    while last and width(f"{last}…", face) > most:
-        last = last[:-1]
-    return [*wrapped[: lines - 1], f"{last.rstrip()}…"]
+    done += [line] if line else []
+    if len(done) <= most:
+        return done
+    *last, end = [*done[most - 1], _ELLIPSIS]
+    while last and (last[-1] in (SPACE, end) or _width([*last, end], face, size) > width):
+        last.pop()
+    return [*done[: most - 1], [*last, end]]
+
+
+def _readable(signs: Sequence[Cluster]) -> list[Cluster]:
+    """*signs* with one ellipsis for neighbours that no font draws; none if that is all of them."""
+    kept: list[Cluster] = []
+    for sign in signs:
+        if sign.font:
+            kept.append(sign)
+        elif next((last for last in reversed(kept) if last is not SPACE), None) != _ELLIPSIS:
+            kept.append(_ELLIPSIS)
+    return kept if any(sign.font for sign in signs if sign is not SPACE) else []
+
+
+def wrap(text: str, size: int, width: float, most: int) -> list[str]:
+    """*text* in at most *most* lines for others to draw; an ellipsis marks a cut."""
+    return [
+        "".join(sign.text for sign in line)
+        for line in _filled(clusters(text), REGULAR, size, width, most)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str, size: int, width: float, most: int, face: str) -> tuple[Line, ...]:
+    signs = _readable(clusters(text))
+    from_right = leftward(text)
+    found = []
+    for line in _filled(signs, face, size, width, most):
+        runs = tuple(_runs(line, face, from_right=from_right))
+        wide = sum(run.width(size) for run in runs)
+        start = max(0.0, width - wide) if from_right else 0.0
+        found.append(Line("".join(sign.text for sign in line), size, start, wide, face, runs))
+    return tuple(found)
+
+
+def lines(
+    text: str, size: int, width: float, most: int = 1, face: str = REGULAR
+) -> tuple[Line, ...]:
+    """*text* in at most *most* lines; none if there is no font for any of it.
+
+    An ellipsis marks a cut, and what no font has. *face* draws what no script asks another for.
+    """
+    return _lines(text[:LONGEST], size, width, most, face)

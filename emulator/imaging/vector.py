@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.contract.request import ImageRequest
 from emulator.imaging import png
+from emulator.imaging.direction import leftward
 from emulator.imaging.placeholder import (
     ACCENT,
     HILLS,
@@ -21,7 +22,7 @@ from emulator.imaging.placeholder import (
     sun_rings,
 )
 from emulator.imaging.recipe import KEYWORD, note
-from emulator.imaging.typography import LONGEST, REGULAR, font, wrap
+from emulator.imaging.typography import wrap
 
 if TYPE_CHECKING:
     from emulator.imaging.formats import Artist
@@ -70,8 +71,7 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     margin, size = short // 20, max(12, short // 24)
     small, gap = size * 0.62, size * 0.9
     wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
-    prompt = " ".join(_printable(request.prompt[:LONGEST]).split()) or "no prompt"
-    lines = wrap(prompt, font(REGULAR, size), wide - 2 * gap, 3)
+    lines = wrap(_printable(request.prompt).strip() or "no prompt", size, wide - 2 * gap, 3)
     tall = 2 * gap + 2.7 * small + size * 1.35 * len(lines)
     top = height - margin - tall
     facts = ["{} × {}".format(*request.size), request.quality, request.output_format]
@@ -83,11 +83,14 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
     )
     y = top + gap
+    from_right = leftward(request.prompt)
     for text, scale, colour, down in told:
         y += down
+        turned = from_right and text in lines
+        x, way = (margin + wide - gap, ' direction="rtl"') if turned else (margin + gap, "")
         yield (
-            f'<text x="{margin + gap:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
-            f'font-size="{scale:.1f}" fill="{colour}">{escape(text)}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
+            f'font-size="{scale:.1f}" fill="{colour}"{way}>{escape(text)}</text>'
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
+from emulator.state.journal import Journal
 from emulator.state.limits import RateLimits
 from emulator.state.scenario import Scenario
 from emulator.state.studio import Studio
@@ -23,11 +26,12 @@ class Emulator:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+        self.settings = self._given = settings or Settings()
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
         self.studio = Studio(self.settings.cache)
+        self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: set[str] = set()
         """Models whose end was told in the log."""
         self.organization = f"user-{random_id().lower()}"
@@ -36,15 +40,26 @@ class Emulator:
         self.scenario = Scenario(self.settings.scenario)
         self.rate_limits = RateLimits(self.settings.rate_limit, self.clock, self.account)
 
+    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
+        """Change these settings until `reset`. Raises ValueError."""
+        now = self.settings
+        self.settings = replace(
+            now,
+            as_of=now.as_of if as_of is None else as_of,
+            validation=now.validation if validation is None else validation,
+        )
+
     def close(self) -> None:
         """Let the drawing thread go, and all that waits for it."""
         self.studio.close()
 
     def reset(self) -> None:
-        """Forget everything, and set the clock to the system's."""
+        """Forget everything, and set the clock to the system's and the settings to the first."""
+        self.settings = self._given
         self.clock.reset()
         self.hosting.reset()
         self.files.reset()
+        self.journal.reset()
         self.scenario.reset()
         self.rate_limits.reset()
         self.noticed.clear()

@@ -9,7 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from emulator import imaging
-from emulator.contract.request import ImageRequest
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.contract.usage import usage
 from emulator.state.cache import Cache
 
 T = TypeVar("T")
@@ -30,12 +32,20 @@ class Studio:
         self.cache = Cache(budget)
         self._underway: dict[Print, Future[bytes]] = {}
         self._executor: ThreadPoolExecutor | None = None
+        self._rehearsal: Future[None] | None = None
 
     @property
     def executor(self) -> ThreadPoolExecutor:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="studio")
         return self._executor
+
+    def warm(self) -> bool:
+        """Whether all that the first picture needs is loaded; it is from the first time that
+        somebody asks."""
+        if self._rehearsal is None:
+            self._rehearsal = self.executor.submit(_rehearse)
+        return self._rehearsal.done()
 
     async def work(self, job: Callable[[], T]) -> T:
         """What *job* returns, done when all jobs before it are."""
@@ -81,3 +91,13 @@ class Studio:
         if self._executor:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+
+def _rehearse() -> None:
+    """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
+    use."""
+    request = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64)
+    )
+    imaging.synthesis.render(request, 0)
+    usage(request)

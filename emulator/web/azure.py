@@ -34,7 +34,7 @@ class AzureGate(Gate):
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
 
     def check_key(self, request: Request) -> None:
-        if not self.accepts(key_of(request.headers)):
+        if not self.accepts(key_of(request.scope)):
             raise errors.azure_access_denied()
 
     def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Never
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from emulator.contract import errors
+from emulator.contract.errors import APIError
 from emulator.contract.request import BODIES, FORM, Call, Endpoint
 from emulator.web.form import read_form
 
 
-def bearer(headers: Headers) -> str:
+def header(scope: Scope, wanted: bytes) -> str:
+    """The header of that name, in small letters, or nothing."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def bearer(scope: Scope) -> str:
     """The token of `Authorization: Bearer TOKEN`, or nothing."""
-    scheme, _, key = headers.get("authorization", "").partition(" ")
+    scheme, _, key = header(scope, b"authorization").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def key_of(headers: Headers) -> str:
+def key_of(scope: Scope) -> str:
     """The API key, as Azure's clients send it or as the others do."""
-    return headers.get("api-key", "").strip() or bearer(headers)
+    return header(scope, b"api-key").strip() or bearer(scope)
 
 
 async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
@@ -33,9 +40,14 @@ async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
     state = request.scope.setdefault("state", {})
     if "body" not in state:
         chunks, seen = [], 0
-        async for chunk in request.stream():
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             seen += len(chunk)
-            if seen <= most:
+            if seen <= most and chunk:
                 chunks.append(chunk)
         state["body"] = tuple(chunks) if seen <= most else None
     if state["body"] is None:
@@ -69,9 +81,19 @@ async def read_call(request: Request, endpoint: Endpoint, most: int) -> Call:
     body = await read_body(request, most)
     state = request.scope["state"]
     if "call" not in state:
-        state["call"] = _understood(request.headers.get("content-type", ""), body, endpoint)
+        state["call"] = _understood(header(request.scope, b"content-type"), body, endpoint)
     call: Call = state["call"]
     return call
+
+
+def understand(scope: Scope) -> None:
+    """Understand a call that was answered before anyone did, where that can be done."""
+    path, state = scope["path"], scope["state"]
+    endpoint = next((each for each in Endpoint if path.endswith(f"/images/{each}")), None)
+    if endpoint:
+        said = header(scope, b"content-type")
+        with suppress(APIError):
+            state["call"] = _understood(said, state["body"], endpoint)
 
 
 def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:

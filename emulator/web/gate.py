@@ -41,6 +41,11 @@ def error_response(error: APIError) -> Response:
     return Response(wire.pretty(error.body()), error.status, dict(error.headers), JSON)
 
 
+@lru_cache
+def _policy_of(as_of: str, validation: str, today: date) -> Policy:
+    return Policy(parse_as_of(as_of, today), parse_lenient(validation))
+
+
 class Gate:
     """The way in to OpenAI's own paths."""
 
@@ -80,7 +85,7 @@ class Gate:
             raise errors.incorrect_key(key=errors.masked(key))
 
     def bearer(self, request: Request) -> str:
-        return bearer(request.headers)
+        return bearer(request.scope)
 
     def accepts(self, key: str) -> bool:
         accepted = self.emulator.settings.api_key
@@ -88,11 +93,9 @@ class Gate:
 
     def _policy(self, request: Request) -> Policy:
         """The settings, and the headers that change them for one call."""
-        today = self.emulator.clock.now().date()
+        settings, today = self.emulator.settings, self.emulator.clock.now().date()
         if not any(name.startswith(OVERRIDES) for name, _ in request.scope["headers"]):
-            return self._default(today)
-
-        settings = self.emulator.settings
+            return _policy_of(settings.as_of, settings.validation, today)
 
         def read(header: str, default: str, parse: Callable[[str], T]) -> T:
             try:
@@ -104,8 +107,3 @@ class Gate:
             as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
             lenient=read("x-emulator-validation", settings.validation, parse_lenient),
         )
-
-    @lru_cache(maxsize=1)  # noqa: B019 - a gate lives as long as its server
-    def _default(self, today: date) -> Policy:
-        settings = self.emulator.settings
-        return Policy(parse_as_of(settings.as_of, today), parse_lenient(settings.validation))

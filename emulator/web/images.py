@@ -20,19 +20,19 @@ from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest
-from emulator.contract.usage import usage
+from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
-from emulator.web.call import key_of, read_body, read_call
+from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
 logger = logging.getLogger("emulator")
 
-NEVER: Final = 10**6
-"""Seconds between the comments that would keep a stream alive: the API sends none."""
+SHORT: Final = 4000
+"""Characters of a prompt whose tokens are counted in less than a millisecond."""
 
 Named = Callable[[Request, Call], str]
 """Says the model where the path does and not the body."""
@@ -68,10 +68,12 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
-            self.emulator.rate_limits.admit(key_of(request.headers), accepted)
+            if self.emulator.rate_limits:
+                self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
-            response.headers.update(self._remarks(accepted))
+            if remarks := self._remarks(accepted):
+                response.headers.update(remarks)
             return response
 
         return create_images
@@ -83,7 +85,7 @@ class Images:
         most = self.emulator.settings.max_body
         body = await read_body(request, most)
         memorable = endpoint is Endpoint.GENERATIONS and named is None
-        key = (endpoint, policy, request.headers.get("content-type"), body)
+        key = (endpoint, policy, header(request.scope, b"content-type"), body)
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
             request.scope["state"]["call"] = known.call
@@ -131,7 +133,7 @@ class Images:
         if template is None:
             spent = None
             if accepted.response_format != "url":
-                spent = await self.studio.work(lambda: usage(accepted))
+                spent = await self._spent(accepted)
             template = wire.images_response(accepted, spent, len(pictures[0]) * 3 // 4)
             order.templates[None] = template
         return json_response(template.filled(wire.fillers(created, pictures)))
@@ -158,10 +160,16 @@ class Images:
             pictures.append(picture)
         return pictures
 
-    async def _streamed(self, order: Order, request: Request) -> Response:
-        from sse_starlette.sse import EventSourceResponse  # noqa: PLC0415 - it delays the start
+    async def _spent(self, accepted: ImageRequest, partials: int = 0) -> Usage | None:
+        # In the queue of the studio it would wait for the pictures of others.
+        if len(accepted.prompt) <= SHORT:
+            return usage(accepted, partials)
+        return await self.studio.work(lambda: usage(accepted, partials))
 
-        return EventSourceResponse(self._events(order), sep="\n", ping=NEVER)
+    async def _streamed(self, order: Order, request: Request) -> Response:
+        from emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
+
+        return EventStream(self._events(order))
 
     async def _events(self, order: Order) -> AsyncIterator[bytes]:
         try:
@@ -180,7 +188,7 @@ class Images:
         if template is None:
             spent = None
             if last:
-                spent = await self.studio.work(lambda: usage(accepted, partials=number))
+                spent = await self._spent(accepted, partials=number)
             template = order.templates[number] = wire.image_event(accepted, number, spent)
         return template.filled(wire.fillers(self.emulator.clock.now(), [picture]))
 

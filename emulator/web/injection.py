@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from emulator.contract import errors
+from emulator.faults.plan import Plan, Step
 from emulator.state.emulator import Emulator
 from emulator.web.call import parse_json, read_body
+from emulator.web.document import taken
 from emulator.web.recorder import OWN
+
+BODIES: Final = (Plan, Step)
 
 
 class Injection:
@@ -21,6 +25,14 @@ class Injection:
     def __init__(self, emulator: Emulator) -> None:
         self.scenario = emulator.scenario
         self.most = emulator.settings.max_body
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=OWN, tags=["faults"])
+        router.get("/scenario")(self.show)
+        router.put("/scenario", openapi_extra=taken(Plan))(self.replace)
+        router.delete("/scenario")(self.clear)
+        router.post("/inject", openapi_extra=taken(Step))(self.inject)
+        return router
 
     async def show(self, request: Request) -> Response:
         """The steps, and how many calls have met each."""
@@ -48,13 +60,3 @@ class Injection:
         except ValueError as error:
             raise errors.bad_scenario(reason=str(error)) from None
         return await self.show(request)
-
-
-def routes(emulator: Emulator) -> list[Route]:
-    handlers = Injection(emulator)
-    return [
-        Route(f"{OWN}/scenario", handlers.show, methods=["GET"]),
-        Route(f"{OWN}/scenario", handlers.replace, methods=["PUT"]),
-        Route(f"{OWN}/scenario", handlers.clear, methods=["DELETE"]),
-        Route(f"{OWN}/inject", handlers.inject, methods=["POST"]),
-    ]

@@ -22,7 +22,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.scenario import Facts
 from emulator.web.azure import azure_error_response
-from emulator.web.call import key_of, read_body, read_call
+from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import error_response
 from emulator.web.recorder import OWN
 
@@ -50,7 +50,7 @@ class Injector:
         endpoint = _endpoint(scope["path"])
         request = Request(scope, receive)
         marked = _marked(await self._body(request)) if endpoint else False
-        if marked or self.emulator.scenario or RAW_HEADER in dict(scope["headers"]):
+        if marked or self.emulator.scenario or header(scope, RAW_HEADER):
             await self._met(request, endpoint, send)
         else:
             await self.app(scope, receive, send)
@@ -68,7 +68,7 @@ class Injector:
             await (self._call(request, endpoint) if endpoint else self._body(request))
             state["fault"] = fault.label
             state["organization"] = self.emulator.account
-            state["key"] = key_of(request.headers)
+            state["key"] = key_of(request.scope)
             await fault(self.app, scope, receive, send)
         except APIError as error:
             azure = scope["path"].startswith("/openai/")
@@ -80,9 +80,9 @@ class Injector:
     async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         directed = await self._directed(request, endpoint) if endpoint else None
-        if HEADER in request.headers:
+        if asked := header(request.scope, RAW_HEADER):
             try:
-                return _read(request.headers[HEADER])
+                return _read(asked)
             except ValueError as error:
                 raise errors.bad_override(header=HEADER, reason=str(error)) from None
         if directed is not None:
@@ -133,10 +133,10 @@ class Injector:
         said = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        count = request.headers.get("x-stainless-retry-count", "")
+        count = header(request.scope, b"x-stainless-retry-count")
         return Facts(
             path=request.scope["path"],
-            api_key=key_of(request.headers),
+            api_key=key_of(request.scope),
             retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )

@@ -1,52 +1,96 @@
-"""The outermost layer: gives each call its id and each answer the API's standard headers."""
+"""The outermost layer: gives each call its id, writes it into the journal, and gives each answer
+the API's standard headers."""
 
 from __future__ import annotations
 
+from os import urandom
 from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.state.emulator import Emulator
+from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
+from emulator.web.call import understand
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
 
-VERSION: Final = "2020-10-01"
+STANDARD: Final = (
+    (b"openai-version", b"2020-10-01"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"access-control-expose-headers", b"X-Request-ID"),
+)
+"""On every answer, beside its id and what it took."""
 
 
 class Recorder:
-    """Wraps the whole application."""
+    """Wraps the whole application; calls to *own*, the control plane, are not written down."""
 
-    def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
+    def __init__(self, app: ASGIApp, own: ASGIApp, emulator: Emulator) -> None:
         self.app = app
+        self.own = own
         self.emulator = emulator
+        self._account = (
+            (b"openai-organization", emulator.organization.encode()),
+            (b"openai-project", emulator.project.encode()),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and "://" in scope["path"]:
             # A proxy's absolute form, which RFC 9112 asks servers to take.
             scope["path"] = urlsplit(scope["path"]).path
-        if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
+        if scope["type"] != "http" or scope["path"].startswith(BLOBS):
             await self.app(scope, receive, send)
             return
+        if scope["path"] == OWN or scope["path"].startswith(f"{OWN}/"):
+            await self.own(scope, receive, send)
+            return
         start = perf_counter()
-        scope.setdefault("state", {})["request_id"] = identity = f"req_{uuid4().hex}"
+        state = scope.setdefault("state", {})
+        state["request_id"] = identity = f"req_{urandom(16).hex()}"
+        entry = self._arrived(identity, scope)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identity
-                headers["openai-version"] = VERSION
-                headers["openai-processing-ms"] = str(round((perf_counter() - start) * 1000))
-                headers["x-content-type-options"] = "nosniff"
-                headers["access-control-expose-headers"] = "X-Request-ID"
-                if message["status"] != 401:
-                    headers["openai-organization"] = self.emulator.organization
-                    headers["openai-project"] = self.emulator.project
+                elapsed = round((perf_counter() - start) * 1000)
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", identity.encode()),
+                    (b"openai-processing-ms", b"%d" % elapsed),
+                    *STANDARD,
+                    *(self._account if message["status"] != 401 else ()),
+                ]
+            entry.answering(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._completed(entry, scope)
             await send(message)
 
-        await self.app(scope, receive, sending)
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            self._completed(entry, scope)
+
+    def _arrived(self, identity: str, scope: Scope) -> Entry:
+        entry = Entry(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            scope["headers"],
+            identity=identity,
+            time=self.emulator.clock.now(),
+            state=scope["state"],
+        )
+        self.emulator.journal.arrived(entry)
+        return entry
+
+    def _completed(self, entry: Entry, scope: Scope) -> None:
+        """Once the last of the answer is to be sent, or there will be no more of it."""
+        if entry.duration_ms is not None:
+            return
+        if "call" not in scope["state"] and scope["state"].get("body"):
+            understand(scope)
+        entry.end()
+        self.emulator.journal.completed(entry)

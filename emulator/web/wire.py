@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from html import escape
 from typing import Any, Final
-from uuid import uuid4
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.events import event
 from emulator.contract.request import Endpoint, ImageRequest, Model
 from emulator.contract.usage import SvgUsage, Usage, svg_usage
+from emulator.state.identity import random_uuid
 from emulator.web.template import Template, number_hole, text_hole
 
 EVENTS: Final[Mapping[Endpoint, str]] = {
@@ -119,7 +119,7 @@ def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[
     return {
         "created": lambda: b"%d" % created.timestamp(),
         "picture": iter(pictures).__next__,
-        "generation_id": lambda: str(uuid4()).encode(),
+        "generation_id": lambda: random_uuid().encode(),
     }
 
 

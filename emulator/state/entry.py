@@ -1,0 +1,204 @@
+"""One call in the journal, as it came and as it was answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from time import perf_counter
+from typing import Any, Final
+
+from emulator import imaging
+from emulator.contract.request import Call, ImageRequest, Upload
+from emulator.state.facts import Facts, Sent, facts_of
+from emulator.state.head import Head
+
+BASE: Final = 2048
+"""Bytes of an entry without its head and body, about."""
+
+LONGEST_ANSWER: Final = 16_384
+"""Bytes that are kept of a refusal."""
+
+_KEPT: Final = ("body", "call", "accepted", "fault", "near_misses")
+
+
+class Entry(Head):
+    """What is known of one call: on arrival its head, then what it asks, at last how it went.
+
+    Its attributes have the names of the control plane's JSON. *state* is the call's own, which the
+    layers fill; *time* is by the emulator's clock.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_facts",
+        "_start",
+        "_state",
+        "_streams",
+        "duration_ms",
+        "events",
+        "id",
+        "status",
+        "time",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        *,
+        identity: str,
+        time: datetime,
+        state: Mapping[str, Any],
+    ) -> None:
+        super().__init__(method, path, query, headers)
+        self.id = identity
+        self.time = time
+        self.status: int | None = None
+        self.duration_ms: float | None = None
+        self.events = 0
+        self.weight = BASE + self.size
+        self._state = state
+        self._answer = b""
+        self._streams = False
+        self._facts: Facts | None = None
+        self._start = perf_counter()
+
+    # --- what comes and goes; called by the thread that serves
+
+    def answering(self, message: Mapping[str, Any]) -> None:
+        """Note an ASGI *message* before the client can see it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            accepted = self._state.get("accepted")
+            self._streams = bool(accepted and accepted.stream and message["status"] == 200)
+            return
+        body: bytes = message.get("body", b"")
+        if self._streams:
+            if body.endswith(b"\n\n") and not body.startswith(b":"):
+                self.events += 1
+                self._answer = body if body.startswith(b"event: error\n") else b""
+        elif self.status and self.status >= 400 and len(self._answer) < LONGEST_ANSWER:
+            self._answer += body[:LONGEST_ANSWER]
+
+    def end(self) -> None:
+        self.duration_ms = (perf_counter() - self._start) * 1000
+
+    def load(self) -> int:
+        """Hold on to what the call brought, and to nothing else of its state; what that weighs."""
+        state = self._state
+        call, accepted = state.get("call"), state.get("accepted")
+        kept = {name: state[name] for name in _KEPT if name in state}
+        if accepted and accepted.images:
+            kept["accepted"] = imaging.uploads.resting(accepted)
+        # The body is there twice: as it came, and understood; what JSON carries in base64, thrice.
+        size = sum(map(len, state.get("body") or ()))
+        load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told()
+        load += 0 if call and call.form else size
+        self._state = kept
+        self.weight += load
+        return load
+
+    def unload(self) -> None:
+        """Let go of the body and the pictures, and weigh what is left."""
+        facts, accepted = self.facts, self._state.get("accepted")
+        kept = {name: self._state[name] for name in ("fault", "near_misses") if name in self._state}
+        self.weight = BASE + self.size + self._told() + 4 * len(repr(facts))
+        if accepted and not accepted.images:
+            kept["accepted"] = accepted
+            self.weight += imaging.uploads.weight(accepted)
+        # In this order: see `facts`.
+        self._facts = facts
+        self._state = kept
+
+    def _told(self) -> int:
+        return sum(map(len, self.near_misses)) + len(self._answer)
+
+    # --- what is known; any thread may ask
+
+    @property
+    def facts(self) -> Facts:
+        """What the call asks, as far as it is known."""
+        # Taken before the facts, so that it is whole where there are none.
+        state = self._state
+        return self._facts or facts_of(state.get("call"), state.get("accepted"))
+
+    @property
+    def model(self) -> str | None:
+        return self.facts.model
+
+    @property
+    def prompt(self) -> str | None:
+        return self.facts.prompt
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.facts.parameters
+
+    @property
+    def uploads(self) -> Sequence[Sent]:
+        return self.facts.uploads
+
+    @property
+    def violations(self) -> Sequence[str]:
+        """What was forgiven, as `param: code`."""
+        return self.facts.violations
+
+    @property
+    def fault(self) -> str | None:
+        """The name of the fault that it met."""
+        return self._state.get("fault")
+
+    @property
+    def near_misses(self) -> Sequence[str]:
+        """Why the steps of the scenario did not match, one sentence each."""
+        return tuple(self._state.get("near_misses", ()))
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """The `error` object of the answer, or of the event that ended the stream."""
+        text = self._answer.partition(b"data: ")[2] if self._streams else self._answer
+        try:
+            told = json.loads(text)["error"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return told if isinstance(told, dict) else None
+
+    @property
+    def error_code(self) -> str | None:
+        return (self.error or {}).get("code")
+
+    @property
+    def drawn(self) -> ImageRequest | None:
+        """What the pictures of the answer can be drawn from again."""
+        accepted: ImageRequest | None = self._state.get("accepted")
+        return accepted if self.status == 200 and not self.error else None
+
+    @property
+    def body(self) -> bytes | None:
+        """The body as it came, or None where it was not read or is not kept any more."""
+        chunks = self._state.get("body")
+        return None if chunks is None else b"".join(chunks)
+
+    @property
+    def files(self) -> Sequence[Upload]:
+        """The files that came with a form, as far as they are kept, in its order."""
+        call: Call | None = self._state.get("call")
+        values = [v if isinstance(v, list) else [v] for v in (call.fields if call else {}).values()]
+        return [item for items in values for item in items if isinstance(item, Upload)]
+
+    @property
+    def answer(self) -> bytes:
+        """The beginning of a refusal's body, or the error event of a stream."""
+        return self._answer
+
+    def __str__(self) -> str:
+        spent = "unfinished" if self.duration_ms is None else f"{self.duration_ms:.0f} ms"
+        went = (self.method, self.path, self.model, self.status, self.error_code, spent)
+        return " ".join(str(each) for each in went if each is not None)
+
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self}>"

@@ -1,0 +1,77 @@
+"""The head of one call: where it went, with which headers, and what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Final
+
+from emulator.contract.errors import masked
+
+OVERHEAD: Final = 150
+"""Bytes that a header takes beside its text, about."""
+
+_KEYS: Final = (b"api-key", b"authorization")
+
+
+class Head:
+    """The request line and the headers."""
+
+    __slots__ = ("_headers", "method", "path", "query")
+
+    def __init__(
+        self, method: str, path: str, query: str, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self._headers = headers
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, about."""
+        told = len(b"".join(chain.from_iterable(self._headers)))
+        return len(self.path) + len(self.query) + told + OVERHEAD * len(self._headers)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers, the key redacted."""
+        told = {}
+        for name, value in self._headers:
+            text = value.decode("latin-1")
+            if name in _KEYS:
+                scheme, space, key = text.rpartition(" ")
+                text = scheme + space + masked(key)
+            told[name.decode("latin-1")] = text
+        return told
+
+    def _header(self, wanted: bytes) -> str:
+        return next((v.decode("latin-1") for name, v in self._headers if name == wanted), "")
+
+    def _key(self) -> str:
+        return (
+            self._header(b"api-key") or self._header(b"authorization").partition(" ")[2]
+        ).strip()
+
+    @property
+    def key(self) -> str | None:
+        """The API key, redacted where it is long enough to be a secret."""
+        return masked(self._key()) or None
+
+    def came_with(self, key: str) -> bool:
+        """Whether *key*, whole or redacted, is the one that was sent."""
+        return key in (self._key(), self.key)
+
+    @property
+    def retries(self) -> int:
+        """How often the SDK had tried before."""
+        count = self._header(b"x-stainless-retry-count")
+        return int(count) if count.isascii() and count.isdigit() and len(count) < 5 else 0
+
+    @property
+    def sdk(self) -> str | None:
+        """`openai-python 3.52.0`, or else the first word of the user agent."""
+        language = self._header(b"x-stainless-lang")
+        if language:
+            return f"openai-{language} {self._header(b'x-stainless-package-version')}".strip()
+        return self._header(b"user-agent").partition(" ")[0] or None

@@ -1,0 +1,105 @@
+"""Who may ask the control plane: tests and containers, but no page of another site."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from emulator import Server, Settings
+
+
+def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.get(server.url + path, headers=told)
+
+
+def code_of(answer: httpx2.Response) -> str | None:
+    return answer.json()["error"]["code"] if answer.status_code != 200 else None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8080",
+        "localhost",
+        "LOCALHOST:8080",
+        "localhost.",
+        "[::1]:8080",
+        "192.168.1.20:8080",
+        "images-emulator:8080",
+        "images_emulator",
+        "host.docker.internal",
+        "emulator.tests.svc.cluster.local",
+        "app.localhost:3000",
+    ],
+)
+def test_a_host_that_no_other_site_can_have_may_ask(server: Server, host: str) -> None:
+    assert ask(server, host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example.com", "evil.example:8080", "127.0.0.1.nip.io", "a..b", "[::1", "x.y:z"]
+)
+def test_a_host_that_another_site_can_have_may_not(server: Server, host: str) -> None:
+    answer = ask(server, host=host)
+    assert (answer.status_code, code_of(answer)) == (403, "foreign_host")
+
+
+def test_the_host_that_the_settings_say_may_ask() -> None:
+    with Server(Settings(port=0, public_url="https://emulator.example.com/x")) as server:
+        assert ask(server, host="emulator.example.com").status_code == 200
+        assert ask(server, host="evil.example.com").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example.com", "http://evil.example.com:8080", "null", "", "http://[", "file://"],
+)
+def test_a_page_of_another_site_may_not_ask(server: Server, origin: str) -> None:
+    answer = ask(server, origin=origin)
+    assert (answer.status_code, code_of(answer)) == (403, "foreign_origin")
+    answer = httpx2.post(f"{server.url}/_emulator/reset", headers={"origin": origin})
+    assert answer.status_code == 403
+
+
+def test_a_page_of_this_server_may_ask(server: Server) -> None:
+    headers = {"origin": server.url, "sec-fetch-site": "same-origin"}
+    assert ask(server, **headers).status_code == 200
+
+
+def test_a_browser_that_says_whose_page_it_is_is_believed(server: Server) -> None:
+    assert code_of(ask(server, sec_fetch_site="cross-site")) == "foreign_origin"
+    assert ask(server, sec_fetch_site="none").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/_emulator/health", "/_emulator/ready"])
+def test_a_probe_may_always_ask(path: str) -> None:
+    with Server(Settings(port=0, admin_token="secret")) as server:
+        assert ask(server, path, host="evil.example.com").status_code in (200, 503)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer wrong", "secret", "Basic secret", "Bearer sécret"]
+)
+def test_without_the_token_nobody_may_ask(authorization: str) -> None:
+    with Server(Settings(port=0, admin_token="secret")) as server:
+        headers = [(b"authorization", authorization.encode())] if authorization else []
+        for path in ("settings", "nothing", "openapi.json", "requests"):
+            answer = httpx2.get(f"{server.url}/_emulator/{path}", headers=headers)
+            assert (answer.status_code, code_of(answer)) == (401, "admin_token_required")
+
+
+def test_with_the_token_anybody_may_ask() -> None:
+    with Server(Settings(port=0, admin_token="secret")) as server:
+        headers = {"authorization": "Bearer secret", "host": "a.example.com", "origin": "http://b"}
+        assert ask(server, **headers).status_code == 200
+
+
+def test_an_empty_token_is_none() -> None:
+    with pytest.raises(ValueError, match="admin_token must not be empty"):
+        Settings(admin_token="")
+
+
+def test_the_api_itself_asks_for_no_host_and_no_origin(server: Server) -> None:
+    headers = {"host": "api.example.com", "origin": "http://b", "authorization": "Bearer x"}
+    assert ask(server, "/v1/models", **headers).status_code == 200

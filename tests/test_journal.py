@@ -1,0 +1,332 @@
+"""The journal: what it tells of a call, what it lets go of, and what it never keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import tracemalloc
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from emulator import Emulator, Settings, create_app
+from emulator.contract.models import MODELS
+from emulator.contract.request import Call, Endpoint, ImageRequest
+from emulator.contract.validation import validate
+from emulator.imaging.synthesis import Darkroom
+from emulator.state.entry import Entry
+from emulator.state.journal import Journal, Query
+from tests.pictures import half_clear, png
+
+LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
+BODY = b'{"prompt": "a lighthouse"}' * 40
+
+
+def only(emulator: Emulator) -> Entry:
+    (entry,) = emulator.journal.find()
+    return entry
+
+
+def arrived(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
+    entry = Entry(
+        "POST",
+        "/v1/images/generations",
+        "",
+        [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)],
+        identity=identity,
+        time=datetime.now(UTC),
+        state=state if state is not None else {"body": (BODY,)},
+    )
+    journal.arrived(entry)
+    return entry
+
+
+def answered(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
+    entry = arrived(journal, identity, state)
+    entry.answering({"type": "http.response.start", "status": 200, "headers": []})
+    entry.end()
+    journal.completed(entry)
+    return entry
+
+
+# --- what it tells
+
+
+def test_a_generation_is_told_with_its_defaults(client: OpenAI, emulator: Emulator) -> None:
+    answer = client.images.with_raw_response.generate(
+        model="gpt-image-2", prompt="a lighthouse", moderation="low"
+    )
+    entry = only(emulator)
+    assert (entry.method, entry.path) == ("POST", "/v1/images/generations")
+    assert (entry.model, entry.prompt, entry.status) == ("gpt-image-2", "a lighthouse", 200)
+    assert entry.id == answer.headers["x-request-id"]
+    assert entry.parameters == {
+        "n": 1,
+        "quality": "low",
+        "background": "opaque",
+        "output_format": "png",
+        "output_compression": 100,
+        "moderation": "low",
+        "size": "1024x1024",
+        "stream": False,
+        "partial_images": 0,
+    }
+    assert entry.sdk == f"openai-python {openai.__version__}"
+    assert (entry.key, entry.retries, entry.uploads, entry.error) == ("sk-test", 0, (), None)
+    assert entry.duration_ms
+    assert entry.body == answer.http_request.content
+
+
+def test_an_edit_is_told_with_its_files(client: OpenAI, emulator: Emulator) -> None:
+    images = [("a.png", png((40, 30)), "image/png"), ("b.png", png((20, 20)), "image/png")]
+    mask = ("m.png", half_clear((40, 30)), "image/png")
+    client.images.edit(model="gpt-image-2", prompt="x", image=images, mask=mask)
+    told = [
+        (each.field, each.name, each.type, each.bytes, each.pixels)
+        for each in only(emulator).uploads
+    ]
+    assert told == [
+        ("image[0]", "a.png", "image/png", len(images[0][1]), (40, 30)),
+        ("image[1]", "b.png", "image/png", len(images[1][1]), (20, 20)),
+        ("mask", "m.png", "image/png", len(mask[1]), (40, 30)),
+    ]
+
+
+def test_references_are_told_without_their_data(http: httpx2.Client, emulator: Emulator) -> None:
+    images = [
+        {"image_url": "data:image/png;base64,iVBORw0KGgo="},
+        {"image_url": "https://example.com/a.png"},
+        {"file_id": "file-x"},
+    ]
+    body = {"model": "gpt-image-2", "prompt": "x", "images": images}
+    assert http.post("/v1/images/edits", json=body).status_code >= 400
+    told = [(each.name, each.type, each.bytes) for each in only(emulator).uploads]
+    assert told == [
+        ("data:image/png;base64", "image/png", 8),
+        ("https://example.com/a.png", None, None),
+        ("file-x", None, None),
+    ]
+
+
+def test_a_refusal_is_told_with_its_error(client: OpenAI, emulator: Emulator) -> None:
+    with pytest.raises(openai.BadRequestError):
+        client.images.generate(model="gpt-image-2", prompt="x", n=99, user="me")
+    entry = only(emulator)
+    assert (entry.status, entry.error_code) == (400, "integer_above_max_value")
+    assert entry.error
+    assert entry.error["param"] == "n"
+    assert (entry.model, entry.parameters) == ("gpt-image-2", {"n": 99, "user": "me"})
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"svg": {"a": [1e999]}, "n": ' + b"9" * 4000 + b"}", b'{"a": NaN}']
+)
+def test_whatever_came_can_be_told(http: httpx2.Client, emulator: Emulator, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    http.post("/v1/images/generations", content=body, headers=headers)
+    entry = only(emulator)
+    assert entry.body == body
+    assert str(entry).startswith("POST /v1/images/generations 400 ")
+    assert entry.parameters is not None
+
+
+def test_azure_errors_are_read_too(http: httpx2.Client, emulator: Emulator) -> None:
+    http.post("/openai/deployments/none/images/generations?api-version=1", json={"prompt": "x"})
+    assert (only(emulator).error_code, only(emulator).query) == (
+        "DeploymentNotFound",
+        "api-version=1",
+    )
+
+
+def test_a_stream_is_told_with_its_events(client: OpenAI, emulator: Emulator) -> None:
+    stream = client.images.generate(
+        model="gpt-image-2", prompt="x", stream=True, partial_images=2, quality="low"
+    )
+    assert len(list(stream)) == 3
+    entry = only(emulator)
+    assert (entry.events, entry.parameters["stream"]) == (3, True)
+
+
+def test_what_was_forgiven_is_told(http: httpx2.Client, emulator: Emulator) -> None:
+    headers = {"x-emulator-validation": "lenient"}
+    body = {"model": "gpt-image-2", "prompt": "x", "colour": "red"}
+    http.post("/v1/images/generations", json=body, headers=headers)
+    assert only(emulator).violations == ("colour: unknown_parameter",)
+
+
+async def test_no_call_is_late(async_client: AsyncOpenAI, emulator: Emulator) -> None:
+    await asyncio.gather(
+        *(async_client.images.generate(model="dall-e-3", prompt=f"{n}") for n in range(20))
+    )
+    entries = emulator.journal.find()
+    assert {entry.prompt for entry in entries} == {str(n) for n in range(20)}
+    assert all(entry.duration_ms for entry in entries)
+
+
+def test_the_time_is_that_of_the_clock(http: httpx2.Client, emulator: Emulator) -> None:
+    emulator.clock.freeze(datetime(2031, 1, 2, tzinfo=UTC))
+    http.get("/v1/models")
+    assert only(emulator).time == datetime(2031, 1, 2, tzinfo=UTC)
+
+
+def test_own_paths_and_hosted_pictures_are_no_calls(
+    client: OpenAI, http: httpx2.Client, emulator: Emulator
+) -> None:
+    url = (client.images.generate(model="dall-e-3", prompt="x").data or [])[0].url
+    assert httpx2.get(url or "").status_code == 200
+    http.get("/_emulator/health")
+    assert len(emulator.journal) == 1
+
+
+async def test_an_app_in_process_has_a_journal_too() -> None:
+    emulator = Emulator(Settings())
+    transport = httpx2.ASGITransport(create_app(emulator))
+    async with (
+        httpx2.AsyncClient(transport=transport, base_url="http://emulator") as http,
+        AsyncOpenAI(base_url="http://emulator/v1", api_key="k", http_client=http) as client,
+    ):
+        await client.images.generate(model="gpt-image-2", prompt="a lighthouse", quality="low")
+    assert str(only(emulator)).startswith("POST /v1/images/generations gpt-image-2 200 ")
+    emulator.close()
+
+
+# --- the key
+
+
+def test_a_long_key_is_redacted(client: OpenAI, emulator: Emulator) -> None:
+    client.with_options(api_key=LONG_KEY).models.list()
+    entry = only(emulator)
+    assert entry.key == "sk-proj-" + "*" * 22 + "wxyz"
+    assert entry.headers["authorization"] == f"Bearer {entry.key}"
+    assert entry.came_with(LONG_KEY)
+    assert LONG_KEY not in repr(entry)
+
+
+# --- filters
+
+
+@pytest.mark.parametrize(
+    ("query", "prompts"),
+    [
+        (Query(), ["a cat", "a dog", "a bird"]),
+        (Query(method="post"), ["a cat", "a dog", "a bird"]),
+        (Query(method="GET"), []),
+        (Query(path="*/images/*"), ["a cat", "a dog", "a bird"]),
+        (Query(path="/v1/images"), []),
+        (Query(model="dall-e-3"), ["a dog"]),
+        (Query(status=400), ["a bird"]),
+        (Query(prompt="at"), ["a cat"]),
+        (Query(key="sk-test", status=200), ["a cat", "a dog"]),
+        (Query(key="sk-other"), []),
+        (Query(fault="latency"), []),
+    ],
+)
+def test_entries_are_found(
+    http: httpx2.Client, emulator: Emulator, query: Query, prompts: list[str]
+) -> None:
+    for body in (
+        {"model": "gpt-image-2", "prompt": "a cat"},
+        {"model": "dall-e-3", "prompt": "a dog", "response_format": "url"},
+        {"model": "gpt-image-2", "prompt": "a bird", "n": 0},
+    ):
+        http.post("/v1/images/generations", json=body)
+    assert [entry.prompt for entry in emulator.journal.find(query)] == prompts
+
+
+# --- bounds
+
+
+def test_updates_to_what_was_cleared_are_ignored() -> None:
+    journal = Journal(10, 10**6)
+    entry = arrived(journal, "a")
+    journal.reset()
+    entry.end()
+    journal.completed(entry)
+    assert (journal.find(), journal.weight) == ([], 0)
+
+
+def test_the_oldest_entries_go() -> None:
+    journal = Journal(3, 10**6)
+    for number in range(5):
+        answered(journal, str(number))
+    assert [entry.id for entry in journal.find()] == ["2", "3", "4"]
+
+
+def test_bodies_go_before_entries_do() -> None:
+    journal = Journal(1000, 150_000)
+    for number in range(10):
+        answered(journal, str(number), {"body": (b"x" * 30_000,), "fault": "latency"})
+    entries = journal.find()
+    assert len(entries) == 10
+    assert [entry.body is None for entry in entries] == [True] * 9 + [False]
+    assert {entry.fault for entry in entries} == {"latency"}
+
+
+def test_one_body_above_the_limit_is_not_kept() -> None:
+    journal = Journal(10, 10_000)
+    entry = answered(journal, "a", {"body": (b"x" * 10**6,)})
+    assert journal.find() == [entry]
+    assert entry.body is None
+
+
+@pytest.mark.parametrize(("entries", "most_bytes"), [(0, 10**6), (10, 0)])
+def test_a_journal_may_be_of_no_size(entries: int, most_bytes: int) -> None:
+    journal = Journal(entries, most_bytes)
+    answered(journal, "a")
+    assert (len(journal), journal.weight) == (0, 0)
+
+
+def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
+    journal = Journal(100_000, 10**6)
+    model = MODELS["gpt-image-2"]
+    accepted = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
+    )
+    state = {"body": (BODY,), "accepted": accepted}
+    waiting: list[Entry] = []
+    heaviest = 0
+    for number in range(100_000):
+        if number % 7:
+            answered(journal, str(number), state)
+        else:
+            waiting.append(arrived(journal, str(number), state))
+        if len(waiting) == 50:
+            # Answers come in another order than calls.
+            while waiting:
+                entry = waiting.pop()
+                entry.end()
+                journal.completed(entry)
+        heaviest = max(heaviest, journal.weight)
+    assert 0.9 * 10**6 < heaviest <= 10**6
+    assert journal.weight == sum(entry.weight for entry in journal.find())
+    journal.reset()
+    assert journal.weight == 0
+
+
+def test_an_entry_weighs_at_least_what_it_takes() -> None:
+    journal = Journal(10_000, 10**9)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(500):
+        body = json.dumps(
+            {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
+        ).encode()
+        call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
+        accepted = validate(call, Darkroom(lambda _: None, lambda _: None))
+        headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
+        state = {"body": (body,), "call": call, "accepted": accepted}
+        entry = Entry(
+            "POST", "/v1", "", headers, identity=f"{number}", time=datetime.now(UTC), state=state
+        )
+        journal.arrived(entry)
+        entry.end()
+        journal.completed(entry)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken <= journal.weight <= 3 * taken

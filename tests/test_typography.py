@@ -1,0 +1,334 @@
+"""Text on the card: each script in its own shapes and its own direction, and never a box."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from unicodedata import category
+
+import pytest
+from openai import OpenAI
+from PIL import Image, ImageDraw
+
+from emulator.imaging.clusters import LONGEST, clusters
+from emulator.imaging.direction import leftward, levels, mirrored, seen
+from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, REGULAR, font, name_of
+from emulator.imaging.shaping import shaped
+from emulator.imaging.typography import Line, lines, wrap
+from tests.pictures import opened
+
+SIZE = 42
+ROOM = 20 * SIZE
+SVG = "{http://www.w3.org/2000/svg}"
+FAMILY = "👩‍👩‍👧‍👦"
+
+SCRIPTS = {
+    "Latin": "Une façade naïve — “Żółw”, Þórr & Ōsaka",
+    "Greek": "Ένας φάρος στο ηλιοβασίλεμα",
+    "Cyrillic": "Маяк на закате, їжак",
+    "Arabic": "منارة عند الغروب، لوحة زيتية ١٢٣ قاربًا",
+    "Persian": "فانوس دریایی می‌خواهم",
+    "Urdu": "غروب آفتاب کے وقت مینارِ نور ٹھنڈی",
+    "Hebrew": "מגדלור בשקיעה, שָׁלוֹם",
+    "Dhivehi": "ދިވެހި",
+    "Hindi": "सूर्यास्त के समय प्रकाशस्तंभ, क्षत्रिय",
+    "Bengali": "সূর্যাস্তের সময় বাতিঘর",
+    "Punjabi": "ਸੂਰਜ ਡੁੱਬਣ",
+    "Gujarati": "ગુજરાતી દીવાદાંડી",
+    "Odia": "ଓଡ଼ିଆ ସୂର୍ଯ୍ୟାସ୍ତ",
+    "Tamil": "சூரிய அஸ்தமனத்தில் கலங்கரை",
+    "Telugu": "సూర్యాస్తమయం వద్ద",
+    "Kannada": "ಸೂರ್ಯಾಸ್ತ ದೀಪಸ್ತಂಭ",
+    "Malayalam": "സൂര്യാസ്തമയ സമയത്തെ",
+    "Sinhala": "හිරු බැස යන විට",
+    "Thai": "ประภาคารยามพระอาทิตย์ตกดิน",
+    "Lao": "ຕາເວັນຕົກດິນ",
+    "Khmer": "ប៉មភ្លើងហ្វារនៅពេលថ្ងៃលិច",
+    "Burmese": "နေဝင်ချိန် မီးပြတိုက် လျှို့ဝှက်",
+    "Simplified Chinese": "黄昏时的灯塔,油画风格。",
+    "Traditional Chinese": "黃昏時的燈塔,油畫風格。",
+    "Japanese": "夕暮れの灯台、「カモメ」が飛んでいる。",
+    "Korean": "해질녘의 등대, 똠방각하 펲시콜라",
+    "Georgian": "შუქურა მზის ჩასვლისას",
+    "Armenian": "Փարոս մայրամուտին",
+    "Amharic": "ፀሐይ ስትጠልቅ",
+    "Inuktitut": "ᐃᓄᒃᑎᑐᑦ",
+    "emoji": f"🐱 🚀 ❤️ {FAMILY} 👍🏽 🇩🇪 1️⃣ 🏳️‍🌈 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ✨",
+}
+HOSTILE = {
+    "combining marks": "Z" + "\u0301\u0302\u0303" * 300 + "algo",
+    "marks alone": "\u0301\u0302 \u0301",
+    "lone surrogates": "\ud800\udc00\udfff a \udbff",
+    "control characters": "".join(map(chr, range(32))) + "\x7f\x85\x9f a",
+    "direction overrides": "\u202eevil\u202c \u2067x\u2069 \u200f\u061c",
+    "variation selectors": "\ufe0f\ufe0e a\ufe0f\ufe0f 葛\U000e0100",
+    "joiners": "\u200d\u200c" + "a\u200d" * 300,
+    "half an emoji": "👩\u200d \u200d👩 🇩 🇽🇽🇽 🏽 🏴\U000e0067",
+    "private use": "\ue000\uf8ff\U000f0001\U0010ffff",
+    "noncharacters": "\ufffe\uffff\U0001ffff",
+    "brackets against the grain": "א(]b[)1" * 50,
+    "one word": "w" * 32_000,
+    "Han without end": "黄昏时的灯塔" * 90,
+    "emoji without end": "🐱🚀" * 16_000,
+    "one word of Arabic": "منارة" * 200,
+    "one of everything": "".join(map(chr, range(0, 0x110000, 1999))),
+}
+
+
+def drawn(text: str, size: int = SIZE) -> tuple[tuple[Line, ...], Image.Image]:
+    found = lines(text, size, 20 * size, 5)
+    canvas = Image.new("L", (22 * size, 9 * size), 0)
+    for place, line in enumerate(found):
+        line.draw(ImageDraw.Draw(canvas), size, size * (1 + 1.35 * place), 255)
+    return found, canvas
+
+
+def ink(image: Image.Image) -> int:
+    return sum(value * count for value, count in enumerate(image.histogram()))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_font_that_ships_draws_every_sign(script: str) -> None:
+    for sign in clusters(SCRIPTS[script]):
+        assert sign.font in BOOK, sign.text
+        face = font(sign.font, SIZE)
+        if sign.shaped:
+            glyphs, _ = shaped(sign.shown, sign.font, SIZE, from_right=False)
+            masks = [bytes(face.getmask(glyph.char)) for glyph in glyphs]
+        else:
+            masks = [bytes(face.getmask(sign.shown))] if sign.text != " " else [b"\1"]
+        assert any(map(any, masks)), sign.text
+        assert bytes(face.getmask("\U0010ffff")) not in masks, sign.text
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("size", [12, SIZE, 90])
+def test_every_script_stays_within_its_room(script: str, size: int) -> None:
+    found, canvas = drawn(f"{SCRIPTS[script]} " * 60, size)
+    left, _, right, _ = canvas.getbbox() or (0, 0, 0, 0)
+    assert len(found) == 5
+    assert found[-1].text.endswith("…")
+    assert size // 2 < left < right < 21.5 * size
+    assert all(line.width <= 20 * size for line in found)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_is_drawn_or_left_out(kind: str) -> None:
+    found, _ = drawn(HOSTILE[kind])
+    assert len(found) <= 5
+    assert all(line.width <= ROOM for line in found)
+    assert sum(len(line.text) for line in found) <= LONGEST + 1
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_gets_its_picture(client: OpenAI, kind: str) -> None:
+    prompt = HOSTILE[kind].encode("utf-8", "ignore").decode()[:1000]
+    response = client.images.generate(
+        model="dall-e-2", prompt=prompt, size="256x256", response_format="b64_json"
+    )
+    assert response.data
+    assert opened(response.data[0].b64_json).size == (256, 256)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_gets_its_svg(client: OpenAI, kind: str) -> None:
+    prompt = HOSTILE[kind].encode("utf-8", "ignore").decode()
+    response = client.images.generate(
+        model="gpt-image-2.6-sunburst", prompt=prompt, output_format="svg"
+    )
+    assert response.data
+    assert ET.fromstring(base64.b64decode(response.data[0].b64_json or ""))  # noqa: S314
+
+
+@pytest.mark.parametrize("name", BOOK)
+def test_the_table_of_coverage_is_that_of_the_fonts(name: str) -> None:
+    face = font(name, 12)
+    missing = bytes(face.getmask("\U0010ffff"))
+    inkless = ("Cf", "Mn", "Zs", "Zl", "Zp")
+    codes = [code for code in range(0x20000) if name_of(chr(code)) == name]
+    unlike = [
+        hex(code)
+        for code in codes[:: max(1, len(codes) // 1500)]
+        if category(chr(code)) not in inkless and bytes(face.getmask(chr(code))) == missing
+    ]
+    assert codes
+    assert unlike in ([], ["0x3164"])  # the filler of Hangul is blank
+
+
+@pytest.mark.parametrize("name", [name for name in BOOK if name != REGULAR])
+def test_a_missing_glyph_is_blank(name: str) -> None:
+    assert not any(bytes(font(name, SIZE).getmask("\U0010ffff")))
+
+
+@pytest.mark.parametrize(("few", "many"), [("י", "ש"), ("ر", "ظ")])
+def test_the_first_letters_stand_at_the_right(few: str, many: str) -> None:
+    (line,), canvas = drawn(f"{few * 6} {many * 6}")
+    assert line.start + line.width == pytest.approx(ROOM)
+    left, top, right, bottom = canvas.getbbox() or (0, 0, 0, 0)
+    middle = (left + right) // 2
+    halves = canvas.crop((left, top, middle, bottom)), canvas.crop((middle, top, right, bottom))
+    assert ink(halves[0]) > ink(halves[1])
+    assert right > ROOM
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("abc אבג def", "abc גבא def"),
+        ("אבג abc דהו", "והד abc גבא"),
+        ("אבג 123, 45.6 דהו", "והד 45.6 ,123 גבא"),
+        ("אבג (abc) 12!", "!12 (abc) גבא"),
+        ("(אבג) abc", "abc (גבא)"),
+        ("abc 12 (אבג)", "abc 12 (גבא)"),
+        ("مرح 12 سلا", "الس 12 حرم"),
+        ("ا $5 ب", "ب 5$ ا"),
+        ("a אב 12 b", "a 12 בא b"),
+        ("א 1%% ב", "ב 1%% א"),
+        ("א (ב a) c", "c (a ב) א"),
+        ("س 2% ا", "ا %2 س"),
+        ("12 אב", "בא 12"),
+        ("“אב”", "”בא“"),
+        ("no letters: 12", "no letters: 12"),
+    ],
+)
+def test_mixed_directions_are_seen_as_unicode_says(text: str, expected: str) -> None:
+    depths = levels(text, from_right=leftward(text))
+    shown = (mirrored(text[place]) if depths[place] % 2 else text[place] for place in seen(depths))
+    assert "".join(shown) == expected
+
+
+def test_arabic_letters_join() -> None:
+    joined, apart = (lines(text, SIZE, ROOM)[0].width for text in ("ببب", "ب\u200cب\u200cب"))
+    assert joined < apart * 0.8
+
+
+def test_a_vowel_that_is_written_before_its_consonant_is_drawn_before_it() -> None:
+    name = "NotoSansDevanagari.ttf"
+    consonant, both = (shaped(text, name, SIZE, from_right=False)[0] for text in ("क", "कि"))
+    assert both[-1].char == consonant[0].char
+
+
+def test_a_conjunct_is_narrower_than_its_letters() -> None:
+    conjunct, letters = (lines(text, SIZE, ROOM)[0].width for text in ("क्ष", "क ष"))
+    assert conjunct < letters
+
+
+@pytest.mark.parametrize("text", [FAMILY, "👍🏽", "🇩🇪", "1️⃣", "🏳️‍🌈", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "❤️‍🔥", "❤️"])
+@pytest.mark.parametrize("before", ["", "א "])
+def test_a_sequence_of_emoji_is_one_sign(text: str, before: str) -> None:
+    (single,), (sequence,) = (lines(f"{before}{sign}", SIZE, ROOM) for sign in ("🐱", text))
+    assert sequence.width == pytest.approx(single.width, abs=1)
+    assert {run.font for run in sequence.runs} >= {EMOJI}
+
+
+def test_chinese_breaks_anywhere_but_before_its_full_stop() -> None:
+    text = "黄昏时的灯塔油画风格海面上有三艘小船。" * 3
+    found = lines(text, SIZE, ROOM, 5)
+    assert "".join(line.text for line in found) == text
+    assert len(found) > 2
+    assert not any(line.text.startswith("。") for line in found)
+    assert all(line.width > ROOM - 2.5 * SIZE for line in found[:-1])
+
+
+def test_korean_breaks_at_its_spaces() -> None:
+    text = "해질녘의 등대 유화 스타일 바다 위에 작은 배 세 척이 있고 갈매기가 날고 있다"
+    assert " ".join(line.text for line in lines(text, SIZE, ROOM, 5)) == text
+
+
+def test_decomposed_letters_are_drawn_as_the_composed_ones() -> None:
+    assert drawn("cafe\u0301")[1].tobytes() == drawn("caf\u00e9")[1].tobytes()
+    assert drawn("\u1112\u1161\u11ab")[1].tobytes() == drawn("\ud55c")[1].tobytes()
+
+
+def test_what_no_font_has_becomes_one_ellipsis() -> None:
+    assert [line.text for line in lines("a \ue000\ue001 \ue002 b", SIZE, ROOM)] == ["a … b"]
+
+
+def test_text_without_any_font_has_no_lines() -> None:
+    assert lines("\ue000 \ue001", SIZE, ROOM, 5) == ()
+    assert wrap("\ue000 \ue001", SIZE, ROOM, 5) == ["\ue000 \ue001"]
+
+
+def test_an_svg_is_read_from_the_right_by_its_viewer(client: OpenAI) -> None:
+    response = client.images.generate(
+        model="gpt-image-2.6-sunburst", prompt="מגדלור בשקיעה", output_format="svg"
+    )
+    assert response.data
+    root = ET.fromstring(base64.b64decode(response.data[0].b64_json or ""))  # noqa: S314
+    turned = [text.text for text in root.iter(f"{SVG}text") if text.get("direction") == "rtl"]
+    assert turned == ["מגדלור בשקיעה"]
+
+
+def printed(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | environment,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    return done.stdout.strip()
+
+
+def test_pixels_are_the_same_in_every_process() -> None:
+    code = """if True:
+        import hashlib
+        from tests.test_typography import SCRIPTS, drawn
+        drawings = b"".join(drawn(text)[1].tobytes() for text in SCRIPTS.values())
+        print(hashlib.sha256(drawings).hexdigest())
+    """
+    drawings = b"".join(drawn(text)[1].tobytes() for text in SCRIPTS.values())
+    elsewhere = {printed(code, PYTHONHASHSEED=seed, LC_ALL="ur_PK.UTF-8") for seed in "12"}
+    assert elsewhere == {hashlib.sha256(drawings).hexdigest()}
+
+
+def test_the_shaper_waits_for_a_script_that_needs_it() -> None:
+    code = """if True:
+        import sys
+        from emulator.imaging.typography import lines
+        for text in ("a lighthouse", "Маяк", "黄昏时的灯塔", "🐱 🚀"):
+            assert lines(text, 42, 850)
+        print("uharfbuzz" in sys.modules)
+    """
+    assert printed(code) == "False"
+
+
+def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
+    code = """if True:
+        import sys
+        sys.modules["uharfbuzz"] = None
+        from emulator.imaging.typography import lines
+        for text in ("a नमस्ते مرحبا b", "नमस्ते", "黄昏 1️⃣"):
+            print([(line.text, [run.text for run in line.runs]) for line in lines(text, 42, 850)])
+    """
+    assert printed(code).splitlines() == [
+        "[('a … b', ['a … b'])]",
+        "[]",
+        "[('黄昏 1️⃣', ['黄昏', ' ', '1'])]",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for fontconfig is a shell script")
+@pytest.mark.parametrize(
+    ("listing", "expected"),
+    [
+        ("printf '/nowhere/at/all.ttf\t28\n{font}\t20-7f 28\n'", "{font}"),
+        ("printf '{font}\t20-27\n'", "None"),
+        ("printf '{font}\t2e-7f\n'", "None"),
+        ("echo nonsense", "None"),
+        ("exit 1", "None"),
+    ],
+)
+def test_the_machine_is_asked_for_its_fonts(tmp_path: Path, listing: str, expected: str) -> None:
+    path = str(FOLDER / REGULAR)
+    (tmp_path / "fc-list").write_text(f"#!/bin/sh\n{listing.format(font=path)}\n")
+    (tmp_path / "fc-list").chmod(0o755)
+    code = "from emulator.imaging.installed import found; print(found('('))"
+    assert printed(code, PATH=str(tmp_path)) == expected.format(font=path)
