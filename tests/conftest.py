@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,11 +17,35 @@ from emulator import Emulator, Server, Settings
 
 KEY = "sk-test"
 
+Node = Callable[..., Any]
+"""Runs a script for Node.js with arguments; what it prints, from JSON."""
+
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Server]:
     with Server(Settings(port=0)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """Node.js with OpenAI's SDK."""
+    npm, runtime = shutil.which("npm"), shutil.which("node")
+    if not npm or not runtime:
+        pytest.skip("needs Node.js")
+    folder = tmp_path_factory.mktemp("node")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    install = [npm, "install", "--silent", "--no-audit", "--no-fund", "openai@6.49.0"]
+    subprocess.run(install, cwd=folder, check=True)
+
+    def run(script: str, *arguments: str) -> Any:
+        (folder / "client.js").write_text(script)
+        command = [runtime, "client.js", *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture

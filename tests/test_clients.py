@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from emulator import Server, Settings
+from tests.conftest import Node
 from tests.pictures import half_clear, opened, png
 
 NODE = """
@@ -57,52 +58,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def node(folder: Path) -> dict[str, Any]:
+def told(node: Node, folder: Path) -> dict[str, Any]:
     """What the Node SDK got."""
-    npm, runtime = shutil.which("npm"), shutil.which("node")
-    if not npm or not runtime:
-        pytest.skip("needs Node.js")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    (folder / "client.js").write_text(NODE)
-    subprocess.run(
-        [npm, "install", "--silent", "--no-audit", "--no-fund", "openai@6.49.0"],
-        cwd=folder,
-        check=True,
-    )
     with Server(Settings(port=0)) as server:
-        done = subprocess.run(
-            [runtime, "client.js", server.url, str(folder)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+        got: dict[str, Any] = node(NODE, server.url, str(folder))
+    return got
 
 
-def test_the_node_sdk_does_all_calls(node: dict[str, Any]) -> None:
-    assert [bool(item["url"]) for item in node["variation"]["data"]] == [True, True]
-    assert opened(node["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
-    pictures = [opened(item["b64_json"]) for item in node["generate"]["data"]]
+def test_the_node_sdk_does_all_calls(told: dict[str, Any]) -> None:
+    assert [bool(item["url"]) for item in told["variation"]["data"]] == [True, True]
+    assert opened(told["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
+    pictures = [opened(item["b64_json"]) for item in told["generate"]["data"]]
     assert [(picture.format, picture.size) for picture in pictures] == [("WEBP", (1536, 1024))] * 2
-    assert node["plain"]["data"][0]["url"]
+    assert told["plain"]["data"][0]["url"]
 
 
-def test_the_node_sdk_speaks_azure(node: dict[str, Any]) -> None:
-    assert opened(node["azure"]["data"][0]["b64_json"]).size == (1024, 1024)
+def test_the_node_sdk_speaks_azure(told: dict[str, Any]) -> None:
+    assert opened(told["azure"]["data"][0]["b64_json"]).size == (1024, 1024)
 
 
-def test_the_node_sdk_streams(node: dict[str, Any]) -> None:
-    assert node["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
-    assert node["generated"] == (
+def test_the_node_sdk_streams(told: dict[str, Any]) -> None:
+    assert told["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
+    assert told["generated"] == (
         ["image_generation.partial_image"] * 3 + ["image_generation.completed"]
     )
 
 
-def test_the_node_sdk_sends_a_read_stream_as_octets_and_is_refused(node: dict[str, Any]) -> None:
-    assert node["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
+def test_the_node_sdk_sends_a_read_stream_as_octets_and_is_refused(told: dict[str, Any]) -> None:
+    assert told["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
 
 
 def test_curl_edits(server: Server, folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,13 @@ import pytest
 from openai import OpenAI
 from PIL import UnidentifiedImageError
 
-from emulator import Emulator, Server
+from emulator import Emulator, Server, create_app
 from emulator.contract.misfortunes import NAMED
 from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint, Model
+from emulator.contract.rules import Choice
 from emulator.faults import FAULTS, read
+from emulator.faults.base import is_event, streams
 from tests.conftest import KEY
 from tests.pictures import opened, png
 
@@ -41,8 +45,8 @@ class Seen:
 
 @pytest.fixture
 def patient(server: Server) -> Iterator[OpenAI]:
-    """An SDK that tries twice, and waits no longer than a second for an answer."""
-    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1, timeout=1) as client:
+    """An SDK that tries twice."""
+    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as client:
         yield client
 
 
@@ -53,11 +57,14 @@ def met(emulator: Emulator) -> int:
 
 def seen(emulator: Emulator, client: OpenAI, fault: str, **asked: Any) -> Seen:
     """What *client* sees when all its requests meet *fault*."""
-    emulator.scenario.clear()
+    asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | asked
+    # Drawn once, its pictures are at hand, so that only a fault takes longer than a second.
+    assert list(client.images.generate(**asked))
+    client = client.with_options(timeout=1 if fault.startswith(("timeout", "stall")) else 60)
     emulator.scenario.add({"fault": read(fault).model_dump(exclude_none=True)})
     events: list[str] = []
     try:
-        told: Any = client.images.generate(model="gpt-image-2", prompt="a lighthouse", **asked)
+        told: Any = client.images.generate(**asked)
         for item in told if asked.get("stream") else told.data:
             if asked.get("stream"):
                 events.append(item.type)
@@ -269,6 +276,36 @@ def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
     assert last == other
 
 
+async def test_each_event_is_one_message_and_a_comment_is_none() -> None:
+    """What faults of streams build on."""
+    body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
+    arriving = iter([json.dumps(body).encode()])
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        for chunk in arriving:
+            return {"type": "http.request", "body": chunk, "more_body": False}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/images/generations",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
+    }
+    await create_app()(scope, receive, send)
+    start, *events, end = messages
+    assert streams(start)
+    assert [message["body"].count(b"event: ") for message in events] == [1, 1, 1]
+    assert [is_event(message) for message in messages] == [False, True, True, True, False]
+    assert not is_event({"type": end["type"], "body": b": ping\n\n"})
+
+
 def test_an_edit_meets_faults_too(emulator: Emulator, patient: OpenAI) -> None:
     emulator.scenario.inject({"kind": "error", "name": "server_error", "retry_after_ms": 5})
     image = ("a.png", png(), "image/png")
@@ -279,6 +316,14 @@ def test_an_error_goes_before_the_key(server: Server) -> None:
     server.inject("server_error")
     address = f"{server.base_url}/images/generations"
     assert [httpx2.post(address, json={}).status_code for _ in range(2)] == [500, 401]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_every_quality_has_its_seconds(model: Model) -> None:
+    qualities = model.accepts[Endpoint.GENERATIONS]["quality"]
+    assert isinstance(qualities, Choice)
+    known = {*qualities.words, *qualities.unlisted} - {"auto"}
+    assert model.seconds.keys() == known
 
 
 def test_a_refusal_is_not_late(client: OpenAI) -> None:

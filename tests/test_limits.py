@@ -57,6 +57,13 @@ def test_the_clock_fills_the_bucket(fresh: Server) -> None:
         draw(fresh)
 
 
+def test_a_clock_that_is_moved_back_leaves_no_debt(fresh: Server) -> None:
+    fresh.emulator.clock.advance(hours=1)
+    draw(fresh, n=5)
+    fresh.emulator.clock.advance(hours=-1)
+    draw(fresh, n=5)
+
+
 def test_each_key_and_model_has_a_bucket(fresh: Server) -> None:
     draw(fresh, n=5)
     draw(fresh, n=5, model="gpt-image-1")

@@ -19,6 +19,7 @@ from emulator import Emulator, Server, Settings, create_app
 from emulator.faults.plan import read_plan
 from emulator.state.scenario import MISSES, Facts, Scenario
 from tests.conftest import KEY
+from tests.pictures import png
 from tests.test_cli import COMMAND
 
 ROOT = Path(__file__).parent.parent
@@ -128,8 +129,22 @@ def test_a_call_that_meets_nothing_is_told_why() -> None:
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     begun = scenario(*({"times": 1} for _ in range(10_000)))
     assert meets(begun, calls=10_001) == ["server_error"] * 10_000 + [""]
-    assert begun._matching(CALL) == []
+    assert not list(begun._alike(CALL).candidates(CALL.prompt))
     assert len(begun.meet(CALL)[1]) == MISSES
+
+
+@pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
+def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str) -> None:
+    begun = scenario(
+        {"fault": "timeout", "match": {"prompt": "7"}, "times": 1},
+        *({"match": {"prompt": f"cat {number},"}} for number in range(5_000)),
+        {"fault": "slow_down", "match": {"prompt": "cat"}, "times": 1},
+        *({"fault": "stall", "match": {"prompt": f"at {number} "}} for number in range(5_000)),
+        {"fault": "truncated", "times": 1},
+    )
+    expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "stall"]
+    assert meets(begun, CALL._replace(prompt=prompt), calls=3) == ["timeout", *expected]
+    assert meets(begun, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
 
 
 def test_threads_may_inject_while_others_call() -> None:
@@ -307,6 +322,15 @@ def test_a_directive_stands_in_forms_too(http: httpx2.Client) -> None:
     assert answer.json()["error"]["code"] == "slow_down"
 
 
+@pytest.mark.parametrize("unit", [" ", "[[emulator:", "[[emulator: x] "])
+def test_a_long_prompt_that_has_almost_directives_is_soon_read(
+    http: httpx2.Client, unit: str
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": f"[[emulator: {unit * 500_000}"}
+    answer = http.post("/v1/images/generations", json=body)
+    assert answer.json()["error"]["code"] == "string_above_max_length"
+
+
 @pytest.mark.parametrize("seam", range(1, 11))
 async def test_a_directive_is_found_where_chunks_meet(seam: int) -> None:
     body = json.dumps({"model": "gpt-image-2", "prompt": "x [[emulator: slow_down]]"}).encode()
@@ -360,6 +384,25 @@ def test_retries_can_be_told_from_first_tries(server: Server) -> None:
                   times=None, match={"retry_count": 0})  # fmt: skip
     with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as client:
         assert client.images.generate(model="gpt-image-2", prompt="x").data
+
+
+def test_odd_calls_meet_faults_too(server: Server, http: httpx2.Client) -> None:
+    bodies: list[Any] = [{"model": ["x"], "n": {}}, [], "x", {"model": None, "prompt": 7}]
+    for body in bodies:
+        server.inject("rate_limit_exceeded", match={"retry_count": 0})
+        headers = {"x-stainless-retry-count": "9" * 5_000}
+        assert http.post("/v1/images/generations", json=body, headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize("fault", ["malformed;what=base64", "empty_data", "fewer_images"])
+def test_what_holds_no_pictures_stays(http: httpx2.Client, fault: str) -> None:
+    file = http.post(
+        "/v1/files", data={"purpose": "vision"}, files={"file": ("a.png", png(), "image/png")}
+    ).json()
+    for path in ("/v1/models", f"/v1/files/{file['id']}/content", "/v1/nothing"):
+        plain = http.get(path)
+        spoilt = http.get(path, headers={"x-emulator-fault": fault})
+        assert (spoilt.status_code, spoilt.content) == (plain.status_code, plain.content)
 
 
 # --- the control plane

@@ -15,6 +15,13 @@ def event(name: str, payload: Mapping[str, Any]) -> str:
     return f"event: {name}\ndata: {data}\n\n"
 
 
+def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
+    """The name and the payload of an event."""
+    head, _, data = frame.partition(b"\ndata: ")
+    payload: dict[str, Any] = json.loads(data)
+    return head.removeprefix(b"event: ").decode(), payload
+
+
 def error_event(error: APIError) -> bytes:
     """What a stream says when it fails after it has begun."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.faults.base import START, BaseFault, is_event, streams
+from emulator.contract.events import event, read_event
+from emulator.faults.base import BODY, START, BaseFault, is_event, streams
 
 Answer = dict[str, Any]
 
@@ -19,12 +20,12 @@ class BodyFault(BaseFault):
     """Rewrites a good answer before it leaves; the verbs are `changed` and `changed_event`."""
 
     def changed(self, body: bytes) -> bytes:
-        """Another body in place of this one."""
+        """Another body in place of this one, which is JSON."""
         return body
 
-    def changed_event(self, event: bytes) -> bytes:
-        """Another event of a stream in place of this one."""
-        return event
+    def changed_event(self, frame: bytes) -> bytes:
+        """Another event of a stream in place of this one; nothing, to leave it out."""
+        return frame
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message = {}
@@ -34,21 +35,29 @@ class BodyFault(BaseFault):
             nonlocal start
             if message["type"] == START:
                 start = message
-                if message["status"] != 200 or streams(message):
-                    await send(message)
-            elif start["status"] != 200:
-                await send(message)
-            elif streams(start):
-                changed = self.changed_event(message["body"]) if is_event(message) else b""
-                await send({**message, "body": changed or message.get("body", b"")})
-            else:
+            if message["type"] == START and _holds_json(start):
+                return
+            if is_event(message) and streams(start):
+                message = {**message, "body": self.changed_event(bytes(message["body"]))}
+                if not message["body"]:
+                    return
+            elif message["type"] == BODY and _holds_json(start):
                 body.extend(message.get("body", b""))
-                if not message.get("more_body"):
-                    changed = self.changed(bytes(body))
-                    await send({**start, "headers": _measured(start["headers"], changed)})
-                    await send({**message, "body": changed})
+                if message.get("more_body"):
+                    return
+                changed = self.changed(bytes(body))
+                await send({**start, "headers": _measured(start["headers"], changed)})
+                message = {**message, "body": changed}
+            await send(message)
 
         await app(scope, receive, sending)
+
+
+def _holds_json(start: Message) -> bool:
+    """Whether the answer that *start* begins is a good one, in JSON."""
+    headers: dict[bytes, bytes] = dict(start["headers"])
+    kind = headers.get(b"content-type", b"")
+    return bool(start["status"] == 200 and kind.startswith(b"application/json"))
 
 
 def _measured(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
@@ -83,13 +92,12 @@ class Malformed(BodyFault):
 
         return _rewritten(body, spoil_all)
 
-    def changed_event(self, event: bytes) -> bytes:
-        head, mark, data = event.partition(b"\ndata: ")
+    def changed_event(self, frame: bytes) -> bytes:
         if self.what == "json":
-            return head + mark + data[: len(data) // 2] + b"\n\n"
-        told = json.loads(data)
+            return frame[: len(frame) // 2] + b"\n\n"
+        name, told = read_event(frame)
         self.spoil(told)
-        return head + mark + json.dumps(told, separators=(",", ":")).encode() + b"\n\n"
+        return event(name, told).encode()
 
     def spoil(self, holder: Answer) -> None:
         """Put something else in the place of its picture."""

@@ -27,6 +27,9 @@ def _named(name: str) -> str:
     return name
 
 
+ErrorName = Annotated[str, AfterValidator(_named)]
+
+
 def _split(given: Any) -> Any:
     return given.split(",") if isinstance(given, str) else given
 
@@ -35,7 +38,7 @@ class Error(BaseFault):
     """Refuses the call: with an error by its name, or with a status and words of one's own."""
 
     kind: Literal["error"] = "error"
-    name: Annotated[str, AfterValidator(_named)] | None = None
+    name: ErrorName | None = None
     status: int | None = Field(default=None, ge=400, le=599)
     type: str | None = None
     code: str | None = None
@@ -94,8 +97,8 @@ class Error(BaseFault):
     def _facts(self, scope: Scope) -> dict[str, Any]:
         state, call = scope["state"], scope["state"].get("call")
         fields = call.fields if call else {}
-        named = fields.get("model")
-        model = MODELS.get(named, UNKNOWN) if isinstance(named, str) else UNKNOWN
+        named = str(fields.get("model") or "")
+        model = MODELS.get(named, UNKNOWN)
         wait = self.retry_after_ms
         if wait is None:
             wait = SOON if self.retry_after is None else round(self.retry_after * 1000)

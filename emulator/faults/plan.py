@@ -88,6 +88,8 @@ def read_plan(path: str) -> Plan:
         raise ValueError(f"{path}:{place.partition(',')[0] or 1}: {words}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}:1: this is no UTF-8 text") from None
+    except RecursionError:
+        raise ValueError(f"{path}:1: this is nested too deeply") from None
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
 

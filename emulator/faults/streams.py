@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.contract.events import error_event, event
+from emulator.contract.events import error_event, event, read_event
 from emulator.contract.usage import PARTIAL_IMAGE
 from emulator.faults.base import BODY, DAY, START, BaseFault, gone, hang_up, is_event, streams
-from emulator.faults.errors import Error, _named
+from emulator.faults.bodies import BodyFault
+from emulator.faults.errors import Error, ErrorName
 
 
 class StreamFault(BaseFault):
@@ -46,7 +46,7 @@ class StreamError(StreamFault):
     """Ends a stream with the API's `event: error`, with an error by its *name*."""
 
     kind: Literal["stream_error"] = "stream_error"
-    name: Annotated[str, AfterValidator(_named)] = "image_generation_failed"
+    name: ErrorName = "image_generation_failed"
 
     async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
         told = error_event(Error(name=self.name).refusal(scope))
@@ -91,40 +91,26 @@ class UnknownEvent(StreamFault):
         return False
 
 
-class FewerPartials(BaseFault):
+class FewerPartials(BodyFault):
     """Sends only the first *keep* partial images, and counts only those. The API was seen to."""
 
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        dropped = 0
-        streaming = False
-
-        async def sending(message: Message) -> None:
-            nonlocal dropped, streaming
-            if message["type"] == START:
-                streaming = streams(message)
-            elif streaming and is_event(message):
-                head, data = bytes(message["body"]).split(b"\ndata: ", 1)
-                told = json.loads(data)
-                if told.get("partial_image_index", -1) >= self.keep:
-                    dropped += 1
-                    return
-                if dropped and "usage" in told:
-                    told["sequence_number"] -= dropped
-                    self.uncount(told["usage"], dropped * PARTIAL_IMAGE)
-                    message = {**message, "body": event(head[7:].decode(), told).encode()}
-            await send(message)
-
-        await app(scope, receive, sending)
-
-    def uncount(self, usage: dict[str, Any], tokens: int) -> None:
-        """Take *tokens* of output from *usage*."""
-        for counts, name in (
+    def changed_event(self, frame: bytes) -> bytes:
+        name, told = read_event(frame)
+        if "partial_image_index" in told:
+            return frame if told["partial_image_index"] < self.keep else b""
+        dropped = told.get("sequence_number", 0) - self.keep
+        if dropped <= 0:
+            return frame
+        told["sequence_number"] = self.keep
+        usage = told["usage"]
+        for counts, count in (
             (usage, "output_tokens"),
             (usage, "total_tokens"),
             (usage.get("output_tokens_details", {}), "image_tokens"),
         ):
-            if name in counts:
-                counts[name] -= tokens
+            if count in counts:
+                counts[count] -= dropped * PARTIAL_IMAGE
+        return event(name, told).encode()

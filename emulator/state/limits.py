@@ -35,6 +35,9 @@ class RateLimits:
         bucket, held = TokenBucket(), (key, request.model.id)
         now = int(self._clock.now().timestamp() * 1000)
         state = self._buckets.get(held) or bucket.initial(rates)
+        if bucket.consumed(rates, state, now) > self._rate.limit:
+            # Emptier than empty: the clock has been moved back since.
+            state = bucket.initial(rates)
         self._buckets[held], decision = bucket.step(rates, state, now, request.n)
         if decision.allowed:
             return

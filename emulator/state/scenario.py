@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 MISSES: Final = 20
 """Steps of which a call is told why they did not match."""
+
+SHOWN: Final = 80
+"""Characters of a call's own words in such a sentence."""
 
 REMEMBERED: Final = 32
 """Kinds of calls for which the steps that match are remembered."""
@@ -46,7 +52,7 @@ class _Running:
     def __init__(self, step: Step, title: str) -> None:
         self.step = step
         self.title = f"{title} ({step.fault.label})"
-        self.matched = self.met = 0
+        self.number = self.matched = self.met = 0
         self.prompt = step.match.prompt
         self.tests = [
             (place, _test(name, wanted))
@@ -82,6 +88,8 @@ class _Running:
                 given, wanted = facts[place], getattr(self.step.match, name)
                 if name == "api_key":
                     given, wanted = masked(facts.api_key), masked(wanted)
+                if isinstance(given, str):
+                    given = given[:SHOWN]
                 return f"{self.title}: {name} {given!r} is not {wanted!r}"
         if self.prompt is not None and self.prompt not in facts.prompt:
             return f"{self.title}: the prompt does not have {self.prompt!r}"
@@ -90,6 +98,37 @@ class _Running:
         if self.matched <= self.step.after:
             return f"{self.title}: lets the first {self.step.after} pass"
         return f"{self.title}: was left to chance"
+
+
+class _Alike:
+    """The steps for calls that are alike in all but their prompts."""
+
+    def __init__(self, steps: Iterable[_Running]) -> None:
+        self._any: deque[_Running] = deque()
+        self._by_prompt: dict[int, dict[str, deque[_Running]]] = {}
+        for running in steps:
+            queue = self._any
+            if (part := running.prompt) is not None:
+                queue = self._by_prompt.setdefault(len(part), {}).setdefault(part, deque())
+            queue.append(running)
+
+    def candidates(self, prompt: str) -> Iterator[_Running]:
+        """The steps for *prompt* in their order, without the first ones that are spent."""
+        queues = [self._any, *self._said(prompt)]
+        for queue in queues:
+            while queue and queue[0].spent:
+                queue.popleft()
+        return heapq.merge(*queues, key=attrgetter("number"))
+
+    def _said(self, prompt: str) -> Iterator[deque[_Running]]:
+        for length, queues in self._by_prompt.items():
+            # Whichever is fewer is gone through: the texts of this length, or the prompt's places.
+            if len(queues) < len(prompt):
+                parts = {part for part in queues if part in prompt}
+            else:
+                places = range(len(prompt) - length + 1)
+                parts = queues.keys() & {prompt[place : place + length] for place in places}
+            yield from (queues[part] for part in parts)
 
 
 class Scenario:
@@ -153,17 +192,9 @@ class Scenario:
     def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:
         """The fault that a call meets; or None, and why it met none of the first steps."""
         with self._lock:
-            matching, place = self._matching(facts), 0
-            while place < len(matching):
-                running = matching[place]
-                if running.prompt is not None and running.prompt not in facts.prompt:
-                    place += 1
-                elif running.spent:
-                    del matching[place]
-                elif running.strikes():
+            for running in self._alike(facts).candidates(facts.prompt):
+                if not running.spent and running.strikes():
                     return running.step.fault, []
-                else:
-                    place += 1
             return None, [running.miss(facts) for running in islice(self._all, MISSES)]
 
     def _begin(self, steps: Sequence[Step]) -> None:
@@ -176,16 +207,18 @@ class Scenario:
 
     def _arrange(self) -> None:
         self._all = [*self._injected, *self._planned]
+        for number, running in enumerate(self._all):
+            running.number = number
         self._live = self._all
-        self._known: dict[Facts, list[_Running]] = {}
+        self._known: dict[Facts, _Alike] = {}
 
-    def _matching(self, facts: Facts) -> list[_Running]:
-        """The steps for calls like this one, whatever their prompts. They change only with the
-        scenario, so that they are looked for once."""
+    def _alike(self, facts: Facts) -> _Alike:
+        """The steps for calls like this one. They change only with the scenario, so that they are
+        looked for once."""
         alike = facts._replace(prompt="")
         if alike not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._live = [running for running in self._live if not running.spent]
-            self._known[alike] = [running for running in self._live if running.matches(alike)]
+            self._known[alike] = _Alike(each for each in self._live if each.matches(alike))
         return self._known[alike]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HEADER: Final = "x-emulator-fault"
 RAW_HEADER: Final = HEADER.encode()
 MARK: Final = b"[[emulator:"
-DIRECTIVE: Final = re.compile(r"\s*\[\[emulator:([^\]]*)\]\]")
+DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 ENDPOINTS: Final = {f"/images/{endpoint.value}": endpoint for endpoint in Endpoint}
 
 
@@ -47,10 +47,19 @@ class Injector:
         if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
             await self.app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
+        endpoint = _endpoint(scope["path"])
         request = Request(scope, receive)
+        marked = _marked(await self._body(request)) if endpoint else False
+        if marked or self.emulator.scenario or header(scope, RAW_HEADER):
+            await self._met(request, endpoint, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _met(self, request: Request, endpoint: Endpoint | None, send: Send) -> None:
+        """Let the call meet its fault, if there is one."""
+        scope, receive = request.scope, request.receive
+        state = scope.setdefault("state", {})
         try:
-            endpoint = _endpoint(scope["path"])
             fault = await self._fault(request, endpoint)
             if fault is None:
                 await self.app(scope, receive, send)
@@ -71,9 +80,9 @@ class Injector:
     async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         directed = await self._directed(request, endpoint) if endpoint else None
-        if header(request.scope, RAW_HEADER):
+        if asked := header(request.scope, RAW_HEADER):
             try:
-                return _read(request.headers[HEADER])
+                return _read(asked)
             except ValueError as error:
                 raise errors.bad_override(header=HEADER, reason=str(error)) from None
         if directed is not None:
@@ -107,13 +116,16 @@ class Injector:
         if not _marked(await self._body(request)):
             return None
         call = await self._call(request, endpoint)
-        prompt = call and call.fields.get("prompt")
-        found = DIRECTIVE.search(prompt) if isinstance(prompt, str) else None
-        if not (call and found and isinstance(prompt, str)):
+        prompt = call.fields.get("prompt") if call else None
+        if not call or not isinstance(prompt, str):
             return None
-        fields = {**call.fields, "prompt": DIRECTIVE.sub("", prompt).lstrip()}
-        request.scope["state"]["call"] = replace(call, fields=fields)
-        return found[1]
+        *before, last = DIRECTIVE.split(prompt)
+        if not before:
+            return None
+        # Text and directives take turns; the space before a directive goes with it.
+        text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
+        request.scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
+        return before[1]
 
     async def _facts(self, request: Request, endpoint: Endpoint | None) -> Facts:
         call = await self._call(request, endpoint)
@@ -121,11 +133,11 @@ class Injector:
         said = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        count = request.headers.get("x-stainless-retry-count", "")
+        count = header(request.scope, b"x-stainless-retry-count")
         return Facts(
             path=request.scope["path"],
             api_key=key_of(request.scope),
-            retry_count=int(count) if count.isascii() and count.isdigit() else 0,
+            retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )
 
