@@ -12,8 +12,10 @@ from typing import Any, Final, Self
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from emulator.clock import Clock
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
+from emulator.state.entry import Entry
 from emulator.web.app import create_app
 
 GRACE: Final = 0.5
@@ -62,16 +64,17 @@ class Server:
     """An emulator on a port.
 
     Raises ValueError for settings that do not fit each other, OSError where the port cannot be had.
-    As a context manager it serves from a thread of its own:
+    As a context manager, also an asynchronous one, it serves from a thread of its own; where no
+    settings say otherwise, on a free port:
 
-        with Server(Settings(port=0)) as server:
+        with Server() as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
     """
 
     def __init__(
         self, settings: Settings | None = None, *, emulator: Emulator | None = None
     ) -> None:
-        self.emulator = emulator or Emulator(settings)
+        self.emulator = emulator or Emulator(settings or Settings(port=0))
         self.settings = self.emulator.settings
         self._started = threading.Event()
         self._on_ready: Callable[[], None] = lambda: None
@@ -106,6 +109,20 @@ class Server:
         """What an SDK takes as its `base_url`."""
         return f"{self.url}/v1"
 
+    @property
+    def requests(self) -> list[Entry]:
+        """The calls since the last `reset`, oldest first."""
+        return self.emulator.journal.find()
+
+    @property
+    def clock(self) -> Clock:
+        """The time by which URLs and rate limits expire."""
+        return self.emulator.clock
+
+    def reset(self) -> None:
+        """Forget everything; see `Emulator.reset`."""
+        self.emulator.reset()
+
     def inject(
         self,
         fault: str | Mapping[str, Any],
@@ -127,6 +144,7 @@ class Server:
     def _ready(self) -> None:
         self._on_ready()
         self._started.set()
+        self.emulator.warm()
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(
@@ -146,3 +164,14 @@ class Server:
         if self._thread:
             self._thread.join()
         self.emulator.close()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)

@@ -7,6 +7,7 @@ import gc
 import json
 import tracemalloc
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from emulator import Emulator, Settings, create_app
+from emulator import Emulator, Server, Settings, create_app
 from emulator.contract.models import MODELS
 from emulator.contract.request import Call, Endpoint, ImageRequest
 from emulator.contract.validation import validate
@@ -194,6 +195,35 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
         await client.images.generate(model="gpt-image-2", prompt="a lighthouse", quality="low")
     assert str(only(emulator)).startswith("POST /v1/images/generations gpt-image-2 200 ")
     emulator.close()
+
+
+@pytest.mark.parametrize("fault", ["server_error", "latency", "connection_reset", "malformed"])
+def test_a_call_that_met_a_fault_says_what_it_asked(server: Server, fault: str) -> None:
+    server.inject(fault)
+    body = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
+    with suppress(httpx2.TransportError):
+        httpx2.post(
+            f"{server.base_url}/images/generations",
+            json=body,
+            headers={"Authorization": "Bearer k"},
+        )
+    (entry,) = server.requests
+    assert entry.fault == fault
+    assert (entry.model, entry.prompt) == ("gpt-image-2", "a lighthouse")
+    assert entry.parameters["quality"] == "low"
+
+
+def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
+    server.inject({"kind": "stream_error", "after": 1})
+    stream = client.images.generate(
+        model="gpt-image-2", prompt="x", stream=True, partial_images=2, quality="low"
+    )
+    with pytest.raises(openai.APIError):
+        list(stream)
+    (entry,) = server.requests
+    assert (entry.status, entry.events) == (200, 2)
+    assert entry.error_code == "image_generation_failed"
+    assert entry.drawn is None
 
 
 # --- the key
