@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emulator.imaging.recipe import read_recipe as read_recipe
     from emulator.server import Server as Server
     from emulator.settings import Settings as Settings
     from emulator.state.emulator import Emulator as Emulator
@@ -16,9 +17,10 @@ _HOMES = {
     "Server": "emulator.server",
     "Settings": "emulator.settings",
     "create_app": "emulator.web.app",
+    "read_recipe": "emulator.imaging.recipe",
 }
 
-__all__ = ["Emulator", "Server", "Settings", "create_app"]
+__all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
 
 
 def __getattr__(name: str) -> Any:

@@ -109,6 +109,10 @@ class Settings:
         "the largest body that is read; by default sixteen of the largest pictures and a mask",
     )
 
+    cache: int = _setting(
+        32 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
+    )
+
     def __post_init__(self) -> None:
         for each in self.deployment:
             if not all(each.partition("=")):
@@ -133,7 +137,8 @@ class Settings:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
-        for name, least in (("max_body", 1), ("journal_entries", 0), ("journal_bytes", 0)):
+        leasts = (("max_body", 1), ("cache", 0), ("journal_entries", 0), ("journal_bytes", 0))
+        for name, least in leasts:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.public_url is not None:

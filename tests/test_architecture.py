@@ -18,7 +18,7 @@ LAYERS = (
     ("faults",),
     ("state",),
     ("web",),
-    ("server",),
+    ("server", "protocol"),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")
@@ -31,9 +31,11 @@ HOMES = {
     "pyrate_limiter": {"state"},
     "sse_starlette": {"web"},
     "python_multipart": {"web"},
-    "uvicorn": {"server"},
+    "uvicorn": {"server", "protocol"},
+    "httptools": {"protocol"},
 }
 MODULES = sorted((ROOT / "emulator").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 
 
 def part_of(path: Path) -> str:
@@ -65,7 +67,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*MODULES, *BENCHMARKS], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_module_stays_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 250
 

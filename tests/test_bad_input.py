@@ -293,11 +293,14 @@ def test_an_empty_nested_field_is_not_given(http: httpx2.Client) -> None:
 # --- connections
 
 
-def spoken(server: Server, request: bytes, *, hang_up: bool = False) -> bytes:
-    """What the server says to raw bytes, until the connection ends."""
+def spoken(server: Server, request: bytes, *, hang_up: bool = False, step: int = 0) -> bytes:
+    """What the server says to raw bytes, sent in packets of *step* bytes, until the connection
+    ends."""
     address = (server.settings.host, server.port)
     with socket.create_connection(address, timeout=30) as connection:
-        connection.sendall(request)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(request), step or len(request)):
+            connection.sendall(request[start : start + (step or len(request))])
         if hang_up:
             connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -323,11 +326,30 @@ def request_bytes(body: bytes, *headers: str) -> bytes:
 BODY = b'{"model": "gpt-image-2", "prompt": "x", "output_format": "jpeg"}'
 
 
-def test_an_upgrade_to_h2c_loses_no_body(server: Server) -> None:
-    # The JDK's client asks for it by default.
-    headers = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
-    length = f"Content-Length: {len(BODY)}"
-    assert b"200 OK" in spoken(server, request_bytes(BODY, length, *headers)).splitlines()[0]
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
+"""The JDK's client asks for it by default."""
+
+
+@pytest.mark.parametrize("step", [0, 1, 7, 200])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_upgrade_to_h2c_loses_no_body(server: Server, step: int, chunked: bool) -> None:
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(BODY)}"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) if chunked else BODY
+    answer = spoken(server, request_bytes(body, length, *UPGRADE), step=step)
+    assert b"200 OK" in answer.splitlines()[0]
+    assert opened(json.loads(answer.partition(b"\r\n\r\n")[2])["data"][0]["b64_json"])
+
+
+def test_a_request_behind_an_upgrade_is_answered_too(server: Server) -> None:
+    first = request_bytes(BODY, f"Content-Length: {len(BODY)}", *UPGRADE)
+    first = first.replace(b"Connection: close\r\n", b"")
+    second = request_bytes(BODY, f"Content-Length: {len(BODY)}")
+    assert spoken(server, first + second).count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_nothing_is_tunnelled(server: Server) -> None:
+    answer = spoken(server, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    assert b"400 Bad Request" in answer.splitlines()[0]
 
 
 def test_a_target_in_absolute_form_is_the_path_that_it_names(server: Server) -> None:

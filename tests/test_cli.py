@@ -109,6 +109,7 @@ def test_the_models_are_printed(form: str | None, start: str) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(start)
     assert "gpt-image-2.6-flare" in done.stdout
+    assert "frame_duration_ms" in done.stdout
 
 
 def test_a_reader_may_leave_early() -> None:

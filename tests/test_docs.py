@@ -106,7 +106,9 @@ def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:
 
 def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
-    left_out = shutil.ignore_patterns(".git", ".venv", "*cache*", "*.egg-info", "tests")
+    left_out = shutil.ignore_patterns(
+        ".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "tests"
+    )
     shutil.copytree(ROOT, checkout, ignore=left_out)
     variables = {**os.environ, "IMAGES_EMULATOR_PORT": "0"}
     variables.pop("VIRTUAL_ENV", None)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from select import select
 from typing import Any
 
 import httpx2
@@ -15,6 +16,8 @@ import pytest
 from PIL import Image
 
 from emulator import Server, Settings
+from emulator.contract.errors import APIError
+from emulator.web.remote import fetcher
 from tests.pictures import BLUE, half_clear, png
 
 
@@ -34,8 +37,20 @@ class Shelf(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to?"))
             self.end_headers()
+        elif self.path == "/slow-head":
+            self.drip(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        elif self.path == "/slow-body":
+            self.drip(b"HTTP/1.0 200 OK\r\n\r\n")
+        elif self.path == "/slow-redirect":
+            self.drip(b"HTTP/1.0 302 Found\r\nLocation: /blue.png\r\n\r\n")
         else:
             self.send_error(404)
+
+    def drip(self, start: bytes) -> None:
+        """A byte now and then, each well before the client's socket would time out."""
+        self.wfile.write(start)
+        while not select([self.connection], [], [], 0.02)[0]:
+            self.wfile.write(b"x")
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -111,3 +126,17 @@ def test_by_default_a_drawing_stands_in(shelf: str) -> None:
         answer = edit(f"http://{shelf}/blue.png")
         data = base64.b64decode(answer.json()["data"][0]["b64_json"])
         assert Image.open(BytesIO(data)).getpixel((1000, 500)) != BLUE
+
+
+@pytest.mark.parametrize("path", ["slow-head", "slow-body", "slow-redirect"])
+def test_a_fetch_ends_in_time_however_slow_the_host(shelf: str, path: str) -> None:
+    fetch = fetcher(Settings(remote_images="fetch", allow_host=(shelf,)), seconds=0.2)
+    for url in (f"http://{shelf}/{path}", f"http://{shelf}/to?/{path}"):
+        with pytest.raises(APIError, match=r"Upstream status code: 502\."):
+            fetch(url)
+
+
+def test_no_fetch_begins_when_its_time_is_up(shelf: str) -> None:
+    fetch = fetcher(Settings(remote_images="fetch", allow_host=(shelf,)), seconds=0)
+    with pytest.raises(APIError, match=r"Upstream status code: 502\."):
+        fetch(f"http://{shelf}/blue.png")

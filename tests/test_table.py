@@ -1,29 +1,51 @@
-"""The table's own verdicts: for every model, endpoint and parameter the smallest, the largest, the
-default and the first illegal value."""
+"""The table's own verdicts: for every model, kind of body and parameter the smallest, the largest,
+the default and the first illegal value, at any date and around the days on which that changed."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from itertools import product
 from typing import Any
 
 import httpx2
 import pytest
 
+from emulator.contract.calendar import AsOf, Policy
+from emulator.contract.catalogue import Catalogue, Rows
 from emulator.contract.errors import APIError
-from emulator.contract.models import MODELS
-from emulator.contract.pictures import OverlayRule, Pictures
-from emulator.contract.request import Call, Endpoint, ImageRequest, Upload
+from emulator.contract.models import MODEL, MODELS
+from emulator.contract.pictures import LARGEST, OverlayRule, Pictures
+from emulator.contract.references import LONGEST_URL, OverlayReference, References
+from emulator.contract.request import (
+    BODIES,
+    FORM,
+    JSON,
+    Call,
+    Endpoint,
+    ImageRequest,
+    Model,
+    Upload,
+)
 from emulator.contract.rules import Choice, Flag, Integer, Object, Rule, Text, Unsupported
 from emulator.contract.sizes import FixedSize, FlexibleSize
-from emulator.contract.tables import as_json, as_markdown, as_text
+from emulator.contract.tables import WIDTH, as_json, as_markdown, as_text
+from emulator.contract.uploads import Images, Overlay, SquarePNG
 from emulator.contract.validation import validate
 from emulator.imaging.synthesis import Darkroom
 from tests.pictures import half_clear
 
-DARKROOM = Darkroom(lambda identity: None, lambda url: None)
+DAY = timedelta(days=1)
+
+# A file's id is its size in bytes.
+DARKROOM = Darkroom(lambda size: half_clear().ljust(int(size), b"\0"), lambda url: None)
 FILE = Upload("a.png", "image/png", half_clear(), len(half_clear()))
+DATA_URL = "data:image/png;base64," + base64.b64encode(half_clear()).decode()
+REFERENCE = {"image_url": DATA_URL}
+LONG_URL = "https://example.invalid/".ljust(LONGEST_URL, "x")
 
 # What a legal value needs beside it.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -52,10 +74,15 @@ def legal(rule: Rule) -> Iterator[Any]:
             yield from ("x" * max(1, rule.shortest), "é" * (rule.longest or 1000))
         case Object():
             yield from ({}, {name: next(legal(inner)) for name, inner in rule.fields.items()})
-        case Pictures():
-            yield from (FILE, [FILE] * rule.most)
-        case OverlayRule():
-            yield FILE
+        case Images():
+            yield from (FILE, [FILE] * rule.most, replace(FILE, size=rule.below - 1))
+        case Overlay():
+            yield from (FILE, replace(FILE, size=rule.below - 1))
+        case References():
+            yield from ([REFERENCE], [REFERENCE] * rule.most)
+            yield from ([{"file_id": str(LARGEST - 1)}], [{"image_url": LONG_URL}])
+        case OverlayReference():
+            yield from (REFERENCE, {"file_id": str(rule.below - 1)})
 
 
 def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912 - one for each rule
@@ -91,30 +118,83 @@ def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912 - one for
         case Object():
             yield {"no-such-field": 1}, "unknown_parameter"
             yield "x", "invalid_type"
-        case Pictures():
+        case Images():
             yield "x", "invalid_type"
             yield [FILE] * (rule.most + 1), "array_above_max_length"
-        case OverlayRule():
+            too_large = "invalid_image_format" if isinstance(rule, SquarePNG) else TOO_LARGE
+            yield replace(FILE, size=rule.below), too_large
+        case Overlay():
             yield "x", "invalid_type"
+            yield replace(FILE, size=rule.below), TOO_LARGE
+        case References():
+            yield from (("x", "invalid_type"), ([], "empty_array"))
+            yield [REFERENCE] * (rule.most + 1), "array_above_max_length"
+            yield from (([value], code) for value, code in no_references())
+            yield [{"file_id": str(LARGEST)}], TOO_LARGE
+            yield [{"image_url": "data:image/png;base64,AAAA"}], "invalid_image_file"
+        case OverlayReference():
+            yield from no_references()
+            yield {"file_id": str(rule.below)}, TOO_LARGE
 
 
-def rows() -> Iterator[tuple[str, Endpoint, str, Rule]]:
+TOO_LARGE = "file_above_max_size"
+
+
+def no_references() -> Iterator[tuple[Any, str]]:
+    yield "x", "invalid_type"
+    yield {"name": "x"}, "unknown_parameter"
+    yield {}, "invalid_value"
+    yield {"image_url": DATA_URL, "file_id": "1"}, "invalid_value"
+    yield {"image_url": 1}, "invalid_type"
+    yield {"image_url": "ftp://example.invalid/a.png"}, "invalid_value"
+    yield {"image_url": LONG_URL + "x"}, "string_above_max_length"
+
+
+Body = tuple[str, Endpoint, str]
+"""A model, an endpoint, and the media type of what is sent there."""
+
+
+def accepted(body: Body, as_of: AsOf = None) -> Rows:
+    """What *body* may hold. Raises APIError where the model takes none such."""
+    model, endpoint, media_type = body
+    return Catalogue(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
+
+
+def is_read(body: Body, as_of: AsOf = None) -> bool:
+    """Whether the model takes such a body, by its row for pictures."""
+    model, endpoint, media_type = body
+    image = MODELS[model].accepts[endpoint].get("image")
+    if media_type == FORM or not isinstance(image, Images):
+        return True
+    return image.json is not None and as_of in image.json
+
+
+def bodies() -> Iterator[Body]:
     for model in MODELS.values():
-        for endpoint, accepted in model.accepts.items():
-            for name, rule in accepted.items():
-                yield model.id, endpoint, name, rule
+        for endpoint in model.accepts:
+            of_each_kind = ((model.id, endpoint, media_type) for media_type in BODIES[endpoint])
+            yield from (body for body in of_each_kind if is_read(body))
 
 
-def judged(model: str, endpoint: Endpoint, fields: dict[str, Any]) -> ImageRequest:
+def cases() -> Iterator[tuple[Body, str, Rule]]:
+    for body in bodies():
+        yield from ((body, name, rule) for name, rule in accepted(body).items())
+
+
+def named(value: Any) -> str:
+    if isinstance(value, Rule):
+        return type(value).__name__
+    return "-".join(value) if isinstance(value, tuple) else str(value)
+
+
+def judged(body: Body, fields: dict[str, Any], as_of: AsOf = None) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
-    needed: dict[str, Any] = {"model": model}
-    accepted = MODELS[model].accepts[endpoint]
-    if "prompt" in accepted:
-        needed["prompt"] = "x"
-    if "image" in accepted:
-        needed["image"] = FILE
-    form = endpoint is not Endpoint.GENERATIONS
-    return validate(Call(endpoint, form, needed | fields), DARKROOM)
+    model, endpoint, media_type = body
+    right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
+    known = {*accepted(body, as_of), *(["model"] if as_of in MODEL.period else [])}
+    needed = {name: value for name, value in right.items() if name in known}
+    call = Call(endpoint, media_type == FORM, needed | fields)
+    return validate(call, DARKROOM, Policy(as_of))
 
 
 def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
@@ -123,73 +203,115 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
     return text and (code == "invalid_type" or not value)
 
 
-@pytest.mark.parametrize(
-    ("model", "endpoint", "name", "rule"), list(rows()), ids=lambda value: str(value)[:30]
-)
-def test_a_legal_value_passes(model: str, endpoint: Endpoint, name: str, rule: Rule) -> None:
-    beside = {
-        key: value
-        for key, value in BESIDE.get(name, {}).items()
-        if key in MODELS[model].accepts[endpoint]
-    }
+def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
+    """Assert that each legal value of *rule* does."""
+    known = accepted(body, as_of)
+    beside = {key: value for key, value in BESIDE.get(name, {}).items() if key in known}
     for value in legal(rule):
-        request = judged(model, endpoint, beside | {name: value})
+        request = judged(body, beside | {name: value}, as_of)
         if isinstance(rule, (Integer, Flag)):
             assert getattr(request, name) == value
     if not rule.required:
-        judged(model, endpoint, {})
+        judged(body, {}, as_of)
 
 
-@pytest.mark.parametrize(
-    ("model", "endpoint", "name", "rule"), list(rows()), ids=lambda value: str(value)[:30]
-)
-def test_the_first_illegal_value_is_refused(
-    model: str, endpoint: Endpoint, name: str, rule: Rule
-) -> None:
+def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
+    """Assert that each illegal value of *rule* is."""
     for value, code in illegal(rule):
-        if endpoint is not Endpoint.GENERATIONS and no_mistake_in_a_form(rule, value, code):
+        if body[2] == FORM and no_mistake_in_a_form(rule, value, code):
             continue
         with pytest.raises(APIError) as refused:
-            judged(model, endpoint, {name: value})
-        assert refused.value.code == code, value
-        assert (refused.value.param or "").startswith(name)
+            judged(body, {name: value}, as_of)
+        assert refused.value.code == code, str(value)[:80]
+        assert (refused.value.param or name).startswith(name)
 
 
-GENERATING = [case for case in rows() if case[1] is Endpoint.GENERATIONS]
+@pytest.mark.parametrize(("body", "name", "rule"), list(cases()), ids=named)
+def test_a_legal_value_passes(body: Body, name: str, rule: Rule) -> None:
+    passes(body, name, rule)
 
 
-@pytest.mark.parametrize(
-    ("model", "endpoint", "name", "rule"), GENERATING, ids=lambda value: str(value)[:30]
-)
+@pytest.mark.parametrize(("body", "name", "rule"), list(cases()), ids=named)
+def test_the_first_illegal_value_is_refused(body: Body, name: str, rule: Rule) -> None:
+    is_refused(body, name, rule)
+
+
+def days() -> Iterator[tuple[Body, str, date]]:
+    """Those on which something changed for a parameter while its model lived."""
+    for body in bodies():
+        model, endpoint, _ = body
+        for name, rule in MODELS[model].accepts[endpoint].items():
+            turns = {rule.period.since, rule.period.until, rule.earlier and rule.earlier[0]}
+            for day in sorted(turn for turn in turns if turn):
+                around = (day - DAY, day)
+                if all(MODELS[model].lives_at(each) and is_read(body, each) for each in around):
+                    yield body, name, day
+
+
+@pytest.mark.parametrize(("body", "name", "day"), list(days()), ids=named)
+@pytest.mark.parametrize("before", [DAY, timedelta()], ids=["before", "on"])
+def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before: timedelta) -> None:
+    as_of = day - before
+    model, endpoint, media_type = body
+    dated = MODELS[model].accepts[endpoint][name]
+    turn, earlier = dated.earlier or (date.min, dated)
+    rule = earlier if as_of < turn else dated
+    if media_type == JSON and isinstance(rule, OverlayRule):
+        rule = rule.in_json()
+    if as_of not in dated.period:
+        with pytest.raises(APIError) as unknown:
+            judged(body, {name: next(legal(rule))}, as_of)
+        assert (unknown.value.code, unknown.value.param) == ("unknown_parameter", name)
+        return
+    passes(body, name, rule, as_of)
+    is_refused(body, name, rule, as_of)
+    if rule.required and rule.nullable:
+        with pytest.raises(APIError) as missing:
+            judged(body, {}, as_of)
+        assert missing.value.code == "missing_required_parameter"
+
+
+GENERATING = [case for case in cases() if case[0][1] is Endpoint.GENERATIONS]
+
+
+@pytest.mark.parametrize(("body", "name", "rule"), GENERATING, ids=named)
 def test_a_refusal_reaches_the_client(
-    http: httpx2.Client, model: str, endpoint: Endpoint, name: str, rule: Rule
+    http: httpx2.Client, body: Body, name: str, rule: Rule
 ) -> None:
+    model, endpoint, _ = body
     for value, code in illegal(rule):
         answer = http.post(endpoint.path, json={"model": model, "prompt": "x", name: value})
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == code
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("endpoint", Endpoint)
-def test_what_is_in_no_row_is_unknown(model: str, endpoint: Endpoint) -> None:
-    accepted = MODELS[model].accepts.get(endpoint)
-    if accepted is None:
-        with pytest.raises(APIError, match="Value must be 'dall-e-2'"):
-            validate(Call(endpoint, form=True, fields={"model": model}), DARKROOM)
-        return
-    everything = {name for _, _, name, _ in rows()} - {"images"}
-    for name in everything - accepted.keys():
+@pytest.mark.parametrize("body", list(bodies()), ids=named)
+def test_what_is_in_no_row_is_unknown(body: Body) -> None:
+    everything = {name for _, name, _ in cases()} - {"image", "images"}
+    for name in everything - accepted(body).keys():
         with pytest.raises(APIError) as refused:
-            judged(model, endpoint, {name: "x"})
+            judged(body, {name: "x"})
         assert refused.value.code == "unknown_parameter"
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_an_endpoint_refuses_the_models_of_others(model: Model, endpoint: Endpoint) -> None:
+    if endpoint not in model.accepts:
+        with pytest.raises(APIError, match="Value must be 'dall-e-2'"):
+            validate(Call(endpoint, form=True, fields={"model": model.id}), DARKROOM)
 
 
 def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
     told = http.get("/_emulator/models").json()
     assert told == json.loads(json.dumps(as_json()))
-    assert told.keys() == MODELS.keys()
-    schema = told["gpt-image-2"]["endpoints"]["/v1/images/generations"]
+    assert {
+        (model, path, media_type)
+        for model, row in told.items()
+        for path, schemas in row["endpoints"].items()
+        for media_type in schemas
+    } == {(model, endpoint.path, media_type) for model, endpoint, media_type in bodies()}
+    schema = told["gpt-image-2"]["endpoints"]["/v1/images/generations"][JSON]
     assert schema["required"] == ["prompt"]
     assert schema["properties"]["n"] == {
         "type": "integer",
@@ -197,8 +319,26 @@ def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
         "maximum": 10,
         "default": 1,
     }
+    form, references = (
+        told["gpt-image-2"]["endpoints"]["/v1/images/edits"][each]["properties"]
+        for each in (FORM, JSON)
+    )
+    assert form["image"]["items"] == form["mask"] == {"type": "string", "format": "binary"}
+    assert references["images"]["items"] == references["mask"]
+    assert references["mask"]["properties"].keys() == {"image_url", "file_id"}
 
 
 def test_the_table_is_told_in_words() -> None:
     for told in (as_text(), as_markdown()):
         assert all(model in told for model in MODELS)
+
+
+def test_the_table_fits_a_terminal_with_all_parameters() -> None:
+    told = as_text()
+    assert max(map(len, told.splitlines())) <= WIDTH
+    _, *parts = told.split("POST ")
+    assert len(parts) == len(Endpoint)
+    for endpoint, part in zip(Endpoint, parts, strict=True):
+        for model in MODELS.values():
+            assert (model.id in part) == (endpoint in model.accepts)
+            assert all(f"\n    {name} " in part for name in model.accepts.get(endpoint, ()))

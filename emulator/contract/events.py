@@ -9,13 +9,13 @@ from typing import Any
 from emulator.contract.errors import APIError
 
 
-def event(name: str, payload: Mapping[str, Any]) -> bytes:
+def event(name: str, payload: Mapping[str, Any]) -> str:
     """One event: its name, and *payload* as one line of compact JSON."""
     data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-    return f"event: {name}\ndata: {data}\n\n".encode()
+    return f"event: {name}\ndata: {data}\n\n"
 
 
 def error_event(error: APIError) -> bytes:
     """What a stream says when it fails after it has begun."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-    return event("error", {"type": "error", "error": inner})
+    return event("error", {"type": "error", "error": inner}).encode()

@@ -17,6 +17,19 @@ LONGEST_URL: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""
 
 
+REFERENCE: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "image_url": {"type": "string", "maxLength": LONGEST_URL},
+        "file_id": {"type": "string"},
+    },
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+"""A reference, as JSON Schema."""
+
+
 def check_reference(name: str, value: Any) -> None:
     """Raises APIError where *value* is no reference."""
     if not isinstance(value, Mapping):
@@ -83,9 +96,7 @@ class References(Pictures):
         return picture
 
     def schema(self) -> dict[str, Any]:
-        either = {"image_url": {"type": "string"}, "file_id": {"type": "string"}}
-        item = {"type": "object", "properties": either, "minProperties": 1, "maxProperties": 1}
-        return {"type": "array", "items": item, "minItems": 1, "maxItems": self.most}
+        return {"type": "array", "items": REFERENCE, "minItems": 1, "maxItems": self.most}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +112,6 @@ class OverlayReference(OverlayRule):
             return darkroom.stand_in_overlay(value["image_url"], first.width, first.height)
         self.check_size(name, len(data))
         return darkroom.develop(data)
+
+    def schema(self) -> dict[str, Any]:
+        return {**REFERENCE}

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, Protocol
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Final, Protocol
 
 from emulator.contract.calendar import AsOf, Period
 from emulator.contract.conflicts import Conflict
@@ -26,6 +28,17 @@ class Endpoint(StrEnum):
     @property
     def path(self) -> str:
         return f"/v1/images/{self.value}"
+
+
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
+
+BODIES: Final[Mapping[Endpoint, tuple[str, ...]]] = {
+    Endpoint.GENERATIONS: (JSON,),
+    Endpoint.EDITS: (FORM, JSON),
+    Endpoint.VARIATIONS: (FORM,),
+}
+"""The media types of the bodies that each endpoint reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +151,7 @@ class Model:
         return as_of in Period(self.released, self.shutdown)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """A request that nothing is wrong with; every `auto` is settled. The same one always draws
     the same pictures."""
@@ -178,7 +191,7 @@ class ImageRequest:
         """`user` speaks where `safety_identifier` is omitted, null or empty."""
         return self.safety_identifier or self.user or None
 
-    @property
+    @cached_property
     def recipe(self) -> tuple[str, ...]:
         """All that decides what is drawn; how it is encoded and delivered does not."""
         overlays = (self.mask, self.markup)
@@ -191,3 +204,16 @@ class ImageRequest:
             *(picture.digest for picture in self.images),
             *(picture.digest if picture else "" for picture in overlays),
         )
+
+    @cached_property
+    def edition(self) -> bytes:
+        """Names all that decides the bytes of the files, in 16 bytes."""
+        encoding = (
+            self.input_fidelity,
+            self.output_format,
+            self.output_compression,
+            self.frame_count,
+            self.frame_duration_ms,
+        )
+        text = "\x1f".join([*self.recipe, *map(str, encoding)])
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

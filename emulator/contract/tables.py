@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from textwrap import fill
+from typing import Any, Final
 
+from emulator.contract.catalogue import Catalogue
+from emulator.contract.errors import APIError
 from emulator.contract.models import MODEL, MODELS
-from emulator.contract.request import Endpoint, Model
+from emulator.contract.request import BODIES, FORM, Call, Endpoint, Model
 from emulator.contract.rules import Rule
 
-Grid = Sequence[Sequence[str]]
+WIDTH: Final = 100
+"""Columns of a terminal."""
 
 
 def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
@@ -23,16 +28,25 @@ def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
     }
 
 
+def _schemas(model: Model, endpoint: Endpoint) -> dict[str, Any]:
+    """One for each kind of body that *model* takes at *endpoint*, by media type."""
+    schemas = {}
+    for media_type in BODIES[endpoint]:
+        # Not every model takes references in JSON.
+        with suppress(APIError):
+            rows = Catalogue(None).rows(model, Call(endpoint, media_type == FORM, {}))
+            schemas[media_type] = schema_of(rows)
+    return schemas
+
+
 def as_json() -> dict[str, Any]:
-    """Each model's dates, and its JSON Schema for each endpoint."""
+    """Each model's dates, and its JSON Schema for each endpoint and media type."""
     return {
         model.id: {
             "released": model.released.isoformat(),
             "shutdown": model.shutdown.isoformat() if model.shutdown else None,
             "replacement": model.replacement,
-            "endpoints": {
-                endpoint.path: schema_of(rows) for endpoint, rows in model.accepts.items()
-            },
+            "endpoints": {endpoint.path: _schemas(model, endpoint) for endpoint in model.accepts},
         }
         for model in MODELS.values()
     }
@@ -44,17 +58,6 @@ def _lives() -> Iterator[list[str]]:
         end = model.shutdown.isoformat() if model.shutdown else ""
         takes = ["yes" if endpoint in model.accepts else "" for endpoint in Endpoint]
         yield [model.id, model.released.isoformat(), end, *takes]
-
-
-def as_text() -> str:
-    """The models and their lives, in columns."""
-    rows = list(_lives())
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines) + "\n"
 
 
 def _brief(schema: Mapping[str, Any]) -> str:
@@ -120,4 +123,36 @@ def as_markdown() -> str:
     for endpoint in Endpoint:
         parts.append(f"`POST {endpoint.path}`")
         parts.append("\n".join(_markdown(_parameters(endpoint))))
+    return "\n\n".join(parts) + "\n"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _folded(text: str, first: str, rest: str) -> str:
+    """*text* in lines that begin with *first*, then with *rest*; no name is broken."""
+    return fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def _listed(endpoint: Endpoint) -> Iterator[str]:
+    """For models that take the same at *endpoint*: their names, and a line for each parameter."""
+    for models in _alike(endpoint):
+        rows = models[0].accepts[endpoint]
+        indent = " " * (4 + max(map(len, rows)) + 2)
+        names = ", ".join(model.id for model in models)
+        lines = [_folded(names, "  ", "  ")]
+        for name, rule in rows.items():
+            lines.append(_folded(_brief(rule.schema()), f"    {name}".ljust(len(indent)), indent))
+        yield "\n".join(lines)
+
+
+def as_text() -> str:
+    """The models' lives in columns, and what they take at each endpoint."""
+    parts = ["\n".join(_columns(list(_lives())))]
+    for endpoint in Endpoint:
+        parts += [f"POST {endpoint.path}", *_listed(endpoint)]
     return "\n\n".join(parts) + "\n"

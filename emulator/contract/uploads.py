@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 from emulator.contract import errors
@@ -16,15 +17,19 @@ from emulator.contract.request import Darkroom, Picture, Upload
 
 JSON_EDITS: Final = Period(since=date(2026, 2, 9))
 
-# Python 3.11's own table has no WebP; clients leave the type out or name only the file.
-_BY_NAME: Final = mimetypes.MimeTypes()
-_BY_NAME.add_type("image/webp", ".webp")
+
+@cache
+def _by_name() -> mimetypes.MimeTypes:
+    known = mimetypes.MimeTypes()
+    # Python 3.11's own table has no WebP; clients leave the type out or name only the file.
+    known.add_type("image/webp", ".webp")
+    return known
 
 
 def mimetype_of(upload: Upload) -> str | None:
     """What the part says, or else what its file name says."""
     said = (upload.content_type or "").partition(";")[0].strip().lower()
-    return said or _BY_NAME.guess_type(upload.filename)[0]
+    return said or _by_name().guess_type(upload.filename)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class UnknownEvent(StreamFault):
     name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
 
     async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        told = event(self.name, {"type": self.name})
+        told = event(self.name, {"type": self.name}).encode()
         await send({"type": BODY, "body": told, "more_body": True})
         return False
 
@@ -114,7 +114,7 @@ class FewerPartials(BaseFault):
                 if dropped and "usage" in told:
                     told["sequence_number"] -= dropped
                     self.uncount(told["usage"], dropped * PARTIAL_IMAGE)
-                    message = {**message, "body": event(head[7:].decode(), told)}
+                    message = {**message, "body": event(head[7:].decode(), told).encode()}
             await send(message)
 
         await app(scope, receive, sending)

@@ -10,8 +10,10 @@ from typing import Any, Final, Protocol, cast
 from PIL import Image
 
 from emulator.contract.request import ImageRequest
-from emulator.imaging import vector
+from emulator.imaging import png, vector
 from emulator.imaging.placeholder import CLEAR
+from emulator.imaging.previews import Preview
+from emulator.imaging.recipe import KEYWORD, MOST_IN_JPEG, exif, note
 
 Options = Mapping[str, Any]
 
@@ -25,6 +27,19 @@ class Artist(Protocol):
     def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image: ...
 
 
+class Encoder(Protocol):
+    """Writes *image*, or a preview of it, as the picture number *index* of *request*; *partial* is
+    the number of the partial image that it is."""
+
+    def __call__(
+        self,
+        request: ImageRequest,
+        image: Image.Image | Preview,
+        index: int = 0,
+        partial: int | None = None,
+    ) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One `output_format`: its media type, what it writes of an artist's picture, and what of a
@@ -32,27 +47,49 @@ class Format:
 
     mimetype: str
     write: Callable[[ImageRequest, int, Artist], bytes]
-    encode: Callable[[ImageRequest, Image.Image], bytes] | None = None
+    encode: Encoder | None = None
 
 
-def _still(mimetype: str, pillow: str, options: Callable[[int], Options]) -> Format:
+def _still(mimetype: str, encode: Encoder) -> Format:
     """A format of one frame, in true colour, with alpha only where the picture is transparent."""
 
-    def encode(request: ImageRequest, image: Image.Image) -> bytes:
-        file = BytesIO()
-        image.convert("RGBA" if request.transparent else "RGB").save(
-            file, pillow, **options(request.output_compression)
-        )
-        return file.getvalue()
-
     def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
-        return encode(request, artist(request, index))
+        return encode(request, artist(request, index), index)
 
     return Format(mimetype, write, encode)
 
 
-def _png(compression: int) -> Options:
-    return {"compress_level": 1}
+def _mode(request: ImageRequest) -> str:
+    return "RGBA" if request.transparent else "RGB"
+
+
+def _png(
+    request: ImageRequest,
+    image: Image.Image | Preview,
+    index: int = 0,
+    partial: int | None = None,
+) -> bytes:
+    return png.write(image, _mode(request), {KEYWORD: note(request, index, partial)})
+
+
+def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> Encoder:
+    def encode(
+        request: ImageRequest,
+        image: Image.Image | Preview,
+        index: int = 0,
+        partial: int | None = None,
+    ) -> bytes:
+        whole = image.whole() if isinstance(image, Preview) else image
+        file = BytesIO()
+        whole.convert(_mode(request)).save(
+            file,
+            name,
+            exif=exif(request, index, partial, room),
+            **options(request.output_compression),
+        )
+        return file.getvalue()
+
+    return encode
 
 
 def _jpeg(compression: int) -> Options:
@@ -120,6 +157,7 @@ def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
         append_images=frames,
         duration=frame_delay(request.frame_duration_ms),
         loop=0,
+        comment=note(request, index),
         disposal=2,
         optimize=False,
         **({"transparency": CLEAR} if request.transparent else {}),
@@ -128,9 +166,9 @@ def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
 
 
 FORMATS: Final[Mapping[str, Format]] = {
-    "png": _still("image/png", "PNG", _png),
-    "jpeg": _still("image/jpeg", "JPEG", _jpeg),
-    "webp": _still("image/webp", "WEBP", _webp),
+    "png": _still("image/png", _png),
+    "jpeg": _still("image/jpeg", _by_pillow("JPEG", _jpeg, MOST_IN_JPEG)),
+    "webp": _still("image/webp", _by_pillow("WEBP", _webp)),
     "gif": Format("image/gif", _gif),
     "svg": Format("image/svg+xml", vector.write),
 }

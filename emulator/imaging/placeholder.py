@@ -142,8 +142,9 @@ def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
     horizon = round(height * 0.62)
     if sky:
         for band in SKY:
-            top = horizon * band // len(SKY)
-            pen.rectangle((0, top, width, height), fill=band)
+            top, bottom = (horizon * edge // len(SKY) for edge in (band, band + 1))
+            pen.rectangle((0, top, width, bottom), fill=band)
+        pen.rectangle((0, horizon, width, height), fill=SKY[-1])
     x, y = scene.sun[0] * width, scene.sun[1] * height
     for reach, colour in sun_rings(scene, canvas.size):
         pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=colour)

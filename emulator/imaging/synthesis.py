@@ -28,14 +28,15 @@ def render(request: ImageRequest, index: int) -> bytes:
     return FORMATS[request.output_format].write(request, index, _ARTISTS[request.endpoint])
 
 
-def render_progress(request: ImageRequest) -> Iterator[bytes]:
-    """The partial images that a stream of *request* shows, then the very file of `render`."""
+def render_progress(request: ImageRequest, start: int = 0) -> Iterator[tuple[int | None, bytes]]:
+    """The partial images of *request* from number *start* on, each with its number, then the very
+    file of `render` with None. All are of one drawing."""
     encode = FORMATS[request.output_format].encode
     assert encode, "the table lets no other format stream"
     image = _ARTISTS[request.endpoint](request, 0)
-    for number in range(request.partial_images):
-        yield encode(request, preview(image, number))
-    yield encode(request, image)
+    for number in range(start, request.partial_images):
+        yield number, encode(request, preview(image, number), partial=number)
+    yield None, encode(request, image)
 
 
 class Darkroom:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from io import BytesIO
+from html import escape
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
 
 from emulator.contract.request import ImageRequest
+from emulator.imaging import png
 from emulator.imaging.placeholder import (
     ACCENT,
     HILLS,
@@ -20,6 +20,7 @@ from emulator.imaging.placeholder import (
     scene_of,
     sun_rings,
 )
+from emulator.imaging.recipe import KEYWORD, note
 from emulator.imaging.typography import LONGEST, REGULAR, font, wrap
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
 
 
 def _embedded(request: ImageRequest, index: int, artist: Artist) -> str:
-    file = BytesIO()
-    artist(request, index).convert("RGBA").save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode()
+    data = base64.b64encode(png.write(artist(request, index), "RGBA", {})).decode()
     width, height = request.size
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
 
@@ -98,8 +97,9 @@ def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
     scene = scene_of(request, index)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(str(request.model))}>',
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(str(request.model))}">',
         f"<title>{escape(_printable(request.prompt))}</title>",
+        f'<metadata id="{KEYWORD}">{escape(_printable(note(request, index).decode()))}</metadata>',
     ]
     if request.images:
         parts.append(_embedded(request, index, artist))

@@ -8,8 +8,8 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, Final
 
+from emulator import imaging
 from emulator.contract.request import Call, ImageRequest, Upload
-from emulator.imaging.uploads import resting, weight
 from emulator.state.facts import Facts, Sent, facts_of
 from emulator.state.head import Head
 
@@ -93,10 +93,10 @@ class Entry(Head):
         call, accepted = state.get("call"), state.get("accepted")
         kept = {name: state[name] for name in _KEPT if name in state}
         if accepted and accepted.images:
-            kept["accepted"] = resting(accepted)
+            kept["accepted"] = imaging.uploads.resting(accepted)
         # The body is there twice: as it came, and understood; what JSON carries in base64, thrice.
         size = sum(map(len, state.get("body") or ()))
-        load = size + (weight(accepted) if accepted else size) + self._told()
+        load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told()
         load += 0 if call and call.form else size
         self._state = kept
         self.weight += load
@@ -109,7 +109,7 @@ class Entry(Head):
         self.weight = BASE + self.size + self._told() + 4 * len(repr(facts))
         if accepted and not accepted.images:
             kept["accepted"] = accepted
-            self.weight += weight(accepted)
+            self.weight += imaging.uploads.weight(accepted)
         # In this order: see `facts`.
         self._facts = facts
         self._state = kept

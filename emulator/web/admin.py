@@ -68,7 +68,7 @@ class Admin:
 
     async def ready(self) -> dict[str, str]:
         """503 until everything is loaded that the first picture needs."""
-        if not self.emulator.warm():
+        if not self.emulator.studio.warm():
             raise own.not_ready()
         return {"status": "ready"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, Final, Never
+from typing import Any, Never
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -12,17 +12,8 @@ from starlette.types import Scope
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
-from emulator.contract.request import Call, Endpoint
+from emulator.contract.request import BODIES, FORM, Call, Endpoint
 from emulator.web.form import read_form
-
-JSON: Final = "application/json"
-FORM: Final = "multipart/form-data"
-
-ACCEPTED: Final = {
-    Endpoint.GENERATIONS: (JSON,),
-    Endpoint.EDITS: (FORM, JSON),
-    Endpoint.VARIATIONS: (FORM,),
-}
 
 
 def bearer(headers: Headers) -> str:
@@ -98,7 +89,7 @@ def understand(scope: Scope) -> None:
 
 def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:
     kind = said.partition(";")[0].strip().lower()
-    accepted = ACCEPTED[endpoint]
+    accepted = BODIES[endpoint]
     if kind not in accepted:
         listed = errors.listed(accepted, last="or")
         raise errors.unsupported_content_type(given=said, listed=listed)

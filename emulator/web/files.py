@@ -10,11 +10,11 @@ from starlette.responses import Response
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.errors import kind_of, listed
-from emulator.contract.request import Upload
+from emulator.contract.request import FORM, Upload
 from emulator.state.emulator import Emulator
 from emulator.state.files import StoredFile
 from emulator.web import wire
-from emulator.web.call import FORM, read_body
+from emulator.web.call import read_body
 from emulator.web.form import read_form
 from emulator.web.gate import json_response
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import date
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -27,6 +28,8 @@ logger = logging.getLogger("emulator")
 Handler = Callable[[Request, Policy], Awaitable[Response]]
 Route = Callable[[Request], Awaitable[Response]]
 
+OVERRIDES: Final = b"x-emulator-"
+
 JSON: Final = "application/json"
 
 
@@ -36,6 +39,11 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 def error_response(error: APIError) -> Response:
     return Response(wire.pretty(error.body()), error.status, dict(error.headers), JSON)
+
+
+@lru_cache
+def _policy_of(as_of: str, validation: str, today: date) -> Policy:
+    return Policy(parse_as_of(as_of, today), parse_lenient(validation))
 
 
 class Gate:
@@ -86,6 +94,8 @@ class Gate:
     def _policy(self, request: Request) -> Policy:
         """The settings, and the headers that change them for one call."""
         settings, today = self.emulator.settings, self.emulator.clock.now().date()
+        if not any(name.startswith(OVERRIDES) for name, _ in request.scope["headers"]):
+            return _policy_of(settings.as_of, settings.validation, today)
 
         def read(header: str, default: str, parse: Callable[[str], T]) -> T:
             try:

@@ -4,41 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from binascii import a2b_base64
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from functools import partial
-from typing import Final, TypeVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Final
 from uuid import uuid4
 
-from sse_starlette.sse import EventSourceResponse
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from emulator import imaging
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.events import error_event
-from emulator.contract.request import Call, Endpoint, ImageRequest
-from emulator.contract.usage import usage
+from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest
+from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
-from emulator.imaging.synthesis import Darkroom, mimetype, render, render_progress
-from emulator.imaging.uploads import resting, weight
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.web import wire
-from emulator.web.call import key_of, read_call
+from emulator.web.call import key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
-from emulator.web.remote import fetcher
-
-T = TypeVar("T")
+from emulator.web.template import Template
 
 logger = logging.getLogger("emulator")
 
-NEVER: Final = 10**6
-"""Seconds between the comments that would keep a stream alive: the API sends none."""
-
+SHORT: Final = 4000
+"""Characters of a prompt whose tokens are counted in less than a millisecond."""
 
 Named = Callable[[Request, Call], str]
 """Says the model where the path does and not the body."""
+
+
+@dataclass(slots=True)
+class Order:
+    """A call and the request that it proved to be, with what is the same in all its answers."""
+
+    call: Call
+    request: ImageRequest
+    templates: dict[int | None, Template] = field(default_factory=dict)
+    """The body under None, events under their numbers."""
 
 
 class Images:
@@ -46,30 +53,49 @@ class Images:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self.darkroom = Darkroom(emulator.files.data, fetcher(emulator.settings))
+        self.studio = emulator.studio
 
-    async def _work(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.emulator.studio, job)
+    @cached_property
+    def darkroom(self) -> Darkroom:
+        from emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
+
+        fetch = fetcher(self.emulator.settings)
+        return imaging.synthesis.Darkroom(self.emulator.files.data, fetch)
 
     def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
         """What answers *endpoint*."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
-            call = await read_call(request, endpoint, self.emulator.settings.max_body)
-            if named:
-                call = replace(call, fields={**call.fields, "model": named(request, call)})
-            accepted = await self._validated(call, policy)
+            order = await self._order(request, endpoint, policy, named)
+            accepted = order.request
             self.emulator.rate_limits.admit(key_of(request.headers), accepted)
             request.scope["state"]["accepted"] = accepted
-            if accepted.stream:
-                events = self._events(accepted)
-                response: Response = EventSourceResponse(events, sep="\n", ping=NEVER)
-            else:
-                response = await self._answered(accepted, request)
+            response = await (self._streamed if accepted.stream else self._answered)(order, request)
             response.headers.update(self._remarks(accepted))
             return response
 
         return create_images
+
+    async def _order(
+        self, request: Request, endpoint: Endpoint, policy: Policy, named: Named | None
+    ) -> Order:
+        """The call in *request*, judged. What has no uploads and is equal is judged once."""
+        most = self.emulator.settings.max_body
+        body = await read_body(request, most)
+        memorable = endpoint is Endpoint.GENERATIONS and named is None
+        key = (endpoint, policy, request.headers.get("content-type"), body)
+        known: Order | None = self.studio.cache.get(key) if memorable else None
+        if known:
+            request.scope["state"]["call"] = known.call
+            return known
+        call = await read_call(request, endpoint, most)
+        if named:
+            call = replace(call, fields={**call.fields, "model": named(request, call)})
+        order = Order(call, await self._validated(call, policy))
+        if memorable:
+            # The body, the call's own copy of it, and the templates, which may have it again.
+            self.studio.cache.put(key, order, 4096 + 4 * sum(map(len, body)))
+        return order
 
     async def _validated(self, call: Call, policy: Policy) -> ImageRequest:
         if call.endpoint is Endpoint.GENERATIONS:
@@ -77,7 +103,7 @@ class Images:
         # Uploads are decoded on the way; fetching them is no work for the thread that draws.
         if self.emulator.settings.remote_images == "fetch":
             return await asyncio.to_thread(validate, call, self.darkroom, policy)
-        return await self._work(lambda: validate(call, self.darkroom, policy))
+        return await self.studio.work(lambda: validate(call, self.darkroom, policy))
 
     def _remarks(self, accepted: ImageRequest) -> dict[str, str]:
         """The emulator's own headers: what it forgave, and that a model has gone."""
@@ -85,54 +111,84 @@ class Images:
         if accepted.forgiven:
             told = [f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven]
             remarks["x-emulator-violations"] = ascii(", ".join(told))[1:-1]
-        model, today = accepted.model, self.emulator.clock.now().date()
-        if model.shutdown and model.shutdown <= today:
+        model = accepted.model
+        if model.shutdown and model.shutdown <= self.emulator.clock.now().date():
             notice = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
-            logger.warning(notice)
+            if model.id not in self.emulator.noticed:
+                self.emulator.noticed.add(model.id)
+                logger.warning(notice)
             remarks["x-emulator-notice"] = notice
         return remarks
 
-    async def _answered(self, accepted: ImageRequest, request: Request) -> Response:
-        if accepted.response_format == "url":
-            created = self.emulator.clock.now()
-            kept, heavy = resting(accepted), weight(accepted)
-            base = self._base_url(request)
-            urls = [
-                base + self.emulator.hosting.publish((kept, index), heavy, created)
-                for index in range(accepted.n)
-            ]
-            return json_response(wire.images_response(accepted, urls, None, created))
+    async def _answered(self, order: Order, request: Request) -> Response:
+        accepted, created = order.request, self.emulator.clock.now()
+        pictures = (
+            self._published(accepted, request, created)
+            if accepted.response_format == "url"
+            else await self._drawn(accepted, request)
+        )
+        template = order.templates.get(None)
+        if template is None:
+            spent = None
+            if accepted.response_format != "url":
+                spent = await self._spent(accepted)
+            template = wire.images_response(accepted, spent, len(pictures[0]) * 3 // 4)
+            order.templates[None] = template
+        return json_response(template.filled(wire.fillers(created, pictures)))
+
+    def _published(
+        self, accepted: ImageRequest, request: Request, created: datetime
+    ) -> list[bytes]:
+        kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
+        base = self._base_url(request)
+        return [
+            (base + self.emulator.hosting.publish((kept, index), heavy, created)).encode()
+            for index in range(accepted.n)
+        ]
+
+    async def _drawn(self, accepted: ImageRequest, request: Request) -> list[bytes]:
         pictures = []
         for index in range(accepted.n):
             # One job for each, so that others get their turn, and none for a client that left.
-            pictures.append(await self._work(partial(self._drawn, accepted, index)))
-            if await request.is_disconnected():
-                raise ClientDisconnect
-        spent = await self._work(lambda: usage(accepted))
-        created = self.emulator.clock.now()
-        return json_response(wire.images_response(accepted, pictures, spent, created))
+            picture = self.studio.kept(accepted, index)
+            if picture is None:
+                if index and await request.is_disconnected():
+                    raise ClientDisconnect
+                picture = await self.studio.picture(accepted, index)
+            pictures.append(picture)
+        return pictures
 
-    def _drawn(self, accepted: ImageRequest, index: int) -> str:
-        return wire.encoded(render(accepted, index))
+    async def _spent(self, accepted: ImageRequest, partials: int = 0) -> Usage | None:
+        # In the queue of the studio it would wait for the pictures of others.
+        if len(accepted.prompt) <= SHORT:
+            return usage(accepted, partials)
+        return await self.studio.work(lambda: usage(accepted, partials))
 
-    async def _events(self, accepted: ImageRequest) -> AsyncIterator[bytes]:
-        progress = enumerate(render_progress(accepted))
+    async def _streamed(self, order: Order, request: Request) -> Response:
+        from emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
-        def next_event() -> bytes | None:
-            number, image = next(progress, (None, b""))
-            if number is None:
-                return None
-            last = number == accepted.partial_images
-            spent = usage(accepted, partials=number) if last else None
-            return wire.image_event(accepted, image, number, spent, self.emulator.clock.now())
+        return EventStream(self._events(order))
 
+    async def _events(self, order: Order) -> AsyncIterator[bytes]:
         try:
-            while event := await self._work(next_event):
-                yield event
+            for number in range(order.request.partial_images + 1):
+                yield await self._event(order, number)
         except Exception:
             # Raised on, it would reset the connection before the client has read the event.
             logger.exception("a stream broke")
             yield error_event(errors.generation_failed())
+
+    async def _event(self, order: Order, number: int) -> bytes:
+        accepted = order.request
+        last = number == accepted.partial_images
+        picture = await self.studio.picture(accepted, 0, None if last else number)
+        template = order.templates.get(number)
+        if template is None:
+            spent = None
+            if last:
+                spent = await self._spent(accepted, partials=number)
+            template = order.templates[number] = wire.image_event(accepted, number, spent)
+        return template.filled(wire.fillers(self.emulator.clock.now(), [picture]))
 
     def _base_url(self, request: Request) -> str:
         """Where this client reaches the server, unless the settings say it."""
@@ -153,6 +209,6 @@ class Images:
                 "x-ms-error-code": refused.code,
             }
             return Response(body, refused.status, headers, "application/xml")
-        image = await self._work(lambda: render(drawing, index))
+        image = a2b_base64(await self.studio.picture(drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
-        return Response(image, headers=headers, media_type=mimetype(drawing))
+        return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from binascii import a2b_base64
 from dataclasses import fields
 from typing import Annotated, Final
 
@@ -11,9 +11,9 @@ from fastapi import Query as Parameter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from emulator import imaging
 from emulator.contract import own
 from emulator.contract.errors import listed
-from emulator.imaging.synthesis import mimetype, render
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.journal import Query
@@ -139,6 +139,5 @@ class JournalAPI:
         drawn = self._entry(id).drawn
         if not drawn or not 0 <= index < drawn.n:
             raise own.no_such_part(id=id, part=f"picture {index}")
-        loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(self.emulator.studio, render, drawn, index)
-        return Response(data, headers=SANDBOX, media_type=mimetype(drawn))
+        data = a2b_base64(await self.emulator.studio.picture(drawn, index))
+        return Response(data, headers=SANDBOX, media_type=imaging.synthesis.mimetype(drawn))

@@ -3,12 +3,11 @@ the API's standard headers."""
 
 from __future__ import annotations
 
+from os import urandom
 from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.state.emulator import Emulator
@@ -19,7 +18,12 @@ from emulator.web.call import understand
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
 
-VERSION: Final = "2020-10-01"
+STANDARD: Final = (
+    (b"openai-version", b"2020-10-01"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"access-control-expose-headers", b"X-Request-ID"),
+)
+"""On every answer, beside its id and what it took."""
 
 
 class Recorder:
@@ -29,6 +33,10 @@ class Recorder:
         self.app = app
         self.own = own
         self.emulator = emulator
+        self._account = (
+            (b"openai-organization", emulator.organization.encode()),
+            (b"openai-project", emulator.project.encode()),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and "://" in scope["path"]:
@@ -42,20 +50,19 @@ class Recorder:
             return
         start = perf_counter()
         state = scope.setdefault("state", {})
-        state["request_id"] = identity = f"req_{uuid4().hex}"
+        state["request_id"] = identity = f"req_{urandom(16).hex()}"
         entry = self._arrived(identity, scope)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identity
-                headers["openai-version"] = VERSION
-                headers["openai-processing-ms"] = str(round((perf_counter() - start) * 1000))
-                headers["x-content-type-options"] = "nosniff"
-                headers["access-control-expose-headers"] = "X-Request-ID"
-                if message["status"] != 401:
-                    headers["openai-organization"] = self.emulator.organization
-                    headers["openai-project"] = self.emulator.project
+                elapsed = round((perf_counter() - start) * 1000)
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", identity.encode()),
+                    (b"openai-processing-ms", b"%d" % elapsed),
+                    *STANDARD,
+                    *(self._account if message["status"] != 401 else ()),
+                ]
             entry.answering(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 self._completed(entry, scope)

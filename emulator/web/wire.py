@@ -6,18 +6,18 @@ what does not apply is left out.
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
+from html import escape
 from typing import Any, Final
 from uuid import uuid4
-from xml.sax.saxutils import escape
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.events import event
 from emulator.contract.request import Endpoint, ImageRequest, Model
 from emulator.contract.usage import SvgUsage, Usage, svg_usage
+from emulator.web.template import Template, number_hole, text_hole
 
 EVENTS: Final[Mapping[Endpoint, str]] = {
     Endpoint.GENERATIONS: "image_generation",
@@ -42,13 +42,13 @@ def _dated(told: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
     return {key: value for key, value in told.items() if as_of in GAINED.get(key, ALWAYS)}
 
 
-def encoded(image: bytes) -> str:
-    return base64.b64encode(image).decode()
+def _pretty(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def pretty(body: Mapping[str, Any]) -> bytes:
     """JSON as the API writes it: two spaces, no newline at the end."""
-    return json.dumps(body, indent=2, ensure_ascii=False).encode()
+    return _pretty(body).encode()
 
 
 def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
@@ -94,40 +94,46 @@ def revised_prompt(request: ImageRequest) -> str:
     )
 
 
-def images_response(
-    request: ImageRequest, pictures: Sequence[str], usage: Usage | None, created: datetime
-) -> bytes:
-    """The body that answers *request*; *pictures* are base64 or URLs, as it asks."""
-    shared: dict[str, Any] = {}
+def images_response(request: ImageRequest, usage: Usage | None, weight: int = 0) -> Template:
+    """The body that answers *request*, with holes for `created`, each `picture` (base64 or a URL,
+    as it asks) and each `generation_id`. An SVG's first file has *weight* bytes."""
+    item: dict[str, Any] = {request.response_format: text_hole("picture")}
     if request.model.revises_prompt:
-        shared["revised_prompt"] = revised_prompt(request)
-    data = []
-    for picture in pictures:
-        item = {request.response_format: picture} | shared
-        if usage:
-            item["generation_id"] = str(uuid4())
-        data.append(dict(sorted(_dated(item, request.as_of).items())))
-    body: dict[str, Any] = {"data": data}
+        item["revised_prompt"] = revised_prompt(request)
+    if usage:
+        item["generation_id"] = text_hole("generation_id")
+    item = dict(sorted(_dated(item, request.as_of).items()))
+    body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
         body |= _described(request) | {"usage": _usage(usage, request.as_of)}
-        if spent := svg_usage(request, len(pictures[0]) * 3 // 4):
+        if spent := svg_usage(request, weight):
             body["svg_usage"] = _svg_usage(spent)
-    told = {"created": int(created.timestamp())} | dict(sorted(body.items()))
+    told = {"created": number_hole("created")} | dict(sorted(body.items()))
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
-    return pretty(told) + (b"\n" if request.endpoint is Endpoint.VARIATIONS else b"")
+    end = "\n" if request.endpoint is Endpoint.VARIATIONS else ""
+    return Template(_pretty(told) + end)
 
 
-def image_event(
-    request: ImageRequest, image: bytes, number: int, usage: Usage | None, created: datetime
-) -> bytes:
-    """Event *number* of a stream: the completed one where *usage* is given, else a partial one."""
+def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[[], bytes]]:
+    """What goes into the holes of an answer of this moment."""
+    return {
+        "created": lambda: b"%d" % created.timestamp(),
+        "picture": iter(pictures).__next__,
+        "generation_id": lambda: str(uuid4()).encode(),
+    }
+
+
+def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Template:
+    """Event *number* of a stream, the completed one where *usage* is given, else a partial one,
+    with holes for `created` and `picture`."""
     name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
     extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
-    told = {"b64_json": encoded(image), "sequence_number": number} | _described(request) | extra
+    told = {"b64_json": text_hole("picture"), "sequence_number": number}
+    told |= _described(request) | extra
     if not usage:
         told.pop("safety_identifier", None)
-    head = {"created_at": int(created.timestamp()), "type": name}
-    return event(name, head | dict(sorted(told.items())))
+    head = {"created_at": number_hole("created"), "type": name}
+    return Template(event(name, head | dict(sorted(told.items()))))
 
 
 def model_object(model: Model) -> dict[str, Any]:
@@ -144,10 +150,12 @@ def model_object(model: Model) -> dict[str, Any]:
 def storage_error(code: str, message: str, detail: str | None, request: str, now: datetime) -> str:
     """The blob store's refusal; *request* is its id."""
     told = (
-        f"<AuthenticationErrorDetail>{escape(detail)}</AuthenticationErrorDetail>" if detail else ""
+        f"<AuthenticationErrorDetail>{escape(detail, quote=False)}</AuthenticationErrorDetail>"
+        if detail
+        else ""
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>'
-        f"<Error><Code>{code}</Code><Message>{escape(message)}\nRequestId:{request}\n"
+        f"<Error><Code>{code}</Code><Message>{escape(message, quote=False)}\nRequestId:{request}\n"
         f"Time:{now.strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z</Message>{told}</Error>"
     )

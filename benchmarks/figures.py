@@ -1,0 +1,242 @@
+"""The figures to reach, as data: which reading is put over which, and where it should come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table: the reading *over*, divided by the reading *under* if there is one."""
+
+    number: int
+    words: str
+    over: str
+    under: str | None = None
+    most: float | None = None
+    """The goal, if small is good."""
+    least: float | None = None
+    """The goal, if large is good."""
+    unit: str = ""
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        return (self.over, self.under) if self.under else (self.over,)
+
+    @property
+    def goal(self) -> str:
+        bound, sign = (self.most, "≤") if self.least is None else (self.least, "≥")
+        return f"{sign} {bound:g}{self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+    def of(self, taken: Mapping[str, float]) -> float | None:
+        """The figure of one round, or None where a reading of it could not be taken."""
+        if any(name not in taken for name in self.readings):
+            return None
+        return taken[self.over] / (taken[self.under] if self.under else 1)
+
+    def reached(self, value: float) -> bool:
+        return (self.most is None or value <= self.most) and (
+            self.least is None or value >= self.least
+        )
+
+    def shown(self, value: float) -> str:
+        """*value* with three digits that count."""
+        digits = min(4, max(0, 2 - floor(log10(abs(value))))) if value else 0
+        return f"{value:.{digits}f}{self._unit}"
+
+
+FIGURES: Final = (
+    Figure(
+        number=1,
+        words="encode a 1024² RGB PNG ÷ Pillow's default save of the same picture",
+        over="encode 1024 s",
+        under="save 1024 s",
+        most=0.15,
+    ),
+    Figure(
+        number=1,
+        words="the same at 3840×2160",
+        over="encode 4K s",
+        under="save 4K s",
+        most=0.15,
+    ),
+    Figure(
+        number=1,
+        words="the same at 1024², by the fallback encoder",
+        over="encode 1024 fallback s",
+        under="save 1024 s",
+        most=0.40,
+    ),
+    Figure(
+        number=2,
+        words="draw and encode 1024² ÷ draw and Pillow's default save",
+        over="render 1024 s",
+        under="draw and save 1024 s",
+        most=0.20,
+    ),
+    Figure(
+        number=2,
+        words="the same at 3840×2160",
+        over="render 4K s",
+        under="draw and save 4K s",
+        most=0.15,
+    ),
+    Figure(
+        number=3,
+        words="unique 1024² pictures per second, 8 clients ÷ the renderer in a plain loop",
+        over="emulator 1024 /s",
+        under="loop 1024 /s",
+        least=0.65,
+    ),
+    Figure(
+        number=3,
+        words="the same at 3840×2160",
+        over="emulator 4K /s",
+        under="loop 4K /s",
+        least=0.75,
+    ),
+    Figure(
+        number=4,
+        words="unique 1024² pictures per second, 8 clients ÷ plain FastAPI and Pillow",
+        over="emulator 1024 /s",
+        under="plain 1024 /s",
+        least=3,
+    ),
+    Figure(
+        number=4,
+        words="the same at 3840×2160",
+        over="emulator 4K /s",
+        under="plain 4K /s",
+        least=10,
+    ),
+    Figure(
+        number=5,
+        words="repeated 1024² calls per second, 32 clients ÷ bare uvicorn with the same bytes",
+        over="emulator repeated 1024 /s",
+        under="bare 1024 /s",
+        least=0.25,
+    ),
+    Figure(
+        number=5,
+        words="the same at 256²",
+        over="emulator repeated 256 /s",
+        under="bare 256 /s",
+        least=0.35,
+    ),
+    Figure(
+        number=6,
+        words="unique 1024² calls, 32 clients: p99 ÷ p50",
+        over="emulator 1024 p99 s",
+        under="emulator 1024 p50 s",
+        most=1.5,
+    ),
+    Figure(
+        number=6,
+        words="health p99 while 8 clients wait for unique 1024² pictures",
+        over="health p99 ms",
+        most=10,
+        unit="ms",
+    ),
+    Figure(
+        number=7,
+        words="repeated streams of 4 events per second, 8 clients ÷ bare uvicorn, as one body",
+        over="emulator stream /s",
+        under="bare stream /s",
+        least=0.20,
+    ),
+    Figure(
+        number=8,
+        words="process start to first 200 ÷ FastAPI hello world started the same way",
+        over="emulator first 200 s",
+        under="hello first 200 s",
+        most=1.15,
+    ),
+    Figure(
+        number=8,
+        words="process start to first 1024² picture ÷ the same hello world",
+        over="emulator first picture s",
+        under="hello first 200 s",
+        most=1.35,
+    ),
+    Figure(number=9, words="resident when ready", over="ready MB", most=60, unit="MB"),
+    Figure(
+        number=9,
+        words="proportional set after 10,000 unique 1024² pictures",
+        over="filled MB",
+        most=100,
+        unit="MB",
+    ),
+    Figure(
+        number=9,
+        words="growth of that per 1,000 pictures more",
+        over="growth MB",
+        most=1,
+        unit="MB",
+    ),
+    Figure(
+        number=9,
+        words="proportional set at its peak, 32 clients at 3840×2160",
+        over="peak 4K MB",
+        most=200,
+        unit="MB",
+    ),
+    Figure(number=10, words="1,000 slow streams × 4 events: lost", over="1000 lost", most=0),
+    Figure(
+        number=10,
+        words="1,000 slow streams: p99 of their time, above that of one alone",
+        over="1000 late s",
+        most=0.25,
+        unit="s",
+    ),
+    Figure(
+        number=10,
+        words="1,000 slow streams: memory for each",
+        over="1000 each KB",
+        most=40,
+        unit="KB",
+    ),
+    Figure(number=10, words="5,000 slow streams × 4 events: lost", over="5000 lost", most=0),
+    Figure(
+        number=10,
+        words="5,000 slow streams: p99 of their time, above that of one alone",
+        over="5000 late s",
+        most=1,
+        unit="s",
+    ),
+    Figure(
+        number=10,
+        words="5,000 slow streams: proportional set at its peak",
+        over="5000 peak MB",
+        most=250,
+        unit="MB",
+    ),
+    Figure(
+        number=11,
+        words="CPU of a stream with 3 partial images, 1024² ÷ CPU of one picture",
+        over="progress 1024 CPU s",
+        under="render 1024 CPU s",
+        most=2.2,
+    ),
+    Figure(
+        number=12,
+        words="edit a 1024² photograph with mask ÷ the same through Pillow's level 1",
+        over="edit 1024 s",
+        under="edit and save 1024 s",
+        most=0.55,
+    ),
+    Figure(
+        number=13,
+        words="read and parse an upload of 50 MB ÷ drain it",
+        over="emulator upload s",
+        under="bare upload s",
+        most=6,
+    ),
+)
+"""All of them; a MB is a million bytes, a KB a thousand."""

@@ -1,0 +1,66 @@
+"""Figure 10: many slow streams at once. The emulator waits between their events, by its own fault
+`stall`; what a stream takes alone is what each of them should take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+from benchmarks.calls import STALL, STREAM, Wire, post
+from benchmarks.load import Load
+from benchmarks.readings import Bench, Effort, Probe, Taken
+from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd
+
+WAIT: Final = 1.0
+"""Seconds between two events."""
+LIMIT: Final = 120.0
+"""Seconds after which a stream counts as lost, so that a slow server ends too."""
+
+
+def _load(server: Process, wire: Wire, clients: int) -> Load:
+    """One stream for each of *clients*."""
+    return Load(port=server.port, wire=wire, clients=clients, calls=clients, limit=LIMIT)
+
+
+def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
+    wire = post(GENERATIONS, STREAM, **{STALL: f"stall;seconds={effort.seconds(WAIT):g}"})
+    streams = effort.calls(clients)
+    with Process.emulator() as server:
+        server.ask(HEALTH)
+        # Twice: the first stream draws, and what it draws may be kept.
+        alone = [callers.run(_load(server, wire, 1))[0].percentile(0.5) for _ in range(2)][-1]
+        if alone < effort.seconds(WAIT):
+            print("  the emulator does not slow streams down: these are fast ones", file=sys.stderr)
+        whole = len(server.ask(wire))
+        before = server.megabytes()
+        with Peak(server) as peak:
+            tally = callers.tallies([_load(server, wire, streams)])[0]
+    # A stream that ends early, or in an error, is as lost as one that never ends.
+    broken = bool(tally.failure) or tally.received < tally.answers * whole
+    lost = streams - tally.answers + broken
+    late = tally.percentile(0.99) - alone if tally.answers else LIMIT
+    return {
+        f"{clients} lost": lost,
+        f"{clients} late s": late,
+        f"{clients} alone s": alone,
+        f"{clients} each KB": (peak.megabytes - before) * 1000 / streams,
+        f"{clients} peak MB": peak.megabytes,
+    }
+
+
+@contextmanager
+def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
+    with crowd() as callers:
+        yield [
+            Probe(
+                tuple(f"{clients} {what}" for what in ("lost", "late s", "each KB", "peak MB")),
+                partial(_crowded, callers, effort, clients),
+            )
+            for clients in (1_000, 5_000)
+        ]
+
+
+STREAMS: Final = Bench((10,), _open, once=True, linux=True)

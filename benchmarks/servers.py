@@ -1,0 +1,166 @@
+"""The servers that are compared: processes on ports of their own, and what memory they hold."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from http.client import HTTPResponse
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Final, Self
+
+from benchmarks.calls import Wire, fresh, get, post
+from benchmarks.load import Load, Tally, drive
+
+HEALTH: Final = get("/_emulator/health")
+ROOT: Final = get("/")
+GENERATIONS: Final = "/v1/images/generations"
+
+PATIENCE: Final = 60
+"""Seconds that a server gets to start, or to answer one call."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Process:
+    """A Python module that serves on a port; as a context manager it ends.
+
+    *started* is when its process was asked for, by `perf_counter`.
+    """
+
+    def __init__(self, name: str, port: int, *command: str) -> None:
+        self.name, self.port = name, port
+        self.started = perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        # Read on, lest a full pipe stop the server; kept for the report of a failure.
+        self.remarks = b""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @classmethod
+    def emulator(cls) -> Process:
+        port = free_port()
+        return cls("emulator", port, "emulator", "serve", "--port", str(port))
+
+    @classmethod
+    def plain(cls) -> Process:
+        return cls._ours("plain")
+
+    @classmethod
+    def hello(cls) -> Process:
+        return cls._ours("hello")
+
+    @classmethod
+    def bare(cls, http: str, loop: str, folder: Path) -> Process:
+        return cls._ours("bare", http, loop, str(folder))
+
+    @classmethod
+    def _ours(cls, name: str, *arguments: str) -> Process:
+        port = free_port()
+        return cls(name, port, f"benchmarks.{name}", str(port), *arguments)
+
+    def _listen(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            self.remarks = (self.remarks + line)[-4096:]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._process.kill()
+        self._process.wait()
+
+    def connected(self) -> socket.socket:
+        """A connection, as soon as the server takes one. Raises RuntimeError if it never does."""
+        while perf_counter() < self.started + PATIENCE and self._process.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+            sleep(0.0005)
+        raise RuntimeError(f"{self.name} did not start:\n{self.remarks.decode()}")
+
+    def ask(self, wire: Wire, number: int = 0) -> bytes:
+        """The body of the answer to one call. Raises RuntimeError where it is no 200."""
+        with self.connected() as connection:
+            connection.sendall(wire.numbered(number))
+            with HTTPResponse(connection) as response:
+                response.begin()
+                body = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"{self.name} answered {response.status}: {body[:2000]!r}")
+        return body
+
+    def megabytes(self, what: str = "Pss") -> float:
+        """Memory: `Pss`, the proportional set, or `Rss`, the resident one. Raises OSError where
+        there is no Linux to tell."""
+        rolled = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
+        line = next(line for line in rolled.splitlines() if line.startswith(f"{what}:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
+
+class Peak:
+    """Looks at a process's proportional set every 50 ms while it is entered; in MB."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.megabytes = process.megabytes()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            self.megabytes = max(self.megabytes, self._process.megabytes())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+class Crowd:
+    """The process that the load comes from."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def tallies(self, loads: Sequence[Load]) -> list[Tally]:
+        """Run *loads* at once, whatever comes of them."""
+        return self._pool.submit(drive, loads).result()
+
+    def run(self, *loads: Load) -> list[Tally]:
+        """Run *loads* at once. Raises RuntimeError unless every call was answered as it should."""
+        tallies = self.tallies(loads)
+        for load, tally in zip(loads, tallies, strict=True):
+            if tally.failure or tally.lost or not tally.answers:
+                told = tally.failure or f"{tally.lost} calls without an answer"
+                raise RuntimeError(f"port {load.port}: {told[:2000]}")
+        return tallies
+
+    def pictures(self, server: Process, body: dict[str, object], clients: int, calls: int) -> Tally:
+        """*calls* unique pictures."""
+        wire = post(GENERATIONS, body)
+        load = Load(port=server.port, wire=wire, clients=clients, calls=calls, unique=fresh())
+        return self.run(load)[0]
+
+
+@contextlib.contextmanager
+def crowd() -> Iterator[Crowd]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield Crowd(pool)

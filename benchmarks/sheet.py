@@ -1,0 +1,84 @@
+"""A contact sheet: every kind of picture on one page, to be judged at a glance.
+
+python -m benchmarks.sheet OUT.png
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.exhibits import Row, Tile, rows
+
+COLUMNS: Final = 6
+EDGE: Final = 320
+"""The longest edge of a picture on the sheet, in pixels; smaller ones keep their size."""
+GAP: Final = 20
+CAPTION: Final = 28
+HEADING: Final = 64
+PAPER, INK, LIGHT, DARK = "#f4f4f2", "#22242c", "#ffffff", "#d9d9d9"
+
+
+def _opened(tile: Tile) -> Image.Image:
+    picture = tile[1]
+    return Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
+
+
+def _checked(size: tuple[int, int]) -> Image.Image:
+    """A chequered ground, which shows through what is transparent."""
+    ground = Image.new("RGBA", size, LIGHT)
+    pen = ImageDraw.Draw(ground)
+    for top in range(0, size[1], 16):
+        for left in range(top % 32, size[0], 32):
+            pen.rectangle((left, top, left + 15, top + 15), fill=DARK)
+    return ground
+
+
+def _thumbnail(tile: Tile) -> Image.Image:
+    small = _opened(tile).convert("RGBA")
+    small.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
+    return Image.alpha_composite(_checked(small.size), small)
+
+
+def _strips(tiles: Sequence[Image.Image]) -> list[Sequence[Image.Image]]:
+    return [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
+
+
+def _panel(row: Row) -> Image.Image:
+    """One row of the sheet, with its heading, over as many lines as it needs."""
+    strips = _strips([_thumbnail(tile) for tile in row.tiles])
+    heights = [max(small.height for small in strip) + CAPTION + GAP for strip in strips]
+    width = COLUMNS * (EDGE + GAP) + GAP
+    panel = Image.new("RGB", (width, HEADING + sum(heights)), PAPER)
+    pen = ImageDraw.Draw(panel)
+    pen.text((GAP, HEADING // 3), row.heading, fill=INK, font=ImageFont.load_default(30))
+    captions = iter(row.tiles)
+    plain = ImageFont.load_default(17)
+    top = HEADING
+    for strip, height in zip(strips, heights, strict=True):
+        for column, small in enumerate(strip):
+            left = GAP + column * (EDGE + GAP)
+            panel.paste(small, (left, top))
+            pen.text((left, top + small.height + 6), next(captions)[0], fill=INK, font=plain)
+        top += height
+    return panel
+
+
+def contact_sheet() -> Image.Image:
+    """All `exhibits`, one row under the other."""
+    panels = [_panel(row) for row in rows()]
+    height = sum(panel.height for panel in panels) + GAP
+    sheet = Image.new("RGB", (panels[0].width, height), PAPER)
+    top = 0
+    for panel in panels:
+        sheet.paste(panel, (0, top))
+        top += panel.height
+    return sheet
+
+
+if __name__ == "__main__":
+    contact_sheet().save(sys.argv[1])

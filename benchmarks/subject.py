@@ -1,0 +1,109 @@
+"""The one door to the emulator's insides: what is timed in this process goes through here."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any, Final
+
+from PIL import Image, ImageDraw
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from benchmarks.calls import fresh, numbered
+from emulator import Server, Settings
+from emulator.contract.request import Call, Endpoint, ImageRequest, Upload
+from emulator.contract.validation import validate
+from emulator.imaging import edits, placeholder, png, synthesis
+from emulator.imaging.formats import FORMATS
+
+_DARKROOM: Final = synthesis.Darkroom(lambda identity: None, lambda url: None)
+
+
+def request_of(
+    fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS
+) -> ImageRequest:
+    """The validated request of a call with *fields*: a JSON body, or where there are uploads a
+    form."""
+    form = endpoint is not Endpoint.GENERATIONS
+    return validate(Call(endpoint, form, fields), _DARKROOM)
+
+
+def requests_of(fields: Mapping[str, Any]) -> Iterator[ImageRequest]:
+    """Requests that differ in the number in their prompts."""
+    number, request = fresh(), request_of(fields)
+    while True:
+        number += 1
+        yield replace(request, prompt=numbered(number, request.prompt))
+
+
+def draw(request: ImageRequest, index: int = 0) -> Image.Image:
+    return placeholder.draw(request, index)
+
+
+def edit(request: ImageRequest) -> Image.Image:
+    return edits.edit(request, 0)
+
+
+def encode(request: ImageRequest, image: Image.Image) -> bytes:
+    writer = FORMATS[request.output_format].encode
+    assert writer
+    return writer(request, image)
+
+
+def encode_slowly(image: Image.Image) -> bytes:
+    """The same where the fast deflater has no wheel."""
+    return png.write(image, "RGB", {}, zlib)
+
+
+def render(request: ImageRequest, index: int = 0) -> bytes:
+    return synthesis.render(request, index)
+
+
+def render_progress(request: ImageRequest) -> list[bytes]:
+    """The partial images of a stream, then the final one."""
+    return [image for _, image in synthesis.render_progress(request)]
+
+
+def saved(image: Image.Image, **options: Any) -> bytes:
+    """*image* as Pillow writes it, in true colour."""
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def parser_and_loop() -> tuple[str, str]:
+    """What the emulator's server reads HTTP with and runs on, as uvicorn calls them."""
+    config = Server(Settings(port=0))._uvicorn.config
+    config.load()
+    h11 = issubclass(config.http_protocol_class, H11Protocol)
+    return "h11" if h11 else "httptools", str(config.loop)
+
+
+def photograph(edge: int) -> Upload:
+    """A PNG with an alpha channel that is as hard to compress as a photograph: noise of many
+    scales, the same each time."""
+    chance, canvas = Random(12), Image.new("RGB", (edge, edge), "grey")
+    for cells, weight in ((3, 0.5), (9, 0.4), (40, 0.3), (160, 0.2), (edge, 0.06)):
+        noise = Image.frombytes("RGB", (cells, cells), chance.randbytes(3 * cells * cells))
+        layer = noise.resize((edge, edge), Image.Resampling.BICUBIC)
+        canvas = Image.blend(canvas, layer, weight)
+    return upload("photograph.png", canvas.convert("RGBA"))
+
+
+def hole(edge: int) -> Upload:
+    """A mask with a round hole in its middle."""
+    mask = Image.new("RGBA", (edge, edge), "black")
+    inset = edge // 4
+    ImageDraw.Draw(mask).ellipse((inset, inset, edge - inset, edge - inset), fill=(0, 0, 0, 0))
+    return upload("mask.png", mask)
+
+
+def upload(name: str, image: Image.Image) -> Upload:
+    """*image* as a client sends it."""
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    data = file.getvalue()
+    return Upload(name, "image/png", data, len(data))

@@ -1,0 +1,103 @@
+"""Where pictures are drawn: off the event loop, and none twice."""
+
+from __future__ import annotations
+
+import asyncio
+from binascii import b2a_base64
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from emulator import imaging
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.contract.usage import usage
+from emulator.state.cache import Cache
+
+T = TypeVar("T")
+
+Print = tuple[bytes, int, int | None]
+"""A request's edition, the number of the picture, and that of the partial image."""
+
+OVERHEAD: Final = 512
+"""Bytes that a kept picture takes beside its own."""
+
+
+class Studio:
+    """The one thread that draws, and what it has drawn lately. Drawing holds the interpreter lock:
+    a second thread would make it slower, and on the event loop it would hold up every other
+    call."""
+
+    def __init__(self, budget: int) -> None:
+        self.cache = Cache(budget)
+        self._underway: dict[Print, Future[bytes]] = {}
+        self._executor: ThreadPoolExecutor | None = None
+        self._rehearsal: Future[None] | None = None
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="studio")
+        return self._executor
+
+    def warm(self) -> bool:
+        """Whether all that the first picture needs is loaded; it is from the first time that
+        somebody asks."""
+        if self._rehearsal is None:
+            self._rehearsal = self.executor.submit(_rehearse)
+        return self._rehearsal.done()
+
+    async def work(self, job: Callable[[], T]) -> T:
+        """What *job* returns, done when all jobs before it are."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, job)
+
+    def kept(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
+        """The base64 of a picture that is still there."""
+        kept: bytes | None = self.cache.get((request.edition, index, partial))
+        return kept
+
+    async def picture(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes:
+        """The base64 of the picture number *index*, or of its partial image *partial*."""
+        kept = self.kept(request, index, partial)
+        if kept is not None:
+            return kept
+        key = (request.edition, index, partial)
+        underway = self._underway.get(key)
+        if underway is None:
+            underway = self.executor.submit(self._develop, request, index, partial)
+            self._underway[key] = underway
+            underway.add_done_callback(lambda _: self._underway.pop(key, None))
+        # Shielded: who leaves does not take it from the others that wait for it.
+        return await asyncio.shield(asyncio.wrap_future(underway))
+
+    def _develop(self, request: ImageRequest, index: int, partial: int | None) -> bytes:
+        if partial is None:
+            return self._keep(request, index, None, imaging.synthesis.render(request, index))
+        # What follows in the stream comes of the same drawing.
+        prints = [
+            self._keep(request, index, number, image)
+            for number, image in imaging.synthesis.render_progress(request, partial)
+        ]
+        return prints[0]
+
+    def _keep(self, request: ImageRequest, index: int, partial: int | None, image: bytes) -> bytes:
+        encoded = b2a_base64(image, newline=False)
+        key = (request.edition, index, partial)
+        self.cache.put(key, encoded, len(encoded) + OVERHEAD)
+        return encoded
+
+    def close(self) -> None:
+        """Let the thread go, and all that waits for it."""
+        if self._executor:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+
+def _rehearse() -> None:
+    """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
+    use."""
+    request = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64)
+    )
+    imaging.synthesis.render(request, 0)
+    usage(request)

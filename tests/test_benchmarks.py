@@ -1,0 +1,48 @@
+"""The benchmarks run. What they find is judged by people, on a quiet machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.__main__ import BENCHES
+from benchmarks.figures import FIGURES
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_figure_is_of_one_bench() -> None:
+    measured = sorted(number for bench in BENCHES.values() for number in bench.numbers)
+    assert measured == sorted({figure.number for figure in FIGURES})
+
+
+def test_every_figure_has_one_goal() -> None:
+    assert all((figure.most is None) != (figure.least is None) for figure in FIGURES)
+
+
+@pytest.mark.parametrize("number", [8, 11])
+def test_a_figure_is_measured_and_told_with_its_goal(number: int) -> None:
+    printed = run("benchmarks", "--quick", "--only", str(number), "--markdown")
+    asked = [figure for figure in FIGURES if figure.number == number]
+    told = [line for line in printed.splitlines() if line.startswith(f"| {number} ")]
+    assert len(told) == len(asked)
+    assert all(figure.goal in line for figure, line in zip(asked, told, strict=True))
+    assert "not measured" not in printed
+
+
+def test_the_contact_sheet_is_drawn(tmp_path: Path) -> None:
+    run("benchmarks.sheet", str(tmp_path / "sheet.png"))
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height > sheet.width

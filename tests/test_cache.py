@@ -1,0 +1,43 @@
+"""What is kept, and for how long."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from emulator.state.cache import Cache
+
+
+def test_what_was_not_asked_for_the_longest_goes_first() -> None:
+    cache = Cache(30)
+    for name in "abc":
+        cache.put(name, name.upper(), 10)
+    assert cache.get("a") == "A"
+    cache.put("d", "D", 10)
+    assert [cache.get(name) for name in "abcd"] == ["A", None, "C", "D"]
+
+
+def test_a_value_put_twice_weighs_once() -> None:
+    cache = Cache(100)
+    cache.put("a", 1, 60)
+    cache.put("a", 2, 50)
+    assert (cache.get("a"), cache.weight, len(cache)) == (2, 50, 1)
+
+
+@pytest.mark.parametrize("budget", [0, 10])
+def test_what_is_heavier_than_all_is_not_kept(budget: int) -> None:
+    cache = Cache(budget)
+    cache.put("a", 1, 1)
+    cache.put("b", 2, 11)
+    assert cache.get("b") is None
+    assert cache.get("a") == (1 if budget else None)
+
+
+def test_the_budget_is_never_passed() -> None:
+    chance, cache = Random(1), Cache(1000)
+    for _ in range(5000):
+        cache.put(chance.randrange(300), None, chance.randrange(1, 200))
+        assert 0 <= cache.weight <= 1000
+    cache.clear()
+    assert (cache.weight, len(cache)) == (0, 0)

@@ -1,0 +1,106 @@
+"""The PNG writer: whatever goes in comes out of any reader, by either deflater."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zlib
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from PIL import Image, ImageChops
+
+from emulator.imaging import png
+from emulator.imaging.previews import CELLS, preview
+from tests.pictures import opened
+
+ROOT = Path(__file__).parent.parent
+DEFLATERS = pytest.mark.parametrize("deflater", [png.DEFLATER, zlib], ids=["fastest", "zlib"])
+SIZES = pytest.mark.parametrize(
+    "size", [(1, 1), (1, 300), (300, 1), (17, 33), (640, 480), (3000, 70)], ids=str
+)
+
+
+def drawn(size: tuple[int, int]) -> Image.Image:
+    """Indices that differ in every row, by a palette with alpha."""
+    image = Image.linear_gradient("L").resize(size).rotate(30)
+    image.putpalette(bytes(value * 7 % 256 for value in range(4 * 256)), "RGBA")
+    return image
+
+
+def photograph(size: tuple[int, int], mode: str) -> Image.Image:
+    bands = [Image.effect_noise(size, 40 + 20 * band) for band in range(len(mode))]
+    return Image.merge(mode, bands)
+
+
+@DEFLATERS
+@SIZES
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_drawn_picture_comes_out_in_true_colour(
+    size: tuple[int, int], mode: str, deflater: ModuleType
+) -> None:
+    image = drawn(size)
+    read = opened(png.write(image, mode, {}, deflater))
+    assert (read.mode, read.size) == (mode, size)
+    assert read.tobytes() == image.convert(mode).tobytes()
+
+
+@DEFLATERS
+@SIZES
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_photograph_comes_out_as_it_went_in(
+    size: tuple[int, int], mode: str, deflater: ModuleType
+) -> None:
+    image = photograph(size, mode)
+    assert opened(png.write(image, mode, {}, deflater)).tobytes() == image.tobytes()
+
+
+@DEFLATERS
+@SIZES
+@pytest.mark.parametrize("number", range(len(CELLS)))
+def test_a_preview_is_written_as_its_whole_picture_is(
+    size: tuple[int, int], number: int, deflater: ModuleType
+) -> None:
+    squares = preview(drawn(size), number)
+    assert squares.size == size
+    read = opened(png.write(squares, "RGB", {}, deflater))
+    rows = [row for row, height in enumerate(squares.heights) for _ in range(height)]
+    image = squares.image.convert("RGB")
+    for top, row in enumerate(rows):
+        mine = read.crop((0, top, size[0], top + 1))
+        assert not ImageChops.difference(mine, image.crop((0, row, size[0], row + 1))).getbbox()
+
+
+def test_equal_pictures_are_equal_files() -> None:
+    size = (400, 300)
+    assert png.write(drawn(size), "RGB", {}) == png.write(drawn(size), "RGB", {})
+
+
+def test_a_photograph_is_no_larger_than_with_every_filter_tried() -> None:
+    image = Image.radial_gradient("L").resize((512, 512)).convert("RGB")
+    image = ImageChops.add(image, photograph(image.size, "RGB"), 2)
+    usual = BytesIO()
+    image.save(usual, "PNG", compress_level=1)
+    assert len(png.write(image, "RGB", {})) < 1.1 * len(usual.getvalue())
+
+
+def test_texts_are_read_back_in_any_language() -> None:
+    told = {"one": "Привет, 世界 😀", "two": ""}
+    texts = {name: text.encode() for name, text in told.items()}
+    read = opened(png.write(drawn((20, 20)), "RGB", texts))
+    assert {name: read.info[name] for name in told} == told
+
+
+def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
+    program = (
+        "import sys; sys.modules['isal'] = None\n"
+        "from emulator.imaging import png\n"
+        "from tests.test_png import drawn\n"
+        "assert png.DEFLATER.__name__ == 'zlib'\n"
+        "sys.stdout.buffer.write(png.write(drawn((300, 200)), 'RGB', {}))\n"
+    )
+    command = [sys.executable, "-c", program]
+    written = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout
+    assert opened(written).tobytes() == drawn((300, 200)).convert("RGB").tobytes()

@@ -1,0 +1,120 @@
+"""The studio: no picture is drawn twice, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from threading import Event
+
+import httpx2
+import pytest
+
+from emulator import Emulator, Server, Settings
+from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.imaging import synthesis
+from emulator.state.studio import Studio
+from tests.test_streams import frames
+
+
+def asked(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
+    return ImageRequest(
+        endpoint=Endpoint.GENERATIONS,
+        model=next(iter(MODELS.values())),
+        prompt=prompt,
+        size=(256, 256),
+        partial_images=partials,
+    )
+
+
+@pytest.fixture
+def studio() -> Iterator[Studio]:
+    studio = Studio(budget=2**20)
+    yield studio
+    studio.close()
+
+
+def drawings(studio: Studio) -> int:
+    """How many jobs the thread has been given."""
+    return studio.executor._work_queue.qsize()
+
+
+async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> None:
+    gate = Event()
+    held = asyncio.create_task(studio.work(gate.wait))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(studio.picture(asked(), 0)) for _ in range(8)]
+    other = asyncio.create_task(studio.picture(asked("a fox"), 0))
+    await asyncio.sleep(0)
+    assert drawings(studio) == 2
+    waiting[0].cancel()
+    gate.set()
+    pictures = await asyncio.gather(*waiting[1:])
+    assert {base64.b64decode(each) for each in pictures} == {synthesis.render(asked(), 0)}
+    assert await other != pictures[0]
+    assert await held
+
+
+async def test_what_is_kept_is_not_drawn_again(studio: Studio) -> None:
+    first = await studio.picture(asked(), 0)
+    assert studio.kept(asked(), 0) is first
+    assert await studio.picture(asked(), 0) is first
+    assert studio.kept(asked(), 1) is None
+
+
+async def test_a_stream_is_drawn_once_and_ends_in_the_plain_picture(studio: Studio) -> None:
+    first = await studio.picture(asked(partials=3), 0, partial=0)
+    rest = [studio.kept(asked(partials=3), 0, number) for number in (1, 2, None)]
+    assert None not in rest
+    assert len({first, *rest}) == 4
+    assert rest[-1] == await studio.picture(asked(), 0)
+
+
+async def test_without_a_budget_all_is_drawn_anew() -> None:
+    studio = Studio(budget=0)
+    first = await studio.picture(asked(partials=2), 0, partial=0)
+    assert studio.kept(asked(), 0) is None
+    assert await studio.picture(asked(partials=2), 0, partial=0) == first
+    studio.close()
+
+
+async def test_a_broken_drawing_is_told_to_all_and_not_kept(studio: Studio) -> None:
+    broken = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1)
+    )
+    results = await asyncio.gather(
+        *(studio.picture(broken, 0) for _ in range(2)), return_exceptions=True
+    )
+    assert all(isinstance(result, Exception) for result in results)
+    assert await studio.picture(asked(), 0)
+
+
+def test_equal_calls_get_equal_pictures_and_ids_of_their_own(http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-2.6-sunburst", "prompt": "twice", "n": 2, "size": "1024x1024"}
+    first, second = (http.post("/v1/images/generations", json=body).json() for _ in range(2))
+    identities = {
+        item.pop("generation_id") for answer in (first, second) for item in answer["data"]
+    }
+    assert len(identities) == 4
+    assert first["data"] == second["data"]
+    assert first["data"][0] != first["data"][1]
+    assert first["usage"] == second["usage"]
+
+
+def test_text_that_looks_like_a_hole_stays_text(http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-2.6-sunburst", "prompt": "x", "safety_identifier": "#created"}
+    assert http.post("/v1/images/generations", json=body).json()["safety_identifier"] == "#created"
+
+
+def test_a_cache_of_nothing_changes_no_answer() -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 3}
+    pictures = []
+    for cache in (0, 2**25):
+        with (
+            Server(emulator=Emulator(Settings(port=0, cache=cache))) as server,
+            httpx2.Client(base_url=server.base_url, headers={"Authorization": "Bearer x"}) as http,
+        ):
+            answer = http.post("/images/generations", json=body)
+            pictures.append([event["b64_json"] for _, event in frames(answer.text)])
+    assert pictures[0] == pictures[1]
