@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
 import tracemalloc
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -224,6 +226,25 @@ def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
     assert (entry.status, entry.events) == (200, 2)
     assert entry.error_code == "image_generation_failed"
     assert entry.drawn is None
+
+
+def test_a_call_is_told_before_it_is_answered_and_forgotten_after_a_reset(server: Server) -> None:
+    server.inject("timeout")
+    body = b'{"model": "gpt-image-2", "prompt": "a lighthouse"}'
+    head = (
+        "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer k\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head.encode() + body)
+        end = monotonic() + 60
+        while not server.requests or server.requests[0].fault is None:
+            assert monotonic() < end
+        (entry,) = server.requests
+        assert (entry.status, entry.duration_ms, entry.body) == (None, None, body)
+        assert str(entry) == "POST /v1/images/generations gpt-image-2 unfinished"
+        server.reset()
+    assert server.requests == []
 
 
 # --- the key
