@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -11,9 +12,11 @@ from typing import Any, Final, Self
 
 import uvicorn
 
+from emulator.clock import Clock
 from emulator.protocol import Protocol
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
+from emulator.state.entry import Entry
 from emulator.web.app import create_app
 
 GRACE: Final = 0.5
@@ -65,9 +68,10 @@ class Server:
     """An emulator on a port.
 
     Raises ValueError for settings that do not fit each other, OSError where the port cannot be had.
-    As a context manager it serves from a thread of its own:
+    As a context manager, also an asynchronous one, it serves from a thread of its own; where no
+    settings say otherwise, on a free port:
 
-        with Server(Settings(port=0)) as server:
+        with Server() as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
     """
 
@@ -75,7 +79,7 @@ class Server:
         self, settings: Settings | None = None, *, emulator: Emulator | None = None
     ) -> None:
         raise_file_limit()
-        self.emulator = emulator or Emulator(settings)
+        self.emulator = emulator or Emulator(settings or Settings(port=0))
         self.settings = self.emulator.settings
         self._started = threading.Event()
         self._on_ready: Callable[[], None] = lambda: None
@@ -109,6 +113,20 @@ class Server:
     def base_url(self) -> str:
         """What an SDK takes as its `base_url`."""
         return f"{self.url}/v1"
+
+    @property
+    def requests(self) -> list[Entry]:
+        """The calls since the last `reset`, oldest first."""
+        return self.emulator.journal.find()
+
+    @property
+    def clock(self) -> Clock:
+        """The time by which URLs and rate limits expire."""
+        return self.emulator.clock
+
+    def reset(self) -> None:
+        """Forget everything; see `Emulator.reset`."""
+        self.emulator.reset()
 
     def inject(
         self,
@@ -155,3 +173,14 @@ class Server:
         # uvloop leaves it open.
         self._listener.close()
         self.emulator.close()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)

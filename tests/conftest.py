@@ -15,6 +15,8 @@ from openai import AsyncOpenAI, OpenAI
 
 from emulator import Emulator, Server, Settings
 
+pytest_plugins = ("emulator.pytest_plugin", "pytester")
+
 KEY = "sk-test"
 
 Node = Callable[..., Any]

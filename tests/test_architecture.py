@@ -19,7 +19,7 @@ LAYERS = (
     ("state",),
     ("web",),
     ("server", "protocol"),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")
 HOMES = {

@@ -49,6 +49,12 @@ def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
     assert not printed or printed in OUTPUTS
 
 
+def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
+    shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
+    pytester.makepyfile(**dict(shown))
+    pytester.runpytest("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
+
+
 def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:
     run(EXAMPLES[0], server, tmp_path)
     with (

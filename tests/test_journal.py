@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
 import tracemalloc
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -15,7 +18,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from emulator import Emulator, Settings, create_app
+from emulator import Emulator, Server, Settings, create_app
 from emulator.contract.models import MODELS
 from emulator.contract.request import Call, Endpoint, ImageRequest
 from emulator.contract.validation import validate
@@ -194,6 +197,54 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
         await client.images.generate(model="gpt-image-2", prompt="a lighthouse", quality="low")
     assert str(only(emulator)).startswith("POST /v1/images/generations gpt-image-2 200 ")
     emulator.close()
+
+
+@pytest.mark.parametrize("fault", ["server_error", "latency", "connection_reset", "malformed"])
+def test_a_call_that_met_a_fault_says_what_it_asked(server: Server, fault: str) -> None:
+    server.inject(fault)
+    body = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
+    with suppress(httpx2.TransportError):
+        httpx2.post(
+            f"{server.base_url}/images/generations",
+            json=body,
+            headers={"Authorization": "Bearer k"},
+        )
+    (entry,) = server.requests
+    assert entry.fault == fault
+    assert (entry.model, entry.prompt) == ("gpt-image-2", "a lighthouse")
+    assert entry.parameters["quality"] == "low"
+
+
+def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
+    server.inject({"kind": "stream_error", "after": 1})
+    stream = client.images.generate(
+        model="gpt-image-2", prompt="x", stream=True, partial_images=2, quality="low"
+    )
+    with pytest.raises(openai.APIError):
+        list(stream)
+    (entry,) = server.requests
+    assert (entry.status, entry.events) == (200, 2)
+    assert entry.error_code == "image_generation_failed"
+    assert entry.drawn is None
+
+
+def test_a_call_is_told_before_it_is_answered_and_forgotten_after_a_reset(server: Server) -> None:
+    server.inject("timeout")
+    body = b'{"model": "gpt-image-2", "prompt": "a lighthouse"}'
+    head = (
+        "POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer k\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head.encode() + body)
+        end = monotonic() + 60
+        while not server.requests or server.requests[0].fault is None:
+            assert monotonic() < end
+        (entry,) = server.requests
+        assert (entry.status, entry.duration_ms, entry.body) == (None, None, body)
+        assert str(entry) == "POST /v1/images/generations gpt-image-2 unfinished"
+        server.reset()
+    assert server.requests == []
 
 
 # --- the key

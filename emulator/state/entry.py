@@ -197,7 +197,9 @@ class Entry(Head):
 
     def __str__(self) -> str:
         spent = "unfinished" if self.duration_ms is None else f"{self.duration_ms:.0f} ms"
-        went = (self.method, self.path, self.model, self.status, self.error_code, spent)
+        error = self.error or {}
+        refused = error.get("code") or error.get("type")
+        went = (self.method, self.path, self.model, self.status, refused, spent)
         return " ".join(str(each) for each in went if each is not None)
 
     def __repr__(self) -> str:

@@ -175,6 +175,12 @@ class Scenario:
 
         self._begin(plan_of(given).steps)
 
+    def read(self, path: str) -> None:
+        """Begin the scenario in a file; what was injected is gone. Raises ValueError."""
+        from emulator.faults.plan import read_plan  # noqa: PLC0415 - see above
+
+        self._begin(read_plan(path).steps)
+
     def clear(self) -> None:
         """No more faults, until `reset` begins the scenario of the settings again."""
         self._begin(())

@@ -1,0 +1,115 @@
+"""The plugin as its users have it. `pytest --count 1000 -n 2` runs this file a thousand times."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from emulator import Server
+
+
+def drawn(prompt: str = "a lighthouse", **options: int) -> str:
+    """The URL of a picture, by a client that knows nothing but its environment."""
+    with OpenAI(**options) as client:  # type: ignore[arg-type]
+        answer = client.images.generate(model="dall-e-3", prompt=prompt)
+    assert answer.data
+    return answer.data[0].url or ""
+
+
+@pytest.mark.parametrize("prompt", ["a", "b"])
+def test_a_client_finds_the_server_and_the_test_finds_its_calls(
+    images_emulator: Server, prompt: str
+) -> None:
+    assert images_emulator.requests == []
+    url = drawn(prompt)
+    (call,) = images_emulator.requests
+    assert (call.status, call.model, call.prompt) == (200, "dall-e-3", prompt)
+    assert url.startswith(images_emulator.url)
+
+
+def test_a_rate_limit_is_survived(images_emulator: Server) -> None:
+    limited = {"kind": "error", "name": "rate_limit_exceeded", "retry_after_ms": 1}
+    images_emulator.inject(limited, times=2)
+    drawn(max_retries=2)
+    assert [call.status for call in images_emulator.requests] == [429, 429, 200]
+    assert [call.retries for call in images_emulator.requests] == [0, 1, 2]
+    assert [call.fault for call in images_emulator.requests] == ["rate_limit_exceeded"] * 2 + [None]
+
+
+def test_no_fault_is_left_from_another_test(images_emulator: Server) -> None:
+    images_emulator.inject("server_error", times=None)
+    with pytest.raises(openai.InternalServerError):
+        drawn(max_retries=0)
+    images_emulator.reset()
+    drawn(max_retries=0)
+    (call,) = images_emulator.requests
+    assert call.fault is None
+
+
+def test_a_url_expires_when_the_test_says(images_emulator: Server) -> None:
+    url = drawn()
+    images_emulator.clock.advance(minutes=61)
+    assert httpx2.get(url).status_code == 403
+
+
+def test_no_time_is_left_from_another_test(images_emulator: Server) -> None:
+    assert abs(images_emulator.clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    images_emulator.clock.freeze(datetime(2030, 1, 1, tzinfo=UTC))
+    drawn()
+    assert images_emulator.requests[0].time == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.images_emulator(as_of="2026-06-01")
+def test_a_marked_test_is_on_its_day() -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        drawn()
+    assert refused.value.param == "model"
+
+
+@pytest.mark.images_emulator(validation="lenient")
+def test_a_marked_test_is_lenient(images_emulator: Server) -> None:
+    with OpenAI() as client:
+        client.images.generate(model="dall-e-3", prompt="x", extra_body={"colour": "red"})
+    assert images_emulator.requests[0].violations == ("colour: unknown_parameter",)
+
+
+def test_an_unmarked_test_is_strict(images_emulator: Server) -> None:
+    with OpenAI() as client, pytest.raises(openai.BadRequestError):
+        client.images.generate(model="dall-e-3", prompt="x", extra_body={"colour": "red"})
+    assert images_emulator.requests[0].error_code == "unknown_parameter"
+
+
+STEPS = {"steps": [{"fault": "server_is_overloaded", "match": {"prompt": "ship"}}]}
+
+
+@pytest.mark.images_emulator(scenario=STEPS)
+def test_a_marked_test_has_its_scenario(images_emulator: Server) -> None:
+    drawn("a lighthouse")
+    with pytest.raises(openai.InternalServerError):
+        drawn("a ship", max_retries=0)
+    spared, met = images_emulator.requests
+    assert (spared.fault, met.fault) == (None, "server_is_overloaded")
+    assert spared.near_misses == ("step 1 (server_is_overloaded): the prompt does not have 'ship'",)
+    assert met.near_misses == ()
+
+
+@pytest.mark.images_emulator(scenario="fixtures/scenarios/rate-limit-then-ok.toml")
+def test_a_scenario_may_be_a_file(images_emulator: Server) -> None:
+    with pytest.raises(openai.RateLimitError):
+        drawn(max_retries=0)
+    assert images_emulator.requests[0].status == 429
+
+
+async def test_an_asynchronous_test_has_it_too(images_emulator: Server) -> None:
+    async with AsyncOpenAI() as client:
+        await client.images.generate(model="dall-e-3", prompt="x")
+    assert len(images_emulator.requests) == 1
+
+
+def test_the_environment_is_as_it_was() -> None:
+    assert "127.0.0.1" not in os.environ.get("OPENAI_BASE_URL", "")
