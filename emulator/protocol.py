@@ -42,6 +42,9 @@ class _Corked:
             held, self._held = self._held, b""
             self._transport.write(held)
 
+    def get_write_buffer_size(self) -> int:
+        return len(self._held) + self._transport.get_write_buffer_size()
+
     def close(self) -> None:
         self._send()
         self._transport.close()
@@ -58,12 +61,11 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._connection = transport
         self.transport = cast("asyncio.Transport", _Corked(transport, self.loop))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][TRANSPORT] = self._connection
+        self.scope["state"][TRANSPORT] = self.transport
 
     def data_received(self, data: bytes) -> None:
         self._arrived = data
