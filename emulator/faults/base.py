@@ -78,6 +78,8 @@ async def hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
     transport = scope["state"].get("transport")
     if transport is None:
         return
+    # The head of an answer is held back for what follows it, until the loop's next round.
+    await asyncio.sleep(0)
     if reset:
         while transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when it is empty
             await asyncio.sleep(0.001)
