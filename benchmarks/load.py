@@ -48,6 +48,8 @@ class Load:
     pause: float = 0.0
     """Seconds between an answer and the next call."""
     status: int = 200
+    ramp: float = 0.0
+    """Seconds over which the clients begin, one after the other."""
     limit: float = inf
     """Seconds after which what is still awaited counts as lost."""
 
@@ -187,8 +189,11 @@ async def _driven(loads: Sequence[Load]) -> list[Tally]:
 
     async def run(load: Load, tally: Tally, connections: Sequence[_Connection]) -> None:
         begun = perf_counter()
-        for connection in connections:
-            connection.start(begun + load.seconds)
+        for number, connection in enumerate(connections):
+            if load.ramp:
+                due = begun + load.ramp * number / len(connections)
+                await asyncio.sleep(max(0.0, due - perf_counter()))
+            connection.start(begun + load.ramp + load.seconds)
         left = {connection.done for connection in connections}
         while left:
             before, rest = tally.received, begun + load.limit - perf_counter()

@@ -1,5 +1,5 @@
-"""Figure 10: many slow streams at once. The emulator waits between their events, by its own fault
-`stall`; what a stream takes alone is what each of them should take."""
+"""Figure 10: many slow streams at once. The emulator waits between two of their events, by its own
+fault `stall`; what a stream takes alone is what each of them should take."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from benchmarks.load import Load
 from benchmarks.readings import Bench, Effort, Probe, Taken
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd
 
-WAIT: Final = 1.0
-"""Seconds between two events."""
+WAIT: Final = 5.0
+"""Seconds in the middle of a stream."""
+RAMP: Final = 4.0
+"""Seconds over which 5,000 streams begin, and fewer in proportion; then all are open at once."""
 LIMIT: Final = 120.0
 """Seconds after which a stream counts as lost, so that a slow server ends too."""
 
 
-def _load(server: Process, wire: Wire, clients: int) -> Load:
+def _load(server: Process, wire: Wire, clients: int, ramp: float = 0.0) -> Load:
     """One stream for each of *clients*."""
-    return Load(port=server.port, wire=wire, clients=clients, calls=clients, limit=LIMIT)
+    return Load(port=server.port, wire=wire, clients=clients, calls=clients, ramp=ramp, limit=LIMIT)
 
 
 def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
@@ -37,7 +39,8 @@ def _crowded(callers: Crowd, effort: Effort, clients: int) -> Taken:
         whole = len(server.ask(wire))
         before = server.megabytes()
         with Peak(server) as peak:
-            tally = callers.tallies([_load(server, wire, streams)])[0]
+            ramp = effort.seconds(RAMP) * streams / 5_000
+            tally = callers.tallies([_load(server, wire, streams, ramp)])[0]
     # A stream that ends early, or in an error, is as lost as one that never ends.
     broken = bool(tally.failure) or tally.received < tally.answers * whole
     lost = streams - tally.answers + broken

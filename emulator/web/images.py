@@ -24,6 +24,7 @@ from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
+from emulator.state.studio import OVERHEAD
 from emulator.web import wire
 from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
@@ -38,7 +39,7 @@ Named = Callable[[Request, Call], str]
 """Says the model where the path does and not the body."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
     """A call and the request that it proved to be, with what is the same in all its answers."""
 
@@ -46,6 +47,8 @@ class Order:
     request: ImageRequest
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The body under None, events under their numbers."""
+    again: bool = False
+    """Whether the same order may come again."""
 
 
 class Images:
@@ -93,7 +96,7 @@ class Images:
         call = await read_call(request, endpoint, most)
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
-        order = Order(call, await self._validated(call, policy))
+        order = Order(call, await self._validated(call, policy), again=memorable)
         if memorable:
             # The body, the call's own copy of it, and the templates, which may have it again.
             self.studio.cache.put(key, order, 4096 + 4 * sum(map(len, body)))
@@ -181,6 +184,11 @@ class Images:
             yield error_event(errors.generation_failed())
 
     async def _event(self, order: Order, number: int) -> bytes:
+        """The event, which is the same for all who ask for it within a second."""
+        created = self.emulator.clock.now().replace(microsecond=0)
+        known: tuple[datetime, bytes] | None = self.studio.cache.get((order, number))
+        if known and known[0] == created:
+            return known[1]
         accepted = order.request
         last = number == accepted.partial_images
         picture = await self.studio.picture(accepted, 0, None if last else number)
@@ -190,7 +198,10 @@ class Images:
             if last:
                 spent = await self._spent(accepted, partials=number)
             template = order.templates[number] = wire.image_event(accepted, number, spent)
-        return template.filled(wire.fillers(self.emulator.clock.now(), [picture]))
+        event = template.filled(wire.fillers(created, [picture]))
+        if order.again:
+            self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
+        return event
 
     def _base_url(self, request: Request) -> str:
         """Where this client reaches the server, unless the settings say it."""
