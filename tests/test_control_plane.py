@@ -304,6 +304,19 @@ def test_a_call_without_a_body_can_be_pasted(
     assert pasted(own_http, answer.headers["x-request-id"]) == answer.content
 
 
+def test_a_call_whose_body_is_not_kept_cannot_be_pasted() -> None:
+    with Server(Settings(port=0, journal_bytes=20_000)) as server:
+        answer = httpx2.post(
+            f"{server.base_url}/images/edits",
+            files={"image": ("a.png", png((300, 300)) + b"x" * 20_000, "image/png")},
+            headers={"Authorization": f"Bearer {KEY}"},
+        )
+        path = f"{server.url}/_emulator/requests/{answer.headers['x-request-id']}"
+        assert told(httpx2.get(path))["body_url"] is None
+        for part in ("curl", "body", "files/0"):
+            assert error_of(httpx2.get(f"{path}/{part}"), 404)["code"] == "not_found"
+
+
 # --- errors and documents
 
 

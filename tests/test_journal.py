@@ -326,6 +326,20 @@ def test_one_body_above_the_limit_is_not_kept() -> None:
     assert entry.body is None
 
 
+def test_a_picture_can_be_drawn_again_without_its_body() -> None:
+    journal = Journal(10, 400_000)
+    for number in range(3):
+        body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
+        call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
+        accepted = validate(call, Darkroom(lambda _: None, lambda _: None))
+        answered(journal, str(number), {"body": (body,), "call": call, "accepted": accepted})
+    first, *_ = journal.find()
+    assert first.body is None
+    assert first.prompt == "0" * 30_000
+    assert first.drawn
+    assert journal.weight == sum(entry.weight for entry in journal.find())
+
+
 @pytest.mark.parametrize(("entries", "most_bytes"), [(0, 10**6), (10, 0)])
 def test_a_journal_may_be_of_no_size(entries: int, most_bytes: int) -> None:
     journal = Journal(entries, most_bytes)

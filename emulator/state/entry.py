@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from sys import getsizeof
 from time import perf_counter
 from typing import Any, Final
 
@@ -104,12 +106,15 @@ class Entry(Head):
 
     def unload(self) -> None:
         """Let go of the body and the pictures, and weigh what is left."""
-        facts, accepted = self.facts, self._state.get("accepted")
+        told = facts = self.facts
+        accepted = self._state.get("accepted")
         kept = {name: self._state[name] for name in ("fault", "near_misses") if name in self._state}
-        self.weight = BASE + self.size + self._told() + 4 * len(repr(facts))
+        self.weight = BASE + self.size + self._told()
         if accepted and not accepted.images:
             kept["accepted"] = accepted
             self.weight += imaging.uploads.weight(accepted)
+            told = replace(facts, prompt=None)
+        self.weight += getsizeof(repr(told))
         # In this order: see `facts`.
         self._facts = facts
         self._state = kept

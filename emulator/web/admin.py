@@ -138,14 +138,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = request.url.path
-    if error.status_code == 405:
-        refusal = own.wrong_method(path=path, method=request.method)
-    elif error.status_code == 404:
-        refusal = own.no_such_path(path=path)
-    else:
-        refusal = own.bad_input(name="body", reason=error.detail)
-    answer = error_response(refusal)
+    sentence = own.wrong_method if error.status_code == 405 else own.no_such_path
+    answer = error_response(sentence(path=request.url.path, method=request.method))
     answer.headers.update(error.headers or {})
     return answer
 
