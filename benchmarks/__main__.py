@@ -11,6 +11,7 @@ from benchmarks import machine, report, subject
 from benchmarks.figures import FIGURES
 from benchmarks.of_memory import MEMORY
 from benchmarks.of_pictures import PICTURES
+from benchmarks.of_records import JOURNALLED, STEPPED
 from benchmarks.of_serving import SERVING
 from benchmarks.of_starting import STARTING
 from benchmarks.of_streams import STREAMS
@@ -22,6 +23,8 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "starting": STARTING,
     "memory": MEMORY,
     "streams": STREAMS,
+    "scenario": STEPPED,
+    "journal": JOURNALLED,
 }
 QUICK: Final = Effort(rounds=1, idle=0, part=0.02)
 

@@ -1,4 +1,5 @@
-"""The figures to reach, as data: which reading is put over which, and where it should come to."""
+"""The figures to reach, as data: which reading is put over which, and where it should come to. A MB
+is a million bytes, a KB a thousand."""
 
 from __future__ import annotations
 
@@ -17,9 +18,8 @@ class Figure:
     over: str
     under: str | None = None
     most: float | None = None
-    """The goal, if small is good."""
     least: float | None = None
-    """The goal, if large is good."""
+    """The goal, where small or where large is good."""
     unit: str = ""
 
     @property
@@ -29,11 +29,7 @@ class Figure:
     @property
     def goal(self) -> str:
         bound, sign = (self.most, "≤") if self.least is None else (self.least, "≥")
-        return f"{sign} {bound:g}{self._unit}"
-
-    @property
-    def _unit(self) -> str:
-        return f" {self.unit}" if self.unit else ""
+        return f"{sign} {bound:g} {self.unit}".rstrip()
 
     def of(self, taken: Mapping[str, float]) -> float | None:
         """The figure of one round, or None where a reading of it could not be taken."""
@@ -49,7 +45,7 @@ class Figure:
     def shown(self, value: float) -> str:
         """*value* with three digits that count."""
         digits = min(4, max(0, 2 - floor(log10(abs(value))))) if value else 0
-        return f"{value:.{digits}f}{self._unit}"
+        return f"{value:.{digits}f} {self.unit}".rstrip()
 
 
 FIGURES: Final = (
@@ -238,5 +234,18 @@ FIGURES: Final = (
         under="bare upload s",
         most=6,
     ),
+    Figure(
+        number=14,
+        words="repeated 256² calls per second under a scenario of 10,000 steps ÷ of 10 steps",
+        over="many steps /s",
+        under="few steps /s",
+        least=0.9,
+    ),
+    Figure(
+        number=15,
+        words="what 100,000 calls add to the memory of a server with a journal of 16 MB",
+        over="journal MB",
+        most=20,
+        unit="MB",
+    ),
 )
-"""All of them; a MB is a million bytes, a KB a thousand."""

@@ -49,9 +49,9 @@ class Process:
         threading.Thread(target=self._listen, daemon=True).start()
 
     @classmethod
-    def emulator(cls) -> Process:
+    def emulator(cls, *flags: str) -> Process:
         port = free_port()
-        return cls("emulator", port, "emulator", "serve", "--port", str(port))
+        return cls("emulator", port, "emulator", "serve", "--port", str(port), *flags)
 
     @classmethod
     def plain(cls) -> Process:

@@ -101,11 +101,14 @@ class _Running:
 
 
 class _Alike:
-    """The steps for calls that are alike in all but their prompts."""
+    """The *steps* for calls that are alike in all but their prompts, and why the *others* are not
+    for them."""
 
-    def __init__(self, steps: Iterable[_Running]) -> None:
+    def __init__(self, steps: Iterable[_Running], others: Mapping[_Running, str]) -> None:
         self._any: deque[_Running] = deque()
         self._by_prompt: dict[int, dict[str, deque[_Running]]] = {}
+        self._queues: dict[str, Sequence[deque[_Running]]] = {}
+        self.others = others
         for running in steps:
             queue = self._any
             if (part := running.prompt) is not None:
@@ -114,7 +117,11 @@ class _Alike:
 
     def candidates(self, prompt: str) -> Iterator[_Running]:
         """The steps for *prompt* in their order, without the first ones that are spent."""
-        queues = [self._any, *self._said(prompt)]
+        if prompt not in self._queues:
+            if len(self._queues) >= REMEMBERED:
+                self._queues.clear()
+            self._queues[prompt] = [self._any, *self._said(prompt)]
+        queues = self._queues[prompt]
         for queue in queues:
             while queue and queue[0].spent:
                 queue.popleft()
@@ -198,10 +205,12 @@ class Scenario:
     def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:
         """The fault that a call meets; or None, and why it met none of the first steps."""
         with self._lock:
-            for running in self._alike(facts).candidates(facts.prompt):
+            alike = self._alike(facts)
+            for running in alike.candidates(facts.prompt):
                 if not running.spent and running.strikes():
                     return running.step.fault, []
-            return None, [running.miss(facts) for running in islice(self._all, MISSES)]
+            first = islice(self._all, MISSES)
+            return None, [alike.others.get(running) or running.miss(facts) for running in first]
 
     def _begin(self, steps: Sequence[Step]) -> None:
         with self._lock:
@@ -226,5 +235,11 @@ class Scenario:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._live = [running for running in self._live if not running.spent]
-            self._known[alike] = _Alike(each for each in self._live if each.matches(alike))
+            others = {
+                running: running.miss(alike)
+                for running in islice(self._all, MISSES)
+                if not running.matches(alike)
+            }
+            steps = (running for running in self._live if running.matches(alike))
+            self._known[alike] = _Alike(steps, others)
         return self._known[alike]

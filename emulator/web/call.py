@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Never
 
@@ -15,9 +16,18 @@ from emulator.contract.request import BODIES, FORM, Call, Endpoint
 from emulator.web.form import read_form
 
 
+def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
+    """The headers by their names in small letters, looked through once for all who ask."""
+    state = scope.setdefault("state", {})
+    if "headers" not in state:
+        state["headers"] = dict(scope["headers"])
+    headers: Mapping[bytes, bytes] = state["headers"]
+    return headers
+
+
 def header(scope: Scope, wanted: bytes) -> str:
-    """The header of that name, in small letters, or nothing."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+    """The header of that name, or nothing."""
+    return headers_of(scope).get(wanted, b"").decode("latin-1")
 
 
 def bearer(scope: Scope) -> str:

@@ -19,7 +19,7 @@ from emulator.contract.errors import APIError
 from emulator.settings import parse_lenient
 from emulator.state.emulator import Emulator
 from emulator.web import wire
-from emulator.web.call import bearer
+from emulator.web.call import bearer, headers_of
 
 T = TypeVar("T")
 
@@ -28,13 +28,27 @@ logger = logging.getLogger("emulator")
 Handler = Callable[[Request, Policy], Awaitable[Response]]
 Route = Callable[[Request], Awaitable[Response]]
 
-OVERRIDES: Final = b"x-emulator-"
 
+OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
 JSON: Final = "application/json"
 
 
+class JSONBytes(Response):
+    """A body that is JSON already, with status 200. Starlette's own way to write these two headers
+    takes half as long as the rest of a repeated call's answer."""
+
+    def __init__(self, body: bytes) -> None:  # all that its `__call__` reads
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", JSON.encode()),
+        ]
+
+
 def json_response(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, media_type=JSON)
+    return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
 
 
 def error_response(error: APIError) -> Response:
@@ -94,7 +108,7 @@ class Gate:
     def _policy(self, request: Request) -> Policy:
         """The settings, and the headers that change them for one call."""
         settings, today = self.emulator.settings, self.emulator.clock.now().date()
-        if not any(name.startswith(OVERRIDES) for name, _ in request.scope["headers"]):
+        if OVERRIDES.isdisjoint(headers_of(request.scope)):
             return _policy_of(settings.as_of, settings.validation, today)
 
         def read(header: str, default: str, parse: Callable[[str], T]) -> T:
