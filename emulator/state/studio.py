@@ -13,6 +13,7 @@ from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Endpoint, ImageRequest
 from emulator.contract.usage import usage
 from emulator.state.cache import Cache
+from emulator.state.memory import keep_memory
 
 T = TypeVar("T")
 
@@ -37,7 +38,9 @@ class Studio:
     @property
     def executor(self) -> ThreadPoolExecutor:
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="studio")
+            self._executor = ThreadPoolExecutor(
+                1, thread_name_prefix="studio", initializer=keep_memory
+            )
         return self._executor
 
     def warm(self) -> bool:
