@@ -18,8 +18,7 @@ class Figure:
     over: str
     under: str | None = None
     most: float | None = None
-    least: float | None = None
-    """The goal, where small or where large is good."""
+    least: float | None = None  # the goal, where small or where large is good
     unit: str = ""
 
     @property
