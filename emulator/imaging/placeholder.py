@@ -74,27 +74,27 @@ def _shifted(code: str, turn: float, vivid: float) -> Colour:
     return red, green, blue
 
 
-def _mix(start: Colour, end: Colour, part: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * part) for a, b in zip(start, end, strict=True))
-    return red, green, blue
-
-
-def _ramp(start: Colour, end: Colour, steps: int) -> Iterator[Colour]:
-    return (_mix(start, end, step / max(1, steps - 1)) for step in range(steps))
+def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
+    """*steps* colours from *start* to *end*, each as red, green, blue and an alpha of 255."""
+    parts = [step / max(1, steps - 1) for step in range(steps)]
+    ramp = bytearray(b"\xff" * (4 * steps))
+    for channel, (low, high) in enumerate(zip(start, end, strict=True)):
+        ramp[channel::4] = bytes([round(low + (high - low) * part) for part in parts])
+    return bytes(ramp)
 
 
 def _palette(chance: Random, vivid: float) -> bytes:
     mood, turn = MOODS[int(chance.random() * len(MOODS))], chance.uniform(-0.025, 0.025)
     high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in mood)
     card, ink = (252, 251, 248), (29, 31, 42)
-    colours = [
-        *_ramp(high, low, len(SKY)),
-        *_ramp(halo, sun, len(SUN)),
-        *_ramp(far, near, len(HILLS)),
-        *_ramp(accent, card, CARD - ACCENT),
-        *_ramp(card, ink, INK - CARD + 1),
-    ]
-    return bytes(channel for colour in colours for channel in (*colour, 255))
+    ramps = (
+        _ramp(high, low, len(SKY)),
+        _ramp(halo, sun, len(SUN)),
+        _ramp(far, near, len(HILLS)),
+        _ramp(accent, card, CARD - ACCENT),
+        _ramp(card, ink, INK - CARD + 1),
+    )
+    return b"".join(ramps)
 
 
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
