@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from benchmarks.calls import SMALL, post
+from benchmarks.calls import SMALL, USUAL, fresh, post
 from benchmarks.load import Load
 from benchmarks.readings import Bench, Effort, Probe, Taken, probe
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
 
-STEPS: Final = {"few": 10, "many": 10_000}
+STEPS: Final = {"none": 0, "few": 10, "many": 10_000}
 CALLS: Final = 100_000
 JOURNAL: Final = 16_000_000
 """Bytes, which is less than so many calls would take."""
@@ -41,6 +41,13 @@ def _again(
     return callers.run(load)[0].rate
 
 
+def _anew(callers: Crowd, server: Process, seconds: float) -> float:
+    """Pictures a second, no two alike."""
+    wire = post(GENERATIONS, USUAL)
+    load = Load(port=server.port, wire=wire, clients=8, seconds=seconds, unique=fresh())
+    return callers.run(load)[0].rate
+
+
 @contextmanager
 def _open_steps(effort: Effort) -> Iterator[Sequence[Probe]]:
     with ExitStack() as stack:
@@ -49,13 +56,14 @@ def _open_steps(effort: Effort) -> Iterator[Sequence[Probe]]:
         seconds = effort.seconds(2)
         probes = []
         for name, count in STEPS.items():
-            file = folder / name
-            file.with_suffix(".json").write_text(_scenario(count))
-            flags = ("--scenario", str(file.with_suffix(".json")))
+            file = folder / f"{name}.json"
+            file.write_text(_scenario(count))
+            flags = ("--scenario", str(file)) if count else ()
             server = stack.enter_context(Process.emulator(*flags))
             server.ask(HEALTH)
-            take = partial(_again, callers, server, seconds=seconds)
-            probes.append(probe(f"{name} steps /s", take))
+            again = partial(_again, callers, server, seconds=seconds)
+            anew = partial(_anew, callers, server, seconds)
+            probes += [probe(f"{name} steps /s", again), probe(f"{name} unique /s", anew)]
         yield probes
 
 

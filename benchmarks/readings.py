@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from time import perf_counter
 
-from benchmarks.figures import Figure
+from benchmarks.figure import Figure
 
 Taken = Mapping[str, float]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from benchmarks.figures import Figure
+from benchmarks.figure import Figure
 from benchmarks.readings import CALIBRATION, Spread, spread
 
 Rounds = Sequence[Mapping[str, float]]

@@ -1,8 +1,14 @@
-"""What an answer comes to, in a word or two."""
+"""What an answer comes to: in a word or two, as an error, or as the messages of the application."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
 import httpx2
+
+from emulator import create_app
 
 
 def verdict(answer: httpx2.Response) -> str:
@@ -13,3 +19,43 @@ def verdict(answer: httpx2.Response) -> str:
         return str(answer.status_code)
     error = answer.json()["error"]
     return f"{error['code']} {error['param']}"
+
+
+def error_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
+    """The error in *answer*, which has the API's own shape."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["message", "type", "param", "code"]
+    error: dict[str, Any] = body["error"]
+    assert error["message"]
+    return error
+
+
+async def messages_for(*chunks: bytes) -> Sequence[MutableMapping[str, Any]]:
+    """What an application sends when a JSON body for generations comes in those *chunks*."""
+    arriving = [
+        {"type": "http.request", "body": chunk, "more_body": left > 0}
+        for left, chunk in zip(reversed(range(len(chunks))), chunks, strict=True)
+    ]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if arriving:
+            return arriving.pop(0)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/images/generations",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
+    }
+    await create_app()(scope, receive, send)
+    return sent

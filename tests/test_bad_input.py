@@ -12,20 +12,11 @@ import httpx2
 import pytest
 
 from emulator import Server
+from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 
 PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
-
-
-def error_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
-    assert list(body) == ["error"]
-    assert list(body["error"]) == ["message", "type", "param", "code"]
-    error: dict[str, Any] = body["error"]
-    return error
 
 
 @pytest.mark.parametrize("path", PATHS)

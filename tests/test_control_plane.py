@@ -21,6 +21,7 @@ from emulator.contract import own
 from emulator.contract.request import Endpoint
 from emulator.settings import all_settings
 from emulator.web.admin import create_control_plane
+from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
 
@@ -39,17 +40,6 @@ def told(answer: httpx2.Response) -> Any:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     return answer.json()
-
-
-def error_of(answer: httpx2.Response, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
-    assert list(body) == ["error"]
-    assert list(body["error"]) == ["message", "type", "param", "code"]
-    error: dict[str, Any] = body["error"]
-    assert error["message"]
-    return error
 
 
 # --- the emulator

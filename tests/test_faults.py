@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
 import logging
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +17,14 @@ import pytest
 from openai import OpenAI
 from PIL import UnidentifiedImageError
 
-from emulator import Emulator, Server, create_app
+from emulator import Emulator, Server
 from emulator.contract.misfortunes import NAMED
 from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint, Model
 from emulator.contract.rules import Choice
 from emulator.faults import FAULTS, read
 from emulator.faults.base import is_event, streams
+from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png
 
@@ -279,26 +279,7 @@ def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
 async def test_each_event_is_one_message_and_a_comment_is_none() -> None:
     """What faults of streams build on."""
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
-    arriving = iter([json.dumps(body).encode()])
-    messages: list[MutableMapping[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        for chunk in arriving:
-            return {"type": "http.request", "body": chunk, "more_body": False}
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        messages.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/images/generations",
-        "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
-    }
-    await create_app()(scope, receive, send)
+    messages = await messages_for(json.dumps(body).encode())
     start, *events, end = messages
     assert streams(start)
     assert [message["body"].count(b"event: ") for message in events] == [1, 1, 1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from openai import OpenAI
 
 from emulator import Emulator, Server, Settings, create_app
 from emulator.faults.plan import read_plan
-from emulator.state.scenario import MISSES, Facts, Scenario
+from emulator.state.scenario import MISSES, Scenario
+from emulator.state.steps import Facts
+from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.test_cli import COMMAND
@@ -336,28 +337,8 @@ async def test_a_directive_is_found_where_chunks_meet(seam: int) -> None:
     body = json.dumps({"model": "gpt-image-2", "prompt": "x [[emulator: slow_down]]"}).encode()
     place = body.index(b"[[") + seam
 
-    async def chunks() -> AsyncIterator[bytes]:
-        yield body[:place]
-        yield body[place:]
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/images/generations",
-        "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
-    }
-    arriving, statuses = chunks(), []
-
-    async def receive() -> dict[str, Any]:
-        chunk = await anext(arriving)
-        return {"type": "http.request", "body": chunk, "more_body": not chunk.endswith(b"}")}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        statuses.append(message.get("status"))
-
-    await create_app()(scope, receive, send)
-    assert statuses[0] == 503
+    start, *_ = await messages_for(body[:place], body[place:])
+    assert start["status"] == 503
 
 
 async def test_in_process_a_reset_is_an_exception() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from abc import abstractmethod
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -47,9 +48,9 @@ class BaseFault(Form):
         """What the journal calls it."""
         return self.kind
 
+    @abstractmethod
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in place of *app*, or let it answer through another *send*. Raises APIError."""
-        raise NotImplementedError
 
 
 def streams(start: Message) -> bool:

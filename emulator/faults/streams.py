@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import Field
@@ -20,9 +21,9 @@ class StreamFault(BaseFault):
 
     after: int = Field(default=1, ge=0)
 
+    @abstractmethod
     async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Do it; whether that was the end of the stream."""
-        raise NotImplementedError
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         streaming = struck = over = False

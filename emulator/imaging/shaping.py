@@ -35,7 +35,7 @@ def possible() -> bool:
 
 @lru_cache(maxsize=64)
 def _font(name: str, size: int) -> Font:
-    import uharfbuzz  # noqa: PLC0415
+    import uharfbuzz  # noqa: PLC0415 - see above
 
     font = uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FOLDER / name)))
     font.scale = (size * 64, size * 64)
@@ -45,7 +45,7 @@ def _font(name: str, size: int) -> Font:
 @lru_cache(maxsize=1024)
 def shaped(text: str, name: str, size: int, *, from_right: bool) -> tuple[tuple[Glyph, ...], float]:
     """The glyphs of *text* in the font *name* from left to right, and their width in pixels."""
-    import uharfbuzz  # noqa: PLC0415
+    import uharfbuzz  # noqa: PLC0415 - see above
 
     buffer = uharfbuzz.Buffer()
     buffer.add_str(text)

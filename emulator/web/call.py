@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Never
+from typing import Any, Final, Never
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
@@ -70,11 +70,14 @@ def _refuse_constant(text: str) -> Never:
     raise ValueError(f"{text} is not JSON")
 
 
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def parse_json(body: bytes) -> dict[str, Any]:
     """The object in *body*. Raises APIError where there is none."""
     try:
         text = body.decode()
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
             # Half a surrogate pair is no character, though JSON can spell it.
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

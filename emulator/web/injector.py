@@ -20,7 +20,7 @@ from emulator.contract.errors import APIError
 from emulator.contract.request import Call, Endpoint
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
-from emulator.state.scenario import Facts
+from emulator.state.steps import Facts
 from emulator.web.azure import azure_error_response
 from emulator.web.call import header, key_of, read_body, read_call
 from emulator.web.gate import error_response
