@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -132,3 +133,36 @@ def test_every_recorded_input_is_counted_as_recorded(
     spent = usage(request)
     assert spent
     assert (spent.text, spent.image) == counts
+
+
+@pytest.mark.parametrize(("quality", "fewest", "most"), [("low", 143, 143), ("medium", 262, 308)])
+def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
+    quality: str, fewest: int, most: int
+) -> None:
+    picture = develop(png(NATIVE))
+    assert picture
+    asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
+    asked |= {"model": MODELS["gpt-image-1.5"], "endpoint": Endpoint.EDITS, "images": (picture,)}
+    spent = [usage(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
+    counts = [each.output_text for each in spent if each]
+    assert min(counts) >= fewest
+    assert max(counts) <= most
+    assert len({*counts}) > (fewest != most)
+    assert counts == [
+        each.output_text
+        for number in range(40)
+        if (each := usage(ImageRequest(prompt=f"logo {number}", **asked)))
+    ]
+
+
+def test_a_picture_from_words_alone_is_not_thought_about() -> None:
+    request = ImageRequest(
+        endpoint=Endpoint.GENERATIONS,
+        model=MODELS["gpt-image-1.5"],
+        prompt="logo",
+        size=(1024, 1024),
+        quality="medium",
+    )
+    spent = usage(request)
+    assert spent
+    assert (spent.output_text, spent.output_tokens) == (0, 1056)

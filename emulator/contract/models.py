@@ -47,6 +47,10 @@ TABLE_OUTPUT: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
 )
 TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
+# Recorded: 143 at low, 262 and 308 at medium; high was not, and is taken to think as much.
+THINKING: Final = replace(
+    TILED, thought={"low": (143, 143), "medium": (262, 308), "high": (262, 308)}
+)
 MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
 
 
@@ -80,7 +84,11 @@ GPT_1: Final = Model(
     seconds=GPT_1_SECONDS,
 )
 GPT_1_5: Final = replace(
-    GPT_1, id="gpt-image-1.5", released=date(2025, 12, 16), shutdown=date(2026, 12, 1)
+    GPT_1,
+    id="gpt-image-1.5",
+    released=date(2025, 12, 16),
+    shutdown=date(2026, 12, 1),
+    tokens=THINKING,
 )
 GPT_2: Final = Model(
     "gpt-image-2",

@@ -94,15 +94,14 @@ class Tokens:
     image: Callable[[Pixels, str | None], int]
     text: int = 6
     text_per_image: int = 16
+    thought: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """The fewest and the most text tokens that an edit of that quality was billed as output. No
+    source gives a rule: how many it is to be is drawn from the request, the same each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The counts of one answer; its sums are properties.
-
-    *output_text* stays 0: three edits by gpt-image-1.5 were billed 143, 262 and 308 tokens of what
-    the model had thought, for which no source gives a rule.
-    """
+    """The counts of one answer; its sums are properties. *output_text* is what was thought."""
 
     text: int
     image: int
@@ -132,10 +131,13 @@ def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
     text = count_tokens(request.prompt) + tokens.text + tokens.text_per_image * len(pictures)
     image = sum(tokens.image(size, request.input_fidelity) for size in pictures)
     output = tokens.output(request.size, request.quality or "")
+    fewest, most = tokens.thought.get(request.quality or "", (0, 0)) if pictures else (0, 0)
+    chance = int.from_bytes(request.edition[:4])
     return Usage(
         text=request.n * text,
         image=request.n * image,
         output=request.n * output + PARTIAL_IMAGE * partials,
+        output_text=request.n * (fewest + chance % (most - fewest + 1)),
     )
 
 
