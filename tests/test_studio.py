@@ -41,9 +41,14 @@ def drawings(studio: Studio) -> int:
 
 
 async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> None:
-    gate = Event()
-    held = asyncio.create_task(studio.work(gate.wait))
-    await asyncio.sleep(0)
+    gate, begun = Event(), Event()
+
+    def hold() -> bool:
+        begun.set()
+        return gate.wait()
+
+    held = asyncio.create_task(studio.work(hold))
+    await asyncio.to_thread(begun.wait)
     waiting = [asyncio.create_task(studio.picture(asked(), 0)) for _ in range(8)]
     other = asyncio.create_task(studio.picture(asked("a fox"), 0))
     await asyncio.sleep(0)
