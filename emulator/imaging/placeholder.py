@@ -19,7 +19,7 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from emulator.contract.request import ImageRequest
-from emulator.imaging.fontbook import BOLD, font
+from emulator.imaging.fontbook import BOLD
 from emulator.imaging.typography import lines
 
 Colour = tuple[int, int, int]
@@ -49,6 +49,10 @@ DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
 """Hills and rings by quality; the better ones have four."""
 
 
+CURVE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
+"""How far a slope has come at each of its steps; level at its foot and at its top."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What chance, seeded by the recipe, made of the picture."""
@@ -76,10 +80,12 @@ def _shifted(code: str, turn: float, vivid: float) -> Colour:
 
 def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
     """*steps* colours from *start* to *end*, each as red, green, blue and an alpha of 255."""
-    parts = [step / max(1, steps - 1) for step in range(steps)]
+    last = max(1, steps - 1)
     ramp = bytearray(b"\xff" * (4 * steps))
     for channel, (low, high) in enumerate(zip(start, end, strict=True)):
-        ramp[channel::4] = bytes([round(low + (high - low) * part) for part in parts])
+        # Whole numbers throughout, halves rounded up.
+        first, rise = 2 * low * last + last, 2 * (high - low)
+        ramp[channel::4] = bytes([(first + rise * step) // (2 * last) for step in range(steps)])
     return bytes(ramp)
 
 
@@ -114,13 +120,10 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     return Scene(palette, sun, tuple(ridges))
 
 
-def _smooth(points: Sequence[float], steps: int) -> Iterator[float]:
+def _smooth(points: Sequence[float]) -> list[float]:
     """*points* joined by curves that are level at each of them."""
-    for start, end in pairwise(points):
-        for step in range(steps):
-            part = step / steps
-            yield start + (end - start) * part * part * (3 - 2 * part)
-    yield points[-1]
+    joined = [start + (end - start) * part for start, end in pairwise(points) for part in CURVE]
+    return [*joined, points[-1]]
 
 
 def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]]:
@@ -132,7 +135,7 @@ def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]
 
 def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[float, float]]:
     """The outline of a hill, from the left edge to the right, in pixels."""
-    heights = list(_smooth(ridge, 24))
+    heights = _smooth(ridge)
     step = size[0] / (len(heights) - 1)
     return [(place * step, part * size[1]) for place, part in enumerate(heights)]
 
@@ -161,7 +164,6 @@ def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
     short = min(width, height)
     margin, padding = max(6, short // 20), max(6, short // 26)
     little, large = max(10, short // 38), max(12, short // 24)
-    bold = font(BOLD, little)
     left, right = margin, min(width - margin, margin + max(short - 2 * margin, width // 2))
     room = right - left - 2 * padding
     gap, line = round(little * 1.9), round(large * 1.35)
@@ -172,11 +174,10 @@ def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
     pen = ImageDraw.Draw(canvas)
     pen.rounded_rectangle((left, top, right, bottom), radius=max(4, short // 48), fill=CARD)
     x, y, end = left + padding, top + padding, right - padding
-    number = f"#{index + 1}"
-    free = room - bold.getlength(f"{number} ")
-    for title in lines(request.model.id, little, free, face=BOLD):
+    (number,) = lines(f"#{index + 1}", little, room, face=BOLD)
+    number.draw(pen, end - number.width, y, ACCENT)
+    for title in lines(request.model.id, little, room - number.width - little // 2, face=BOLD):
         title.draw(pen, x, y, ACCENT)
-    pen.text((end, y), number, fill=ACCENT, font=bold, anchor="ra")
     y += gap
     for text in told:
         text.draw(pen, x, y, INK)

@@ -15,6 +15,7 @@ from emulator.imaging.clusters import LONGEST, SPACE, Cluster, clusters
 from emulator.imaging.direction import leftward, levels, mirrored, seen
 from emulator.imaging.fontbook import CJK, EMOJI, REGULAR, font
 from emulator.imaging.shaping import shaped
+from emulator.imaging.stamps import length, put
 
 _ELLIPSIS: Final = Cluster("…", REGULAR, "…")
 _UNSPACED: Final = {
@@ -47,17 +48,15 @@ class _Run(NamedTuple):
     def width(self, size: int) -> float:
         if self.shaped:
             return shaped(self.text, self.font, self.size(size), from_right=self.from_right)[1]
-        return _length(self.text, self.font, self.size(size))
+        return length(self.text, self.font, self.size(size))
 
     def draw(self, pen: ImageDraw, x: float, base: float, size: int, fill: int) -> None:
-        face = font(self.font, self.size(size))
         if not self.shaped:
-            pen.text((x, base), self.text, fill=fill, font=face, anchor="ls")
+            put(pen, (x, base), self.text, self.font, self.size(size), fill=fill)
             return
         glyphs, _ = shaped(self.text, self.font, self.size(size), from_right=self.from_right)
         for char, right, up in glyphs:
-            place = round(x + right), round(base - up)
-            pen.text(place, char, fill=fill, font=face, anchor="ls")
+            put(pen, (x + right, base - up), char, self.font, self.size(size), fill=fill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,6 @@ class Line:
         for run in self.runs:
             run.draw(pen, x, base, self.size, fill)
             x += run.width(self.size)
-
-
-@lru_cache(maxsize=4096)
-def _length(text: str, name: str, size: int) -> float:
-    return font(name, size).getlength(text)
 
 
 def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> list[_Run]:
@@ -160,7 +154,7 @@ def _filled(
     signs: Iterable[Cluster], face: str, size: int, width: float, most: int
 ) -> list[list[Cluster]]:
     done, line, used = list[list[Cluster]](), list[Cluster](), 0.0
-    blank = _length(" ", face, size)
+    blank = length(" ", face, size)
     for spaced, unit in _units(signs):
         wide = _width(unit, face, size) if len(unit) <= _LONGEST_UNIT else inf
         gap = blank if spaced and line else 0
