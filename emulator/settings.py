@@ -112,6 +112,12 @@ class Settings:
     cache: int = _setting(
         32 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
     )
+    render_processes: int = _setting(
+        0,
+        "COUNT",
+        "processes that draw, one for each core, where load tests ask for many pictures; 0 draws "
+        "in the server's own",
+    )
 
     def __post_init__(self) -> None:
         for each in self.deployment:
@@ -137,7 +143,10 @@ class Settings:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
-        leasts = (("max_body", 1), ("cache", 0), ("journal_entries", 0), ("journal_bytes", 0))
+        leasts = (
+            *(("max_body", 1), ("cache", 0), ("render_processes", 0)),
+            *(("journal_entries", 0), ("journal_bytes", 0)),
+        )
         for name, least in leasts:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")

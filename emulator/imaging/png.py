@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 from emulator.imaging.previews import Preview
 
-STRIP: Final = 192 * 1024
+STRIP: Final = 512 * 1024
 """Bytes of true colour that are deflated at once."""
 
 COLOUR_TYPES: Final = {"RGB": 2, "RGBA": 6}

@@ -30,7 +30,7 @@ class Emulator:
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
-        self.studio = Studio(self.settings.cache)
+        self.studio = Studio(self.settings.cache, self.settings.render_processes)
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: set[str] = set()
         """Models whose end was told in the log."""
@@ -50,7 +50,7 @@ class Emulator:
         )
 
     def close(self) -> None:
-        """Let the drawing thread go, and all that waits for it."""
+        """Let those who draw go, and all that waits for them."""
         self.studio.close()
 
     def reset(self) -> None:

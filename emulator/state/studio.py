@@ -6,14 +6,15 @@ import asyncio
 from binascii import b2a_base64
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import local
 from typing import Final, TypeVar
 
-from emulator import imaging
 from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Endpoint, ImageRequest
 from emulator.contract.usage import usage
+from emulator.imaging.memory import keep_memory
+from emulator.imaging.worker import Drawn, Worker, draw
 from emulator.state.cache import Cache
-from emulator.state.memory import keep_memory
 
 T = TypeVar("T")
 
@@ -27,28 +28,53 @@ OVERHEAD: Final = 512
 class Studio:
     """The one thread that draws, and what it has drawn lately. Drawing holds the interpreter lock:
     a second thread would make it slower, and on the event loop it would hold up every other
-    call."""
+    call. With *processes* there are as many threads, and each waits for one of them."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, processes: int = 0) -> None:
         self.cache = Cache(budget)
         self._underway: dict[Print, Future[bytes]] = {}
+        self._processes = processes
         self._executor: ThreadPoolExecutor | None = None
-        self._rehearsal: Future[None] | None = None
+        self._rehearsals: list[Future[None]] = []
+        self._own = local()
+        self._workers: list[Worker] = []
 
     @property
     def executor(self) -> ThreadPoolExecutor:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(
-                1, thread_name_prefix="studio", initializer=keep_memory
+                max(1, self._processes), thread_name_prefix="studio", initializer=self._prepare
             )
         return self._executor
+
+    def _prepare(self) -> None:
+        keep_memory()
+        self._own.draw = draw
+        if self._processes:
+            worker = Worker()
+            self._workers.append(worker)
+            self._own.draw = worker.draw
 
     def warm(self) -> bool:
         """Whether all that the first picture needs is loaded; it is from the first time that
         somebody asks."""
-        if self._rehearsal is None:
-            self._rehearsal = self.executor.submit(_rehearse)
-        return self._rehearsal.done()
+        if not self._rehearsals:
+            times = max(1, self._processes)
+            self._rehearsals = [self.executor.submit(self._rehearse) for _ in range(times)]
+        return all(each.done() for each in self._rehearsals)
+
+    def _rehearse(self) -> None:
+        """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
+        use."""
+        request = ImageRequest(
+            endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64)
+        )
+        self._draw(request, 0, None)
+        usage(request)
+
+    def _draw(self, request: ImageRequest, index: int, partial: int | None) -> Drawn:
+        drawn: Drawn = self._own.draw(request, index, partial)
+        return drawn
 
     async def work(self, job: Callable[[], T]) -> T:
         """What *job* returns, done when all jobs before it are."""
@@ -74,12 +100,10 @@ class Studio:
         return await asyncio.shield(asyncio.wrap_future(underway))
 
     def _develop(self, request: ImageRequest, index: int, partial: int | None) -> bytes:
-        if partial is None:
-            return self._keep(request, index, None, imaging.synthesis.render(request, index))
-        # What follows in the stream comes of the same drawing.
+        # What follows in a stream comes of the same drawing, and is kept.
         prints = [
             self._keep(request, index, number, image)
-            for number, image in imaging.synthesis.render_progress(request, partial)
+            for number, image in self._draw(request, index, partial)
         ]
         return prints[0]
 
@@ -90,17 +114,10 @@ class Studio:
         return encoded
 
     def close(self) -> None:
-        """Let the thread go, and all that waits for it."""
+        """Let the threads go, and all that waits for them."""
         if self._executor:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
-
-
-def _rehearse() -> None:
-    """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
-    use."""
-    request = ImageRequest(
-        endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64)
-    )
-    imaging.synthesis.render(request, 0)
-    usage(request)
+        for worker in self._workers:
+            worker.close()
+        self._workers.clear()
