@@ -64,12 +64,18 @@ def _squares(preview: Preview, mode: str, deflater: ModuleType) -> Iterator[byte
     """Each row once, and then as often as it is high again as "no different"."""
     stride = preview.image.width * len(mode) + 1
     rows = memoryview(_rows(preview.image, mode, 0, preview.image.height))
-    same = UP + bytes(stride - 1)
+    same = memoryview((UP + bytes(stride - 1)) * max(preview.heights))
     stream = deflater.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS)
+    strip: list[bytes | memoryview] = []
+    tall = 0
     for row, height in enumerate(preview.heights):
-        yield stream.compress(NO_FILTER)
-        yield stream.compress(rows[row * stride : (row + 1) * stride - 1])
-        yield stream.compress(same * (height - 1))
+        first = rows[row * stride : (row + 1) * stride - 1]
+        strip += (NO_FILTER, first, same[: (height - 1) * stride])
+        tall += height
+        if tall * stride >= STRIP:
+            yield stream.compress(b"".join(strip))
+            strip, tall = [], 0
+    yield stream.compress(b"".join(strip))
     yield stream.flush()
 
 
