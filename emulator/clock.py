@@ -22,7 +22,10 @@ class Clock:
 
     def now(self) -> datetime:
         """The emulator's time, in UTC."""
-        return self._frozen or datetime.now(UTC) + self._offset
+        if self._frozen:
+            return self._frozen
+        now = datetime.now(UTC)
+        return now + self._offset if self._offset else now
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""

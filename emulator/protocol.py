@@ -13,6 +13,10 @@ TRANSPORT: Final = "transport"
 """The key in a call's state under which its connection is found, for who wants to break it."""
 
 
+COPIED: Final = 32 * 1024
+"""Bytes that are sooner copied than handed over apart."""
+
+
 class _Corked:
     """A transport that sends the head of an answer together with what follows it at once. uvicorn
     writes them one by one, and a write costs as much as most of what else is done for an answer."""
@@ -29,7 +33,10 @@ class _Corked:
     def write(self, data: bytes) -> None:
         if self._held:
             held, self._held = self._held, b""
-            self._transport.writelines((held, data))
+            if len(data) < COPIED:
+                self._transport.write(held + data)
+            else:
+                self._transport.writelines((held, data))
         elif data.startswith(b"HTTP/"):
             self._held = data
             # What follows may be a while in coming.

@@ -89,6 +89,7 @@ class Server:
             backlog=4096,
             ws="none",
             lifespan="off",
+            proxy_headers=False,  # see web.call.base_url
             log_config=None,
             access_log=False,
             server_header=False,

@@ -81,10 +81,11 @@ def test_a_variable_stands_for_each_flag_and_a_flag_goes_before_it() -> None:
         assert statuses(url, "sk-a", "sk-c") == [401, 200]
 
 
+@pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "with an open stream"])
-def test_sigterm_stops_it_at_once(busy: bool) -> None:
+def test_sigterm_stops_it_at_once(busy: bool, processes: str) -> None:
     with (
-        served("--port", "0") as (process, url),
+        served("--port", "0", "--render-processes", processes) as (process, url),
         OpenAI(base_url=f"{url}/v1", api_key="x") as client,
     ):
         assert client.models.list().data

@@ -103,6 +103,17 @@ def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server
     assert answer.json()["data"][0]["url"].startswith("http://images.test:8080/private/")
 
 
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("gopher", "http")]
+)
+def test_a_url_has_the_scheme_that_a_proxy_was_called_by(
+    http: httpx2.Client, said: str, scheme: str
+) -> None:
+    headers = {"Host": "images.test", "X-Forwarded-Proto": said}
+    answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
+    assert answer.json()["data"][0]["url"].startswith(f"{scheme}://images.test/private/")
+
+
 def test_a_public_url_goes_before_the_host() -> None:
     settings = Settings(port=0, public_url="https://images.test/base/")
     with Server(settings) as server, OpenAI(base_url=server.base_url, api_key="x") as client:

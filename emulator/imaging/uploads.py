@@ -130,6 +130,8 @@ def resting(request: ImageRequest) -> ImageRequest:
 
 def weight(request: ImageRequest) -> int:
     """Bytes that a resting *request* holds, about."""
+    told = 1024 + 4 * len(request.prompt)
+    if not request.images:
+        return told
     pictures = [*request.images, request.mask, request.markup]
-    uploads = sum(len(each.data) for each in pictures if isinstance(each, Photograph))
-    return 1024 + 4 * len(request.prompt) + uploads
+    return told + sum(len(each.data) for each in pictures if isinstance(each, Photograph))

@@ -75,7 +75,9 @@ class Worker:
                 # Its modules are to be these very ones, wherever it starts.
                 command = [sys.executable, "-c", _COMMAND.format(sys.path)]
                 pipe = subprocess.PIPE
-                self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe)  # noqa: S603 - our own words
+                self._process = subprocess.Popen(  # noqa: S603 - our own words
+                    command, stdin=pipe, stdout=pipe, start_new_session=True
+                )
             return self._process
 
     def _end(self) -> None:
@@ -111,7 +113,7 @@ def _answer(job: tuple[ImageRequest, int, int | None]) -> tuple[Drawn, str]:
 
 def run() -> None:
     """Draw what comes in, until nothing more can."""
-    # Ctrl-C is the server's to hear.
+    # Ctrl-C is the server's to hear. Where there are sessions, only it does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_memory()
     jobs: Any = sys.stdin.buffer

@@ -32,8 +32,8 @@ class Emulator:
         self.files = Files(self.clock)
         self.studio = Studio(self.settings.cache, self.settings.render_processes)
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
-        self.noticed: set[str] = set()
-        """Models whose end was told in the log."""
+        self.noticed: dict[str, bytes] = {}
+        """What was told in the log of the end of models, by their ids."""
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
         self.account = f"org-{random_id()}"

@@ -56,13 +56,13 @@ class Entry(Head):
         time: datetime,
         state: Mapping[str, Any],
     ) -> None:
-        super().__init__(method, path, query, headers)
+        Head.__init__(self, method, path, query, headers)
         self.id = identity
         self.time = time
         self.status: int | None = None
         self.duration_ms: float | None = None
         self.events = 0
-        self.weight = BASE + self.size
+        self.weight = BASE
         self._state = state
         self._answer = b""
         self._streams = False
@@ -86,8 +86,12 @@ class Entry(Head):
         elif self.status and self.status >= 400 and len(self._answer) < LONGEST_ANSWER:
             self._answer += body[:LONGEST_ANSWER]
 
+    @property
+    def elapsed_ms(self) -> float:
+        return (perf_counter() - self._start) * 1000
+
     def end(self) -> None:
-        self.duration_ms = (perf_counter() - self._start) * 1000
+        self.duration_ms = self.elapsed_ms
 
     def load(self) -> int:
         """Hold on to what the call brought, and to nothing else of its state; what that weighs."""
@@ -99,7 +103,7 @@ class Entry(Head):
         # The body is there twice: as it came, and understood; what JSON carries in base64, thrice.
         size = sum(map(len, state.get("body") or ()))
         load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told()
-        load += 0 if call and call.form else size
+        load += self.size + (0 if call and call.form else size)
         self._state = kept
         self.weight += load
         return load
@@ -120,7 +124,8 @@ class Entry(Head):
         self._state = kept
 
     def _told(self) -> int:
-        return sum(map(len, self.near_misses)) + len(self._answer)
+        misses = self._state.get("near_misses")
+        return len(self._answer) + (sum(map(len, misses)) if misses else 0)
 
     # --- what is known; any thread may ask
 

@@ -67,7 +67,11 @@ class Studio:
         """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
         use."""
         request = ImageRequest(
-            endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64)
+            endpoint=Endpoint.GENERATIONS,
+            model=UNKNOWN,
+            prompt="ready",
+            size=(64, 64),
+            quality="low",
         )
         self._draw(request, 0, None)
         usage(request)

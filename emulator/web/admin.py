@@ -96,7 +96,9 @@ class Admin:
     async def move_clock(self, request: Request) -> dict[str, Any]:
         """Move the time, hold it, or let it run on."""
         clock = self.emulator.clock
-        body = b"".join(await read_body(request, self.emulator.settings.max_body))
+        body = b"".join(
+            await read_body(request.scope, request.receive, self.emulator.settings.max_body)
+        )
         move = ClockMove.model_validate(parse_json(body))
         given = move.model_dump(exclude_none=True)
         if len(given) != 1:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, Never
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
@@ -41,18 +41,28 @@ def key_of(scope: Scope) -> str:
     return header(scope, b"api-key").strip() or bearer(scope)
 
 
-async def read_body(request: Request, most: int) -> tuple[bytes, ...]:
+def base_url(request: Request, public: str | None) -> str:
+    """Where this client reaches the server, without a slash at the end: *public* if it is given,
+    else what the request tells, and a proxy before it that took it over TLS."""
+    if public:
+        return public.rstrip("/")
+    scheme = header(request.scope, b"x-forwarded-proto").partition(",")[0].strip().lower()
+    told = request.base_url
+    return str(told.replace(scheme=scheme) if scheme in ("http", "https") else told).rstrip("/")
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> tuple[bytes, ...]:
     """The body in the chunks that it came in, read once and the same for all who ask.
 
     Raises APIError past *most* bytes, when all of them have come: an answer before the end of a
     request resets the connection.
     """
-    state = request.scope.setdefault("state", {})
+    state = scope.setdefault("state", {})
     if "body" not in state:
         chunks, seen = [], 0
         more = True
         while more:
-            message = await request.receive()
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk, more = message.get("body", b""), message.get("more_body", False)
@@ -88,13 +98,13 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def read_call(request: Request, endpoint: Endpoint, most: int) -> Call:
-    """*request* as a call, read and understood once. Raises APIError where its body is longer than
-    *most* bytes or cannot be understood."""
-    body = await read_body(request, most)
-    state = request.scope["state"]
+async def read_call(scope: Scope, receive: Receive, endpoint: Endpoint, most: int) -> Call:
+    """The call that begins with *scope*, read and understood once. Raises APIError where its body
+    is longer than *most* bytes or cannot be understood."""
+    body = await read_body(scope, receive, most)
+    state = scope["state"]
     if "call" not in state:
-        state["call"] = _understood(header(request.scope, b"content-type"), body, endpoint)
+        state["call"] = _understood(header(scope, b"content-type"), body, endpoint)
     call: Call = state["call"]
     return call
 

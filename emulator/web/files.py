@@ -47,7 +47,7 @@ class FilesAPI:
         said = request.headers.get("content-type", "")
         if said.partition(";")[0].strip().lower() != FORM:
             raise errors.unsupported_content_type(given=said, listed=listed([FORM]))
-        fields = read_form(said, await read_body(request, self.most))
+        fields = read_form(said, await read_body(request.scope, request.receive, self.most))
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)

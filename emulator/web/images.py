@@ -26,7 +26,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
-from emulator.web.call import header, key_of, read_body, read_call
+from emulator.web.call import base_url, header, key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
@@ -75,8 +75,7 @@ class Images:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
-            if remarks := self._remarks(accepted):
-                response.headers.update(remarks)
+            response.raw_headers += self._remarks(accepted)
             return response
 
         return create_images
@@ -86,14 +85,14 @@ class Images:
     ) -> Order:
         """The call in *request*, judged. What has no uploads and is equal is judged once."""
         most = self.emulator.settings.max_body
-        body = await read_body(request, most)
+        body = await read_body(request.scope, request.receive, most)
         memorable = endpoint is Endpoint.GENERATIONS and named is None
         key = (endpoint, policy, header(request.scope, b"content-type"), body)
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
             request.scope["state"]["call"] = known.call
             return known
-        call = await read_call(request, endpoint, most)
+        call = await read_call(request.scope, request.receive, endpoint, most)
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
         order = Order(call, await self._validated(call, policy), again=memorable)
@@ -110,19 +109,21 @@ class Images:
             return await asyncio.to_thread(validate, call, self.darkroom, policy)
         return await self.studio.work(lambda: validate(call, self.darkroom, policy))
 
-    def _remarks(self, accepted: ImageRequest) -> dict[str, str]:
+    def _remarks(self, accepted: ImageRequest) -> list[tuple[bytes, bytes]]:
         """The emulator's own headers: what it forgave, and that a model has gone."""
-        remarks = {}
+        remarks = []
         if accepted.forgiven:
-            told = [f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven]
-            remarks["x-emulator-violations"] = ascii(", ".join(told))[1:-1]
+            violations = [f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven]
+            told = ascii(", ".join(violations))[1:-1]
+            remarks.append((b"x-emulator-violations", told.encode()))
         model = accepted.model
         if model.shutdown and model.shutdown <= self.emulator.clock.now().date():
-            notice = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
-            if model.id not in self.emulator.noticed:
-                self.emulator.noticed.add(model.id)
-                logger.warning(notice)
-            remarks["x-emulator-notice"] = notice
+            notice = self.emulator.noticed.get(model.id)
+            if notice is None:
+                told = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
+                logger.warning(told)
+                notice = self.emulator.noticed[model.id] = told.encode()
+            remarks.append((b"x-emulator-notice", notice))
         return remarks
 
     async def _answered(self, order: Order, request: Request) -> Response:
@@ -145,7 +146,7 @@ class Images:
         self, accepted: ImageRequest, request: Request, created: datetime
     ) -> list[bytes]:
         kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
-        base = self._base_url(request)
+        base = base_url(request, self.emulator.settings.public_url)
         return [
             (base + self.emulator.hosting.publish((kept, index), heavy, created)).encode()
             for index in range(accepted.n)
@@ -202,11 +203,6 @@ class Images:
         if order.again:
             self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
         return event
-
-    def _base_url(self, request: Request) -> str:
-        """Where this client reaches the server, unless the settings say it."""
-        public = self.emulator.settings.public_url
-        return (public or str(request.base_url)).rstrip("/")
 
     async def hosted(self, request: Request) -> Response:
         """A picture by its URL, which is all the key that it needs."""

@@ -54,7 +54,7 @@ class Injection:
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
     ) -> Response:
-        given = parse_json(b"".join(await read_body(request, self.most)))
+        given = parse_json(b"".join(await read_body(request.scope, request.receive, self.most)))
         try:
             change(given)
         except ValueError as error:

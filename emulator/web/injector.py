@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
@@ -22,9 +22,8 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
 from emulator.web.azure import azure_error_response
-from emulator.web.call import header, key_of, read_body, read_call
+from emulator.web.call import header, headers_of, key_of, read_body, read_call
 from emulator.web.gate import error_response
-from emulator.web.recorder import OWN
 
 if TYPE_CHECKING:
     from emulator.faults import AnyFault
@@ -44,31 +43,31 @@ class Injector:
         self.emulator = emulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith((OWN, BLOBS)):
+        if scope["type"] != "http" or scope["path"].startswith(BLOBS):
             await self.app(scope, receive, send)
             return
         endpoint = _endpoint(scope["path"])
-        request = Request(scope, receive)
-        marked = _marked(await self._body(request)) if endpoint else False
-        if marked or self.emulator.scenario or header(scope, RAW_HEADER):
-            await self._met(request, endpoint, send)
+        marked = _marked(await self._body(scope, receive)) if endpoint else False
+        if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
+            await self._met(scope, receive, send, endpoint)
         else:
             await self.app(scope, receive, send)
 
-    async def _met(self, request: Request, endpoint: Endpoint | None, send: Send) -> None:
+    async def _met(
+        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint | None
+    ) -> None:
         """Let the call meet its fault, if there is one."""
-        scope, receive = request.scope, request.receive
         state = scope.setdefault("state", {})
         try:
-            fault = await self._fault(request, endpoint)
+            fault = await self._fault(scope, receive, endpoint)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
             # All of it: an answer before the end of a request resets the connection.
-            await (self._call(request, endpoint) if endpoint else self._body(request))
+            await (self._call if endpoint else self._body)(scope, receive)
             state["fault"] = fault.label
             state["organization"] = self.emulator.account
-            state["key"] = key_of(request.scope)
+            state["key"] = key_of(scope)
             await fault(self.app, scope, receive, send)
         except APIError as error:
             azure = scope["path"].startswith("/openai/")
@@ -77,10 +76,12 @@ class Injector:
         if state.get("hung_up") and "transport" not in state:
             raise ConnectionResetError("a fault closed the connection")
 
-    async def _fault(self, request: Request, endpoint: Endpoint | None) -> AnyFault | None:
+    async def _fault(
+        self, scope: Scope, receive: Receive, endpoint: Endpoint | None
+    ) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
-        directed = await self._directed(request, endpoint) if endpoint else None
-        if asked := header(request.scope, RAW_HEADER):
+        directed = await self._directed(scope, receive) if endpoint else None
+        if asked := header(scope, RAW_HEADER):
             try:
                 return _read(asked)
             except ValueError as error:
@@ -93,29 +94,30 @@ class Injector:
         scenario = self.emulator.scenario
         if not scenario:
             return None
-        facts = await self._facts(request, endpoint)
-        fault, request.scope["state"]["near_misses"] = scenario.meet(facts)
+        facts = await self._facts(scope, receive)
+        fault, scope["state"]["near_misses"] = scenario.meet(facts)
         return fault
 
-    async def _body(self, request: Request) -> tuple[bytes, ...]:
+    async def _body(self, scope: Scope, receive: Receive) -> tuple[bytes, ...]:
         """The body; nothing where the handler will say what is wrong with it."""
         try:
-            return await read_body(request, self.emulator.settings.max_body)
+            return await read_body(scope, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
             return ()
 
-    async def _call(self, request: Request, endpoint: Endpoint | None) -> Call | None:
+    async def _call(self, scope: Scope, receive: Receive) -> Call | None:
         """The call, where there is one that can be understood."""
-        if endpoint and await self._body(request):
+        endpoint = _endpoint(scope["path"])
+        if endpoint and await self._body(scope, receive):
             with suppress(APIError):
-                return await read_call(request, endpoint, self.emulator.settings.max_body)
+                return await read_call(scope, receive, endpoint, self.emulator.settings.max_body)
         return None
 
-    async def _directed(self, request: Request, endpoint: Endpoint) -> str | None:
+    async def _directed(self, scope: Scope, receive: Receive) -> str | None:
         """What the directive in the prompt says; it is taken out of the prompt."""
-        if not _marked(await self._body(request)):
+        if not _marked(await self._body(scope, receive)):
             return None
-        call = await self._call(request, endpoint)
+        call = await self._call(scope, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
             return None
@@ -124,19 +126,19 @@ class Injector:
             return None
         # Text and directives take turns; the space before a directive goes with it.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
-        request.scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
+        scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
 
-    async def _facts(self, request: Request, endpoint: Endpoint | None) -> Facts:
-        call = await self._call(request, endpoint)
+    async def _facts(self, scope: Scope, receive: Receive) -> Facts:
+        call = await self._call(scope, receive)
         fields = call.fields if call else {}
         said = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        count = header(request.scope, b"x-stainless-retry-count")
+        count = header(scope, b"x-stainless-retry-count")
         return Facts(
-            path=request.scope["path"],
-            api_key=key_of(request.scope),
+            path=scope["path"],
+            api_key=key_of(scope),
             retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )

@@ -17,6 +17,7 @@ from emulator.contract.errors import listed
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.journal import Query
+from emulator.web.call import base_url
 from emulator.web.entries import CallDetail, Calls, Gallery, curl, detail, pictures, summary
 from emulator.web.recorder import OWN
 
@@ -118,7 +119,7 @@ class JournalAPI:
         length = entry.headers.get("content-length", "0")
         if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
             raise own.no_such_part(id=id, part="body")
-        base = (settings.public_url or str(request.base_url)).rstrip("/")
+        base = base_url(request, settings.public_url)
         return PlainTextResponse(curl(entry, base, token=settings.admin_token is not None))
 
     async def images(

@@ -3,8 +3,6 @@ the API's standard headers."""
 
 from __future__ import annotations
 
-from os import urandom
-from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,10 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
+from emulator.state.identity import random_digits
 from emulator.web.call import understand
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
+
+UNRECORDED: Final = (f"{OWN}/", BLOBS)
 
 STANDARD: Final = (
     (b"openai-version", b"2020-10-01"),
@@ -39,23 +40,23 @@ class Recorder:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "://" in scope["path"]:
-            # A proxy's absolute form, which RFC 9112 asks servers to take.
-            scope["path"] = urlsplit(scope["path"]).path
-        if scope["type"] != "http" or scope["path"].startswith(BLOBS):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["path"] == OWN or scope["path"].startswith(f"{OWN}/"):
-            await self.own(scope, receive, send)
+        if "://" in scope["path"]:
+            # A proxy's absolute form, which RFC 9112 asks servers to take.
+            scope["path"] = urlsplit(scope["path"]).path
+        path = scope["path"]
+        if path.startswith(UNRECORDED) or path == OWN:
+            await (self.app if path.startswith(BLOBS) else self.own)(scope, receive, send)
             return
-        start = perf_counter()
         state = scope.setdefault("state", {})
-        state["request_id"] = identity = f"req_{urandom(16).hex()}"
+        state["request_id"] = identity = f"req_{random_digits()}"
         entry = self._arrived(identity, scope)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                elapsed = round((perf_counter() - start) * 1000)
+                elapsed = round(entry.elapsed_ms)
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", identity.encode()),
