@@ -52,7 +52,7 @@ def arrived(journal: Journal, identity: str, state: Mapping[str, Any] | None = N
 
 def answered(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
     entry = arrived(journal, identity, state)
-    entry.answering({"type": "http.response.start", "status": 200, "headers": []})
+    entry.answering(200)
     entry.end()
     journal.completed(entry)
     return entry

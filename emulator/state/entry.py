@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from sys import getsizeof
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from emulator import imaging
 from emulator.contract.request import Call, ImageRequest, Upload
@@ -21,7 +21,18 @@ BASE: Final = 2048
 LONGEST_ANSWER: Final = 16_384
 """Bytes that are kept of a refusal."""
 
-_KEPT: Final = ("body", "call", "accepted", "fault", "near_misses")
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class Kept(NamedTuple):
+    """What is held of a call's state; see its keys there."""
+
+    body: Sequence[bytes] | None = None
+    call: Call | None = None
+    accepted: ImageRequest | None = None
+    fault: str | None = None
+    near_misses: Sequence[str] = ()
 
 
 class Entry(Head):
@@ -34,12 +45,14 @@ class Entry(Head):
     __slots__ = (
         "_answer",
         "_facts",
+        "_kept",
         "_start",
         "_state",
         "_streams",
         "duration_ms",
         "events",
         "id",
+        "listens",
         "status",
         "time",
         "weight",
@@ -64,27 +77,28 @@ class Entry(Head):
         self.events = 0
         self.weight = BASE
         self._state = state
+        self._kept: Kept | None = None
         self._answer = b""
-        self._streams = False
+        self._streams = self.listens = False
         self._facts: Facts | None = None
         self._start = perf_counter()
 
     # --- what comes and goes; called by the thread that serves
 
-    def answering(self, message: Mapping[str, Any]) -> None:
-        """Note an ASGI *message* before the client can see it."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            accepted = self._state.get("accepted")
-            self._streams = bool(accepted and accepted.stream and message["status"] == 200)
-            return
-        body: bytes = message.get("body", b"")
-        if self._streams:
-            if body.endswith(b"\n\n") and not body.startswith(b":"):
-                self.events += 1
-                self._answer = body if body.startswith(b"event: error\n") else b""
-        elif self.status and self.status >= 400 and len(self._answer) < LONGEST_ANSWER:
-            self._answer += body[:LONGEST_ANSWER]
+    def answering(self, status: int) -> None:
+        """Note how an answer begins, before the client can see it."""
+        self.status = status
+        accepted = self._state.get("accepted")
+        self._streams = bool(accepted and accepted.stream and status == 200)
+        self.listens = self._streams or status >= 400
+
+    def sending(self, body: bytes) -> None:
+        """Note a part of an answer's body, if the entry *listens* to it."""
+        if not self._streams:
+            self._answer = (self._answer + body)[:LONGEST_ANSWER]
+        elif body.endswith(b"\n\n") and not body.startswith(b":"):
+            self.events += 1
+            self._answer = body if body.startswith(b"event: error\n") else b""
 
     @property
     def elapsed_ms(self) -> float:
@@ -95,37 +109,46 @@ class Entry(Head):
 
     def load(self) -> int:
         """Hold on to what the call brought, and to nothing else of its state; what that weighs."""
-        state = self._state
-        call, accepted = state.get("call"), state.get("accepted")
-        kept = {name: state[name] for name in _KEPT if name in state}
+        self.pack()
+        kept = self._known()
+        body, call, accepted, *_ = kept
         if accepted and accepted.images:
-            kept["accepted"] = imaging.uploads.resting(accepted)
+            kept = kept._replace(accepted=imaging.uploads.resting(accepted))
+        # In this order: see `_known`.
+        self._kept = kept
+        self._state = _NOTHING
         # The body is there twice: as it came, and understood; what JSON carries in base64, thrice.
-        size = sum(map(len, state.get("body") or ()))
-        load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told()
+        size = sum(map(len, body or ()))
+        load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told(kept)
         load += self.size + (0 if call and call.form else size)
-        self._state = kept
         self.weight += load
         return load
 
     def unload(self) -> None:
         """Let go of the body and the pictures, and weigh what is left."""
         told = facts = self.facts
-        accepted = self._state.get("accepted")
-        kept = {name: self._state[name] for name in ("fault", "near_misses") if name in self._state}
-        self.weight = BASE + self.size + self._told()
-        if accepted and not accepted.images:
-            kept["accepted"] = accepted
+        known = self._known()
+        accepted = known.accepted if known.accepted and not known.accepted.images else None
+        self.weight = BASE + self.size + self._told(known)
+        if accepted:
             self.weight += imaging.uploads.weight(accepted)
             told = replace(facts, prompt=None)
         self.weight += getsizeof(repr(told))
         # In this order: see `facts`.
         self._facts = facts
-        self._state = kept
+        self._kept = known._replace(body=None, call=None, accepted=accepted)
 
-    def _told(self) -> int:
-        misses = self._state.get("near_misses")
-        return len(self._answer) + (sum(map(len, misses)) if misses else 0)
+    def _told(self, kept: Kept) -> int:
+        return len(self._answer) + sum(map(len, kept.near_misses))
+
+    def _known(self) -> Kept:
+        """What the call's state has by now, or what was kept of it."""
+        # Taken first, so that what was kept is there where this is empty.
+        state = self._state
+        if self._kept:
+            return self._kept
+        known = map(state.get, Kept._fields, Kept._field_defaults.values())
+        return Kept(*known)
 
     # --- what is known; any thread may ask
 
@@ -133,8 +156,8 @@ class Entry(Head):
     def facts(self) -> Facts:
         """What the call asks, as far as it is known."""
         # Taken before the facts, so that it is whole where there are none.
-        state = self._state
-        return self._facts or facts_of(state.get("call"), state.get("accepted"))
+        known = self._known()
+        return self._facts or facts_of(known.call, known.accepted)
 
     @property
     def model(self) -> str | None:
@@ -160,12 +183,12 @@ class Entry(Head):
     @property
     def fault(self) -> str | None:
         """The name of the fault that it met."""
-        return self._state.get("fault")
+        return self._known().fault
 
     @property
     def near_misses(self) -> Sequence[str]:
         """Why the steps of the scenario did not match, one sentence each."""
-        return tuple(self._state.get("near_misses", ()))
+        return tuple(self._known().near_misses)
 
     @property
     def error(self) -> Mapping[str, Any] | None:
@@ -184,19 +207,18 @@ class Entry(Head):
     @property
     def drawn(self) -> ImageRequest | None:
         """What the pictures of the answer can be drawn from again."""
-        accepted: ImageRequest | None = self._state.get("accepted")
-        return accepted if self.status == 200 and not self.error else None
+        return self._known().accepted if self.status == 200 and not self.error else None
 
     @property
     def body(self) -> bytes | None:
         """The body as it came, or None where it was not read or is not kept any more."""
-        chunks = self._state.get("body")
+        chunks = self._known().body
         return None if chunks is None else b"".join(chunks)
 
     @property
     def files(self) -> Sequence[Upload]:
         """The files that came with a form, as far as they are kept, in its order."""
-        call: Call | None = self._state.get("call")
+        call = self._known().call
         values = [v if isinstance(v, list) else [v] for v in (call.fields if call else {}).values()]
         return [item for items in values for item in items if isinstance(item, Upload)]
 

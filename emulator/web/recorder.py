@@ -64,15 +64,19 @@ class Recorder:
                     *STANDARD,
                     *(self._account if message["status"] != 401 else ()),
                 ]
-            entry.answering(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                self._completed(entry, scope)
+                entry.answering(message["status"])
+            elif message["type"] == "http.response.body":
+                if entry.listens:
+                    entry.sending(message.get("body", b""))
+                if not message.get("more_body") and entry.duration_ms is None:
+                    self._completed(entry, scope)
             await send(message)
 
         try:
             await self.app(scope, receive, sending)
         finally:
-            self._completed(entry, scope)
+            if entry.duration_ms is None:
+                self._completed(entry, scope)
 
     def _arrived(self, identity: str, scope: Scope) -> Entry:
         entry = Entry(
@@ -89,8 +93,6 @@ class Recorder:
 
     def _completed(self, entry: Entry, scope: Scope) -> None:
         """Once the last of the answer is to be sent, or there will be no more of it."""
-        if entry.duration_ms is not None:
-            return
         if "call" not in scope["state"] and scope["state"].get("body"):
             understand(scope)
         entry.end()
