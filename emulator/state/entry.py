@@ -109,18 +109,19 @@ class Entry(Head):
 
     def load(self) -> int:
         """Hold on to what the call brought, and to nothing else of its state; what that weighs."""
-        self.pack()
-        kept = self._known()
-        body, call, accepted, *_ = kept
-        if accepted and accepted.images:
-            kept = kept._replace(accepted=imaging.uploads.resting(accepted))
-        # In this order: see `_known`.
-        self._kept = kept
-        self._state = _NOTHING
+        get = self._state.get
+        body, call, accepted, misses = get("body"), get("call"), get("accepted"), get("near_misses")
         # The body is there twice: as it came, and understood; what JSON carries in base64, thrice.
-        size = sum(map(len, body or ()))
-        load = size + (imaging.uploads.weight(accepted) if accepted else size) + self._told(kept)
-        load += self.size + (0 if call and call.form else size)
+        load = sum(map(len, body or ())) * (2 if call and call.form else 3) + self.pack()
+        if accepted:
+            load += imaging.uploads.weight(accepted)
+            if accepted.images:
+                accepted = imaging.uploads.resting(accepted)
+        if misses or self._answer:
+            load += self._told(misses or ())
+        # In this order: see `_known`.
+        self._kept = Kept(body, call, accepted, get("fault"), misses or ())
+        self._state = _NOTHING
         self.weight += load
         return load
 
@@ -129,7 +130,7 @@ class Entry(Head):
         told = facts = self.facts
         known = self._known()
         accepted = known.accepted if known.accepted and not known.accepted.images else None
-        self.weight = BASE + self.size + self._told(known)
+        self.weight = BASE + self.size + self._told(known.near_misses)
         if accepted:
             self.weight += imaging.uploads.weight(accepted)
             told = replace(facts, prompt=None)
@@ -138,8 +139,8 @@ class Entry(Head):
         self._facts = facts
         self._kept = known._replace(body=None, call=None, accepted=accepted)
 
-    def _told(self, kept: Kept) -> int:
-        return len(self._answer) + sum(map(len, kept.near_misses))
+    def _told(self, misses: Sequence[str]) -> int:
+        return len(self._answer) + sum(map(len, misses))
 
     def _known(self) -> Kept:
         """What the call's state has by now, or what was kept of it."""

@@ -25,12 +25,13 @@ class Head:
         self._headers = headers
         self._packed = b""
 
-    def pack(self) -> None:
+    def pack(self) -> int:
         """Hold the headers in one piece: a thousand heads in thousands of pieces are more than a
-        processor's cache has room for."""
+        processor's cache has room for. What that weighs, with the request line."""
         # In this order: see `_pairs`.
         self._packed = b"\n".join(chain.from_iterable(self._headers))
         self._headers = ()
+        return self.size
 
     def _pairs(self) -> Iterable[tuple[bytes, bytes]]:
         """The headers, packed or not."""

@@ -75,7 +75,7 @@ class Images:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
-            response.raw_headers += self._remarks(accepted)
+            response.raw_headers += self._remarks(accepted, request.scope["state"]["time"])
             return response
 
         return create_images
@@ -109,7 +109,7 @@ class Images:
             return await asyncio.to_thread(validate, call, self.darkroom, policy)
         return await self.studio.work(lambda: validate(call, self.darkroom, policy))
 
-    def _remarks(self, accepted: ImageRequest) -> list[tuple[bytes, bytes]]:
+    def _remarks(self, accepted: ImageRequest, now: datetime) -> list[tuple[bytes, bytes]]:
         """The emulator's own headers: what it forgave, and that a model has gone."""
         remarks = []
         if accepted.forgiven:
@@ -117,7 +117,7 @@ class Images:
             told = ascii(", ".join(violations))[1:-1]
             remarks.append((b"x-emulator-violations", told.encode()))
         model = accepted.model
-        if model.shutdown and model.shutdown <= self.emulator.clock.now().date():
+        if model.shutdown and model.shutdown <= now.date():
             notice = self.emulator.noticed.get(model.id)
             if notice is None:
                 told = f"{model} was shut down on {model.shutdown}; use {model.replacement}"

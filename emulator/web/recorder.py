@@ -50,8 +50,7 @@ class Recorder:
         if path.startswith(UNRECORDED) or path == OWN:
             await (self.app if path.startswith(BLOBS) else self.own)(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["request_id"] = identity = f"req_{random_digits()}"
+        identity = f"req_{random_digits()}"
         entry = self._arrived(identity, scope)
 
         async def sending(message: Message) -> None:
@@ -79,14 +78,16 @@ class Recorder:
                 self._completed(entry, scope)
 
     def _arrived(self, identity: str, scope: Scope) -> Entry:
+        state = scope.setdefault("state", {})
+        state["request_id"], state["time"] = identity, self.emulator.clock.now()
         entry = Entry(
             scope["method"],
             scope["path"],
             scope["query_string"].decode("latin-1"),
             scope["headers"],
             identity=identity,
-            time=self.emulator.clock.now(),
-            state=scope["state"],
+            time=state["time"],
+            state=state,
         )
         self.emulator.journal.arrived(entry)
         return entry
