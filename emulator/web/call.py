@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Never
 
 from starlette.requests import ClientDisconnect, Request
@@ -30,10 +31,15 @@ def header(scope: Scope, wanted: bytes) -> str:
     return headers_of(scope).get(wanted, b"").decode("latin-1")
 
 
+@lru_cache
+def _token(authorization: bytes) -> str:
+    scheme, _, key = authorization.decode("latin-1").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
 def bearer(scope: Scope) -> str:
     """The token of `Authorization: Bearer TOKEN`, or nothing."""
-    scheme, _, key = header(scope, b"authorization").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    return _token(headers_of(scope).get(b"authorization", b""))
 
 
 def key_of(scope: Scope) -> str:

@@ -26,7 +26,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
-from emulator.web.call import base_url, header, key_of, read_body, read_call
+from emulator.web.call import base_url, headers_of, key_of, read_body, read_call
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
@@ -45,10 +45,11 @@ class Order:
 
     call: Call
     request: ImageRequest
+    body: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The body under None, events under their numbers."""
-    again: bool = False
-    """Whether the same order may come again."""
+    repeated: bool = False
+    """Whether the same order came again."""
 
 
 class Images:
@@ -87,15 +88,18 @@ class Images:
         most = self.emulator.settings.max_body
         body = await read_body(request.scope, request.receive, most)
         memorable = endpoint is Endpoint.GENERATIONS and named is None
-        key = (endpoint, policy, header(request.scope, b"content-type"), body)
+        said = headers_of(request.scope).get(b"content-type")
+        key = (policy.as_of, policy.lenient, said, body)
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
-            request.scope["state"]["call"] = known.call
+            # Held once for all who sent the same.
+            request.scope["state"].update(call=known.call, body=known.body)
+            known.repeated = True
             return known
         call = await read_call(request.scope, request.receive, endpoint, most)
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
-        order = Order(call, await self._validated(call, policy), again=memorable)
+        order = Order(call, await self._validated(call, policy), body)
         if memorable:
             # The body, the call's own copy of it, and the templates, which may have it again.
             self.studio.cache.put(key, order, 4096 + 4 * sum(map(len, body)))
@@ -127,20 +131,38 @@ class Images:
         return remarks
 
     async def _answered(self, order: Order, request: Request) -> Response:
-        accepted, created = order.request, self.emulator.clock.now()
+        accepted, created = order.request, self._second()
+        template = order.templates.get(None)
+        lasting = order.repeated and template and not template.unique
+        if lasting and (known := self._made(order, None, created)):
+            return json_response(known)
         pictures = (
             self._published(accepted, request, created)
             if accepted.response_format == "url"
             else await self._drawn(accepted, request)
         )
-        template = order.templates.get(None)
         if template is None:
             spent = None
             if accepted.response_format != "url":
                 spent = await self._spent(accepted)
             template = wire.images_response(accepted, spent, len(pictures[0]) * 3 // 4)
             order.templates[None] = template
-        return json_response(template.filled(wire.fillers(created, pictures)))
+        body = template.filled(wire.fillers(created, pictures))
+        if lasting:
+            self._keep(order, None, created, body)
+        return json_response(body)
+
+    def _second(self) -> datetime:
+        """Now, in whole seconds, as the API tells it."""
+        return self.emulator.clock.now().replace(microsecond=0)
+
+    def _made(self, order: Order, part: int | None, created: datetime) -> bytes | None:
+        """The body (None) or the event of that number as somebody got it in this second."""
+        known: tuple[datetime, bytes] | None = self.studio.cache.get((order, part))
+        return known[1] if known and known[0] == created else None
+
+    def _keep(self, order: Order, part: int | None, created: datetime, made: bytes) -> None:
+        self.studio.cache.put((order, part), (created, made), len(made) + OVERHEAD)
 
     def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
@@ -186,10 +208,9 @@ class Images:
 
     async def _event(self, order: Order, number: int) -> bytes:
         """The event, which is the same for all who ask for it within a second."""
-        created = self.emulator.clock.now().replace(microsecond=0)
-        known: tuple[datetime, bytes] | None = self.studio.cache.get((order, number))
-        if known and known[0] == created:
-            return known[1]
+        created = self._second()
+        if order.repeated and (known := self._made(order, number, created)):
+            return known
         accepted = order.request
         last = number == accepted.partial_images
         picture = await self.studio.picture(accepted, 0, None if last else number)
@@ -200,8 +221,8 @@ class Images:
                 spent = await self._spent(accepted, partials=number)
             template = order.templates[number] = wire.image_event(accepted, number, spent)
         event = template.filled(wire.fillers(created, [picture]))
-        if order.again:
-            self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
+        if order.repeated:
+            self._keep(order, number, created, event)
         return event
 
     async def hosted(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ and the scenario asks for calls to come.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -47,7 +47,7 @@ class Injector:
             await self.app(scope, receive, send)
             return
         endpoint = _endpoint(scope["path"])
-        marked = _marked(await self._body(scope, receive)) if endpoint else False
+        marked = endpoint and _marked(await self._body(scope, receive))
         if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
             await self._met(scope, receive, send, endpoint)
         else:
@@ -155,8 +155,10 @@ def _read(text: str) -> AnyFault:
     return read(text)
 
 
-def _marked(body: Iterable[bytes]) -> bool:
+def _marked(body: Sequence[bytes]) -> bool:
     """Whether the mark of a directive is in the chunks of *body*, or on the seam of two."""
+    if len(body) == 1:
+        return MARK in body[0]
     tail = b""
     for chunk in body:
         if MARK in chunk or (tail and MARK in tail + chunk[: len(MARK)]):

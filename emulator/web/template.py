@@ -24,9 +24,13 @@ def number_hole(name: str) -> str:
 
 
 class Template:
-    """A text, split at its holes. A large picture is put in without a walk over its letters."""
+    """A text, split at its holes. A large picture is put in without a walk over its letters.
 
-    def __init__(self, text: str) -> None:
+    No two fillings of a *unique* one are to be the same.
+    """
+
+    def __init__(self, text: str, *, unique: bool = False) -> None:
+        self.unique = unique
         pieces = _HOLE.split(text)
         self._parts: list[bytes] = [piece.encode() for piece in pieces[::3]]
         self._names = [

@@ -111,7 +111,8 @@ def images_response(request: ImageRequest, usage: Usage | None, weight: int = 0)
     told = {"created": number_hole("created")} | dict(sorted(body.items()))
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
     end = "\n" if request.endpoint is Endpoint.VARIATIONS else ""
-    return Template(_pretty(told) + end)
+    unique = "generation_id" in item or request.response_format == "url"
+    return Template(_pretty(told) + end, unique=unique)
 
 
 def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[[], bytes]]:
