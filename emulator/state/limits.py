@@ -11,31 +11,28 @@ from emulator.settings import parse_rate
 
 
 class RateLimits:
-    """The buckets of one account; none are there where *rate* is None."""
+    """The buckets of one account; none are there where *rate* is None, and so is the attribute."""
 
     def __init__(self, rate: str | None, clock: Clock, organization: str) -> None:
         self._clock = clock
         self._organization = organization
-        self._rate = parse_rate(rate) if rate else None
+        self.rate = parse_rate(rate) if rate else None
         self._buckets: dict[tuple[str, str], Any] = {}
-
-    def __bool__(self) -> bool:
-        return self._rate is not None
 
     def admit(self, key: str, request: ImageRequest) -> None:
         """Take the pictures of *request* from the bucket of its *key* and model. Raises APIError
         where there are not enough in it."""
-        if not self._rate:
+        if not self.rate:
             return
         # The library is the one whose step takes the time as an argument: the others read the
         # system's. It is imported only where there are limits.
         from pyrate_limiter import Rate, TokenBucket  # noqa: PLC0415 - see above
 
-        rates = [Rate(self._rate.limit, self._rate.seconds * 1000)]
+        rates = [Rate(self.rate.limit, self.rate.seconds * 1000)]
         bucket, held = TokenBucket(), (key, request.model.id)
         now = int(self._clock.now().timestamp() * 1000)
         state = self._buckets.get(held) or bucket.initial(rates)
-        if bucket.consumed(rates, state, now) > self._rate.limit:
+        if bucket.consumed(rates, state, now) > self.rate.limit:
             # Emptier than empty: the clock has been moved back since.
             state = bucket.initial(rates)
         self._buckets[held], decision = bucket.step(rates, state, now, request.n)
@@ -43,16 +40,16 @@ class RateLimits:
             return
         used = bucket.consumed(rates, state, now)
         # More than the bucket ever holds: no wait helps, and the API's words for it are not known.
-        wait = decision.retry_after_ms or self._rate.seconds * 1000
+        wait = decision.retry_after_ms or self.rate.seconds * 1000
         error = request.model.limited(
             model=request.model.id,
             organization=self._organization,
-            limit=self._rate.limit,
+            limit=self.rate.limit,
             used=used,
             requested=request.n,
             current=used + request.n,
-            unit=self._rate.unit,
-            unit_in_full=misfortunes.UNITS[self._rate.unit],
+            unit=self.rate.unit,
+            unit_in_full=misfortunes.UNITS[self.rate.unit],
             wait=misfortunes.waiting(wait),
         )
         error.headers = misfortunes.retry_headers(wait)

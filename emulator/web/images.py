@@ -72,7 +72,7 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
-            if self.emulator.rate_limits:
+            if self.emulator.rate_limits.rate:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             response = await (self._streamed if accepted.stream else self._answered)(order, request)
@@ -131,7 +131,7 @@ class Images:
         return remarks
 
     async def _answered(self, order: Order, request: Request) -> Response:
-        accepted, created = order.request, self._second()
+        accepted, created = order.request, request.scope["state"]["time"].replace(microsecond=0)
         template = order.templates.get(None)
         lasting = order.repeated and template and not template.unique
         if lasting and (known := self._made(order, None, created)):
@@ -151,10 +151,6 @@ class Images:
         if lasting:
             self._keep(order, None, created, body)
         return json_response(body)
-
-    def _second(self) -> datetime:
-        """Now, in whole seconds, as the API tells it."""
-        return self.emulator.clock.now().replace(microsecond=0)
 
     def _made(self, order: Order, part: int | None, created: datetime) -> bytes | None:
         """The body (None) or the event of that number as somebody got it in this second."""
@@ -208,7 +204,7 @@ class Images:
 
     async def _event(self, order: Order, number: int) -> bytes:
         """The event, which is the same for all who ask for it within a second."""
-        created = self._second()
+        created = self.emulator.clock.now().replace(microsecond=0)
         if order.repeated and (known := self._made(order, number, created)):
             return known
         accepted = order.request
