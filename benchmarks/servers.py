@@ -54,6 +54,13 @@ class Process:
         return cls("emulator", port, "emulator", "serve", "--port", str(port), *flags)
 
     @classmethod
+    def drawers(cls, processes: int) -> Process:
+        """The emulator, with that many processes that draw."""
+        drawers = cls.emulator("--render-processes", str(processes))
+        drawers.name = "drawers"
+        return drawers
+
+    @classmethod
     def plain(cls) -> Process:
         return cls._ours("plain")
 
