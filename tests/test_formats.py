@@ -178,6 +178,15 @@ def test_an_svg_stands_for_itself(client: OpenAI) -> None:
     assert b"http" not in data.replace(b"http://www.w3.org/2000/svg", b"")
 
 
+def test_svgs_on_one_page_keep_their_own_skies(client: OpenAI) -> None:
+    pages = [ET.fromstring(drawn(client, output_format="svg", prompt=name)) for name in "ab"]  # noqa: S314
+    skies = [page.find(f"{SVG}linearGradient") for page in pages]
+    names = [sky.get("id") for sky in skies if sky is not None]
+    assert len({*names}) == 2
+    for page, name in zip(pages, names, strict=True):
+        assert f"url(#{name})" in [box.get("fill") for box in page.iter(f"{SVG}rect")]
+
+
 def test_a_transparent_svg_has_no_sky(client: OpenAI) -> None:
     root = ET.fromstring(drawn(client, output_format="svg", background="transparent"))  # noqa: S314
     assert not list(root.iter(f"{SVG}linearGradient"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -17,9 +18,10 @@ from PIL import Image, ImageDraw
 
 from emulator.imaging.clusters import LONGEST, clusters
 from emulator.imaging.direction import leftward, levels, mirrored, seen
-from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, REGULAR, font, name_of
+from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
+from emulator.imaging.outlines import outline, units
 from emulator.imaging.shaping import shaped
-from emulator.imaging.typography import Line, lines, wrap
+from emulator.imaging.typography import Line, lines
 from tests.pictures import opened
 
 SIZE = 42
@@ -251,17 +253,52 @@ def test_what_no_font_has_becomes_one_ellipsis() -> None:
 
 def test_text_without_any_font_has_no_lines() -> None:
     assert lines("\ue000 \ue001", SIZE, ROOM, 5) == ()
-    assert wrap("\ue000 \ue001", SIZE, ROOM, 5) == ["\ue000 \ue001"]
 
 
-def test_an_svg_is_read_from_the_right_by_its_viewer(client: OpenAI) -> None:
+def svg_of(client: OpenAI, prompt: str) -> ET.Element:
     response = client.images.generate(
-        model="gpt-image-2.6-sunburst", prompt="מגדלור בשקיעה", output_format="svg"
+        model="gpt-image-2.6-sunburst", prompt=prompt, output_format="svg"
     )
     assert response.data
-    root = ET.fromstring(base64.b64decode(response.data[0].b64_json or ""))  # noqa: S314
-    turned = [text.text for text in root.iter(f"{SVG}text") if text.get("direction") == "rtl"]
-    assert turned == ["מגדלור בשקיעה"]
+    root: ET.Element = ET.fromstring(base64.b64decode(response.data[0].b64_json or ""))  # noqa: S314
+    return root
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_svg_has_outlines_of_what_its_viewer_may_have_no_font_for(
+    client: OpenAI, script: str
+) -> None:
+    root = svg_of(client, SCRIPTS[script])
+    written = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
+    outlined = " ".join(group.get("aria-label", "") for group in root.iter(f"{SVG}g"))
+    assert {*"".join(SCRIPTS[script].split())} <= {*written, *outlined, *"\ufe0f🏽"}
+    assert {name_of(char) for char in "".join(written.split())} == {REGULAR}
+    assert all(path.get("d") for path in root.iter(f"{SVG}path"))
+
+
+def ink_of(line: Line) -> tuple[float, float, float, float]:
+    """The box around the outlines of *line*, from where its letters stand, y down."""
+    xs, ys = [0.0], [0.0]
+    for right, run in line.placed():
+        scale = run.size(line.size) / units(run.font)
+        for glyph in run.shape(line.size)[0]:
+            path = outline(run.font, ord(glyph.char) - GLYPHS)
+            numbers = [float(each) for each in re.findall(r"-?[\d.]+", path)]
+            xs += [right + glyph.x + scale * x for x in numbers[::2]]
+            ys += [-glyph.up - scale * y for y in numbers[1::2]]
+    return min(xs[1:]), min(ys[1:]), max(xs[1:]), max(ys[1:])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_outlines_are_where_the_pixels_are(script: str) -> None:
+    line = lines(SCRIPTS[script], SIZE, 60 * SIZE)[0]
+    canvas = Image.new("L", (62 * SIZE, 4 * SIZE), 0)
+    line.draw(ImageDraw.Draw(canvas), SIZE, SIZE, 255)
+    base = SIZE + font(line.face, SIZE).getmetrics()[0]
+    left, top, right, bottom = canvas.getbbox() or (0, 0, 0, 0)
+    boxes = zip(ink_of(line), (left - SIZE, top - base, right - SIZE, bottom - base), strict=True)
+    # A curve's handles may stand out of it, and a line of hinted letters is some pixels off.
+    assert all(abs(outlined - drawn) < SIZE / 4 for outlined, drawn in boxes)
 
 
 def printed(code: str, **environment: str) -> str:

@@ -14,7 +14,7 @@ from PIL.ImageDraw import ImageDraw
 from emulator.imaging.clusters import LONGEST, SPACE, Cluster, clusters
 from emulator.imaging.direction import leftward, levels, mirrored, seen
 from emulator.imaging.fontbook import CJK, EMOJI, REGULAR, font
-from emulator.imaging.shaping import shaped
+from emulator.imaging.shaping import Glyph, shaped
 from emulator.imaging.stamps import length, put
 
 _ELLIPSIS: Final = Cluster("…", REGULAR, "…")
@@ -33,7 +33,7 @@ _NEVER_FIRST: Final = frozenset(
 _NEVER_LAST: Final = frozenset("（［｛〔〈《「『【〖〘〚‘“เแโใไເແໂໃໄ([{«$")
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """Neighbours that are drawn together: in one font, and one way."""
 
     text: str
@@ -45,17 +45,20 @@ class _Run(NamedTuple):
         """Emoji are drawn a size smaller, for they fill more of it than letters do."""
         return size * 5 // 6 if self.font == EMOJI else size
 
+    def shape(self, size: int) -> tuple[Sequence[Glyph], float]:
+        turned = self.shaped and self.from_right  # what is not shaped was turned before
+        return shaped(self.text, self.font, self.size(size), from_right=turned)
+
     def width(self, size: int) -> float:
         if self.shaped:
-            return shaped(self.text, self.font, self.size(size), from_right=self.from_right)[1]
+            return self.shape(size)[1]
         return length(self.text, self.font, self.size(size))
 
     def draw(self, pen: ImageDraw, x: float, base: float, size: int, fill: int) -> None:
         if not self.shaped:
             put(pen, (x, base), self.text, self.font, self.size(size), fill=fill)
             return
-        glyphs, _ = shaped(self.text, self.font, self.size(size), from_right=self.from_right)
-        for char, right, up in glyphs:
+        for char, right, up in self.shape(size)[0]:
             put(pen, (x + right, base - up), char, self.font, self.size(size), fill=fill)
 
 
@@ -69,22 +72,27 @@ class Line:
     """How far it is from the left edge: a line that is read from the right ends at the right."""
     width: float
     face: str
-    runs: tuple[_Run, ...]
+    runs: tuple[Run, ...]
+
+    def placed(self) -> Iterator[tuple[float, Run]]:
+        """Its runs from left to right, each with its distance from the left edge."""
+        x = self.start
+        for run in self.runs:
+            yield x, run
+            x += run.width(self.size)
 
     def draw(self, pen: ImageDraw, x: float, y: float, fill: int) -> None:
         """Draw it from *y* down, where *x* is the left edge of what it was to fit into."""
-        x += self.start
         base = y + font(self.face, self.size).getmetrics()[0]
-        for run in self.runs:
-            run.draw(pen, x, base, self.size, fill)
-            x += run.width(self.size)
+        for right, run in self.placed():
+            run.draw(pen, x + right, base, self.size, fill)
 
 
-def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> list[_Run]:
+def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> list[Run]:
     """The runs of a line, in the order in which they are seen."""
     text = "".join(sign.text for sign in line)
     if text.isascii() and not from_right:
-        return [_Run(text, face, False, False)]
+        return [Run(text, face, False, False)]
     depths = levels("".join(sign.text[0] for sign in line), from_right=from_right)
     runs, ranks = [], []
     ways = [(sign.font, sign.shaped, depth) for sign, depth in zip(line, depths, strict=True)]
@@ -95,7 +103,7 @@ def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> li
         if turned and not alters:
             shown = [mirrored(text) for text in reversed(shown)]
         own = name if name and name != REGULAR else face
-        runs.append(_Run("".join(shown), own, alters, turned))
+        runs.append(Run("".join(shown), own, alters, turned))
         ranks.append(depth)
     return [runs[place] for place in seen(ranks)]
 
@@ -186,14 +194,6 @@ def _readable(signs: Sequence[Cluster]) -> list[Cluster]:
         elif next((last for last in reversed(kept) if last is not SPACE), None) != _ELLIPSIS:
             kept.append(_ELLIPSIS)
     return kept if any(sign.font for sign in signs if sign is not SPACE) else []
-
-
-def wrap(text: str, size: int, width: float, most: int) -> list[str]:
-    """*text* in at most *most* lines for others to draw; an ellipsis marks a cut."""
-    return [
-        "".join(sign.text for sign in line)
-        for line in _filled(clusters(text), REGULAR, size, width, most)
-    ]
 
 
 @lru_cache(maxsize=64)

@@ -7,11 +7,12 @@ import base64
 import re
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from emulator.contract.request import ImageRequest
 from emulator.imaging import png
-from emulator.imaging.direction import leftward
+from emulator.imaging.fontbook import GLYPHS
+from emulator.imaging.outlines import outline, units
 from emulator.imaging.placeholder import (
     ACCENT,
     HILLS,
@@ -22,10 +23,14 @@ from emulator.imaging.placeholder import (
     sun_rings,
 )
 from emulator.imaging.recipe import KEYWORD, note
-from emulator.imaging.typography import wrap
+from emulator.imaging.shaping import possible
+from emulator.imaging.typography import Line, Run, lines
 
 if TYPE_CHECKING:
     from emulator.imaging.formats import Artist
+
+INK: Final = "#1d1f2a"
+MUTED: Final = "#73747c"
 
 
 def _printable(text: str) -> str:
@@ -40,11 +45,13 @@ def _colour(scene: Scene, place: int) -> str:
 def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
     width, height = request.size
     if not request.transparent:
+        # A page may hold several of these pictures.
+        sky = f"sky-{request.edition.hex()}"
         yield (
-            '<linearGradient id="sky" x1="0" y1="0" x2="0" y2="1">'
+            f'<linearGradient id="{sky}" x1="0" y1="0" x2="0" y2="1">'
             f'<stop offset="0" stop-color="{_colour(scene, SKY[0])}"/>'
             f'<stop offset="0.62" stop-color="{_colour(scene, SKY[-1])}"/></linearGradient>'
-            f'<rect width="{width}" height="{height}" fill="url(#sky)"/>'
+            f'<rect width="{width}" height="{height}" fill="url(#{sky})"/>'
         )
     x, y = scene.sun[0] * width, scene.sun[1] * height
     for reach, place in sun_rings(scene, request.size):
@@ -64,6 +71,43 @@ def _embedded(request: ImageRequest, index: int, artist: Artist) -> str:
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
 
 
+def _text(
+    text: str, place: tuple[float, float], size: float, colour: str, width: float | None = None
+) -> str:
+    """*text*, as wide as in this package's own fonts where *width* says how wide that is."""
+    x, y = place
+    fit = f' textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"' if width else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
+        f'font-size="{size:.1f}" fill="{colour}"{fit}>{escape(text)}</text>'
+    )
+
+
+def _outlined(run: Run, place: tuple[float, float], size: int) -> str:
+    """*run* as shapes, which look the same in every viewer."""
+    x, y = place
+    scale = run.size(size) / units(run.font)
+    paths = [
+        f'<path transform="translate({x + glyph.x:.1f} {y - glyph.up:.1f}) '
+        f'scale({scale:.4g} {-scale:.4g})" d="{drawn}"/>'
+        for glyph in run.shape(size)[0]
+        if (drawn := outline(run.font, ord(glyph.char) - GLYPHS))
+    ]
+    return f'<g fill="{INK}" aria-label="{escape(run.text)}">{"".join(paths)}</g>'
+
+
+def _written(line: Line, x: float, y: float) -> Iterator[str]:
+    """*line* as text where any viewer has a font for it, and else as shapes."""
+    for right, run in line.placed():
+        if run.font != line.face and possible():
+            yield _outlined(run, (x + right, y), line.size)
+        elif text := run.text.strip():
+            # A viewer leaves out the space that text begins with.
+            before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
+            wide = run._replace(text=text).width(line.size)
+            yield _text(text, (x + right + before, y), run.size(line.size), INK, wide)
+
+
 def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     """The card, its lines broken by the widths of the font that comes nearest to most."""
     width, height = request.size
@@ -71,27 +115,21 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     margin, size = short // 20, max(12, short // 24)
     small, gap = size * 0.62, size * 0.9
     wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
-    lines = wrap(_printable(request.prompt).strip() or "no prompt", size, wide - 2 * gap, 3)
-    tall = 2 * gap + 2.7 * small + size * 1.35 * len(lines)
+    shown = lines(_printable(request.prompt).strip() or "no prompt", size, wide - 2 * gap, 3)
+    tall = 2 * gap + 2.7 * small + size * 1.35 * len(shown)
     top = height - margin - tall
     facts = ["{} × {}".format(*request.size), request.quality, request.output_format]
-    told = [(f"{request.model} #{index + 1}", small, _colour(scene, ACCENT), small)]
-    told += [(line, size, "#1d1f2a", size * 1.35) for line in lines]
-    told.append((" · ".join(fact for fact in facts if fact), small, "#73747c", small * 1.7))
     yield (
         f'<rect x="{margin}" y="{top:.1f}" width="{wide}" height="{tall:.1f}" '
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
     )
-    y = top + gap
-    from_right = leftward(request.prompt)
-    for text, scale, colour, down in told:
-        y += down
-        turned = from_right and text in lines
-        x, way = (margin + wide - gap, ' direction="rtl"') if turned else (margin + gap, "")
-        yield (
-            f'<text x="{x:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
-            f'font-size="{scale:.1f}" fill="{colour}"{way}>{escape(text)}</text>'
-        )
+    x, y = margin + gap, top + gap + small
+    yield _text(f"{request.model} #{index + 1}", (x, y), small, _colour(scene, ACCENT))
+    for line in shown:
+        y += size * 1.35
+        yield from _written(line, x, y)
+    y += small * 1.7
+    yield _text(" · ".join(fact for fact in facts if fact), (x, y), small, MUTED)
 
 
 def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
