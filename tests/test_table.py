@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from emulator.contract.calendar import AsOf, Policy
-from emulator.contract.catalogue import Catalogue, Rows
+from emulator.contract.catalogue import Rows, catalogue_of
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODEL, MODELS
 from emulator.contract.pictures import LARGEST, OverlayRule, Pictures
@@ -157,7 +157,7 @@ Body = tuple[str, Endpoint, str]
 def accepted(body: Body, as_of: AsOf = None) -> Rows:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, endpoint, media_type = body
-    return Catalogue(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
+    return catalogue_of(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
 
 
 def is_read(body: Body, as_of: AsOf = None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from emulator.contract import errors
@@ -18,16 +19,25 @@ Rows = Mapping[str, Rule]
 
 
 class Catalogue:
-    """What there is on the day *as_of*."""
+    """What there is on the day *as_of*. It does not change: see `catalogue_of`."""
 
     def __init__(self, as_of: AsOf) -> None:
         self.as_of = as_of
+        self._rows: dict[tuple[str, Endpoint, bool], Rows] = {}
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if model.lives_at(as_of)
         }
 
     def rows(self, model: Model, call: Call) -> Rows:
-        """The rows of *model*, as they are for the kind of body that *call* has."""
+        """The rows of *model*, as they are for the kind of body that *call* has. Raises APIError
+        where it takes no such body."""
+        key = (model.id, call.endpoint, call.form)
+        known = self._rows.get(key)
+        if known is None:
+            known = self._rows[key] = self._read(model, call)
+        return known
+
+    def _read(self, model: Model, call: Call) -> Rows:
         rows: dict[str, Rule] = {}
         for name, dated in model.accepts[call.endpoint].items():
             if self.as_of not in dated.period:
@@ -82,3 +92,9 @@ class Catalogue:
         known = [model for model in self.models.values() if endpoint in model.accepts]
         newest = [UNKNOWN] if UNKNOWN in known else known[-1:]
         return (newest or [model for model in MODELS.values() if endpoint in model.accepts])[0]
+
+
+@lru_cache(maxsize=64)
+def catalogue_of(as_of: AsOf) -> Catalogue:
+    """The table on the day *as_of*, read once for all calls of that day."""
+    return Catalogue(as_of)

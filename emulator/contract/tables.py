@@ -7,7 +7,7 @@ from contextlib import suppress
 from textwrap import fill
 from typing import Any, Final
 
-from emulator.contract.catalogue import Catalogue
+from emulator.contract.catalogue import catalogue_of
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODEL, MODELS
 from emulator.contract.request import BODIES, FORM, Call, Endpoint, Model
@@ -34,7 +34,7 @@ def _schemas(model: Model, endpoint: Endpoint) -> dict[str, Any]:
     for media_type in BODIES[endpoint]:
         # Not every model takes references in JSON.
         with suppress(APIError):
-            rows = Catalogue(None).rows(model, Call(endpoint, media_type == FORM, {}))
+            rows = catalogue_of(None).rows(model, Call(endpoint, media_type == FORM, {}))
             schemas[media_type] = schema_of(rows)
     return schemas
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
-from emulator.contract.catalogue import Catalogue, Rows
+from emulator.contract.catalogue import Rows, catalogue_of
 from emulator.contract.errors import APIError
 from emulator.contract.models import FIRST, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
@@ -35,7 +35,7 @@ class _Judgement:
         self.call = call
         self.darkroom = darkroom
         self.policy = policy
-        self.catalogue = Catalogue(policy.as_of)
+        self.catalogue = catalogue_of(policy.as_of)
         self.forgiven: list[APIError] = []
         self.source: tuple[int, int] | None = None
 
@@ -70,7 +70,7 @@ class _Judgement:
         if model:
             return model, self.catalogue.rows(model, self.call)
         if known and self.call.endpoint in known.accepts:
-            return known, Catalogue(None).rows(known, self.call)
+            return known, catalogue_of(None).rows(known, self.call)
         stand_in = self.catalogue.stand_in(self.call.endpoint)
         return stand_in, self.catalogue.rows(stand_in, self.call)
 

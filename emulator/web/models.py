@@ -7,19 +7,19 @@ from starlette.responses import Response
 
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
-from emulator.contract.catalogue import Catalogue
+from emulator.contract.catalogue import catalogue_of
 from emulator.web import wire
 from emulator.web.gate import json_response
 
 
 async def list_models(request: Request, policy: Policy) -> Response:
-    data = [wire.model_object(model) for model in Catalogue(policy.as_of).models.values()]
+    data = [wire.model_object(model) for model in catalogue_of(policy.as_of).models.values()]
     return json_response(wire.pretty({"object": "list", "data": data}))
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
     named = request.path_params["model"]
-    model = Catalogue(policy.as_of).models.get(named)
+    model = catalogue_of(policy.as_of).models.get(named)
     if not model:
         raise errors.model_not_listed(model=named)
     return json_response(wire.pretty(wire.model_object(model)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from html import escape
 from typing import Any, Final
 
@@ -35,6 +36,9 @@ GAINED: Final[Mapping[str, Period]] = {
     "safety_identifier": Period(since=date(2026, 10, 16)),
 }
 """Keys that answers have not always had."""
+
+SHORT: Final = 4096
+"""Characters of a body without its pictures that is worth keeping."""
 
 
 def _dated(told: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
@@ -112,7 +116,16 @@ def images_response(request: ImageRequest, usage: Usage | None, weight: int = 0)
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
     end = "\n" if request.endpoint is Endpoint.VARIATIONS else ""
     unique = "generation_id" in item or request.response_format == "url"
-    return Template(_pretty(told) + end, unique=unique)
+    text = json.dumps(told, ensure_ascii=False)
+    return (_short if len(text) <= SHORT else _long)(text, end, unique)
+
+
+def _long(text: str, end: str, unique: bool) -> Template:
+    return Template(_pretty(json.loads(text)) + end, unique=unique)
+
+
+_short = lru_cache(maxsize=256)(_long)
+"""Most bodies differ in a few counts, and indented JSON is what takes longest in a new answer."""
 
 
 def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[[], bytes]]:
