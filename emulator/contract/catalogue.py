@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf
+from emulator.contract.conflicts import Conflict
 from emulator.contract.errors import APIError
 from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
 from emulator.contract.pictures import OverlayRule, Pictures
@@ -24,6 +25,7 @@ class Catalogue:
     def __init__(self, as_of: AsOf) -> None:
         self.as_of = as_of
         self._rows: dict[tuple[str, Endpoint, bool], Rows] = {}
+        self._conflicts: dict[str, Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if model.lives_at(as_of)
         }
@@ -35,6 +37,14 @@ class Catalogue:
         known = self._rows.get(key)
         if known is None:
             known = self._rows[key] = self._read(model, call)
+        return known
+
+    def conflicts(self, model: Model) -> Sequence[Conflict]:
+        """What excludes each other."""
+        known = self._conflicts.get(model.id)
+        if known is None:
+            known = [each for each in model.conflicts if each.holds_at(self.as_of)]
+            self._conflicts[model.id] = known
         return known
 
     def _read(self, model: Model, call: Call) -> Rows:

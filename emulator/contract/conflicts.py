@@ -34,8 +34,10 @@ class Conflict:
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises APIError where the settled *values* exclude each other."""
-        if all(test(values.get(name)) for name, test in self.when.items()):
-            raise self.refusal(**self.facts)
+        for name, test in self.when.items():
+            if not test(values.get(name)):
+                return
+        raise self.refusal(**self.facts)
 
 
 def excludes(

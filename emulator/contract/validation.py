@@ -142,10 +142,9 @@ class _Judgement:
                 self.forgive(error)
                 del values[name]
         settled = self._settled(rows, values)
-        for conflict in model.conflicts:
+        for conflict in self.catalogue.conflicts(model):
             try:
-                if conflict.holds_at(self.policy.as_of):
-                    conflict.check(settled)
+                conflict.check(settled)
             except APIError as error:
                 self.forgive(error)
                 del values[conflict.yielding]

@@ -6,6 +6,7 @@ import asyncio
 from binascii import b2a_base64
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import local
 from typing import Final, TypeVar
 
@@ -100,8 +101,8 @@ class Studio:
             underway = self.executor.submit(self._develop, request, index, partial)
             self._underway[key] = underway
             underway.add_done_callback(lambda _: self._underway.pop(key, None))
-        # Shielded: who leaves does not take it from the others that wait for it.
-        return await asyncio.shield(asyncio.wrap_future(underway))
+        await _done(underway)
+        return underway.result()
 
     def _develop(self, request: ImageRequest, index: int, partial: int | None) -> bytes:
         # What follows in a stream comes of the same drawing, and is kept.
@@ -125,3 +126,21 @@ class Studio:
         for worker in self._workers:
             worker.close()
         self._workers.clear()
+
+
+async def _done(job: Future[bytes]) -> None:
+    """Return when *job* is done. Who leaves before that does not take it from others."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def told(_: Future[bytes]) -> None:
+        # Nobody waits on a loop that is closed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    job.add_done_callback(told)
+    await waiter
