@@ -32,7 +32,7 @@ def _listed() -> Iterator[tuple[str, range]]:
         return
     ask = [command, "--format", "%{file}\t%{charset}\n", _PATTERN]
     try:
-        told = subprocess.run(ask, capture_output=True, timeout=5, check=True).stdout  # noqa: S603
+        told = subprocess.run(ask, capture_output=True, timeout=5, check=True).stdout  # noqa: S603 - no word of it is a client's
     except (OSError, subprocess.SubprocessError):
         return
     for line in sorted(told.decode("utf-8", "replace").splitlines()):

@@ -5,17 +5,13 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from emulator.imaging.fontbook import FOLDER
+from emulator.imaging.shaping import unscaled
 
 if TYPE_CHECKING:
-    from uharfbuzz import DrawFuncs, Font
+    from uharfbuzz import DrawFuncs
 
 
-@lru_cache(maxsize=64)
-def _font(name: str) -> Font:
-    import uharfbuzz  # noqa: PLC0415 - see `shaping`
-
-    return uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FOLDER / name)))
+_font = lru_cache(maxsize=64)(unscaled)
 
 
 @cache

@@ -33,11 +33,16 @@ def possible() -> bool:
     return True
 
 
-@lru_cache(maxsize=64)
-def _font(name: str, size: int) -> Font:
+def unscaled(name: str) -> Font:
+    """The font *name*, in its own units."""
     import uharfbuzz  # noqa: PLC0415 - see above
 
-    font = uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FOLDER / name)))
+    return uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FOLDER / name)))
+
+
+@lru_cache(maxsize=64)
+def _font(name: str, size: int) -> Font:
+    font = unscaled(name)
     font.scale = (size * 64, size * 64)
     return font
 
