@@ -18,8 +18,6 @@ from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
 
 EDITS: Final = "/v1/images/edits"
 UPLOAD: Final = 50_000_000
-CORES: Final = 2
-"""The goals are for two."""
 PREBUILT: Final = {"256": SMALL, "1024": USUAL, "stream": STREAM}
 """What the bare server answers, by its paths."""
 
@@ -38,8 +36,6 @@ class _Field:
     """The servers, up at once, and who calls them."""
 
     emulator: Process
-    drawers: Process
-    """The emulator once more, with a process for each core to draw."""
     plain: Process
     bare: Process
     crowd: Crowd
@@ -92,7 +88,7 @@ class _Field:
 
         for name, fields, seconds in (("1024", USUAL, 2.0), ("4K", LARGE, 4.0)):
             yield of(f"loop {name} /s", _loop, fields, self.effort.seconds(seconds))
-            for server in (self.emulator, self.drawers, self.plain):
+            for server in (self.emulator, self.plain):
                 yield of(f"{server.name} {name} /s", self.unique, server, fields, seconds)
         for name in ("1024", "256"):
             fields = PREBUILT[name]
@@ -112,7 +108,6 @@ class _Field:
 def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     with ExitStack() as stack:
         emulator = stack.enter_context(Process.emulator())
-        drawers = stack.enter_context(Process.drawers(CORES))
         plain = stack.enter_context(Process.plain())
         folder = Path(stack.enter_context(TemporaryDirectory()))
         emulator.ask(HEALTH)
@@ -121,9 +116,8 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
         bare = stack.enter_context(Process.bare(*subject.parser_and_loop(), folder))
         bare.ask(post("/256", SMALL))
         plain.ask(post(GENERATIONS, SMALL))
-        drawers.ask(post(GENERATIONS, SMALL))
         callers = stack.enter_context(crowd())
-        yield [*_Field(emulator, drawers, plain, bare, callers, effort).probes()]
+        yield [*_Field(emulator, plain, bare, callers, effort).probes()]
 
 
 SERVING: Final = Bench((3, 4, 5, 6, 7, 13), _open)

@@ -54,13 +54,6 @@ class Process:
         return cls("emulator", port, "emulator", "serve", "--port", str(port), *flags)
 
     @classmethod
-    def drawers(cls, processes: int) -> Process:
-        """The emulator, with that many processes that draw."""
-        drawers = cls.emulator("--render-processes", str(processes))
-        drawers.name = "drawers"
-        return drawers
-
-    @classmethod
     def plain(cls) -> Process:
         return cls._ours("plain")
 
@@ -112,15 +105,26 @@ class Process:
         return body
 
     def megabytes(self, what: str = "Pss") -> float:
-        """Memory: `Pss`, the proportional set, or `Rss`, the resident one. Raises OSError where
-        there is no Linux to tell."""
-        rolled = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        line = next(line for line in rolled.splitlines() if line.startswith(f"{what}:"))
-        return int(line.split()[1]) * 1024 / 1e6
+        """Memory of the process and those that it started: `Pss`, the proportional set, or `Rss`,
+        the resident one. Raises OSError where there is no Linux to tell."""
+        return sum(_bytes(process, what) for process in _family(self._process.pid)) / 1e6
+
+
+def _family(process: int) -> Iterator[int]:
+    yield process
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield from _family(int(child))
+
+
+def _bytes(process: int, what: str) -> int:
+    rolled = Path(f"/proc/{process}/smaps_rollup").read_text()
+    line = next(line for line in rolled.splitlines() if line.startswith(f"{what}:"))
+    return int(line.split()[1]) * 1024
 
 
 class Peak:
-    """Looks at a process's proportional set every 50 ms while it is entered; in MB."""
+    """Looks at a server's proportional set every 50 ms while it is entered; in MB."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

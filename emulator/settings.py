@@ -110,13 +110,13 @@ class Settings:
     )
 
     cache: int = _setting(
-        32 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
+        12 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
     )
     render_processes: int = _setting(
-        0,
+        1,
         "COUNT",
-        "processes that draw, one for each core, where load tests ask for many pictures; 0 draws "
-        "in the server's own",
+        "processes that join in the drawing while more pictures are asked for than the server's "
+        "own thread can draw; 0 for none",
     )
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ def studio() -> Iterator[Studio]:
 
 def drawings(studio: Studio) -> int:
     """How many jobs the thread has been given."""
-    return studio.executor._work_queue.qsize()
+    return studio.crew.executor._work_queue.qsize()
 
 
 async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> None:

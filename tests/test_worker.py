@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from subprocess import Popen
+from threading import Event
 
 import httpx2
 import pytest
@@ -16,9 +18,9 @@ from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging import synthesis, uploads
 from emulator.imaging.formats import FORMATS
-from emulator.imaging.worker import Worker, draw
+from emulator.imaging.worker import Drawn, Worker, draw
+from emulator.state.crew import PRESSED, Crew
 from tests.pictures import encoded, half_clear, halves
-from tests.test_streams import frames
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
 
@@ -92,37 +94,105 @@ def test_a_process_that_was_let_go_draws_no_more(worker: Worker) -> None:
         worker.draw(ASKED, 0, None)
 
 
-async def test_a_server_draws_in_processes_and_leaves_none_behind() -> None:
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    """Two processes that may join, and a thread of its own that is held up."""
+    crew, gate = Crew(2), Event()
+    crew.submit(lambda _: gate.wait())
+    yield crew
+    gate.set()
+    crew.close()
+
+
+def drawn(crew: Crew, number: int) -> Future[Drawn]:
+    return crew.submit(lambda means: means(numbered(number), 0, None))
+
+
+def numbered(number: int) -> ImageRequest:
+    return replace(ASKED, prompt=f"lighthouse {number}")
+
+
+def test_processes_join_where_jobs_queue(crew: Crew) -> None:
+    jobs = [drawn(crew, number) for number in range(PRESSED + 3)]
+    assert [job.result(60) for job in jobs] == [
+        draw(numbered(number), 0, None) for number in range(len(jobs))
+    ]
+    # They are free again, and come at once where somebody waits once more.
+    first, second = crew.submit(lambda means: means is draw), drawn(crew, 0)
+    assert not first.result(60)
+    assert second.result(60) == jobs[0].result()
+
+
+def test_no_process_is_started_for_a_few_jobs() -> None:
+    crew = Crew(1)
+    assert all(drawn(crew, number).result(60) for number in range(PRESSED + 1))
+    burst = [drawn(crew, number) for number in range(PRESSED)]
+    assert all(job.result(60) for job in burst)
+    assert [worker._process for worker in crew.workers] == [None]
+    crew.close()
+
+
+@pytest.mark.parametrize("executable", ["", "/nowhere/python"])
+def test_where_no_process_can_be_had_the_thread_draws_all(
+    monkeypatch: pytest.MonkeyPatch, executable: str
+) -> None:
+    monkeypatch.setattr("sys.executable", executable)
+    crew = Crew(1)
+    jobs = [drawn(crew, number) for number in range(2 * PRESSED)]
+    assert all(job.result(60) for job in jobs)
+    assert crew.workers[0]._process is None
+    crew.close()
+
+
+def test_a_job_of_a_process_that_cannot_be_had_again_is_drawn_all_the_same(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job in [drawn(crew, number) for number in range(PRESSED + 3)]:
+        job.result(60)
+    monkeypatch.setattr("sys.executable", "")
+    for worker in crew.workers:
+        process_of(worker).kill()
+    jobs = [drawn(crew, number) for number in range(2)]
+    assert [job.result(60) for job in jobs] == [
+        draw(numbered(number), 0, None) for number in range(2)
+    ]
+
+
+def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
+    job = drawn(crew, 0)
+    crew.close()
+    assert job.cancelled()
+
+
+async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -> None:
     headers = {"Authorization": "Bearer x"}
-    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(12)]
-    stream = CALL | {"stream": True, "partial_images": 2}
-    with Server(Settings(port=0)) as server:
+    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(PRESSED + 4)]
+    with Server(Settings(port=0, render_processes=0)) as server:
         async with httpx2.AsyncClient(base_url=server.base_url, headers=headers) as http:
             plain = [(await http.post("/images/generations", json=each)).json() for each in bodies]
-            events = (await http.post("/images/generations", json=stream)).text
-    with Server(Settings(port=0, render_processes=2)) as server:
-        async with httpx2.AsyncClient(base_url=server.base_url, headers=headers) as http:
+    with Server(Settings(port=0)) as server:
+        crew, gate = server.emulator.studio.crew, Event()
+        crew.submit(lambda _: gate.wait())
+        async with httpx2.AsyncClient(
+            base_url=server.base_url, headers=headers, timeout=60
+        ) as http:
             calls = [http.post("/images/generations", json=each) for each in bodies]
             answers = [answer.json() for answer in await asyncio.gather(*calls)]
-            same = (await http.post("/images/generations", json=stream)).text
-        processes = [process_of(each) for each in server.emulator.studio._workers]
-        assert [each.poll() for each in processes] == [None, None]
-    assert [each.poll() is None for each in processes] == [False, False]
+        gate.set()
+        (process,) = (process_of(each) for each in crew.workers)
+        assert process.poll() is None
+    assert process.poll() is not None
     assert [each["data"][0]["b64_json"] for each in answers] == [
         each["data"][0]["b64_json"] for each in plain
-    ]
-    assert [event["b64_json"] for _, event in frames(same)] == [
-        event["b64_json"] for _, event in frames(events)
     ]
     assert base64.b64decode(answers[0]["data"][0]["b64_json"]).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("processes", "times"), [(0, 1), (2, 2)])
-async def test_a_server_is_ready_when_all_who_draw_have_drawn(processes: int, times: int) -> None:
-    with Server(Settings(port=0, render_processes=processes)) as server:
+async def test_a_server_is_ready_when_it_has_drawn() -> None:
+    with Server(Settings(port=0)) as server:
         async with httpx2.AsyncClient(base_url=server.url) as http:
             while (await http.get("/_emulator/ready")).status_code == 503:
                 pass
-        studio = server.emulator.studio
-        assert [each.exception() for each in studio._rehearsals] == [None] * times
-        assert len(studio._workers) == processes
+        rehearsal = server.emulator.studio._rehearsal
+        assert rehearsal
+        assert rehearsal.exception() is None

@@ -29,7 +29,7 @@ def pieces(text: str, name: str) -> Sequence[str]:
     return text if name == CJK else text.split(" ")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _length(text: str, name: str, size: int) -> float:
     return font(name, size).getlength(text)
 

@@ -9,17 +9,26 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
 
-from emulator.contract.request import ImageRequest
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging.memory import keep_memory
 
 Drawn = Sequence[tuple[int | None, bytes]]
 """Files by the numbers of the partial images that they are; the final one's is None."""
+
+Draw = Callable[[ImageRequest, int, int | None], Drawn]
+"""See `draw`."""
+
+REHEARSAL: Final = ImageRequest(
+    endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64), quality="low"
+)
+"""What is drawn first: Pillow, fonts and encoders are loaded at their first use."""
 
 _GONE: Final = (EOFError, OSError, ValueError, pickle.UnpicklingError)
 """What a pipe says whose other end has gone, in the middle of a message or not."""
@@ -45,6 +54,10 @@ def _portable(request: ImageRequest) -> ImageRequest:
     return replace(request, model=model, forgiven=())
 
 
+class GoneError(RuntimeError):
+    """The process that was asked to draw is there no more, nor is its successor."""
+
+
 class Worker:
     """The process, which starts at its first picture, and anew when it was killed. Ask it from one
     thread at a time; `multiprocessing` would run the main module of whoever started the server."""
@@ -55,8 +68,8 @@ class Worker:
         self._closed = False
 
     def draw(self, request: ImageRequest, index: int, partial: int | None) -> Drawn:
-        """What `draw` returns. Raises RuntimeError where that raised anything, and where the
-        process went twice or is closed."""
+        """What `draw` returns. Raises RuntimeError where that raised anything and where the process
+        was let go, GoneError where it went twice or cannot be had."""
         job = pickle.dumps((_portable(request), index, partial))
         for _ in range(2):
             with suppress(*_GONE):
@@ -65,13 +78,22 @@ class Worker:
                     raise RuntimeError(failure)
                 return drawn
             self._end()
-        raise RuntimeError("the process that draws has gone")
+        raise GoneError("the process that draws has gone")
+
+    def ready(self) -> bool:
+        """Whether the process is there, when it has had its time to start."""
+        if self._process is None:
+            with suppress(RuntimeError):
+                self.draw(REHEARSAL, 0, None)
+        return self._process is not None
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the process that draws was let go")
             if self._process is None:
+                if not sys.executable or getattr(sys, "frozen", False):
+                    raise GoneError("there is no Python to start")
                 # Its modules are to be these very ones, wherever it starts.
                 command = [sys.executable, "-c", _COMMAND.format(sys.path)]
                 pipe = subprocess.PIPE

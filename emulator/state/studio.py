@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from binascii import b2a_base64
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
-from threading import local
 from typing import Final, TypeVar
 
-from emulator.contract.models import UNKNOWN
-from emulator.contract.request import Endpoint, ImageRequest
+from emulator.contract.request import ImageRequest
 from emulator.contract.usage import usage
-from emulator.imaging.memory import keep_memory
-from emulator.imaging.worker import Drawn, Worker, draw
+from emulator.imaging.worker import REHEARSAL, Draw
 from emulator.state.cache import Cache
+from emulator.state.crew import Crew
 
 T = TypeVar("T")
 
@@ -27,63 +25,24 @@ OVERHEAD: Final = 512
 
 
 class Studio:
-    """The one thread that draws, and what it has drawn lately. Drawing holds the interpreter lock:
-    a second thread would make it slower, and on the event loop it would hold up every other
-    call. With *processes* there are as many threads, and each waits for one of them."""
+    """Who draws, and what was drawn lately. *helpers* processes may join; see `Crew`."""
 
-    def __init__(self, budget: int, processes: int = 0) -> None:
+    def __init__(self, budget: int, helpers: int = 0) -> None:
         self.cache = Cache(budget)
+        self.crew = Crew(helpers)
         self._underway: dict[Print, Future[bytes]] = {}
-        self._processes = processes
-        self._executor: ThreadPoolExecutor | None = None
-        self._rehearsals: list[Future[None]] = []
-        self._own = local()
-        self._workers: list[Worker] = []
-
-    @property
-    def executor(self) -> ThreadPoolExecutor:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(
-                max(1, self._processes), thread_name_prefix="studio", initializer=self._prepare
-            )
-        return self._executor
-
-    def _prepare(self) -> None:
-        keep_memory()
-        self._own.draw = draw
-        if self._processes:
-            worker = Worker()
-            self._workers.append(worker)
-            self._own.draw = worker.draw
+        self._rehearsal: Future[None] | None = None
 
     def warm(self) -> bool:
         """Whether all that the first picture needs is loaded; it is from the first time that
         somebody asks."""
-        if not self._rehearsals:
-            times = max(1, self._processes)
-            self._rehearsals = [self.executor.submit(self._rehearse) for _ in range(times)]
-        return all(each.done() for each in self._rehearsals)
-
-    def _rehearse(self) -> None:
-        """Draw and count once: Pillow, fonts, encoders and the tokenizer are loaded at their first
-        use."""
-        request = ImageRequest(
-            endpoint=Endpoint.GENERATIONS,
-            model=UNKNOWN,
-            prompt="ready",
-            size=(64, 64),
-            quality="low",
-        )
-        self._draw(request, 0, None)
-        usage(request)
-
-    def _draw(self, request: ImageRequest, index: int, partial: int | None) -> Drawn:
-        drawn: Drawn = self._own.draw(request, index, partial)
-        return drawn
+        if self._rehearsal is None:
+            self._rehearsal = self.crew.submit(_rehearse)
+        return self._rehearsal.done()
 
     async def work(self, job: Callable[[], T]) -> T:
         """What *job* returns, done when all jobs before it are."""
-        return await asyncio.get_running_loop().run_in_executor(self.executor, job)
+        return await asyncio.get_running_loop().run_in_executor(self.crew.executor, job)
 
     def kept(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
         """The base64 of a picture that is still there."""
@@ -98,18 +57,18 @@ class Studio:
         key = (request.edition, index, partial)
         underway = self._underway.get(key)
         if underway is None:
-            underway = self.executor.submit(self._develop, request, index, partial)
+            underway = self.crew.submit(
+                lambda draw: self._develop(draw, request, index, partial),
+            )
             self._underway[key] = underway
             underway.add_done_callback(lambda _: self._underway.pop(key, None))
         await _done(underway)
         return underway.result()
 
-    def _develop(self, request: ImageRequest, index: int, partial: int | None) -> bytes:
+    def _develop(self, draw: Draw, request: ImageRequest, index: int, partial: int | None) -> bytes:
         # What follows in a stream comes of the same drawing, and is kept.
-        prints = [
-            self._keep(request, index, number, image)
-            for number, image in self._draw(request, index, partial)
-        ]
+        drawn = draw(request, index, partial)
+        prints = [self._keep(request, index, number, image) for number, image in drawn]
         return prints[0]
 
     def _keep(self, request: ImageRequest, index: int, partial: int | None, image: bytes) -> bytes:
@@ -119,13 +78,14 @@ class Studio:
         return encoded
 
     def close(self) -> None:
-        """Let the threads go, and all that waits for them."""
-        if self._executor:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
-        for worker in self._workers:
-            worker.close()
-        self._workers.clear()
+        """Let those go who draw, and all that waits for them."""
+        self.crew.close()
+
+
+def _rehearse(draw: Draw) -> None:
+    """Draw and count once: the tokenizer, too, is loaded at its first use."""
+    draw(REHEARSAL, 0, None)
+    usage(REHEARSAL)
 
 
 async def _done(job: Future[bytes]) -> None:

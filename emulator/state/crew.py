@@ -1,0 +1,101 @@
+"""Who draws: one thread of the server's own, and processes that join it under load."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from emulator.contract.request import ImageRequest
+from emulator.imaging.memory import keep_memory
+from emulator.imaging.worker import Draw, Drawn, GoneError, Worker, draw
+
+T = TypeVar("T")
+
+PRESSED: Final = 32
+"""Jobs in a row that find others waiting, before a process is worth its start: it takes as long as
+to draw so many pictures of 1024²."""
+
+
+class Crew:
+    """Does jobs in the order in which they come, each once.
+
+    Drawing holds the interpreter lock: a second thread would make it slower, and on the event loop
+    it would hold up every other call. Where jobs queue, at most *helpers* processes join, each
+    behind a thread that waits for it.
+    """
+
+    def __init__(self, helpers: int) -> None:
+        self._jobs: deque[tuple[Future[Any], Callable[[Draw], Any]]] = deque()
+        self._pressed = 0
+        self._own: ThreadPoolExecutor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self.workers = [Worker() for _ in range(helpers)]
+        self._idle = [*self.workers]
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """The server's own thread."""
+        if self._own is None:
+            self._own = ThreadPoolExecutor(1, thread_name_prefix="studio", initializer=keep_memory)
+        return self._own
+
+    def submit(self, job: Callable[[Draw], T]) -> Future[T]:
+        """Have *job* done by the next who is free, with the means to draw that this one has."""
+        future: Future[T] = Future()
+        waiting = len(self._jobs)
+        self._jobs.append((future, job))
+        self.executor.submit(self._next, draw)
+        if self._pressed < PRESSED:
+            self._pressed = self._pressed + 1 if waiting else 0
+        elif waiting and self._idle:
+            self._join(self._idle.pop())
+        return future
+
+    def _next(self, means: Draw) -> None:
+        try:
+            future, job = self._jobs.popleft()
+        except IndexError:
+            return  # somebody else was there first
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(job(means))
+        except BaseException as error:  # noqa: BLE001 - it is raised for who waits
+            future.set_exception(error)
+
+    def _join(self, worker: Worker) -> None:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(len(self.workers), thread_name_prefix="helper")
+        self._threads.submit(self._help, worker)
+
+    def _help(self, worker: Worker) -> None:
+        """Do jobs as long as there are any, if the process can be had at all."""
+        if worker.ready():
+            while self._jobs:
+                self._next(_whatever_becomes_of(worker))
+            self._idle.append(worker)
+
+    def close(self) -> None:
+        """Let the threads go, and the processes, and all jobs that have not begun."""
+        for executor in (self._own, self._threads):
+            if executor:
+                executor.shutdown(wait=False, cancel_futures=True)
+        self._own = self._threads = None
+        while self._jobs:
+            self._jobs.popleft()[0].cancel()
+        for worker in self.workers:
+            worker.close()
+
+
+def _whatever_becomes_of(worker: Worker) -> Draw:
+    """Drawing by *worker*, or by this thread where it has gone."""
+
+    def drawn(request: ImageRequest, index: int, partial: int | None) -> Drawn:
+        try:
+            return worker.draw(request, index, partial)
+        except GoneError:
+            return draw(request, index, partial)
+
+    return drawn
