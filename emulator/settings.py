@@ -116,7 +116,7 @@ class Settings:
         1,
         "COUNT",
         "processes that join in the drawing while more pictures are asked for than the server's "
-        "own thread can draw; 0 for none",
+        "own thread can draw, where there are cores for them; 0 for none",
     )
 
     def __post_init__(self) -> None:

@@ -13,13 +13,13 @@ from threading import Event
 import httpx2
 import pytest
 
-from emulator import Server, Settings
+from emulator import Emulator, Server, Settings
 from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging import synthesis, uploads
 from emulator.imaging.formats import FORMATS
 from emulator.imaging.worker import Drawn, Worker, draw
-from emulator.state.crew import PRESSED, Crew
+from emulator.state.crew import PRESSED, Crew, spare_cores
 from tests.pictures import encoded, half_clear, halves
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
@@ -164,6 +164,7 @@ def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
     assert job.cancelled()
 
 
+@pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")
 async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -> None:
     headers = {"Authorization": "Bearer x"}
     bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(PRESSED + 4)]
@@ -196,3 +197,8 @@ async def test_a_server_is_ready_when_it_has_drawn() -> None:
         rehearsal = server.emulator.studio._rehearsal
         assert rehearsal
         assert rehearsal.exception() is None
+
+
+def test_no_process_joins_where_there_is_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
+    assert Emulator(Settings(render_processes=3)).studio.crew.workers == []

@@ -97,8 +97,10 @@ class Worker:
                 # Its modules are to be these very ones, wherever it starts.
                 command = [sys.executable, "-c", _COMMAND.format(sys.path)]
                 pipe = subprocess.PIPE
+                # No session of its own, which Linux would give as much of the processor as the
+                # server's.
                 self._process = subprocess.Popen(  # noqa: S603 - our own words
-                    command, stdin=pipe, stdout=pipe, start_new_session=True
+                    command, stdin=pipe, stdout=pipe, process_group=0
                 )
             return self._process
 
@@ -135,8 +137,12 @@ def _answer(job: tuple[ImageRequest, int, int | None]) -> tuple[Drawn, str]:
 
 def run() -> None:
     """Draw what comes in, until nothing more can."""
-    # Ctrl-C is the server's to hear. Where there are sessions, only it does.
+    # Ctrl-C is the server's to hear. Where there are process groups, only it does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        # Who answers goes first: with equal rights p99 of a call that wants no picture was a
+        # quarter longer.
+        os.nice(10)
     keep_memory()
     jobs: Any = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")

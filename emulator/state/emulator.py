@@ -7,6 +7,7 @@ from dataclasses import replace
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
+from emulator.state.crew import spare_cores
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
@@ -30,7 +31,8 @@ class Emulator:
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
-        self.studio = Studio(self.settings.cache, self.settings.render_processes)
+        helpers = min(self.settings.render_processes, spare_cores())
+        self.studio = Studio(self.settings.cache, helpers)
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: dict[str, bytes] = {}
         """What was told in the log of the end of models, by their ids."""
