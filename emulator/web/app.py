@@ -17,6 +17,7 @@ from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
 from emulator.web.api import routes
 from emulator.web.control import ControlPlane
+from emulator.web.echo import Echo
 from emulator.web.gate import error_response
 from emulator.web.injector import Injector
 from emulator.web.recorder import Recorder
@@ -87,4 +88,5 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     served = routes(emulator)
     app = Starlette(routes=served, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
-    return Recorder(Injector(Front(app, served), emulator), ControlPlane(emulator), emulator)
+    inner = Echo(Injector(Front(app, served), emulator), emulator)
+    return Recorder(inner, ControlPlane(emulator), emulator)

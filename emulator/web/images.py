@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from binascii import a2b_base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -27,10 +27,13 @@ from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
 from emulator.web.call import base_url, headers_of, key_of, read_body, read_call
+from emulator.web.echo import LASTING, Lasting
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
 
 logger = logging.getLogger("emulator")
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 SHORT: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
@@ -72,12 +75,13 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
-            if self.emulator.rate_limits.rate:
+            if self._limited:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
-            response = await (self._streamed if accepted.stream else self._answered)(order, request)
-            response.raw_headers += self._remarks(accepted, request.scope["state"]["time"])
-            return response
+            remarks = self._remarks(accepted, request.scope["state"]["time"])
+            return await (self._streamed if accepted.stream else self._answered)(
+                order, request, remarks
+            )
 
         return create_images
 
@@ -113,7 +117,7 @@ class Images:
             return await asyncio.to_thread(validate, call, self.darkroom, policy)
         return await self.studio.work(lambda: validate(call, self.darkroom, policy))
 
-    def _remarks(self, accepted: ImageRequest, now: datetime) -> list[tuple[bytes, bytes]]:
+    def _remarks(self, accepted: ImageRequest, now: datetime) -> Headers:
         """The emulator's own headers: what it forgave, and that a model has gone."""
         remarks = []
         if accepted.forgiven:
@@ -130,35 +134,35 @@ class Images:
             remarks.append((b"x-emulator-notice", notice))
         return remarks
 
-    async def _answered(self, order: Order, request: Request) -> Response:
+    async def _answered(self, order: Order, request: Request, remarks: Headers) -> Response:
         accepted, created = order.request, request.scope["state"]["time"].replace(microsecond=0)
-        template = order.templates.get(None)
-        lasting = order.repeated and template and not template.unique
-        if lasting and (known := self._made(order, None, created)):
-            return json_response(known)
         pictures = (
             self._published(accepted, request, created)
             if accepted.response_format == "url"
             else await self._drawn(accepted, request)
         )
+        template = order.templates.get(None)
         if template is None:
             spent = None
             if accepted.response_format != "url":
                 spent = await self._spent(accepted)
             template = wire.images_response(accepted, spent, len(pictures[0]) * 3 // 4)
             order.templates[None] = template
-        body = template.filled(wire.fillers(created, pictures))
-        if lasting:
-            self._keep(order, None, created, body)
-        return json_response(body)
 
-    def _made(self, order: Order, part: int | None, created: datetime) -> bytes | None:
-        """The body (None) or the event of that number as somebody got it in this second."""
-        known: tuple[datetime, bytes] | None = self.studio.cache.get((order, part))
-        return known[1] if known and known[0] == created else None
+        def answer() -> Response:
+            response = json_response(template.filled(wire.fillers(created, pictures)))
+            response.raw_headers += remarks
+            return response
 
-    def _keep(self, order: Order, part: int | None, created: datetime, made: bytes) -> None:
-        self.studio.cache.put((order, part), (created, made), len(made) + OVERHEAD)
+        first = answer()
+        if order.repeated and accepted.response_format != "url" and not self._limited:
+            again = answer if template.unique else lambda: first
+            request.scope["state"][LASTING] = Lasting(again, len(first.body))
+        return first
+
+    @property
+    def _limited(self) -> bool:
+        return self.emulator.rate_limits.rate is not None
 
     def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
@@ -188,10 +192,12 @@ class Images:
             return usage(accepted, partials)
         return await self.studio.work(lambda: usage(accepted, partials))
 
-    async def _streamed(self, order: Order, request: Request) -> Response:
+    async def _streamed(self, order: Order, request: Request, remarks: Headers) -> Response:
         from emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
-        return EventStream(self._events(order))
+        response = EventStream(self._events(order))
+        response.raw_headers += remarks
+        return response
 
     async def _events(self, order: Order) -> AsyncIterator[bytes]:
         try:
@@ -205,8 +211,11 @@ class Images:
     async def _event(self, order: Order, number: int) -> bytes:
         """The event, which is the same for all who ask for it within a second."""
         created = self.emulator.clock.now().replace(microsecond=0)
-        if order.repeated and (known := self._made(order, number, created)):
-            return known
+        made: tuple[datetime, bytes] | None = None
+        if order.repeated:
+            made = self.studio.cache.get((order, number))
+        if made and made[0] == created:
+            return made[1]
         accepted = order.request
         last = number == accepted.partial_images
         picture = await self.studio.picture(accepted, 0, None if last else number)
@@ -218,7 +227,7 @@ class Images:
             template = order.templates[number] = wire.image_event(accepted, number, spent)
         event = template.filled(wire.fillers(created, [picture]))
         if order.repeated:
-            self._keep(order, number, created, event)
+            self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
         return event
 
     async def hosted(self, request: Request) -> Response:
