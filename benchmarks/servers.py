@@ -107,14 +107,18 @@ class Process:
     def megabytes(self, what: str = "Pss") -> float:
         """Memory of the process and those that it started: `Pss`, the proportional set, or `Rss`,
         the resident one. Raises OSError where there is no Linux to tell."""
-        return sum(_bytes(process, what) for process in _family(self._process.pid)) / 1e6
+        held = _bytes(self._process.pid, what)
+        # One that has just ended holds nothing.
+        for child in _children(self._process.pid):
+            with contextlib.suppress(OSError):
+                held += _bytes(child, what)
+        return held / 1e6
 
 
-def _family(process: int) -> Iterator[int]:
-    yield process
+def _children(process: int) -> Iterator[int]:
     for thread in Path(f"/proc/{process}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield from _family(int(child))
+        with contextlib.suppress(OSError):
+            yield from map(int, (thread / "children").read_text().split())
 
 
 def _bytes(process: int, what: str) -> int:

@@ -110,7 +110,10 @@ class Settings:
     )
 
     cache: int = _setting(
-        12 * 2**20, "BYTES", "how much of the pictures drawn lately is kept; 0 keeps none"
+        12 * 2**20,
+        "BYTES",
+        "how much of the pictures drawn lately is kept, and a quarter of it for whole answers; "
+        "0 keeps none",
     )
     render_processes: int = _setting(
         1,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from emulator import Emulator, Server, Settings
-from emulator.web.echo import Answer
+from emulator import Emulator, Server, Settings, create_app
 from tests.answers import error_of
 
 GENERATIONS = "/v1/images/generations"
@@ -19,17 +21,122 @@ UNIQUE = {"model": "gpt-image-2.6-sunburst", "prompt": "a fox", "size": "1024x10
 OWN = {"x-request-id", "openai-processing-ms", "date"}
 """The headers that no two answers share."""
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def answers(emulator: Emulator) -> int:
-    return sum(isinstance(value, Answer) for value, _ in emulator.studio.cache._kept.values())
+Headers = Sequence[Sequence[bytes]]
+HEADERS: Headers = (
+    (b"host", b"emulator"),
+    (b"authorization", b"Bearer x"),
+    (b"content-type", b"application/json"),
+)
+
+
+class Asked:
+    """The application of an emulator, and how often what is behind the echo was asked."""
+
+    def __init__(self) -> None:
+        self.emulator = Emulator()
+        self.emulator.clock.freeze(NOON)
+        recorder: Any = create_app(self.emulator)
+        self.app, self.echo = recorder, recorder.app
+        self.behind, self.echo.app = self.echo.app, self
+        self.times = 0
+        self.meanwhile: list[Coroutine[Any, Any, int]] = []
+        """What comes while the next call is answered."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.times += 1
+        await self.behind(scope, receive, send)
+        while self.meanwhile:
+            await self.meanwhile.pop()
+
+    async def call(
+        self,
+        headers: Headers = HEADERS,
+        before_the_body: Callable[[], None] = lambda: None,
+        prompt: str = "a fox",
+    ) -> int:
+        """The status of a call whose body comes after its head."""
+        statuses = []
+
+        async def receive() -> Message:
+            before_the_body()
+            body = json.dumps(SMALL | {"prompt": prompt}).encode()
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {"type": "http", "method": "POST", "path": GENERATIONS, "query_string": b""}
+        await self.app({**scope, "headers": headers}, receive, send)
+        (status,) = statuses
+        return int(status)
+
+
+@pytest.fixture
+def asked() -> Iterator[Asked]:
+    asked = Asked()
+    yield asked
+    asked.emulator.close()
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+async def test_what_is_known_is_not_asked_for(asked: Asked, pair: Callable[..., Any]) -> None:
+    headers = [pair(each) for each in HEADERS]
+    assert [await asked.call(headers) for _ in range(5)] == [200] * 5
+    assert asked.times == 2
+    asked.emulator.clock.advance(seconds=1)
+    assert await asked.call(headers) == 200
+    assert asked.times == 3
+
+
+async def test_what_changes_before_the_body_has_come_counts(asked: Asked) -> None:
+    emulator = asked.emulator
+    for _ in range(3):
+        await asked.call()
+    then = partial(emulator.configure, as_of="2020-01-01")
+    assert await asked.call(before_the_body=then) == 400
+    emulator.configure(as_of="any")
+    for _ in range(3):
+        await asked.call()
+    inject = partial(emulator.scenario.inject, "server_error")
+    assert await asked.call(before_the_body=inject) == 500
+    assert await asked.call() == 200
+
+
+async def test_what_took_until_the_next_second_is_not_known_in_it(asked: Asked) -> None:
+    async def later() -> int:
+        asked.emulator.clock.advance(seconds=1)
+        return await asked.call(prompt="a hare")
+
+    await asked.call()
+    asked.meanwhile.append(later())
+    await asked.call()
+    before = asked.times
+    await asked.call()
+    assert asked.times == before + 1
+
+
+async def test_after_a_reset_nothing_is_known(asked: Asked) -> None:
+    for _ in range(3):
+        await asked.call()
+    asked.emulator.reset()
+    asked.emulator.clock.freeze(NOON)
+    assert asked.emulator.noticed == {}
+    await asked.call()
+    assert list(asked.emulator.noticed) == [SMALL["model"]]
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 403), ("HEAD", 403), ("POST", 405)])
+def test_the_storage_answers_by_itself(http: httpx2.Client, method: str, status: int) -> None:
+    assert http.request(method, "/private/images/generations").status_code == status
 
 
 @pytest.fixture
 def again(emulator: Emulator, http: httpx2.Client) -> Callable[..., httpx2.Response]:
     """Sends a call in one and the same second."""
-    emulator.studio.cache.clear()
     emulator.clock.freeze(NOON)
 
     def send(body: dict[str, Any] = SMALL, **headers: str) -> httpx2.Response:
@@ -44,7 +151,6 @@ def test_the_same_call_gets_the_same_answer(
     emulator: Emulator, again: Callable[..., httpx2.Response], body: dict[str, Any]
 ) -> None:
     calls = [again(body) for _ in range(4)]
-    assert answers(emulator) == 1
     told = [each.json() for each in calls]
     identities = [item.pop("generation_id", None) for each in told for item in each["data"]]
     assert len(set(identities)) == (4 if body is UNIQUE else 1)
@@ -99,7 +205,6 @@ def test_what_changes_an_answer_changes_it_at_once(
     assert again(body, x_emulator_fault="server_error").status_code == 500
     assert again(body | {"prompt": "a fox [[emulator: server_error]]"}).status_code == 500
     repeated()
-    assert answers(server.emulator) == 1
     server.inject("server_error")
     assert again(body).status_code == 500
     repeated()
@@ -118,7 +223,6 @@ def test_a_fault_is_met_each_time(
         assert answer.status_code == 200
     assert len({each.fault for each in server.requests}) == 1
     assert {each.fault for each in server.requests} != {None}
-    assert answers(server.emulator) == 0
 
 
 def test_a_limit_counts_each_call() -> None:
@@ -137,4 +241,3 @@ def test_without_a_cache_nothing_is_known() -> None:
     ):
         bodies = [http.post(GENERATIONS, json=SMALL).json()["data"] for _ in range(3)]
     assert bodies[0] == bodies[1] == bodies[2]
-    assert answers(server.emulator) == 0

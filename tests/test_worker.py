@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from subprocess import Popen
 from threading import Event
@@ -98,7 +98,7 @@ def test_a_process_that_was_let_go_draws_no_more(worker: Worker) -> None:
 def crew() -> Iterator[Crew]:
     """Two processes that may join, and a thread of its own that is held up."""
     crew, gate = Crew(2), Event()
-    crew.submit(lambda _: gate.wait())
+    crew.submit(lambda _: gate.wait(60))
     yield crew
     gate.set()
     crew.close()
@@ -158,6 +158,15 @@ def test_a_job_of_a_process_that_cannot_be_had_again_is_drawn_all_the_same(
     ]
 
 
+def test_where_no_thread_can_be_had_the_first_one_draws_all() -> None:
+    crew = Crew(1)
+    crew._threads = ThreadPoolExecutor(1)
+    crew._threads.shutdown()
+    jobs = [drawn(crew, number) for number in range(2 * PRESSED)]
+    assert all(job.result(60) for job in jobs)
+    crew.close()
+
+
 def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
     job = drawn(crew, 0)
     crew.close()
@@ -173,13 +182,15 @@ async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -
             plain = [(await http.post("/images/generations", json=each)).json() for each in bodies]
     with Server(Settings(port=0)) as server:
         crew, gate = server.emulator.studio.crew, Event()
-        crew.submit(lambda _: gate.wait())
-        async with httpx2.AsyncClient(
-            base_url=server.base_url, headers=headers, timeout=60
-        ) as http:
-            calls = [http.post("/images/generations", json=each) for each in bodies]
-            answers = [answer.json() for answer in await asyncio.gather(*calls)]
-        gate.set()
+        crew.submit(lambda _: gate.wait(60))
+        try:
+            async with httpx2.AsyncClient(
+                base_url=server.base_url, headers=headers, timeout=60
+            ) as http:
+                calls = [http.post("/images/generations", json=each) for each in bodies]
+                answers = [answer.json() for answer in await asyncio.gather(*calls)]
+        finally:
+            gate.set()
         (process,) = (process_of(each) for each in crew.workers)
         assert process.poll() is None
     assert process.poll() is not None

@@ -95,7 +95,7 @@ class Worker:
                 if not sys.executable or getattr(sys, "frozen", False):
                     raise GoneError("there is no Python to start")
                 # Its modules are to be these very ones, wherever it starts.
-                command = [sys.executable, "-c", _COMMAND.format(sys.path)]
+                command = [sys.executable, "-c", _COMMAND.format([*map(str, sys.path)])]
                 pipe = subprocess.PIPE
                 # No session of its own, which Linux would give as much of the processor as the
                 # server's.

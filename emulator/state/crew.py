@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from emulator.contract.request import ImageRequest
@@ -57,7 +58,9 @@ class Crew:
         if self._pressed < PRESSED:
             self._pressed = self._pressed + 1 if waiting else 0
         elif waiting and self._idle:
-            self._join(self._idle.pop())
+            # A thread may be one more than the system allows.
+            with suppress(RuntimeError):
+                self._join(self._idle.pop())
         return future
 
     def _next(self, means: Draw) -> None:
@@ -90,8 +93,10 @@ class Crew:
             if executor:
                 executor.shutdown(wait=False, cancel_futures=True)
         self._own = self._threads = None
-        while self._jobs:
-            self._jobs.popleft()[0].cancel()
+        # Others may take jobs meanwhile.
+        with suppress(IndexError):
+            while True:
+                self._jobs.popleft()[0].cancel()
         for worker in self.workers:
             worker.close()
 

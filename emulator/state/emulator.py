@@ -57,7 +57,8 @@ class Emulator:
 
     def reset(self) -> None:
         """Forget everything, and set the clock to the system's and the settings to the first."""
-        self.settings = self._given
+        # Others, though they are the same: what was answered before is no answer any more.
+        self.settings = replace(self._given)
         self.clock.reset()
         self.hosting.reset()
         self.files.reset()

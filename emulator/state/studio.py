@@ -41,7 +41,7 @@ class Studio:
         return self._rehearsal.done()
 
     async def work(self, job: Callable[[], T]) -> T:
-        """What *job* returns, done when all jobs before it are."""
+        """What *job* returns, done by the server's own thread in its turn."""
         return await asyncio.get_running_loop().run_in_executor(self.crew.executor, job)
 
     def kept(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:

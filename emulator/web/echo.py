@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.contract.errors import APIError
 from emulator.contract.request import Endpoint
 from emulator.settings import Settings
+from emulator.state.cache import Cache
 from emulator.state.emulator import Emulator
+from emulator.state.hosting import PREFIX as BLOBS
 from emulator.web.call import read_body
 
 LASTING: Final = "lasting"
@@ -27,18 +29,16 @@ OVERHEAD: Final = 4096
 
 class Lasting(NamedTuple):
     """What every call with this head and this body gets, as long as the second and the settings are
-    the same: a response, made anew where it has ids of its own, and the bytes of its body."""
+    the same: a response, made anew where it has ids of its own, and the bytes that it holds."""
 
     again: Callable[[], Response]
     weight: int
 
 
 class Answer(NamedTuple):
-    """What was answered, when, under which settings, and what the journal is to know."""
+    """What is answered, and what the journal is to know."""
 
     again: Callable[[], Response]
-    second: datetime
-    settings: Settings
     known: Mapping[str, Any]
 
 
@@ -49,31 +49,49 @@ class Echo:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
-        self._answers = emulator.studio.cache
+        self.answers = Cache(emulator.settings.cache // 4)
+        self._second: datetime | None = None
+        self._settings: Settings | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A step of a scenario is there for so many calls, be they alike or not.
-        if scope["type"] != "http" or self.emulator.scenario or not scope["path"].endswith(PATH):
+        if not _may_last(scope):
             await self.app(scope, receive, send)
             return
-        settings = self.emulator.settings
         try:
-            body = await read_body(scope, receive, settings.max_body)
+            body = await read_body(scope, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
             # The handler will say what is wrong with it.
             await self.app(scope, receive, send)
             return
         state = scope["state"]
-        second = state["time"].replace(microsecond=0)
-        key = (scope["method"], scope["path"], tuple(scope["headers"]), body)
-        answer: Answer | None = self._answers.get(key)
-        if answer and answer.second == second and answer.settings is settings:
+        moment = state["time"].replace(microsecond=0), self.emulator.settings
+        if not self._is(*moment):
+            self.answers.clear()
+            self._second, self._settings = moment
+        key = (scope["method"], scope["path"], tuple(map(tuple, scope["headers"])), body)
+        answer: Answer | None = self.answers.get(key)
+        # A step of a scenario is there for so many calls, be they alike or not.
+        if answer and not self.emulator.scenario:
             state.update(answer.known)
             await answer.again()(scope, receive, send)
             return
         await self.app(scope, receive, send)
         lasting: Lasting | None = state.get(LASTING)
-        if lasting and "fault" not in state:
-            known = {name: state[name] for name in ("call", "accepted")}
+        # While it was drawn, a second or a change may have passed.
+        if lasting and "fault" not in state and self._is(*moment):
+            known = {name: state[name] for name in ("body", "call", "accepted")}
             weight = OVERHEAD + lasting.weight + sum(map(len, body))
-            self._answers.put(key, Answer(lasting.again, second, settings, known), weight)
+            self.answers.put(key, Answer(lasting.again, known), weight)
+
+    def _is(self, second: datetime, settings: Settings) -> bool:
+        """Whether the answers are of that second and under these settings, which are other ones
+        after each change."""
+        return second == self._second and settings is self._settings
+
+
+def _may_last(scope: Scope) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["path"].endswith(PATH)
+        and not scope["path"].startswith(BLOBS)
+    )

@@ -75,7 +75,7 @@ class Images:
         async def create_images(request: Request, policy: Policy) -> Response:
             order = await self._order(request, endpoint, policy, named)
             accepted = order.request
-            if self._limited:
+            if self.emulator.rate_limits.rate:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)
             request.scope["state"]["accepted"] = accepted
             remarks = self._remarks(accepted, request.scope["state"]["time"])
@@ -155,14 +155,13 @@ class Images:
             return response
 
         first = answer()
-        if order.repeated and accepted.response_format != "url" and not self._limited:
-            again = answer if template.unique else lambda: first
-            request.scope["state"][LASTING] = Lasting(again, len(first.body))
+        counted = accepted.response_format == "url" or self.emulator.rate_limits.rate
+        if order.repeated and not counted:
+            request.scope["state"][LASTING] = (
+                # The pictures are weighed where they are kept.
+                Lasting(answer, 0) if template.unique else Lasting(lambda: first, len(first.body))
+            )
         return first
-
-    @property
-    def _limited(self) -> bool:
-        return self.emulator.rate_limits.rate is not None
 
     def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
