@@ -36,8 +36,8 @@ def studio() -> Iterator[Studio]:
 
 
 def drawings(studio: Studio) -> int:
-    """How many jobs the thread has been given."""
-    return studio.crew.executor._work_queue.qsize()
+    """How many jobs wait for the thread."""
+    return len(studio.crew._jobs)
 
 
 async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> None:

@@ -117,6 +117,8 @@ def test_processes_join_where_jobs_queue(crew: Crew) -> None:
     assert [job.result(60) for job in jobs] == [
         draw(numbered(number), 0, None) for number in range(len(jobs))
     ]
+    # What a process has done leaves nothing for the thread that was to do it.
+    assert crew.executor._work_queue.qsize() <= 1
     # They are free again, and come at once where somebody waits once more.
     first, second = crew.submit(lambda means: means is draw), drawn(crew, 0)
     assert not first.result(60)
@@ -171,6 +173,7 @@ def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
     job = drawn(crew, 0)
     crew.close()
     assert job.cancelled()
+    assert drawn(crew, 1).result(60)
 
 
 @pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 from emulator.contract.request import ImageRequest
@@ -36,6 +37,8 @@ class Crew:
 
     def __init__(self, helpers: int) -> None:
         self._jobs: deque[tuple[Future[Any], Callable[[Draw], Any]]] = deque()
+        self._lock = Lock()
+        self._at_work = False
         self._pressed = 0
         self._own: ThreadPoolExecutor | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -50,11 +53,15 @@ class Crew:
         return self._own
 
     def submit(self, job: Callable[[Draw], T]) -> Future[T]:
-        """Have *job* done by the next who is free, with the means to draw that this one has."""
+        """Have *job* done by the next who is free, with the means to draw that this one has. Raises
+        RuntimeError where the server's own thread has been shut down."""
         future: Future[T] = Future()
-        waiting = len(self._jobs)
-        self._jobs.append((future, job))
-        self.executor.submit(self._next, draw)
+        with self._lock:
+            waiting, begin = len(self._jobs), not self._at_work
+            self._jobs.append((future, job))
+            self._at_work = True
+        if begin:
+            self._turn(self.executor)
         if self._pressed < PRESSED:
             self._pressed = self._pressed + 1 if waiting else 0
         elif waiting and self._idle:
@@ -62,6 +69,21 @@ class Crew:
             with suppress(RuntimeError):
                 self._join(self._idle.pop())
         return future
+
+    def _turn(self, executor: ThreadPoolExecutor) -> None:
+        try:
+            executor.submit(self._work, executor)
+        except RuntimeError:
+            self._call_off()
+            raise
+
+    def _work(self, executor: ThreadPoolExecutor) -> None:
+        """One job at a time, so that what else is asked of the thread has its turn."""
+        self._next(draw)
+        with self._lock:
+            self._at_work = bool(self._jobs)
+        if self._at_work:
+            self._turn(executor)
 
     def _next(self, means: Draw) -> None:
         try:
@@ -93,12 +115,17 @@ class Crew:
             if executor:
                 executor.shutdown(wait=False, cancel_futures=True)
         self._own = self._threads = None
-        # Others may take jobs meanwhile.
-        with suppress(IndexError):
-            while True:
-                self._jobs.popleft()[0].cancel()
+        self._call_off()
         for worker in self.workers:
             worker.close()
+
+    def _call_off(self) -> None:
+        with self._lock:
+            self._at_work = False
+            jobs = [*self._jobs]
+            self._jobs.clear()
+        for future, _ in jobs:
+            future.cancel()
 
 
 def _whatever_becomes_of(worker: Worker) -> Draw:
