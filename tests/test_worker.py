@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from subprocess import Popen
 from threading import Event
-from typing import Any
 
 import httpx2
 import pytest
-from PIL import Image, ImageChops
 
 from emulator import Emulator, Server, Settings
 from emulator.contract.models import MODELS
@@ -200,15 +197,10 @@ async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -
         (process,) = (process_of(each) for each in crew.workers)
         assert process.poll() is None
     assert process.poll() is not None
-    for there, here in zip(map(picture, answers), map(picture, plain), strict=True):
-        # Byte for byte is for a few: see png._stream.
-        assert (there.info, there.size) == (here.info, here.size)
-        assert ImageChops.difference(there, here).getbbox() is None
-
-
-def picture(answer: dict[str, Any]) -> Image.Image:
-    (item,) = answer["data"]
-    return Image.open(io.BytesIO(base64.b64decode(item["b64_json"])))
+    assert [each["data"][0]["b64_json"] for each in answers] == [
+        each["data"][0]["b64_json"] for each in plain
+    ]
+    assert base64.b64decode(answers[0]["data"][0]["b64_json"]).startswith(b"\x89PNG")
 
 
 async def test_a_server_is_ready_when_it_has_drawn() -> None:
