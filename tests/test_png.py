@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 import zlib
@@ -76,6 +78,41 @@ def test_a_preview_is_written_as_its_whole_picture_is(
 def test_equal_pictures_are_equal_files() -> None:
     size = (400, 300)
     assert png.write(drawn(size), "RGB", {}) == png.write(drawn(size), "RGB", {})
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's settings spread the memory")
+def test_equal_pictures_are_equal_files_wherever_the_deflater_lies_in_memory() -> None:
+    """Where the bytes hang on an address, one in 2,700 shows it, and this fails five times in six;
+    without a cause it never does."""
+    program = (
+        "from types import SimpleNamespace\n"
+        "from emulator.imaging import png\n"
+        "from tests.test_png import recurring\n"
+        "files, places, sizes, ballast = set(), set(), [], []\n"
+        "def stream(*settings):\n"
+        "    made = png.DEFLATER.compressobj(*settings)\n"
+        "    places.add(id(made) >> 16)\n"
+        "    sizes.append(made.__sizeof__())\n"
+        "    return made\n"
+        "for _ in range(5000):\n"
+        "    files.add(png.write(recurring(), 'RGB', {}, SimpleNamespace(compressobj=stream)))\n"
+        "    ballast += bytes(sizes[-1]), bytes(sizes[-1])\n"
+        "print(len(files), len(places))\n"
+    )
+    command = [sys.executable, "-c", program]
+    spread = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TOP_PAD_": "0"}
+    said = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, env=spread).stdout
+    files, places = map(int, said.split())
+    assert files == 1
+    assert places > 4000
+
+
+def recurring() -> Image.Image:
+    """A row whose first three strings of four bytes come again, each by itself."""
+    start = png.UP + b"efghi"
+    again = [start[place : place + 4] + b"%d" % place for place in range(3)]
+    row = b"".join((start[1:], *again)).ljust(33_000, b"\0")
+    return Image.frombytes("RGB", (11_000, 1), row)
 
 
 def test_a_photograph_is_no_larger_than_with_every_filter_tried() -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 from PIL import Image, ImageChops
@@ -24,6 +24,12 @@ STRIP: Final = 512 * 1024
 COLOUR_TYPES: Final = {"RGB": 2, "RGBA": 6}
 
 NO_FILTER, UP = b"\x00", b"\x02"
+
+ALONE: Final = 4
+"""Bytes at a stream's start that are deflated by themselves, so that the same pixels are the same
+bytes in any process. If ISA-L (2.32) is given more than 16 to start with, it hashes for the third
+a register that holds the stream's address (`.write_first_byte` of igzip_icf_body_h1_gr_bt.asm),
+and one picture in 3,000 comes out otherwise. With three or fewer it does not start yet."""
 
 
 def _fastest() -> ModuleType:
@@ -38,13 +44,6 @@ def _fastest() -> ModuleType:
 
 
 DEFLATER: Final = _fastest()
-
-
-def _stream(deflater: ModuleType) -> Any:
-    """ISA-L deflates a picture a few bytes otherwise in another process, once in a while (isal
-    1.9.1): by level 1 one in 1,500, by level 2, which is as fast on drawn pictures, 1 in 29,000."""
-    level = 1 if deflater is zlib else 2
-    return deflater.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS)
 
 
 def _packed(strip: Image.Image, mode: str, stride: int) -> bytes:
@@ -79,12 +78,11 @@ def _raised(image: Image.Image, top: int, bottom: int) -> bytearray:
     return rows
 
 
-def _squares(preview: Preview, mode: str, deflater: ModuleType) -> Iterator[bytes]:
+def _squares(preview: Preview, mode: str) -> Iterator[bytes]:
     """Each row once, and then as often as it is high again as "no different"."""
     stride = preview.image.width * len(mode) + 1
     rows = memoryview(_rows(preview.image, mode, 0, preview.image.height))
     same = memoryview((UP + bytes(stride - 1)) * max(preview.heights))
-    stream = _stream(deflater)
     strip: list[bytes | memoryview] = []
     tall = 0
     for row, height in enumerate(preview.heights):
@@ -92,26 +90,39 @@ def _squares(preview: Preview, mode: str, deflater: ModuleType) -> Iterator[byte
         strip += (NO_FILTER, first, same[: (height - 1) * stride])
         tall += height
         if tall * stride >= STRIP:
-            yield stream.compress(b"".join(strip))
+            yield b"".join(strip)
             strip, tall = [], 0
-    yield stream.compress(b"".join(strip))
-    yield stream.flush()
+    yield b"".join(strip)
 
 
-def _strips(image: Image.Image, mode: str, deflater: ModuleType) -> Iterator[bytes]:
+def _strips(image: Image.Image, mode: str) -> Iterator[bytes | bytearray | memoryview]:
     width, height = image.size
     # A drawn picture is flat: equal bytes in a row. A photograph's rows resemble each other.
     drawn = image.mode == "P"
     if not drawn and image.mode != mode:
         image = image.convert(mode)
     step = max(1, STRIP // (width * len(mode) + 1))
-    stream = _stream(deflater)
-    yield stream.compress(NO_FILTER if drawn else UP)
+    yield NO_FILTER if drawn else UP
     for top in range(0, height, step):
         bottom = min(height, top + step)
         rows = _rows(image, mode, top, bottom) if drawn else _raised(image, top, bottom)
         # The last row has no other behind it.
-        yield stream.compress(memoryview(rows)[:-1] if bottom == height else rows)
+        yield memoryview(rows)[:-1] if bottom == height else rows
+
+
+def _deflated(
+    pieces: Iterable[bytes | bytearray | memoryview], deflater: ModuleType
+) -> Iterator[bytes]:
+    stream = deflater.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS)
+    start = b""
+    for piece in pieces:
+        rest = memoryview(piece)
+        if missing := ALONE - len(start):
+            start += rest[:missing]
+            rest = rest[missing:]
+            if len(start) == ALONE:
+                yield stream.compress(start) + stream.flush(zlib.Z_SYNC_FLUSH)
+        yield stream.compress(rest)
     yield stream.flush()
 
 
@@ -135,17 +146,14 @@ def write(
     """*image*, of mode `P` if it was drawn, as a PNG of *mode* (`RGB` or `RGBA`) with *texts* by
     keyword. The same picture gives the same bytes by the same *deflater*, and the same pixels by
     any."""
-    if isinstance(image, Preview):
-        deflated = _squares(image, mode, deflater)
-    else:
-        deflated = _strips(image, mode, deflater)
+    rows = _squares(image, mode) if isinstance(image, Preview) else _strips(image, mode)
     header = struct.pack(">IIBBBBB", *image.size, 8, COLOUR_TYPES[mode], 0, 0, 0)
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
             chunk(b"IHDR", header),
             *(text_chunk(keyword, text) for keyword, text in texts.items()),
-            chunk(b"IDAT", b"".join(deflated)),
+            chunk(b"IDAT", b"".join(_deflated(rows, deflater))),
             chunk(b"IEND", b""),
         )
     )
