@@ -19,7 +19,8 @@ from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging import synthesis, uploads
 from emulator.imaging.formats import FORMATS
 from emulator.imaging.worker import Drawn, Worker, draw
-from emulator.state.crew import PRESSED, Crew, spare_cores
+from emulator.state.cores import spare_cores
+from emulator.state.crew import PRESSED, Crew
 from tests.pictures import encoded, half_clear, halves
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}

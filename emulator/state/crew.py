@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +18,6 @@ T = TypeVar("T")
 PRESSED: Final = 32
 """Jobs in a row that find others waiting, before a process is worth its start: it takes as long as
 to draw so many pictures of 1024²."""
-
-
-def spare_cores() -> int:
-    """The processor's cores that are there for this process beside the first."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return (len(allowed(0)) if allowed else os.cpu_count() or 1) - 1
 
 
 class Crew:

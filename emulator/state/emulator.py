@@ -7,7 +7,7 @@ from dataclasses import replace
 from emulator.clock import Clock
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
-from emulator.state.crew import spare_cores
+from emulator.state.cores import spare_cores
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
 from emulator.state.identity import random_id
