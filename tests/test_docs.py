@@ -31,7 +31,11 @@ OUTPUTS = [text for kind, text in BLOCKS if kind == "text"]
 
 def run(code: str, server: Server, folder: Path) -> str:
     """What *code* prints when the README's server is this one."""
-    code = code.replace("http://127.0.0.1:8080", server.url)
+    return printed(code.replace("http://127.0.0.1:8080", server.url), folder)
+
+
+def printed(code: str, folder: Path) -> str:
+    """What *code* prints, as a program of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
         cwd=folder,
@@ -45,14 +49,14 @@ def run(code: str, server: Server, folder: Path) -> str:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
-    printed = run(EXAMPLES[number], server, tmp_path)
-    assert not printed or printed in OUTPUTS
+    output = run(EXAMPLES[number], server, tmp_path)
+    assert not output or output in OUTPUTS
 
 
 def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
     shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
     pytester.makepyfile(**dict(shown))
-    pytester.runpytest("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
 def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 def run(session: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     session.makepyfile(HEAD + code)
     # Without a setting that these sessions do not have, pytest-asyncio warns.
-    return session.runpytest("-W", "error", "--strict-markers", "-p", "no:asyncio", *arguments)
+    return session.runpytest_subprocess(
+        "-W", "error", "--strict-markers", "-p", "no:asyncio", *arguments
+    )
 
 
 FAILING = """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.test_docs import RECIPES
+from tests.test_docs import RECIPES, printed
 
 FOUND = dict(re.findall(r"### (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL))
 
@@ -22,5 +23,5 @@ FOUND = dict(re.findall(r"### (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL
         "A slow answer",
     ],
 )
-def test_a_recipe_runs(name: str) -> None:
-    exec(compile(FOUND[name], f"README.md: {name}", "exec"), {})  # noqa: S102 - it is our own
+def test_a_recipe_runs(name: str, tmp_path: Path) -> None:
+    printed(FOUND[name], tmp_path)
