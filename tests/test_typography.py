@@ -10,14 +10,16 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from unicodedata import category
+from random import Random
+from unicodedata import category, ucd_3_2_0
 
 import pytest
+from bidi import get_display
 from openai import OpenAI
 from PIL import Image, ImageDraw
 
 from emulator.imaging.clusters import LONGEST, clusters
-from emulator.imaging.direction import leftward, levels, mirrored, seen
+from emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
 from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
 from emulator.imaging.outlines import outline, units
 from emulator.imaging.shaping import shaped
@@ -195,6 +197,8 @@ def test_the_first_letters_stand_at_the_right(few: str, many: str) -> None:
         ("س 2% ا", "ا %2 س"),
         ("12 אב", "בא 12"),
         ("“אב”", "”בא“"),
+        ("א (ב] a) c", "c (a [ב) א"),
+        ("א 「b」 ג", "ג 「b」 א"),
         ("no letters: 12", "no letters: 12"),
     ],
 )
@@ -202,6 +206,40 @@ def test_mixed_directions_are_seen_as_unicode_says(text: str, expected: str) -> 
     depths = levels(text, from_right=leftward(text))
     shown = (mirrored(text[place]) if depths[place] % 2 else text[place] for place in seen(depths))
     assert "".join(shown) == expected
+
+
+ALPHABETS = {
+    "brackets": "abאבגسلا12٣()[]{}.,:$%+- !«»",
+    "marks": "ab1אבس\u05b4\u064e\u0301(])[ .%",
+    "every bracket": f"{BRACKET_PAIRS} ab12אس",
+    "nested brackets": "([" * 20 + ")]aא",
+    "the world": "".join(
+        char
+        for block in ((0x20, 0x250), (0x370, 0x700), (0x900, 0xE00), (0x2010, 0x2300))
+        for char in map(chr, range(*block))
+        # what is younger, not every Python knows
+        if ucd_3_2_0.category(char)[0] not in "CZ" and category(char) != "Cf"
+    ),
+}
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_the_order_of_random_lines_is_that_of_python_bidi(alphabet: str) -> None:
+    """6,000 lines of each alphabet. That library's order is what is compared, for it turns no
+    brackets."""
+    chance = Random(alphabet)
+    unlike = []
+    for _ in range(6_000):
+        signs = chance.choices(
+            ALPHABETS[alphabet], k=chance.randint(1, 160) // chance.randint(1, 8) + 1
+        )
+        text = "".join(signs).strip()
+        from_right = leftward(text)
+        depths = levels(text, from_right=from_right)
+        shown = "".join(text[place] for place in seen(depths))
+        if shown != get_display(text, base_dir="R" if from_right else "L"):
+            unlike.append(text)
+    assert not unlike
 
 
 def test_arabic_letters_join() -> None:
