@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from threading import Lock
+from typing import Final, NamedTuple
 
 YEARS: Final = range(2000, 9000)
 """The years that the clock may be set to; an hour more or less is a date in all of them."""
 
 
+class _Setting(NamedTuple):
+    """What a clock was set to: an offset to the system's time, or the moment that it is held at."""
+
+    offset: timedelta = timedelta()
+    moment: datetime | None = None
+
+
 class Clock:
-    """The system's time and an offset, or one moment; only this clock says what has expired."""
+    """The system's time and an offset, or one moment; only this clock says what has expired.
+
+    Any thread may set it: readers take the setting as one value, writers take turns.
+    """
 
     def __init__(self) -> None:
-        self._offset = timedelta()
-        self._frozen: datetime | None = None
+        self._lock = Lock()
+        self._setting = _Setting()
 
     @property
     def frozen(self) -> bool:
-        return self._frozen is not None
+        return self._setting.moment is not None
 
     def now(self) -> datetime:
         """The emulator's time, in UTC."""
-        if self._frozen:
-            return self._frozen
+        offset, moment = self._setting
+        if moment:
+            return moment
         now = datetime.now(UTC)
-        return now + self._offset if self._offset else now
+        return now + offset if offset else now
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""
         try:
             step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
-            moved = _possible(self.now() + step)
+            with self._lock:
+                moved = _possible(self.now() + step)
+                offset, moment = self._setting
+                self._setting = _Setting(moment=moved) if moment else _Setting(offset + step)
         except OverflowError:
             raise ValueError(_OUT) from None
-        if self._frozen:
-            self._frozen = moved
-        else:
-            self._offset += step
 
     def freeze(self, at: datetime | None = None) -> None:
         """Hold the time at *at*, in UTC where it has no zone, or where it stands. Raises
@@ -47,17 +58,18 @@ class Clock:
             at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except OverflowError:
             raise ValueError(_OUT) from None
-        self._frozen = _possible(at)
+        with self._lock:
+            self._setting = _Setting(moment=_possible(at))
 
     def resume(self) -> None:
         """Let the time run on from where it was held."""
-        if self._frozen:
-            self._offset = self._frozen - datetime.now(UTC)
-            self._frozen = None
+        with self._lock:
+            if moment := self._setting.moment:
+                self._setting = _Setting(moment - datetime.now(UTC))
 
     def reset(self) -> None:
-        self._offset = timedelta()
-        self._frozen = None
+        with self._lock:
+            self._setting = _Setting()
 
 
 _OUT: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"

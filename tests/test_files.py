@@ -96,8 +96,17 @@ def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
 
 
 def test_past_their_budget_the_oldest_files_go() -> None:
-    files = Files(Clock(), budget=100)
-    kept = [files.add("a", "vision", b"x" * 40) for _ in range(4)]
+    files = Files(Clock(), budget=100_000)
+    kept = [files.add("a", "vision", b"x" * 40_000) for _ in range(4)]
     assert files.all() == kept[2:]
-    alone = files.add("a", "vision", b"x" * 400)
+    alone = files.add("a", "vision", b"x" * 400_000)
     assert files.all() == [alone]
+
+
+def test_empty_files_and_their_names_count_against_the_budget() -> None:
+    files = Files(Clock(), budget=100_000)
+    for _ in range(200):
+        files.add("a", "vision", b"")
+    assert 50 < len(files.all()) < 100
+    named = [files.add("ö" * 20_000, "vision", b"") for _ in range(2)]
+    assert files.all() == named[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 from io import BytesIO
 from typing import Any
 
@@ -125,3 +126,32 @@ def test_another_mode_is_refused(http: httpx2.Client) -> None:
     headers = {"x-emulator-validation": "loose"}
     answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
     assert answer.json()["error"]["param"] == "x-emulator-validation"
+
+
+def test_what_was_forgiven_keeps_no_picture(http: httpx2.Client, server: Server) -> None:
+    for number in range(5):
+        form = {"model": "gpt-image-2", "prompt": f"{number}", "colour": "red"}
+        files = [("image[]", ("a.png", png((600, 400)), "image/png"))]
+        files.append(("mask", ("m.png", half_clear((10, 10)), "image/png")))
+        answer = http.post("/v1/images/edits", data=form, files=files, headers=LENIENT)
+        assert forgiven(answer) == [
+            "colour: unknown_parameter",
+            "request: invalid_mask_image_format",
+        ]
+    gc.collect()
+    alive = [each for each in gc.get_objects() if isinstance(each, Image.Image)]
+    assert not [each for each in alive if each.size == (600, 400)]
+    assert [entry.violations[0] for entry in server.requests] == ["colour: unknown_parameter"] * 5
+
+
+def test_many_mistakes_are_named_in_a_header_that_clients_take(
+    http: httpx2.Client, server: Server
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x"} | {f"{n}" + "ö" * 999: n for n in range(1000)}
+    answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
+    told = answer.headers["x-emulator-violations"]
+    assert told.startswith(r"0\xf6\xf6")
+    assert len(told) == 4096
+    (entry,) = server.requests
+    assert len(entry.violations) == 100
+    assert max(map(len, entry.violations)) < 300

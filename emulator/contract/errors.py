@@ -50,6 +50,30 @@ class APIError(Exception):
         return {"error": {**error, **self.details}}
 
 
+MAX_SHOWN_NAME: Final = 256
+"""Characters of a parameter's name in a violation: a client may send any name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A mistake that lenient validation let pass: *param* and *code* of the error that strict
+    validation raises. It is kept with the request in place of the error, whose traceback keeps
+    every frame alive, and with them the decoded pictures."""
+
+    param: str | None
+    code: str | None
+
+    @classmethod
+    def of(cls, error: APIError) -> Violation:
+        param = error.param
+        if param and len(param) > MAX_SHOWN_NAME:
+            param = f"{param[: MAX_SHOWN_NAME - 1]}…"
+        return cls(param, error.code)
+
+    def __str__(self) -> str:
+        return f"{self.param or 'request'}: {self.code}"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A sentence to refuse with; *param* and *code* may have braces too."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from emulator.contract.calendar import AsOf, Period
 from emulator.contract.conflicts import Conflict
-from emulator.contract.errors import APIError, Refusal
+from emulator.contract.errors import Refusal, Violation
 from emulator.contract.misfortunes import rate_limited
 from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
@@ -179,7 +179,7 @@ class ImageRequest:
     images: tuple[Picture, ...] = ()
     mask: Picture | None = None
     markup: Picture | None = None
-    forgiven: tuple[APIError, ...] = field(default=(), compare=False)
+    forgiven: tuple[Violation, ...] = field(default=(), compare=False)
     as_of: AsOf = field(default=None, compare=False)
 
     @property

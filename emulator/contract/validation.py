@@ -13,13 +13,17 @@ from typing import Any, Final
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
 from emulator.contract.catalogue import Rows, catalogue_of
-from emulator.contract.errors import APIError
+from emulator.contract.errors import APIError, Violation
 from emulator.contract.models import FIRST, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import Call, Darkroom, ImageRequest, Model
 from emulator.contract.rules import Rule
 
 Values = dict[str, Any]
+
+MAX_VIOLATIONS: Final = 100
+"""Forgiven mistakes that a request names; a body may have a million unknown names."""
+
 _REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
 
@@ -36,14 +40,14 @@ class _Judgement:
         self.darkroom = darkroom
         self.policy = policy
         self.catalogue = catalogue_of(policy.as_of)
-        self.forgiven: list[APIError] = []
+        self.forgiven: list[Violation] = []
         self.source: tuple[int, int] | None = None
 
     def forgive(self, error: APIError) -> None:
         """Raise *error*, unless what can be forgiven is."""
         if not self.policy.lenient:
             raise error
-        self.forgiven.append(error)
+        self.forgiven.append(Violation.of(error))
 
     def request(self) -> ImageRequest:
         named = self._model_name()
@@ -160,7 +164,7 @@ class _Judgement:
         proven = {
             "endpoint": self.call.endpoint,
             "model": model,
-            "forgiven": tuple(self.forgiven),
+            "forgiven": tuple(self.forgiven[:MAX_VIOLATIONS]),
             "as_of": self.policy.as_of,
         }
         return ImageRequest(**(known | proven))

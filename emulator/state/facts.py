@@ -57,7 +57,7 @@ def facts_of(call: Call | None, accepted: ImageRequest | None) -> Facts:
     uploads = tuple(_uploads(sent, accepted))
     if accepted:
         parameters = dict(_settled(accepted, sent))
-        violations = tuple(f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven)
+        violations = tuple(map(str, accepted.forgiven))
         return Facts(accepted.model.id, accepted.prompt or None, parameters, uploads, violations)
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     refused = {

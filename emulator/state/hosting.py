@@ -14,6 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Lock
 from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 from uuid import uuid4
@@ -65,7 +66,7 @@ def _spoken(stamp: str) -> str:
 
 
 class Hosting(Generic[T]):
-    """What has been published and can still be had."""
+    """What has been published and can still be had. Any thread may reset it."""
 
     def __init__(self, clock: Clock, budget: int = BUDGET) -> None:
         self._clock = clock
@@ -75,6 +76,7 @@ class Hosting(Generic[T]):
         self._signer = str(uuid4())
         self._hosted: OrderedDict[str, _Hosted[T]] = OrderedDict()
         self._weight = 0
+        self._lock = Lock()
 
     def publish(self, content: T, weight: int, created: datetime) -> str:
         """Host *content*, which holds about *weight* bytes, from an hour before *created* to an
@@ -115,13 +117,15 @@ class Hosting(Generic[T]):
                 f"- Expiry [{_spoken(given['se'])}] - Current [{_spoken(now)}]"
             )
             raise StorageError(403, "AuthenticationFailed", _UNREADABLE, detail)
-        if path not in self._hosted:
+        hosted = self._hosted.get(path)
+        if hosted is None:
             raise StorageError(404, "BlobNotFound", "The specified blob does not exist.")
-        return self._hosted[path].content
+        return hosted.content
 
     def reset(self) -> None:
-        self._hosted.clear()
-        self._weight = 0
+        with self._lock:
+            self._hosted.clear()
+            self._weight = 0
 
     def _sign(self, path: str, query: dict[str, str]) -> str:
         signed = "\n".join([path, *(f"{key}={query[key]}" for key in sorted(query))])
@@ -129,12 +133,13 @@ class Hosting(Generic[T]):
         return base64.b64encode(digest).decode()
 
     def _keep(self, path: str, hosted: _Hosted[T]) -> None:
-        self._hosted[path] = hosted
-        self._weight += hosted.weight
         now = self._clock.now()
-        while self._hosted:
-            oldest = next(iter(self._hosted.values()))
-            if self._weight <= self._budget and oldest.expiry >= now:
-                break
-            self._hosted.popitem(last=False)
-            self._weight -= oldest.weight
+        with self._lock:
+            self._hosted[path] = hosted
+            self._weight += hosted.weight
+            while self._hosted:
+                oldest = next(iter(self._hosted.values()))
+                if self._weight <= self._budget and oldest.expiry >= now:
+                    break
+                self._hosted.popitem(last=False)
+                self._weight -= oldest.weight

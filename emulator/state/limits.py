@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from hashlib import blake2b
+from threading import Lock
+from typing import Any, Final
 
 from emulator.clock import Clock
 from emulator.contract import misfortunes
 from emulator.contract.request import ImageRequest
 from emulator.settings import parse_rate
 
+MAX_BUCKETS: Final = 100_000
+"""Keys and models whose buckets are remembered; past it those go that were used the longest ago."""
+
 
 class RateLimits:
-    """The buckets of one account; none are there where *rate* is None, and so is the attribute."""
+    """The buckets of one account; none are there where *rate* is None, and so is the attribute.
+    Any thread may reset them."""
 
     def __init__(self, rate: str | None, clock: Clock, organization: str) -> None:
         self._clock = clock
         self._organization = organization
         self.rate = parse_rate(rate) if rate else None
-        self._buckets: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+        self._buckets: OrderedDict[tuple[bytes, str], Any] = OrderedDict()
 
     def admit(self, key: str, request: ImageRequest) -> None:
         """Take the pictures of *request* from the bucket of its *key* and model. Raises APIError
@@ -29,13 +37,20 @@ class RateLimits:
         from pyrate_limiter import Rate, TokenBucket  # noqa: PLC0415 - see above
 
         rates = [Rate(self.rate.limit, self.rate.seconds * 1000)]
-        bucket, held = TokenBucket(), (key, request.model.id)
+        bucket = TokenBucket()
+        # A key may be as long as a head; its hash is not.
+        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        held = digest, request.model.id
         now = int(self._clock.now().timestamp() * 1000)
-        state = self._buckets.get(held) or bucket.initial(rates)
-        if bucket.consumed(rates, state, now) > self.rate.limit:
-            # Emptier than empty: the clock has been moved back since.
-            state = bucket.initial(rates)
-        self._buckets[held], decision = bucket.step(rates, state, now, request.n)
+        with self._lock:
+            state = self._buckets.get(held) or bucket.initial(rates)
+            if bucket.consumed(rates, state, now) > self.rate.limit:
+                # Emptier than empty: the clock has been moved back since.
+                state = bucket.initial(rates)
+            self._buckets[held], decision = bucket.step(rates, state, now, request.n)
+            self._buckets.move_to_end(held)
+            if len(self._buckets) > MAX_BUCKETS:
+                self._buckets.popitem(last=False)
         if decision.allowed:
             return
         used = bucket.consumed(rates, state, now)
@@ -56,4 +71,5 @@ class RateLimits:
         raise error
 
     def reset(self) -> None:
-        self._buckets.clear()
+        with self._lock:
+            self._buckets.clear()

@@ -38,6 +38,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 SHORT: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
 
+MAX_HEADER_CHARS: Final = 4096
+"""Characters of `x-emulator-violations`; Node.js refuses answers with heads past 16 KB."""
+
 Named = Callable[[Request, Call], str]
 """Says the model where the path does and not the body."""
 
@@ -121,8 +124,7 @@ class Images:
         """The emulator's own headers: what it forgave, and that a model has gone."""
         remarks = []
         if accepted.forgiven:
-            violations = [f"{each.param or 'request'}: {each.code}" for each in accepted.forgiven]
-            told = ascii(", ".join(violations))[1:-1]
+            told = ascii(", ".join(map(str, accepted.forgiven)))[1:-1][:MAX_HEADER_CHARS]
             remarks.append((b"x-emulator-violations", told.encode()))
         model = accepted.model
         if model.shutdown and model.shutdown <= now.date():

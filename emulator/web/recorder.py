@@ -76,6 +76,8 @@ class Recorder:
         finally:
             if entry.duration_ms is None:
                 self._completed(entry, scope)
+            # An idle connection holds the scope of its last call, with its body and pictures.
+            scope["state"].clear()
 
     def _arrived(self, identity: str, scope: Scope) -> Entry:
         state = scope.setdefault("state", {})

@@ -1,0 +1,162 @@
+"""A reset from another thread while calls are in flight: nothing of it surprises them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from emulator import Emulator, Server, Settings
+from emulator.clock import Clock
+from emulator.contract.errors import APIError
+from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.state.files import Files
+from emulator.state.hosting import Hosting, StorageError
+from emulator.state.limits import RateLimits
+
+ROUNDS = 3_000
+THREADS = 4
+
+REQUEST = ImageRequest(
+    endpoint=Endpoint.GENERATIONS, model=MODELS["gpt-image-2"], prompt="x", size=(1024, 1024)
+)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Threads that take turns after a microsecond, so that each meets the others in the middle."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def hammer(work: Callable[[], object], reset: Callable[[], object]) -> list[BaseException]:
+    """What was raised when some threads *work* and one does nothing but *reset*."""
+    raised: list[BaseException] = []
+    done = threading.Event()
+
+    def worker() -> None:
+        try:
+            for _ in range(ROUNDS):
+                work()
+        except Exception as error:  # noqa: BLE001 - any exception is what is looked for
+            raised.append(error)
+
+    def resetter() -> None:
+        try:
+            while not done.is_set():
+                reset()
+        except Exception as error:  # noqa: BLE001 - see above
+            raised.append(error)
+
+    workers = [threading.Thread(target=worker) for _ in range(THREADS)]
+    last = threading.Thread(target=resetter)
+    for thread in (*workers, last):
+        thread.start()
+    for thread in workers:
+        thread.join()
+    done.set()
+    last.join()
+    return raised
+
+
+@pytest.mark.usefixtures("eager")
+def test_files_can_be_reset_by_another_thread() -> None:
+    files = Files(Clock(), budget=5_000)
+
+    def work() -> None:
+        file = files.add("a.png", "vision", b"x" * 1_000)
+        files.data(file.id)
+        files.all()
+        files.delete(file.id)
+        files.add("b.png", "vision", b"x" * 1_000)
+
+    assert hammer(work, files.reset) == []
+    files.reset()
+    files.add("c.png", "vision", b"x" * 1_000)
+    assert len(files.all()) == 1
+
+
+@pytest.mark.usefixtures("eager")
+def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
+    clock = Clock()
+    hosting: Hosting[int] = Hosting(clock, budget=100)
+
+    def work() -> None:
+        url = urlsplit(hosting.publish(1, 30, clock.now()))
+        with suppress(StorageError):
+            hosting.find(url.path, url.query)
+
+    assert hammer(work, hosting.reset) == []
+    hosting.reset()
+    assert hosting._weight == 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_clock_can_be_reset_by_another_thread() -> None:
+    clock = Clock()
+
+    def work() -> None:
+        clock.freeze()
+        assert isinstance(clock.now(), datetime)
+        clock.advance(seconds=1)
+        clock.resume()
+        assert isinstance(clock.now(), datetime)
+
+    assert hammer(work, clock.reset) == []
+
+
+@pytest.mark.usefixtures("eager")
+def test_no_step_of_the_clock_is_lost_among_threads() -> None:
+    clock = Clock()
+    start = datetime(2031, 1, 2, tzinfo=UTC)
+    clock.freeze(start)
+    assert hammer(lambda: clock.advance(seconds=1), lambda: None) == []
+    assert clock.now() - start == timedelta(seconds=ROUNDS * THREADS)
+
+
+@pytest.mark.usefixtures("eager")
+def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.state.limits.MAX_BUCKETS", 2)
+    limits = RateLimits("5/min", Clock(), "org-x")
+    keys = iter(range(10**9))
+
+    def work() -> None:
+        with suppress(APIError):
+            limits.admit(f"{next(keys) % 4}", REQUEST)
+
+    assert hammer(work, limits.reset) == []
+
+
+def test_a_server_can_be_reset_while_it_answers() -> None:
+    settings = Settings(port=0, rate_limit="1000000/s")
+    with Server(settings, emulator=Emulator(settings)) as server:
+        headers = {"Authorization": "Bearer k"}
+        done = threading.Event()
+
+        def reset() -> None:
+            while not done.is_set():
+                server.reset()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        body = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+        with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as http:
+            for _ in range(40):
+                answer = http.post("/v1/images/generations", json=body)
+                assert answer.status_code == 200
+                assert http.get(answer.json()["data"][0]["url"]).status_code in (200, 404)
+                form = {"file": ("a.png", b"x", "image/png")}
+                added = http.post("/v1/files", files=form, data={"purpose": "vision"})
+                assert added.status_code == 200
+                assert http.delete(f"/v1/files/{added.json()['id']}").status_code in (200, 404)
+        done.set()
+        thread.join()
