@@ -148,6 +148,17 @@ def test_a_truncated_form_is_refused(http: httpx2.Client, cut: int) -> None:
     assert error_of(posted(http, body[:-cut]))["message"] == "Could not parse multipart form"
 
 
+@pytest.mark.parametrize(
+    "headers", ["X-Many: x\r\n" * 10_000, f"X-Long: {'x' * 2**20}\r\n", f"{'x' * 2**20}: x\r\n"]
+)
+def test_a_part_with_too_many_or_too_long_headers_is_refused(
+    http: httpx2.Client, headers: str
+) -> None:
+    image = part("image", png(), '; filename="a.png"', headers)
+    error = error_of(posted(http, FIELDS + image + b"--b--\r\n"))
+    assert error["message"] == "Could not parse multipart form"
+
+
 def test_a_form_of_another_client_s_making_is_read(http: httpx2.Client) -> None:
     # Unquoted names, `filename*`, no type of the part, and a quoted boundary, as .NET sends them;
     # headers in another order and a typed text part, as aiohttp does.

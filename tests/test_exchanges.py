@@ -162,7 +162,7 @@ def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> Non
     assert exchange["source"]
     request, response = exchange["request"], exchange["response"]
     body, kind = body_of(request)
-    headers = request.get("headers", {}) | ({"Content-Type": kind} if kind else {})
+    headers = filled(request.get("headers", {})) | ({"Content-Type": kind} if kind else {})
     if "as_of" in exchange:
         headers["x-emulator-as-of"] = exchange["as_of"]
     key = request.get("key", KEY if request["authorised"] else "fake_key")

@@ -253,6 +253,8 @@ not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
     "Invalid type for the request body: expected an object, but got {got} instead.", None, "invalid_type")
 malformed_form = Refusal("Could not parse multipart form")
 body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
+head_too_large = Refusal(  # not recorded
+    "The request line and the headers must not be larger than {limit} bytes.", None, "request_headers_too_large", status=431)
 model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
 generation_failed = Refusal("Image generation failed", None, "image_generation_failed", "image_generation_server_error", 500)
 server_error = Refusal(

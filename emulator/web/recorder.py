@@ -3,8 +3,8 @@ the API's standard headers."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +16,10 @@ from emulator.web.call import understand
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
+
+ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+"""What stands before the path of a target in absolute form, which RFC 9112 asks servers to take
+and some ASGI servers hand on."""
 
 UNRECORDED: Final = (f"{OWN}/", BLOBS)
 
@@ -43,10 +47,9 @@ class Recorder:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if "://" in scope["path"]:
-            # A proxy's absolute form, which RFC 9112 asks servers to take.
-            scope["path"] = urlsplit(scope["path"]).path
         path = scope["path"]
+        if absolute := ABSOLUTE_FORM.match(path):
+            path = scope["path"] = path[absolute.end() :] or "/"
         if path.startswith(UNRECORDED) or path == OWN:
             await (self.app if path.startswith(BLOBS) else self.own)(scope, receive, send)
             return
