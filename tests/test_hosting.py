@@ -92,8 +92,25 @@ def test_a_changed_url_is_refused(client: OpenAI, part: str, other: str) -> None
     assert answer.text.startswith('<?xml version="1.0" encoding="utf-8"?><Error><Code>')
 
 
-def test_a_url_without_its_query_is_refused(client: OpenAI) -> None:
-    assert httpx2.get(published(client).partition("?")[0]).status_code == 403
+@pytest.mark.parametrize("kept", ["", "?", "?se=2026-01-01T00%3A00%3A00Z&sp=r", "?sig="])
+def test_a_url_without_its_signature_is_not_public(client: OpenAI, kept: str) -> None:
+    answer = httpx2.get(published(client).partition("?")[0] + kept)
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/xml"
+    assert answer.headers["server"] == "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0"
+    identity = answer.headers["x-ms-request-id"]
+    assert re.fullmatch(
+        r'<\?xml version="1\.0" encoding="utf-8"\?><Error><Code>PublicAccessNotPermitted</Code>'
+        r"<Message>Public access is not permitted on this storage account\.\n"
+        rf"RequestId:{identity}\nTime:\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{7}}Z</Message></Error>",
+        answer.text,
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_hosted_picture_that_never_was_is_refused_alike(server: Server, method: str) -> None:
+    answer = httpx2.request(method, f"{server.url}/private/org-x/user-x/img-x.png")
+    assert answer.status_code == 409
 
 
 def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server: Server) -> None:

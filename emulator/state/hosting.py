@@ -37,17 +37,30 @@ _UNREADABLE: Final = (
     "Server failed to authenticate the request. Make sure the value of Authorization header is "
     "formed correctly including the signature."
 )
+_NOT_PUBLIC: Final = "Public access is not permitted on this storage account."
 
 
 class StorageError(Exception):
-    """The storage service's refusal; its XML is the web layer's business."""
+    """The storage service's refusal; its XML is the web layer's business.
 
-    def __init__(self, status: int, code: str, message: str, detail: str | None = None) -> None:
+    *anonymous* calls, without a signature, get the headers of the service's first versions.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: str | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.detail = detail
+        self.anonymous = anonymous
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,8 @@ class Hosting(Generic[T]):
         """What was published under this *path* and *query*. Raises StorageError."""
         given = dict(parse_qsl(query))
         signature = given.pop("sig", "")
+        if not signature:
+            raise StorageError(409, "PublicAccessNotPermitted", _NOT_PUBLIC, anonymous=True)
         if not hmac.compare_digest(signature.encode(), self._sign(path, given).encode()):
             raise StorageError(403, "AuthenticationFailed", _UNREADABLE, "Signature did not match.")
         now = _stamp(self._clock.now())

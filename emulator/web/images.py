@@ -234,16 +234,19 @@ class Images:
     async def hosted(self, request: Request) -> Response:
         """A picture by its URL, which is all the key that it needs."""
         try:
-            drawing, index = self.emulator.hosting.find(request.url.path, request.url.query)
+            drawing, index = self.emulator.hosting.find(
+                request.scope["path"], request.scope["query_string"].decode("latin-1")
+            )
         except StorageError as refused:
             now = self.emulator.clock.now()
             identity = str(uuid4())
             body = wire.storage_error(refused.code, refused.message, refused.detail, identity, now)
-            headers = {
-                "Server": "Microsoft-HTTPAPI/2.0",
-                "x-ms-request-id": identity,
-                "x-ms-error-code": refused.code,
-            }
+            headers = {"Server": "Microsoft-HTTPAPI/2.0", "x-ms-request-id": identity}
+            if refused.anonymous:
+                # Recorded of such calls, with no `x-ms-error-code` beside it.
+                headers["Server"] = "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0"
+            else:
+                headers["x-ms-error-code"] = refused.code
             return Response(body, refused.status, headers, "application/xml")
         image = a2b_base64(await self.studio.picture(drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
