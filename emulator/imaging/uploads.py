@@ -117,6 +117,12 @@ def image_of(picture: Picture) -> Image.Image:
     return picture.image
 
 
+def at_rest(request: ImageRequest) -> bool:
+    """Whether any upload of *request* has to be decoded again before it can be drawn."""
+    pictures = [*request.images, request.mask, request.markup]
+    return any(isinstance(each, Photograph) and each.pixels is None for each in pictures)
+
+
 def resting(request: ImageRequest) -> ImageRequest:
     """The same request with its uploads at rest, to be kept for long."""
     photographs = [each for each in request.images if isinstance(each, Photograph)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -28,8 +28,9 @@ class Crew:
     behind a thread that waits for it.
     """
 
-    def __init__(self, helpers: int) -> None:
-        self._jobs: deque[tuple[Future[Any], Callable[[Draw], Any]]] = deque()
+    def __init__(self, helpers: int, name: str = "studio") -> None:
+        self._jobs: OrderedDict[Future[Any], Callable[[Draw], Any]] = OrderedDict()
+        self._name = name
         self._lock = Lock()
         self._at_work = False
         self._pressed = 0
@@ -42,7 +43,9 @@ class Crew:
     def executor(self) -> ThreadPoolExecutor:
         """The server's own thread."""
         if self._own is None:
-            self._own = ThreadPoolExecutor(1, thread_name_prefix="studio", initializer=keep_memory)
+            self._own = ThreadPoolExecutor(
+                1, thread_name_prefix=self._name, initializer=keep_memory
+            )
         return self._own
 
     def submit(self, job: Callable[[Draw], T]) -> Future[T]:
@@ -51,7 +54,7 @@ class Crew:
         future: Future[T] = Future()
         with self._lock:
             waiting, begin = len(self._jobs), not self._at_work
-            self._jobs.append((future, job))
+            self._jobs[future] = job
             self._at_work = True
         if begin:
             self._turn(self.executor)
@@ -62,6 +65,12 @@ class Crew:
             with suppress(RuntimeError):
                 self._join(self._idle.pop())
         return future
+
+    def withdraw(self, future: Future[Any]) -> None:
+        """Cancel the job behind *future* and remove it from the queue, unless it has begun."""
+        if future.cancel():
+            with self._lock:
+                self._jobs.pop(future, None)
 
     def _turn(self, executor: ThreadPoolExecutor) -> None:
         try:
@@ -79,10 +88,10 @@ class Crew:
             self._turn(executor)
 
     def _next(self, means: Draw) -> None:
-        try:
-            future, job = self._jobs.popleft()
-        except IndexError:
-            return  # somebody else was there first
+        with self._lock:
+            if not self._jobs:
+                return  # another thread was faster, or the job was withdrawn
+            future, job = self._jobs.popitem(last=False)
         if not future.set_running_or_notify_cancel():
             return
         try:
@@ -117,7 +126,7 @@ class Crew:
             self._at_work = False
             jobs = [*self._jobs]
             self._jobs.clear()
-        for future, _ in jobs:
+        for future in jobs:
             future.cancel()
 
 

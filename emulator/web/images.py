@@ -27,6 +27,7 @@ from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
 from emulator.web.call import base_url, headers_of, key_of, read_body, read_call
+from emulator.web.disconnect import watch_disconnect
 from emulator.web.echo import LASTING, Lasting
 from emulator.web.gate import Handler, json_response
 from emulator.web.template import Template
@@ -106,19 +107,22 @@ class Images:
         call = await read_call(request.scope, request.receive, endpoint, most)
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
-        order = Order(call, await self._validated(call, policy), body)
+        order = Order(call, await self._validated(request, call, policy), body)
         if memorable:
             # The body, the call's own copy of it, and the templates, which may have it again.
             self.studio.cache.put(key, order, 4096 + 4 * sum(map(len, body)))
         return order
 
-    async def _validated(self, call: Call, policy: Policy) -> ImageRequest:
+    async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
         if call.endpoint is Endpoint.GENERATIONS:
             return validate(call, self.darkroom, policy)
-        # Uploads are decoded on the way; fetching them is no work for the thread that draws.
+        # Uploads are decoded on the way; fetching them is no work for the thread that does it.
         if self.emulator.settings.remote_images == "fetch":
             return await asyncio.to_thread(validate, call, self.darkroom, policy)
-        return await self.studio.work(lambda: validate(call, self.darkroom, policy))
+        with watch_disconnect(request) as disconnect:
+            return await self.studio.decode(
+                lambda: validate(call, self.darkroom, policy), disconnect
+            )
 
     def _remarks(self, accepted: ImageRequest, now: datetime) -> Headers:
         """The emulator's own headers: what it forgave, and that a model has gone."""
@@ -176,16 +180,19 @@ class Images:
         ]
 
     async def _drawn(self, accepted: ImageRequest, request: Request) -> list[bytes]:
-        pictures = []
-        for index in range(accepted.n):
-            # One job for each, so that others get their turn, and none for a client that left.
-            picture = self.studio.kept(accepted, index)
-            if picture is None:
-                if index and await request.is_disconnected():
-                    raise ClientDisconnect
-                picture = await self.studio.picture(accepted, index)
-            pictures.append(picture)
-        return pictures
+        # One job for each, so that others get their turn, and none for a client that left.
+        return [await self._picture(request, accepted, index) for index in range(accepted.n)]
+
+    async def _picture(
+        self, request: Request, accepted: ImageRequest, index: int, partial: int | None = None
+    ) -> bytes:
+        """A picture in base64. Raises ClientDisconnect where the client leaves before it is
+        drawn."""
+        picture = self.studio.kept(accepted, index, partial)
+        if picture is not None:
+            return picture
+        with watch_disconnect(request) as disconnect:
+            return await self.studio.picture(accepted, index, partial, disconnect)
 
     async def _spent(self, accepted: ImageRequest, partials: int = 0) -> Usage | None:
         # In the queue of the studio it would wait for the pictures of others.
@@ -196,20 +203,22 @@ class Images:
     async def _streamed(self, order: Order, request: Request, remarks: Headers) -> Response:
         from emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
-        response = EventStream(self._events(order))
+        response = EventStream(self._events(order, request))
         response.raw_headers += remarks
         return response
 
-    async def _events(self, order: Order) -> AsyncIterator[bytes]:
+    async def _events(self, order: Order, request: Request) -> AsyncIterator[bytes]:
         try:
             for number in range(order.request.partial_images + 1):
-                yield await self._event(order, number)
+                yield await self._event(order, request, number)
+        except ClientDisconnect:
+            return
         except Exception:
             # Raised on, it would reset the connection before the client has read the event.
             logger.exception("a stream broke")
             yield error_event(errors.generation_failed())
 
-    async def _event(self, order: Order, number: int) -> bytes:
+    async def _event(self, order: Order, request: Request, number: int) -> bytes:
         """The event, which is the same for all who ask for it within a second."""
         created = self.emulator.clock.now().replace(microsecond=0)
         made: tuple[datetime, bytes] | None = None
@@ -219,7 +228,7 @@ class Images:
             return made[1]
         accepted = order.request
         last = number == accepted.partial_images
-        picture = await self.studio.picture(accepted, 0, None if last else number)
+        picture = await self._picture(request, accepted, 0, None if last else number)
         template = order.templates.get(number)
         if template is None:
             spent = None
@@ -248,6 +257,6 @@ class Images:
             else:
                 headers["x-ms-error-code"] = refused.code
             return Response(body, refused.status, headers, "application/xml")
-        image = a2b_base64(await self.studio.picture(drawing, index))
+        image = a2b_base64(await self._picture(request, drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
         return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))

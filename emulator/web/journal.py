@@ -18,6 +18,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.journal import Query
 from emulator.web.call import base_url
+from emulator.web.disconnect import watch_disconnect
 from emulator.web.entries import CallDetail, Calls, Gallery, curl, detail, pictures, summary
 from emulator.web.recorder import OWN
 
@@ -135,10 +136,12 @@ class JournalAPI:
         total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
         return Gallery(told, total)
 
-    async def image(self, id: str, index: int) -> Response:
+    async def image(self, id: str, index: int, request: Request) -> Response:
         """One of these pictures, drawn again: the same bytes."""
         drawn = self._entry(id).drawn
         if not drawn or not 0 <= index < drawn.n:
             raise own.no_such_part(id=id, part=f"picture {index}")
-        data = a2b_base64(await self.emulator.studio.picture(drawn, index))
+        with watch_disconnect(request) as disconnect:
+            picture = await self.emulator.studio.picture(drawn, index, disconnect=disconnect)
+        data = a2b_base64(picture)
         return Response(data, headers=SANDBOX, media_type=imaging.synthesis.mimetype(drawn))

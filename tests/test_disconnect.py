@@ -1,0 +1,162 @@
+"""A client that hangs up leaves no work behind: what only it waited for is withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Event
+
+import httpx2
+import pytest
+from starlette.types import Message
+
+from emulator import Emulator, Server, Settings, create_app
+from emulator.state.crew import Crew
+from tests.conftest import KEY
+from tests.pictures import png
+
+PATH = "/v1/images/generations"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """No process helps its thread."""
+    with Server(Settings(port=0, render_processes=0)) as server:
+        yield server
+
+
+def generation(prompt: str, **further: object) -> bytes:
+    body = {"model": "gpt-image-2", "prompt": prompt, "size": "1024x1024", **further}
+    return posted(PATH, "application/json", json.dumps(body).encode())
+
+
+def edit(prompt: str) -> bytes:
+    fields = {"model": "gpt-image-2", "prompt": prompt}
+    request = httpx2.Request("POST", "http://x", data=fields, files={"image": ("a.png", png())})
+    return posted("/v1/images/edits", request.headers["content-type"], request.read())
+
+
+def posted(path: str, content_type: str, body: bytes) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@contextmanager
+def held(crew: Crew) -> Iterator[None]:
+    """The thread of *crew* does nothing meanwhile."""
+    begun, release = Event(), Event()
+
+    def wait(_: object) -> None:
+        begun.set()
+        release.wait(60)
+
+    crew.submit(wait)
+    assert begun.wait(60)
+    try:
+        yield
+    finally:
+        release.set()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do."""
+    deadline = Event()
+    for _ in range(6000):
+        if condition():
+            return
+        deadline.wait(0.01)
+    raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        generation,
+        lambda prompt: generation(prompt, stream=True, partial_images=2),
+        lambda prompt: generation(prompt, n=3),
+    ],
+    ids=["picture", "stream", "batch"],
+)
+def test_drawings_of_clients_that_hung_up_leave_the_queue(
+    server: Server, request_of: Callable[[str], bytes]
+) -> None:
+    crew = server.emulator.studio.crew
+    with ExitStack() as stack:
+        with held(crew):
+            connections = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                for _ in range(51)
+            ]
+            for number, connection in enumerate(connections):
+                connection.sendall(request_of(f"lighthouse {number}"))
+            until(lambda: len(crew._jobs) == 51)
+            stays = connections.pop()
+            for connection in connections:
+                connection.close()
+            until(lambda: len(crew._jobs) == 1)
+        stays.settimeout(60)
+        assert stays.recv(15) == b"HTTP/1.1 200 OK"
+    until(lambda: all(call.duration_ms is not None for call in server.requests))
+
+
+def test_a_drawing_is_withdrawn_only_when_the_last_who_wait_for_it_have_left(
+    server: Server,
+) -> None:
+    crew = server.emulator.studio.crew
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address) as leaves, socket.create_connection(address) as stays:
+        with held(crew):
+            for connection in (leaves, stays):
+                connection.sendall(generation("a lighthouse for two"))
+            queued = server.emulator.studio._underway
+            until(lambda: [each.waiters for each in queued.values()] == [2])
+            leaves.close()
+            until(lambda: [each.waiters for each in queued.values()] == [1])
+            assert len(crew._jobs) == 1
+        stays.settimeout(60)
+        assert stays.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_uploads_of_clients_that_hung_up_are_not_decoded(server: Server) -> None:
+    decoder = server.emulator.studio.decoder
+    with held(decoder):
+        for number in range(10):
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.sendall(edit(f"lighthouse {number}"))
+                until(lambda: len(decoder._jobs) == 1)
+            until(lambda: not decoder._jobs)
+
+
+async def test_any_asgi_server_s_disconnect_is_noticed() -> None:
+    emulator = Emulator()
+    body = json.dumps({"model": "gpt-image-2", "prompt": "a lighthouse"}).encode()
+    messages: asyncio.Queue[Message] = asyncio.Queue()
+    messages.put_nowait({"type": "http.request", "body": body})
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer x"), (b"content-type", b"application/json")],
+    }
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with held(emulator.studio.crew):
+        call = asyncio.ensure_future(create_app(emulator)(scope, messages.get, send))
+        await asyncio.to_thread(until, lambda: len(emulator.studio.crew._jobs) == 1)
+        # Neither more of the body nor anything else says that the client has left.
+        messages.put_nowait({"type": "http.request", "body": b""})
+        messages.put_nowait({"type": "http.disconnect"})
+        await call
+        assert not emulator.studio.crew._jobs
+    assert sent[0]["status"] == 499
+    emulator.close()
