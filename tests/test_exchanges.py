@@ -172,6 +172,7 @@ def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> Non
     answer = client.request(request["method"], request["path"], content=body, headers=headers)
     assert answer.status_code == response["status"], answer.text
     assert HEADERS & set(response.get("headers_present", ())) <= set(answer.headers)
+    assert response.get("headers", {}).items() <= answer.headers.items()
     if response["body"] is None:
         assert answer.content == b""
         return

@@ -17,6 +17,7 @@ from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
 from emulator.web.api import routes
 from emulator.web.control import ControlPlane
+from emulator.web.cors import CORS
 from emulator.web.echo import Echo
 from emulator.web.gate import error_response
 from emulator.web.injector import Injector
@@ -89,4 +90,4 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app = Starlette(routes=served, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
     inner = Echo(Injector(Front(app, served), emulator), emulator)
-    return Recorder(inner, ControlPlane(emulator), emulator)
+    return CORS(Recorder(inner, ControlPlane(emulator), emulator), emulator)

@@ -1,0 +1,166 @@
+"""Cross-origin calls: preflights, `access-control-allow-origin`, and what stays closed."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from emulator import Server, Settings
+
+ORIGIN = "https://app.example"
+ALLOW = "access-control-allow-origin"
+GENERATIONS = "/v1/images/generations"
+BODY = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "output_format": "jpeg"}
+API_PATHS = [
+    *(GENERATIONS, "/v1/images/edits", "/v1/images/variations", "/v1/models", "/v1/files/x"),
+    *("/images/generations", "/models", "/openai/v1/images/generations", "/v1/chat/completions"),
+    *("/openai/deployments/gpt-image-2/images/edits?api-version=2025-04-01-preview", "/nothing"),
+    *("/v1/images/nothing", "/", "/v1/v1/models"),
+]
+
+
+def preflight(
+    server: Server, path: str, method: str = "POST", headers: str | None = "authorization"
+) -> httpx2.Response:
+    asked = {"access-control-request-headers": headers} if headers is not None else {}
+    return httpx2.options(
+        server.url + path,
+        headers={"origin": ORIGIN, "access-control-request-method": method, **asked},
+    )
+
+
+@pytest.mark.parametrize("path", API_PATHS)
+def test_a_preflight_is_allowed_without_a_key(path: str) -> None:
+    with Server(Settings(port=0, api_key=("sk-only",))) as server:
+        answer = preflight(server, path)
+        assert not server.requests
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers[ALLOW] == "*"
+    assert answer.headers["access-control-allow-methods"] == "GET, OPTIONS, POST"
+    assert answer.headers["access-control-allow-headers"] == "authorization"
+    assert answer.headers["access-control-max-age"] == "86400"
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "HEAD"])
+def test_a_preflight_allows_the_method_that_it_asks_for(server: Server, method: str) -> None:
+    allowed = preflight(server, "/v1/files/x", method).headers["access-control-allow-methods"]
+    assert allowed == f"GET, OPTIONS, POST, {method}"
+
+
+@pytest.mark.parametrize("headers", ["a,b, x-stainless-os", "X-" + "y" * 4000, ""])
+def test_a_preflight_allows_the_headers_that_it_asks_for(server: Server, headers: str) -> None:
+    answer = preflight(server, GENERATIONS, headers=headers)
+    assert answer.headers["access-control-allow-headers"] == headers
+
+
+def test_a_preflight_that_asks_for_no_headers_is_told_of_none(server: Server) -> None:
+    answer = preflight(server, GENERATIONS, headers=None)
+    assert answer.headers[ALLOW] == "*"
+    assert "access-control-allow-headers" not in answer.headers
+
+
+def test_a_preflight_meets_no_fault(server: Server) -> None:
+    server.inject("server_error")
+    assert preflight(server, GENERATIONS).status_code == 200
+    headers = {"origin": ORIGIN, "authorization": "Bearer x"}
+    answer = httpx2.post(server.url + GENERATIONS, json=BODY, headers=headers)
+    assert (answer.status_code, answer.headers[ALLOW]) == (500, "*")
+
+
+@pytest.mark.parametrize(
+    "lacking", ["origin", "access-control-request-method"], ids=lambda name: f"without {name}"
+)
+def test_options_that_is_no_preflight_is_a_call(http: httpx2.Client, lacking: str) -> None:
+    headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    del headers[lacking]
+    assert http.options(GENERATIONS, headers=headers).status_code == 405
+
+
+# --- answers
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        (GENERATIONS, BODY, {}, 200),
+        (GENERATIONS, BODY | {"stream": True}, {}, 200),
+        (GENERATIONS, BODY | {"size": "x"}, {}, 400),
+        (GENERATIONS, BODY, {"authorization": ""}, 401),
+        (GENERATIONS, BODY, {"x-emulator-fault": "rate_limit_exceeded"}, 429),
+        (GENERATIONS, BODY, {"x-emulator-fault": "truncated"}, 200),
+        (GENERATIONS, BODY, {"x-emulator-fault": "no-such-fault"}, 400),
+        (GENERATIONS, BODY, {"x-emulator-as-of": "never"}, 400),
+        ("/v1/nothing", {}, {}, 404),
+        ("/v1/models", {}, {}, 405),
+        ("/v1/responses", {}, {}, 404),
+        ("/openai/v1/images/generations", BODY, {}, 200),
+        ("/openai/v1/images/generations", BODY, {"authorization": ""}, 401),
+        ("/openai/deployments/x/images/generations?api-version=2025-04-01-preview", {}, {}, 404),
+    ],
+)
+def test_every_answer_to_a_call_with_an_origin_allows_it(
+    http: httpx2.Client, path: str, body: object, headers: dict[str, str], status: int
+) -> None:
+    for origin, allowed in ({"origin": ORIGIN}, ["*"]), ({}, []):
+        with http.stream("POST", path, json=body, headers=headers | origin) as answer:
+            assert answer.status_code == status
+            assert answer.headers.get_list(ALLOW) == allowed
+
+
+def test_a_repeated_answer_allows_an_origin_only_where_there_is_one(http: httpx2.Client) -> None:
+    for _ in range(3):
+        origin = {"origin": ORIGIN}
+        assert http.post(GENERATIONS, json=BODY, headers=origin).headers.get_list(ALLOW) == ["*"]
+        assert ALLOW not in http.post(GENERATIONS, json=BODY).headers
+
+
+@pytest.mark.parametrize("path", [GENERATIONS, "/v1/nothing"])
+@pytest.mark.parametrize(
+    ("as_of", "allowed"),
+    [
+        *(("2023-11-14", True), ("2024-01-19", True), ("2025-09-17", True)),
+        *(("2025-09-18", False), ("2026-03-31", False), ("today", False), ("any", False)),
+    ],
+)
+def test_answers_without_an_origin_allowed_all_until_2025(
+    http: httpx2.Client, path: str, as_of: str, *, allowed: bool
+) -> None:
+    answer = http.post(path, json=BODY, headers={"x-emulator-as-of": as_of})
+    assert (ALLOW in answer.headers) == allowed
+
+
+def test_the_setting_as_of_decides_what_answers_allow() -> None:
+    with Server(Settings(port=0, as_of="2024-01-19")) as server:
+        assert httpx2.get(f"{server.url}/v1/models").headers[ALLOW] == "*"
+        answer = httpx2.get(f"{server.url}/v1/models", headers={"x-emulator-as-of": "any"})
+        assert ALLOW not in answer.headers
+
+
+def test_the_id_of_a_call_is_exposed_to_a_page(http: httpx2.Client) -> None:
+    answer = http.post(GENERATIONS, json=BODY, headers={"origin": ORIGIN})
+    exposed = ",".join(answer.headers.get_list("access-control-expose-headers"))
+    assert "x-request-id" in exposed.lower()
+
+
+# --- what stays closed
+
+
+@pytest.mark.parametrize("path", ["settings", "reset", "nothing", "health", ""])
+def test_the_admin_api_allows_no_origin(server: Server, path: str) -> None:
+    asked = preflight(server, f"/_emulator/{path}")
+    assert not [name for name in asked.headers if name.startswith("access-control")]
+    answer = httpx2.get(f"{server.url}/_emulator/{path}", headers={"origin": ORIGIN})
+    assert ALLOW not in answer.headers
+    dated = httpx2.get(f"{server.url}/_emulator/{path}", headers={"x-emulator-as-of": "2024-01-01"})
+    assert ALLOW not in dated.headers
+
+
+def test_hosted_images_allow_no_origin(server: Server, client: OpenAI) -> None:
+    data = client.images.generate(model="dall-e-2", prompt="x", size="256x256").data
+    url = (data or [])[0].url or ""
+    for target in (url, url.partition("?")[0]):
+        answer = httpx2.get(target, headers={"origin": ORIGIN, "x-emulator-as-of": "2024-01-01"})
+        assert ALLOW not in answer.headers
+    asked = preflight(server, url.removeprefix(server.url), "GET")
+    assert ALLOW not in asked.headers
