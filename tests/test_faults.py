@@ -293,10 +293,14 @@ def test_an_edit_meets_faults_too(emulator: Emulator, patient: OpenAI) -> None:
     assert patient.images.edit(model="gpt-image-2", image=image, prompt="x").data
 
 
-def test_an_error_goes_before_the_key(server: Server) -> None:
+def test_an_error_goes_before_the_body_and_after_the_key(server: Server) -> None:
     server.inject("server_error")
     address = f"{server.base_url}/images/generations"
-    assert [httpx2.post(address, json={}).status_code for _ in range(2)] == [500, 401]
+    statuses = [
+        httpx2.post(address, json={}, headers=headers).status_code
+        for headers in ({}, {"Authorization": "Bearer k"}, {"Authorization": "Bearer k"})
+    ]
+    assert statuses == [401, 500, 400]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)

@@ -126,11 +126,12 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def masked(key: str) -> str:
-    """An API key as an error may show it: `fake_key`, but `sk-proj-****abcd` of a long one."""
+    """An API key as an error may show it: `fake_key`, but `sk-proj-****abcd` of one that is longer
+    than 12 characters, at least four of which are hidden."""
     if len(key) <= 12:
         return key
     prefix = re.match(r"sk-(?:[a-z]+-)?", key)
-    start = prefix.end() if prefix else 0
+    start = prefix.end() if prefix and prefix.end() <= len(key) - 8 else 0
     return key[:start] + "*" * (len(key) - 4 - start) + key[-4:]
 
 

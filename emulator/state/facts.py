@@ -9,7 +9,9 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
+from emulator.contract.errors import masked
 from emulator.contract.request import Call, ImageRequest, Picture, Upload
+from emulator.state.credentials import is_secret
 
 LONGEST: Final = 256
 """Characters that are kept of a value."""
@@ -61,7 +63,7 @@ def facts_of(call: Call | None, accepted: ImageRequest | None) -> Facts:
         return Facts(accepted.model.id, accepted.prompt or None, parameters, uploads, violations)
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     refused = {
-        _cut(name): _shown(value)
+        _cut(name): _field(name, value)
         for name, value in islice(sent.items(), MOST)
         if name not in _ELSEWHERE
     }
@@ -123,13 +125,19 @@ def _cut(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def _field(name: str, value: Any, depth: int = 3) -> Any:
+    """The *value* of a parameter as `_shown`; a key that was sent as one is redacted."""
+    shown = _shown(value, depth)
+    return masked(shown) if isinstance(shown, str) and is_secret(name) else shown
+
+
 def _shown(value: Any, depth: int = 3) -> Any:
     """A *value* as it was sent, cut where it is long or deep; JSON has no other numbers."""
     if isinstance(value, str):
         return _cut(value)
     if isinstance(value, Mapping) and depth:
         items = islice(value.items(), MOST)
-        return {_cut(str(name)): _shown(inner, depth - 1) for name, inner in items}
+        return {_cut(str(name)): _field(str(name), inner, depth - 1) for name, inner in items}
     if isinstance(value, list) and depth:
         return [_shown(inner, depth - 1) for inner in islice(value, MOST)]
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Final
 
 from emulator.contract.errors import masked
-
-_KEYS: Final = (b"api-key", b"authorization")
+from emulator.state.credentials import api_key, redacted_header, redacted_query
 
 
 class Head:
     """The request line and the headers."""
 
-    __slots__ = ("_headers", "_packed", "method", "path", "query")
+    __slots__ = ("_headers", "_packed", "_query", "method", "path")
 
     def __init__(
         self, method: str, path: str, query: str, headers: Sequence[tuple[bytes, bytes]]
     ) -> None:
         self.method = method
         self.path = path
-        self.query = query
+        self._query = query
         self._headers = headers
         self._packed = b""
 
@@ -43,31 +41,34 @@ class Head:
     @property
     def size(self) -> int:
         """Bytes that a packed one holds."""
-        return len(self.path) + len(self.query) + len(self._packed)
+        return len(self.path) + len(self._query) + len(self._packed)
+
+    @property
+    def query(self) -> str:
+        """The query string, without `?`; credentials are redacted."""
+        return redacted_query(self._query, self._key()) if self._query else ""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The request's headers, the key redacted."""
-        told = {}
-        for name, value in self._pairs():
-            text = value.decode("latin-1")
-            if name in _KEYS:
-                scheme, space, key = text.rpartition(" ")
-                text = scheme + space + masked(key)
-            told[name.decode("latin-1")] = text
-        return told
+        """The request's headers by their names in lower case; credentials are redacted. Of one that
+        came twice, it is the first that counts."""
+        shown: dict[str, str] = {}
+        key = self._key()
+        for raw_name, value in self._pairs():
+            name = raw_name.decode("latin-1")
+            if name not in shown:
+                shown[name] = redacted_header(name, value.decode("latin-1"), key)
+        return shown
 
     def _header(self, wanted: bytes) -> str:
         return next((v.decode("latin-1") for name, v in self._pairs() if name == wanted), "")
 
     def _key(self) -> str:
-        return (
-            self._header(b"api-key") or self._header(b"authorization").partition(" ")[2]
-        ).strip()
+        return api_key(self.path, self._header)
 
     @property
     def key(self) -> str | None:
-        """The API key, redacted where it is long enough to be a secret."""
+        """The API key, redacted where it has more than 12 characters; None for a call without."""
         return masked(self._key()) or None
 
     def came_with(self, key: str) -> bool:

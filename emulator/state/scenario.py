@@ -76,9 +76,9 @@ class Scenario:
         self._begin(self._initial)
 
     def as_json(self) -> dict[str, Any]:
-        """The steps, and how many calls have met each of them."""
+        """The steps, and how many calls have met each of them; keys are redacted."""
         with self._lock:
-            steps = [running.step.as_json() | {"met": running.met} for running in self._all]
+            steps = [running.as_json() for running in self._all]
         return {"steps": steps}
 
     def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:

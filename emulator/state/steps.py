@@ -57,6 +57,13 @@ class Running:
         lucky = step.probability < 1
         self._luck = random.Random(f"{step.seed} {title}") if lucky else None
 
+    def as_json(self) -> dict[str, Any]:
+        """The step as it may be written, its key redacted, and how many calls have met it."""
+        step = self.step.as_json()
+        if key := self.step.match.api_key:
+            step["match"]["api_key"] = masked(key)
+        return step | {"met": self.met}
+
     @property
     def spent(self) -> bool:
         return self._times is not None and self.met >= self._times

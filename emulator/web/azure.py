@@ -16,8 +16,7 @@ from emulator.contract.models import MODELS
 from emulator.contract.request import Call
 from emulator.state.emulator import Emulator
 from emulator.web import wire
-from emulator.web.call import key_of
-from emulator.web.gate import JSON, Gate, Handler, Route
+from emulator.web.gate import JSON, Gate, Handler, Route, authenticated
 
 
 class AzureGate(Gate):
@@ -34,7 +33,7 @@ class AzureGate(Gate):
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
 
     def check_key(self, request: Request) -> None:
-        if not self.accepts(key_of(request.scope)):
+        if not authenticated(request.scope, self.emulator.settings):
             raise errors.azure_access_denied()
 
     def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:

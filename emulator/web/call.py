@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final, Never
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,14 +13,16 @@ from starlette.types import Receive, Scope
 from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.contract.request import BODIES, FORM, Call, Endpoint
+from emulator.state.credentials import api_key, bearer_token
 from emulator.web.form import read_form
 
 
 def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
-    """The headers by their names in small letters, looked through once for all who ask."""
+    """The headers by their names in small letters, looked through once for all who ask. Of one that
+    comes twice, the first counts, as everywhere here."""
     state = scope.setdefault("state", {})
     if "headers" not in state:
-        state["headers"] = dict(scope["headers"])
+        state["headers"] = dict([*scope["headers"]][::-1])
     headers: Mapping[bytes, bytes] = state["headers"]
     return headers
 
@@ -31,20 +32,14 @@ def header(scope: Scope, wanted: bytes) -> str:
     return headers_of(scope).get(wanted, b"").decode("latin-1")
 
 
-@lru_cache
-def _token(authorization: bytes) -> str:
-    scheme, _, key = authorization.decode("latin-1").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
-
-
 def bearer(scope: Scope) -> str:
     """The token of `Authorization: Bearer TOKEN`, or nothing."""
-    return _token(headers_of(scope).get(b"authorization", b""))
+    return bearer_token(header(scope, b"authorization"))
 
 
 def key_of(scope: Scope) -> str:
-    """The API key, as Azure's clients send it or as the others do."""
-    return header(scope, b"api-key").strip() or bearer(scope)
+    """The API key of the call; see `credentials.api_key`."""
+    return api_key(scope["path"], lambda name: header(scope, name))
 
 
 def base_url(request: Request, public: str | None) -> str:

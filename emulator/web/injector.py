@@ -23,7 +23,7 @@ from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
 from emulator.web.azure import azure_error_response
 from emulator.web.call import header, headers_of, key_of, read_body, read_call
-from emulator.web.gate import error_response
+from emulator.web.gate import authenticated, error_response
 
 if TYPE_CHECKING:
     from emulator.faults import AnyFault
@@ -48,7 +48,10 @@ class Injector:
             return
         endpoint = _endpoint(scope["path"])
         marked = endpoint and _marked(await self._body(scope, receive))
-        if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
+        if not authenticated(scope, self.emulator.settings):
+            # It will be refused. A page of another site could use up a test's faults.
+            await self.app(scope, receive, send)
+        elif marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
             await self._met(scope, receive, send, endpoint)
         else:
             await self.app(scope, receive, send)
