@@ -12,12 +12,15 @@ from emulator import create_app
 
 
 def verdict(answer: httpx2.Response) -> str:
-    """`ok`, the code and the param of a refusal, or the status of an empty one."""
+    """`ok`, the code and the param of a refusal, its sentence where it has neither, or the status
+    of an empty one."""
     if answer.status_code == 200:
         return "ok"
     if not answer.content:
         return str(answer.status_code)
     error = answer.json()["error"]
+    if not error["code"] and not error["param"]:
+        return str(error["message"])
     return f"{error['code']} {error['param']}"
 
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from emulator import Emulator, Server, Settings
-from emulator.contract.calendar import Period
+from emulator.contract.calendar import GATEWAY_SINCE, Period
 from emulator.contract.models import MODELS
 from tests.answers import verdict
 from tests.pictures import half_clear, png
@@ -39,13 +39,24 @@ def ask(
 GONE = "invalid_value model"
 
 
+def unexpected(name: str) -> str:
+    """The older stack's sentence for a parameter that it did not know."""
+    return f"Additional properties are not allowed ('{name}' was unexpected)"
+
+
+def blank(model: str) -> str:
+    """Its sentence for a model that it did not know."""
+    return f"Invalid model {model}. The model argument should be left blank."
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_a_model_begins_and_ends_on_its_days(http: httpx2.Client, model: Any) -> None:
     answers = {
         day: ask(http, day, model=model.id) for day in (model.released - DAY, model.released)
     }
     if model.released > date(2023, 11, 6):
-        assert [verdict(answer) for answer in answers.values()] == [GONE, "ok"]
+        before = blank(model.id) if model.released <= GATEWAY_SINCE else GONE
+        assert [verdict(answer) for answer in answers.values()] == [before, "ok"]
     if model.shutdown:
         assert verdict(ask(http, model.shutdown - DAY, model=model.id)) == "ok"
         refused = ask(http, model.shutdown, model=model.id)
@@ -55,11 +66,16 @@ def test_a_model_begins_and_ends_on_its_days(http: httpx2.Client, model: Any) ->
 
 # The day, what is asked, and the verdicts before it and on it.
 TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
-    ("2023-11-06", {"model": "dall-e-2"}, "unknown_parameter model", "ok"),
-    ("2023-11-06", {"quality": "standard"}, "unknown_parameter quality", "ok"),
-    ("2025-04-23", {"model": "dall-e-2", "quality": "standard"}, "ok", "unknown_parameter quality"),
-    ("2025-04-23", {"quality": "low"}, "invalid_value quality", "ok"),
-    ("2025-04-23", {"moderation": "low"}, "unknown_parameter moderation", "ok"),
+    ("2023-11-06", {"model": "dall-e-2"}, unexpected("model"), "ok"),
+    ("2023-11-06", {"quality": "standard"}, unexpected("quality"), "ok"),
+    ("2025-06-01", {"model": "dall-e-2", "quality": "standard"}, "ok", "unknown_parameter quality"),
+    (
+        "2025-04-23",
+        {"quality": "low"},
+        "'low' is not one of ['standard', 'hd'] - 'quality'",
+        "ok",
+    ),
+    ("2025-04-23", {"moderation": "low"}, unexpected("moderation"), "ok"),
     ("2025-07-16", {"model": "gpt-image-1", "stream": True}, "unknown_parameter stream", "ok"),
     (
         "2025-07-16",
@@ -104,7 +120,7 @@ EDIT = {"prompt": "x", "image": FILE}
 EDIT_TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
     ("2026-11-12", SVG_EDIT, "invalid_value output_format", "ok"),
     ("2026-11-12", SVG_EDIT | {"svg[model]": "x"}, "unknown_parameter svg", "ok"),
-    ("2022-12-20", {"image": MASK}, "missing_required_parameter mask", "ok"),
+    ("2022-12-20", {"image": MASK}, "'mask' is a required property", "ok"),
     (
         "2025-05-02",
         {"model": "gpt-image-1", "background": "opaque"},
@@ -208,12 +224,12 @@ def test_answers_gain_their_keys_in_time(http: httpx2.Client) -> None:
 
 def test_an_unknown_model_is_judged_by_the_words_of_its_day(http: httpx2.Client) -> None:
     asked: dict[str, Any] = {"model": "no-such-model", "response_format": "url"}
-    assert verdict(ask(http, "2024-01-01", **asked)) == GONE
+    assert verdict(ask(http, "2024-01-01", **asked)) == blank("no-such-model")
     assert verdict(ask(http, "2026-09-01", **asked)) == "unknown_parameter response_format"
 
 
 def test_before_there_was_an_api_there_was_no_model(http: httpx2.Client) -> None:
-    assert verdict(ask(http, "2020-01-01")) == GONE
+    assert verdict(ask(http, "2020-01-01")) == blank("dall-e-2")
 
 
 def test_the_list_has_the_models_of_the_day(http: httpx2.Client) -> None:
@@ -245,7 +261,7 @@ def test_a_setting_holds_for_every_call_and_a_header_for_one() -> None:
         httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as http,
     ):
         body: dict[str, Any] = {"prompt": "x", "model": "gpt-image-2"}
-        assert verdict(http.post(PATHS["generations"], json=body)) == GONE
+        assert verdict(http.post(PATHS["generations"], json=body)) == blank("gpt-image-2")
         assert verdict(ask(http, "any", **body)) == "ok"
 
 

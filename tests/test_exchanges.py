@@ -180,6 +180,8 @@ def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> Non
         assert answer.text == response["body"]
         return
     assert answer.text.startswith('{\n  "')
+    if "newline" in response:
+        assert answer.text.endswith("\n") == response["newline"]
     error = answer.status_code >= 400
     assert not list(differences(response["body"], answer.json(), "body", error=error))
 
@@ -201,16 +203,17 @@ def refusals_said() -> list[str]:
     return messages
 
 
-REFUSALS = {
-    name: value
+SENTENCES = {
+    f"{name}-{until}" if until else name: version.message
     for module in (errors, misfortunes)
     for name, value in vars(module).items()
     if isinstance(value, Refusal)
+    for until, version in [*value.earlier, (None, value)]
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize("name", SENTENCES)
 def test_a_refusal_is_reached_by_an_exchange(name: str) -> None:
-    literal = re.split(r"\{\w+\}", REFUSALS[name].message)
+    literal = re.split(r"\{\w+(?::[^}]*)?\}", SENTENCES[name])
     sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
     assert any(sentence.fullmatch(message) for message in refusals_said())

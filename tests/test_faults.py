@@ -176,7 +176,7 @@ CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
     "server_error": (openai.InternalServerError, None, 2),
     "server_is_overloaded": (openai.InternalServerError, "server_is_overloaded", 2),
     "image_generation_failed": (openai.InternalServerError, "image_generation_failed", 2),
-    "slow_down": (openai.InternalServerError, "slow_down", 2),
+    "slow_down": (openai.RateLimitError, "slow_down", 2),
 }  # fmt: skip
 """The exception that the SDK raises for a named error, its code, and the requests it makes."""
 

@@ -59,26 +59,27 @@ def test_a_file_that_is_no_picture_is_refused_as_an_image(
 
 
 @pytest.mark.parametrize(
-    ("fields", "code", "param"),
+    ("fields", "message"),
     [
-        ({"purpose": "vision"}, "missing_required_parameter", "file"),
-        ({"file": "text", "purpose": "vision"}, "invalid_type", "file"),
+        ({"purpose": "vision"}, "'file' is a required property"),
+        ({"file": "text", "purpose": "vision"}, "could not understand"),
     ],
 )
 def test_an_upload_without_a_file_is_refused(
-    http: httpx2.Client, fields: dict[str, str], code: str, param: str
+    http: httpx2.Client, fields: dict[str, str], message: str
 ) -> None:
     parts = {name: (None, value) for name, value in fields.items()}
-    error = http.post("/v1/files", files=parts).json()["error"]
-    assert (error["code"], error["param"]) == (code, param)
+    answer = http.post("/v1/files", files=parts)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]["message"]
 
 
 def test_an_upload_needs_a_purpose_that_there_is(http: httpx2.Client) -> None:
     file = ("a.png", png(), "image/png")
     error = http.post("/v1/files", files={"file": file}).json()["error"]
-    assert error["param"] == "purpose"
+    assert error["message"] == "'purpose' is a required property"
     error = http.post("/v1/files", files={"file": file}, data={"purpose": "fun"}).json()["error"]
-    assert error["code"] == "invalid_value"
+    assert error["message"].startswith("'fun' is not one of ['fine-tune', ")
     assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
 
 

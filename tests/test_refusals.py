@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from emulator import Server, Settings
+from emulator import Emulator, Server, Settings
 from emulator.contract import errors
 from emulator.contract.errors import Refusal
 from tests.pictures import png
@@ -81,10 +84,12 @@ async def test_the_async_client_raises_the_same(async_client: AsyncOpenAI) -> No
 
 
 def braces(refusal: Refusal) -> set[str]:
-    templates = (refusal.message, refusal.param or "", refusal.code or "")
+    """The facts that the sentence of any day wants."""
+    versions = (refusal, *(version for _, version in refusal.earlier))
+    templates = [(each.message, each.param or "", each.code or "") for each in versions]
     return {
         name
-        for template in templates
+        for template in chain.from_iterable(templates)
         for _, name, _, _ in string.Formatter().parse(template)
         if name
     }
@@ -122,3 +127,55 @@ def test_every_refusal_is_said_somewhere(name: str) -> None:
 )
 def test_a_long_key_is_masked(key: str, shown: str) -> None:
     assert errors.masked(key) == shown
+
+
+THREE_VERSIONS = Refusal(
+    "the third, {fact}",
+    earlier=((date(2024, 1, 1), Refusal("the first")), (date(2025, 1, 1), Refusal("the second"))),
+)
+
+
+@pytest.mark.parametrize(
+    ("day", "message"),
+    [
+        (date(2023, 12, 31), "the first"),
+        (date(2024, 1, 1), "the second"),
+        (date(2024, 12, 31), "the second"),
+        (date(2025, 1, 1), "the third, in full"),
+        (None, "the third, in full"),
+    ],
+)
+def test_an_error_has_the_sentence_of_the_day(day: date | None, message: str) -> None:
+    error = THREE_VERSIONS(fact="in full").on(day)
+    assert error.message == message
+    # Worded once, it keeps its words.
+    assert error.on(day) is error
+
+
+def test_under_any_a_sentence_changes_on_its_day_by_the_clock(
+    http: httpx2.Client, emulator: Emulator
+) -> None:
+    def answered(as_of: str) -> int:
+        headers = {"x-emulator-fault": "slow_down", "x-emulator-as-of": as_of}
+        body = {"model": "gpt-image-2", "prompt": "x"}
+        return http.post("/v1/images/generations", json=body, headers=headers).status_code
+
+    emulator.clock.freeze(datetime(2026, 9, 1, 23, 59, tzinfo=UTC))
+    assert (answered("any"), answered("today"), answered("2026-09-02")) == (503, 503, 429)
+    emulator.clock.advance(minutes=1)
+    assert (answered("any"), answered("today"), answered("2026-09-01")) == (429, 429, 503)
+
+
+def test_a_rate_limit_speaks_as_on_the_day() -> None:
+    body = {"model": "gpt-image-1", "prompt": "x"}
+    with (
+        Server(Settings(port=0, rate_limit="1/min")) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as client,
+    ):
+        for day, words in (("2025-06-14", "You've exceeded"), ("2026-06-14", "Rate limit reached")):
+            headers = {"x-emulator-as-of": day}
+            client.post("/v1/images/generations", json=body, headers=headers)
+            limited = client.post("/v1/images/generations", json=body, headers=headers)
+            assert limited.status_code == 429
+            assert limited.json()["error"]["message"].startswith(words)
+            assert limited.headers["retry-after"]

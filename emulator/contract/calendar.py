@@ -1,9 +1,13 @@
-"""At which date the API is asked: a day, or any day there ever was."""
+"""At which date the API is asked: a day, or any day there ever was; and what held on a day."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 AsOf = date | None
 """None is `any`: whatever was documented in a model's lifetime is accepted."""
@@ -28,9 +32,35 @@ class Period:
 ALWAYS = Period()
 
 
+def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
+    """The version that held on *day*: one of *earlier*, which are `(until, version)` with the
+    oldest first and the day *until* not included, or the *newest*, which `any` has too."""
+    if day is None:
+        return newest
+    return next((version for until, version in earlier if day < until), newest)
+
+
+GATEWAY_SINCE: Final = date(2025, 4, 23)
+"""The release of gpt-image-1. Before it the older stack judged all calls: another wording, another
+order of keys, no `param`."""
+
+OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
+"""The day whose sentences an endpoint keeps that never moved to the gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one call is judged: at which date, and whether what can be forgiven is."""
+    """How one call is judged: at which date, and whether what can be forgiven is.
+
+    *today* is the day by the emulator's clock. Under `any` its sentences and headers hold, so that
+    one that changes on a day to come does not change before it.
+    """
 
     as_of: AsOf = None
     lenient: bool = False
+    today: AsOf = None
+
+    @property
+    def day(self) -> AsOf:
+        """The day whose sentences and headers hold; None for the newest ones."""
+        return self.as_of or self.today

@@ -9,7 +9,7 @@ from typing import Any
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf
 from emulator.contract.conflicts import Conflict
-from emulator.contract.errors import APIError
+from emulator.contract.errors import APIError, Words
 from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import FORM, JSON, Call, Endpoint, Model
@@ -58,7 +58,7 @@ class Catalogue:
             elif isinstance(rule, Pictures):
                 references = rule.in_json(self.as_of)
                 if not references:
-                    raise errors.unsupported_content_type(given=JSON, listed=errors.listed([FORM]))
+                    raise errors.unsupported_content_type(given=JSON, listed=Words([FORM]))
                 rows["images"] = references
             else:
                 rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule

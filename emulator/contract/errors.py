@@ -3,6 +3,9 @@
 A `Refusal` is one sentence with the type, param and code that go with it; called with the facts
 that its braces name, it gives the error to raise. The words are the API's own, as recorded. Those
 that no recording shows are written in the same form and have a comment that says so.
+
+Sentences change: a refusal knows its earlier versions. What raises it need not know the day; the
+error is put into the words of a day (`APIError.on`) where that is known.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
+
+from emulator.contract.calendar import GATEWAY_SINCE, AsOf, version_on
 
 GATEWAY: Final = "invalid_request_error"
 SERVICE: Final = "image_generation_user_error"
@@ -18,10 +24,24 @@ AZURE: Final = "azure"
 """Of what Azure says for itself: such an error has no `type` on the wire."""
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """How an error object is written: its *keys* in their order, and the *end* of the body."""
+
+    keys: tuple[str, ...] = ("message", "type", "param", "code")
+    end: str = ""
+
+
+TODAYS_ENVELOPE: Final = Envelope()
+OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
+"""The older stack's, recorded until 2025-08."""
+
+
 class APIError(Exception):
     """An answer other than success: the HTTP *status* and the fields of the `error` object.
 
-    *headers* go out with the answer beside the standard ones, *details* as further fields.
+    *headers* go out with the answer beside the standard ones, *details* as further fields. An error
+    that a *refusal* made keeps that and its *facts*.
     """
 
     def __init__(
@@ -34,6 +54,9 @@ class APIError(Exception):
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
+        envelope: Envelope = TODAYS_ENVELOPE,
+        refusal: Refusal | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,11 +66,26 @@ class APIError(Exception):
         self.code = code
         self.headers: Mapping[str, str] = headers or {}
         self.details: Mapping[str, Any] = details or {}
+        self.envelope = envelope
+        self.refusal = refusal
+        self.facts: Mapping[str, object] = facts or {}
 
     def body(self) -> dict[str, Any]:
-        """The envelope; `null` is written, not left out."""
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        return {"error": {**error, **self.details}}
+        """The error object; `null` is written, not left out."""
+        return {
+            "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
+        }
+
+    def on(self, day: AsOf) -> APIError:
+        """The error in the words of *day*; itself where those are the words it has."""
+        version = self.refusal and self.refusal.on(day)
+        return self if version is self.refusal or not version else version(**self.facts)
+
+    def by_older_stack(self) -> APIError:
+        """The error as the older stack wrote its own, where its words are not known."""
+        if self.envelope == OLDER_ENVELOPE:
+            return self
+        return APIError(self.message, status=self.status, envelope=OLDER_ENVELOPE)
 
 
 MAX_SHOWN_NAME: Final = 256
@@ -76,7 +114,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A sentence to refuse with; *param* and *code* may have braces too."""
+    """A sentence to refuse with; *param* and *code* may have braces too.
+
+    *earlier* has what was said in its place before, as `(until, refusal)`, the oldest first.
+    """
 
     message: str
     param: str | None = None
@@ -84,6 +125,12 @@ class Refusal:
     type: str = GATEWAY
     status: int = 400
     headers: Mapping[str, str] = field(default_factory=dict)
+    envelope: Envelope = TODAYS_ENVELOPE
+    earlier: tuple[tuple[date, Refusal], ...] = ()
+
+    def on(self, day: AsOf) -> Refusal:
+        """The version of *day*."""
+        return version_on(day, self, self.earlier)
 
     def __call__(self, **facts: object) -> APIError:
         return APIError(
@@ -93,7 +140,25 @@ class Refusal:
             param=self.param and self.param.format_map(facts),
             code=self.code and self.code.format_map(facts),
             headers=self.headers,
+            envelope=self.envelope,
+            refusal=self,
+            facts=facts,
         )
+
+
+def older(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+    """The older stack's *message*, as the only earlier version. It named no param."""
+    return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)
+
+
+class Words(tuple[str, ...]):
+    """Words that a sentence lists in its own way: `{words}` as `'a', 'b', and 'c'`, `{words:or}`
+    with another last one, `{words:,}` as `'a', 'b', 'c'`."""
+
+    __slots__ = ()
+
+    def __format__(self, how: str) -> str:
+        return ", ".join(f"'{word}'" for word in self) if how == "," else listed(self, how or "and")
 
 
 def kind_of(value: object) -> str:
@@ -137,8 +202,12 @@ def masked(key: str) -> str:
 
 # fmt: off
 # --- the gateway: names, types, ranges and words
-missing_parameter = Refusal("Missing required parameter: '{name}'.", "{name}", "missing_required_parameter")
-unknown_parameter = Refusal("Unknown parameter: '{name}'.", "{name}", "unknown_parameter")
+missing_parameter = Refusal(
+    "Missing required parameter: '{name}'.", "{name}", "missing_required_parameter",
+    earlier=older("'{name}' is a required property"))
+unknown_parameter = Refusal(
+    "Unknown parameter: '{name}'.", "{name}", "unknown_parameter",
+    earlier=older("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
 image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
 images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
 duplicate_parameter = Refusal(  # the code was not recorded with the sentence
@@ -151,18 +220,22 @@ unconvertible = Refusal(  # recorded for integers only
     "{name}", "invalid_type")
 empty_string = Refusal(
     "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
-    "{name}", "empty_string")
+    "{name}", "empty_string",
+    # in the form of `[] is too short - 'messages'`, seen on another endpoint
+    earlier=older("'' is too short - '{name}'"))
 string_too_long = Refusal(
     "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
-    "{name}", "string_above_max_length")
+    "{name}", "string_above_max_length", earlier=older("'{value}' is too long - '{name}'"))
 integer_too_small = Refusal(
     "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
-    "{name}", "integer_below_min_value")
+    "{name}", "integer_below_min_value", earlier=older("{value} is less than the minimum of {limit} - '{name}'"))
 integer_too_large = Refusal(
     "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
-    "{name}", "integer_above_max_value")
-value_not_listed = Refusal("Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value")
-value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value")
+    "{name}", "integer_above_max_value", earlier=older("{value} is greater than the maximum of {limit} - '{name}'"))
+_NOT_ONE_OF: Final = older("'{value}' is not one of [{listed:,}] - '{name}'")
+value_not_listed = Refusal(
+    "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
+value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
 empty_array = Refusal(
     "Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
     "{name}", "empty_array")
@@ -184,13 +257,28 @@ not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified UR
     "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
 download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
 no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
-# the older stack, in which dall-e-2 looked at files until it was retired; it named no `param`
-upload_not_png = Refusal("Uploaded image must be a PNG and less than 4 MB.", None, "invalid_image_format")
-upload_not_square = Refusal("Invalid input image - expected an image with equal width and height, got {width}x{height} instead.")
-upload_opaque = Refusal("Invalid input image - format must be in ['RGBA', 'LA', 'L'], got {mode}.")
+# how dall-e-2 looked at files until it was retired; there was no `param` to it
+_NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
+upload_not_png = Refusal(_NOT_PNG, None, "invalid_image_format", earlier=(
+    # it had no code at first; the day is not known: the release of dall-e-3
+    (date(2023, 11, 6), Refusal(_NOT_PNG, envelope=OLDER_ENVELOPE)),
+    *older(_NOT_PNG, "invalid_image_format"),
+))
+_NOT_SQUARE: Final = "Invalid input image - expected an image with equal width and height, got {width}x{height} instead."
+upload_not_square = Refusal(_NOT_SQUARE, earlier=older(_NOT_SQUARE))
+_WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
+upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older(_WRONG_MODE))
+# what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
+prompt_too_long = Refusal(
+    "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
+    envelope=OLDER_ENVELOPE)
+more_than_one = Refusal("You must provide n=1 for this model.", envelope=OLDER_ENVELOPE)
+size_not_supported = Refusal("The size is not supported by this model.", None, "invalid_size", envelope=OLDER_ENVELOPE)
 
 # --- the image service: models, sizes, files, and how parameters combine
-no_such_model = Refusal("The model '{model}' does not exist.", "model", "invalid_value", SERVICE)
+no_such_model = Refusal(
+    "The model '{model}' does not exist.", "model", "invalid_value", SERVICE,
+    earlier=older("Invalid model {model}. The model argument should be left blank."))
 size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE)
 size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE)
 size_not_divisible = Refusal(
@@ -244,7 +332,7 @@ incorrect_key = Refusal(
 method_not_allowed = Refusal(
     "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)", status=405)
 unsupported_content_type = Refusal(
-    "Unsupported content type: '{given}'. This API method only accepts {listed} requests, but you specified the header "
+    "Unsupported content type: '{given}'. This API method only accepts {listed:or} requests, but you specified the header "
     "'Content-Type: {given}'. Please try again with a supported content type.", None, "unsupported_content_type")
 malformed_json = Refusal(
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
@@ -252,6 +340,8 @@ malformed_json = Refusal(
     "out how to fix this, please contact us through our help center at help.openai.com.)")
 not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
     "Invalid type for the request body: expected an object, but got {got} instead.", None, "invalid_type")
+unnamed_file = Refusal(  # the Files API's
+    "The browser (or proxy) sent a request that this server could not understand.", type="server_error")
 malformed_form = Refusal("Could not parse multipart form")
 body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
 head_too_large = Refusal(  # not recorded

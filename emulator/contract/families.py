@@ -13,11 +13,20 @@ from datetime import date
 from typing import Final
 
 from emulator.contract import errors
-from emulator.contract.calendar import Period
+from emulator.contract.calendar import GATEWAY_SINCE, Period
 from emulator.contract.conflicts import above, below, equal, excludes, given, other_than
 from emulator.contract.pictures import MB
 from emulator.contract.request import Endpoint
-from emulator.contract.rules import Choice, Flag, Integer, Object, Rule, Text, Unsupported
+from emulator.contract.rules import (
+    Choice,
+    Flag,
+    Integer,
+    Object,
+    Rule,
+    Text,
+    Unsupported,
+    narrowed,
+)
 from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize, Sheets
 from emulator.contract.uploads import Images, Overlay, SquarePNG
 
@@ -44,41 +53,99 @@ def count(most: int) -> Rows:
 USER: Final[Rows] = {"user": Text(loose=True, nullable=False)}
 URL: Final[Rows] = {"response_format": Choice(("url", "b64_json"), default="url")}
 
+# With dall-e-3 the older stack had one schema for both models, and each model refused on its own
+# what it did not take of that. From about 2024-11 on, the sizes listed are the model's own.
+DALLE_3_SINCE: Final = date(2023, 11, 6)
+OWN_SIZES_SINCE: Final = date(2024, 11, 1)
+SHARED_PROMPT: Final = Text(required=True, nullable=False, shortest=1, longest=4000)
+SHARED_SIZES: Final = ListedSize(
+    ("256x256", "512x512", "1024x1024", "1024x1792", "1792x1024"), default="1024x1024"
+)
+
+
+def dalle_size(*sizes: str) -> ListedSize:
+    """The *sizes* of a model as the older stack listed them."""
+    return ListedSize(sizes, default="1024x1024")
+
+
+DALLE_2_PROMPT: Final[Rows] = {
+    "prompt": Text(
+        required=True,
+        nullable=False,
+        shortest=1,
+        longest=1000,
+        earlier=(
+            (DALLE_3_SINCE, prompt(1000)["prompt"]),
+            (
+                GATEWAY_SINCE,
+                narrowed(SHARED_PROMPT, prompt(1000)["prompt"], errors.prompt_too_long),
+            ),
+        ),
+    )
+}
+DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
+DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
+
 DALLE_2: Final[Rows] = {
     **count(10),
-    # Accepted in a recording of 2024-02-27 and unknown in one of 2026-03-31, after a day that is
-    # not known; taken is the day of the gateway that gpt-image-1 came with.
+    # Accepted in a recording of 2024-02-27; from about 2025-06 on it was reported as unknown, as it
+    # was recorded on 2026-03-31.
     "quality": Choice(
         ("standard",),
         unlisted=("auto",),
         auto="standard",
-        period=Period(date(2023, 11, 6), date(2025, 4, 23)),
+        period=Period(DALLE_3_SINCE, date(2025, 6, 1)),
+        earlier=((GATEWAY_SINCE, DALLE_QUALITY),),
     ),
-    "size": ListedSize(("256x256", "512x512", "1024x1024"), default="1024x1024"),
+    "size": replace(
+        DALLE_2_SIZE,
+        earlier=(
+            (DALLE_3_SINCE, DALLE_2_SIZE),
+            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.size_not_supported)),
+        ),
+    ),
     **URL,
     **USER,
 }
 
+OWN_MASK: Final = SquarePNG(mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L"))
+
 DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
-    GENERATIONS: {**prompt(1000), **DALLE_2},
+    GENERATIONS: {**DALLE_2_PROMPT, **DALLE_2},
     EDITS: {
-        **prompt(1000),
-        "image": SquarePNG(mimetypes=("image/png",), own_mask=True),
+        **DALLE_2_PROMPT,
+        # The modes were more from about 2023-04 on.
+        "image": replace(
+            OWN_MASK, earlier=((date(2023, 4, 1), replace(OWN_MASK, modes=("RGBA",))),)
+        ),
         **DALLE_2,
-        "mask": Overlay(earlier=(date(2022, 12, 20), Overlay(required=True))),
+        "mask": Overlay(earlier=((date(2022, 12, 20), Overlay(required=True)),)),
     },
     VARIATIONS: {
         # Two recordings sent application/octet-stream and were answered.
-        "image": SquarePNG(mimetypes=()),
+        "image": SquarePNG(mimetypes=(), modes=("RGB", "RGBA")),
         **{name: rule for name, rule in DALLE_2.items() if name != "quality"},
     },
 }
 
+DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
+
 DALLE_3: Final[Rows] = {
-    **prompt(4000),
-    **count(1),
-    "quality": Choice(("standard", "hd"), unlisted=("auto",), auto="standard"),
-    "size": ListedSize(("1024x1024", "1024x1792", "1792x1024"), default="1024x1024"),
+    "prompt": SHARED_PROMPT,
+    "n": Integer(
+        least=1,
+        most=1,
+        default=1,
+        earlier=((GATEWAY_SINCE, narrowed(count(10)["n"], count(1)["n"], errors.more_than_one)),),
+    ),
+    "quality": DALLE_QUALITY,
+    "size": replace(
+        DALLE_3_SIZE,
+        earlier=(
+            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_3_SIZE, errors.size_not_supported)),
+            (GATEWAY_SINCE, dalle_size("1024x1024", "1792x1024", "1024x1792")),
+        ),
+    ),
     "style": Choice(("vivid", "natural"), default="vivid"),
     **URL,
     **USER,
@@ -136,7 +203,7 @@ def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
 FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
 EDIT_FORMATS: Final = replace(
     FORMATS,
-    earlier=(date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),
+    earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
 )
 MOTION: Final[Rows] = {
     "output_format": FORMATS,
@@ -168,7 +235,7 @@ def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Endpoint
     """*rows* at generations, and at edits with the uploads before them."""
     edits: Rows = {
         **prompt(32_000),
-        "image": Images(earlier=(date(2025, 6, 2), Images(below=25 * MB))),
+        "image": Images(earlier=((date(2025, 6, 2), Images(below=25 * MB)),)),
         **{
             name: replace(rule, period=EDITS_SINCE.get(name, rule.period))
             for name, rule in rows.items()

@@ -8,26 +8,30 @@ the source of each.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Final
 
 from emulator.contract import errors
-from emulator.contract.errors import SERVICE, Refusal
+from emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Refusal, older
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"
 
 # fmt: off
 # "input-images" is said of pictures from text too. Captures end at "Visit https://": the rest is
-# what other endpoints say.
+# what other endpoints say. The day of the change is not known: it lies between 2025-06 and 2026-04.
 rate_limited = Refusal(
     "Rate limit reached for {model} (for limit gpt-image) in organization {organization} on input-images per {unit}: "
     "Limit {limit}, Used {used}, Requested {requested}. Please try again in {wait}. "
-    "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429)
+    "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429,
+    earlier=((date(2025, 10, 6), Refusal(  # type and code are not known
+        "You've exceeded the rate limit, please slow down and try again after {seconds} seconds.",
+        None, "rate_limit_exceeded", SERVICE, 429)),))
 # as DALL·E was recorded to say it: the unit stands with the figures, a second call is one too many
 rate_limited_dalle = Refusal(
     "Rate limit exceeded for images per {unit_in_full} in organization {organization}. Limit: {limit}/1{unit}. "
     "Current: {current}/1{unit}. Please visit https://platform.openai.com/docs/guides/rate-limits to learn how to increase "
-    "your rate limit.", None, "rate_limit_exceeded", "requests", 429)
+    "your rate limit.", None, "rate_limit_exceeded", "requests", 429, envelope=OLDER_ENVELOPE)
 quota_exceeded = Refusal(  # recorded on other endpoints
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, read "
     "the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.", None, "insufficient_quota", _NO_CREDIT, 429)
@@ -37,14 +41,20 @@ no_credit = Refusal(
 # the codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`
 spend_limited = Refusal(
     f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
-billing_limit = Refusal("Billing hard limit has been reached", None, "billing_hard_limit_reached", SERVICE)
+_BILLING_LIMIT: Final = "Billing hard limit has been reached"
+billing_limit = Refusal(
+    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE, earlier=older(_BILLING_LIMIT, "billing_hard_limit_reached"))
 moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
     "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
     "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE)
+_REJECTED: Final = "Your request was rejected as a result of our safety system. "
+_DESCRIPTIONS: Final = (
+    f"{_REJECTED}Image descriptions generated from your prompt may contain text that is not allowed by our safety system. If "
+    "you believe this was done in error, your request may succeed if retried, or by adjusting your prompt.")
 content_policy = Refusal(  # as dall-e-3 said it
-    "Your request was rejected as a result of our safety system. Image descriptions generated from your prompt may contain "
-    "text that is not allowed by our safety system. If you believe this was done in error, your request may succeed if "
-    "retried, or by adjusting your prompt.", None, "content_policy_violation")
+    _DESCRIPTIONS, None, "content_policy_violation", earlier=older(_DESCRIPTIONS, "content_policy_violation"))
+_PROMPT: Final = f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
+content_policy_dalle_2 = Refusal(_PROMPT, earlier=older(_PROMPT))
 unverified = Refusal(
     "Your organization must be verified to use the model `{model}`. Please go to: "
     "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "
@@ -53,11 +63,18 @@ missing_scope = Refusal(  # a capture through a gateway shows the end of the sen
     "You have insufficient permissions for this operation. Missing scopes: api.model.images.request. Check that you have the "
     "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a restricted "
     "API key, that it has the necessary scopes.", None, "insufficient_scope", status=401)
-overloaded = Refusal(  # documented, not recorded
-    "Model temporarily overloaded", None, "server_is_overloaded", "service_unavailable_error", 503)
-slow_down = Refusal(  # not recorded; documented as "503 - Slow Down", in the words of its remedy
+# both changed on that day, by the changelog and the error codes guide
+_LOAD_CODES: Final = date(2026, 9, 2)
+_UNAVAILABLE: Final = "service_unavailable_error"
+overloaded = Refusal(  # recorded on Responses, 2026-09-16; documented before, not recorded
+    "Our servers are currently overloaded. Please try again later.", None, "server_is_overloaded", _UNAVAILABLE, 503,
+    earlier=((_LOAD_CODES, Refusal("Model temporarily overloaded", None, "server_is_overloaded", _UNAVAILABLE, 503)),))
+_SLOW_DOWN: Final = (  # not recorded; in the words of the remedy that the guide names
     "Slow down. Please reduce your request rate to its original level, maintain a consistent rate for at least 15 minutes, "
-    "and then gradually increase it.", None, "slow_down", "service_unavailable_error", 503)
+    "and then gradually increase it.")
+slow_down = Refusal(
+    _SLOW_DOWN, None, "slow_down", "rate_limit_error", 429,
+    earlier=((_LOAD_CODES, Refusal(_SLOW_DOWN, None, "slow_down", _UNAVAILABLE, 503)),))
 # fmt: on
 
 NAMED: Final[Mapping[str, Refusal]] = {
@@ -87,6 +104,11 @@ UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour
 def waiting(milliseconds: int) -> str:
     """A wait as the sentence has it; recorded: `12s`, `7.5s`, `467ms`."""
     return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
+
+
+def waiting_seconds(milliseconds: int) -> str:
+    """A wait in plain seconds; recorded: `51.81557421875`."""
+    return f"{milliseconds / 1000:g}"
 
 
 def retry_headers(milliseconds: int) -> dict[str, str]:

@@ -32,7 +32,7 @@ from emulator.contract.families import (
     gpt_image,
     since,
 )
-from emulator.contract.misfortunes import rate_limited_dalle
+from emulator.contract.misfortunes import content_policy_dalle_2, rate_limited_dalle
 from emulator.contract.request import Endpoint, Model
 from emulator.contract.rules import Text
 from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
@@ -128,6 +128,7 @@ MODELS: Final[Mapping[str, Model]] = {
             accepts=DALLE_2_ENDPOINTS,
             seconds=DALLE_2_SECONDS,
             limited=rate_limited_dalle,
+            rejected=content_policy_dalle_2,
         ),
         Model(
             "dall-e-3",
@@ -185,6 +186,9 @@ gpt-image-1 at edits."""
 
 UNKNOWN: Final = GPT_2_6
 """Whose words the gateway goes by when it does not know the model: it lists the newest."""
+
+HEEDLESS: Final[Mapping[Endpoint, str]] = {VARIATIONS: "dall-e-2"}
+"""Endpoints of one model, which pay no heed to the `model` that a call names (recorded 2025-05)."""
 
 RETIRED: Final[Mapping[Endpoint, date]] = {VARIATIONS: DALLE_END}
 """Endpoints that have gone, which answer an empty 404 from that day on, to any key."""

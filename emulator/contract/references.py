@@ -45,7 +45,9 @@ def check_reference(name: str, value: Any) -> None:
         raise errors.wrong_type(name=where, expected="a string", got=kind_of(text))
     if given[0] == "image_url":
         if len(text) > LONGEST_URL:
-            raise errors.string_too_long(name=where, limit=LONGEST_URL, length=len(text))
+            raise errors.string_too_long(
+                name=where, value=text, limit=LONGEST_URL, length=len(text)
+            )
         if not re.match(r"(?i)https?://[^/]|data:", text):
             raise errors.not_an_image_url(name=where)
 

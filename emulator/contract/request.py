@@ -10,10 +10,10 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
-from emulator.contract.calendar import AsOf, Period
+from emulator.contract.calendar import OLDER_STACK, AsOf, Period
 from emulator.contract.conflicts import Conflict
 from emulator.contract.errors import Refusal, Violation
-from emulator.contract.misfortunes import rate_limited
+from emulator.contract.misfortunes import content_policy, rate_limited
 from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
 
@@ -28,6 +28,18 @@ class Endpoint(StrEnum):
     @property
     def path(self) -> str:
         return f"/v1/images/{self.value}"
+
+
+OLDER_STACK_ENDPOINTS: Final = frozenset({Endpoint.VARIATIONS})
+"""Endpoints that never moved to the gateway: they kept the older stack's sentences, key order and
+final newline to their end (recorded until 2025-09)."""
+
+
+def day_of_words(endpoint: Endpoint, day: AsOf) -> AsOf:
+    """The day whose sentences *endpoint* says on *day*; None for the newest ones."""
+    if endpoint in OLDER_STACK_ENDPOINTS:
+        return min(day or OLDER_STACK, OLDER_STACK)
+    return day
 
 
 JSON: Final = "application/json"
@@ -130,7 +142,8 @@ class Darkroom(Protocol):
 class Model:
     """One row of the table: a model's life, what it accepts at each endpoint, what it costs.
 
-    *seconds* is how long the API takes, by quality; *limited* is what it says past a rate limit.
+    *seconds* is how long the API takes, by quality; *limited* is what it says past a rate limit,
+    *rejected* what it says where its content policy forbids a prompt.
     """
 
     id: str
@@ -142,6 +155,7 @@ class Model:
     replacement: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
     limited: Refusal = rate_limited
+    rejected: Refusal = content_policy
     revises_prompt: bool = False
 
     def __str__(self) -> str:

@@ -10,8 +10,8 @@ from datetime import date
 from typing import Any
 
 from emulator.contract import errors
-from emulator.contract.calendar import ALWAYS, AsOf, Period
-from emulator.contract.errors import APIError, kind_of, listed
+from emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
+from emulator.contract.errors import APIError, Words, kind_of, listed
 
 Values = Mapping[str, Any]
 
@@ -21,12 +21,12 @@ class Rule:
     """What one parameter may be; the base accepts anything.
 
     `null` counts as omitted unless *nullable* is off. *default* stands in where nothing is sent.
-    Outside its *period* the parameter is unknown. Before the day of *earlier*, the rule beside it
-    held.
+    Outside its *period* the parameter is unknown. *earlier* has the rules that held before this one
+    as `(until, rule)`, the oldest first.
     """
 
     period: Period = ALWAYS
-    earlier: tuple[date, Rule] | None = None
+    earlier: tuple[tuple[date, Rule], ...] = ()
     required: bool = False
     nullable: bool = True
     default: Any = None
@@ -59,9 +59,7 @@ class Rule:
 
     def at(self, as_of: AsOf) -> Rule:
         """The rule as it was on that day."""
-        if self.earlier and as_of is not None and as_of < self.earlier[0]:
-            return self.earlier[1]
-        return self
+        return version_on(as_of, self, self.earlier)
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema, for people."""
@@ -87,7 +85,9 @@ class Text(Rule):
         if len(value) < self.shortest:
             raise errors.empty_string(name=name)
         if self.longest is not None and len(value) > self.longest:
-            raise errors.string_too_long(name=name, limit=self.longest, length=len(value))
+            raise errors.string_too_long(
+                name=name, value=value, limit=self.longest, length=len(value)
+            )
 
     def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
@@ -164,7 +164,7 @@ class Choice(Rule):
         if self.refusal:
             raise self.refusal(name=name)
         said = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
-        raise said(name=name, value=value, listed=listed(self.words))
+        raise said(name=name, value=value, listed=Words(self.words))
 
     def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
@@ -224,3 +224,47 @@ class Unsupported(Rule):
 
     def schema(self) -> dict[str, Any]:
         return {"not": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowed(Rule):
+    """A parameter of the older stack: *shared* is the schema of all its models, *own* what the
+    model takes of that. *refusal* answers what only the schema takes; it gets the facts of the
+    error that *own* raises."""
+
+    shared: Rule
+    own: Rule
+    refusal: Callable[..., APIError]
+
+    def convert(self, name: str, text: str) -> Any:
+        return self.own.convert(name, text)
+
+    def from_form(self, name: str, value: Any) -> Any:
+        return self.own.from_form(name, value)
+
+    def check(self, name: str, value: Any) -> None:
+        self.shared.check(name, value)
+
+    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+        try:
+            self.own.check(name, value)
+        except APIError as error:
+            raise self.refusal(**error.facts) from None
+
+    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+        return self.own.settle(value, source, others)
+
+    def schema(self) -> dict[str, Any]:
+        return self.own.schema()
+
+
+def narrowed(shared: Rule, own: Rule, refusal: Callable[..., APIError]) -> Narrowed:
+    """*own*, and *refusal* where it refuses what *shared* takes."""
+    return Narrowed(
+        required=own.required,
+        nullable=own.nullable,
+        default=own.default,
+        shared=shared,
+        own=own,
+        refusal=refusal,
+    )

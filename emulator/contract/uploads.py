@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf, Period
-from emulator.contract.errors import APIError, kind_of, listed
+from emulator.contract.errors import APIError, Words, kind_of
 from emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from emulator.contract.references import OverlayReference, References
 from emulator.contract.request import Darkroom, Picture, Upload
@@ -60,7 +60,7 @@ class Images(Pictures):
             return
         if said is None:
             raise errors.missing_mimetype(name=name)
-        raise errors.unsupported_mimetype(name=name, mimetype=said, listed=listed(self.mimetypes))
+        raise errors.unsupported_mimetype(name=name, mimetype=said, listed=Words(self.mimetypes))
 
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.file_too_large(name=name, limit=self.below, size=upload.size)
@@ -83,12 +83,14 @@ class Images(Pictures):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SquarePNG(Images):
-    """One square PNG, as dall-e-2 took it; with *own_mask*, its transparency can be the mask."""
+    """One square PNG, as dall-e-2 took it; with *own_mask*, its transparency can be the mask, and
+    must be where there is no other. *modes* are those of its pixels; where empty, all are."""
 
     most: int = 1
     below: int = 4 * MB
     json: Period | None = None
     own_mask: bool = False
+    modes: tuple[str, ...] = ()
 
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
@@ -99,15 +101,23 @@ class SquarePNG(Images):
             raise errors.upload_not_png()
         if picture.width != picture.height:
             raise errors.upload_not_square(width=picture.width, height=picture.height)
+        if not self.own_mask:
+            self._check_mode(picture)
         return picture
+
+    def _check_mode(self, picture: Picture) -> None:
+        if self.modes and picture.mode not in self.modes:
+            raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
 
     def mask_of(self, pictures: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
         """From the specification of 2022-12 to 2025-03: "If mask is not provided, image must have
         transparency, which will be used as the mask." """
         if not self.own_mask:
             return None
-        if pictures[0].mode not in ("RGBA", "LA", "L"):
-            forgive(errors.upload_opaque(mode=pictures[0].mode))
+        try:
+            self._check_mode(pictures[0])
+        except APIError as error:
+            forgive(error)
         return pictures[0] if pictures[0].has_holes else None
 
 

@@ -11,12 +11,12 @@ from dataclasses import fields
 from typing import Any, Final
 
 from emulator.contract import errors
-from emulator.contract.calendar import Policy
+from emulator.contract.calendar import GATEWAY_SINCE, Policy
 from emulator.contract.catalogue import Rows, catalogue_of
-from emulator.contract.errors import APIError, Violation
-from emulator.contract.models import FIRST, MODEL, MODELS
+from emulator.contract.errors import APIError, Violation, Words
+from emulator.contract.models import FIRST, HEEDLESS, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
-from emulator.contract.request import Call, Darkroom, ImageRequest, Model
+from emulator.contract.request import Call, Darkroom, ImageRequest, Model, day_of_words
 from emulator.contract.rules import Rule
 
 Values = dict[str, Any]
@@ -28,8 +28,15 @@ _REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
 
 def validate(call: Call, darkroom: Darkroom, policy: Policy | None = None) -> ImageRequest:
-    """The request that *call* makes. Raises APIError where the API would refuse it."""
-    return _Judgement(call, darkroom, policy or Policy()).request()
+    """The request that *call* makes. Raises APIError where the API would refuse it, in the words of
+    the day that the call is judged by."""
+    policy = policy or Policy()
+    try:
+        return _Judgement(call, darkroom, policy).request()
+    except APIError as error:
+        day = day_of_words(call.endpoint, policy.day)
+        error = error.on(day)
+        raise (error.by_older_stack() if day and day < GATEWAY_SINCE else error) from None
 
 
 class _Judgement:
@@ -54,7 +61,7 @@ class _Judgement:
         model = self.catalogue.models.get(named)
         unknown = None if model else errors.no_such_model(model=named)
         if model and self.call.endpoint not in model.accepts:
-            listed = errors.listed([FIRST])
+            listed = Words([FIRST])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
             model = None
         if not model and self.policy.lenient:
@@ -79,6 +86,8 @@ class _Judgement:
         return stand_in, self.catalogue.rows(stand_in, self.call)
 
     def _model_name(self) -> str:
+        if self.call.endpoint in HEEDLESS:
+            return HEEDLESS[self.call.endpoint]
         if "model" in self.call.fields:
             named = self.call.fields["model"]
             try:

@@ -69,7 +69,13 @@ class Error(BaseFault):
         refusal = NAMED.get(self.name or "")
         if refusal is misfortunes.rate_limited:
             refusal = facts["limited"]
-        told = refusal(**facts) if refusal else APIError(None, type=self._kind_of_status())
+        elif refusal is misfortunes.content_policy:
+            refusal = facts["rejected"]
+        told = (
+            refusal.on(scope["state"].get("day"))(**facts)
+            if refusal
+            else APIError(None, type=self._kind_of_status())
+        )
         for name in ("status", "type", "code", "message", "param"):
             if getattr(self, name) is not None:
                 setattr(told, name, getattr(self, name))
@@ -105,6 +111,7 @@ class Error(BaseFault):
         return {
             "model": named or model.id,
             "limited": model.limited,
+            "rejected": model.rejected,
             "organization": state.get("organization"),
             "request_id": state.get("request_id"),
             "key": masked(state.get("key", "")),
@@ -115,6 +122,7 @@ class Error(BaseFault):
             "unit": "min",
             "unit_in_full": misfortunes.UNITS["min"],
             "wait": misfortunes.waiting(wait),
+            "seconds": misfortunes.waiting_seconds(wait),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "violations": misfortunes.violations(self.categories),

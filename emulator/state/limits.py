@@ -56,7 +56,7 @@ class RateLimits:
         used = bucket.consumed(rates, state, now)
         # More than the bucket ever holds: no wait helps, and the API's words for it are not known.
         wait = decision.retry_after_ms or self.rate.seconds * 1000
-        error = request.model.limited(
+        error = request.model.limited.on(request.as_of or self._clock.now().date())(
             model=request.model.id,
             organization=self._organization,
             limit=self.rate.limit,
@@ -66,6 +66,7 @@ class RateLimits:
             unit=self.rate.unit,
             unit_in_full=misfortunes.UNITS[self.rate.unit],
             wait=misfortunes.waiting(wait),
+            seconds=misfortunes.waiting_seconds(wait),
         )
         error.headers = misfortunes.retry_headers(wait)
         raise error

@@ -124,7 +124,7 @@ def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:
     kind = said.partition(";")[0].strip().lower()
     accepted = BODIES[endpoint]
     if kind not in accepted:
-        listed = errors.listed(accepted, last="or")
+        listed = errors.Words(accepted)
         raise errors.unsupported_content_type(given=said, listed=listed)
     if kind == FORM:
         return Call(endpoint, form=True, fields=read_form(said, body))

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from emulator.contract import errors
-from emulator.contract.calendar import Policy
-from emulator.contract.errors import kind_of, listed
+from emulator.contract.calendar import OLDER_STACK, Policy
+from emulator.contract.errors import APIError, Words
 from emulator.contract.request import FORM, Upload
 from emulator.state.emulator import Emulator
 from emulator.state.files import StoredFile
@@ -18,8 +18,9 @@ from emulator.web.call import read_body
 from emulator.web.form import read_form
 from emulator.web.gate import json_response
 
-PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
-"""From the specification of `POST /files`."""
+PURPOSES: Final = ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")
+"""As the refusal of another one lists them (irudnyts/openai#66), and `evals`, from the
+specification of `POST /files`."""
 
 
 def file_object(file: StoredFile) -> dict[str, Any]:
@@ -44,20 +45,27 @@ class FilesAPI:
         self.most = emulator.settings.max_body
 
     async def create(self, request: Request, policy: Policy) -> Response:
+        try:
+            return await self._create(request)
+        except APIError as error:
+            # This endpoint never moved to the gateway.
+            raise error.on(OLDER_STACK) from None
+
+    async def _create(self, request: Request) -> Response:
         said = request.headers.get("content-type", "")
         if said.partition(";")[0].strip().lower() != FORM:
-            raise errors.unsupported_content_type(given=said, listed=listed([FORM]))
+            raise errors.unsupported_content_type(given=said, listed=Words([FORM]))
         fields = read_form(said, await read_body(request.scope, request.receive, self.most))
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)
         file, purpose = fields["file"], fields["purpose"]
         if not isinstance(file, Upload):
-            raise errors.wrong_type(name="file", expected="a file", got=kind_of(file))
+            raise errors.unnamed_file()
         if file.size > len(file.data):
             raise errors.body_too_large()
         if purpose not in PURPOSES:
-            raise errors.value_not_listed(name="purpose", value=purpose, listed=listed(PURPOSES))
+            raise errors.value_not_listed(name="purpose", value=purpose, listed=Words(PURPOSES))
         return json_response(
             wire.pretty(file_object(self.files.add(file.filename, purpose, file.data)))
         )

@@ -65,7 +65,7 @@ class _Reader:
             said = self._headers.get("content-type")
             value = Upload(filename, said, bytes(self._data), self._size)
         else:
-            value = self._data.decode()
+            value = self._data.decode(errors="replace")
         place(self.fields, name, value)
 
     def on_end(self) -> None:

@@ -58,12 +58,33 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def error_response(error: APIError) -> Response:
-    return Response(wire.pretty(error.body()), error.status, dict(error.headers), JSON)
+    body = wire.pretty(error.body()) + error.envelope.end.encode()
+    return Response(body, error.status, dict(error.headers), JSON)
 
 
 @lru_cache
 def _policy_of(as_of: str, validation: str, today: date) -> Policy:
-    return Policy(parse_as_of(as_of, today), parse_lenient(validation))
+    return Policy(parse_as_of(as_of, today), parse_lenient(validation), today)
+
+
+def policy_of(scope: Scope, settings: Settings) -> Policy:
+    """How the call in *scope* is judged: the settings, and the headers that change them for one
+    call. Raises APIError for a header that says neither."""
+    today, headers = scope["state"]["time"].date(), headers_of(scope)
+    if OVERRIDES.isdisjoint(headers):
+        return _policy_of(settings.as_of, settings.validation, today)
+
+    def read(header: str, default: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(headers.get(header.encode(), default.encode()).decode("latin-1"))
+        except ValueError as error:
+            raise errors.bad_override(header=header, reason=str(error)) from None
+
+    return Policy(
+        as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
+        lenient=read("x-emulator-validation", settings.validation, parse_lenient),
+        today=today,
+    )
 
 
 def authenticated(scope: Scope, settings: Settings) -> bool:
@@ -85,7 +106,7 @@ class Gate:
 
         async def entered(request: Request) -> Response:
             try:
-                policy = self._policy(request)
+                policy = policy_of(request.scope, self.emulator.settings)
             except APIError:
                 # A mistake in the emulator's own headers is for those who have a key.
                 self.check_key(request)
@@ -100,7 +121,9 @@ class Gate:
                 raise HTTPException(405)
             try:
                 return await methods[method](request, policy)
-            except (APIError, HTTPException, ClientDisconnect):
+            except APIError as error:
+                raise error.on(policy.day) from None
+            except (HTTPException, ClientDisconnect):
                 raise
             except Exception as error:
                 # Raised on, it would close the connection under the client's next request.
@@ -115,20 +138,3 @@ class Gate:
             return
         key = key_of(request.scope)
         raise errors.incorrect_key(key=errors.masked(key)) if key else errors.missing_key()
-
-    def _policy(self, request: Request) -> Policy:
-        """The settings, and the headers that change them for one call."""
-        settings, today = self.emulator.settings, request.scope["state"]["time"].date()
-        if OVERRIDES.isdisjoint(headers_of(request.scope)):
-            return _policy_of(settings.as_of, settings.validation, today)
-
-        def read(header: str, default: str, parse: Callable[[str], T]) -> T:
-            try:
-                return parse(request.headers.get(header, default))
-            except ValueError as error:
-                raise errors.bad_override(header=header, reason=str(error)) from None
-
-        return Policy(
-            as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
-            lenient=read("x-emulator-validation", settings.validation, parse_lenient),
-        )

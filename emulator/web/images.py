@@ -18,8 +18,9 @@ from starlette.responses import Response
 from emulator import imaging
 from emulator.contract import errors
 from emulator.contract.calendar import Policy
+from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
-from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest
+from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
@@ -77,7 +78,10 @@ class Images:
         """What answers *endpoint*."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
-            order = await self._order(request, endpoint, policy, named)
+            try:
+                order = await self._order(request, endpoint, policy, named)
+            except APIError as error:
+                raise error.on(day_of_words(endpoint, policy.day)) from None
             accepted = order.request
             if self.emulator.rate_limits.rate:
                 self.emulator.rate_limits.admit(key_of(request.scope), accepted)

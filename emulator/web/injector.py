@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
-from emulator.contract.request import Call, Endpoint
+from emulator.contract.request import Call, Endpoint, day_of_words
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
 from emulator.web.azure import azure_error_response
 from emulator.web.call import header, headers_of, key_of, read_body, read_call
-from emulator.web.gate import authenticated, error_response
+from emulator.web.gate import authenticated, error_response, policy_of
 
 if TYPE_CHECKING:
     from emulator.faults import AnyFault
@@ -71,6 +71,8 @@ class Injector:
             state["fault"] = fault.label
             state["organization"] = self.emulator.account
             state["key"] = key_of(scope)
+            day = policy_of(scope, self.emulator.settings).day
+            state["day"] = day_of_words(endpoint, day) if endpoint else day
             await fault(self.app, scope, receive, send)
         except APIError as error:
             azure = scope["path"].startswith("/openai/")
