@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import httpx2
 import openai
@@ -11,17 +14,25 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 from emulator import Server, Settings
-from tests.pictures import answered, png
+from emulator.contract.azure import AZURE
+from emulator.contract.misfortunes import NAMED
+from tests.pictures import answered, opened, png
 
 KEY = "azure-key"
 VERSION = "2025-04-01-preview"
 
 
 @pytest.fixture(scope="module")
-def azure() -> Iterator[Server]:
+def running() -> Iterator[Server]:
     settings = Settings(port=0, api_key=(KEY,), deployment=("drawings=gpt-image-2", "old=dall-e-3"))
     with Server(settings) as server:
         yield server
+
+
+@pytest.fixture
+def azure(running: Server) -> Server:
+    running.reset()
+    return running
 
 
 def client(server: Server, key: str = KEY) -> AzureOpenAI:
@@ -61,11 +72,68 @@ def test_the_newer_form_knows_the_deployments_too(azure: Server) -> None:
         assert answered(sdk.images.generate(model="drawings", prompt="x"))
 
 
-def test_a_wrong_method_is_refused_in_azures_form(azure: Server) -> None:
-    url = f"{azure.url}/openai/deployments/drawings/images/generations?api-version={VERSION}"
-    answer = httpx2.get(url, headers={"api-key": KEY})
-    assert answer.status_code == 405
-    assert next(iter(answer.json()["error"])) == "code"
+NOT_FOUND = b'{"error":{"code":"404","message": "Resource not found"}}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/openai/deployments/drawings/images/generations"),
+        ("POST", "/openai/deployments/drawings/images/variations"),
+        ("POST", "/openai/deployments/drawings/images"),
+        ("POST", "/openai/images/generations"),
+        ("POST", "/openai/images/edits"),
+        ("POST", "/openai/v1/images/variations"),
+        ("DELETE", "/openai/v1/models"),
+        ("GET", "/openai/v2/models"),
+        ("PROPFIND", "/openai/v1/models"),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, "wrong"])
+def test_what_is_no_operation_is_not_found(azure: Server, method: str, path: str, key: str) -> None:
+    url = f"{azure.url}{path}?api-version={VERSION}"
+    answer = httpx2.request(method, url, headers={"api-key": key})
+    assert (answer.status_code, answer.content) == (404, NOT_FOUND)
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("operation", "version", "served"),
+    [
+        ("generations", "2023-05-15", False),
+        ("generations", "2023-06-01-preview", True),
+        ("generations", "2024-02-01", True),
+        ("generations", "2031-12-31-preview", True),
+        ("edits", "2025-03-01-preview", False),
+        ("edits", "2024-10-21", False),
+        ("edits", "2025-04-01-preview", True),
+        ("edits", "2025-04-15", True),
+        ("edits", "2031-12-31", True),
+        *(
+            ("generations", version, False)
+            for version in (
+                "",
+                "1",
+                "preview",
+                "2025-04",
+                "2025-13-01",
+                "2025-04-01-beta",
+                "٢٠٢٥-٠٤-٠١",
+            )
+        ),
+    ],
+)
+def test_an_operation_has_a_first_version(
+    azure: Server, operation: str, version: str, served: bool
+) -> None:
+    answer = httpx2.post(
+        f"{azure.url}/openai/deployments/drawings/images/{operation}",
+        params={"api-version": version},
+        headers={"api-key": KEY, "content-type": "application/json"},
+        content=b"[]",
+    )
+    assert (answer.content != NOT_FOUND) == served
+    assert answer.status_code == (400 if served else 404)
 
 
 def test_a_body_may_do_without_a_model(azure: Server) -> None:
@@ -85,11 +153,181 @@ def test_errors_are_azures_own(azure: Server) -> None:
     assert list(answer.json()["error"]) == ["code", "message"]
     assert answer.json()["error"]["code"] == "DeploymentNotFound"
     answer = asked(azure, path.format("drawings"), prompt="x")
-    assert answer.json() == {"error": {"code": "404", "message": "Resource not found"}}
+    assert answer.content == NOT_FOUND
     answer = asked(azure, path.format("drawings") + f"?api-version={VERSION}", prompt="x", n=0)
     assert answer.status_code == 400
-    assert list(answer.json()["error"]) == ["code", "message", "param", "type"]
+    assert list(answer.json()["error"]) == ["message", "type", "param", "code"]
     assert answer.json()["error"]["param"] == "n"
+    assert answer.content.startswith(b'{"error":{"message":"Invalid')
+
+
+def test_the_headers_are_azures_and_none_of_openais(azure: Server) -> None:
+    path = "/openai/deployments/drawings/images/generations"
+    url = f"{azure.url}{path}?api-version={VERSION}"
+    told = {"api-key": KEY, "x-ms-client-request-id": "mine"}
+    answer = httpx2.post(url, json={"prompt": "x"}, headers=told)
+    identity = answer.headers["x-request-id"]
+    assert UUID(identity).version == 4
+    assert answer.headers["apim-request-id"] == identity
+    assert answer.headers["x-ms-client-request-id"] == "mine"
+    assert answer.headers["x-ms-deployment-name"] == "drawings"
+    assert answer.headers["x-ms-region"] == "East US 2"
+    assert httpx2.get(f"{azure.url}/_emulator/requests/{identity}").json()["status"] == 200
+    refused = [
+        httpx2.post(url, json={"prompt": "x", "n": 0}, headers={"api-key": KEY}),
+        httpx2.post(url, json={"prompt": "x"}, headers={"api-key": "wrong"}),
+        httpx2.post(url.replace("drawings", "nowhere"), json={}, headers={"api-key": KEY}),
+        httpx2.post(f"{azure.url}{path}", json={}, headers={"api-key": KEY}),
+    ]
+    own = [{name for name in each.headers if name.startswith(("apim-", "x-"))} for each in refused]
+    region = {
+        *("apim-request-id", "x-content-type-options"),
+        *("x-ms-region", "x-ms-client-request-id"),
+    }
+    assert own == [
+        region | {"x-ms-deployment-name", "x-request-id"},
+        {"apim-request-id"},
+        region,
+        {"apim-request-id"},
+    ]
+    assert refused[0].headers["x-ms-client-request-id"] == "Not-Set"
+    for each in (answer, *refused):
+        assert not [name for name in each.headers if name.startswith("openai-")]
+
+
+SAFE = {"filtered": False, "severity": "safe"}
+HARMS = ("hate", "self_harm", "sexual", "violence")
+
+
+@pytest.mark.parametrize(("form", "last"), [("b64_json", "revised_prompt"), ("url", "url")])
+def test_dall_e_answers_with_what_the_filters_found(azure: Server, form: Any, last: str) -> None:
+    with client(azure) as sdk:
+        answer = sdk.images.with_raw_response.generate(
+            model="old", prompt="x", response_format=form
+        )
+    (item,) = answer.http_response.json()["data"]
+    assert list(item)[-1] == last
+    assert item["content_filter_results"] == dict.fromkeys(HARMS, SAFE)
+    profanity = {"profanity": {"detected": False, "filtered": False}}
+    assert item["prompt_filter_results"] == dict.fromkeys(HARMS, SAFE) | profanity
+
+
+def test_gpt_image_answers_without_filter_results(azure: Server) -> None:
+    with client(azure) as sdk:
+        answer = sdk.images.with_raw_response.generate(model="drawings", prompt="x")
+    (item,) = answer.http_response.json()["data"]
+    assert item.keys() == {"b64_json", "generation_id"}
+
+
+def test_openais_own_dall_e_has_no_filter_results(azure: Server) -> None:
+    with OpenAI(base_url=azure.base_url, api_key=KEY) as sdk:
+        drawn = sdk.images.generate(model="dall-e-3", prompt="x")
+    assert not (drawn.data or [])[0].model_extra
+
+
+def test_a_picture_by_url_has_azures_address_and_lives_for_a_day(azure: Server) -> None:
+    with client(azure) as sdk:
+        answer = sdk.images.with_raw_response.generate(model="old", prompt="x")
+        url = (answer.parse().data or [])[0].url or ""
+    parts = urlsplit(url)
+    identity = answer.headers["apim-request-id"]
+    assert parts.path == f"/private/images/{identity}/generated_00.png"
+    query = dict(parse_qsl(parts.query))
+    assert " ".join(query) == "se sig ske skoid sks skt sktid skv sp spr sr sv"
+    created = answer.parse().created
+    assert datetime.fromisoformat(query["se"]).timestamp() == created + 86_400
+    assert opened(httpx2.get(url).content).size == (1024, 1024)
+    azure.clock.advance(hours=23.9)
+    assert httpx2.get(url).status_code == 200
+    azure.clock.advance(hours=0.2)
+    expired = httpx2.get(url)
+    assert (expired.status_code, expired.headers["x-ms-error-code"]) == (
+        403,
+        "AuthenticationFailed",
+    )
+    assert "must be after signed start time" in expired.text
+
+
+def test_pictures_of_one_answer_are_numbered(azure: Server) -> None:
+    with client(azure) as sdk:
+        drawn = sdk.images.generate(model="dall-e-2", prompt="x", n=2, size="256x256")
+    names = [urlsplit(each.url or "").path.rpartition("/")[2] for each in drawn.data or []]
+    assert names == ["generated_00.png", "generated_01.png"]
+
+
+@pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-1.5", "gpt-image-2"])
+def test_azure_has_no_webp_and_draws_in_high_quality(azure: Server, model: str) -> None:
+    with client(azure) as sdk:
+        with pytest.raises(openai.BadRequestError, match="values are: 'png' and 'jpeg'"):
+            sdk.images.generate(model=model, prompt="x", output_format="webp")
+        assert sdk.images.generate(model=model, prompt="x").quality == "high"
+        assert sdk.images.generate(model=model, prompt="x", quality="low").quality == "low"
+    with OpenAI(base_url=azure.base_url, api_key=KEY) as sdk:
+        assert sdk.images.generate(model=model, prompt="x", output_format="webp").data
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/openai/deployments/drawings/images/generations"),
+        ("POST", "/openai/deployments/drawings/images/edits"),
+        ("POST", "/openai/v1/images/edits"),
+        ("GET", "/openai/v1/models"),
+    ],
+)
+def test_every_named_error_has_azures_form(
+    azure: Server, method: str, path: str, name: str
+) -> None:
+    answer = httpx2.request(
+        method,
+        f"{azure.url}{path}?api-version={VERSION}",
+        json={"model": "drawings", "prompt": "x"},
+        headers={"api-key": KEY, "x-emulator-fault": name},
+    )
+    assert answer.status_code == AZURE.refusal(name).status
+    assert answer.content.startswith((b'{"error":{"code":', b'{"error":{"message":'))
+    assert azure.requests[-1].fault == name
+
+
+def test_a_rate_limit_fault_names_the_deployment_and_its_own_model(azure: Server) -> None:
+    azure.inject({"kind": "error", "name": "rate_limit_exceeded", "retry_after": 1.5}, times=2)
+    with client(azure) as sdk, pytest.raises(openai.RateLimitError) as refused:
+        sdk.images.generate(model="drawings", prompt="x")
+    assert refused.value.code == "RateLimitReached"
+    assert refused.value.message.endswith(
+        "Your requests to drawings for gpt-image-2 in East US 2 have exceeded the call rate limit "
+        "for your current AIServices S0 pricing tier. This request was for ImageGenerations_Create "
+        f"under Azure OpenAI API version {VERSION}. Please retry after 2 seconds. To increase "
+        "your default rate limit, visit https://aka.ms/oai/quotaincrease."
+    )
+    with (
+        OpenAI(base_url=f"{azure.url}/openai/v1/", api_key=KEY, max_retries=0) as newer,
+        pytest.raises(openai.RateLimitError, match=r"to old for dall-e-3 in .* version v1\."),
+    ):
+        newer.images.generate(model="old", prompt="x")
+
+
+def test_a_step_matches_the_model_behind_a_deployment(azure: Server) -> None:
+    azure.inject("server_error", match={"model": "gpt-image-*"})
+    with client(azure) as sdk:
+        assert sdk.images.generate(model="old", prompt="x").data
+        with pytest.raises(openai.InternalServerError, match=r"fwlink/\?linkid=2213926") as broken:
+            sdk.images.generate(model="drawings", prompt="x")
+    assert broken.value.request_id
+    assert broken.value.request_id in broken.value.message
+
+
+def test_each_deployment_has_its_own_rate_limit() -> None:
+    deployments = ("one=gpt-image-2", "two=gpt-image-2")
+    settings = Settings(port=0, rate_limit="1/min", deployment=deployments)
+    with Server(settings) as server, client(server) as sdk:
+        for name in ("one", "two"):
+            assert sdk.images.generate(model=name, prompt="x").data
+        with pytest.raises(openai.RateLimitError, match="requests to two for gpt-image-2 in") as no:
+            sdk.images.generate(model="two", prompt="x")
+    seconds = no.value.response.headers["retry-after"]
+    assert f"Please retry after {seconds} seconds." in no.value.message
 
 
 def test_a_wrong_key_is_denied(azure: Server) -> None:

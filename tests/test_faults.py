@@ -177,6 +177,7 @@ CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
     "server_is_overloaded": (openai.InternalServerError, "server_is_overloaded", 2),
     "image_generation_failed": (openai.InternalServerError, "image_generation_failed", 2),
     "slow_down": (openai.RateLimitError, "slow_down", 2),
+    "temporarily_blocked": (openai.PermissionDeniedError, "Forbidden", 1),
 }  # fmt: skip
 """The exception that the SDK raises for a named error, its code, and the requests it makes."""
 

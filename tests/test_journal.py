@@ -140,10 +140,12 @@ def test_whatever_came_can_be_told(http: httpx2.Client, emulator: Emulator, body
 
 
 def test_azure_errors_are_read_too(http: httpx2.Client, emulator: Emulator) -> None:
-    http.post("/openai/deployments/none/images/generations?api-version=1", json={"prompt": "x"})
+    http.post(
+        "/openai/deployments/none/images/generations?api-version=2024-02-01", json={"prompt": "x"}
+    )
     assert (only(emulator).error_code, only(emulator).query) == (
         "DeploymentNotFound",
-        "api-version=1",
+        "api-version=2024-02-01",
     )
 
 

@@ -101,7 +101,10 @@ def test_azure_is_limited_too(fresh: Server) -> None:
         for _ in range(2)
     ]
     assert [answer.status_code for answer in answers] == [200, 429]
-    assert answers[1].json()["error"]["type"] == "input-images"
+    error = answers[1].json()["error"]
+    assert error["code"] == "RateLimitReached"
+    assert "Your requests to gpt-image-2 for gpt-image-2 in" in error["message"]
+    assert f"retry after {answers[1].headers['retry-after']} seconds" in error["message"]
     assert answers[1].headers["retry-after-ms"]
 
 

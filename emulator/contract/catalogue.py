@@ -9,6 +9,7 @@ from typing import Any
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf
 from emulator.contract.conflicts import Conflict
+from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Words
 from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
 from emulator.contract.pictures import OverlayRule, Pictures
@@ -20,10 +21,11 @@ Rows = Mapping[str, Rule]
 
 
 class Catalogue:
-    """What there is on the day *as_of*. It does not change: see `catalogue_of`."""
+    """What there is on the day *as_of* in a *dialect*. It does not change: see `catalogue_of`."""
 
-    def __init__(self, as_of: AsOf) -> None:
+    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
         self.as_of = as_of
+        self.dialect = dialect
         self._rows: dict[tuple[str, Endpoint, bool], Rows] = {}
         self._conflicts: dict[str, Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
@@ -52,7 +54,7 @@ class Catalogue:
         for name, dated in model.accepts[call.endpoint].items():
             if self.as_of not in dated.period:
                 continue
-            rule = dated.at(self.as_of)
+            rule = self.dialect.rule(name, dated.at(self.as_of))
             if call.form:
                 rows[name] = rule
             elif isinstance(rule, Pictures):
@@ -105,6 +107,6 @@ class Catalogue:
 
 
 @lru_cache(maxsize=64)
-def catalogue_of(as_of: AsOf) -> Catalogue:
-    """The table on the day *as_of*, read once for all calls of that day."""
-    return Catalogue(as_of)
+def catalogue_of(as_of: AsOf, dialect: Dialect = OPENAI) -> Catalogue:
+    """The table on the day *as_of* in a *dialect*, read once for all calls of that day."""
+    return Catalogue(as_of, dialect)

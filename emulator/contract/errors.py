@@ -20,8 +20,6 @@ from emulator.contract.calendar import GATEWAY_SINCE, AsOf, version_on
 
 GATEWAY: Final = "invalid_request_error"
 SERVICE: Final = "image_generation_user_error"
-AZURE: Final = "azure"
-"""Of what Azure says for itself: such an error has no `type` on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,14 +349,6 @@ generation_failed = Refusal("Image generation failed", None, "image_generation_f
 server_error = Refusal(
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
     "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)
-# as Azure says it, from its documentation and its clients' issues
-azure_access_denied = Refusal(
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-    "subscription and use a correct regional API endpoint for your resource.", None, "401", AZURE, 401)
-azure_no_version = Refusal("Resource not found", None, "404", AZURE, 404)
-azure_no_deployment = Refusal(
-    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
-    "wait a moment and try again.", None, "DeploymentNotFound", AZURE, 404)
 # the emulator's own
 not_served = Refusal("This emulator does not serve {method} {path}. It serves {paths}.", None, "not_served", status=404)
 bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from emulator.contract import errors
-from emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Refusal, older
+from emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Envelope, Refusal, older
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"
@@ -75,6 +75,10 @@ _SLOW_DOWN: Final = (  # not recorded; in the words of the remedy that the guide
 slow_down = Refusal(
     _SLOW_DOWN, None, "slow_down", "rate_limit_error", 429,
     earlier=((_LOAD_CODES, Refusal(_SLOW_DOWN, None, "slow_down", _UNAVAILABLE, 503)),))
+temporarily_blocked = Refusal(  # Azure's alone
+    "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. For more "
+    "details on Azure OpenAI service content policy, please visit https://aka.ms/aoaicodeofconduct",
+    None, "Forbidden", status=403, envelope=Envelope(("code", "message")))
 # fmt: on
 
 NAMED: Final[Mapping[str, Refusal]] = {
@@ -94,6 +98,7 @@ NAMED: Final[Mapping[str, Refusal]] = {
     "server_is_overloaded": overloaded,
     "image_generation_failed": errors.generation_failed,
     "slow_down": slow_down,
+    "temporarily_blocked": temporarily_blocked,
 }
 """The errors by the names that faults give them: their codes, where they have one."""
 

@@ -129,6 +129,7 @@ MODELS: Final[Mapping[str, Model]] = {
             seconds=DALLE_2_SECONDS,
             limited=rate_limited_dalle,
             rejected=content_policy_dalle_2,
+            content_filters=True,
         ),
         Model(
             "dall-e-3",
@@ -139,6 +140,7 @@ MODELS: Final[Mapping[str, Model]] = {
             seconds=DALLE_3_SECONDS,
             limited=rate_limited_dalle,
             revises_prompt=True,
+            content_filters=True,
         ),
         GPT_1,
         Model(

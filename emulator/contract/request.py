@@ -157,6 +157,8 @@ class Model:
     limited: Refusal = rate_limited
     rejected: Refusal = content_policy
     revises_prompt: bool = False
+    content_filters: bool = False
+    """Whether Azure's answers carry the results of its content filters."""
 
     def __str__(self) -> str:
         return self.id

@@ -13,6 +13,7 @@ from typing import Any, Final
 from emulator.contract import errors
 from emulator.contract.calendar import GATEWAY_SINCE, Policy
 from emulator.contract.catalogue import Rows, catalogue_of
+from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Violation, Words
 from emulator.contract.models import FIRST, HEEDLESS, MODEL, MODELS
 from emulator.contract.pictures import OverlayRule, Pictures
@@ -27,12 +28,14 @@ MAX_VIOLATIONS: Final = 100
 _REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
 
-def validate(call: Call, darkroom: Darkroom, policy: Policy | None = None) -> ImageRequest:
-    """The request that *call* makes. Raises APIError where the API would refuse it, in the words of
-    the day that the call is judged by."""
+def validate(
+    call: Call, darkroom: Darkroom, policy: Policy | None = None, dialect: Dialect = OPENAI
+) -> ImageRequest:
+    """The request that *call* makes. Raises APIError where the service that speaks *dialect* would
+    refuse it, in the words of the day that the call is judged by."""
     policy = policy or Policy()
     try:
-        return _Judgement(call, darkroom, policy).request()
+        return _Judgement(call, darkroom, policy, dialect).request()
     except APIError as error:
         day = day_of_words(call.endpoint, policy.day)
         error = error.on(day)
@@ -42,11 +45,11 @@ def validate(call: Call, darkroom: Darkroom, policy: Policy | None = None) -> Im
 class _Judgement:
     """One call on its way through both gates; *forgiven* is what lenience has let pass."""
 
-    def __init__(self, call: Call, darkroom: Darkroom, policy: Policy) -> None:
+    def __init__(self, call: Call, darkroom: Darkroom, policy: Policy, dialect: Dialect) -> None:
         self.call = call
         self.darkroom = darkroom
         self.policy = policy
-        self.catalogue = catalogue_of(policy.as_of)
+        self.catalogue = catalogue_of(policy.as_of, dialect)
         self.forgiven: list[Violation] = []
         self.source: tuple[int, int] | None = None
 
@@ -81,7 +84,7 @@ class _Judgement:
         if model:
             return model, self.catalogue.rows(model, self.call)
         if known and self.call.endpoint in known.accepts:
-            return known, catalogue_of(None).rows(known, self.call)
+            return known, catalogue_of(None, self.catalogue.dialect).rows(known, self.call)
         stand_in = self.catalogue.stand_in(self.call.endpoint)
         return stand_in, self.catalogue.rows(stand_in, self.call)
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import misfortunes
+from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, masked
 from emulator.contract.misfortunes import NAMED
 from emulator.contract.models import MODELS, UNKNOWN
@@ -66,7 +67,8 @@ class Error(BaseFault):
     def refusal(self, scope: Scope) -> APIError:
         """The error for the call in *scope*, as its sentence needs its facts."""
         facts = self._facts(scope)
-        refusal = NAMED.get(self.name or "")
+        dialect: Dialect = scope["state"].get("dialect", OPENAI)
+        refusal = dialect.refusal(self.name) if self.name else None
         if refusal is misfortunes.rate_limited:
             refusal = facts["limited"]
         elif refusal is misfortunes.content_policy:
@@ -80,7 +82,7 @@ class Error(BaseFault):
             if getattr(self, name) is not None:
                 setattr(told, name, getattr(self, name))
         told.headers = {**told.headers, **self._headers()}
-        if refusal is misfortunes.moderated:
+        if self.name == "moderation_blocked":
             details = {"moderation_stage": self.stage, "categories": self.categories}
             told.details = {"moderation_details": details}
         return told
@@ -123,7 +125,9 @@ class Error(BaseFault):
             "unit_in_full": misfortunes.UNITS["min"],
             "wait": misfortunes.waiting(wait),
             "seconds": misfortunes.waiting_seconds(wait),
+            "whole_seconds": -(-wait // 1000),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "violations": misfortunes.violations(self.categories),
+            **state.get("facts", {}),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emulator.clock import Clock
+from emulator.contract.models import MODELS
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
 from emulator.state.cores import spare_cores
@@ -23,11 +24,17 @@ Drawing = tuple[ImageRequest, int]
 class Emulator:
     """One emulated account and its state. `reset()` is what a test needs between two runs.
 
-    Raises ValueError where the scenario of the settings has mistakes or is not there.
+    Raises ValueError where the scenario of the settings has mistakes or is not there, or where a
+    deployment's model is none.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = self._given = settings or Settings()
+        self.deployments = dict(each.split("=", 1) for each in self.settings.deployment)
+        """Azure's deployments and their models."""
+        for name, model in self.deployments.items():
+            if model not in MODELS:
+                raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
         self.clock = Clock()
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)

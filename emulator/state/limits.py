@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from hashlib import blake2b
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final
 
 from emulator.clock import Clock
 from emulator.contract import misfortunes
+from emulator.contract.errors import Refusal
 from emulator.contract.request import ImageRequest
 from emulator.settings import parse_rate
 
@@ -27,9 +30,17 @@ class RateLimits:
         self._lock = Lock()
         self._buckets: OrderedDict[tuple[bytes, str], Any] = OrderedDict()
 
-    def admit(self, key: str, request: ImageRequest) -> None:
-        """Take the pictures of *request* from the bucket of its *key* and model. Raises APIError
-        where there are not enough in it."""
+    def admit(
+        self,
+        key: str,
+        request: ImageRequest,
+        refusal: Refusal | None = None,
+        deployment: str | None = None,
+        facts: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        """Take the pictures of *request* from the bucket of its *key* and *deployment*, or else
+        its model. Raises APIError where there are not enough in it: *refusal*, which may name
+        *facts* beside the figures, or the model's own."""
         if not self.rate:
             return
         # The library is the one whose step takes the time as an argument: the others read the
@@ -40,7 +51,7 @@ class RateLimits:
         bucket = TokenBucket()
         # A key may be as long as a head; its hash is not.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        held = digest, request.model.id
+        held = digest, deployment or request.model.id
         now = int(self._clock.now().timestamp() * 1000)
         with self._lock:
             state = self._buckets.get(held) or bucket.initial(rates)
@@ -56,18 +67,21 @@ class RateLimits:
         used = bucket.consumed(rates, state, now)
         # More than the bucket ever holds: no wait helps, and the API's words for it are not known.
         wait = decision.retry_after_ms or self.rate.seconds * 1000
-        error = request.model.limited.on(request.as_of or self._clock.now().date())(
-            model=request.model.id,
-            organization=self._organization,
-            limit=self.rate.limit,
-            used=used,
-            requested=request.n,
-            current=used + request.n,
-            unit=self.rate.unit,
-            unit_in_full=misfortunes.UNITS[self.rate.unit],
-            wait=misfortunes.waiting(wait),
-            seconds=misfortunes.waiting_seconds(wait),
-        )
+        figures = {
+            "model": request.model.id,
+            "organization": self._organization,
+            "limit": self.rate.limit,
+            "used": used,
+            "requested": request.n,
+            "current": used + request.n,
+            "unit": self.rate.unit,
+            "unit_in_full": misfortunes.UNITS[self.rate.unit],
+            "wait": misfortunes.waiting(wait),
+            "seconds": misfortunes.waiting_seconds(wait),
+            "whole_seconds": -(-wait // 1000),
+        }
+        refusal = (refusal or request.model.limited).on(request.as_of or self._clock.now().date())
+        error = refusal(**(figures | dict(facts)))
         error.headers = misfortunes.retry_headers(wait)
         raise error
 

@@ -8,6 +8,7 @@ from http import HTTPMethod
 
 from starlette.routing import Route
 
+from emulator.contract.azure import OPERATIONS
 from emulator.contract.models import RETIRED
 from emulator.contract.request import Endpoint
 from emulator.state.emulator import Emulator
@@ -32,20 +33,16 @@ def _handlers(
     yield "/files", {"GET": files.list_all, "POST": files.create}, None
     yield "/files/{file}", {"GET": files.retrieve, "DELETE": files.delete}, None
     yield "/files/{file}/content", {"GET": files.content}, None
-    for endpoint in Endpoint:
+    for endpoint in OPERATIONS if named else Endpoint:
         path = f"/images/{endpoint.value}"
         yield path, {"POST": images.handler(endpoint, named)}, RETIRED.get(endpoint)
 
 
-def _azure(gate: AzureGate, images: Images) -> Iterator[Route]:
-    """`AzureOpenAI` puts the deployment into the path, others the model into the body."""
-    for endpoint in (Endpoint.GENERATIONS, Endpoint.EDITS):
-        entered = gate.versioned({"POST": images.handler(endpoint, gate.deployed)})
-        for path in (
-            f"/openai/deployments/{{deployment}}/images/{endpoint.value}",
-            f"/openai/images/{endpoint.value}",
-        ):
-            yield Route(path, entered, methods=ANY)
+def _deployments(gate: AzureGate, images: Images) -> Iterator[Route]:
+    """The operations of Azure's deployments, by endpoint."""
+    for endpoint in OPERATIONS:
+        entered = gate.versioned(endpoint, images.handler(endpoint, gate.model_of_deployment))
+        yield Route(f"/openai/deployments/{{deployment}}/images/{endpoint}", entered, methods=ANY)
 
 
 def routes(emulator: Emulator) -> list[Route]:
@@ -54,7 +51,7 @@ def routes(emulator: Emulator) -> list[Route]:
     doors: list[tuple[str, Gate, Named | None]] = [
         ("/v1", gate, None),
         ("", gate, None),
-        ("/openai/v1", azure, azure.deployed),
+        ("/openai/v1", azure, azure.model_of_deployment),
     ]
     served = [f"/v1{path.replace(':path', '')}" for path, _, _ in _handlers(emulator, images)]
     elsewhere: dict[str, Handler] = dict.fromkeys(map(str, HTTPMethod), not_served(served))
@@ -64,15 +61,15 @@ def routes(emulator: Emulator) -> list[Route]:
             for prefix, door, named in doors
             for path, methods, retired in _handlers(emulator, images, named)
         ),
-        *_azure(azure, images),
+        *_deployments(azure, images),
         *(
             Route(f"{prefix}{path}{rest}", door.guarded(elsewhere), methods=ANY)
-            for prefix, door, _ in doors
+            for prefix, door in (
+                *((prefix, door) for prefix, door, _ in doors),
+                ("/openai/deployments/{deployment}", azure),
+            )
             for path in PATHS
             for rest in ("", "/{rest:path}")
-        ),
-        Route(
-            "/openai/deployments/{deployment}/{rest:path}", azure.guarded(elsewhere), methods=ANY
         ),
         Route(f"{PREFIX}{{name:path}}", images.hosted, methods=["GET"]),
     ]

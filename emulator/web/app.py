@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.state.emulator import Emulator
 from emulator.web.api import routes
 from emulator.web.control import ControlPlane
 from emulator.web.cors import CORS
+from emulator.web.dialect import dialect_of
 from emulator.web.echo import Echo
-from emulator.web.gate import error_response
+from emulator.web.gate import error_response, server_error
 from emulator.web.injector import Injector
 from emulator.web.recorder import Recorder
 
@@ -28,20 +28,21 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)
-    return error_response(error)
+    return error_response(error, dialect_of(request.scope))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    """No such path: an empty 404, as the API answers today. A wrong method has words."""
+    """No such path, or not by that method: in OpenAI's dialect an empty 404, and words."""
     assert isinstance(error, HTTPException)
-    if error.status_code != 405:
+    dialect = dialect_of(request.scope)
+    refusal = dialect.wrong_method if error.status_code == 405 else dialect.unknown_path
+    if refusal is None:
         return Response(status_code=error.status_code)
-    refusal = errors.method_not_allowed(method=request.method, path=request.url.path)
-    return error_response(refusal)
+    return error_response(refusal(method=request.method, path=request.url.path), dialect)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    return error_response(errors.server_error())
+    return error_response(server_error(request), dialect_of(request.scope))
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -16,11 +16,12 @@ from starlette.types import Receive, Scope, Send
 from emulator.clock import parse_as_of
 from emulator.contract import errors
 from emulator.contract.calendar import Period, Policy
+from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError
 from emulator.settings import Settings, parse_lenient
 from emulator.state.emulator import Emulator
-from emulator.web import wire
 from emulator.web.call import headers_of, key_of
+from emulator.web.dialect import dialect_of
 
 T = TypeVar("T")
 
@@ -57,9 +58,14 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
 
 
-def error_response(error: APIError) -> Response:
-    body = wire.pretty(error.body()) + error.envelope.end.encode()
-    return Response(body, error.status, dict(error.headers), JSON)
+def error_response(error: APIError, dialect: Dialect = OPENAI) -> Response:
+    return Response(dialect.error_body(error), error.status, dict(error.headers), JSON)
+
+
+def server_error(request: Request) -> APIError:
+    """What a call is told in which the emulator itself broke."""
+    refusal = dialect_of(request.scope).refusal("server_error")
+    return refusal(request_id=request.scope["state"]["request_id"])
 
 
 @lru_cache
@@ -128,7 +134,7 @@ class Gate:
             except Exception as error:
                 # Raised on, it would close the connection under the client's next request.
                 logger.exception("%s %s broke", request.method, request.url.path)
-                raise errors.server_error() from error
+                raise server_error(request) from error
 
         return entered
 

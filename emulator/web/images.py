@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from emulator import imaging
 from emulator.contract import errors
@@ -28,6 +29,7 @@ from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
 from emulator.web.call import base_url, headers_of, key_of, read_body, read_call
+from emulator.web.dialect import dialect_of, sentence_facts
 from emulator.web.disconnect import watch_disconnect
 from emulator.web.echo import LASTING, Lasting
 from emulator.web.gate import Handler, json_response
@@ -84,7 +86,7 @@ class Images:
                 raise error.on(day_of_words(endpoint, policy.day)) from None
             accepted = order.request
             if self.emulator.rate_limits.rate:
-                self.emulator.rate_limits.admit(key_of(request.scope), accepted)
+                self._admit(request.scope, accepted)
             request.scope["state"]["accepted"] = accepted
             remarks = self._remarks(accepted, request.scope["state"]["time"])
             return await (self._streamed if accepted.stream else self._answered)(
@@ -92,6 +94,13 @@ class Images:
             )
 
         return create_images
+
+    def _admit(self, scope: Scope, accepted: ImageRequest) -> None:
+        """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
+        deployment = scope["state"].get("deployment")
+        facts = sentence_facts(scope, accepted.endpoint, deployment or "", accepted.model.id)
+        refusal = dialect_of(scope).rate_limit(accepted.model)
+        self.emulator.rate_limits.admit(key_of(scope), accepted, refusal, deployment, facts)
 
     async def _order(
         self, request: Request, endpoint: Endpoint, policy: Policy, named: Named | None
@@ -118,14 +127,15 @@ class Images:
         return order
 
     async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
+        dialect = dialect_of(request.scope)
         if call.endpoint is Endpoint.GENERATIONS:
-            return validate(call, self.darkroom, policy)
+            return validate(call, self.darkroom, policy, dialect)
         # Uploads are decoded on the way; fetching them is no work for the thread that does it.
         if self.emulator.settings.remote_images == "fetch":
-            return await asyncio.to_thread(validate, call, self.darkroom, policy)
+            return await asyncio.to_thread(validate, call, self.darkroom, policy, dialect)
         with watch_disconnect(request) as disconnect:
             return await self.studio.decode(
-                lambda: validate(call, self.darkroom, policy), disconnect
+                lambda: validate(call, self.darkroom, policy, dialect), disconnect
             )
 
     def _remarks(self, accepted: ImageRequest, now: datetime) -> Headers:
@@ -156,7 +166,9 @@ class Images:
             spent = None
             if accepted.response_format != "url":
                 spent = await self._spent(accepted)
-            template = wire.images_response(accepted, spent, len(pictures[0]) * 3 // 4)
+            annotations = dialect_of(request.scope).annotations(accepted)
+            weight = len(pictures[0]) * 3 // 4
+            template = wire.images_response(accepted, spent, weight, annotations)
             order.templates[None] = template
 
         def answer() -> Response:
@@ -178,10 +190,15 @@ class Images:
     ) -> list[bytes]:
         kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
         base = base_url(request, self.emulator.settings.public_url)
-        return [
-            (base + self.emulator.hosting.publish((kept, index), heavy, created)).encode()
-            for index in range(accepted.n)
-        ]
+        urls, identity = dialect_of(request.scope).hosted, request.scope["state"]["request_id"]
+
+        def publish(index: int) -> bytes:
+            url = self.emulator.hosting.publish(
+                (kept, index), heavy, created, urls, request_id=identity, index=index
+            )
+            return (base + url).encode()
+
+        return [publish(index) for index in range(accepted.n)]
 
     async def _drawn(self, accepted: ImageRequest, request: Request) -> list[bytes]:
         # One job for each, so that others get their turn, and none for a client that left.

@@ -7,7 +7,7 @@ and the scenario asks for calls to come.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -17,12 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
+from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Call, Endpoint, day_of_words
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
-from emulator.web.azure import azure_error_response
 from emulator.web.call import header, headers_of, key_of, read_body, read_call
+from emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
 from emulator.web.gate import authenticated, error_response, policy_of
 
 if TYPE_CHECKING:
@@ -69,15 +70,15 @@ class Injector:
             # All of it: an answer before the end of a request resets the connection.
             await (self._call if endpoint else self._body)(scope, receive)
             state["fault"] = fault.label
+            state["facts"] = self._sentence_facts(scope, endpoint)
             state["organization"] = self.emulator.account
             state["key"] = key_of(scope)
             day = policy_of(scope, self.emulator.settings).day
             state["day"] = day_of_words(endpoint, day) if endpoint else day
             await fault(self.app, scope, receive, send)
         except APIError as error:
-            azure = scope["path"].startswith("/openai/")
-            answer = azure_error_response(error) if azure else error_response(error)
-            await answer(scope, receive, send)
+            admit(scope, state.get("facts", {}).get("deployment"))
+            await error_response(error, dialect_of(scope))(scope, receive, send)
         if state.get("hung_up") and "transport" not in state:
             raise ConnectionResetError("a fault closed the connection")
 
@@ -134,12 +135,22 @@ class Injector:
         scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
 
+    def _sentence_facts(self, scope: Scope, endpoint: Endpoint | None) -> Mapping[str, str]:
+        call: Call | None = scope["state"].get("call")
+        named = call.fields.get("model") if call else None
+        deployment = deployment_of(scope, named) or UNKNOWN.id
+        model = self.emulator.deployments.get(deployment, deployment)
+        return sentence_facts(scope, endpoint, deployment, model)
+
     async def _facts(self, scope: Scope, receive: Receive) -> Facts:
         call = await self._call(scope, receive)
         fields = call.fields if call else {}
         said = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
+        if call and (model := self._sentence_facts(scope, call.endpoint).get("model")):
+            # That of the deployment, however the call names it.
+            said["model"] = model
         count = header(scope, b"x-stainless-retry-count")
         return Facts(
             path=scope["path"],

@@ -8,11 +8,13 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.contract.dialect import Answer, Dialect
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.identity import random_digits
-from emulator.web.call import understand
+from emulator.web.call import headers_of, understand
+from emulator.web.dialect import dialect_at
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
@@ -23,13 +25,6 @@ and some ASGI servers hand on."""
 
 UNRECORDED: Final = (f"{OWN}/", BLOBS)
 
-STANDARD: Final = (
-    (b"openai-version", b"2020-10-01"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"access-control-expose-headers", b"X-Request-ID"),
-)
-"""On every answer, beside its id and what it took."""
-
 
 class Recorder:
     """Wraps the whole application; calls to *own*, the control plane, are not written down."""
@@ -38,10 +33,7 @@ class Recorder:
         self.app = app
         self.own = own
         self.emulator = emulator
-        self._account = (
-            (b"openai-organization", emulator.organization.encode()),
-            (b"openai-project", emulator.project.encode()),
-        )
+        self._account = emulator.organization.encode(), emulator.project.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,19 +45,22 @@ class Recorder:
         if path.startswith(UNRECORDED) or path == OWN:
             await (self.app if path.startswith(BLOBS) else self.own)(scope, receive, send)
             return
-        identity = f"req_{random_digits()}"
-        entry = self._arrived(identity, scope)
+        dialect = dialect_at(path)
+        identity = dialect.request_id(random_digits())
+        entry = self._arrived(identity, scope, dialect)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                elapsed = round(entry.elapsed_ms)
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", identity.encode()),
-                    (b"openai-processing-ms", b"%d" % elapsed),
-                    *STANDARD,
-                    *(self._account if message["status"] != 401 else ()),
-                ]
+                answer = Answer(
+                    identity,
+                    message["status"],
+                    round(entry.elapsed_ms),
+                    *self._account,
+                    headers_of(scope).get(b"x-ms-client-request-id"),
+                    scope["state"].get("admitted", False),
+                    scope["state"].get("deployment"),
+                )
+                message["headers"] = [*message.get("headers", ()), *dialect.headers(answer)]
                 entry.answering(message["status"])
             elif message["type"] == "http.response.body":
                 if entry.listens:
@@ -82,9 +77,10 @@ class Recorder:
             # An idle connection holds the scope of its last call, with its body and pictures.
             scope["state"].clear()
 
-    def _arrived(self, identity: str, scope: Scope) -> Entry:
+    def _arrived(self, identity: str, scope: Scope, dialect: Dialect) -> Entry:
         state = scope.setdefault("state", {})
         state["request_id"], state["time"] = identity, self.emulator.clock.now()
+        state["dialect"] = dialect
         entry = Entry(
             scope["method"],
             scope["path"],

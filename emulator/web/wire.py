@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from html import escape
+from types import MappingProxyType
 from typing import Any, Final
 
 from emulator.contract.calendar import ALWAYS, AsOf, Period
@@ -98,10 +99,16 @@ def revised_prompt(request: ImageRequest) -> str:
     )
 
 
-def images_response(request: ImageRequest, usage: Usage | None, weight: int = 0) -> Template:
+def images_response(
+    request: ImageRequest,
+    usage: Usage | None,
+    weight: int = 0,
+    annotations: Mapping[str, Any] = MappingProxyType({}),
+) -> Template:
     """The body that answers *request*, with holes for `created`, each `picture` (base64 or a URL,
-    as it asks) and each `generation_id`. An SVG's first file has *weight* bytes."""
-    item: dict[str, Any] = {request.response_format: text_hole("picture")}
+    as it asks) and each `generation_id`; each picture has the *annotations* too. An SVG's first
+    file has *weight* bytes."""
+    item: dict[str, Any] = {request.response_format: text_hole("picture"), **annotations}
     if request.model.revises_prompt:
         item["revised_prompt"] = revised_prompt(request)
     if usage:
