@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from benchmarks.calls import fresh, numbered
-from emulator import Server, Settings
+from emulator import Server
 from emulator.contract.request import Call, Endpoint, ImageRequest, Upload
 from emulator.contract.validation import validate
 from emulator.imaging import edits, placeholder, png, synthesis
@@ -76,7 +76,7 @@ def saved(image: Image.Image, **options: Any) -> bytes:
 
 def parser_and_loop() -> tuple[str, str]:
     """What the emulator's server reads HTTP with and runs on, as uvicorn calls them."""
-    config = Server(Settings(port=0))._uvicorn.config
+    config = Server()._http.config
     config.load()
     h11 = issubclass(config.http_protocol_class, H11Protocol)
     return "h11" if h11 else "httptools", str(config.loop)

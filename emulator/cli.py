@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from json import dumps
 from typing import Any
 
-from emulator.settings import all_settings, from_environment
+from emulator.settings import Settings, all_settings, from_environment, parse_lenient
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +81,21 @@ def _faults() -> int:
     return 0
 
 
+def _manner(settings: Settings) -> Iterator[str]:
+    """Lines that say which API answers: most surprises come of not knowing."""
+    if settings.as_of == "any":
+        yield (
+            "as_of=any: retired models answer, and a call may leave out its model; "
+            "--as-of today answers as the API does now"
+        )
+    elif settings.as_of == "today":
+        yield "as_of=today: answers as the API does now"
+    else:
+        yield f"as_of={settings.as_of}: answers as the API did on that day"
+    if parse_lenient(settings.validation):
+        yield "validation=lenient: forgives mistakes that the API refuses"
+
+
 def _serve(**given: Any) -> int:
     """Raises ValueError for a setting that cannot be."""
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
@@ -94,8 +109,7 @@ def _serve(**given: Any) -> int:
     try:
         server = Server(settings)
     except OSError as error:
-        reason = error.strerror or error
-        print(f"images-emulator: {settings.host}:{settings.port}: {reason}", file=sys.stderr)
+        print(f"images-emulator: {error.strerror}", file=sys.stderr)
         return 1
     # Its own remarks and true errors; not what its libraries think of odd requests and pictures.
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -104,8 +118,16 @@ def _serve(**given: Any) -> int:
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
     gc.enable()
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(lambda: print(f"Listening on {server.url}", flush=True))
+    start = "".join(f"{line}\n" for line in [f"Listening on {server.url}", *_manner(settings)])
+
+    def tell() -> None:
+        # By one write, which print() does not promise: who reads the first line may close the pipe.
+        sys.stdout.write(start)
+        sys.stdout.flush()
+
+    server.run(tell)
+    # A second Ctrl-C finds nothing left to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
@@ -122,3 +144,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader left early, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        # Ctrl-C before the server can hear it; this is what a shell makes of the signal.
+        return 128 + signal.SIGINT

@@ -3,106 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
-
-import uvicorn
+from typing import Any, Self
 
 from emulator.clock import Clock
-from emulator.protocol import Protocol
+from emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.web.app import create_app
 
-GRACE: Final = 0.5
-"""Seconds that open answers get to finish when the server stops."""
-
-
-class _Uvicorn(uvicorn.Server):
-    """Says when it accepts connections."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket on *host* and *port*. Raises OSError where it cannot be had."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def raise_file_limit() -> None:
-    """As many open connections as the system allows this process: with 256 of them, three in four
-    of a thousand streams are reset."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS has hard limits that it does not take.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
 
 class Server:
-    """An emulator on a port.
+    """An emulator on a port: a free one where the settings name none.
 
-    Raises ValueError for settings that do not fit each other, OSError where the port cannot be had.
-    As a context manager, also an asynchronous one, it serves from a thread of its own; where no
-    settings say otherwise, on a free port:
+    *settings* may be given by their names, or changed by them: `Server(as_of="2026-06-01")`. Raises
+    ValueError for settings that do not fit each other, TypeError for names that are none, OSError
+    where the port cannot be had. Connections wait from then on; they are accepted, as a context
+    manager, also an asynchronous one, by a thread of its own:
 
         with Server() as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, emulator: Emulator | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        emulator: Emulator | None = None,
+        **changes: Any,
     ) -> None:
+        if emulator and (settings or changes):
+            raise TypeError("an emulator has settings of its own; give it or settings, not both")
         raise_file_limit()
-        self.emulator = emulator or Emulator(settings or Settings(port=0))
+        self.emulator = emulator or Emulator(replace(settings or Settings(), **changes))
         self.settings = self.emulator.settings
-        self._started = threading.Event()
+        self._http = HTTPServer(create_app(self.emulator), self._ready)
         self._on_ready: Callable[[], None] = lambda: None
-        config = uvicorn.Config(
-            create_app(self.emulator),
-            http=Protocol,
-            backlog=4096,
-            ws="none",
-            lifespan="off",
-            proxy_headers=False,  # see web.call.base_url
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # An int by its annotation, a number of seconds in fact.
-            timeout_graceful_shutdown=GRACE,  # type: ignore[arg-type]
-        )
-        self._uvicorn = _Uvicorn(config, self._ready)
-        self._listener = _bound(self.settings.host, self.settings.port)
+        self._listener = listening_socket(self.settings.host, self.settings.port)
+        self.port = int(self._listener.getsockname()[1])
         self._thread: threading.Thread | None = None
+        self._up = threading.Event()
+        self._down = threading.Event()
+        self._failure: BaseException | None = None
+        self._closed = False
 
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+    def __repr__(self) -> str:
+        state = " (closed)" if self._closed else "" if self._thread else " (not started)"
+        return f"<Server {self.url}{state}>"
 
     @property
     def url(self) -> str:
@@ -126,7 +77,8 @@ class Server:
         return self.emulator.clock
 
     def reset(self) -> None:
-        """Forget everything; see `Emulator.reset`."""
+        """Forget everything; see `Emulator.reset`. Raises RuntimeError for a closed server."""
+        self._check_open()
         self.emulator.reset()
 
     def inject(
@@ -136,27 +88,80 @@ class Server:
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let the next calls meet *fault*; see `Scenario.inject`. Raises ValueError."""
+        """Let the next calls meet *fault*; see `Scenario.inject`. Raises ValueError, and
+        RuntimeError for a closed server."""
+        self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match)
 
-    def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve until a signal says stop; *on_ready* is called when connections are accepted."""
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve in this thread until a signal or `close` says stop; *on_ready* is called when
+        connections are accepted. Raises RuntimeError where the server has run before."""
+        self._begin(threading.current_thread())
         self._on_ready = on_ready
+        self._serve()
+
+    def close(self) -> None:
+        """Stop for good: open answers get half a second, then all connections are closed, the port
+        is free, and what draws has gone. What the server has seen can still be read. Any thread may
+        call it, and more than once."""
+        self._closed = True
+        self._http.should_exit = True
+        if self._thread is None:
+            self._release()
+        elif self._thread is not threading.current_thread():
+            self._down.wait()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"{self.url} is closed for good; make a new Server")
+
+    def _begin(self, thread: threading.Thread) -> None:
+        self._check_open()
+        if self._thread:
+            raise RuntimeError(f"{self.url} is served already")
+        self._thread = thread
+
+    def _serve(self) -> None:
         try:
-            self._uvicorn.run([self._listener])
+            self._http.run([self._listener])
         finally:
-            self._close()
+            self._closed = True
+            self._release()
+            self._down.set()
+            self._up.set()
+
+    def _serve_apart(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # also SystemExit, by which uvicorn gives up
+            if self._http.started:
+                raise
+            self._failure = error
 
     def _ready(self) -> None:
         self._on_ready()
-        self._started.set()
+        self._up.set()
+
+    def _release(self) -> None:
+        # uvloop leaves it open.
+        self._listener.close()
+        self.emulator.close()
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(
-            target=self._uvicorn.run, args=([self._listener],), name="images-emulator", daemon=True
-        )
-        self._thread.start()
-        self._started.wait()
+        """Raises RuntimeError where the server does not come up, or has been closed."""
+        thread = threading.Thread(target=self._serve_apart, name="images-emulator", daemon=True)
+        self._begin(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._down.set()
+            self.close()
+            self._release()
+            raise
+        self._up.wait()
+        if not self._http.started:
+            thread.join()
+            raise RuntimeError(f"{self.url} is not served: {self._failure}") from self._failure
         return self
 
     def __exit__(
@@ -165,15 +170,7 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._uvicorn.should_exit = True
-        if self._thread:
-            self._thread.join()
-        self._close()
-
-    def _close(self) -> None:
-        # uvloop leaves it open.
-        self._listener.close()
-        self.emulator.close()
+        self.close()
 
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.__enter__)
@@ -184,4 +181,4 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        await asyncio.to_thread(self.close)

@@ -3,7 +3,7 @@ README."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, Final, get_type_hints
@@ -22,6 +22,11 @@ def parse_lenient(text: str) -> bool:
     if text not in VALIDATIONS:
         raise ValueError(f"expected 'strict' or 'lenient', not '{text}'")
     return text == "lenient"
+
+
+def _check_remote_images(text: str) -> None:
+    if text not in REMOTE_IMAGES:
+        raise ValueError(f"expected 'placeholder', 'refuse' or 'fetch', not '{text}'")
 
 
 RATE_UNITS: Final = {"s": 1, "min": 60, "hour": 3600}
@@ -44,8 +49,15 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(count), unit, RATE_UNITS[unit])
 
 
-def _setting(default: Any, metavar: str, help: str) -> Any:
-    return field(default=default, metadata={"metavar": metavar, "help": help})
+def _setting(default: Any, metavar: str, help: str, *, command_default: Any = None) -> Any:
+    """A field of `Settings`. *command_default* goes before *default* where a flag or a variable
+    could say otherwise: see `from_environment`."""
+    shown = default if command_default is None else command_default
+    return field(default=default, metadata={"metavar": metavar, "help": help, "shown": shown})
+
+
+def _as_tuple(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _parse_day(text: str) -> date | None:
@@ -54,11 +66,14 @@ def _parse_day(text: str) -> date | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How an emulator behaves. Raises ValueError for a value that it cannot have."""
+    """How an emulator behaves. Raises ValueError for a value that it cannot have.
+
+    A setting that may be given more than once is a tuple; a list or a single text becomes one.
+    """
 
     host: str = _setting("127.0.0.1", "ADDRESS", "address to listen on")
-    port: int = _setting(8080, "PORT", "port to listen on; 0 takes a free one")
-    api_key: tuple[str, ...] = _setting(
+    port: int = _setting(0, "PORT", "port to listen on; 0 takes a free one", command_default=8080)
+    api_key: Sequence[str] = _setting(
         (), "KEY", "accept this API key and no other; may be given more than once"
     )
     public_url: str | None = _setting(
@@ -79,10 +94,10 @@ class Settings:
         "MODE",
         "for an image_url: placeholder draws a picture in its place, refuse, or fetch",
     )
-    allow_host: tuple[str, ...] = _setting(
+    allow_host: Sequence[str] = _setting(
         (), "HOST", "a host that pictures may be fetched from; may be given more than once"
     )
-    deployment: tuple[str, ...] = _setting(
+    deployment: Sequence[str] = _setting(
         (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
     )
 
@@ -123,17 +138,15 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for each in self.deployment:
-            if not all(each.partition("=")):
-                raise ValueError(f"deployment: expected NAME=MODEL, not '{each}'")
-        if self.remote_images not in REMOTE_IMAGES:
-            raise ValueError(
-                "remote_images: expected 'placeholder', 'refuse' or 'fetch', not "
-                f"'{self.remote_images}'"
-            )
+        for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
+            object.__setattr__(self, name, _as_tuple(getattr(self, name)))
+        for pair in self.deployment:
+            if not all(pair.partition("=")):
+                raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
         parsers: tuple[tuple[str, Callable[[str], object]], ...] = (
             ("as_of", _parse_day),
             ("validation", parse_lenient),
+            ("remote_images", _check_remote_images),
             ("rate_limit", parse_rate),
         )
         for name, parse in parsers:
@@ -161,7 +174,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as its surfaces show it."""
+    """One setting as the command line, the variables and the README show it."""
 
     name: str
     default: Any
@@ -194,7 +207,7 @@ def all_settings() -> Iterator[Setting]:
     for each in fields(Settings):
         yield Setting(
             name=each.name,
-            default=each.default,
+            default=each.metadata["shown"],
             metavar=each.metadata["metavar"],
             help=each.metadata["help"],
             repeatable=isinstance(each.default, tuple),
@@ -203,10 +216,15 @@ def all_settings() -> Iterator[Setting]:
 
 
 def from_environment(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Settings from the `IMAGES_EMULATOR_*` variables; *given* ones go before them."""
+    """The command's settings, from the `IMAGES_EMULATOR_*` variables; *given* ones go before them.
+
+    Where neither names a port it is 8080. A `Server` made in Python takes a free one: tests that
+    run side by side need one each.
+    """
     values = {
         each.name: each.parse(environment[each.variable])
-        for each in all_settings()
         if environment.get(each.variable)
+        else each.default
+        for each in all_settings()
     }
     return Settings(**(values | given))

@@ -12,26 +12,26 @@ from emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("settings", "clock"),
+    ("settings", "clock", "threads"),
     ("contract",),
     ("imaging",),
     ("faults",),
     ("state",),
     ("web",),
-    ("server", "protocol"),
+    ("server", "http_server", "protocol"),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")
 HOMES = {
     "PIL": {"imaging"},
     "fastapi": {"web"},
-    "starlette": {"web", "faults"},
+    "starlette": {"web", "faults", "http_server"},
     "pydantic": {"faults", "web"},
     "pydantic_core": {"faults"},
     "pyrate_limiter": {"state"},
     "sse_starlette": {"web"},
     "python_multipart": {"web"},
-    "uvicorn": {"server", "protocol"},
+    "uvicorn": {"http_server", "protocol"},
     "httptools": {"protocol"},
 }
 MODULES = sorted((ROOT / "emulator").rglob("*.py"))

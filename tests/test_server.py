@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import re
+import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
+import emulator
 from emulator import Emulator, Server, Settings
 from emulator.clock import Clock
 
@@ -20,6 +27,169 @@ def test_a_server_without_settings_takes_a_free_port() -> None:
         assert one.port != another.port
         for server in (one, another):
             assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
+
+
+@pytest.mark.parametrize("settings", [None, Settings(), Settings(validation="lenient")])
+def test_a_server_takes_a_free_port_unless_one_is_named(settings: Settings | None) -> None:
+    with Server(settings) as one, Server(settings) as another:
+        assert one.port != another.port
+
+
+def test_settings_may_be_given_by_their_names() -> None:
+    with closing(Server()) as server:
+        port = server.port
+    with closing(Server(Settings(validation="lenient"), port=port, as_of="2026-06-01")) as server:
+        assert server.url == f"http://127.0.0.1:{port}"
+        assert server.settings.as_of == "2026-06-01"
+        assert server.settings.validation == "lenient"
+
+
+def test_one_text_or_a_list_stands_for_a_tuple_of_settings() -> None:
+    settings = Settings(api_key="sk-a", allow_host=["a.test", "b.test"])
+    assert (settings.api_key, settings.allow_host) == (("sk-a",), ("a.test", "b.test"))
+
+
+def test_settings_that_there_are_none_of_are_refused() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        Server(colour="red")
+    with pytest.raises(TypeError, match="settings of its own"):
+        Server(emulator=Emulator(), as_of="today")
+
+
+def test_a_taken_port_is_refused_at_once() -> None:
+    with (
+        closing(Server()) as server,
+        pytest.raises(
+            OSError, match=rf"127\.0\.0\.1:{server.port}: Address already in use"
+        ) as taken,
+    ):
+        Server(port=server.port)
+    assert taken.value.errno == errno.EADDRINUSE
+    assert "free one" in taken.value.__notes__[0]
+
+
+def test_the_repr_of_a_server_has_its_url() -> None:
+    server = Server()
+    assert repr(server) == f"<Server http://127.0.0.1:{server.port} (not started)>"
+    with server:
+        assert repr(server) == f"<Server {server.url}>"
+    assert repr(server) == f"<Server {server.url} (closed)>"
+
+
+def test_the_package_lists_its_public_names() -> None:
+    assert dir(emulator) == ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
+
+
+# --- its end
+
+
+def test_a_closed_server_stays_closed_and_can_be_read() -> None:
+    server = Server()
+    with server, OpenAI(base_url=server.base_url, api_key="k", max_retries=0) as client:
+        client.images.generate(model="dall-e-3", prompt="x")
+        server.close()
+        with pytest.raises(APIConnectionError):
+            client.models.list()
+    server.close()
+    assert [call.prompt for call in server.requests] == ["x"]
+    socket.create_server(("127.0.0.1", server.port)).close()
+    for use in (server.__enter__, server.run, server.reset, lambda: server.inject("timeout")):
+        with pytest.raises(RuntimeError, match=rf"{server.url} is closed for good"):
+            use()
+
+
+def test_a_server_that_never_ran_can_be_closed() -> None:
+    server = Server()
+    server.close()
+    socket.create_server(("127.0.0.1", server.port)).close()
+
+
+def test_a_server_serves_once_at_a_time() -> None:
+    with Server() as server, pytest.raises(RuntimeError, match="is served already"):
+        server.__enter__()
+
+
+def test_a_server_that_runs_in_one_thread_can_be_closed_by_another() -> None:
+    server, ready = Server(), threading.Event()
+    running = threading.Thread(target=server.run, args=[ready.set])
+    running.start()
+    ready.wait()
+    server.close()
+    running.join()
+    assert repr(server).endswith("(closed)>")
+
+
+OUT_OF_FILES = """
+import os, resource
+from contextlib import suppress
+from emulator import Server
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+server = Server()
+with suppress(OSError):
+    while True:
+        os.dup(0)
+try:
+    server.__enter__()
+except RuntimeError as error:
+    os.closerange(3, 64)
+    print(error)
+"""
+
+
+def test_a_server_that_does_not_come_up_raises() -> None:
+    command = [sys.executable, "-c", OUT_OF_FILES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert re.fullmatch(r"http://\S+ is not served: .*Too many open files.*\n", done.stdout)
+
+
+BESIDE_A_FETCH = """
+import socket, sys, threading
+from contextlib import suppress
+import openai
+from emulator import Server
+
+silent = socket.create_server(("127.0.0.1", 0))
+address = f"127.0.0.1:{silent.getsockname()[1]}"
+with Server(remote_images="fetch", allow_host=address) as server:
+    client = openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0)
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [{"image_url": f"http://{address}/"}]}
+
+    def edit():
+        with suppress(openai.APIConnectionError):
+            client.post("/images/edits", body=body, cast_to=object)
+            print("answered")
+
+    asking = threading.Thread(target=edit)
+    asking.start()
+    fetch, _ = silent.accept()
+    fetch.recv(1000)
+asking.join()
+fetch.setblocking(False)
+try:
+    fetch.recv(1)
+except BlockingIOError:
+    print("the fetch still waits")
+print(server.requests[0].status, file=sys.stderr)
+"""
+
+
+def test_a_server_ends_beside_a_fetch_that_hangs_and_so_does_its_process() -> None:
+    """What the fetch waits for never comes; it gives up after ten seconds, which nobody awaits."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BESIDE_A_FETCH],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "the fetch still waits\n"
+        process.wait(timeout=8)
+        assert process.stderr.read() == "None\n"
+
+
+# --- what it does
 
 
 async def test_a_server_serves_beside_a_running_loop() -> None:

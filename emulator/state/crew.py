@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from emulator.contract.request import ImageRequest
 from emulator.imaging.memory import keep_memory
 from emulator.imaging.worker import Draw, Drawn, GoneError, Worker, draw
+from emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")
 
@@ -43,9 +44,7 @@ class Crew:
     def executor(self) -> ThreadPoolExecutor:
         """The server's own thread."""
         if self._own is None:
-            self._own = ThreadPoolExecutor(
-                1, thread_name_prefix=self._name, initializer=keep_memory
-            )
+            self._own = DaemonThreadPool(1, thread_name_prefix=self._name, initializer=keep_memory)
         return self._own
 
     def submit(self, job: Callable[[Draw], T]) -> Future[T]:
@@ -101,7 +100,7 @@ class Crew:
 
     def _join(self, worker: Worker) -> None:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(len(self.workers), thread_name_prefix="helper")
+            self._threads = DaemonThreadPool(len(self.workers), thread_name_prefix="helper")
         self._threads.submit(self._help, worker)
 
     def _help(self, worker: Worker) -> None:

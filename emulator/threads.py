@@ -1,0 +1,78 @@
+"""A thread pool that neither an event loop's end nor the interpreter's waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Lock, Semaphore, Thread
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DaemonThreadPool(ThreadPoolExecutor):
+    """Up to *max_workers* daemon threads, started as they are needed; *initializer* runs in each.
+
+    The standard pool's threads are joined when an event loop is closed and again when Python exits,
+    so that one download that hangs holds up both. It is the base only because asyncio takes no
+    other kind as a loop's default executor.
+    """
+
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        thread_name_prefix: str,
+        initializer: Callable[[], object] | None = None,
+    ) -> None:
+        super().__init__(max_workers, thread_name_prefix)
+        self._limit = max_workers
+        self._name = thread_name_prefix
+        self._prepare = initializer
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._free = Semaphore(0)
+        self._guard = Lock()
+        self._started = 0
+        self._closed = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have *fn* called by the next free thread. Raises RuntimeError after `shutdown`."""
+        future: Future[T] = Future()
+        with self._guard:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._queue.put((future, partial(fn, *args, **kwargs)))
+            if not self._free.acquire(blocking=False) and self._started < self._limit:
+                name = f"{self._name}_{self._started}"
+                Thread(target=self._run, name=name, daemon=True).start()
+                self._started += 1
+        return future
+
+    def _run(self) -> None:
+        if self._prepare:
+            self._prepare()
+        while job := self._queue.get():
+            future, call = job
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except BaseException as error:  # noqa: BLE001 - it is raised for who waits
+                    future.set_exception(error)
+            # A thread that waits keeps neither arguments nor results alive.
+            del job, future, call
+            self._free.release()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and end each thread when its call returns; never waits for that."""
+        with self._guard:
+            self._closed = True
+            if cancel_futures:
+                with suppress(Empty):
+                    while job := self._queue.get_nowait():
+                        job[0].cancel()
+            for _ in range(self._started):
+                self._queue.put(None)

@@ -1,0 +1,95 @@
+"""Threads that nobody waits for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+from emulator.threads import DaemonThreadPool
+
+
+def test_a_call_returns_or_raises_where_it_is_awaited() -> None:
+    pool = DaemonThreadPool(1, thread_name_prefix="test")
+    assert pool.submit(divmod, 7, 2).result() == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 1, 0).result()
+    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    pool.shutdown()
+
+
+def test_no_more_threads_start_than_there_are_calls_at_once_or_may_be() -> None:
+    prepared: list[str] = []
+    pool = DaemonThreadPool(
+        2,
+        thread_name_prefix="test",
+        initializer=lambda: prepared.append(threading.current_thread().name),
+    )
+    pool.submit(int).result()
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def wait() -> None:
+        begun.release()
+        go.wait()
+
+    waiting = [pool.submit(wait) for _ in range(5)]
+    for _ in range(2):
+        begun.acquire()
+    assert not begun.acquire(blocking=False)
+    assert sorted(prepared) == ["test_0", "test_1"]
+    go.set()
+    for each in waiting:
+        each.result()
+    pool.shutdown()
+
+
+def test_a_shutdown_waits_for_nobody_and_takes_nothing_more() -> None:
+    pool = DaemonThreadPool(1, thread_name_prefix="test")
+    go, begun = threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        return go.wait()
+
+    running, queued = pool.submit(wait), pool.submit(int)
+    begun.wait()
+    pool.shutdown(wait=True, cancel_futures=True)
+    assert not running.done()
+    with pytest.raises(CancelledError):
+        queued.result()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(int)
+    go.set()
+    assert running.result()
+
+
+def test_calls_that_were_made_before_a_shutdown_are_done() -> None:
+    pool = DaemonThreadPool(1, thread_name_prefix="test")
+    results = [pool.submit(int, text) for text in "123"]
+    pool.shutdown()
+    assert [each.result() for each in results] == [1, 2, 3]
+
+
+def test_a_process_ends_beside_a_call_that_does_not() -> None:
+    code = """
+import asyncio, threading
+from emulator.threads import DaemonThreadPool
+
+async def main():
+    begun = threading.Event()
+    asyncio.get_running_loop().set_default_executor(DaemonThreadPool(1, thread_name_prefix="x"))
+
+    def hang():
+        begun.set()
+        threading.Event().wait()
+
+    waiting = asyncio.ensure_future(asyncio.to_thread(hang))
+    while not begun.is_set():
+        await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
