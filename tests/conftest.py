@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,8 +20,28 @@ pytest_plugins = ("emulator.pytest_plugin", "pytester")
 
 KEY = "sk-test"
 
+ENVIRONMENT = dict(os.environ)
+"""The variables as they were, for programs that speak TLS."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that may take more than the usual time come first: a worker of pytest-xdist that began
+    one of them last would keep the others waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 Node = Callable[..., Any]
 """Runs a script for Node.js with arguments; what it prints, from JSON."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No client here speaks TLS, and each new one would read all the system's certificates, which
+    takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +59,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     install = [npm, "install", "--silent", "--no-audit", "--no-fund", "openai@6.49.0"]
-    subprocess.run(install, cwd=folder, check=True)
+    subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
 
     def run(script: str, *arguments: str) -> Any:
         (folder / "client.js").write_text(script)

@@ -65,6 +65,7 @@ def told(node: Node, folder: Path) -> dict[str, Any]:
     return got
 
 
+@pytest.mark.timeout(300)
 def test_the_node_sdk_does_all_calls(told: dict[str, Any]) -> None:
     assert [bool(item["url"]) for item in told["variation"]["data"]] == [True, True]
     assert opened(told["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
@@ -73,10 +74,12 @@ def test_the_node_sdk_does_all_calls(told: dict[str, Any]) -> None:
     assert told["plain"]["data"][0]["url"]
 
 
+@pytest.mark.timeout(300)
 def test_the_node_sdk_speaks_azure(told: dict[str, Any]) -> None:
     assert opened(told["azure"]["data"][0]["b64_json"]).size == (1024, 1024)
 
 
+@pytest.mark.timeout(300)
 def test_the_node_sdk_streams(told: dict[str, Any]) -> None:
     assert told["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
     assert told["generated"] == (
@@ -84,6 +87,7 @@ def test_the_node_sdk_streams(told: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.timeout(300)
 def test_the_node_sdk_sends_a_read_stream_as_octets_and_is_refused(told: dict[str, Any]) -> None:
     assert told["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
 

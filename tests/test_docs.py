@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from emulator.faults.plan import plan_of
 from emulator.faults.tables import as_markdown as faults_as_markdown
 from emulator.settings import all_settings
 from emulator.web.admin import create_control_plane
+from tests.conftest import ENVIRONMENT
+from tests.programs import run_python
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -36,13 +36,7 @@ def run(code: str, server: Server, folder: Path) -> str:
 
 def printed(code: str, folder: Path) -> str:
     """What *code* prints, as a program of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(code, folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -108,13 +102,14 @@ def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:
     assert TEST in (ROOT / ".github/CONTRIBUTING.md").read_text()
 
 
+@pytest.mark.timeout(300)
 def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     left_out = shutil.ignore_patterns(
         ".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "tests"
     )
     shutil.copytree(ROOT, checkout, ignore=left_out)
-    variables = {**os.environ, "IMAGES_EMULATOR_PORT": "0"}
+    variables = {**ENVIRONMENT, "IMAGES_EMULATOR_PORT": "0"}
     variables.pop("VIRTUAL_ENV", None)
     # `exec` lets the signal reach the server and not only the shell.
     command = SERVE.replace("&& .venv/bin/images-emulator", "&& exec .venv/bin/images-emulator")

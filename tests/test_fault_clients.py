@@ -95,6 +95,7 @@ def seen(node: Node, running: Server) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", NODE)
 def test_node_sees(seen: dict[str, Any], fault: str) -> None:
     assert seen[fault] == NODE[fault]

@@ -44,8 +44,9 @@ class Seen:
 
 
 @pytest.fixture
-def patient(server: Server) -> Iterator[OpenAI]:
-    """An SDK that tries twice."""
+def patient(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:
+    """An SDK that tries twice, and at once where the answer does not say when."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
     with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as client:
         yield client
 
@@ -58,9 +59,10 @@ def met(emulator: Emulator) -> int:
 def seen(emulator: Emulator, client: OpenAI, fault: str, **asked: Any) -> Seen:
     """What *client* sees when all its requests meet *fault*."""
     asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | asked
-    # Drawn once, its pictures are at hand, so that only a fault takes longer than a second.
+    # Drawn once, its pictures are at hand, so that only a fault takes longer than its time.
     assert list(client.images.generate(**asked))
-    client = client.with_options(timeout=1 if fault.startswith(("timeout", "stall")) else 60)
+    read_timeout = {"timeout": 0.1, "stall": 1}.get(read(fault).kind, 60)
+    client = client.with_options(timeout=httpx2.Timeout(60, read=read_timeout))
     emulator.scenario.add({"fault": read(fault).model_dump(exclude_none=True)})
     events: list[str] = []
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx2
 import pytest
 
@@ -72,27 +74,31 @@ def test_a_browser_that_says_whose_page_it_is_is_believed(server: Server) -> Non
     assert ask(server, sec_fetch_site="none").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/_emulator/health", "/_emulator/ready"])
-def test_a_probe_may_always_ask(path: str) -> None:
+@pytest.fixture(scope="module")
+def closed() -> Iterator[Server]:
+    """A server with an admin token."""
     with Server(Settings(port=0, admin_token="secret")) as server:
-        assert ask(server, path, host="evil.example.com").status_code in (200, 503)
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/_emulator/health", "/_emulator/ready"])
+def test_a_probe_may_always_ask(closed: Server, path: str) -> None:
+    assert ask(closed, path, host="evil.example.com").status_code in (200, 503)
 
 
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer", "Bearer wrong", "secret", "Basic secret", "Bearer sécret"]
 )
-def test_without_the_token_nobody_may_ask(authorization: str) -> None:
-    with Server(Settings(port=0, admin_token="secret")) as server:
-        headers = [(b"authorization", authorization.encode())] if authorization else []
-        for path in ("settings", "nothing", "openapi.json", "requests"):
-            answer = httpx2.get(f"{server.url}/_emulator/{path}", headers=headers)
-            assert (answer.status_code, code_of(answer)) == (401, "admin_token_required")
+def test_without_the_token_nobody_may_ask(closed: Server, authorization: str) -> None:
+    headers = [(b"authorization", authorization.encode())] if authorization else []
+    for path in ("settings", "nothing", "openapi.json", "requests"):
+        answer = httpx2.get(f"{closed.url}/_emulator/{path}", headers=headers)
+        assert (answer.status_code, code_of(answer)) == (401, "admin_token_required")
 
 
-def test_with_the_token_anybody_may_ask() -> None:
-    with Server(Settings(port=0, admin_token="secret")) as server:
-        headers = {"authorization": "Bearer secret", "host": "a.example.com", "origin": "http://b"}
-        assert ask(server, **headers).status_code == 200
+def test_with_the_token_anybody_may_ask(closed: Server) -> None:
+    headers = {"authorization": "Bearer secret", "host": "a.example.com", "origin": "http://b"}
+    assert ask(closed, **headers).status_code == 200
 
 
 def test_an_empty_token_is_none() -> None:

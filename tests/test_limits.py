@@ -23,7 +23,9 @@ def limited() -> Iterator[Server]:
 
 @pytest.fixture
 def fresh(limited: Server) -> Server:
-    limited.emulator.reset()
+    """As after a start, and at one moment: no bucket fills but by a test that moves the clock."""
+    limited.reset()
+    limited.clock.freeze(limited.clock.now().replace(microsecond=0))
     return limited
 
 
@@ -39,15 +41,26 @@ def test_past_the_limit_calls_are_refused_with_its_figures(fresh: Server) -> Non
         draw(fresh)
     assert refused.value.code == "rate_limit_exceeded"
     assert refused.value.type == "input-images"
-    assert "Limit 5, Used 5, Requested 1. Please try again in 1" in refused.value.message
-    milliseconds = int(refused.value.response.headers["retry-after-ms"])
-    assert 0 < milliseconds <= 12_000
-    assert int(refused.value.response.headers["retry-after"]) == -(-milliseconds // 1000)
+    assert "Limit 5, Used 5, Requested 1. Please try again in 12s." in refused.value.message
+    assert refused.value.response.headers["retry-after-ms"] == "12000"
+    assert refused.value.response.headers["retry-after"] == "12"
+
+
+def test_parts_of_a_second_are_said_in_milliseconds_and_rounded_up(fresh: Server) -> None:
+    draw(fresh, n=5)
+    fresh.clock.advance(seconds=1.5)
+    with pytest.raises(openai.RateLimitError, match=r"Please try again in 10\.5s\.") as refused:
+        draw(fresh)
+    assert refused.value.response.headers["retry-after-ms"] == "10500"
+    assert refused.value.response.headers["retry-after"] == "11"
 
 
 def test_the_clock_fills_the_bucket(fresh: Server) -> None:
     draw(fresh, n=5)
-    fresh.emulator.clock.advance(seconds=12)
+    fresh.emulator.clock.advance(seconds=11.5)
+    with pytest.raises(openai.RateLimitError):
+        draw(fresh)
+    fresh.emulator.clock.advance(seconds=0.5)
     draw(fresh)
     with pytest.raises(openai.RateLimitError):
         draw(fresh)

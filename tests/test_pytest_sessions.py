@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.programs import run_pytest
+
 HEAD = """
 import openai, pytest
 
@@ -20,15 +22,17 @@ def draw(**options):
 def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    # What is loaded without being named is tried with the README's tests.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "emulator.pytest_plugin")
     return pytester
 
 
 def run(session: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     session.makepyfile(HEAD + code)
-    # Without a setting that these sessions do not have, pytest-asyncio warns.
-    return session.runpytest_subprocess(
-        "-W", "error", "--strict-markers", "-p", "no:asyncio", *arguments
-    )
+    done = run_pytest(["-W", "error", "--strict-markers", *arguments], session.path)
+    lines, errors = done.stdout.splitlines(), done.stderr.splitlines()
+    return pytest.RunResult(done.returncode, lines, errors, duration=0)
 
 
 FAILING = """
@@ -54,12 +58,6 @@ def test_a_failed_test_shows_its_calls(session: pytest.Pytester) -> None:
         ],
         consecutive=True,
     )
-
-
-def test_workers_show_theirs_too(session: pytest.Pytester) -> None:
-    result = run(session, FAILING, "-n", "2")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*POST /v1/images/generations dall-e-3 500 server_error * ms"])
 
 
 def test_a_long_story_is_cut(session: pytest.Pytester) -> None:
@@ -118,27 +116,24 @@ def test_a_day_is_its_own():
 """
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [(), ("-n", "2", "--count", "5")],
-    ids=" ".join,
-)
-def test_tests_do_not_meet(session: pytest.Pytester, arguments: tuple[str, ...]) -> None:
-    times = 5 if "--count" in arguments else 1
-    run(session, MIXED, *arguments).assert_outcomes(passed=11 * times)
+def test_tests_do_not_meet(session: pytest.Pytester) -> None:
+    run(session, MIXED).assert_outcomes(passed=11)
 
 
-def test_each_worker_has_a_server(session: pytest.Pytester) -> None:
+def test_workers_do_not_meet_have_a_server_each_and_show_their_calls(
+    session: pytest.Pytester,
+) -> None:
+    """In one session, since each worker has to load all that there is."""
     code = """
-@pytest.mark.parametrize("number", range(8))
-def test_it(images_emulator, number, tmp_path_factory):
-    draw()
+def test_a_port(images_emulator, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp().parent
     (folder / f"port-{images_emulator.port}").touch()
 """
-    result = run(session, code, "-n", "2", "--dist", "each", "--basetemp", "ports")
-    result.assert_outcomes(passed=16)
+    workers = ("-p", "xdist", "-n", "2", "--dist", "each", "--basetemp", "ports")
+    result = run(session, MIXED + code + FAILING, *workers)
+    result.assert_outcomes(passed=2 * 12, failed=2)
     assert len(list((session.path / "ports").glob("port-*"))) == 2
+    result.stdout.fnmatch_lines(["*POST /v1/images/generations dall-e-3 500 server_error * ms"])
 
 
 MISTAKES = """

@@ -1,0 +1,58 @@
+"""Programs of their own, forked from one interpreter that has loaded the libraries: a new
+interpreter spends most of a short program's time on their import."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
+
+import pytest
+
+CONTEXT = multiprocessing.get_context("forkserver")
+# No plugin of pytest: it warns of a plugin that was imported before it could be rewritten.
+CONTEXT.set_forkserver_preload(["emulator.server", "openai.resources", "httpx2", "pytest"])
+
+
+def run_python(code: str, folder: Path) -> CompletedProcess[str]:
+    """Run *code* in *folder*, with deprecation warnings as errors."""
+    return _run(["python", code], folder)
+
+
+def run_pytest(arguments: Sequence[str], folder: Path) -> CompletedProcess[str]:
+    """Run a pytest session in *folder*."""
+    return _run(["pytest", *arguments], folder)
+
+
+def _run(arguments: list[str], folder: Path) -> CompletedProcess[str]:
+    with TemporaryDirectory() as outputs:
+        paths = [Path(outputs, name) for name in ("stdout", "stderr")]
+        process = CONTEXT.Process(
+            target=_program, args=(arguments, folder, dict(os.environ), paths), daemon=True
+        )
+        process.start()
+        process.join()
+        stdout, stderr = (path.read_text() for path in paths)
+    assert process.exitcode is not None
+    return CompletedProcess(arguments, process.exitcode, stdout, stderr)
+
+
+def _program(
+    arguments: list[str], folder: Path, variables: Mapping[str, str], paths: Sequence[Path]
+) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(folder)
+    for number, path in enumerate(paths, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    kind, *rest = arguments
+    if kind == "pytest":
+        sys.exit(pytest.main(rest))
+    warnings.simplefilter("error", DeprecationWarning)
+    sys.path.insert(0, "")
+    exec(compile(rest[0], "<program>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the README's code
