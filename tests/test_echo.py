@@ -38,8 +38,8 @@ class Asked:
     def __init__(self) -> None:
         self.emulator = Emulator()
         self.emulator.clock.freeze(NOON)
-        recorder: Any = create_app(self.emulator)
-        self.app, self.echo = recorder, recorder.app
+        cors: Any = create_app(self.emulator)
+        self.app, self.echo = cors, cors.app.app
         self.behind, self.echo.app = self.echo.app, self
         self.times = 0
         self.meanwhile: list[Coroutine[Any, Any, int]] = []
@@ -129,7 +129,7 @@ async def test_after_a_reset_nothing_is_known(asked: Asked) -> None:
     assert list(asked.emulator.noticed) == [SMALL["model"]]
 
 
-@pytest.mark.parametrize(("method", "status"), [("GET", 403), ("HEAD", 403), ("POST", 405)])
+@pytest.mark.parametrize(("method", "status"), [("GET", 409), ("HEAD", 409), ("POST", 405)])
 def test_the_storage_answers_by_itself(http: httpx2.Client, method: str, status: int) -> None:
     assert http.request(method, "/private/images/generations").status_code == status
 
