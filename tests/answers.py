@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
 from emulator import create_app
+
+ORDER: Final = {
+    "today": ["message", "type", "param", "code"],
+    "older": ["code", "message", "param", "type"],
+}
+"""The keys of an error, and those of the older stack, which variations kept."""
 
 
 def verdict(answer: httpx2.Response) -> str:
@@ -30,7 +36,10 @@ def error_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == ["error"]
-    assert list(body["error"]) == ["message", "type", "param", "code"]
+    older = list(body["error"]) == ORDER["older"]
+    assert older or list(body["error"]) == ORDER["today"]
+    assert answer.text.endswith("\n") == older
+    assert not older or answer.request.url.path.endswith("/images/variations")
     error: dict[str, Any] = body["error"]
     assert error["message"]
     return error

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from emulator import Server
+from emulator.web.form import read_form
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
@@ -200,17 +201,53 @@ def test_the_text_null_is_a_prompt(http: httpx2.Client) -> None:
     assert posted(http, body).status_code == 200
 
 
-def test_text_that_is_no_utf8_is_refused(http: httpx2.Client) -> None:
-    error = error_of(posted(http, part("prompt", b"caf\xe9") + b"--b--\r\n"))
-    assert error["message"] == "Could not parse multipart form"
+def test_text_that_is_no_utf8_is_read_with_replacements(
+    http: httpx2.Client, server: Server
+) -> None:
+    fields = part("model", b"gpt-image-2") + part("prompt", b"caf\xe9")
+    assert posted(http, fields + IMAGE + b"--b--\r\n").status_code == 200
+    assert server.requests[-1].prompt == "caf\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 10**6])
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"A preamble, --b not at the beginning of a line,\r\n--bc\r\n--b c\r\n%s--b--\r\n",
+        b"\r\n%s--b--\r\n",
+        b"%s--b--",
+        b"%s--b-- \t\r\nAn epilogue\r\n--b\r\n",
+    ],
+    ids=["preamble", "empty line", "no line end", "epilogue"],
+)
+def test_a_form_is_read_with_what_rfc_2046_allows(
+    http: httpx2.Client, form: bytes, size: int
+) -> None:
+    # Blanks after a boundary; and data that all but is one.
+    looks_alike = b"\r\n--\r\n--c\r\n--b x\r\n--b-\r\n--bb\r\n-"
+    padded = (FIELDS + part("user", looks_alike) + IMAGE).replace(b"--b\r\n", b"--b \t \r\n")
+    body = form % padded
+    pieces = (body[at : at + size] for at in range(0, len(body), size))
+    assert posted(http, pieces).status_code == 200
+    assert read_form("multipart/form-data; boundary=b", [body])["user"] == looks_alike.decode()
+
+
+def test_blanks_without_end_after_a_boundary_are_data(http: httpx2.Client) -> None:
+    body = FIELDS + IMAGE + b"--b" + b" " * 2**20 + b"\r\n"
+    assert error_of(posted(http, body))["message"] == "Could not parse multipart form"
+
+
+def test_a_part_may_be_empty_or_have_no_headers() -> None:
+    body = b"--b\r\n\r\nno headers\r\n" + part("user", b"") + b"--b--"
+    fields = read_form("multipart/form-data; boundary=b", [body])
+    assert fields == {"": "no headers", "user": ""}
 
 
 def test_a_picture_as_one_text_part_for_each_byte_is_refused_soon(http: httpx2.Client) -> None:
     bytes_ = b"".join(part(f"image[{at}]", b"137") for at in range(100_000))
     error = error_of(posted(http, FIELDS + bytes_ + b"--b--\r\n"))
     assert error["message"] == (
-        "Invalid type for 'image': expected one of an array of files or file, but got a string "
-        "instead."
+        "Invalid type for 'image[0]': expected a file, but got a string instead."
     )
 
 
@@ -218,7 +255,19 @@ def test_a_name_with_and_without_brackets_is_given_twice(http: httpx2.Client) ->
     array = part("image[]", png(), '; filename="a.png"')
     for body in (IMAGE + array, part("svg", b"x") + part("svg[model]", b"x")):
         error = error_of(posted(http, FIELDS + body + b"--b--\r\n"))
-        assert error["code"] == "duplicate_parameter"
+        assert error["code"] == "invalid_parameter"
+    same = part("image[]", png(), '; filename="a.png"', "Content-Type: image/png\r\n")
+    for body in (IMAGE + same, same + IMAGE):
+        assert posted(http, FIELDS + body + b"--b--\r\n").status_code == 200
+
+
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "application/json"])
+def test_a_typed_part_without_a_file_name_is_a_text_where_no_file_is_taken(
+    http: httpx2.Client, content_type: str
+) -> None:
+    prompt = part("prompt", b"x", head=f"Content-Type: {content_type}\r\n")
+    body = part("model", b"gpt-image-2") + prompt + IMAGE + b"--b--\r\n"
+    assert posted(http, body).status_code == 200
 
 
 @pytest.mark.parametrize(

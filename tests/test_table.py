@@ -66,7 +66,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 
 
-def legal(rule: Rule) -> Iterator[Any]:
+def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
     """The default, the smallest and the largest value."""
     match rule:
         case Narrowed():
@@ -85,6 +85,8 @@ def legal(rule: Rule) -> Iterator[Any]:
             yield from ("x" * max(1, rule.shortest), "é" * (rule.longest or 1000))
         case Object():
             yield from ({}, {name: next(legal(inner)) for name, inner in rule.fields.items()})
+        case SquarePNG():
+            yield from (FILE, replace(FILE, size=rule.below - 1))
         case Images():
             yield from (FILE, [FILE] * rule.most, replace(FILE, size=rule.below - 1))
         case Overlay():
@@ -133,9 +135,9 @@ def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912 - one for
             yield "x", "invalid_type"
         case Images():
             yield "x", "invalid_type"
-            yield [FILE] * (rule.most + 1), "array_above_max_length"
-            too_large = "invalid_image_format" if isinstance(rule, SquarePNG) else TOO_LARGE
-            yield replace(FILE, size=rule.below), too_large
+            one = isinstance(rule, SquarePNG)
+            yield [FILE] * (rule.most + 1), "invalid_type" if one else "array_above_max_length"
+            yield replace(FILE, size=rule.below), "invalid_image_format" if one else TOO_LARGE
         case Overlay():
             yield "x", "invalid_type"
             yield replace(FILE, size=rule.below), TOO_LARGE

@@ -89,7 +89,7 @@ class Catalogue:
         """Whether *model* knows a parameter of that name, and the word or the number of files."""
         rule = self.rows(model, call).get(name)
         if isinstance(rule, Pictures):
-            return not isinstance(value, list) or len(value) <= rule.most
+            return not isinstance(value, list) or 1 < rule.most >= len(value)
         if not isinstance(rule, (Choice, FixedSize)):
             return rule is not None
         try:

@@ -212,6 +212,9 @@ duplicate_parameter = Refusal(  # the code was not recorded with the sentence
     "Duplicate parameter: '{name}'. You provided multiple values for this parameter, whereas only one is allowed. "
     "If you are trying to provide a list of values, use the array syntax instead e.g. '{name}[]=<value>'.",
     "{name}", "duplicate_parameter")
+different_value = Refusal(  # with brackets and without; the code was not shown with the sentence
+    "Invalid parameter: '{name}'. This parameter already has a different value in your parameters.",
+    "{name}", "invalid_parameter")
 wrong_type = Refusal("Invalid type for '{name}': expected {expected}, but got {got} instead.", "{name}", "invalid_type")
 unconvertible = Refusal(  # recorded for integers only
     "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
@@ -240,6 +243,9 @@ empty_array = Refusal(
 array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `string_too_long`
     "Invalid '{name}': array too long. Expected an array with maximum length {limit}, but got an array with length {length} instead.",
     "{name}", "array_above_max_length")
+missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
+    "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=((date(2026, 2, 9), Refusal(
+        "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type")),))
 unsupported_mimetype = Refusal(
     "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file formats are {listed}.",
     "{name}", "unsupported_file_mimetype")

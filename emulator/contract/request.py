@@ -10,9 +10,10 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
-from emulator.contract.calendar import OLDER_STACK, AsOf, Period
+from emulator.contract import errors
+from emulator.contract.calendar import ALWAYS, OLDER_STACK, AsOf, Period
 from emulator.contract.conflicts import Conflict
-from emulator.contract.errors import Refusal, Violation
+from emulator.contract.errors import Refusal, Violation, Words
 from emulator.contract.misfortunes import content_policy, rate_limited
 from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
@@ -45,20 +46,35 @@ def day_of_words(endpoint: Endpoint, day: AsOf) -> AsOf:
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 
-BODIES: Final[Mapping[Endpoint, tuple[str, ...]]] = {
-    Endpoint.GENERATIONS: (JSON,),
-    Endpoint.EDITS: (FORM, JSON),
-    Endpoint.VARIATIONS: (FORM,),
+JSON_EDITS: Final = Period(since=date(2026, 2, 9))
+
+BODIES: Final[Mapping[Endpoint, Mapping[str, Period]]] = {
+    Endpoint.GENERATIONS: {JSON: ALWAYS},
+    Endpoint.EDITS: {FORM: ALWAYS, JSON: JSON_EDITS},
+    Endpoint.VARIATIONS: {FORM: ALWAYS},
 }
-"""The media types of the bodies that each endpoint reads."""
+"""The media types of the bodies that each endpoint reads, and in which days."""
+
+FILE_PARAMETERS: Final = frozenset({"image", "mask", "markup"})
+"""The parameters that a form carries as files."""
+
+
+def check_media_type(content_type: str, endpoint: Endpoint, as_of: AsOf) -> str:
+    """The media type that the header *content_type* names. Raises APIError where *endpoint* reads
+    no such body on that day."""
+    given = content_type.partition(";")[0].strip()
+    if given.lower() in BODIES[endpoint] and as_of in BODIES[endpoint][given.lower()]:
+        return given.lower()
+    accepted = Words(each for each, period in BODIES[endpoint].items() if as_of in period)
+    raise errors.unsupported_content_type(given=given, listed=accepted)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file as a client sent it; *content_type* is what the part said, if it said anything.
 
-    *size* counts all bytes that arrived; *data* may be cut where they were more than any rule
-    allows.
+    *filename* is empty where the part named none. *size* counts all bytes that arrived; *data* may
+    be cut where they were more than any rule allows.
     """
 
     filename: str

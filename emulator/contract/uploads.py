@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import mimetypes
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf, Period
 from emulator.contract.errors import APIError, Words, kind_of
 from emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from emulator.contract.references import OverlayReference, References
-from emulator.contract.request import Darkroom, Picture, Upload
-
-JSON_EDITS: Final = Period(since=date(2026, 2, 9))
+from emulator.contract.request import JSON_EDITS, Darkroom, Picture, Upload
 
 
 @cache
@@ -32,6 +29,14 @@ def mimetype_of(upload: Upload) -> str | None:
     return said or _by_name().guess_type(upload.filename)[0]
 
 
+def check_file(name: str, value: Any, expected: str) -> None:
+    """Raises APIError where *value* is no file, or has no name; a file was *expected*, in words."""
+    if not isinstance(value, Upload):
+        raise errors.wrong_type(name=name, expected=expected, got=kind_of(value))
+    if not value.filename:
+        raise errors.missing_filename(name=name, expected=expected)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images(Pictures):
     """`image`, `image[]` or `image[0]`, each smaller than *below* bytes.
@@ -45,10 +50,11 @@ class Images(Pictures):
     json: Period | None = JSON_EDITS
 
     def check(self, name: str, value: Any) -> None:
-        for upload in value if isinstance(value, list) else [value]:
-            if not isinstance(upload, Upload):
-                expected = "one of an array of files or file"
-                raise errors.wrong_type(name=name, expected=expected, got=kind_of(upload))
+        files = value if isinstance(value, list) else [value]
+        expected = "a file" if isinstance(value, list) else "one of an array of files or file"
+        for index, file in enumerate(files):
+            where = f"{name}[{index}]" if isinstance(value, list) else name
+            check_file(where, file, expected)
         for where, upload in self.named(name, value):
             self._check_type(where, upload)
             if upload.size >= self.below:
@@ -92,6 +98,11 @@ class SquarePNG(Images):
     own_mask: bool = False
     modes: tuple[str, ...] = ()
 
+    def check(self, name: str, value: Any) -> None:
+        check_file(name, value, "a file")
+        # `super()` without arguments does not survive slots.
+        Images.check(self, name, value)
+
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
 
@@ -126,8 +137,7 @@ class Overlay(OverlayRule):
     """`mask` or `markup` as a file. Its MIME type is not looked at."""
 
     def check(self, name: str, value: Any) -> None:
-        if not isinstance(value, Upload):
-            raise errors.wrong_type(name=name, expected="a file", got=kind_of(value))
+        check_file(name, value, "a file")
         self.check_size(name, value.size)
 
     def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:

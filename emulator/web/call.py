@@ -11,8 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
 from emulator.contract import errors
+from emulator.contract.calendar import AsOf
 from emulator.contract.errors import APIError
-from emulator.contract.request import BODIES, FORM, Call, Endpoint
+from emulator.contract.request import FORM, Call, Endpoint, check_media_type
 from emulator.state.credentials import api_key, bearer_token
 from emulator.web.form import read_form
 
@@ -99,10 +100,14 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def read_call(scope: Scope, receive: Receive, endpoint: Endpoint, most: int) -> Call:
+async def read_call(
+    scope: Scope, receive: Receive, endpoint: Endpoint, most: int, as_of: AsOf = None
+) -> Call:
     """The call that begins with *scope*, read and understood once. Raises APIError where its body
-    is longer than *most* bytes or cannot be understood."""
+    is longer than *most* bytes, is of a kind that was not read on that day, or cannot be
+    understood."""
     body = await read_body(scope, receive, most)
+    check_media_type(header(scope, b"content-type"), endpoint, as_of)
     state = scope["state"]
     if "call" not in state:
         state["call"] = _understood(header(scope, b"content-type"), body, endpoint)
@@ -121,11 +126,6 @@ def understand(scope: Scope) -> None:
 
 
 def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:
-    kind = said.partition(";")[0].strip().lower()
-    accepted = BODIES[endpoint]
-    if kind not in accepted:
-        listed = errors.Words(accepted)
-        raise errors.unsupported_content_type(given=said, listed=listed)
-    if kind == FORM:
+    if check_media_type(said, endpoint, None) == FORM:
         return Call(endpoint, form=True, fields=read_form(said, body))
     return Call(endpoint, form=False, fields=parse_json(b"".join(body)))

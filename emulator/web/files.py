@@ -53,14 +53,15 @@ class FilesAPI:
 
     async def _create(self, request: Request) -> Response:
         said = request.headers.get("content-type", "")
-        if said.partition(";")[0].strip().lower() != FORM:
-            raise errors.unsupported_content_type(given=said, listed=Words([FORM]))
+        media_type = said.partition(";")[0].strip()
+        if media_type.lower() != FORM:
+            raise errors.unsupported_content_type(given=media_type, listed=Words([FORM]))
         fields = read_form(said, await read_body(request.scope, request.receive, self.most))
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)
         file, purpose = fields["file"], fields["purpose"]
-        if not isinstance(file, Upload):
+        if not isinstance(file, Upload) or not file.filename:
             raise errors.unnamed_file()
         if file.size > len(file.data):
             raise errors.body_too_large()

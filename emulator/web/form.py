@@ -1,4 +1,4 @@
-"""Reads a multipart body into fields and uploads, and notices when it is not whole."""
+"""Reads a multipart body (RFC 7578) into fields and uploads, and notices when it is not whole."""
 
 from __future__ import annotations
 
@@ -6,95 +6,169 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from emulator.contract import errors
 from emulator.contract.pictures import LARGEST
-from emulator.contract.request import Upload
+from emulator.contract.request import FILE_PARAMETERS, Upload
 
 MOST_PARTS: Final = 1000
 """Parts that are read. A Buffer that the Node SDK is handed as an image arrives as one text part
 for each byte; what comes after these changes no verdict."""
 
+MAX_PART_HEAD_BYTES: Final = 16 * 1024
+"""The headers of one part."""
+
+MAX_PADDING_BYTES: Final = 1024
+"""Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
+
+_DELIMITER_END: Final = re.compile(rb"--|[ \t]*\r\n")
+_DELIMITER_END_TO_COME: Final = re.compile(rb"-?|[ \t]*\r?")
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
-class _Reader:
-    """The parser's callbacks, and what they have gathered."""
+class _Part:
+    """One part as it comes in. *size* counts all its bytes; no more are kept than matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: bytes) -> None:
+        self.headers: dict[str, str] = {}
+        for line in head.decode("latin-1").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if line and not colon:
+                raise errors.malformed_form()
+            self.headers[name.strip().lower()] = value.strip()
+        self.data = bytearray()
+        self.size = 0
+
+    def write(self, data: memoryview) -> None:
+        self.size += len(data)
+        self.data += data[: LARGEST - len(self.data)]
+
+    def place(self, fields: dict[str, Any]) -> None:
+        """Put the part into *fields*. Raises APIError where its name comes twice."""
+        _, options = parse_options_header(self.headers.get("content-disposition"))
+        name = options.get(b"name", b"").decode(errors="replace")
+        content_type = self.headers.get("content-type")
+        value: str | Upload
+        if b"filename" in options or _is_unnamed_file(name, content_type):
+            filename = options.get(b"filename", b"").decode(errors="replace")
+            value = Upload(filename, content_type, bytes(self.data), self.size)
+        else:
+            value = self.data.decode(errors="replace")
+        place(fields, name, value)
+
+
+def _is_unnamed_file(name: str, content_type: str | None) -> bool:
+    """Whether a part without a file name is a file all the same, by its parameter and its type."""
+    is_text = not content_type or content_type.lower().startswith("text/")
+    return not is_text and name.partition("[")[0] in FILE_PARAMETERS
+
+
+class _Parser:
+    """Takes a body in chunks of any size. What stands before the first boundary and after the last
+    one is passed over."""
+
+    def __init__(self, boundary: bytes) -> None:
         self.fields: dict[str, Any] = {}
         self.complete = False
         self.parts = 0
-        self._headers: dict[str, str] = {}
-        self._field = b""
-        self._value = b""
-        self._data = bytearray()
-        self._size = 0
+        self._delimiter = b"\r\n--" + boundary
+        # The first boundary may open the body, as if a line had ended before it.
+        self._buffer = b"\r\n"
+        self._at = 0
+        self._part: _Part | None = None
+        self._in_head = False
 
-    def on_part_begin(self) -> None:
-        self.parts += 1
-        self._headers = {}
-        self._data = bytearray()
-        self._size = 0
+    @property
+    def done(self) -> bool:
+        """Whether what follows changes nothing."""
+        return self.complete or self.parts > MOST_PARTS
 
-    def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
+    def write(self, chunk: bytes) -> None:
+        """Read on. Raises APIError where the form is malformed."""
+        self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        while not self.done and (self._read_head() if self._in_head else self._read_data()):
+            pass
 
-    def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+    def _read_head(self) -> bool:
+        """Begin a part; False where more of its headers are to come."""
+        # Without headers, the empty line comes at once.
+        bare = self._buffer.startswith(b"\r\n", self._at)
+        end = self._at if bare else self._buffer.find(b"\r\n\r\n", self._at)
+        if (end if end >= 0 else len(self._buffer)) - self._at > MAX_PART_HEAD_BYTES:
+            raise errors.malformed_form()
+        if end < 0:
+            return False
+        self._part = _Part(self._buffer[self._at : end])
+        self._at = end + (2 if bare else 4)
+        self._in_head = False
+        return True
 
-    def on_header_end(self) -> None:
-        self._headers[self._field.decode("latin-1").lower()] = self._value.decode("latin-1")
-        self._field = self._value = b""
+    def _read_data(self) -> bool:
+        """Read up to the next boundary; False where that is to come, or was the last one."""
+        start = self._at
+        while (start := self._buffer.find(self._delimiter, start)) >= 0:
+            after = start + len(self._delimiter)
+            if end := _DELIMITER_END.match(self._buffer, after):
+                self._take(start)
+                self._place_part()
+                self._at = end.end()
+                self.complete = end[0] == b"--"
+                self.parts += not self.complete
+                self._in_head = True
+                return not self.complete
+            if len(self._buffer) - after <= MAX_PADDING_BYTES and (
+                _DELIMITER_END_TO_COME.fullmatch(self._buffer, after)
+            ):
+                self._take(start)
+                return False
+            # The beginning of a longer line, which is data.
+            start = after
+        # The beginning of a boundary may stand at the end.
+        self._take(max(self._at, len(self._buffer) - len(self._delimiter) + 1))
+        return False
 
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._size += end - start
-        if len(self._data) < LARGEST:
-            self._data += memoryview(data)[start:end]
+    def _take(self, end: int) -> None:
+        if self._part:
+            self._part.write(memoryview(self._buffer)[self._at : end])
+        self._at = end
 
-    def on_part_end(self) -> None:
-        if self.parts > MOST_PARTS:
-            return
-        _, options = parse_options_header(self._headers.get("content-disposition"))
-        name = options.get(b"name", b"").decode()
-        value: str | Upload
-        if b"filename" in options:
-            filename = options[b"filename"].decode(errors="replace")
-            said = self._headers.get("content-type")
-            value = Upload(filename, said, bytes(self._data), self._size)
-        else:
-            value = self._data.decode(errors="replace")
-        place(self.fields, name, value)
-
-    def on_end(self) -> None:
-        self.complete = True
+    def _place_part(self) -> None:
+        if self._part:
+            self._part.place(self.fields)
+        self._part = None
 
 
 def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
     """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
 
-    Raises APIError where a name without brackets comes twice.
+    Raises APIError where a name comes twice, or with brackets and without.
     """
     match = _NAME.fullmatch(name)
     root = match[1] if match else name
     keys = re.findall(r"\[([^\[\]]*)\]", match[2]) if match else []
     if not keys:
-        if root in fields:
+        if root not in fields:
+            fields[root] = value
+        elif not isinstance(fields[root], list | dict):
             raise errors.duplicate_parameter(name=root)
-        fields[root] = value
+        elif fields[root] != [value]:
+            raise errors.different_value(name=root)
         return
     if len(keys) == 1 and (not keys[0] or keys[0].isdigit()):
-        if not isinstance(fields.setdefault(root, []), list):
-            raise errors.duplicate_parameter(name=root)
-        fields[root].append(value)
+        present = fields.setdefault(root, [])
+        if not isinstance(present, list):
+            # A list of the one value that was given without brackets already.
+            if present != value:
+                raise errors.different_value(name=root)
+            present = fields[root] = []
+        present.append(value)
         return
     inner = fields
     for key in [root, *keys[:-1]]:
         inner = inner.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise errors.duplicate_parameter(name=root)
+            raise errors.different_value(name=root)
     if keys[-1] in inner:
         raise errors.duplicate_parameter(name=name)
     inner[keys[-1]] = value
@@ -103,26 +177,14 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
 def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
     """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
     _, options = parse_options_header(content_type)
-    reader = _Reader()
-    try:
-        parser = MultipartParser(
-            options.get(b"boundary", b""),
-            {
-                "on_part_begin": reader.on_part_begin,
-                "on_header_field": reader.on_header_field,
-                "on_header_value": reader.on_header_value,
-                "on_header_end": reader.on_header_end,
-                "on_part_data": reader.on_part_data,
-                "on_part_end": reader.on_part_end,
-                "on_end": reader.on_end,
-            },
-        )
-        for chunk in body:
-            # What follows is read all the same: an answer before the end of a request resets it.
-            if reader.parts <= MOST_PARTS:
-                parser.write(chunk)
-    except (FormParserError, UnicodeDecodeError):
-        raise errors.malformed_form() from None
-    if not options.get(b"boundary") or not (reader.complete or reader.parts > MOST_PARTS):
+    boundary = options.get(b"boundary")
+    if not boundary:
         raise errors.malformed_form()
-    return reader.fields
+    parser = _Parser(boundary)
+    for chunk in body:
+        if parser.done:
+            break
+        parser.write(chunk)
+    if not parser.done:
+        raise errors.malformed_form()
+    return parser.fields

@@ -117,7 +117,7 @@ class Images:
             request.scope["state"].update(call=known.call, body=known.body)
             known.repeated = True
             return known
-        call = await read_call(request.scope, request.receive, endpoint, most)
+        call = await read_call(request.scope, request.receive, endpoint, most, policy.as_of)
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
         order = Order(call, await self._validated(request, call, policy), body)
