@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
+from zlib import crc32
 
 from openai.types import ImagesResponse
 from PIL import Image
@@ -11,9 +12,9 @@ from PIL import Image
 RED, BLUE, GREEN = (200, 30, 40), (20, 60, 210), (30, 160, 70)
 
 
-def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     file = BytesIO()
-    image.save(file, form)
+    image.save(file, form, **options)
     return file.getvalue()
 
 
@@ -55,3 +56,34 @@ def opened(data: bytes | str | None) -> Image.Image:
 def answered(response: ImagesResponse) -> list[Image.Image]:
     assert response.data
     return [opened(item.b64_json) for item in response.data]
+
+
+def scans(count: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """A progressive JPEG of *count* scans; the last one comes again and again, which changes no
+    pixel and costs as much as any other."""
+    data = encoded(plain(size), "JPEG", progressive=True)
+    start = data.rindex(b"\xff\xda")
+    further = count - data.count(b"\xff\xda")
+    return data[:-2] + data[start:-2] * further + data[-2:]
+
+
+def chunks(count: int) -> bytes:
+    """A PNG of *count* chunks, of which most are empty."""
+    empty = b"\0\0\0\0prVt" + crc32(b"prVt").to_bytes(4, "big")
+    data = png()
+    # IHDR, one IDAT and IEND are there already.
+    return data[:33] + empty * (count - 3) + data[33:]
+
+
+def segments(count: int) -> bytes:
+    """A JPEG of *count* segments, of which most are empty."""
+    data = encoded(plain(), "JPEG")
+    before = sum(data.count(b"\xff" + bytes([kind])) for kind in (0xC0, 0xC4, 0xDA, 0xDB, 0xE0))
+    return data[:2] + b"\xff\xe5\0\2" * (count - before) + data[2:]
+
+
+def webp_chunks(count: int) -> bytes:
+    """A WebP of *count* chunks, of which most are empty."""
+    data = encoded(plain(mode="RGBA"), "WEBP")
+    body = data[12:] + b"prVt\0\0\0\0" * count
+    return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import Final
 
 from emulator.contract.models import UNKNOWN
@@ -40,16 +41,20 @@ def render_progress(request: ImageRequest, start: int = 0) -> Iterator[tuple[int
 
 
 class Darkroom:
-    """What validation asks about pictures; see `contract.request.Darkroom`."""
+    """What validation asks about pictures; see `contract.request.Darkroom`. Threads may share it:
+    one picture is decoded at a time, for each may take 256 MB."""
 
     def __init__(
         self, file: Callable[[str], bytes | None], fetch: Callable[[str], bytes | None]
     ) -> None:
         self.file = file
         self.fetch = fetch
+        self._budget = uploads.PixelBudget()
+        self._decoding = Lock()
 
     def develop(self, data: bytes) -> Picture | None:
-        return uploads.develop(data)
+        with self._decoding:
+            return uploads.develop(data, self._budget)
 
     def blank(self) -> Picture:
         picture = uploads.develop(uploads.blank())

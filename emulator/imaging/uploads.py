@@ -6,11 +6,14 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
+from threading import RLock
 from typing import Final
+from weakref import finalize
 
 from PIL import Image, ImageDraw, ImageOps
 
 from emulator.contract.request import ImageRequest, Picture
+from emulator.imaging.file_parts import has_too_many_parts
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 
@@ -26,10 +29,38 @@ KEPT_PIXELS: Final = 2048 * 2048
 """A larger upload is proven to decode and then rests until it is drawn, so that sixteen of them
 are never in memory at once."""
 
+MAX_DECODED_BYTES: Final = 128 * 2**20
+"""What all uploads together may take that are kept decoded until they are drawn."""
+
+
+class PixelBudget:
+    """Bounds the memory of decoded uploads: those past *size* bytes rest like the large ones."""
+
+    def __init__(self, size: int = MAX_DECODED_BYTES) -> None:
+        self.left = size
+        # The collector may release an image while this thread holds it.
+        self._lock = RLock()
+
+    def admits(self, image: Image.Image) -> bool:
+        """Whether *image* may stay; its bytes count until it is let go of."""
+        weight = image.width * image.height * (1 if image.mode in ("1", "L", "P") else 4)
+        with self._lock:
+            if weight > self.left:
+                return False
+            self.left -= weight
+        finalize(image, self._release, weight).atexit = False
+        return True
+
+    def _release(self, weight: int) -> None:
+        with self._lock:
+            self.left += weight
+
 
 def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
     """The first frame, upright, with the file's format and mode; or None where *data* is no usable
-    picture."""
+    picture. Raises MemoryError where there is no room for it."""
+    if has_too_many_parts(data):
+        return None
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as file:
             name, mode, (width, height) = str(file.format), file.mode, file.size
@@ -40,6 +71,9 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
                 return None
             file.load()
             return ImageOps.exif_transpose(file), name, mode
+    except MemoryError:
+        # The server's fault, not the file's.
+        raise
     except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
         return None
 
@@ -79,14 +113,16 @@ class Photograph:
         return lowest == 0
 
 
-def develop(data: bytes) -> Photograph | None:
-    """Decode *data* whole, or None where it is no PNG, JPEG or WebP that can be used."""
+def develop(data: bytes, budget: PixelBudget | None = None) -> Photograph | None:
+    """Decode *data* whole, or None where it is no PNG, JPEG or WebP that can be used. The pixels
+    are kept within *budget*. Raises MemoryError where there is no room for them at all."""
     decoded = _decode(data)
     if not decoded:
         return None
     image, name, mode = decoded
     alpha = image.has_transparency_data
-    kept = image if image.width * image.height <= KEPT_PIXELS else None
+    small = image.width * image.height <= KEPT_PIXELS
+    kept = image if small and (not budget or budget.admits(image)) else None
     return Photograph(data, name, mode, image.width, image.height, alpha, kept)
 
 

@@ -1,0 +1,143 @@
+"""Uploads cost what they show: what a small file could do to the server is looked at first."""
+
+from __future__ import annotations
+
+import gc
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import httpx2
+import pytest
+
+from emulator import Server
+from emulator.imaging.uploads import PixelBudget, develop
+from tests.answers import error_of
+from tests.conftest import KEY
+from tests.pictures import chunks, encoded, opened, plain, png, scans, segments, webp_chunks
+from tests.test_disconnect import held
+
+FIELDS = {"model": "gpt-image-2", "prompt": "a lighthouse"}
+
+
+def edited(http: httpx2.Client, data: bytes, kind: str = "image/jpeg") -> httpx2.Response:
+    return http.post("/v1/images/edits", data=FIELDS, files={"image": ("a", data, kind)})
+
+
+@pytest.mark.parametrize(
+    ("made", "most"),
+    [(scans, 100), (chunks, 10_000), (segments, 10_000)],
+    ids=["scans", "chunks", "segments"],
+)
+def test_a_file_of_too_many_parts_is_no_usable_picture(
+    made: Callable[[int], bytes], most: int
+) -> None:
+    assert develop(made(most))
+    assert develop(made(most + 1)) is None
+    assert opened(made(most + 1)).size == (64, 64)
+
+
+def test_a_webp_of_too_many_chunks_is_no_usable_picture() -> None:
+    assert develop(webp_chunks(100))
+    assert develop(webp_chunks(10_000)) is None
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused_in_the_api_s_words(http: httpx2.Client) -> None:
+    error = error_of(edited(http, scans(1000, (2000, 2000))))
+    assert error["message"] == (
+        "Invalid image file or mode for image 1, please check your image file."
+    )
+    assert error["code"] == "invalid_image_file"
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\xff\x00", b"\xff\xd0"])
+def test_fill_bytes_count_as_segments(junk: bytes) -> None:
+    data = encoded(plain(), "JPEG")
+    assert develop(data[:2] + b"\xff" * 100 + data[2:])
+    assert develop(data[:2] + junk * 20_000 + data[2:]) is None
+    assert develop(b"\xff\xd8" + junk * 20_000) is None
+
+
+@pytest.mark.parametrize("data", [encoded(plain(), "JPEG"), png(), encoded(plain(), "WEBP")])
+def test_what_follows_the_end_of_a_picture_is_no_part_of_it(data: bytes) -> None:
+    film = Random(3).randbytes(2**20) + b"\xff\xda\0\2" * 200 + bytes(2**20)
+    assert develop(data + film)
+
+
+def test_a_marker_is_found_wherever_it_is_in_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = scans(101)
+    monkeypatch.setattr("emulator.imaging.file_parts._WINDOW", 2)
+    assert develop(data) is None
+    assert develop(scans(100))
+
+
+@pytest.mark.parametrize("prefix", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"])
+def test_a_file_that_is_cut_anywhere_is_no_picture(prefix: bytes) -> None:
+    assert all(develop((prefix + b"\xff\xe0\0\x10")[:end]) is None for end in range(20))
+
+
+def test_no_upload_holds_up_a_drawing(server: Server, http: httpx2.Client) -> None:
+    with held(server.emulator.studio.decoder):
+        body = FIELDS | {"prompt": "drawn while uploads are decoded"}
+        assert http.post("/v1/images/generations", json=body).status_code == 200
+
+
+def test_an_edit_of_an_upload_that_is_decoded_again_holds_up_no_drawing(
+    server: Server, http: httpx2.Client
+) -> None:
+    with held(server.emulator.studio.crew):
+        # More than 2048 × 2048 pixels.
+        answer = edited(http, png((2400, 2400)), "image/png")
+    assert opened(answer.json()["data"][0]["b64_json"]).size == (1254, 1254)
+
+
+def test_decoded_uploads_are_kept_within_a_budget() -> None:
+    budget = PixelBudget(3 * 64 * 64 * 4)
+    pictures = [develop(png(), budget) for _ in range(4)]
+    assert [each and each.pixels is not None for each in pictures] == [True, True, True, False]
+    assert pictures[3]
+    assert pictures[3].image.size == (64, 64)
+    pictures.clear()
+    gc.collect()
+    assert budget.left == 3 * 64 * 64 * 4
+    kept = develop(png(), budget)
+    assert kept
+    assert kept.pixels
+
+
+@pytest.fixture
+def limited_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server in a process of its own, and its address."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            address = re.search(rb"http://\S+", process.stdout.readline())
+            assert address
+            yield process, address[0].decode()
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
+def test_no_room_for_a_picture_is_the_server_s_error(
+    limited_server: tuple[subprocess.Popen[bytes], str],
+) -> None:
+    import resource  # noqa: PLC0415 - not on Windows
+
+    process, address = limited_server
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=address, headers=headers, timeout=60) as http:
+        assert edited(http, png(), "image/png").status_code == 200
+        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
+        room = pages * resource.getpagesize() + 2**27
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (room, room))
+        answer = edited(http, png((8000, 8000)), "image/png")
+        assert error_of(answer, 500)["type"] == "server_error"
+        assert edited(http, png((640, 640)), "image/png").status_code == 200
+    process.terminate()
+    assert process.stderr
+    assert b"MemoryError" in process.stderr.read()
