@@ -52,13 +52,14 @@ def running() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Node.js with OpenAI's SDK."""
+    """Node.js with OpenAI's SDK, and with Vercel's AI SDK for Azure."""
     npm, runtime = shutil.which("npm"), shutil.which("node")
     if not npm or not runtime:
         pytest.skip("needs Node.js")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    install = [npm, "install", "--silent", "--no-audit", "--no-fund", "openai@6.49.0"]
+    packages = ["openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128"]
+    install = [npm, "install", "--silent", "--no-audit", "--no-fund", *packages]
     subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
 
     def run(script: str, *arguments: str) -> Any:

@@ -290,6 +290,18 @@ def test_every_named_error_has_azures_form(
     assert azure.requests[-1].fault == name
 
 
+def test_what_a_path_calls_a_deployment_is_no_header_of_its_own(azure: Server) -> None:
+    answer = httpx2.post(
+        f"{azure.url}/openai/deployments/x%0D%0Aset-cookie:%20a=b/images/generations",
+        json={"prompt": "x"},
+        headers={"api-key": KEY, "x-emulator-fault": "rate_limit_exceeded"},
+    )
+    assert answer.status_code == 429
+    assert "set-cookie" not in answer.headers
+    assert "x-ms-deployment-name" not in answer.headers
+    assert "requests to x\r\nset-cookie: a=b for" in answer.json()["error"]["message"]
+
+
 def test_a_rate_limit_fault_names_the_deployment_and_its_own_model(azure: Server) -> None:
     azure.inject({"kind": "error", "name": "rate_limit_exceeded", "retry_after": 1.5}, times=2)
     with client(azure) as sdk, pytest.raises(openai.RateLimitError) as refused:

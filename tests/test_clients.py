@@ -1,4 +1,4 @@
-"""Other clients than openai-python, run as they are: the Node SDK, and curl."""
+"""Other clients than openai-python, run as they are: the Node SDK, Vercel's AI SDK, and curl."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import Node
 from tests.pictures import half_clear, opened, png
 
 NODE = """
-import OpenAI, { AzureOpenAI, toFile } from "openai";
+import OpenAI, { toFile } from "openai";
 import fs from "fs";
 
 const [url, folder] = process.argv.slice(2);
@@ -43,8 +43,50 @@ try {
 } catch (error) {
   told.refused = [error.constructor.name, error.status, error.code, error.param];
 }
-const azure = new AzureOpenAI({ endpoint: url, apiKey: "k", apiVersion: "2025-04-01-preview" });
-told.azure = await azure.images.generate({ model: "gpt-image-2", prompt: "x", size: "1024x1024" });
+console.log(JSON.stringify(told));
+"""
+
+AZURE = """
+import { createAzure } from "@ai-sdk/azure";
+import { experimental_generateImage as generateImage } from "ai";
+import fs from "fs";
+import { AzureOpenAI, toFile } from "openai";
+
+const [url, folder] = process.argv.slice(2);
+const told = {};
+const refused = async (call) => {
+  try { return await call(); } catch (e) { return [e.name ?? e.constructor.name, e.status ?? e.statusCode, e.code ?? e.data.error.code]; }
+};
+const image = fs.readFileSync(`${folder}/a.png`);
+const edit = async (client) => client.images.edit({
+  model: "gpt-image-1", prompt: "x", image: await toFile(image, "a.png", { type: "image/png" }) });
+
+const options = { endpoint: url, apiKey: "k", apiVersion: "2025-04-01-preview", maxRetries: 0 };
+const client = new AzureOpenAI(options);
+const deployed = new AzureOpenAI({ ...options, deployment: "gpt-image-1" });
+told.generated = await client.images.generate({ model: "gpt-image-2", prompt: "x", size: "1024x1024" });
+told.filtered = await client.images.generate({ model: "dall-e-3", prompt: "x" });
+told.edited = await edit(deployed);
+// https://github.com/openai/openai-node/issues/1485
+told.editedWithoutDeployment = await refused(() => edit(client));
+told.tooOld = await refused(() => edit(new AzureOpenAI({ ...options, deployment: "gpt-image-1", apiVersion: "2024-02-01" })));
+told.nowhere = await refused(() => client.images.generate({ model: "nowhere", prompt: "x" }));
+told.streamed = [];
+for await (const event of await client.images.generate({ model: "gpt-image-2", prompt: "x", stream: true, partial_images: 1 }))
+  told.streamed.push(event.type);
+
+const styles = {
+  v1: { baseURL: url + "/openai/v1" },
+  deployments: { baseURL: url + "/openai", useDeploymentBasedUrls: true, apiVersion: "2025-04-01-preview" },
+};
+for (const [style, options] of Object.entries(styles)) {
+  const azure = createAzure({ apiKey: "k", ...options });
+  const draw = async (model, prompt) =>
+    (await generateImage({ model: azure.image(model), prompt, size: "1024x1024", maxRetries: 0 })).image.base64;
+  told[style] = [
+    await draw("gpt-image-2", "x"), await draw("dall-e-3", "x"), await draw("gpt-image-1", { text: "x", images: [image] })];
+  told[style + "Refused"] = await refused(() => draw("nowhere", "x"));
+}
 console.log(JSON.stringify(told));
 """
 
@@ -74,9 +116,37 @@ def test_the_node_sdk_does_all_calls(told: dict[str, Any]) -> None:
     assert told["plain"]["data"][0]["url"]
 
 
+@pytest.fixture(scope="module")
+def azure(node: Node, folder: Path) -> dict[str, Any]:
+    """What the Node SDK and Vercel's AI SDK got of Azure."""
+    with Server(Settings(port=0)) as server:
+        got: dict[str, Any] = node(AZURE, server.url, str(folder))
+    return got
+
+
 @pytest.mark.timeout(300)
-def test_the_node_sdk_speaks_azure(told: dict[str, Any]) -> None:
-    assert opened(told["azure"]["data"][0]["b64_json"]).size == (1024, 1024)
+def test_the_node_sdk_speaks_azure(azure: dict[str, Any]) -> None:
+    assert opened(azure["generated"]["data"][0]["b64_json"]).size == (1024, 1024)
+    assert azure["generated"]["quality"] == "high"
+    assert list(azure["filtered"]["data"][0]) == [
+        *("content_filter_results", "prompt_filter_results", "revised_prompt", "url"),
+    ]
+    assert opened(azure["edited"]["data"][0]["b64_json"])
+    assert azure["streamed"] == ["image_generation.partial_image", "image_generation.completed"]
+
+
+@pytest.mark.timeout(300)
+def test_the_node_sdk_meets_azures_refusals(azure: dict[str, Any]) -> None:
+    assert azure["editedWithoutDeployment"] == ["Error", 404, "404"]
+    assert azure["tooOld"] == ["Error", 404, "404"]
+    assert azure["nowhere"] == ["Error", 404, "DeploymentNotFound"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("style", ["v1", "deployments"])
+def test_vercels_ai_sdk_speaks_azure(azure: dict[str, Any], style: str) -> None:
+    assert [opened(picture).size for picture in azure[style]] == [(1024, 1024)] * 3
+    assert azure[f"{style}Refused"] == ["AI_APICallError", 404, "DeploymentNotFound"]
 
 
 @pytest.mark.timeout(300)

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
+from emulator.contract import azure
 from emulator.contract.errors import masked
-
-AZURE: Final = "/openai/"
-"""The prefix of Azure's paths."""
 
 HIDDEN: Final = "*" * 8
 
@@ -38,7 +36,7 @@ def api_key(path: str, header: Callable[[bytes], str]) -> str:
 
     On Azure's paths `api-key` goes before a bearer token; elsewhere it is no key.
     """
-    azure_key = header(b"api-key").strip() if path.startswith(AZURE) else ""
+    azure_key = header(b"api-key").strip() if path.startswith(azure.PREFIX) else ""
     return azure_key or bearer_token(header(b"authorization"))
 
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
-from emulator.contract.models import UNKNOWN
+from emulator.contract.models import MODELS, UNKNOWN
 from emulator.contract.request import Call, Endpoint, day_of_words
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
@@ -77,7 +77,9 @@ class Injector:
             state["day"] = day_of_words(endpoint, day) if endpoint else day
             await fault(self.app, scope, receive, send)
         except APIError as error:
-            admit(scope, state.get("facts", {}).get("deployment"))
+            facts = state.get("facts", {})
+            # Another name than that of a deployment could be anything, and it goes into a header.
+            admit(scope, facts["deployment"] if facts.get("model") in MODELS else None)
             await error_response(error, dialect_of(scope))(scope, receive, send)
         if state.get("hung_up") and "transport" not in state:
             raise ConnectionResetError("a fault closed the connection")
