@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from benchmarks import subject
 from emulator.contract.request import Endpoint, Upload
@@ -51,9 +51,17 @@ SCRIPTS: Final = {
     "mixed": "A lighthouse, маяк, منارة, 灯塔, 🌊 – on one card",
 }
 
+LONG: Final = " ".join(
+    f"Page {page}: the sea was calm, and the keeper of the light wrote it down."
+    for page in range(60)
+)
+
 ODD: Final = {
     "one letter": "A",
-    "a long one": "The sea was calm that night, and the keeper of the light wrote it down. " * 60,
+    "300 characters": LONG[:300],
+    "600 characters": LONG[:600],
+    "1,000 characters": LONG[:1000],
+    "a long one": LONG,
     "a long word": "Lighthouse" * 300,
     "lines": "first line\nsecond line\n\n\tfourth line",
 }
@@ -127,21 +135,78 @@ def _photographs() -> list[Upload]:
     return [subject.upload("a.png", Image.blend(scene, grain, 0.35)) for scene in scenes]
 
 
+def _product() -> Upload:
+    """A jug before a plain ground, with the grain of a photograph."""
+    with Image.open(io.BytesIO(subject.photograph(1024).data)) as opened:
+        grain = opened.convert("RGB")
+    picture = Image.new("RGB", (1024, 1024), "#e9e6df")
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((600, 360, 860, 680), outline="#27566b", width=52)
+    pen.rounded_rectangle((300, 240, 700, 860), radius=120, fill="#2f6f8a")
+    pen.ellipse((300, 200, 700, 330), fill="#1f4a5c")
+    pen.rounded_rectangle((350, 420, 400, 760), radius=25, fill="#5f9bb2")
+    return subject.upload("product.png", Image.blend(picture, grain, 0.08))
+
+
+def _mask(*holes: tuple[int, int, int, int], round_ones: bool = False) -> Upload:
+    """A mask of 1024×1024 with *holes*."""
+    mask = Image.new("RGBA", (1024, 1024), "black")
+    pen = ImageDraw.Draw(mask)
+    for hole in holes:
+        (pen.ellipse if round_ones else pen.rectangle)(hole, fill=(0, 0, 0, 0))
+    return subject.upload("mask.png", mask)
+
+
+def _edit(fields: Mapping[str, Any], *images: Upload, mask: Upload | None = None) -> bytes:
+    uploads: dict[str, Any] = {"image": images[0] if len(images) == 1 else list(images)}
+    uploads |= {"mask": mask} if mask else {}
+    return _call({**fields, **uploads}, Endpoint.EDITS)
+
+
 def _edits() -> list[Tile]:
     photographs, hole = _photographs(), subject.hole(1024)
-    one = {**USUAL, "image": photographs[0]}
-    several = {**USUAL, "image": photographs}
-    given: dict[str, Mapping[str, Any]] = {
-        "with a mask": {**one, "mask": hole},
-        "wide, with a mask": {**one, "mask": hole, "size": "1536x1024"},
-        "without a mask": one,
-        "tall": {**one, "size": "1024x1536"},
-        "five sources": several,
-        "five sources, with a mask": {**several, "mask": hole},
-    }
+    one, sixteen = photographs[0], [*photographs, _product()] * 2 + photographs[:4]
+    quarter = _mask((600, 120, 856, 376))
     return [
-        ("the source", photographs[0].data),
-        *((name, _call(fields, Endpoint.EDITS)) for name, fields in given.items()),
+        ("the source", one.data),
+        ("with a mask", _edit(USUAL, one, mask=hole)),
+        ("wide, with a mask", _edit({**USUAL, "size": "1536x1024"}, one, mask=hole)),
+        ("a hole of a quarter of the edge", _edit(USUAL, one, mask=quarter)),
+        ("its upper half", _edit(USUAL, one, mask=_mask((0, 0, 1024, 512)))),
+        ("all of it", _edit(USUAL, one, mask=_mask((0, 0, 1024, 1024)))),
+        (
+            "two holes",
+            _edit(USUAL, one, mask=_mask((60, 60, 420, 420), (520, 500, 980, 960))),
+        ),
+        ("small holes", _edit(USUAL, one, mask=_mask((300, 300, 340, 340), (500, 320, 510, 330)))),
+        ("a long prompt in a hole", _edit({**USUAL, "prompt": LONG}, one, mask=hole)),
+        ("without a mask", _edit(USUAL, one)),
+        ("tall", _edit({**USUAL, "size": "1024x1536"}, one)),
+        ("two sources", _edit(USUAL, *photographs[:2])),
+        ("five sources", _edit(USUAL, *photographs)),
+        ("five sources, with a mask", _edit(USUAL, *photographs, mask=hole)),
+        ("sixteen sources", _edit(USUAL, *sixteen)),
+        ("sixteen, wide", _edit({**USUAL, "size": "1536x1024"}, *sixteen)),
+        ("sixteen, with a mask", _edit(USUAL, *sixteen, mask=hole)),
+    ]
+
+
+def _transparent_edits() -> list[Tile]:
+    fields = {"model": "gpt-image-1", "prompt": PROMPT, "background": "transparent"}
+    photographs, product = _photographs(), _product()
+    webp = {**fields, "output_format": "webp", "output_compression": 60}
+    hole = subject.hole(1024)
+    return [
+        ("the source", product.data),
+        ("png", _edit(fields, product)),
+        ("webp", _edit({**fields, "output_format": "webp"}, product)),
+        ("webp, output_compression 60", _edit(webp, product)),
+        ("tall", _edit({**fields, "size": "1024x1536"}, product)),
+        ("a scene", _edit(fields, photographs[0])),
+        ("another", _edit(fields, photographs[2])),
+        ("with a mask", _edit(fields, photographs[0], mask=hole)),
+        ("three sources", _edit(fields, *photographs[:3])),
+        ("three, with a mask", _edit(fields, *photographs[:3], mask=hole)),
     ]
 
 
@@ -169,4 +234,5 @@ def rows() -> Iterator[Row]:
     yield Row("Formats", _formats())
     yield Row("A stream", _previews())
     yield Row("Edits", _edits())
+    yield Row("Transparent edits", _transparent_edits())
     yield Row("Variations", _variations())

@@ -11,13 +11,14 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types import ImagesResponse
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, half_clear, halves, plain, png
 
 EDITORS = [name for name, model in MODELS.items() if Endpoint.EDITS in model.accepts]
+CARD, INK = (252, 251, 248), (29, 31, 42)
 GPT = [name for name in EDITORS if MODELS[name].tokens]
 
 
@@ -166,6 +167,153 @@ def test_a_transparent_background_keeps_what_is_clear_in_the_source(client: Open
     assert picture.mode == "RGBA"
     assert picture.getpixel((100, 100))[3] == 0  # type: ignore[index]
     assert picture.getpixel((900, 100))[3] == 255  # type: ignore[index]
+
+
+def product() -> Image.Image:
+    """A blue thing before a plain ground."""
+    picture = plain((1024, 1024), colour=(240, 238, 230))
+    ImageDraw.Draw(picture).ellipse((320, 150, 720, 550), fill=BLUE)
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("output_format", "compression"), [("png", 100), ("webp", 100), ("webp", 40)]
+)
+@pytest.mark.parametrize(
+    "source",
+    [halves((1024, 1024)), product(), plain((300, 200))],
+    ids=["scene", "product", "blank"],
+)
+@pytest.mark.parametrize("size", ["1024x1024", "1536x1024"])
+def test_a_transparent_edit_of_an_opaque_source_is_clear_around_a_subject(
+    client: OpenAI, output_format: str, compression: int, source: Image.Image, size: str
+) -> None:
+    picture = edit(
+        client,
+        model="gpt-image-1",
+        image=file(encoded(source)),
+        background="transparent",
+        size=size,
+        output_format=output_format,
+        output_compression=compression,
+    )
+    assert picture.mode == "RGBA"
+    alpha = picture.getchannel("A")
+    width, height = picture.size
+    assert all(alpha.getpixel((x, y)) == 0 for x in (0, width - 1) for y in (0, height - 1))
+    assert alpha.getpixel((width // 2, round(height * 0.4))) == 255
+    levels = alpha.crop((0, 0, width, height * 5 // 8)).histogram()
+    assert levels[0] > width * height // 6
+    assert levels[255] > width * height // 20
+    assert 500 < sum(levels[1:255]) < width * height // 20
+
+
+def test_a_transparent_edit_cuts_out_what_stands_before_a_plain_ground(client: OpenAI) -> None:
+    picture = edit(
+        client,
+        model="gpt-image-1",
+        image=file(encoded(product())),
+        background="transparent",
+        size="1024x1024",
+    )
+    alpha = picture.getchannel("A")
+    inside, outside = Image.new("L", alpha.size), Image.new("L", alpha.size, 255)
+    ImageDraw.Draw(inside).ellipse((332, 162, 708, 538), fill=255)
+    ImageDraw.Draw(outside).ellipse((308, 138, 732, 562), fill=0)
+    outside.paste(0, (0, 640, 1024, 1024))
+    assert ImageStat.Stat(alpha, inside).mean[0] == 255
+    assert ImageStat.Stat(alpha, outside).mean[0] == 0
+
+
+def test_a_transparent_edit_with_a_mask_is_clear_in_the_hole_alone(client: OpenAI) -> None:
+    picture = edit(
+        client,
+        model="gpt-image-1",
+        image=file(png((1024, 1024))),
+        mask=file(half_clear((1024, 1024))),
+        background="transparent",
+        size="1024x1024",
+    )
+    left, right = masked_halves(picture)
+    assert right.getcolors() == [(512 * 1024, (*RED, 255))]
+    assert left.getchannel("A").histogram()[0] > 512 * 1024 // 4
+    assert left.getchannel("A").histogram()[255] > 512 * 1024 // 10
+
+
+def with_hole(box: tuple[int, int, int, int], *, is_round: bool = False) -> bytes:
+    """A mask of 1024×1024 with one hole."""
+    mask = Image.new("RGBA", (1024, 1024), "black")
+    pen = ImageDraw.Draw(mask)
+    (pen.ellipse if is_round else pen.rectangle)(box, fill=(0, 0, 0, 0))
+    return encoded(mask)
+
+
+def masked_edit(client: OpenAI, mask: bytes, prompt: str) -> Image.Image:
+    return edit(
+        client,
+        model="gpt-image-2",
+        image=file(png((1024, 1024))),
+        mask=file(mask),
+        size="1024x1024",
+        prompt=prompt,
+    ).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("box", "is_round"),
+    [
+        ((700, 100, 955, 355), False),
+        ((0, 0, 255, 255), True),
+        ((100, 400, 900, 655), False),
+        ((300, 200, 560, 900), True),
+    ],
+)
+def test_a_hole_of_a_quarter_of_the_edge_has_a_card(
+    client: OpenAI, box: tuple[int, int, int, int], is_round: bool
+) -> None:
+    picture = masked_edit(client, with_hole(box, is_round=is_round), "a lighthouse")
+    colours = {colour: count for count, colour in picture.getcolors(1 << 20) or []}
+    assert colours[CARD] > 5_000
+    assert colours[INK] > 10
+
+
+@pytest.mark.parametrize("edge", [1024, 512, 100, 20, 5, 2])
+def test_two_prompts_fill_the_same_hole_with_different_pixels(client: OpenAI, edge: int) -> None:
+    mask = with_hole((1024 - edge, 1024 - edge, 1023, 1023))
+    drawn = {
+        masked_edit(client, mask, f"prompt {number}")
+        .crop((1024 - edge, 1024 - edge, 1024, 1024))
+        .tobytes()
+        for number in range(12)
+    }
+    assert len(drawn) == 12
+
+
+def test_a_mask_without_a_hole_counts_as_none(client: OpenAI) -> None:
+    mask = png((1024, 1024), "RGBA", (*BLUE, 255))
+    first, second = (masked_edit(client, mask, prompt) for prompt in "AB")
+    assert ImageChops.difference(first, second).getbbox()
+    assert RED not in {colour for _, colour in first.getcolors(1 << 20) or []}
+
+
+@pytest.mark.parametrize(("count", "rows"), [(16, [4, 4, 4, 4]), (5, [3, 2]), (2, [2])])
+def test_several_sources_lie_in_equal_squares(client: OpenAI, count: int, rows: list[int]) -> None:
+    colours = [(15 * number, 255 - 15 * number, 90) for number in range(count)]
+    sources = [file(png((256, 256), "RGB", colour)) for colour in colours]
+    picture = edit(client, model="gpt-image-1.5", image=sources, size="1024x1024").convert("RGB")
+    boxes = []
+    for colour in colours:
+        unlike = ImageChops.difference(picture, Image.new("RGB", picture.size, colour))
+        red, green, blue = (band.point([255] + [0] * 255) for band in unlike.split())
+        box = ImageChops.darker(ImageChops.darker(red, green), blue).getbbox()
+        assert box
+        boxes.append(box)
+    sizes = {(right - left, bottom - top) for left, top, right, bottom in boxes}
+    assert len(sizes) == 1
+    lines = [[box for box in boxes if box[1] == top] for top in sorted({box[1] for box in boxes})]
+    assert [len(line) for line in lines] == rows
+    for line in lines:
+        assert abs(min(line)[0] + max(line)[2] - picture.width) <= 2
 
 
 def test_auto_keeps_the_proportions_of_the_source(client: OpenAI) -> None:

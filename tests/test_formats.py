@@ -74,6 +74,24 @@ def test_a_transparent_gif_is_clear_around_the_subject(client: OpenAI) -> None:
     assert all(frame.getchannel("A").getextrema() == (0, 255) for frame in frames)
 
 
+def test_a_transparent_gif_edit_is_clear_around_the_subject(client: OpenAI) -> None:
+    response = client.images.edit(
+        model=MODEL,
+        image=("a.png", encoded(halves((512, 512))), "image/png"),
+        prompt="x",
+        output_format="gif",
+        frame_count=3,
+        size="512x512",
+        background="transparent",
+    )
+    frames = frames_of(base64.b64decode(response.data[0].b64_json or ""))  # type: ignore[index]
+    assert len(frames) == 3
+    for frame in frames:
+        alpha = frame.getchannel("A")
+        assert alpha.getpixel((0, 0)) == alpha.getpixel((511, 511)) == 0
+        assert alpha.getpixel((256, 200)) == 255
+
+
 def test_a_gif_edit_shows_its_source_in_every_frame(client: OpenAI) -> None:
     response = client.images.edit(
         model=MODEL,

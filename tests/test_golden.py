@@ -77,7 +77,7 @@ def digests() -> dict[str, str]:
 
 
 GOLDEN: Final = {
-    "256x256": "d4eda9bf8eb88afd",
+    "256x256": "7001782693a274e4",
     "1024x1024": "922fba71ae1e75af",
     "1024x1536": "b3b1ceddfcaebc2f",
     "1792x1024": "0a84aa3a486b3a4e",
@@ -100,13 +100,13 @@ GOLDEN: Final = {
     "style natural": "a2f36efae3f72093",
     "transparent": "c06d821662a4a3ab",
     "gif": "5f8eee91177a6796",
-    "edit with a mask": "47f306c093ba8869",
+    "edit with a mask": "e33538c2da14ce33",
     "edit without a mask": "b3492101b6c876db",
-    "edit of three": "4701892886420eb6",
+    "edit of three": "fc34cf3e1d6b0d3a",
     "variation": "3ece1f04ad268f2b",
-    "preview 0": "0d25fee5c27c2475",
-    "preview 1": "6a240646370c3e6f",
-    "preview 2": "dabd30adace9c86e",
+    "preview 0": "706a903d1c4635a9",
+    "preview 1": "496bdd9eea916e98",
+    "preview 2": "d4757ed6eeac9302",
     "preview None": "922fba71ae1e75af",
 }
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from emulator.imaging import png
-from emulator.imaging.previews import CELLS, preview
+from emulator.imaging.previews import CELLS, previews
 from tests.pictures import opened
 
 ROOT = Path(__file__).parent.parent
@@ -65,11 +65,11 @@ def test_a_photograph_comes_out_as_it_went_in(
 def test_a_preview_is_written_as_its_whole_picture_is(
     size: tuple[int, int], number: int, deflater: ModuleType
 ) -> None:
-    squares = preview(drawn(size), number)
+    (squares,) = previews(drawn(size), "RGBA", number, number + 1)
     assert squares.size == size
-    read = opened(png.write(squares, "RGB", {}, deflater))
+    read = opened(png.write(squares, "RGBA", {}, deflater))
     rows = [row for row, height in enumerate(squares.heights) for _ in range(height)]
-    image = squares.image.convert("RGB")
+    image = squares.image.convert("RGBA")
     for top, row in enumerate(rows):
         mine = read.crop((0, top, size[0], top + 1))
         assert not ImageChops.difference(mine, image.crop((0, row, size[0], row + 1))).getbbox()

@@ -86,6 +86,20 @@ def test_partials_come_nearer_and_nearer(
     assert len(set(distances)) == 4
 
 
+def test_partials_are_means_of_what_they_show(http: httpx2.Client) -> None:
+    """A square of the first one is never as dark as the letters in it."""
+    asked = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}
+    events = frames(http.post("/v1/images/generations", json=BODY | asked).text)
+    darkest = []
+    for _, event in events:
+        picture = Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("L")
+        width, height = picture.size
+        # Within the card, and away from its edges.
+        card = picture.crop((width // 8, height * 17 // 20, width * 5 // 8, height * 9 // 10))
+        darkest.append(next(level for level, count in enumerate(card.histogram()) if count))
+    assert darkest[0] > 90 > darkest[-1]
+
+
 @pytest.mark.parametrize("model", GPT)
 def test_every_gpt_image_model_streams_to_the_sdk(client: OpenAI, model: str) -> None:
     stream = client.images.generate(

@@ -16,14 +16,17 @@ from unicodedata import category, ucd_3_2_0
 import pytest
 from bidi import get_display
 from openai import OpenAI
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging.clusters import LONGEST, clusters
 from emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
 from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
 from emulator.imaging.outlines import outline, units
+from emulator.imaging.placeholder import card_of
 from emulator.imaging.shaping import shaped
-from emulator.imaging.typography import Line, lines
+from emulator.imaging.typography import Line, lines, paragraph
 from tests.pictures import opened
 
 SIZE = 42
@@ -240,6 +243,58 @@ def test_the_order_of_random_lines_is_that_of_python_bidi(alphabet: str) -> None
         if shown != get_display(text, base_dir="R" if from_right else "L"):
             unlike.append(text)
     assert not unlike
+
+
+SHAPES = [(SIZE, 3), (SIZE * 3 // 4, 5), (SIZE // 2, 8)]
+WORDS = " ".join(f"word{number}" for number in range(9_000))
+
+
+def shown(text: str) -> str:
+    return " ".join(line.text for line in paragraph(text, SHAPES, ROOM).lines)
+
+
+@pytest.mark.parametrize(("count", "size"), [(6, SIZE), (16, SIZE * 3 // 4), (40, SIZE // 2)])
+def test_a_longer_text_takes_more_lines_in_smaller_type(count: int, size: int) -> None:
+    text = " ".join(WORDS.split()[:count])
+    found = paragraph(text, SHAPES, ROOM)
+    assert found.whole
+    assert {line.size for line in found.lines} == {size}
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize("length", [900, 1001, 5_000, 32_000])
+def test_a_text_that_is_too_long_shows_its_beginning_and_its_end(length: int) -> None:
+    text = WORDS[:length]
+    found = paragraph(text, SHAPES, ROOM)
+    assert not found.whole
+    assert len(found.lines) == 8
+    assert {line.size for line in found.lines} == {SIZE // 2}
+    beginning, _, end = shown(text).partition("…")
+    assert len(beginning) > 60 < len(end)
+    assert text.startswith(beginning)
+    assert text.endswith(end)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_is_a_paragraph_within_its_room(kind: str) -> None:
+    found = paragraph(HOSTILE[kind], SHAPES, ROOM).lines
+    assert len(found) <= 8
+    assert all(line.width <= ROOM for line in found)
+
+
+@pytest.mark.parametrize("place", [300, 2_000, 3_999])
+def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> None:
+    prompt = "abcdefghi " * 400
+    other = f"{prompt[:place]}X{prompt[place + 1 :]}"
+    asked = {"endpoint": Endpoint.GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
+    cards = []
+    for text in (prompt, other):
+        canvas = Image.new("L", (1024, 1024))
+        card = card_of(ImageRequest(prompt=text, **asked), 0)  # type: ignore[arg-type]
+        assert card
+        card.draw(canvas)
+        cards.append(canvas)
+    assert ImageChops.difference(*cards).getbbox()
 
 
 def test_arabic_letters_join() -> None:

@@ -11,8 +11,8 @@ from unicodedata import category, normalize
 from emulator.imaging import fontbook, shaping
 from emulator.imaging.fontbook import BOOK, EMOJI, REGULAR
 
-LONGEST: Final = 600
-"""Characters of a prompt that a card can ever show; the rest is not looked at."""
+LONGEST: Final = 1000
+"""Characters in a row of a prompt that a card can ever show; the rest is not looked at."""
 
 _JOINER: Final = "\u200d"
 _JOINERS: Final = "\u200c\u200d"

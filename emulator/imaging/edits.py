@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, cos, sin, sqrt, tau
+from math import ceil, cos, sin, tau
+from random import Random
 from typing import Final
 
 from PIL import Image, ImageChops, ImageOps
 
 from emulator.contract.request import ImageRequest, Picture
 from emulator.imaging import placeholder
+from emulator.imaging.cutouts import room_in, subject_of
+from emulator.imaging.placeholder import Box, card_in
 from emulator.imaging.uploads import image_of
 
 DYE: Final = 0.35
 """How much of the scene's colour goes over a picture that is edited as a whole."""
 
 WHITE: Final = (255, 255, 255, 255)
+CLEAR: Final = (0, 0, 0, 0)
+OPAQUE: Final = 255
 
+GRAINED_EDGE: Final = 48
+"""Pixels: what is drawn into a narrower hole has a grain."""
 
 Middle = tuple[float, float]
 """What part of what is cropped off a picture is cropped off its left and its top."""
@@ -79,29 +86,42 @@ def _dyed(image: Image.Image, colour: tuple[int, int, int], part: float) -> Imag
     return dyed
 
 
-def _sheet(
+def _grid(count: int, width: int, height: int) -> tuple[int, int]:
+    """The columns of *count* equal squares that fill *width* × *height* best, and their edge in
+    pixels: large ones, and few places empty."""
+    grids = []
+    for columns in range(1, count + 1):
+        rows = ceil(count / columns)
+        edge = min(width // columns, height // rows)
+        grids.append((edge * count / (columns * rows), columns, edge))
+    _, columns, edge = max(grids)
+    return columns, max(1, edge)
+
+
+def _lay_out(
+    canvas: Image.Image,
     request: ImageRequest,
-    index: int,
     pictures: Sequence[Callable[[], Image.Image]],
-    box: tuple[int, int, int, int],
-    phase: float = 0.0,
-) -> Image.Image:
-    """The scene with all *pictures* in *box*, each whole and in a white frame; mode `RGBA`."""
-    canvas = placeholder.draw(request, index, phase).convert("RGBA")
+    box: Box,
+) -> None:
+    """Put all *pictures* on *canvas* in *box*: in equal squares, each whole and in a white frame,
+    in rows that are centred."""
+    margin = min(box[2] - box[0], box[3] - box[1]) // 40
+    box = box[0] + margin, box[1] + margin, box[2] - margin, box[3] - margin
     width, height = box[2] - box[0], box[3] - box[1]
-    columns = min(len(pictures), max(1, ceil(sqrt(len(pictures) * width / height))))
+    columns, edge = _grid(len(pictures), width, height)
     rows = ceil(len(pictures) / columns)
-    wide, high = width // columns, height // rows
-    frame = max(2, min(wide, high) // 40)
-    room = max(1, wide - 6 * frame), max(1, high - 6 * frame)
+    frame = max(1, edge // 40)
+    room = max(1, edge - 6 * frame)
+    top = box[1] + (height - rows * edge) // 2
     for place, picture in enumerate(pictures):
-        small = _flat(request, ImageOps.contain(picture(), room).convert("RGBA"))
+        small = _flat(request, ImageOps.contain(picture(), (room, room)).convert("RGBA"))
         framed = ImageOps.expand(small, border=frame, fill=WHITE)
         row, column = divmod(place, columns)
-        left = box[0] + column * wide + (wide - framed.width) // 2
-        top = box[1] + row * high + (high - framed.height) // 2
-        canvas.alpha_composite(framed, (max(0, left), max(0, top)))
-    return canvas
+        in_row = min(columns, len(pictures) - row * columns)
+        left = box[0] + (width - in_row * edge) // 2 + column * edge
+        x, y = left + (edge - framed.width) // 2, top + row * edge + (edge - framed.height) // 2
+        canvas.alpha_composite(framed, (max(0, x), max(0, y)))
 
 
 def _original(picture: Picture) -> Callable[[], Image.Image]:
@@ -114,31 +134,77 @@ def _original(picture: Picture) -> Callable[[], Image.Image]:
     return opened
 
 
+def _drawn_into(
+    holes: Image.Image,
+    request: ImageRequest,
+    index: int,
+    pictures: Sequence[Callable[[], Image.Image]],
+    phase: float,
+) -> Image.Image:
+    """What fills *holes*, which are white: the scene in their own size, with its card and
+    *pictures* where there is room; mode `RGBA`, clear around them."""
+    box = holes.getbbox()
+    assert box
+    size = box[2] - box[0], box[3] - box[1]
+    room = room_in(holes, box)
+    card = card_in(room, request, index, 0.4 if pictures else 0.8) if room else None
+    moved = card.moved(-box[0], -box[1]) if card else None
+    drawing = placeholder.draw_scene(request, index, size, moved, phase).convert("RGBA")
+    if min(size) < GRAINED_EDGE:
+        drawing = _grained(drawing, request, index)
+    canvas = Image.new("RGBA", holes.size, CLEAR)
+    canvas.paste(drawing, box)
+    if pictures:
+        _lay_out(canvas, request, pictures, (*room[:3], card.box[1]) if room and card else box)
+    return canvas
+
+
+def _grained(image: Image.Image, request: ImageRequest, index: int) -> Image.Image:
+    """*image* with a grain that the request seeds: a hole of a few pixels shows too little of a
+    scene to tell it from another."""
+    chance = Random(placeholder.seed(request, index))
+    grain = Image.frombytes("RGB", image.size, chance.randbytes(3 * image.width * image.height))
+    grained = Image.blend(image.convert("RGB"), grain, 0.3)
+    grained.putalpha(image.getchannel("A"))
+    return grained
+
+
+def _whole(request: ImageRequest, index: int, source: Image.Image, phase: float) -> Image.Image:
+    """All of *source* in another tone under the card; where the answer is to be transparent, what
+    stands out of an opaque one is cut out."""
+    part = DYE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
+    fitted = _flat(request, _fit(source, request.size, Image.Resampling.LANCZOS))
+    dyed = _dyed(fitted, placeholder.tint(request, index), part)
+    if request.transparent and fitted.getchannel("A").getextrema()[0] == OPAQUE:
+        dyed.putalpha(subject_of(fitted))
+    return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
+
+
 def edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     """The edit number *index* of *request*; mode `RGBA`.
 
-    With a mask, the source shows where it is opaque and the drawing where it is transparent.
-    Without one, the whole source is dyed. Several pictures are laid out on a sheet, and with a mask
+    With a mask, the source shows where it is opaque and the drawing where it is transparent; a mask
+    without a hole counts as none. Without one, the whole source is dyed, and with a transparent
+    background its subject alone remains. Several pictures are laid out on a sheet, and with a mask
     the further ones are within its transparent part.
     """
     others = [_original(each) for each in request.images[1:]]
-    if request.mask is None and others:
-        above_the_card = (0, 0, request.size[0], request.size[1] * 5 // 8)
-        sheet = [lambda: _source(request), *others]
-        return _sheet(request, index, sheet, above_the_card, phase)
     source = _source(request)
-    if request.mask is None:
-        fitted = _flat(request, _fit(source, request.size, Image.Resampling.LANCZOS))
-        part = DYE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
-        dyed = _dyed(fitted, placeholder.tint(request, index), part)
-        return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
-    alpha = image_of(request.mask).convert("RGBA").getchannel("A")
-    middle = _middle_of(alpha, request.size)
-    fitted = _fit(source, request.size, Image.Resampling.LANCZOS, middle)
-    holes = _inverse(_fit(alpha, request.size, Image.Resampling.NEAREST, middle))
-    box = holes.getbbox() if others else None
-    drawing = _sheet(request, index, others, box) if box else placeholder.draw(request, index)
-    return Image.composite(drawing.convert("RGBA"), _flat(request, fitted), holes)
+    if request.mask:
+        alpha = image_of(request.mask).convert("RGBA").getchannel("A")
+        middle = _middle_of(alpha, request.size)
+        holes = _inverse(_fit(alpha, request.size, Image.Resampling.NEAREST, middle))
+        if holes.getbbox():
+            fitted = _fit(source, request.size, Image.Resampling.LANCZOS, middle)
+            drawing = _drawn_into(holes, request, index, others, phase)
+            return Image.composite(drawing, _flat(request, fitted), holes)
+    if not others:
+        return _whole(request, index, source, phase)
+    canvas = placeholder.draw(request, index, phase).convert("RGBA")
+    card = placeholder.card_of(request, index)
+    above = 0, 0, request.size[0], card.box[1] if card else request.size[1]
+    _lay_out(canvas, request, [lambda: source, *others], above)
+    return canvas
 
 
 def vary(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:

@@ -59,7 +59,8 @@ def _still(mimetype: str, encode: Encoder) -> Format:
     return Format(mimetype, write, encode)
 
 
-def _mode(request: ImageRequest) -> str:
+def mode_of(request: ImageRequest) -> str:
+    """The mode of the files in true colour: with alpha where they may be transparent."""
     return "RGBA" if request.transparent else "RGB"
 
 
@@ -69,7 +70,7 @@ def _png(
     index: int = 0,
     partial: int | None = None,
 ) -> bytes:
-    return png.write(image, _mode(request), {KEYWORD: note(request, index, partial)})
+    return png.write(image, mode_of(request), {KEYWORD: note(request, index, partial)})
 
 
 def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> Encoder:
@@ -81,7 +82,7 @@ def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> E
     ) -> bytes:
         whole = image.whole() if isinstance(image, Preview) else image
         file = BytesIO()
-        whole.convert(_mode(request)).save(
+        whole.convert(mode_of(request)).save(
             file,
             name,
             exif=exif(request, index, partial, room),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import cos, sin, tau
 from random import Random
@@ -20,9 +20,12 @@ from PIL import Image, ImageDraw
 
 from emulator.contract.request import ImageRequest
 from emulator.imaging.fontbook import BOLD
-from emulator.imaging.typography import lines
+from emulator.imaging.typography import Paragraph, lines, paragraph
 
 Colour = tuple[int, int, int]
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
 
 SKY: Final = range(96)
 SUN: Final = range(96, 100)
@@ -44,6 +47,12 @@ MOODS: Final = (
     ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),  # meadow
 )
 """Sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
+
+MIN_TYPE: Final = 9
+"""Pixels: the smallest type of a prompt."""
+
+MIN_ROOM: Final = 60
+"""Pixels along the shorter edge of what a card stands in, for its three lines of type."""
 
 DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
 """Hills and rings by quality; the better ones have four."""
@@ -159,33 +168,92 @@ def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
         pen.polygon([*ridge_line(ridge, canvas.size), (width, height), (0, height)], fill=colour)
 
 
-def _card(canvas: Image.Image, request: ImageRequest, index: int) -> None:
-    width, height = canvas.size
+def leading(size: int) -> int:
+    """Pixels from one line of the prompt to the next, in type of *size*."""
+    return round(size * 1.35)
+
+
+def prompt_paragraph(prompt: str, size: int, width: float, height: int) -> Paragraph:
+    """The prompt as a card shows it: in at most five lines of *size*; a longer one in smaller type
+    and as many lines as fill *height*; of one that is longer still the beginning and the end."""
+    shapes = [(size, max(1, min(5, height // leading(size))))]
+    for part in (3 / 4, 3 / 5):
+        smaller = max(MIN_TYPE, round(size * part))
+        shapes.append((smaller, max(1, height // leading(smaller))))
+    return paragraph(prompt.strip() or "no prompt", shapes, width)
+
+
+def abridgement(prompt: str) -> str:
+    """What tells a prompt that is not shown whole from others of the same beginning and end: its
+    length and the start of the SHA-256 of its UTF-8."""
+    digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{len(prompt):,} characters, SHA-256 {digest[:8]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card of a picture, laid out: *box* is where it goes, in pixels."""
+
+    request: ImageRequest
+    index: int
+    box: Box
+    padding: int
+    small: int
+    """The size of the type above and below the prompt."""
+    large: int
+    text: Paragraph
+
+    def moved(self, right: int, down: int) -> Card:
+        x, y = self.box[0] + right, self.box[1] + down
+        end, bottom = self.box[2] + right, self.box[3] + down
+        return replace(self, box=(x, y, end, bottom))
+
+    def draw(self, canvas: Image.Image) -> None:
+        left, top, right, _ = self.box
+        pen = ImageDraw.Draw(canvas)
+        pen.rounded_rectangle(self.box, radius=max(4, self.large // 2), fill=CARD)
+        x, y, end = left + self.padding, top + self.padding, right - self.padding
+        room = end - x
+        (number,) = lines(f"#{self.index + 1}", self.small, room, face=BOLD)
+        number.draw(pen, end - number.width, y, ACCENT)
+        space = room - number.width - self.small // 2
+        for title in lines(self.request.model.id, self.small, space, face=BOLD):
+            title.draw(pen, x, y, ACCENT)
+        y += _gap(self.small)
+        size = self.text.lines[0].size if self.text.lines else self.large
+        for line in self.text.lines:
+            line.draw(pen, x, y, INK)
+            y += leading(size)
+        y += _gap(self.small) - self.small - (leading(size) - size)
+        facts = ["{} × {}".format(*self.request.size), self.request.quality, self.request.style]
+        if not self.text.whole:
+            facts.insert(0, abridgement(self.request.prompt))
+        for fact in lines(" · ".join(fact for fact in facts if fact), self.small, room):
+            fact.draw(pen, x, y, MUTED)
+
+
+def _gap(small: int) -> int:
+    """From the top of a line in the small type to the prompt, in pixels."""
+    return round(small * 1.9)
+
+
+def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) -> Card | None:
+    """The card of that picture at the bottom of *room*, about *share* of whose height it may take;
+    None where it could not be read."""
+    width, height = room[2] - room[0], room[3] - room[1]
     short = min(width, height)
-    margin, padding = max(6, short // 20), max(6, short // 26)
-    little, large = max(10, short // 38), max(12, short // 24)
-    left, right = margin, min(width - margin, margin + max(short - 2 * margin, width // 2))
-    room = right - left - 2 * padding
-    gap, line = round(little * 1.9), round(large * 1.35)
-    most = max(1, min(5, (height // 2 - 2 * gap) // line))
-    told = lines(request.prompt.strip() or "no prompt", large, room, most)
-    tall = 2 * padding + 2 * gap + len(told) * line - (gap - little)
-    top, bottom = height - margin - tall, height - margin
-    pen = ImageDraw.Draw(canvas)
-    pen.rounded_rectangle((left, top, right, bottom), radius=max(4, short // 48), fill=CARD)
-    x, y, end = left + padding, top + padding, right - padding
-    (number,) = lines(f"#{index + 1}", little, room, face=BOLD)
-    number.draw(pen, end - number.width, y, ACCENT)
-    for title in lines(request.model.id, little, room - number.width - little // 2, face=BOLD):
-        title.draw(pen, x, y, ACCENT)
-    y += gap
-    for text in told:
-        text.draw(pen, x, y, INK)
-        y += line
-    facts = ["{} × {}".format(*request.size), request.quality, request.style]
-    y += gap - little - (line - large)
-    for fact in lines(" · ".join(fact for fact in facts if fact), little, room):
-        fact.draw(pen, x, y, MUTED)
+    if short < MIN_ROOM:
+        return None
+    margin, padding = max(3, short // 20), max(4, short // 26)
+    small, large = max(10, short // 38), max(12, short // 24)
+    left, bottom = room[0] + margin, room[3] - margin
+    right = room[0] + min(width - margin, margin + max(short - 2 * margin, width // 2))
+    around = 2 * padding + _gap(small) + small
+    space = min(round(height * share) - 2 * _gap(small), height - 2 * margin - around)
+    text = prompt_paragraph(request.prompt, large, right - left - 2 * padding, space)
+    size = text.lines[0].size if text.lines else large
+    top = bottom - around - len(text.lines) * leading(size)
+    return Card(request, index, (left, top, right, bottom), padding, small, large, text)
 
 
 def _coloured(canvas: Image.Image, scene: Scene) -> Image.Image:
@@ -198,17 +266,35 @@ def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
 
     With a transparent background, all but the sun and the card has an alpha of 0.
     """
+    return draw_scene(request, index, request.size, card_of(request, index), phase)
+
+
+def draw_scene(
+    request: ImageRequest,
+    index: int,
+    size: tuple[int, int],
+    card: Card | None,
+    phase: float = 0.0,
+) -> Image.Image:
+    """The same in any *size*, with any *card* on it or none."""
     scene = scene_of(request, index, phase)
-    canvas = Image.new("L", request.size, CLEAR)
+    canvas = Image.new("L", size, CLEAR)
     _landscape(canvas, scene, sky=not request.transparent)
-    _card(canvas, request, index)
+    if card:
+        card.draw(canvas)
     return _coloured(canvas, scene)
+
+
+def card_of(request: ImageRequest, index: int) -> Card | None:
+    """The card of that picture where it stands by default: at the bottom."""
+    return card_in((0, 0, *request.size), request, index)
 
 
 def draw_card(request: ImageRequest, index: int) -> Image.Image:
     """The card of that picture alone, on nothing; mode `P`."""
     canvas = Image.new("L", request.size, CLEAR)
-    _card(canvas, request, index)
+    if card := card_of(request, index):
+        card.draw(canvas)
     return _coloured(canvas, scene_of(request, index))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,11 +11,15 @@ from PIL import Image
 CELLS: Final = (24, 64, 160)
 """Squares along the shorter edge of the first, second and third partial image."""
 
+SAMPLED_EDGE: Final = 2 * CELLS[-1]
+"""Pixels along the shorter edge that the squares' colours are the means of: four of them and more
+for each square, as cheap for a large picture as for a small one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A picture of squares. *image* has its width, and one row of pixels for each row of squares;
-    *heights* says how many pixels each of those is high."""
+    """A picture of squares, mode `RGB` or `RGBA`. *image* has its width, and one row of pixels for
+    each row of squares; *heights* says how many pixels each of those is high."""
 
     image: Image.Image
     heights: tuple[int, ...]
@@ -28,13 +33,22 @@ class Preview:
         return self.image.resize(self.size, Image.Resampling.NEAREST)
 
 
-def preview(image: Image.Image, number: int) -> Preview:
-    """*image* as its partial image *number* (from 0) shows it, in the same mode."""
+def _scaled(size: tuple[int, int], shorter_edge: int) -> tuple[int, int]:
+    """*size* in its proportions, with a shorter edge of at most *shorter_edge*."""
+    scale = min(1.0, shorter_edge / min(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def previews(image: Image.Image, mode: str, start: int, end: int) -> Iterator[Preview]:
+    """*image* in *mode* (`RGB` or `RGBA`) as its partial images from number *start* (from 0) up to
+    *end* show it: each square has the mean colour of what is under it."""
     width, height = image.size
-    scale = min(1.0, CELLS[number] / min(width, height))
-    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    squares = image.resize((columns, rows), Image.Resampling.NEAREST)
-    return Preview(
-        squares.resize((width, rows), Image.Resampling.NEAREST),
-        tuple(height * (row + 1) // rows - height * row // rows for row in range(rows)),
-    )
+    sampled = image.resize(_scaled(image.size, SAMPLED_EDGE), Image.Resampling.NEAREST)
+    sampled = sampled.convert(mode)
+    for number in range(start, end):
+        columns, rows = _scaled(image.size, CELLS[number])
+        squares = sampled.resize((columns, rows), Image.Resampling.BOX)
+        yield Preview(
+            squares.resize((width, rows), Image.Resampling.NEAREST),
+            tuple(height * (row + 1) // rows - height * row // rows for row in range(rows)),
+        )

@@ -9,8 +9,8 @@ from typing import Final
 from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Endpoint, ImageRequest, Picture
 from emulator.imaging import edits, placeholder, uploads
-from emulator.imaging.formats import FORMATS, Artist
-from emulator.imaging.previews import preview
+from emulator.imaging.formats import FORMATS, Artist, mode_of
+from emulator.imaging.previews import previews
 
 _ARTISTS: Final[Mapping[Endpoint, Artist]] = {
     Endpoint.GENERATIONS: placeholder.draw,
@@ -35,8 +35,9 @@ def render_progress(request: ImageRequest, start: int = 0) -> Iterator[tuple[int
     encode = FORMATS[request.output_format].encode
     assert encode, "the table lets no other format stream"
     image = _ARTISTS[request.endpoint](request, 0)
-    for number in range(start, request.partial_images):
-        yield number, encode(request, preview(image, number), partial=number)
+    coarse = previews(image, mode_of(request), start, request.partial_images)
+    for number, preview in enumerate(coarse, start):
+        yield number, encode(request, preview, partial=number)
     yield None, encode(request, image)
 
 

@@ -158,9 +158,10 @@ def _pieces(unit: Iterable[Cluster], face: str, size: int, most: float) -> list[
     return pieces
 
 
-def _filled(
-    signs: Iterable[Cluster], face: str, size: int, width: float, most: int
+def _broken(
+    signs: Iterable[Cluster], face: str, size: int, width: float, most: float = inf
 ) -> list[list[Cluster]]:
+    """The lines of *signs*: all of them, or where they are more than *most* some more than that."""
     done, line, used = list[list[Cluster]](), list[Cluster](), 0.0
     blank = length(" ", face, size)
     for spaced, unit in _units(signs):
@@ -177,12 +178,17 @@ def _filled(
         if len(done) > most:
             break
     done += [line] if line else []
-    if len(done) <= most:
-        return done
-    *last, end = [*done[most - 1], _ELLIPSIS]
+    return done
+
+
+def _cut(
+    broken: Sequence[list[Cluster]], face: str, size: int, width: float, most: int
+) -> list[list[Cluster]]:
+    """The first *most* lines, the last of which ends in an ellipsis."""
+    *last, end = [*broken[most - 1], _ELLIPSIS]
     while last and (last[-1] in (SPACE, end) or _width([*last, end], face, size) > width):
         last.pop()
-    return [*done[: most - 1], [*last, end]]
+    return [*broken[: most - 1], [*last, end]]
 
 
 def _readable(signs: Sequence[Cluster]) -> list[Cluster]:
@@ -196,17 +202,22 @@ def _readable(signs: Sequence[Cluster]) -> list[Cluster]:
     return kept if any(sign.font for sign in signs if sign is not SPACE) else []
 
 
-@lru_cache(maxsize=64)
-def _lines(text: str, size: int, width: float, most: int, face: str) -> tuple[Line, ...]:
-    signs = _readable(clusters(text))
-    from_right = leftward(text)
-    found = []
-    for line in _filled(signs, face, size, width, most):
+def _drawable(
+    broken: Iterable[Sequence[Cluster]], face: str, size: int, width: float, *, from_right: bool
+) -> Iterator[Line]:
+    for line in broken:
         runs = tuple(_runs(line, face, from_right=from_right))
         wide = sum(run.width(size) for run in runs)
         start = max(0.0, width - wide) if from_right else 0.0
-        found.append(Line("".join(sign.text for sign in line), size, start, wide, face, runs))
-    return tuple(found)
+        yield Line("".join(sign.text for sign in line), size, start, wide, face, runs)
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str, size: int, width: float, most: int, face: str) -> tuple[Line, ...]:
+    broken = _broken(_readable(clusters(text)), face, size, width, most)
+    if len(broken) > most:
+        broken = _cut(broken, face, size, width, most)
+    return tuple(_drawable(broken, face, size, width, from_right=leftward(text)))
 
 
 def lines(
@@ -217,3 +228,43 @@ def lines(
     An ellipsis marks a cut, and what no font has. *face* draws what no script asks another for.
     """
     return _lines(text[:LONGEST], size, width, most, face)
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Text in lines of one size; *whole* is false where its middle was left out."""
+
+    lines: tuple[Line, ...]
+    whole: bool
+
+
+@lru_cache(maxsize=64)
+def _paragraph(
+    start: str, end: str, shapes: tuple[tuple[int, int], ...], width: float, *, whole: bool
+) -> Paragraph:
+    signs = _readable(clusters(start))
+    broken = list[list[Cluster]]()
+    for size, most in shapes if whole else shapes[-1:]:
+        broken = _broken(signs, REGULAR, size, width, most)
+        if len(broken) <= most:
+            break
+    else:
+        whole = False
+    if not whole and broken:
+        ending = _broken(_readable(clusters(end)), REGULAR, size, width)[-(most // 2) :]
+        ending = ending if most > 1 else []
+        beginning = min(len(broken), most - len(ending))
+        broken = [*_cut(broken, REGULAR, size, width, beginning), *ending]
+    drawable = _drawable(broken, REGULAR, size, width, from_right=leftward(start))
+    return Paragraph(tuple(drawable), whole)
+
+
+def paragraph(text: str, shapes: Sequence[tuple[int, int]], width: float) -> Paragraph:
+    """*text* in the first of *shapes* that has room for it. A shape is a size of type in pixels and
+    the most lines of it. What is too long for all of them is set in the last one: its beginning,
+    an ellipsis, and its end, which starts with a new line."""
+    if len(text) <= LONGEST:
+        return _paragraph(text, text, tuple(shapes), width, whole=True)
+    half = LONGEST // 2
+    end = text[-half:].partition(" ")[2] or text[-half:]
+    return _paragraph(text[:half], end, tuple(shapes), width, whole=False)

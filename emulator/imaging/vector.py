@@ -18,13 +18,16 @@ from emulator.imaging.placeholder import (
     HILLS,
     SKY,
     Scene,
+    abridgement,
+    leading,
+    prompt_paragraph,
     ridge_line,
     scene_of,
     sun_rings,
 )
 from emulator.imaging.recipe import KEYWORD, note
 from emulator.imaging.shaping import possible
-from emulator.imaging.typography import Line, Run, lines
+from emulator.imaging.typography import Line, Run
 
 if TYPE_CHECKING:
     from emulator.imaging.formats import Artist
@@ -115,18 +118,21 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     margin, size = short // 20, max(12, short // 24)
     small, gap = size * 0.62, size * 0.9
     wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
-    shown = lines(_printable(request.prompt).strip() or "no prompt", size, wide - 2 * gap, 3)
-    tall = 2 * gap + 2.7 * small + size * 1.35 * len(shown)
+    text = prompt_paragraph(_printable(request.prompt), size, wide - 2 * gap, height // 3)
+    line_height = leading(text.lines[0].size) if text.lines else 0
+    tall = 2 * gap + 2.7 * small + line_height * len(text.lines)
     top = height - margin - tall
     facts = ["{} × {}".format(*request.size), request.quality, request.output_format]
+    if not text.whole:
+        facts.insert(0, abridgement(request.prompt))
     yield (
         f'<rect x="{margin}" y="{top:.1f}" width="{wide}" height="{tall:.1f}" '
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
     )
     x, y = margin + gap, top + gap + small
     yield _text(f"{request.model} #{index + 1}", (x, y), small, _colour(scene, ACCENT))
-    for line in shown:
-        y += size * 1.35
+    for line in text.lines:
+        y += line_height
         yield from _written(line, x, y)
     y += small * 1.7
     yield _text(" · ".join(fact for fact in facts if fact), (x, y), small, MUTED)
