@@ -7,12 +7,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI, OpenAI
+from playwright.async_api import Browser, Page, async_playwright
 
 from emulator import Emulator, Server, Settings
 
@@ -29,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     one of them last would keep the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
+
+CHROMIUM_FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 Node = Callable[..., Any]
 """Runs a script for Node.js with arguments; what it prints, from JSON."""
@@ -51,25 +61,86 @@ def running() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Node.js with OpenAI's SDK, and with Vercel's AI SDK for Azure."""
-    npm, runtime = shutil.which("npm"), shutil.which("node")
-    if not npm or not runtime:
-        pytest.skip("needs Node.js")
+def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `node_modules` have OpenAI's SDK, Vercel's AI SDK for Azure, and what makes a
+    file for browsers of them."""
+    npm = shutil.which("npm")
+    if not npm:
+        pytest.skip("needs Node.js with npm")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    packages = ["openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128"]
+    packages = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
     install = [npm, "install", "--silent", "--no-audit", "--no-fund", *packages]
     subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def node(npm_folder: Path) -> Node:
+    """Node.js with OpenAI's SDK, and with Vercel's AI SDK for Azure."""
+    runtime = shutil.which("node")
+    if not runtime:
+        pytest.skip("needs Node.js")
 
     def run(script: str, *arguments: str) -> Any:
-        (folder / "client.js").write_text(script)
+        (npm_folder / "client.js").write_text(script)
         command = [runtime, "client.js", *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=npm_folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def site(npm_folder: Path) -> Iterator[str]:
+    """The URL of a page of another origin than the emulator's; OpenAI's SDK is its global
+    `openai`."""
+    folder = npm_folder / "site"
+    folder.mkdir()
+    (npm_folder / "sdk.js").write_text(
+        'export * from "openai"; export { default } from "openai";\n'
+    )
+    bundle = ["node_modules/.bin/esbuild", "sdk.js", "--bundle", "--format=iife"]
+    options = ["--global-name=openai", "--outfile=site/openai.js", "--log-level=error"]
+    subprocess.run([*bundle, *options], cwd=npm_folder, check=True)
+    (folder / "index.html").write_text(
+        '<!doctype html><link rel="icon" href="data:,"><script src="openai.js"></script>'
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as web:
+        thread = Thread(target=web.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{web.server_port}/"
+        web.shutdown()
+        thread.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's Chromium. Tests that use it share the session's event loop with it:
+    `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if not found:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium: Browser, site: str) -> AsyncIterator[Page]:
+    """The page of `site`, in a window that shares nothing with others."""
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.goto(site)
+    yield page
+    await context.close()
 
 
 @pytest.fixture

@@ -64,6 +64,27 @@ def test_a_page_of_another_site_may_not_ask(server: Server, origin: str) -> None
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("http://localhost:3000", "localhost:8080", 403),
+        ("http://localhost", "localhost:8080", 403),
+        ("http://localhost:8080", "localhost:8080", 200),
+        ("http://LOCALHOST:8080", "localhost.:8080", 200),
+        ("http://[::1]:8080", "[::1]:8080", 200),
+        ("http://[::1]:3000", "[::1]:8080", 403),
+        ("http://localhost", "localhost:80", 200),
+        ("https://emulator.test", "emulator.test:443", 200),
+        ("https://emulator.test:8443", "emulator.test", 200),
+        ("http://localhost:x", "localhost:8080", 403),
+    ],
+)
+def test_another_port_is_another_origin(
+    server: Server, origin: str, host: str, status: int
+) -> None:
+    assert ask(server, origin=origin, host=host).status_code == status
+
+
 def test_a_page_of_this_server_may_ask(server: Server) -> None:
     headers = {"origin": server.url, "sec-fetch-site": "same-origin"}
     assert ask(server, **headers).status_code == 200

@@ -58,8 +58,9 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._own(_name(host)):
             raise own.foreign_host(host=host)
-        foreign = origin is not None and _name(origin.partition("//")[2]) != _name(host)
-        if foreign or headers.get("sec-fetch-site") == "cross-site":
+        if (origin is not None and not _same_origin(origin, host)) or headers.get(
+            "sec-fetch-site"
+        ) == "cross-site":
             raise own.foreign_origin()
 
     def _own(self, name: str) -> bool:
@@ -70,6 +71,23 @@ class Guard:
         except ValueError:
             return "." not in name or name.endswith(PRIVATE) or name in self.names
         return True
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    """Whether a page of *origin* came from this server, which was called as *host*. Another port is
+    another origin; a host without one may come from a proxy that leaves it out."""
+    scheme, _, authority = origin.partition("://")
+    if _name(authority) != _name(host):
+        return False
+    port = _port(host)
+    return port is None or port == (_port(authority) or (443 if scheme == "https" else 80))
+
+
+def _port(authority: str) -> int | None:
+    try:
+        return urlsplit(f"//{authority}").port
+    except ValueError:
+        return None
 
 
 def _name(authority: str) -> str:
