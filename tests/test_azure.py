@@ -287,6 +287,7 @@ def test_every_named_error_has_azures_form(
     )
     assert answer.status_code == AZURE.refusal(name).status
     assert answer.content.startswith((b'{"error":{"code":', b'{"error":{"message":'))
+    assert ("x-ms-region" in answer.headers) == (answer.status_code != 401)
     assert azure.requests[-1].fault == name
 
 

@@ -62,13 +62,10 @@ rate_limited = Refusal(
     "pricing tier. This request was for {operation} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
     None, "RateLimitReached", status=429, envelope=_OWN)
-content_policy = Refusal(
-    "Your request was rejected as a result of our safety system. Your prompt may contain text that is not allowed by our "
-    "safety system.", None, "content_policy_violation", envelope=Envelope(("code", "message", "type")))
+content_policy = replace(
+    misfortunes.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(
-    misfortunes.moderated,
-    message="Your request was rejected by the safety system. If you believe this is an error, contact us at Azure support "
-    "ticket and include the request ID {request_id}.{violations}")
+    misfortunes.moderated, message=misfortunes.moderated.message.replace("help.openai.com", "Azure support ticket"))
 server_error = Refusal(  # recorded on other endpoints
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through an "
     "Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if you keep seeing this error. (Please include "
@@ -104,7 +101,8 @@ def _error_body(error: APIError) -> bytes:
 
 
 def _headers(answer: Answer) -> Sequence[Header]:
-    """The gateway itself sends one header, what is behind it the others."""
+    """The gateway itself sends one header, what is behind it the others. Left out is
+    `strict-transport-security`, which a browser would keep for all of localhost."""
     identity = answer.request_id.encode()
     headers = [(b"apim-request-id", identity)]
     if answer.status == 401:
@@ -119,6 +117,20 @@ def _headers(answer: Answer) -> Sequence[Header]:
         deployment = answer.deployment.encode("latin-1", "replace")
         headers += [(b"x-ms-deployment-name", deployment), (b"x-request-id", identity)]
     return headers
+
+
+def _facts(
+    endpoint: Endpoint | None, deployment: str, model: str, version: str
+) -> Mapping[str, str]:
+    """What the sentences name of a call. Of paths that are none of the operations no sentence is
+    known: they are told as the first."""
+    operation = OPERATIONS.get(endpoint or Endpoint.GENERATIONS, OPERATIONS[Endpoint.GENERATIONS])
+    return {
+        "deployment": deployment,
+        "model": model,
+        "operation": operation.name,
+        "version": version or V1,
+    }
 
 
 _SAFE: Final = {"filtered": False, "severity": "safe"}
@@ -152,7 +164,6 @@ _DAY: Final = timedelta(days=1)
 _SERVICE_VERSION: Final = "2020-10-02"
 
 AZURE: Final = Dialect(
-    name="azure",
     request_id=lambda digits: str(UUID(hex=digits, version=4)),
     headers=_headers,
     error_body=_error_body,
@@ -188,6 +199,7 @@ AZURE: Final = Dialect(
     wrong_method=not_found,
     rule=_rule,
     annotations=_annotations,
+    facts=_facts,
 )
 
 _VERSION: Final = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?", re.ASCII)

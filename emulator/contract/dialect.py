@@ -17,7 +17,7 @@ from emulator.contract.errors import APIError, Refusal
 from emulator.contract.misfortunes import NAMED
 
 if TYPE_CHECKING:
-    from emulator.contract.request import ImageRequest, Model
+    from emulator.contract.request import Endpoint, ImageRequest, Model
     from emulator.contract.rules import Rule
 
 Header = tuple[bytes, bytes]
@@ -55,7 +55,6 @@ class HostedURLs:
 class Dialect:
     """One service's way to say what all of them have to say."""
 
-    name: str
     request_id: Callable[[str], str]
     """A call's id, from 32 hexadecimal digits."""
     headers: Callable[[Answer], Sequence[Header]]
@@ -70,6 +69,9 @@ class Dialect:
     """What it makes of a model's rule for the parameter of that name."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
     """What it adds to each picture of an answer."""
+    facts: Callable[[Endpoint | None, str, str, str], Mapping[str, str]] = lambda *call: {}
+    """What its sentences name of a call beside what OpenAI's do, from its endpoint, deployment,
+    model and API version."""
 
     def refusal(self, name: str) -> Refusal:
         """The error of that *name*. Raises KeyError where there is none."""
@@ -110,7 +112,6 @@ _DAY: Final = timedelta(days=1)
 _SERVICE_VERSION: Final = "2026-02-06"
 
 OPENAI: Final = Dialect(
-    name="openai",
     request_id=lambda digits: f"req_{digits}",
     headers=_headers,
     error_body=_error_body,

@@ -49,14 +49,5 @@ def admit(scope: Scope, deployment: str | None = None) -> None:
 def sentence_facts(
     scope: Scope, endpoint: Endpoint | None, deployment: str, model: str
 ) -> Mapping[str, str]:
-    """What Azure's sentences name of a call to *endpoint*; nothing in OpenAI's dialect."""
-    if dialect_of(scope) is not AZURE:
-        return {}
-    # Of other paths no sentence is known; they are told as the first operation is.
-    first = azure.OPERATIONS[Endpoint.GENERATIONS]
-    return {
-        "deployment": deployment,
-        "model": model,
-        "operation": (azure.OPERATIONS.get(endpoint, first) if endpoint else first).name,
-        "version": api_version(scope) or azure.V1,
-    }
+    """What the sentences of its dialect name of this call beside what OpenAI's do."""
+    return dialect_of(scope).facts(endpoint, deployment, model, api_version(scope))
