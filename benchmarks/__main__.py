@@ -15,6 +15,7 @@ from benchmarks.of_records import JOURNALLED, STEPPED
 from benchmarks.of_serving import SERVING
 from benchmarks.of_starting import STARTING
 from benchmarks.of_streams import STREAMS
+from benchmarks.of_uploads import UPLOADS
 from benchmarks.readings import Bench, Effort, read
 
 BENCHES: Final[Mapping[str, Bench]] = {
@@ -25,6 +26,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "streams": STREAMS,
     "scenario": STEPPED,
     "journal": JOURNALLED,
+    "uploads": UPLOADS,
 }
 QUICK: Final = Effort(rounds=1, idle=0, part=0.02)
 

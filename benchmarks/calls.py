@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -86,20 +86,33 @@ def post(path: str, body: Mapping[str, Any], **headers: str) -> Wire:
 def upload(path: str, size: int) -> Wire:
     """An edit in a form, with a file of *size* bytes that is no picture: it is read, parsed and
     refused before anything is decoded."""
+    return edit(path, [Random(13).randbytes(size)])
+
+
+def edit(path: str, files: Sequence[bytes]) -> Wire:
+    """An edit in a form, with *files* said to be PNGs."""
     mark = "benchmark-3141592653589793"
-    fields = {"model": "gpt-image-2", "prompt": "A lighthouse"}
+    fields = {"model": "gpt-image-2", "prompt": "A lighthouse", "size": "1024x1024"}
     parts = [
-        f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in fields.items()
     ]
-    file = (
-        f'--{mark}\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n'
+    head = (
+        f'--{mark}\r\ncontent-disposition: form-data; name="image[]"; filename="a.png"\r\n'
         "content-type: image/png\r\n\r\n"
     )
-    start, end = "".join([*parts, file]).encode(), f"\r\n--{mark}--\r\n".encode()
-    body = start + Random(13).randbytes(size) + end
+    for file in files:
+        parts += head.encode(), file, b"\r\n"
+    body = b"".join([*parts, f"--{mark}--\r\n".encode()])
     described = {
         "content-type": f"multipart/form-data; boundary={mark}",
         "content-length": str(len(body)),
     }
+    return Wire(_request("POST", path, described, body))
+
+
+def objects(path: str, size: int) -> Wire:
+    """*size* bytes of JSON that are an array of empty objects."""
+    body = b"[" + b",".join([b"{}"] * (size // 3)) + b"]"
+    described = {"content-type": "application/json", "content-length": str(len(body))}
     return Wire(_request("POST", path, described, body))

@@ -217,4 +217,25 @@ FIGURES: Final = (
         most=20,
         unit="MB",
     ),
+    *(
+        Figure(
+            number=16,
+            words=f"health's longest wait beside {words}",
+            over=f"health beside {name} ms",
+            most=100,
+            unit="ms",
+        )
+        for name, words in (
+            ("edit", "an edit of 16 pictures of 50 MB"),
+            ("form", "a form of 240 MB"),
+            ("JSON", "21 MB of JSON, which is an array of empty objects"),
+        )
+    ),
+    Figure(
+        number=17,
+        words="unique 1024² pictures per second beside uploads of a JPEG of 1,000 scans ÷ alone",
+        over="beside scans 1024 /s",
+        under="alone 1024 /s",
+        least=0.8,
+    ),
 )

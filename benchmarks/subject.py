@@ -107,3 +107,20 @@ def upload(name: str, image: Image.Image) -> Upload:
     image.save(file, "PNG", compress_level=1)
     data = file.getvalue()
     return Upload(name, "image/png", data, len(data))
+
+
+def noise(edge: int) -> bytes:
+    """A square PNG that no deflater makes any smaller."""
+    pixels = Random(16).randbytes(3 * edge * edge)
+    file = io.BytesIO()
+    Image.frombytes("RGB", (edge, edge), pixels).save(file, "PNG", compress_level=0)
+    return file.getvalue()
+
+
+def scans(count: int, edge: int) -> bytes:
+    """A progressive JPEG of about *count* scans: its last one comes again and again."""
+    file = io.BytesIO()
+    Image.new("RGB", (edge, edge), "grey").save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    start = data.rindex(b"\xff\xda")
+    return data[:-2] + data[start:-2] * count + data[-2:]

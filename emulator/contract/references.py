@@ -16,6 +16,8 @@ from emulator.contract.request import Darkroom, Picture
 LONGEST_URL: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""
 
+BASE64_PIECE: Final = 2**20
+"""Characters that are decoded at once; a multiple of four."""
 
 REFERENCE: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -52,6 +54,15 @@ def check_reference(name: str, value: Any) -> None:
             raise errors.not_an_image_url(name=where)
 
 
+def _decoded(text: str) -> bytes:
+    """The bytes that *text* is the base64 of. Raises ValueError. Between two pieces of it other
+    threads have their turn: 20 MB take 100 ms."""
+    if 0 <= text.find("=") < len(text) - 2:
+        raise ValueError("padding before the end")
+    pieces = (text[at : at + BASE64_PIECE] for at in range(0, len(text), BASE64_PIECE))
+    return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
+
+
 def _data_of(value: Mapping[str, Any], darkroom: Darkroom) -> bytes | None:
     """The bytes that a checked reference names, none where they cannot be read, or None where a
     picture is to stand in for them. Raises APIError."""
@@ -65,8 +76,7 @@ def _data_of(value: Mapping[str, Any], darkroom: Darkroom) -> bytes | None:
         return darkroom.fetch(url)
     head, _, text = url.partition(",")
     try:
-        plain = head.lower().endswith(";base64")
-        return base64.b64decode(text.strip(), validate=True) if plain else b""
+        return _decoded(text.strip()) if head.lower().endswith(";base64") else b""
     except ValueError:
         return b""
 

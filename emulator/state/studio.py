@@ -42,14 +42,16 @@ class _Queued:
 class Studio:
     """Who draws, and what was drawn lately. *helpers* processes may join; see `Crew`.
 
-    Uploads are decoded by a thread of their own, which also draws the edits whose uploads are too
-    large to be kept decoded: no upload, however slow to decode, holds up the other drawings.
+    Large bodies are parsed by a thread of their own. Uploads are decoded by another one, which also
+    draws the edits whose uploads are too large to be kept decoded: no upload, however slow to
+    decode, holds up the other drawings.
     """
 
     def __init__(self, budget: int, helpers: int = 0) -> None:
         self.cache = Cache(budget)
         self.crew = Crew(helpers)
         self.decoder = Crew(0, "decoder")
+        self.parser = Crew(0, "parser")
         self._underway: dict[Print, _Queued] = {}
         self._rehearsal: Future[None] | None = None
 
@@ -68,6 +70,11 @@ class Studio:
         """The base64 of a picture that is still there."""
         kept: bytes | None = self.cache.get((request.edition, index, partial))
         return kept
+
+    async def parse(self, job: Callable[[], T]) -> T:
+        """What *job* returns, done in its turn by the thread that parses large bodies."""
+        parsed: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
+        return parsed
 
     async def decode(
         self, job: Callable[[], T], disconnect: asyncio.Future[None] | None = None
@@ -120,6 +127,7 @@ class Studio:
         """Let those go who draw, and all that waits for them."""
         self.crew.close()
         self.decoder.close()
+        self.parser.close()
 
 
 def _rehearse(draw: Draw) -> None:

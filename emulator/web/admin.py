@@ -20,7 +20,7 @@ from emulator.contract.errors import APIError, masked
 from emulator.contract.tables import as_json
 from emulator.settings import all_settings
 from emulator.state.emulator import Emulator
-from emulator.web.call import parse_json, read_body
+from emulator.web.call import read_json
 from emulator.web.control import HEALTH
 from emulator.web.document import describe, taken
 from emulator.web.gate import error_response
@@ -96,10 +96,8 @@ class Admin:
     async def move_clock(self, request: Request) -> dict[str, Any]:
         """Move the time, hold it, or let it run on."""
         clock = self.emulator.clock
-        body = b"".join(
-            await read_body(request.scope, request.receive, self.emulator.settings.max_body)
-        )
-        move = ClockMove.model_validate(parse_json(body))
+        body = await read_json(request.scope, request.receive, self.emulator)
+        move = ClockMove.model_validate(body)
         given = move.model_dump(exclude_none=True)
         if len(given) != 1:
             reason = "expected one of 'advance', 'freeze' and 'resume'"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Never
+from functools import partial
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
@@ -15,7 +15,15 @@ from emulator.contract.calendar import AsOf
 from emulator.contract.errors import APIError
 from emulator.contract.request import FORM, Call, Endpoint, check_media_type
 from emulator.state.credentials import api_key, bearer_token
+from emulator.state.emulator import Emulator
 from emulator.web.form import read_form
+from emulator.web.json_body import parse_json
+
+MAX_INLINE_BYTES: Final = 2**18
+"""A body up to this length is parsed on the event loop; that takes at most 5 ms."""
+
+MAX_ADMIN_STRUCTURE: Final = 1_000_000
+"""See `json_body.MAX_STRUCTURE`: a scenario may have many thousand steps."""
 
 
 def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
@@ -78,39 +86,36 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> tuple[bytes, .
     return kept
 
 
-def _refuse_constant(text: str) -> Never:
-    raise ValueError(f"{text} is not JSON")
+def is_large(body: Sequence[bytes]) -> bool:
+    """Whether *body* is too long to be looked through on the event loop."""
+    return sum(map(len, body)) > MAX_INLINE_BYTES
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def parse_json(body: bytes) -> dict[str, Any]:
-    """The object in *body*. Raises APIError where there is none."""
-    try:
-        text = body.decode()
-        value = _DECODER.decode(text)
-        if "\\ud" in text or "\\uD" in text:
-            # Half a surrogate pair is no character, though JSON can spell it.
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        raise errors.malformed_json() from None
-    if not isinstance(value, dict):
-        raise errors.not_an_object(got=errors.kind_of(value))
-    return value
+async def read_json(scope: Scope, receive: Receive, emulator: Emulator) -> dict[str, Any]:
+    """The object in the JSON body of a call to the control plane. Raises APIError where there is
+    none."""
+    body = await read_body(scope, receive, emulator.settings.max_body)
+    if is_large(body):
+        return await emulator.studio.parse(lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE))
+    return parse_json(b"".join(body))
 
 
 async def read_call(
-    scope: Scope, receive: Receive, endpoint: Endpoint, most: int, as_of: AsOf = None
+    scope: Scope, receive: Receive, endpoint: Endpoint, emulator: Emulator, as_of: AsOf = None
 ) -> Call:
     """The call that begins with *scope*, read and understood once. Raises APIError where its body
-    is longer than *most* bytes, is of a kind that was not read on that day, or cannot be
+    is longer than the settings allow, is of a kind that was not read on that day, or cannot be
     understood."""
-    body = await read_body(scope, receive, most)
-    check_media_type(header(scope, b"content-type"), endpoint, as_of)
+    body = await read_body(scope, receive, emulator.settings.max_body)
+    content_type = header(scope, b"content-type")
+    check_media_type(content_type, endpoint, as_of)
     state = scope["state"]
     if "call" not in state:
-        state["call"] = _understood(header(scope, b"content-type"), body, endpoint)
+        if is_large(body):
+            parse = partial(_understood, content_type, body, endpoint)
+            state["call"] = await emulator.studio.parse(parse)
+        else:
+            state["call"] = _understood(content_type, body, endpoint)
     call: Call = state["call"]
     return call
 

@@ -16,7 +16,7 @@ from emulator.settings import Settings
 from emulator.state.cache import Cache
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
-from emulator.web.call import read_body
+from emulator.web.call import is_large, read_body
 
 LASTING: Final = "lasting"
 """The key in a call's state for a handler's `Lasting`."""
@@ -61,6 +61,10 @@ class Echo:
             body = await read_body(scope, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
             # The handler will say what is wrong with it.
+            await self.app(scope, receive, send)
+            return
+        if is_large(body):
+            # To hash it would take longer than to answer others.
             await self.app(scope, receive, send)
             return
         state = scope["state"]

@@ -14,7 +14,7 @@ from emulator.contract.request import FORM, Upload
 from emulator.state.emulator import Emulator
 from emulator.state.files import StoredFile
 from emulator.web import wire
-from emulator.web.call import read_body
+from emulator.web.call import is_large, read_body
 from emulator.web.form import read_form
 from emulator.web.gate import json_response
 
@@ -42,7 +42,7 @@ class FilesAPI:
 
     def __init__(self, emulator: Emulator) -> None:
         self.files = emulator.files
-        self.most = emulator.settings.max_body
+        self.emulator = emulator
 
     async def create(self, request: Request, policy: Policy) -> Response:
         try:
@@ -56,7 +56,12 @@ class FilesAPI:
         media_type = said.partition(";")[0].strip()
         if media_type.lower() != FORM:
             raise errors.unsupported_content_type(given=media_type, listed=Words([FORM]))
-        fields = read_form(said, await read_body(request.scope, request.receive, self.most))
+        most = self.emulator.settings.max_body
+        body = await read_body(request.scope, request.receive, most)
+        if is_large(body):
+            fields = await self.emulator.studio.parse(lambda: read_form(said, body))
+        else:
+            fields = read_form(said, body)
         for name in ("file", "purpose"):
             if name not in fields:
                 raise errors.missing_parameter(name=name)

@@ -28,7 +28,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE, StorageError
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
-from emulator.web.call import base_url, headers_of, key_of, read_body, read_call
+from emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
 from emulator.web.dialect import dialect_of, sentence_facts
 from emulator.web.disconnect import watch_disconnect
 from emulator.web.echo import LASTING, Lasting
@@ -108,7 +108,7 @@ class Images:
         """The call in *request*, judged. What has no uploads and is equal is judged once."""
         most = self.emulator.settings.max_body
         body = await read_body(request.scope, request.receive, most)
-        memorable = endpoint is Endpoint.GENERATIONS and named is None
+        memorable = endpoint is Endpoint.GENERATIONS and named is None and not is_large(body)
         said = headers_of(request.scope).get(b"content-type")
         key = (policy.as_of, policy.lenient, said, body)
         known: Order | None = self.studio.cache.get(key) if memorable else None
@@ -117,7 +117,9 @@ class Images:
             request.scope["state"].update(call=known.call, body=known.body)
             known.repeated = True
             return known
-        call = await read_call(request.scope, request.receive, endpoint, most, policy.as_of)
+        call = await read_call(
+            request.scope, request.receive, endpoint, self.emulator, policy.as_of
+        )
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
         order = Order(call, await self._validated(request, call, policy), body)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from emulator.contract import errors
 from emulator.faults.plan import Plan, Step
 from emulator.state.emulator import Emulator
-from emulator.web.call import parse_json, read_body
+from emulator.web.call import read_json
 from emulator.web.document import taken
 from emulator.web.recorder import OWN
 
@@ -24,7 +24,7 @@ class Injection:
 
     def __init__(self, emulator: Emulator) -> None:
         self.scenario = emulator.scenario
-        self.most = emulator.settings.max_body
+        self.emulator = emulator
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=OWN, tags=["faults"])
@@ -54,7 +54,7 @@ class Injection:
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
     ) -> Response:
-        given = parse_json(b"".join(await read_body(request.scope, request.receive, self.most)))
+        given = await read_json(request.scope, request.receive, self.emulator)
         try:
             change(given)
         except ValueError as error:

@@ -22,7 +22,7 @@ from emulator.contract.request import Call, Endpoint, day_of_words
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
-from emulator.web.call import header, headers_of, key_of, read_body, read_call
+from emulator.web.call import header, headers_of, is_large, key_of, read_body, read_call
 from emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
 from emulator.web.gate import authenticated, error_response, policy_of
 
@@ -48,22 +48,24 @@ class Injector:
             await self.app(scope, receive, send)
             return
         endpoint = _endpoint(scope["path"])
-        marked = endpoint and _marked(await self._body(scope, receive))
+        body = await self._body(scope, receive) if endpoint else ()
         if not authenticated(scope, self.emulator.settings):
             # It will be refused. A page of another site could use up a test's faults.
             await self.app(scope, receive, send)
-        elif marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
-            await self._met(scope, receive, send, endpoint)
+            return
+        marked = await self._marked(body)
+        if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
+            await self._met(scope, receive, send, endpoint, marked)
         else:
             await self.app(scope, receive, send)
 
     async def _met(
-        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint | None
+        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint | None, marked: bool
     ) -> None:
         """Let the call meet its fault, if there is one."""
         state = scope.setdefault("state", {})
         try:
-            fault = await self._fault(scope, receive, endpoint)
+            fault = await self._fault(scope, receive, endpoint, marked)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
@@ -85,10 +87,10 @@ class Injector:
             raise ConnectionResetError("a fault closed the connection")
 
     async def _fault(
-        self, scope: Scope, receive: Receive, endpoint: Endpoint | None
+        self, scope: Scope, receive: Receive, endpoint: Endpoint | None, marked: bool
     ) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
-        directed = await self._directed(scope, receive) if endpoint else None
+        directed = await self._directed(scope, receive) if marked else None
         if asked := header(scope, RAW_HEADER):
             try:
                 return _read(asked)
@@ -106,6 +108,11 @@ class Injector:
         fault, scope["state"]["near_misses"] = scenario.meet(facts)
         return fault
 
+    async def _marked(self, body: Sequence[bytes]) -> bool:
+        if is_large(body):
+            return await self.emulator.studio.parse(lambda: _marked(body))
+        return _marked(body)
+
     async def _body(self, scope: Scope, receive: Receive) -> tuple[bytes, ...]:
         """The body; nothing where the handler will say what is wrong with it."""
         try:
@@ -118,13 +125,11 @@ class Injector:
         endpoint = _endpoint(scope["path"])
         if endpoint and await self._body(scope, receive):
             with suppress(APIError):
-                return await read_call(scope, receive, endpoint, self.emulator.settings.max_body)
+                return await read_call(scope, receive, endpoint, self.emulator)
         return None
 
     async def _directed(self, scope: Scope, receive: Receive) -> str | None:
         """What the directive in the prompt says; it is taken out of the prompt."""
-        if not _marked(await self._body(scope, receive)):
-            return None
         call = await self._call(scope, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):

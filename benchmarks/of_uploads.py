@@ -1,0 +1,90 @@
+"""Figures 16 and 17: what hostile and heavy bodies cost everybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Final
+
+from benchmarks import subject
+from benchmarks.calls import USUAL, Wire, edit, fresh, objects, post, upload
+from benchmarks.load import Load
+from benchmarks.readings import Bench, Effort, Probe, probe
+from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
+
+EDITS: Final = "/v1/images/edits"
+FORM: Final = 240_000_000
+OBJECTS: Final = 21_000_000
+"""Bytes of a form, and of JSON."""
+PICTURES: Final = 16
+EDGE: Final = 4080
+"""Pixels of a PNG of 50 MB."""
+SCANS: Final = 1_000
+SCANNED_EDGE: Final = 4096
+
+
+def _longest_wait(server: Process, callers: Crowd, others: Crowd, wire: Wire) -> float:
+    """Milliseconds that a call every 5 ms has to wait at most, while *others* send *wire*."""
+    heavy = Load(port=server.port, wire=wire, calls=1)
+    probing = Load(port=server.port, wire=HEALTH, seconds=0.5, pause=0.005)
+    callers.run(probing)
+    waits = []
+    with ThreadPoolExecutor(1) as thread:
+        # Whatever it is answered with: that has changed over time.
+        sent = thread.submit(others.tallies, [heavy])
+        while not sent.done():
+            waits += callers.run(probing)[0].times
+    return max(waits) * 1000
+
+
+def _rate(server: Process, callers: Crowd, seconds: float) -> float:
+    """Pictures a second, no two alike."""
+    wire = post(GENERATIONS, USUAL)
+    load = Load(port=server.port, wire=wire, clients=8, seconds=seconds, unique=fresh())
+    return callers.run(load)[0].rate
+
+
+def _rate_beside(
+    server: Process, callers: Crowd, others: Crowd, wire: Wire, seconds: float
+) -> float:
+    """The same while *others* send *wire* again and again."""
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(others.tallies, [Load(port=server.port, wire=wire, seconds=seconds)])
+        rate = _rate(server, callers, seconds)
+        sent.result()
+    return rate
+
+
+@contextmanager
+def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
+    with ExitStack() as stack:
+        callers, others = stack.enter_context(crowd()), stack.enter_context(crowd())
+        server = stack.enter_context(Process.emulator())
+        server.ask(HEALTH)
+        picture = subject.noise(EDGE)
+        bodies = {
+            "edit": edit(EDITS, [picture] * effort.calls(PICTURES)),
+            "form": upload(EDITS, effort.calls(FORM)),
+            "JSON": objects(GENERATIONS, effort.calls(OBJECTS)),
+        }
+        scans = edit(EDITS, [subject.scans(effort.calls(SCANS), SCANNED_EDGE)])
+        seconds = effort.seconds(4)
+        yield [
+            *(
+                probe(
+                    f"health beside {name} ms",
+                    partial(_longest_wait, server, callers, others, wire),
+                )
+                for name, wire in bodies.items()
+            ),
+            probe("alone 1024 /s", partial(_rate, server, callers, seconds)),
+            probe(
+                "beside scans 1024 /s",
+                partial(_rate_beside, server, callers, others, scans, seconds),
+            ),
+        ]
+
+
+UPLOADS: Final = Bench((16, 17), _open)
