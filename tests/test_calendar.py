@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -212,8 +212,8 @@ def test_answers_gain_their_keys_in_time(http: httpx2.Client) -> None:
         return {*body, *body["data"][0], *body["usage"]}
 
     described = {"background", "output_format", "quality", "size"}
-    assert not described & keys("2025-06-25")
-    assert described <= keys("2025-06-26")
+    assert not described & keys("2025-06-24")
+    assert described <= keys("2025-06-25")
     assert "output_tokens_details" not in keys("2025-12-15")
     assert "output_tokens_details" in keys("2025-12-16")
     assert "generation_id" not in keys("2026-09-15")
@@ -282,6 +282,41 @@ def test_a_retired_model_answers_with_a_notice(
     assert answer.headers["x-emulator-notice"] == notice
     assert caplog.text.count(notice) == 1
     assert "x-emulator-notice" not in ask(http, "any", model="gpt-image-2").headers
+
+
+def test_the_notice_goes_by_the_day_that_the_call_is_judged_by(
+    http: httpx2.Client, emulator: Emulator
+) -> None:
+    def noticed(as_of: str) -> str | None:
+        return ask(http, as_of, model="gpt-image-1.5").headers.get("x-emulator-notice")
+
+    emulator.clock.freeze(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
+    assert (noticed("any"), noticed("2026-06-01")) == (None, None)
+    emulator.clock.advance(minutes=1)
+    notice = "gpt-image-1.5 was shut down on 2026-12-01; use "
+    assert noticed("any") == f"{notice}gpt-image-2.6-sunburst or gpt-image-2.6-flare"
+    assert noticed("2026-06-01") is None
+
+
+@pytest.mark.parametrize("model", ["dall-e-3", "gpt-image-1", "gpt-image-1.5", "no-such-model"])
+def test_a_retired_model_is_judged_as_an_unknown_one_is(http: httpx2.Client, model: str) -> None:
+    """The newest model's rows first, of which the older ones have no `complexity`."""
+    day = "2026-12-01"
+    unknown = ask(http, day, model=model, response_format="url")
+    assert verdict(unknown) == "unknown_parameter response_format"
+    assert verdict(ask(http, day, model=model, n=11)) == "integer_above_max_value n"
+    assert verdict(ask(http, day, model=model, complexity="low", quality="max")) == GONE
+
+
+def test_the_headers_are_those_of_the_day(http: httpx2.Client) -> None:
+    def headers(day: str) -> tuple[list[str], bool]:
+        answer = ask(http, day, model="gpt-image-1", size="bogus").headers
+        return answer.get_list("access-control-expose-headers"), "openai-project" in answer
+
+    assert headers("2025-07-31") == ([], False)
+    assert headers("2025-09-17") == ([], True)
+    assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
+    assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
 
 
 def test_any_day_is_in_every_period() -> None:

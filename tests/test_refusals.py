@@ -88,7 +88,7 @@ def braces(refusal: Refusal) -> set[str]:
     versions = (refusal, *(version for _, version in refusal.earlier))
     templates = [(each.message, each.param or "", each.code or "") for each in versions]
     return {
-        name
+        name.partition(".")[0]
         for template in chain.from_iterable(templates)
         for _, name, _, _ in string.Formatter().parse(template)
         if name

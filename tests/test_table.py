@@ -84,7 +84,8 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
         case Text():
             yield from ("x" * max(1, rule.shortest), "é" * (rule.longest or 1000))
         case Object():
-            yield from ({}, {name: next(legal(inner)) for name, inner in rule.fields.items()})
+            yield {name: next(legal(inner)) for name, inner in rule.fields.items()}
+            yield {n: next(legal(inner)) for n, inner in rule.fields.items() if inner.required}
         case SquarePNG():
             yield from (FILE, replace(FILE, size=rule.below - 1))
         case Images():
@@ -98,7 +99,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
             yield from (REFERENCE, {"file_id": str(rule.below - 1)})
 
 
-def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912 - one for each rule
+def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912, PLR0915 - one for each rule
     """The first values that are too much, with the code of the refusal."""
     match rule:
         case Narrowed():
@@ -132,6 +133,8 @@ def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912 - one for
             yield [], "invalid_type"
         case Object():
             yield {"no-such-field": 1}, "unknown_parameter"
+            if any(inner.required for inner in rule.fields.values()):
+                yield {}, "missing_required_parameter"
             yield "x", "invalid_type"
         case Images():
             yield "x", "invalid_type"

@@ -101,7 +101,7 @@ RED_ROOM = (
     "camera."
 )
 NATIVE = (256, 256)
-WIDE = (1024, 1536)
+VAPORWAVE = "Add a vaporwave sunset to the background"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,9 @@ WIDE = (1024, 1536)
         ("gpt-image-1", RED_ROOM, 2, [NATIVE], (90, 388)),
         ("gpt-image-1.5", "turn the logo to green", 1, [NATIVE], (27, 194)),
         ("gpt-image-1.5", "turn the logo to green", 1, [NATIVE, NATIVE], (43, 388)),
-        ("gpt-image-1", "Create a collage from these images", 1, [NATIVE, WIDE], (44, 517)),
+        ("gpt-image-1", "Create a collage from these images", 1, [NATIVE, NATIVE], (44, 388)),
+        ("gpt-image-1", VAPORWAVE, 1, [(800, 800)], (30, 194)),
+        ("gpt-image-1", VAPORWAVE, 1, [(800, 800), (3840, 2160)], (56, 517)),
         ("gpt-image-2", "turn the logo to green", 1, [(128, 128)], (12, 64)),
     ],
 )
@@ -155,14 +157,24 @@ def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
     ]
 
 
-def test_a_picture_from_words_alone_is_not_thought_about() -> None:
-    request = ImageRequest(
-        endpoint=Endpoint.GENERATIONS,
-        model=MODELS["gpt-image-1.5"],
-        prompt="logo",
-        size=(1024, 1024),
-        quality="medium",
-    )
-    spent = usage(request)
-    assert spent
-    assert (spent.output_text, spent.output_tokens) == (0, 1056)
+def test_pictures_from_words_alone_are_billed_text_output_too() -> None:
+    """As recorded: 669 for two pictures, which is 334 and 335."""
+
+    def output_text(model: str, prompt: str) -> int:
+        request = ImageRequest(
+            endpoint=Endpoint.GENERATIONS,
+            model=MODELS[model],
+            prompt=prompt,
+            n=2,
+            size=(1024, 1536),
+            quality="medium",
+        )
+        spent = usage(request)
+        assert spent
+        assert spent.output == 2 * 1584
+        return spent.output_text
+
+    assert {output_text("gpt-image-1.5", f"logo {number}") for number in range(40)} == {
+        *(668, 669, 670)
+    }
+    assert output_text("gpt-image-1", "logo") == 0

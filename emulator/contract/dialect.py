@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emulator.contract import errors
+from emulator.contract.calendar import ALWAYS, AsOf, Period
 from emulator.contract.errors import APIError, Refusal
 from emulator.contract.misfortunes import NAMED
 
@@ -24,14 +26,15 @@ Header = tuple[bytes, bytes]
 
 
 class Answer(NamedTuple):
-    """What the standard headers of one answer tell. *deployment* and *admitted*, whether the call
-    came past the gateway, are Azure's."""
+    """What the standard headers of one answer tell. *day* is the one that the call is judged by;
+    *deployment* and *admitted*, whether the call came past the gateway, are Azure's."""
 
     request_id: str
     status: int
     elapsed_ms: int
     organization: bytes
     project: bytes
+    day: AsOf = None
     client_request_id: bytes | None = None
     admitted: bool = False
     deployment: str | None = None
@@ -82,23 +85,35 @@ class Dialect:
         return self.own_errors.get("rate_limit_exceeded") or model.limited
 
 
-_STANDARD: Final = (
-    (b"openai-version", b"2020-10-01"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"access-control-expose-headers", b"X-Request-ID"),
+_EXPOSED: Final = b"access-control-expose-headers"
+_EXPOSED_SINCE: Final = Period(since=date(2026, 6, 1))
+"""Recorded from 2026-06 on, absent in 2025-09."""
+
+_STANDARD: Final[Sequence[tuple[Period, Header]]] = (
+    (ALWAYS, (b"openai-version", b"2020-10-01")),
+    (ALWAYS, (b"x-content-type-options", b"nosniff")),
+    (_EXPOSED_SINCE, (_EXPOSED, b"X-Request-ID")),
+    (_EXPOSED_SINCE, (_EXPOSED, b"CF-Ray")),
 )
-"""On every answer, beside its id and what it took."""
+"""On every answer of these days, beside its id and what it took."""
+
+_PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
+"""When `openai-project` came to the account's headers, as recorded."""
+
+
+@lru_cache
+def _standard_on(day: AsOf) -> tuple[Header, ...]:
+    return tuple(header for period, header in _STANDARD if day in period)
 
 
 def _headers(answer: Answer) -> Sequence[Header]:
-    account = (
-        (b"openai-organization", answer.organization),
-        (b"openai-project", answer.project),
-    )
+    account = [(b"openai-organization", answer.organization)]
+    if answer.day in _PROJECT_SINCE:
+        account.append((b"openai-project", answer.project))
     return (
         (b"x-request-id", answer.request_id.encode()),
         (b"openai-processing-ms", b"%d" % answer.elapsed_ms),
-        *_STANDARD,
+        *_standard_on(answer.day),
         *(account if answer.status != 401 else ()),
     )
 

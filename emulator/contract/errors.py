@@ -295,6 +295,16 @@ size_too_few_pixels = Refusal(
     "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE)
 size_too_many_pixels = Refusal(
     "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE)
+# not recorded: that the limits hold for the sheet of all frames was measured by third parties
+_SHEET: Final = (
+    "Invalid size '{value}'. The {sheet.frames} frames of the animation share one sheet of {sheet.columns}x{sheet.rows} "
+    "frames, here {sheet.width}x{sheet.height} pixels. ")
+sheet_edge_too_long = Refusal(
+    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.", "size", "invalid_value", SERVICE)
+sheet_too_few_pixels = Refusal(
+    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
+sheet_too_many_pixels = Refusal(
+    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
 parameter_not_supported = Refusal(
     "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE)
 transparent_unsupported = Refusal(

@@ -169,12 +169,12 @@ FLEXIBLE: Final = FlexibleSize(
     fewest_pixels=655_360,
     most_pixels=8_294_400,
     auto_pixels=1536 * 1024,
-    sheets=GIF,
 )
+FLEXIBLE_WITH_GIF: Final = replace(FLEXIBLE, sheets=GIF)
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SVG: Final = Object(
-    {"model": Text(), "reasoning": Object({"effort": Choice(EFFORTS)})}, nullable=False
+    {"model": Text(required=True), "reasoning": Object({"effort": Choice(EFFORTS)})}, nullable=False
 )
 STREAMS: Final = since(2025, 7, 16)
 
@@ -208,7 +208,7 @@ EDIT_FORMATS: Final = replace(
 MOTION: Final[Rows] = {
     "output_format": FORMATS,
     "frame_count": Integer(least=2, most=16),
-    "frame_duration_ms": Integer(least=1),
+    "frame_duration_ms": Integer(least=20),
     "svg": SVG,
 }
 """What came with GIF and SVG output."""

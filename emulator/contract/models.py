@@ -21,6 +21,7 @@ from emulator.contract.families import (
     FIDELITY,
     FIXED,
     FLEXIBLE,
+    FLEXIBLE_WITH_GIF,
     GENERATIONS,
     LOW_FIDELITY,
     MARKUP,
@@ -47,16 +48,18 @@ TABLE_OUTPUT: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
 )
 TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
-# Recorded: 143 at low, 262 and 308 at medium; high was not, and is taken to think as much.
-THINKING: Final = replace(
-    TILED, thought={"low": (143, 143), "medium": (262, 308), "high": (262, 308)}
+# Recorded on edits: 143 at low, 262 and 308 at medium; from words alone 334 and 335 at medium. The
+# others are taken to be as those.
+WITH_OUTPUT_TEXT: Final = replace(
+    TILED,
+    output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
+    output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
 )
 MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
 
 
 def patched(**factors: int) -> Tokens:
-    # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
-    return Tokens(OutputFormula(factors), Patches(), text=6, text_per_image=1)
+    return Tokens(OutputFormula(factors), Patches())
 
 
 # gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
@@ -73,6 +76,9 @@ GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
 GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
 
+GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
+"""In place of the models that are shut down on 2026-12-01, as the deprecations page has it."""
+
 GPT_1: Final = Model(
     "gpt-image-1",
     released=date(2025, 4, 23),
@@ -88,7 +94,10 @@ GPT_1_5: Final = replace(
     id="gpt-image-1.5",
     released=date(2025, 12, 16),
     shutdown=date(2026, 12, 1),
-    tokens=THINKING,
+    replacement=GPT_2_6_TIERS,
+    # Without `quality`, `medium` was recorded, and never `high`.
+    accepts=endpoints(gpt_image(FIXED, "medium"), FIDELITY),
+    tokens=WITH_OUTPUT_TEXT,
 )
 GPT_2: Final = Model(
     "gpt-image-2",
@@ -113,7 +122,10 @@ GPT_2_6: Final = replace(
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
     accepts=endpoints(
-        FIVE_QUALITIES | MOTION, NO_FIDELITY, markup=MARKUP, output_format=EDIT_FORMATS
+        FIVE_QUALITIES | {"size": FLEXIBLE_WITH_GIF} | MOTION,
+        NO_FIDELITY,
+        markup=MARKUP,
+        output_format=EDIT_FORMATS,
     ),
 )
 
@@ -147,7 +159,7 @@ MODELS: Final[Mapping[str, Model]] = {
             "gpt-image-1-mini",
             released=date(2025, 10, 6),
             shutdown=date(2026, 12, 1),
-            replacement="gpt-image-2.5-sunburst",
+            replacement=GPT_2_6_TIERS,
             accepts=endpoints(gpt_image(FIXED, "high"), LOW_FIDELITY),
             conflicts=CONFLICTS,
             tokens=MINI,

@@ -201,10 +201,19 @@ class Object(Rule):
             rule = self.fields[key]
             if inner is not None or not rule.nullable:
                 rule.check(f"{name}.{key}", inner)
+        for key, rule in self.fields.items():
+            if rule.required and value.get(key) is None:
+                raise errors.missing_parameter(name=f"{name}.{key}")
 
     def schema(self) -> dict[str, Any]:
         properties = {name: rule.schema() for name, rule in self.fields.items()}
-        return {"type": "object", "properties": properties, "additionalProperties": False}
+        required = [name for name, rule in self.fields.items() if rule.required]
+        return {
+            "type": "object",
+            "properties": properties,
+            **({"required": required} if required else {}),
+            "additionalProperties": False,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from emulator.contract import errors
 from emulator.contract.errors import kind_of
@@ -78,6 +78,23 @@ class FixedSize(Rule):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
+class Sheet(NamedTuple):
+    """How the frames of one animation, each of the pixels *frame*, lie."""
+
+    frames: int
+    columns: int
+    rows: int
+    frame: Pixels
+
+    @property
+    def width(self) -> int:
+        return self.columns * self.frame[0]
+
+    @property
+    def height(self) -> int:
+        return self.rows * self.frame[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Sheets:
     """For an animation the size is that of a frame, and all frames on one sheet must keep the
@@ -91,12 +108,19 @@ class Sheets:
     auto: str
     layouts: tuple[tuple[int, int, int], ...]
 
-    def layout(self, others: Values) -> tuple[int, int] | None:
-        """Columns and rows, or None where there is no animation."""
-        if others.get("output_format") != self.output_format:
-            return None
+    def wanted(self, others: Values) -> bool:
+        """Whether a call asks for an animation."""
+        return bool(others.get("output_format") == self.output_format)
+
+    def of(self, frame: Pixels, others: Values) -> Sheet:
+        """The sheet of a call that asks for frames of that size."""
         frames = others.get("frame_count") or self.frames
-        return next((columns, rows) for most, columns, rows in self.layouts if frames <= most)
+        columns, rows = next(layout for most, *layout in self.layouts if frames <= most)
+        return Sheet(frames, columns, rows, frame)
+
+    def described(self) -> str:
+        layouts = [f"{columns}x{rows} up to {most}" for most, columns, rows in self.layouts]
+        return f"sheet of all frames ({', '.join(layouts)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,21 +148,30 @@ class FlexibleSize(FixedSize):
         short, long = sorted(pixels)
         if short % self.step or long % self.step:
             raise errors.size_not_divisible(value=value, step=self.step)
-        columns, rows = (self.sheets.layout(others) if self.sheets else None) or (1, 1)
-        area = long * short * columns * rows
-        if max(pixels[0] * columns, pixels[1] * rows) > self.longest_edge:
+        if long > self.longest_edge:
             raise errors.size_edge_too_long(value=value, edge=self.longest_edge)
         if long > self.ratio * short:
             raise errors.size_too_elongated(value=value, ratio=self.ratio)
-        if area < self.fewest_pixels:
+        if self.sheets and self.sheets.wanted(others):
+            self._limit_sheet(value, self.sheets.of(pixels, others))
+        elif long * short < self.fewest_pixels:
             raise errors.size_too_few_pixels(value=value)
-        if area > self.most_pixels:
+        elif long * short > self.most_pixels:
             raise errors.size_too_many_pixels(value=value)
+
+    def _limit_sheet(self, value: str, sheet: Sheet) -> None:
+        pixels = sheet.width * sheet.height
+        if max(sheet.width, sheet.height) > self.longest_edge:
+            raise errors.sheet_edge_too_long(value=value, sheet=sheet, limit=self.longest_edge)
+        if pixels < self.fewest_pixels:
+            raise errors.sheet_too_few_pixels(value=value, sheet=sheet, limit=self.fewest_pixels)
+        if pixels > self.most_pixels:
+            raise errors.sheet_too_many_pixels(value=value, sheet=sheet, limit=self.most_pixels)
 
     def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value not in (None, "auto"):
             return _known(value)
-        if self.sheets and self.sheets.layout(others):
+        if self.sheets and self.sheets.wanted(others):
             return _known(self.sheets.auto)
         if source is None:
             return _known(self.auto)
@@ -150,6 +183,11 @@ class FlexibleSize(FixedSize):
         )
 
     def schema(self) -> dict[str, Any]:
+        of_sheets = (
+            f"; edge and pixels of a GIF are those of the {self.sheets.described()}"
+            if self.sheets
+            else ""
+        )
         return {
             "type": "string",
             "pattern": "^(auto|[1-9][0-9]*x[1-9][0-9]*)$",
@@ -158,6 +196,6 @@ class FlexibleSize(FixedSize):
             "description": (
                 f"Both edges divisible by {self.step} and at most {self.longest_edge}, proportions "
                 f"from 1:{self.ratio} to {self.ratio}:1, {self.fewest_pixels:,} to "
-                f"{self.most_pixels:,} pixels."
+                f"{self.most_pixels:,} pixels{of_sheets}."
             ),
         }

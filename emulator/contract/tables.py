@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from textwrap import fill
@@ -93,18 +94,13 @@ def _markdown(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _alike(endpoint: Endpoint) -> list[list[Model]]:
-    """The models of *endpoint*, those together that take the same."""
-    groups: list[list[Model]] = []
+    """The models of *endpoint*, those together that take the same; what they make of it where it is
+    left out may differ."""
+    groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
-        if endpoint not in model.accepts:
-            continue
-        rows = model.accepts[endpoint]
-        same = [group for group in groups if group[0].accepts[endpoint] == rows]
-        if same:
-            same[0].append(model)
-        else:
-            groups.append([model])
-    return groups
+        if endpoint in model.accepts:
+            groups.setdefault(json.dumps(schema_of(model.accepts[endpoint])), []).append(model)
+    return [*groups.values()]
 
 
 def _parameters(endpoint: Endpoint) -> Iterator[list[str]]:

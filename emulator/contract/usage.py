@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from emulator.contract.tokens import count_tokens
 
@@ -56,13 +56,20 @@ class Tiles:
     high_fidelity: tuple[int, int] = (0, 0)
 
     def __call__(self, size: Pixels, fidelity: str | None) -> int:
+        square, other = self.high_fidelity
+        surcharge = square if size[0] == size[1] else other
+        return 65 + 129 * self._tiles(size) + (surcharge if fidelity == "high" else 0)
+
+    def text(self, size: Pixels) -> int:
+        # Derived from the recordings, one of which has 42 for two pictures of one and two tiles.
+        return 6 + 10 * self._tiles(size)
+
+    def _tiles(self, size: Pixels) -> int:
         fit = min(1.0, 2048 / max(size))
         scale = 512 / (min(size) * fit) * fit
         # 1024x1025 was billed one tile: the scaled edges are cut to whole pixels first.
         columns, rows = (ceil(max(1, int(edge * scale)) / 512) for edge in size)
-        square, other = self.high_fidelity
-        surcharge = square if size[0] == size[1] else other
-        return 65 + 129 * columns * rows + (surcharge if fidelity == "high" else 0)
+        return columns * rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +91,40 @@ class Patches:
             return ceil(round(columns * whole, 6)) * ceil(round(rows * whole, 6))
         return ceil(wide / 32) * ceil(high / 32)
 
+    def text(self, size: Pixels) -> int:
+        # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
+        return 1
+
+
+class InputImage(Protocol):
+    """How an input picture is counted, by its size in pixels."""
+
+    def __call__(self, size: Pixels, fidelity: str | None) -> int:
+        """Its image tokens."""
+        ...
+
+    def text(self, size: Pixels) -> int:
+        """The text tokens that it adds to the prompt's."""
+        ...
+
+
+TextRange = Mapping[str, tuple[int, int]]
+"""By quality, the fewest and the most text tokens that one picture was billed as output."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """How a model counts. *text* is what it adds to the prompt's own tokens, *text_per_image*
-    what each input picture adds to them."""
+    """How a model counts. *text* is what it adds to the prompt's own tokens.
+
+    *output_text* is of pictures from words alone, *output_text_of_edits* of those from others. No
+    source gives a rule: how many it is to be is drawn from the request, the same each time.
+    """
 
     output: Callable[[Pixels, str], int]
-    image: Callable[[Pixels, str | None], int]
+    image: InputImage
     text: int = 6
-    text_per_image: int = 16
-    thought: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """The fewest and the most text tokens that an edit of that quality was billed as output. No
-    source gives a rule: how many it is to be is drawn from the request, the same each time."""
+    output_text: TextRange = field(default_factory=dict)
+    output_text_of_edits: TextRange = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +156,20 @@ def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
     if tokens is None:
         return None
     pictures: Sequence[Pixels] = [(each.width, each.height) for each in request.images]
-    text = count_tokens(request.prompt) + tokens.text + tokens.text_per_image * len(pictures)
+    text = count_tokens(request.prompt) + tokens.text + sum(map(tokens.image.text, pictures))
     image = sum(tokens.image(size, request.input_fidelity) for size in pictures)
     output = tokens.output(request.size, request.quality or "")
-    fewest, most = tokens.thought.get(request.quality or "", (0, 0)) if pictures else (0, 0)
-    chance = int.from_bytes(request.edition[:4])
+    output_text = tokens.output_text_of_edits if pictures else tokens.output_text
+    fewest, most = output_text.get(request.quality or "", (0, 0))
+    chance = int.from_bytes(request.edition)
     return Usage(
         text=request.n * text,
         image=request.n * image,
         output=request.n * output + PARTIAL_IMAGE * partials,
-        output_text=request.n * (fewest + chance % (most - fewest + 1)),
+        # Each picture of several was billed its own.
+        output_text=sum(
+            fewest + (chance >> 8 * index) % (most - fewest + 1) for index in range(request.n)
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from emulator.contract.calendar import GATEWAY_SINCE, Policy
 from emulator.contract.catalogue import Rows, catalogue_of
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Violation, Words
-from emulator.contract.models import FIRST, HEEDLESS, MODEL, MODELS
+from emulator.contract.models import FIRST, HEEDLESS, MODEL
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import Call, Darkroom, ImageRequest, Model, day_of_words
 from emulator.contract.rules import Rule
@@ -69,7 +69,7 @@ class _Judgement:
             model = None
         if not model and self.policy.lenient:
             model = self.catalogue.models.get(self.catalogue.default(self.call) or "")
-        judged, rows = self._judged_by(named, model)
+        judged, rows = self._judged_by(model)
         values = self._gateway(rows)
         if unknown:
             self.forgive(unknown)
@@ -77,14 +77,11 @@ class _Judgement:
 
     # --- the model
 
-    def _judged_by(self, named: str, model: Model | None) -> tuple[Model, Rows]:
-        """The rows that the gateway goes by: the model's own, also where it is not there on that
-        day, so that this is what is wrong with the call; or those of another."""
-        known = MODELS.get(named)
+    def _judged_by(self, model: Model | None) -> tuple[Model, Rows]:
+        """The rows that the gateway goes by: the model's own, or where there is none of that name
+        on that day the newest model's. Whether it exists is for the service behind to say."""
         if model:
             return model, self.catalogue.rows(model, self.call)
-        if known and self.call.endpoint in known.accepts:
-            return known, catalogue_of(None, self.catalogue.dialect).rows(known, self.call)
         stand_in = self.catalogue.stand_in(self.call.endpoint)
         return stand_in, self.catalogue.rows(stand_in, self.call)
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.clock import parse_as_of
 from emulator.contract import errors
-from emulator.contract.calendar import Period, Policy
+from emulator.contract.calendar import AsOf, Period, Policy
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError
 from emulator.settings import Settings, parse_lenient
@@ -91,6 +91,16 @@ def policy_of(scope: Scope, settings: Settings) -> Policy:
         lenient=read("x-emulator-validation", settings.validation, parse_lenient),
         today=today,
     )
+
+
+def day_of(scope: Scope, settings: Settings) -> AsOf:
+    """The day whose headers the answer to the call in *scope* has; the emulator's today where its
+    own headers cannot be read."""
+    try:
+        return policy_of(scope, settings).day
+    except APIError:
+        today: date = scope["state"]["time"].date()
+        return today
 
 
 def authenticated(scope: Scope, settings: Settings) -> bool:

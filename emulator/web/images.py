@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from emulator import imaging
 from emulator.contract import errors
-from emulator.contract.calendar import Policy
+from emulator.contract.calendar import AsOf, Policy
 from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
@@ -88,7 +88,7 @@ class Images:
             if self.emulator.rate_limits.rate:
                 self._admit(request.scope, accepted)
             request.scope["state"]["accepted"] = accepted
-            remarks = self._remarks(accepted, request.scope["state"]["time"])
+            remarks = self._remarks(accepted, policy.day)
             return await (self._streamed if accepted.stream else self._answered)(
                 order, request, remarks
             )
@@ -140,14 +140,15 @@ class Images:
                 lambda: validate(call, self.darkroom, policy, dialect), disconnect
             )
 
-    def _remarks(self, accepted: ImageRequest, now: datetime) -> Headers:
-        """The emulator's own headers: what it forgave, and that a model has gone."""
+    def _remarks(self, accepted: ImageRequest, day: AsOf) -> Headers:
+        """The emulator's own headers: what it forgave, and that a model was shut down by the *day*
+        that the call is judged by."""
         remarks = []
         if accepted.forgiven:
             told = ascii(", ".join(map(str, accepted.forgiven)))[1:-1][:MAX_HEADER_CHARS]
             remarks.append((b"x-emulator-violations", told.encode()))
         model = accepted.model
-        if model.shutdown and model.shutdown <= now.date():
+        if model.shutdown and day and model.shutdown <= day:
             notice = self.emulator.noticed.get(model.id)
             if notice is None:
                 told = f"{model} was shut down on {model.shutdown}; use {model.replacement}"

@@ -15,6 +15,7 @@ from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.identity import random_digits
 from emulator.web.call import headers_of, understand
 from emulator.web.dialect import dialect_at
+from emulator.web.gate import day_of
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
@@ -56,6 +57,7 @@ class Recorder:
                     message["status"],
                     round(entry.elapsed_ms),
                     *self._account,
+                    day_of(scope, self.emulator.settings),
                     headers_of(scope).get(b"x-ms-client-request-id"),
                     scope["state"].get("admitted", False),
                     scope["state"].get("deployment"),

@@ -27,12 +27,15 @@ EVENTS: Final[Mapping[Endpoint, str]] = {
 }
 
 
+DESCRIBED: Final = Period(since=date(2025, 6, 25))
+"""Recorded on that day; the SDK has them from the next one on."""
+
 GAINED: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
-    "background": Period(since=date(2025, 6, 26)),
-    "output_format": Period(since=date(2025, 6, 26)),
-    "quality": Period(since=date(2025, 6, 26)),
-    "size": Period(since=date(2025, 6, 26)),
+    "background": DESCRIBED,
+    "output_format": DESCRIBED,
+    "quality": DESCRIBED,
+    "size": DESCRIBED,
     "output_tokens_details": Period(since=date(2025, 12, 16)),
     "safety_identifier": Period(since=date(2026, 10, 16)),
 }
