@@ -29,9 +29,15 @@ def test_other_prefixes_say_so_too(http: httpx2.Client, path: str) -> None:
     assert http.post(path, json={}).json()["error"]["code"] == "not_served"
 
 
-def test_an_azure_deployment_has_no_chat_either(http: httpx2.Client) -> None:
-    answer = http.post("/openai/deployments/x/chat/completions?api-version=1", json={})
+@pytest.mark.parametrize("prefix", ["/openai/deployments/x", "/openai/v1"])
+def test_azure_has_no_chat_either_and_says_what_it_has(http: httpx2.Client, prefix: str) -> None:
+    answer = http.post(f"{prefix}/chat/completions?api-version=1", json={})
+    assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_served"
+    served = answer.json()["error"]["message"].partition("It serves ")[2].rstrip(".").split(", ")
+    assert "/openai/deployments/{deployment}/images/edits" in served
+    assert "/openai/v1/images/generations" in served
+    assert all(path.startswith("/openai/") for path in served)
 
 
 def test_the_responses_api_is_refused_in_words(client: OpenAI) -> None:
