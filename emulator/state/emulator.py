@@ -42,7 +42,8 @@ class Emulator:
         self.studio = Studio(self.settings.cache, helpers)
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: dict[str, bytes] = {}
-        """What was told in the log of the end of models, by their ids."""
+        """What the log says once until a reset: the end of a model under its id, a hint at another
+        path under itself."""
         self.organization = f"user-{random_id().lower()}"
         self.project = f"proj_{random_id()}"
         self.account = f"org-{random_id()}"

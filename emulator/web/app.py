@@ -21,6 +21,7 @@ from emulator.web.dialect import dialect_of
 from emulator.web.echo import Echo
 from emulator.web.gate import error_response, server_error
 from emulator.web.injector import Injector
+from emulator.web.path_hints import PathHints
 from emulator.web.recorder import Recorder
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -90,5 +91,6 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     served = routes(emulator)
     app = Starlette(routes=served, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
-    inner = Echo(Injector(Front(app, served), emulator), emulator)
+    router = PathHints(app, served, emulator)
+    inner = Echo(Injector(Front(router, served), emulator), emulator)
     return CORS(Recorder(inner, ControlPlane(emulator), emulator), emulator)

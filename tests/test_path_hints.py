@@ -1,0 +1,128 @@
+"""Calls to paths that are almost the API's: 404 as ever, and a notice that names the right one."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from emulator import Server
+from emulator.web.path_hints import MAX_NOTICES, PathHints
+
+NOTICE = "x-emulator-notice"
+GENERATIONS = "/v1/images/generations"
+EDITS = "/v1/images/edits"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/v1/images/generations", GENERATIONS),
+        ("/v1/v1/v1/images/edits", EDITS),
+        ("/v1/images/generations/", GENERATIONS),
+        ("/images/generations/", "/images/generations"),
+        ("//v1/images/generations", GENERATIONS),
+        ("/v1//images/edits", EDITS),
+        ("/api/v1/images/generations", GENERATIONS),
+        ("/api/images/variations", "/v1/images/variations"),
+        ("/v2/images/edits", EDITS),
+        ("/v1/images/generations/images/generations", GENERATIONS),
+        ("/v1/images/generation", GENERATIONS),
+        ("/v1/image/edits", EDITS),
+        ("/V1/Images/Edits", EDITS),
+        ("/v1/images/edits%20", EDITS),
+        ("/v1/v1/models/gpt-image-2", "/v1/models/gpt-image-2"),
+        ("/api/v1/files/file-x/content", "/v1/files/file-x/content"),
+        ("/openai/images/generations", "/openai/v1/images/generations"),
+        ("/openai/v1/v1/images/edits", "/openai/v1/images/edits"),
+        ("/openai/v1/openai/v1/images/edits", "/openai/v1/images/edits"),
+        ("/openai/openai/deployments/D/images/edits", "/openai/deployments/D/images/edits"),
+        ("/openai/deployments/D/v1/images/edits", "/openai/deployments/D/images/edits"),
+        ("/openai/deployments/D/images/edits/", "/openai/deployments/D/images/edits"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+    ],
+)
+def test_a_path_that_is_almost_right_is_told_the_right_one(
+    server: Server, caplog: pytest.LogCaptureFixture, path: str, meant: str
+) -> None:
+    answer = httpx2.post(server.url + path, json={"model": "gpt-image-2", "prompt": "x"})
+    assert answer.status_code == 404
+    notice = f"There is no {path}; {meant} is probably meant. Look at the base URL of the client."
+    assert answer.headers[NOTICE] == notice
+    assert caplog.record_tuples == [("emulator", logging.WARNING, notice)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/v1", "/nothing", "/favicon.ico", "/v1/images", "/v1/images/upscale"),
+        *("/openai/deployments/d/images/variations", "/v1/models/no-such-model", "/a" * 500),
+        *("/v1/files/no-such-file", "/v1/chat/completions", "/%0d%0aX-Evil:%20x"),
+    ],
+)
+def test_a_path_that_is_like_no_other_or_right_gets_no_hint(
+    http: httpx2.Client, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 404
+    assert NOTICE not in answer.headers
+    assert not caplog.records
+
+
+def test_a_list_with_a_slash_behind_it_is_hinted_at(http: httpx2.Client) -> None:
+    for path in ("/v1/models", "/v1/files"):
+        answer = http.get(f"{path}/")
+        assert answer.status_code == 404
+        assert f"; {path} is probably meant" in answer.headers[NOTICE]
+
+
+def test_a_retired_path_gets_no_hint(http: httpx2.Client) -> None:
+    answer = http.post("/v1/images/variations", headers={"x-emulator-as-of": "2026-11-01"})
+    assert answer.status_code == 404
+    assert NOTICE not in answer.headers
+
+
+def test_a_hint_changes_nothing_else(http: httpx2.Client) -> None:
+    hinted, plain = http.post("/v1/v1/images/edits"), http.post("/v1/nothing")
+    assert hinted.content == plain.content == b""
+    azure = http.post("/openai/images/edits").json()
+    assert azure == {"error": {"code": "404", "message": "Resource not found"}}
+
+
+def test_a_mistake_is_logged_once_until_a_reset(
+    http: httpx2.Client, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in ("/v1/v1/models", "/v1/v1/models", "/api/v1/models"):
+        assert NOTICE in http.get(path).headers
+    assert len(caplog.records) == 2
+    server.reset()
+    http.get("/v1/v1/models")
+    assert len(caplog.records) == 3
+
+
+def test_mistakes_without_end_are_not_all_remembered(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    hints = PathHints(None, [], server.emulator)  # type: ignore[arg-type]
+    for number in range(MAX_NOTICES + 10):
+        hints._log(f"mistake {number}")
+    assert len(caplog.records) == len(server.emulator.noticed) == MAX_NOTICES
+
+
+def test_a_hint_cannot_add_a_header(http: httpx2.Client) -> None:
+    answer = http.get("/%0d%0ax-evil:%20y/v1/v1/models")
+    assert "x-evil" not in answer.headers
+    assert answer.headers[NOTICE].startswith("There is no /%0D%0Ax-evil%3A%20y/v1/v1/models; ")
+
+
+def test_the_sdk_with_a_doubled_v1_is_told(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = OpenAI(base_url=f"{server.base_url}/v1", api_key="x", max_retries=0)
+    with client, pytest.raises(openai.NotFoundError) as refused:
+        client.images.generate(model="gpt-image-2", prompt="x")
+    assert GENERATIONS in refused.value.response.headers[NOTICE]
+    assert GENERATIONS in caplog.text
