@@ -53,6 +53,7 @@ def arrived(journal: Journal, identity: str, state: Mapping[str, Any] | None = N
 def answered(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
     entry = arrived(journal, identity, state)
     entry.answering(200)
+    entry.sent()
     entry.end()
     journal.completed(entry)
     return entry
@@ -312,7 +313,7 @@ def test_the_oldest_entries_go() -> None:
 
 
 def test_bodies_go_before_entries_do() -> None:
-    journal = Journal(1000, 150_000)
+    journal = Journal(1000, 80_000)
     for number in range(10):
         answered(journal, str(number), {"body": (b"x" * 30_000,), "fault": "latency"})
     entries = journal.find()

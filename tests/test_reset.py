@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from emulator import Emulator, Server, Settings
+from emulator import Server, Settings
 from emulator.clock import Clock
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODELS
@@ -138,7 +138,7 @@ def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPa
 
 def test_a_server_can_be_reset_while_it_answers() -> None:
     settings = Settings(port=0, rate_limit="1000000/s")
-    with Server(settings, emulator=Emulator(settings)) as server:
+    with Server(settings) as server:
         headers = {"Authorization": "Bearer k"}
         done = threading.Event()
 

@@ -171,7 +171,11 @@ def resting(request: ImageRequest) -> ImageRequest:
 
 def weight(request: ImageRequest) -> int:
     """Bytes that a resting *request* holds, about."""
-    told = 1024 + 4 * len(request.prompt)
+    # A character may take four bytes.
+    words = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
+    told = 1024 + 4 * sum(len(word or "") for word in words)
+    for violation in request.forgiven:
+        told += 256 + 4 * len(violation.param or "")
     if not request.images:
         return told
     pictures = [*request.images, request.mask, request.markup]

@@ -8,6 +8,7 @@ from emulator.clock import Clock
 from emulator.contract.models import MODELS
 from emulator.contract.request import ImageRequest
 from emulator.settings import Settings
+from emulator.state.cache import Cache
 from emulator.state.cores import spare_cores
 from emulator.state.files import Files
 from emulator.state.hosting import Hosting
@@ -40,6 +41,8 @@ class Emulator:
         self.files = Files(self.clock)
         helpers = min(self.settings.render_processes, spare_cores())
         self.studio = Studio(self.settings.cache, helpers)
+        self.answers = Cache(self.settings.cache // 4)
+        """Answers of this second, for calls that are repeated."""
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: dict[str, bytes] = {}
         """What the log says once until a reset: the end of a model under its id, a hint at another
@@ -70,6 +73,7 @@ class Emulator:
         self.clock.reset()
         self.hosting.reset()
         self.files.reset()
+        self.answers.clear()
         self.journal.reset()
         self.scenario.reset()
         self.rate_limits.reset()

@@ -16,6 +16,12 @@ from emulator.state.credentials import is_secret
 LONGEST: Final = 256
 """Characters that are kept of a value."""
 
+LONGEST_VALUE: Final = 8192
+"""Characters that are kept of an array or an object."""
+
+MAX_DEPTH: Final = 3
+"""Levels of arrays and objects that are kept."""
+
 LONGEST_PROMPT: Final = 32_000
 """The most that any model takes."""
 
@@ -85,7 +91,7 @@ def _settled(accepted: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[
         known = name in _SETTLED
         value = getattr(accepted, name) if known else rule.settle(sent.get(name), None, sent)
         if value is not None:
-            yield name, _shown(value)
+            yield name, _field(name, value)
 
 
 def _uploads(sent: Mapping[str, Any], accepted: ImageRequest | None) -> Iterator[Sent]:
@@ -102,18 +108,22 @@ def _uploads(sent: Mapping[str, Any], accepted: ImageRequest | None) -> Iterator
             where = f"{name}[{index}]" if isinstance(value, list) else name
             if isinstance(item, Upload):
                 pixels = _pixels(next(opened, None))
-                yield Sent(where, _cut(item.filename), item.content_type, item.size, pixels)
+                kind = item.content_type and _cut(item.content_type)
+                yield Sent(where, _cut(item.filename), kind, item.size, pixels)
             elif isinstance(item, Mapping):
                 yield _referred(where, item, _pixels(next(opened, None)))
 
 
 def _referred(where: str, item: Mapping[str, Any], pixels: tuple[int, int] | None) -> Sent:
     """A picture that JSON names; of a data URL only what stands before the data."""
-    name = str(item.get("file_id") or item.get("image_url") or "")
+    given = item.get("file_id") or item.get("image_url") or ""
+    name = given if isinstance(given, str) else reprlib.repr(given)
     if name[:5].lower() != "data:":
         return Sent(where, _cut(name), None, None, pixels)
-    head, _, data = name.partition(",")
-    size = len(data) * 3 // 4 - data[-2:].count("=")
+    # The data may have 60 million characters: they are not copied.
+    comma = name.find(",")
+    head = name[: comma if comma >= 0 else None]
+    size = (len(name) - len(head) - 1) * 3 // 4 - name[-2:].count("=") if comma >= 0 else 0
     return Sent(where, _cut(head), _cut(head[5:].partition(";")[0]) or None, size, pixels)
 
 
@@ -125,13 +135,16 @@ def _cut(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _field(name: str, value: Any, depth: int = 3) -> Any:
+def _field(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     """The *value* of a parameter as `_shown`; a key that was sent as one is redacted."""
     shown = _shown(value, depth)
+    if isinstance(shown, dict | list) and depth == MAX_DEPTH and len(repr(shown)) > LONGEST_VALUE:
+        # A few levels of a few items each are many.
+        shown = reprlib.repr(value)
     return masked(shown) if isinstance(shown, str) and is_secret(name) else shown
 
 
-def _shown(value: Any, depth: int = 3) -> Any:
+def _shown(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A *value* as it was sent, cut where it is long or deep; JSON has no other numbers."""
     if isinstance(value, str):
         return _cut(value)

@@ -120,14 +120,13 @@ async def read_call(
     return call
 
 
-def understand(scope: Scope) -> None:
-    """Understand a call that was answered before anyone did, where that can be done."""
-    path, state = scope["path"], scope["state"]
+def parse_again(path: str, content_type: str, body: Sequence[bytes]) -> Call | None:
+    """The call to *path* with this *body*, for the journal when somebody asks; or None where it
+    cannot be understood."""
     endpoint = next((each for each in Endpoint if path.endswith(f"/images/{each}")), None)
-    if endpoint:
-        said = header(scope, b"content-type")
-        with suppress(APIError):
-            state["call"] = _understood(said, state["body"], endpoint)
+    with suppress(APIError):
+        return _understood(content_type, tuple(body), endpoint) if endpoint else None
+    return None
 
 
 def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.contract.errors import APIError
 from emulator.contract.request import Endpoint
 from emulator.settings import Settings
-from emulator.state.cache import Cache
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.web.call import is_large, read_body
@@ -49,7 +48,7 @@ class Echo:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
-        self.answers = Cache(emulator.settings.cache // 4)
+        self.answers = emulator.answers
         self._second: datetime | None = None
         self._settings: Settings | None = None
 
@@ -83,8 +82,9 @@ class Echo:
         lasting: Lasting | None = state.get(LASTING)
         # While it was drawn, a second or a change may have passed.
         if lasting and "fault" not in state and self._is(*moment):
-            known = {name: state[name] for name in ("body", "call", "accepted")}
-            weight = OVERHEAD + lasting.weight + sum(map(len, body))
+            known = {name: state[name] for name in ("body", "accepted")}
+            heads = sum(len(name) + len(value) for name, value in scope["headers"])
+            weight = OVERHEAD + lasting.weight + heads + sum(map(len, body))
             self.answers.put(key, Answer(lasting.again, known), weight)
 
     def _is(self, second: datetime, settings: Settings) -> bool:

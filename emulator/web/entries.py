@@ -84,7 +84,7 @@ class Gallery:
 
 def pictures(entry: Entry) -> Iterator[Drawn]:
     drawn = entry.drawn
-    for index in range(drawn.n if drawn else 0):
+    for index in entry.images if drawn else ():
         assert drawn
         yield Drawn(
             f"{OWN}/images/{entry.id}/{index}",
@@ -133,7 +133,7 @@ def detail(entry: Entry) -> CallDetail:
         headers=entry.headers,
         body=_text(body),
         body_url=f"{OWN}/requests/{entry.id}/body" if body is not None else None,
-        files=[f"{OWN}/requests/{entry.id}/files/{n}" for n in range(len(entry.files))],
+        files=[f"{OWN}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
         answer=_text(entry.answer or None),
     )
 

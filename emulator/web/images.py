@@ -51,9 +51,9 @@ Named = Callable[[Request, Call], str]
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """A call and the request that it proved to be, with what is the same in all its answers."""
+    """A call's body and the request that it proved to be, with what is the same in all its
+    answers."""
 
-    call: Call
     request: ImageRequest
     body: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Images:
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
             # Held once for all who sent the same.
-            request.scope["state"].update(call=known.call, body=known.body)
+            request.scope["state"]["body"] = known.body
             known.repeated = True
             return known
         call = await read_call(
@@ -122,10 +122,11 @@ class Images:
         )
         if named:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
-        order = Order(call, await self._validated(request, call, policy), body)
+        order = Order(await self._validated(request, call, policy), body)
         if memorable:
-            # The body, the call's own copy of it, and the templates, which may have it again.
-            self.studio.cache.put(key, order, 4096 + 4 * sum(map(len, body)))
+            # The body, its texts in the request, which take up to four times as much, and again in
+            # the templates.
+            self.studio.cache.put(key, order, 4096 + 8 * sum(map(len, body)))
         return order
 
     async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from binascii import a2b_base64
 from dataclasses import fields
 from typing import Annotated, Final
@@ -107,7 +108,9 @@ class JournalAPI:
 
     async def file(self, id: str, index: int) -> Response:
         """A file of the call's form, by its place in `files`."""
-        files = self._entry(id).files
+        entry = self._entry(id)
+        # The form may be long; see `Entry.files`.
+        files = await asyncio.to_thread(lambda: entry.files)
         if not 0 <= index < len(files):
             raise own.no_such_part(id=id, part=f"file {index}")
         said = files[index].content_type or ""
@@ -138,8 +141,9 @@ class JournalAPI:
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """One of these pictures, drawn again: the same bytes."""
-        drawn = self._entry(id).drawn
-        if not drawn or not 0 <= index < drawn.n:
+        entry = self._entry(id)
+        drawn = entry.drawn
+        if not drawn or index not in entry.images:
             raise own.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
             picture = await self.emulator.studio.picture(drawn, index, disconnect=disconnect)

@@ -13,7 +13,7 @@ from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.identity import random_digits
-from emulator.web.call import headers_of, understand
+from emulator.web.call import headers_of, parse_again
 from emulator.web.dialect import dialect_at
 from emulator.web.gate import day_of
 
@@ -49,8 +49,11 @@ class Recorder:
         dialect = dialect_at(path)
         identity = dialect.request_id(random_digits())
         entry = self._arrived(identity, scope, dialect)
+        transport = scope["state"].get("transport")
 
         async def sending(message: Message) -> None:
+            # What is sent on a closed connection leaves no more.
+            leaves = transport is None or not transport.is_closing()
             if message["type"] == "http.response.start":
                 answer = Answer(
                     identity,
@@ -63,19 +66,22 @@ class Recorder:
                     scope["state"].get("deployment"),
                 )
                 message["headers"] = [*message.get("headers", ()), *dialect.headers(answer)]
-                entry.answering(message["status"])
+                if leaves:
+                    entry.answering(message["status"])
             elif message["type"] == "http.response.body":
-                if entry.listens:
+                if leaves and entry.listens:
                     entry.sending(message.get("body", b""))
                 if not message.get("more_body") and entry.duration_ms is None:
-                    self._completed(entry, scope)
+                    if leaves:
+                        entry.sent()
+                    self._completed(entry)
             await send(message)
 
         try:
             await self.app(scope, receive, sending)
         finally:
             if entry.duration_ms is None:
-                self._completed(entry, scope)
+                self._completed(entry)
             # An idle connection holds the scope of its last call, with its body and pictures.
             scope["state"].clear()
 
@@ -91,13 +97,12 @@ class Recorder:
             identity=identity,
             time=state["time"],
             state=state,
+            parse=parse_again,
         )
         self.emulator.journal.arrived(entry)
         return entry
 
-    def _completed(self, entry: Entry, scope: Scope) -> None:
+    def _completed(self, entry: Entry) -> None:
         """Once the last of the answer is to be sent, or there will be no more of it."""
-        if "call" not in scope["state"] and scope["state"].get("body"):
-            understand(scope)
         entry.end()
         self.emulator.journal.completed(entry)
