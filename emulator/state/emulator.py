@@ -7,6 +7,7 @@ from dataclasses import replace
 from emulator.clock import Clock
 from emulator.contract.models import MODELS
 from emulator.contract.request import ImageRequest
+from emulator.imaging.memory import trim_memory
 from emulator.settings import Settings
 from emulator.state.cache import Cache
 from emulator.state.cores import spare_cores
@@ -78,3 +79,4 @@ class Emulator:
         self.scenario.reset()
         self.rate_limits.reset()
         self.noticed.clear()
+        trim_memory()

@@ -59,6 +59,9 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def error_response(error: APIError, dialect: Dialect = OPENAI) -> Response:
+    # Its traceback holds the frames of the call, and these hold the error: left as it is, such a
+    # cycle keeps bodies and pictures until the garbage collector comes to it.
+    error.__traceback__ = None
     return Response(dialect.error_body(error), error.status, dict(error.headers), JSON)
 
 

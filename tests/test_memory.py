@@ -1,0 +1,137 @@
+"""What a server process holds after a reset, whatever it was sent: resident memory, from Linux."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from emulator import Server
+from tests.pictures import png
+from tests.test_cli import COMMAND
+
+GENERATIONS = "/v1/images/generations"
+SMALL = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+MB = 10**6
+MAX_GAIN = 50 * MB
+"""Bytes that a server may hold more after a reset than when it began."""
+
+
+class Measured:
+    """A server of its own process, warmed up, with a client."""
+
+    def __init__(self, process: subprocess.Popen[str], http: httpx2.Client) -> None:
+        self.process = process
+        self.http = http
+        assert self.edit(0).status_code == 200
+        http.get("/_emulator/requests")
+        self.start = self.reset()
+
+    def resident(self) -> int:
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def edit(self, number: int, **headers: str) -> httpx2.Response:
+        form = {"model": "gpt-image-2", "prompt": f"{number}", "quality": "low"}
+        if headers:
+            form["colour"] = "red"
+        image = ("a.png", png((1500, 1500)), "image/png")
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post("/v1/images/edits", data=form, files={"image": image}, headers=told)
+
+    def reset(self) -> int:
+        """The resident memory after a reset, in bytes."""
+        assert self.http.post("/_emulator/reset").status_code == 200
+        return self.resident()
+
+
+@pytest.fixture
+def measured() -> Iterator[Measured]:
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells what a process holds")
+    command = [COMMAND, "serve", "--port", "0", "--journal-bytes", "8000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        address = next(word for word in process.stdout.readline().split() if "://" in word)
+        headers = {"Authorization": "Bearer k"}
+        with httpx2.Client(base_url=address, headers=headers, timeout=60) as http:
+            yield Measured(process, http)
+        process.terminate()
+
+
+def test_forgiven_edits_leave_no_memory_behind(measured: Measured) -> None:
+    for number in range(12):
+        assert measured.edit(number, x_emulator_validation="lenient").status_code == 200
+    assert measured.resident() < measured.start + 100 * MB
+    assert measured.reset() < measured.start + MAX_GAIN
+
+
+@pytest.mark.parametrize("key", ["Bearer k", ""])
+def test_json_of_many_parts_leaves_no_memory_behind(measured: Measured, key: str) -> None:
+    for parts in (7_000_000, 30_000):
+        body = b'{"model":"gpt-image-2","prompt":"x","svg":[%s{}]}' % (b"{}," * parts)
+        headers = {"Content-Type": "application/json", "Authorization": key}
+        for _ in range(3):
+            answer = measured.http.post(GENERATIONS, content=body, headers=headers)
+            assert answer.status_code in (400, 401, 413)
+    measured.http.get("/_emulator/requests")
+    assert measured.reset() < measured.start + MAX_GAIN
+
+
+def test_long_users_leave_no_memory_behind(measured: Measured) -> None:
+    for number in range(40):
+        body = SMALL | {"user": f"{number}" + "u" * 4 * MB}
+        assert measured.http.post(GENERATIONS, json=body).status_code == 200
+    measured.http.get("/_emulator/requests")
+    assert measured.resident() < measured.start + 110 * MB
+    assert measured.reset() < measured.start + MAX_GAIN
+
+
+def test_long_keys_leave_no_memory_behind(measured: Measured) -> None:
+    body = SMALL | {"response_format": "b64_json"}
+    for number in range(500):
+        headers = {"Authorization": f"Bearer {number}" + "k" * 200_000}
+        assert measured.http.post(GENERATIONS, json=body, headers=headers).status_code == 200
+    assert measured.resident() < measured.start + 80 * MB
+    assert measured.reset() < measured.start + MAX_GAIN
+
+
+def test_long_file_names_leave_no_memory_behind(measured: Measured) -> None:
+    for number in range(20):
+        form = {"image": (f"{number}" + "a" * 4 * MB, b"x", "image/png")}
+        fields = {"model": "gpt-image-2", "prompt": "x"}
+        assert measured.http.post("/v1/images/edits", data=fields, files=form).status_code == 400
+        form = {"file": (f"{number}" + "a" * 4 * MB, b"x", "image/png")}
+        purpose = {"purpose": "vision"}
+        added = measured.http.post("/v1/files", data=purpose, files=form)
+        assert added.status_code in (200, 400)
+    assert measured.reset() < measured.start + MAX_GAIN
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage collector that would find what nobody holds any more."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("answer", [{"n": 99}, {"n": 1, "model": "none"}, {"stream": 3}])
+def test_a_refused_call_leaves_nothing_for_the_garbage_collector(
+    server: Server, http: httpx2.Client, answer: dict[str, object]
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "svg": [{}] * 12_347} | answer
+    for path in (GENERATIONS, "/openai/v1/images/generations"):
+        assert http.post(path, json=body).status_code >= 400
+    del body
+    server.reset()
+    http.get("/v1/models")
+    assert not [each for each in gc.get_objects() if type(each) is list and len(each) == 12_347]
