@@ -53,6 +53,25 @@ def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
+def test_the_report_and_the_settings_of_the_readme_are_those_of_a_session(
+    pytester: pytest.Pytester,
+) -> None:
+    (conftest,) = re.findall(r"```python conftest\.py\n(.*?)```", README, re.DOTALL)
+    (report,) = re.findall(r"```text report\n(.*?)```", README, re.DOTALL)
+    pytester.makeconftest(conftest)
+    pytester.makepyfile("""
+import openai
+
+def test_it(images_emulator):
+    assert images_emulator.settings.as_of == "today"
+    images_emulator.emulator.configure(as_of="any")
+    openai.OpenAI().images.generate(model="dall-e-3", prompt="A lighthouse", size="256x256")
+""")
+    result = pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio")
+    lines = [re.sub(r"\d+ ms$", "* ms", line) for line in report.splitlines()]
+    result.stdout.fnmatch_lines(["*Calls to the images emulator*", *lines], consecutive=True)
+
+
 def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:
     run(EXAMPLES[0], server, tmp_path)
     with (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from tests.programs import run_pytest
+from tests.programs import run_pytest, run_python
 
 HEAD = """
 import openai, pytest
@@ -20,8 +22,9 @@ def draw(**options):
 
 @pytest.fixture
 def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in [*os.environ]:
+        if name.startswith(("OPENAI_", "AZURE_OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     # What is loaded without being named is tried with the README's tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "emulator.pytest_plugin")
@@ -40,8 +43,8 @@ def test_it(images_emulator):
     images_emulator.inject("server_error")
     with pytest.raises(openai.InternalServerError):
         draw()
-    draw()
-    draw(model="no-such-model")
+    draw(prompt="A ship\\nat sea", extra_headers={"x-stainless-retry-count": "1"})
+    draw(model="no-such-model", prompt=201 * "x")
 """
 
 
@@ -52,9 +55,17 @@ def test_a_failed_test_shows_its_calls(session: pytest.Pytester) -> None:
     result.stdout.re_match_lines(
         [
             "-+ Calls to the images emulator -+",
-            rf"{path} dall-e-3 500 server_error \d+ ms",
-            rf"{path} dall-e-3 200 \d+ ms",
-            rf"{path} no-such-model 400 invalid_value \d+ ms",
+            rf"{path} dall-e-3 500 server_error \d+ ms$",
+            "    prompt: a lighthouse$",
+            "    message: The server had an error processing your request. Sorry about that!.*$",
+            "    fault: server_error$",
+            rf"{path} dall-e-3 200 \d+ ms$",
+            "    prompt: A ship at sea$",
+            "    retry: 1$",
+            rf"{path} no-such-model 400 invalid_value \d+ ms$",
+            "    prompt: x{200}…$",
+            "    param: model$",
+            "    message: The model 'no-such-model' does not exist.$",
         ],
         consecutive=True,
     )
@@ -188,28 +199,374 @@ def test_it():
     run(session, code).assert_outcomes(passed=1)
 
 
+def test_the_settings_may_be_others(session: pytest.Pytester) -> None:
+    session.makeconftest("""
+import pytest
+from emulator import Settings
+
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    return Settings(api_key="sk-mine", validation="lenient")
+""")
+    code = """
+def test_it(images_emulator):
+    draw(extra_body={"colour": "red"})
+    assert images_emulator.requests[0].key == "sk-mine"
+"""
+    run(session, code).assert_outcomes(passed=1)
+
+
 def test_the_server_may_be_another(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
-from emulator import Server, Settings
+from emulator import Server
 
 @pytest.fixture(scope="session")
 def images_emulator_server():
-    with Server(Settings(port=0, api_key=("sk-mine",))) as server:
+    with Server(api_key="sk-mine") as server:
         yield server
 """)
     code = """
 def test_it(images_emulator):
     draw()
     assert images_emulator.requests[0].key == "sk-mine"
+    assert False
+"""
+    result = run(session, code)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Calls to the images emulator*"])
+
+
+def test_a_port_that_is_taken_is_said(session: pytest.Pytester) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        session.makeconftest(f"""
+import pytest
+from emulator import Settings
+
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    return Settings(port={port})
+""")
+        result = run(session, MIXED, "-p", "xdist", "-n", "2")
+    result.assert_outcomes(errors=11)
+    result.stdout.fnmatch_lines(
+        [
+            f"E*OSError: [[]Errno *] 127.0.0.1:{port}: Address already in use",
+            "E*each worker of pytest-xdist needs one of its own.",
+        ]
+    )
+
+
+# --- the environment
+
+
+def test_no_proxy_is_asked_for_the_server(
+    session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "shop.test, intra.test")
+    code = """
+import os, httpx2, urllib.request
+
+def test_with(images_emulator):
+    draw()
+    assert httpx2.get(f"{images_emulator.url}/_emulator/health").status_code == 200
+    assert urllib.request.urlopen(f"{images_emulator.url}/_emulator/health").status == 200
+    assert os.environ["NO_PROXY"] == "shop.test, intra.test,127.0.0.1,localhost"
+
+def test_without():
+    assert os.environ["NO_PROXY"] == "shop.test, intra.test"
+    assert "no_proxy" not in os.environ
+"""
+    run(session, code).assert_outcomes(passed=2)
+
+
+def test_no_proxy_for_anything_stays(
+    session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "*")
+    code = """
+import os
+
+def test_it(images_emulator):
+    draw()
+    assert os.environ["no_proxy"] == "*"
 """
     run(session, code).assert_outcomes(passed=1)
+
+
+def test_azures_client_and_the_modules_own_find_the_server(
+    session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "a-token")
+    code = """
+import base64, os
+
+def test_azure(images_emulator):
+    with openai.AzureOpenAI(max_retries=0) as client:
+        answer = client.images.generate(model="gpt-image-2", prompt="a lighthouse")
+        picture = ("picture.png", base64.b64decode(answer.data[0].b64_json))
+        client.images.edit(model="gpt-image-2", prompt="a ship", image=picture)
+    assert [(call.status, call.key) for call in images_emulator.requests] == [(200, "sk-test")] * 2
+
+def test_the_module(images_emulator):
+    openai.images.generate(model="gpt-image-2", prompt="a lighthouse")
+    assert [call.path for call in images_emulator.requests] == ["/v1/images/generations"]
+
+def test_without():
+    assert not [name for name in os.environ if name.startswith("OPENAI_")]
+    assert [name for name in os.environ if name.startswith("AZURE_")] == ["AZURE_OPENAI_AD_TOKEN"]
+    assert openai.api_type is None
+"""
+    run(session, code).assert_outcomes(passed=3)
+
+
+# --- wider scopes
+
+
+SCOPED = """
+import httpx2
+
+@pytest.fixture(scope="class")
+def url(images_emulator_class):
+    with openai.OpenAI() as client:
+        return client.images.generate(model="dall-e-3", prompt="for the class").data[0].url
+
+class TestOne:
+    def test_a_picture_is_there(self, url, images_emulator_class):
+        assert httpx2.get(url).status_code == 200
+        draw()
+        images_emulator_class.inject("server_error")
+
+    def test_it_still_is(self, url, images_emulator):
+        assert httpx2.get(url).status_code == 200
+        assert len(images_emulator.requests) == 2
+        with pytest.raises(openai.InternalServerError):
+            draw()
+
+    @pytest.mark.images_emulator(as_of="2026-06-01", scenario={"steps": [{"fault": "timeout"}]})
+    def test_on_another_day(self, images_emulator_class):
+        assert images_emulator_class.settings.as_of == "any"
+        assert images_emulator_class.emulator.settings.as_of == "2026-06-01"
+
+    def test_on_any_day_again(self):
+        draw()
+
+def test_between():
+    import os
+    assert "OPENAI_BASE_URL" not in os.environ
+
+class TestTwo:
+    def test_it_is_empty(self, images_emulator_class):
+        assert images_emulator_class.requests == []
+        images_emulator_class.inject("server_error", times=None)
+
+def test_afterwards(images_emulator):
+    draw()
+"""
+
+
+def test_a_class_has_what_its_tests_share(session: pytest.Pytester) -> None:
+    run(session, SCOPED).assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "session"])
+def test_a_fixture_of_any_scope_finds_the_server(session: pytest.Pytester, scope: str) -> None:
+    code = f"""
+@pytest.fixture(scope="{scope}")
+def drawn(images_emulator_{scope}):
+    draw()
+    return images_emulator_{scope}
+
+@pytest.mark.images_emulator
+def test_one(drawn):
+    draw()
+
+def test_two(images_emulator, drawn):
+    assert images_emulator is drawn
+    assert len(drawn.requests) == {1 if scope == "class" else 2}
+"""
+    run(session, code).assert_outcomes(passed=2)
+
+
+def test_a_failed_test_of_a_class_shows_its_own_calls(session: pytest.Pytester) -> None:
+    code = """
+class TestIt:
+    def test_that_passes(self, images_emulator_class):
+        draw(prompt="the first one's")
+
+    def test_that_fails(self, images_emulator_class):
+        draw(prompt="the second one's")
+        assert False
+"""
+    result = run(session, code)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["    prompt: the second one's"])
+    result.stdout.no_fnmatch_line("    prompt: the first one's")
+
+
+# --- before the tests are looked for
+
+
+SHOP = """
+import openai
+
+client = openai.OpenAI(max_retries=0)
+
+def draw(prompt, **options):
+    return client.images.generate(model="dall-e-3", prompt=prompt, **options).data[0].url
+"""
+
+EARLY = """
+import os
+from shop import client, draw
+
+def test_one():
+    assert client.base_url.host == "127.0.0.1"
+    draw("a lighthouse")
+
+def test_two(images_emulator):
+    assert images_emulator.requests == []
+    images_emulator.inject("server_error")
+    with pytest.raises(openai.InternalServerError):
+        draw("a ship")
+    assert images_emulator.requests[0].fault == "server_error"
+
+@pytest.mark.images_emulator(as_of="2026-06-01")
+def test_three():
+    with pytest.raises(openai.BadRequestError):
+        draw("a lighthouse")
+
+def test_four():
+    openai.OpenAI().images.generate(model="dall-e-3", prompt="x")
+    draw("a lighthouse")
+    assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments"),
+    [
+        ("images_emulator = session", ("-p", "xdist", "-n", "2")),
+        ("", ("--images-emulator=session",)),
+    ],
+    ids=["setting, -n 2", "flag"],
+)
+def test_a_client_that_is_made_at_import_finds_the_server(
+    session: pytest.Pytester, ini: str, arguments: tuple[str, ...]
+) -> None:
+    session.makepyfile(shop=SHOP)
+    session.makeconftest("import shop")
+    session.makeini(f"[pytest]\n{ini}")
+    result = run(session, EARLY, *arguments)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["images emulator: http://127.0.0.1:*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*Calls to the images emulator*",
+            "POST /v1/images/generations dall-e-3 200 * ms",
+            "    prompt: x",
+            "POST /v1/images/generations dall-e-3 200 * ms",
+            "    prompt: a lighthouse",
+        ],
+        consecutive=True,
+    )
+
+
+def test_an_early_server_takes_the_settings_of_the_fixture(session: pytest.Pytester) -> None:
+    session.makepyfile(shop=SHOP)
+    session.makeini("[pytest]\nimages_emulator = session")
+    session.makeconftest("""
+import pytest
+from emulator import Settings
+from shop import client, draw
+
+draw("at import")
+
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    return Settings(as_of="2026-06-01")
+""")
+    code = """
+import shop
+
+def test_it():
+    with pytest.raises(openai.BadRequestError):
+        shop.draw("a lighthouse")
+
+def test_too(images_emulator):
+    assert shop.client.base_url == f"{images_emulator.base_url}/"
+    assert images_emulator.requests == []
+"""
+    run(session, code).assert_outcomes(passed=2)
+
+
+def test_the_flag_goes_before_the_setting(session: pytest.Pytester) -> None:
+    session.makeini("[pytest]\nimages_emulator = session")
+    code = """
+import os
+
+def test_it():
+    assert "OPENAI_BASE_URL" not in os.environ
+"""
+    result = run(session, code, "--images-emulator=fixture")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("images emulator: *")
+
+
+def test_a_setting_that_is_none_is_said(session: pytest.Pytester) -> None:
+    session.makeini("[pytest]\nimages_emulator = always")
+    result = run(session, "")
+    result.stderr.fnmatch_lines(
+        ["ERROR: images_emulator: expected fixture or session, not 'always'"]
+    )
+
+
+def test_an_early_server_leaves_nothing_behind(session: pytest.Pytester) -> None:
+    session.makepyfile(test_it="def test_it(): pass")
+    code = """
+import os, threading, pytest
+assert pytest.main(["-q", "--images-emulator=session"]) == 0
+print([name for name in os.environ if "OPENAI" in name or "proxy" in name.lower()])
+print([each.name for each in threading.enumerate()])
+"""
+    done = run_python(code, session.path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["[]", "['MainThread']"]
+
+
+def test_it_goes_with_pytest_socket(session: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_socket")
+    session.makepyfile(shop=SHOP)
+    code = """
+import pytest_socket, shop, urllib.request
+
+def test_the_emulator_answers():
+    shop.draw("a lighthouse")
+
+def test_nothing_else_does(images_emulator):
+    with pytest.warns(UserWarning), pytest.raises(pytest_socket.SocketConnectBlockedError):
+        urllib.request.urlopen("http://192.0.2.1/")
+"""
+    flags = (
+        "-p",
+        "pytest_socket",
+        "--disable-socket",
+        "--allow-hosts=127.0.0.1",
+        "--images-emulator=session",
+    )
+    run(session, code, *flags).assert_outcomes(passed=2)
 
 
 def test_the_marker_and_the_fixtures_are_documented(session: pytest.Pytester) -> None:
     run(session, "", "--markers").stdout.fnmatch_lines(["@pytest.mark.images_emulator(*"])
     result = run(session, "", "--fixtures")
-    result.stdout.fnmatch_lines(["images_emulator_server *", "images_emulator *"])
+    for name in ("settings", "server", "class", "module", "session"):
+        result.stdout.fnmatch_lines([f"images_emulator_{name} *", "    *"])
+    result.stdout.fnmatch_lines(["images_emulator -- *"])
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:
