@@ -22,6 +22,7 @@ from emulator.contract.models import UNKNOWN
 from emulator.contract.request import Endpoint, ImageRequest
 from emulator.imaging.clusters import LONGEST, clusters
 from emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
+from emulator.imaging.edges import Inks
 from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
 from emulator.imaging.outlines import outline, units
 from emulator.imaging.placeholder import card_of
@@ -292,7 +293,7 @@ def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> N
         canvas = Image.new("L", (1024, 1024))
         card = card_of(ImageRequest(prompt=text, **asked), 0)  # type: ignore[arg-type]
         assert card
-        card.draw(canvas)
+        card.draw(canvas, Inks(bytes(4 * 256), end=0, gradient=0, clear=0))
         cards.append(canvas)
     assert ImageChops.difference(*cards).getbbox()
 

@@ -19,6 +19,7 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from emulator.contract.request import ImageRequest
+from emulator.imaging.edges import Inks, disc, hill, rounded_box
 from emulator.imaging.fontbook import BOLD
 from emulator.imaging.typography import Paragraph, lines, paragraph
 
@@ -58,6 +59,11 @@ DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
 """Hills and rings by quality; the better ones have four."""
 
 
+SUN_SIZES: Final = 6
+
+SUN_BANDS: Final = 3
+"""The parts of the sky, from the sun's top to its bottom, that its edge is mixed with."""
+
 CURVE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
 """How far a slope has come at each of its steps; level at its foot and at its top."""
 
@@ -94,20 +100,23 @@ def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
     for channel, (low, high) in enumerate(zip(start, end, strict=True)):
         # Whole numbers throughout, halves rounded up.
         first, rise = 2 * low * last + last, 2 * (high - low)
-        ramp[channel::4] = bytes([(first + rise * step) // (2 * last) for step in range(steps)])
+        doubled = range(first, first + rise * steps, rise) if rise else [first] * steps
+        ramp[channel::4] = bytes([value // (2 * last) for value in doubled])
     return bytes(ramp)
+
+
+CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
 
 
 def _palette(chance: Random, vivid: float) -> bytes:
     mood, turn = MOODS[int(chance.random() * len(MOODS))], chance.uniform(-0.025, 0.025)
     high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in mood)
-    card, ink = (252, 251, 248), (29, 31, 42)
     ramps = (
         _ramp(high, low, len(SKY)),
         _ramp(halo, sun, len(SUN)),
         _ramp(far, near, len(HILLS)),
-        _ramp(accent, card, CARD - ACCENT),
-        _ramp(card, ink, INK - CARD + 1),
+        _ramp(accent, (252, 251, 248), CARD - ACCENT),
+        CARD_TO_INK,
     )
     return b"".join(ramps)
 
@@ -118,13 +127,15 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     chance = Random(seed(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     palette = _palette(chance, vivid)
-    x, y, radius = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36), chance.uniform(0.14, 0.2)
+    x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)
+    # In steps, for the edges of circles are kept.
+    radius = 0.14 + 0.06 * int(chance.random() * SUN_SIZES) / SUN_SIZES
     turn = tau * phase
     sun = x + 0.06 * sin(turn), y + 0.06 * (1 - cos(turn)), radius
     hills = DETAIL.get(request.quality, len(HILLS))
     ridges = []
-    for hill in range(hills):
-        base = 0.42 + 0.26 * hill / max(1, hills - 1)
+    for number in range(hills):
+        base = 0.42 + 0.26 * number / max(1, hills - 1)
         ridges.append(tuple(base + chance.uniform(-0.09, 0.09) for _ in range(6)))
     return Scene(palette, sun, tuple(ridges))
 
@@ -149,23 +160,35 @@ def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[floa
     return [(place * step, part * size[1]) for place, part in enumerate(heights)]
 
 
-def _landscape(canvas: Image.Image, scene: Scene, *, sky: bool) -> None:
-    pen = ImageDraw.Draw(canvas)
+def _inks(scene: Scene) -> Inks:
+    return Inks(scene.palette, end=CLEAR - 1, gradient=len(SKY), clear=CLEAR)
+
+
+def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> None:
     width, height = canvas.size
     horizon = round(height * 0.62)
+    hills = [[part * height for part in ridge] for ridge in scene.ridges]
     if sky:
+        draw = ImageDraw.Draw(canvas).draw
+        foot = min(height, round(max(hills[0])) + 3)
         for band in SKY:
-            top, bottom = (horizon * edge // len(SKY) for edge in (band, band + 1))
-            pen.rectangle((0, top, width, bottom), fill=band)
-        pen.rectangle((0, horizon, width, height), fill=SKY[-1])
-    x, y = scene.sun[0] * width, scene.sun[1] * height
+            top, bottom = horizon * band // len(SKY), horizon * (band + 1) // len(SKY)
+            if top > foot:
+                break
+            draw.draw_rectangle((0, top, width, bottom), band, 1)
+    centre = round(scene.sun[0] * width), round(scene.sun[1] * height)
+    bands = SUN_BANDS
     for reach, colour in sun_rings(scene, canvas.size):
-        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=colour)
+        disc(canvas, inks, colour, centre=centre, radius=round(reach), bands=bands)
+        bands = 1
     if not sky:
         return
-    for number, ridge in enumerate(scene.ridges):
-        colour = HILLS[number + len(HILLS) - len(scene.ridges)]
-        pen.polygon([*ridge_line(ridge, canvas.size), (width, height), (0, height)], fill=colour)
+    # A hill goes down to where the next one hides it.
+    for number, heights in enumerate(hills):
+        nearer = hills[number + 1] if number + 1 < len(hills) else []
+        bottom = round(max(nearer)) + 3 if nearer else height
+        colour = HILLS[number + len(HILLS) - len(hills)]
+        hill(canvas, inks, colour, heights=heights, nearer=nearer, bottom=bottom)
 
 
 def leading(size: int) -> int:
@@ -208,10 +231,10 @@ class Card:
         end, bottom = self.box[2] + right, self.box[3] + down
         return replace(self, box=(x, y, end, bottom))
 
-    def draw(self, canvas: Image.Image) -> None:
+    def draw(self, canvas: Image.Image, inks: Inks) -> None:
         left, top, right, _ = self.box
         pen = ImageDraw.Draw(canvas)
-        pen.rounded_rectangle(self.box, radius=max(4, self.large // 2), fill=CARD)
+        rounded_box(canvas, inks, self.box, max(4, self.large // 2), CARD)
         x, y, end = left + self.padding, top + self.padding, right - self.padding
         room = end - x
         (number,) = lines(f"#{self.index + 1}", self.small, room, face=BOLD)
@@ -256,8 +279,8 @@ def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) ->
     return Card(request, index, (left, top, right, bottom), padding, small, large, text)
 
 
-def _coloured(canvas: Image.Image, scene: Scene) -> Image.Image:
-    canvas.putpalette(scene.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
+def _coloured(canvas: Image.Image, inks: Inks) -> Image.Image:
+    canvas.putpalette(inks.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
     return canvas
 
 
@@ -278,11 +301,13 @@ def draw_scene(
 ) -> Image.Image:
     """The same in any *size*, with any *card* on it or none."""
     scene = scene_of(request, index, phase)
-    canvas = Image.new("L", size, CLEAR)
-    _landscape(canvas, scene, sky=not request.transparent)
+    inks = _inks(scene)
+    # A sky and hills leave nothing of the canvas to be seen.
+    canvas = Image.new("L", size, CLEAR if request.transparent else None)
+    _landscape(canvas, scene, inks, sky=not request.transparent)
     if card:
-        card.draw(canvas)
-    return _coloured(canvas, scene)
+        card.draw(canvas, inks)
+    return _coloured(canvas, inks)
 
 
 def card_of(request: ImageRequest, index: int) -> Card | None:
@@ -292,10 +317,11 @@ def card_of(request: ImageRequest, index: int) -> Card | None:
 
 def draw_card(request: ImageRequest, index: int) -> Image.Image:
     """The card of that picture alone, on nothing; mode `P`."""
+    inks = _inks(scene_of(request, index))
     canvas = Image.new("L", request.size, CLEAR)
     if card := card_of(request, index):
-        card.draw(canvas)
-    return _coloured(canvas, scene_of(request, index))
+        card.draw(canvas, inks)
+    return _coloured(canvas, inks)
 
 
 def tint(request: ImageRequest, index: int) -> Colour:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from emulator.imaging.fontbook import CJK, font
 
@@ -16,9 +16,9 @@ KEPT: Final = 256
 
 
 class Stamp(NamedTuple):
-    """A mask, and how far its left and upper edge are from the pen, in pixels."""
+    """A mask of Pillow's core, and how far its left and upper edge are from the pen, in pixels."""
 
-    mask: Image.Image
+    mask: Any
     left: int
     top: int
 
@@ -48,10 +48,7 @@ def gap(name: str, size: int) -> float:
 
 @lru_cache(maxsize=KEPT)
 def _stamp(text: str, name: str, size: int) -> Stamp:
-    face = font(name, size)
-    left, top, right, bottom = (round(edge) for edge in face.getbbox(text, anchor="ls"))
-    mask = Image.new("L", (max(1, right - left), max(1, bottom - top)))
-    ImageDraw.Draw(mask).text((-left, -top), text, fill=255, font=face, anchor="ls")
+    mask, (left, top) = font(name, size).getmask2(text, "L", anchor="ls")
     return Stamp(mask, left, top)
 
 
@@ -68,5 +65,6 @@ def put(
     x, base = place
     for part in pieces(text, name):
         mask, left, top = _stamp(part, name, size)
-        pen.bitmap((round(x) + left, round(base) + top), mask, fill=fill)
+        if part:
+            pen.draw.draw_bitmap((round(x) + left, round(base) + top), mask, fill)
         x += _length(part, name, size) + gap(name, size)

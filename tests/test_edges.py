@@ -1,0 +1,112 @@
+"""Anti-aliased edges: each pixel is about as much of a colour as the shape covers of it."""
+
+from __future__ import annotations
+
+from math import hypot
+
+import pytest
+from PIL import Image, ImageChops
+
+from emulator.contract.models import UNKNOWN
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.imaging.edges import Inks, disc, hill, rounded_box
+from emulator.imaging.placeholder import draw
+
+BLACK, WHITE, CLEAR = 0, 1, 255
+HEIGHTS = (
+    (40.2, 20.7, 60.1, 30.3, 30.4, 55.0),
+    (50.0, 50.0, 50.0, 49.9, 12.5, 13.4),
+    (10.6, 11.0, 63.9, 63.1, 10.0, 60.0),
+)
+
+
+def inks() -> Inks:
+    return Inks(bytes([0, 0, 0, 255, 255, 255, 255, 255]), end=254, gradient=0, clear=CLEAR)
+
+
+def coloured(canvas: Image.Image, colours: Inks) -> Image.Image:
+    """*canvas* in the levels of its palette's grey."""
+    canvas.putpalette(colours.palette.ljust(4 * CLEAR, b"\0") + bytes(4), "RGBA")
+    return canvas.convert("RGBA")
+
+
+def white_hill(scale: int, heights: tuple[float, ...]) -> Image.Image:
+    canvas, colours = Image.new("L", (320 * scale, 90 * scale), BLACK), inks()
+    scaled = [scale * height for height in heights]
+    hill(canvas, colours, WHITE, heights=scaled, nearer=[], bottom=canvas.height)
+    return coloured(canvas, colours).convert("L")
+
+
+@pytest.mark.parametrize("heights", HEIGHTS)
+def test_a_hill_is_what_a_larger_one_is_when_it_is_reduced(heights: tuple[float, ...]) -> None:
+    small, large = white_hill(1, heights), white_hill(8, heights).reduce(8)
+    difference = ImageChops.difference(small, large)
+    # A third is the step of its shades; on steep slopes an edge is in two pixels of a column.
+    assert max(difference.tobytes()) < 140
+    assert sum(difference.histogram()[90:]) < 20
+    assert {85, 170} < {level for _, level in small.getcolors() or []}
+
+
+@pytest.mark.parametrize("radius", [3, 12, 61, 200])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_disc_covers_what_is_within_its_radius(radius: int, bands: int) -> None:
+    edge = 2 * radius + 21
+    canvas, colours = Image.new("L", (edge, edge), BLACK), inks()
+    disc(canvas, colours, WHITE, centre=(edge // 2, edge // 2), radius=radius, bands=bands)
+    levels = coloured(canvas, colours).convert("L").tobytes()
+    for place, level in enumerate(levels):
+        y, x = divmod(place, edge)
+        outside = hypot(x - edge // 2, y - edge // 2) - radius - 0.7
+        cover = min(1.0, max(0.0, 0.5 - outside))
+        assert abs(level / 255 - cover) < 0.36
+
+
+def test_the_corners_of_a_box_are_round_and_its_sides_straight() -> None:
+    canvas, colours = Image.new("L", (120, 80), BLACK), inks()
+    rounded_box(canvas, colours, (10, 10, 109, 69), 20, WHITE)
+    picture = coloured(canvas, colours).convert("L")
+    assert picture.getbbox() == (10, 10, 110, 70)
+    assert picture.crop((31, 10, 89, 70)).getextrema() == (255, 255)
+    for across in (False, True):
+        turned = picture.transpose(
+            Image.Transpose.FLIP_LEFT_RIGHT if across else Image.Transpose.FLIP_TOP_BOTTOM
+        )
+        assert turned.tobytes() == picture.tobytes()
+    for x in range(10, 30):
+        for y in range(10, 30):
+            cover = min(1.0, max(0.0, 21 - hypot(30 - x, 30 - y)))
+            level = picture.tobytes()[y * picture.width + x]
+            assert abs(level / 255 - cover) < 0.36
+
+
+def test_an_edge_on_nothing_is_partly_transparent() -> None:
+    canvas, colours = Image.new("L", (80, 80), CLEAR), inks()
+    disc(canvas, colours, WHITE, centre=(40, 40), radius=30, bands=3)
+    assert {level for _, level in coloured(canvas, colours).getchannel("A").getcolors() or []} == {
+        *(0, 85, 170, 255)
+    }
+
+
+def test_without_room_in_the_palette_edges_are_sharp() -> None:
+    canvas = Image.new("L", (80, 80), BLACK)
+    disc(
+        canvas,
+        full := Inks(bytes(inks().palette), 2, 0, CLEAR),
+        WHITE,
+        centre=(40, 40),
+        radius=30,
+        bands=1,
+    )
+    assert {index for _, index in canvas.getcolors() or []} == {BLACK, WHITE}
+    assert len(full.palette) == 8
+
+
+@pytest.mark.parametrize("quality", ["low", "medium", "high"])
+def test_the_palette_has_room_for_every_edge_of_a_scene(quality: str) -> None:
+    """And for the spare place that animations need."""
+    request = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=UNKNOWN, size=(512, 512), quality=quality
+    )
+    for number in range(100):
+        canvas = draw(request, number)
+        assert max(canvas.tobytes()) < 240
