@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
 
 import httpx2
@@ -45,13 +45,16 @@ def error_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
     return error
 
 
-async def messages_for(*chunks: bytes) -> Sequence[MutableMapping[str, Any]]:
-    """What an application sends when a JSON body for generations comes in those *chunks*."""
+async def messages_for(
+    *chunks: bytes, sent: Callable[[MutableMapping[str, Any]], None] = lambda _: None
+) -> Sequence[MutableMapping[str, Any]]:
+    """What an application sends when a JSON body for generations comes in those *chunks*; *sent*
+    is told each message when it is sent."""
     arriving = [
         {"type": "http.request", "body": chunk, "more_body": left > 0}
         for left, chunk in zip(reversed(range(len(chunks))), chunks, strict=True)
     ]
-    sent: list[MutableMapping[str, Any]] = []
+    messages: list[MutableMapping[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         if arriving:
@@ -60,7 +63,8 @@ async def messages_for(*chunks: bytes) -> Sequence[MutableMapping[str, Any]]:
         raise AssertionError
 
     async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
+        messages.append(message)
+        sent(message)
 
     scope = {
         "type": "http",
@@ -70,4 +74,4 @@ async def messages_for(*chunks: bytes) -> Sequence[MutableMapping[str, Any]]:
         "headers": [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")],
     }
     await create_app()(scope, receive, send)
-    return sent
+    return messages

@@ -10,12 +10,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from PIL import Image
 
-from emulator import Server
+from emulator import Server, Settings
 from emulator.web.form import read_form
-from tests.answers import error_of
+from tests.answers import error_of, verdict
 from tests.conftest import KEY
-from tests.pictures import half_clear, opened, png
+from tests.pictures import encoded, half_clear, opened, png
 
 PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 
@@ -436,6 +437,45 @@ def test_a_large_upload_is_taken_whole(http: httpx2.Client) -> None:
     answer = posted(http, FIELDS + image + b"--b--\r\n")
     assert answer.status_code == 200
     assert opened(answer.json()["data"][0]["b64_json"]).size == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("size", "usable"),
+    [((4096, 4096), True), ((8001, 8000), False), ((16_384, 8), True), ((16_385, 8), False)],
+)
+def test_a_picture_of_more_than_64_million_pixels_is_not_decoded(
+    http: httpx2.Client, size: tuple[int, int], usable: bool
+) -> None:
+    image = ("a.png", encoded(Image.new("1", size)), "image/png")
+    fields = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "quality": "low"}
+    answer = http.post("/v1/images/edits", data=fields, files={"image": image})
+    assert verdict(answer) == ("ok" if usable else "invalid_image_file None")
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[httpx2.Client]:
+    """A client of a server that reads bodies of up to 1,000 bytes."""
+    with (
+        Server(Settings(port=0, max_body=1000)) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {KEY}"}) as http,
+    ):
+        yield http
+
+
+@pytest.mark.parametrize("chunks", [1, 4])
+@pytest.mark.parametrize(("length", "status"), [(999, 200), (1000, 200), (1001, 413)])
+def test_the_largest_body_is_as_large_as_the_setting_says(
+    narrow: httpx2.Client, length: int, status: int, chunks: int
+) -> None:
+    body = json.dumps({"model": "dall-e-2", "prompt": "x", "size": "256x256"}).encode()
+    body = body.ljust(length)
+    step = -(-length // chunks)
+    answer = narrow.post(
+        "/v1/images/generations",
+        content=iter([body[start : start + step] for start in range(0, length, step)]),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == status
 
 
 def test_an_upload_of_fifty_megabytes_is_too_large(http: httpx2.Client) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import httpx2
@@ -11,6 +11,7 @@ import pytest
 from emulator import Emulator, Server, Settings
 from emulator.contract.calendar import GATEWAY_SINCE, Period
 from emulator.contract.models import MODELS
+from emulator.contract.request import Model
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -317,6 +318,19 @@ def test_the_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     assert headers("2025-09-17") == ([], True)
     assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
+
+
+@pytest.mark.parametrize("model", [each for each in MODELS.values() if each.shutdown], ids=str)
+def test_the_notice_begins_with_the_day_of_the_shutdown(
+    http: httpx2.Client, emulator: Emulator, model: Model
+) -> None:
+    assert model.shutdown
+    emulator.clock.freeze(datetime.combine(model.shutdown, time(), UTC))
+    emulator.clock.advance(seconds=-1)
+    assert "x-emulator-notice" not in ask(http, "any", model=model.id).headers
+    emulator.clock.advance(seconds=1)
+    notice = ask(http, "any", model=model.id).headers["x-emulator-notice"]
+    assert f"{model} was shut down on {model.shutdown}" in notice
 
 
 def test_any_day_is_in_every_period() -> None:

@@ -351,6 +351,11 @@ def test_a_path_that_only_begins_alike_is_a_call(http: httpx2.Client, emulator: 
     assert len(emulator.journal) == 1
 
 
+def test_the_page_may_load_and_run_nothing(own_http: httpx2.Client) -> None:
+    policy = own_http.get("/docs").headers["content-security-policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+
+
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 def test_each_route_is_described_in_the_document_and_on_the_page(
     own_http: httpx2.Client, path: str, method: str

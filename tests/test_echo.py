@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from emulator import Emulator, Server, Settings, create_app
 from tests.answers import error_of
+from tests.test_streams import frames
 
 GENERATIONS = "/v1/images/generations"
 SMALL = {"model": "dall-e-2", "prompt": "a fox", "size": "256x256", "response_format": "b64_json"}
@@ -182,6 +183,20 @@ def test_a_second_later_it_says_so(
     before = [again().json()["created"] for _ in range(3)]
     emulator.clock.advance(seconds=1)
     assert [again().json()["created"] - moment for moment in before] == [1, 1, 1]
+
+
+def test_events_of_a_repeated_stream_have_the_time_of_their_second(
+    emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    stream = {"model": "gpt-image-2", "prompt": "a fox", "stream": True, "partial_images": 2}
+
+    def created() -> list[int]:
+        return [int(event["created_at"]) for _, event in frames(again(stream).text)]
+
+    now = int(NOON.timestamp())
+    assert [created() for _ in range(3)] == [[now] * 3] * 3
+    emulator.clock.advance(seconds=1)
+    assert [created() for _ in range(3)] == [[now + 1] * 3] * 3
 
 
 @pytest.mark.parametrize("body", [SMALL, UNIQUE], ids=["the same", "with ids of its own"])

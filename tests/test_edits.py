@@ -77,6 +77,23 @@ def test_a_mask_is_scaled_with_its_source(client: OpenAI, width: int, height: in
     assert RED not in {colour for _, colour in left.getcolors(maxcolors=1 << 16) or []}
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_source_is_shown_upright_as_its_exif_says(client: OpenAI, form: str) -> None:
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # turn it by a quarter, clockwise
+    lying, turned = BytesIO(), halves((1536, 1024)).transpose(Image.Transpose.ROTATE_90)
+    turned.save(lying, form, exif=orientation, quality=100)
+    source = ("a", lying.getvalue(), f"image/{form.lower()}")
+    mask = file(half_clear((1536, 1024)))
+    picture = edit(client, model="gpt-image-2", image=source, mask=mask, size="auto")
+    assert picture.width > picture.height
+    right = picture.width - 10
+    above, below = (picture.getpixel((right, y)) for y in (10, picture.height - 10))
+    for seen, colour in ((above, RED), (below, BLUE)):
+        assert isinstance(seen, tuple)
+        assert all(abs(one - other) < 8 for one, other in zip(seen, colour, strict=False))
+
+
 @pytest.mark.parametrize("model", GPT)
 def test_without_a_mask_the_whole_source_is_changed_and_still_seen(
     client: OpenAI, model: str

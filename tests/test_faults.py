@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -16,6 +17,7 @@ import openai
 import pytest
 from openai import OpenAI
 from PIL import UnidentifiedImageError
+from starlette.types import Message
 
 from emulator import Emulator, Server
 from emulator.contract.misfortunes import NAMED
@@ -259,6 +261,13 @@ def test_moderation_says_where_and_why(
     assert body["message"].endswith(f"the request ID {refused.value.request_id}.{words}")
 
 
+@pytest.mark.parametrize(("n", "by", "left"), [(1, 1, 1), (2, 1, 1), (2, 10, 1), (5, 3, 2)])
+def test_fewer_images_leave_one(client: OpenAI, n: int, by: int, left: int) -> None:
+    header = {"x-emulator-fault": f"fewer_images;by={by}"}
+    answer = client.images.generate(model="gpt-image-2", prompt="x", n=n, extra_headers=header)
+    assert len(answer.data or []) == left
+
+
 def test_fewer_images_are_billed_as_such(client: OpenAI) -> None:
     asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
     fewer = client.images.generate(
@@ -277,6 +286,84 @@ def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
     assert [event.type for event in fewer] == [event.type for event in asked_for]
     last, other = (events[-1].model_dump(exclude={"created_at"}) for events in (fewer, asked_for))
     assert last == other
+
+
+async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **asked: Any) -> list[Any]:
+    """The seconds that an answer to a call with *fault* sleeps (floats, none of which pass), and
+    the bytes of its body that it sends (ints), in their order."""
+    happened: list[Any] = []
+    sleep, loop = asyncio.sleep, asyncio.get_running_loop()
+
+    async def record(seconds: float, result: Any = None) -> Any:
+        if asyncio.get_running_loop() is not loop:
+            # That of the server of other tests, which waits in its own thread.
+            return await sleep(seconds, result)
+        if seconds:
+            happened.append(float(seconds))
+        return await sleep(0, result)
+
+    def sent(message: Message) -> None:
+        if body := message.get("body"):
+            happened.append(len(body))
+
+    monkeypatch.setattr("asyncio.sleep", record)
+    prompt = f"x [[emulator: {fault}]]"
+    body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | asked)
+    await messages_for(body.encode(), sent=sent)
+    return happened
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["answer", "stream"])
+async def test_a_slow_body_takes_its_length_by_its_rate(
+    monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    fault = "slow_body bytes_per_second=100000"
+    happened = await slept_and_sent(monkeypatch, fault, stream=stream)
+    sizes = [each for each in happened if isinstance(each, int)]
+    seconds = [each for each in happened if isinstance(each, float)]
+    assert sum(sizes) > 10_000
+    assert sum(seconds) == pytest.approx(sum(sizes) / 100_000)
+    # Twenty pieces a second: one sleep for each of them, and none before all others.
+    assert len(seconds) == len(sizes) >= sum(sizes) // 5_000
+    assert max(sizes) <= 5_000
+    assert max(seconds) <= 0.05
+
+
+async def test_a_realistic_latency_is_shared_among_the_events_of_a_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault = "latency realistic=true scale=2"
+    (whole, _) = await slept_and_sent(monkeypatch, fault)
+    assert whole == 2 * MODELS["gpt-image-2"].seconds["low"]
+    happened = await slept_and_sent(monkeypatch, fault, stream=True, partial_images=3)
+    assert happened[::2] == pytest.approx([whole / 4] * 4)
+    assert all(isinstance(each, int) for each in happened[1::2])
+    assert len(happened) == 8
+
+
+@pytest.mark.parametrize("quality", ["low", "medium", "high"])
+async def test_a_realistic_latency_is_that_of_the_quality(
+    monkeypatch: pytest.MonkeyPatch, quality: str
+) -> None:
+    fault = "latency realistic=true"
+    (seconds, _) = await slept_and_sent(monkeypatch, fault, quality=quality)
+    assert seconds == MODELS["gpt-image-2"].seconds[quality]
+
+
+@pytest.mark.parametrize(("jitter", "most"), [("", 30), ("jitter=5", 35)])
+async def test_a_latency_passes_before_the_answer_begins(
+    monkeypatch: pytest.MonkeyPatch, jitter: str, most: float
+) -> None:
+    (seconds, sent) = await slept_and_sent(monkeypatch, f"latency seconds=30 {jitter}")
+    assert 30 <= seconds <= most
+    assert isinstance(sent, int)
+
+
+async def test_a_stall_waits_behind_the_events_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = "stall after=2 seconds=90"
+    happened = await slept_and_sent(monkeypatch, fault, stream=True, partial_images=2)
+    assert [type(each) for each in happened] == [int, int, float, int]
+    assert happened[2] == 90
 
 
 async def test_each_event_is_one_message_and_a_comment_is_none() -> None:

@@ -96,6 +96,13 @@ def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
     assert list(client.files.list()) == []
 
 
+def test_all_files_together_may_hold_512_mb(emulator: Emulator) -> None:
+    # The same bytes each time, so that they take memory once.
+    data = bytes(50 * 2**20)
+    added = [emulator.files.add("a", "vision", data).id for _ in range(11)]
+    assert [file.id for file in emulator.files.all()] == added[1:]
+
+
 def test_past_their_budget_the_oldest_files_go() -> None:
     files = Files(Clock(), budget=100_000)
     kept = [files.add("a", "vision", b"x" * 40_000) for _ in range(4)]

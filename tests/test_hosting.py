@@ -80,6 +80,19 @@ def test_a_url_lives_for_an_hour_of_the_clock(client: OpenAI, emulator: Emulator
     )
 
 
+def test_a_url_is_valid_from_its_start_to_its_expiry(client: OpenAI, emulator: Emulator) -> None:
+    emulator.clock.freeze(datetime(2026, 11, 1, 12, tzinfo=UTC))
+    url = published(client)
+    statuses = []
+    for seconds in (-3601, 1, 7200, 1):
+        emulator.clock.advance(seconds=seconds)
+        answer = httpx2.get(url)
+        statuses.append(answer.status_code)
+        if answer.status_code != 200:
+            assert "Signature not valid in the specified time frame: Start [" in answer.text
+    assert statuses == [403, 200, 200, 403]
+
+
 @pytest.mark.parametrize(
     ("part", "other"),
     [("sig=", "sig=A"), ("&se=20", "&se=21"), ("img-", "img-x"), ("?", "?x=1&"), ("&sp=r", "")],

@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from emulator import read_recipe
 from emulator.imaging.formats import FORMATS
-from tests.pictures import encoded, half_clear, plain, png
+from tests.pictures import BLUE, encoded, half_clear, plain, png
 from tests.test_streams import frames
 
 MODEL = "gpt-image-2.6-sunburst"
@@ -44,6 +44,57 @@ def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, pro
 
 def test_each_of_many_pictures_knows_its_number(client: OpenAI) -> None:
     assert read_recipe(drawn(client, n=3))["index"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("prompt", ("a lighthouse", "a windmill")),
+        ("size", ("1024x1024", "768x1024")),
+        ("quality", ("low", "medium")),
+        ("background", ("opaque", "transparent")),
+        ("complexity", ("low", "high")),
+        ("output_format", ("png", "webp")),
+    ],
+)
+def test_a_cached_picture_is_answered_for_no_other_value(
+    client: OpenAI, name: str, values: tuple[str, str]
+) -> None:
+    for value in values:
+        assert read_recipe(drawn(client, **{name: value}))[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("input_fidelity", ("low", "high")),
+        ("image", (png((64, 64)), png((64, 65)))),
+        ("mask", (half_clear((64, 64)), half_clear((64, 64), BLUE))),
+    ],
+)
+def test_a_cached_edit_is_answered_for_no_other_value(
+    client: OpenAI, name: str, values: tuple[str | bytes, ...]
+) -> None:
+    told = []
+    for value in values:
+        given = value if isinstance(value, str) else ("a.png", value, "image/png")
+        fields: dict[str, Any] = {"image": ("a.png", png((64, 64)), "image/png"), name: given}
+        answer = client.images.edit(model="gpt-image-1.5", prompt="a lighthouse", **fields)
+        told.append(read_recipe(base64.b64decode(answer.data[0].b64_json)))
+    field = {"image": "images"}.get(name, name)
+    assert told[0].pop(field) != told[1].pop(field)
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("frame_count", (2, 3)), ("output_compression", (10, 90))]
+)
+def test_a_cached_file_is_answered_for_no_other_encoding(
+    client: OpenAI, name: str, values: tuple[int, int]
+) -> None:
+    output_format = "gif" if name == "frame_count" else "webp"
+    few, many = (drawn(client, output_format=output_format, **{name: value}) for value in values)
+    assert len(few) < len(many)
 
 
 @pytest.mark.parametrize("output_format", ["png", "webp"])

@@ -99,6 +99,16 @@ def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
             assert Image.open(BytesIO(data)).getpixel((1000, 500)) == BLUE
 
 
+def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    fetch = fetcher(Settings(remote_images="fetch", allow_host=(shelf,)))
+    assert fetch(f"http://{shelf}/blue.png") == png((64, 64), "RGB", BLUE)
+
+
 def test_what_cannot_be_fetched_is_refused(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         base = f"http://{shelf}"

@@ -61,6 +61,14 @@ async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> N
     assert await held
 
 
+async def test_pictures_of_one_request_that_are_drawn_at_once_are_not_shared(
+    studio: Studio,
+) -> None:
+    pictures = await asyncio.gather(*(studio.picture(asked(), index) for index in range(3)))
+    rendered = [synthesis.render(asked(), index) for index in range(3)]
+    assert [base64.b64decode(each) for each in pictures] == rendered
+
+
 async def test_what_is_kept_is_not_drawn_again(studio: Studio) -> None:
     first = await studio.picture(asked(), 0)
     assert studio.kept(asked(), 0) is first
