@@ -49,9 +49,10 @@ def _rate(server: Process, callers: Crowd, seconds: float) -> float:
 def _rate_beside(
     server: Process, callers: Crowd, others: Crowd, wire: Wire, seconds: float
 ) -> float:
-    """The same while *others* send *wire* again and again."""
+    """The same while *others* send *wire* ten times a second, or as often as it is answered."""
+    uploads = Load(port=server.port, wire=wire, seconds=seconds, pause=0.1)
     with ThreadPoolExecutor(1) as thread:
-        sent = thread.submit(others.tallies, [Load(port=server.port, wire=wire, seconds=seconds)])
+        sent = thread.submit(others.tallies, [uploads])
         rate = _rate(server, callers, seconds)
         sent.result()
     return rate

@@ -152,6 +152,12 @@ def image_of(picture: Picture) -> Image.Image:
     return picture.image
 
 
+def files_of(request: ImageRequest) -> list[bytes]:
+    """The files of the uploads of *request*."""
+    pictures = [*request.images, request.mask, request.markup]
+    return [each.data for each in pictures if isinstance(each, Photograph)]
+
+
 def at_rest(request: ImageRequest) -> bool:
     """Whether any upload of *request* has to be decoded again before it can be drawn."""
     pictures = [*request.images, request.mask, request.markup]
@@ -178,5 +184,4 @@ def weight(request: ImageRequest) -> int:
         told += 256 + 4 * len(violation.param or "")
     if not request.images:
         return told
-    pictures = [*request.images, request.mask, request.markup]
-    return told + sum(len(each.data) for each in pictures if isinstance(each, Photograph))
+    return told + sum(map(len, files_of(request)))

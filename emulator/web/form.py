@@ -37,12 +37,18 @@ class _Part:
             if line and not colon:
                 raise errors.malformed_form()
             self.headers[name.strip().lower()] = value.strip()
-        self.data = bytearray()
+        self.pieces: list[bytes] = []
         self.size = 0
 
     def write(self, data: memoryview) -> None:
+        if self.size < LARGEST:
+            self.pieces.append(bytes(data[: LARGEST - self.size]))
         self.size += len(data)
-        self.data += data[: LARGEST - len(self.data)]
+
+    @property
+    def data(self) -> bytes:
+        """What is kept of it. Other threads go on while the pieces of a large part are joined."""
+        return b"".join(self.pieces)
 
     def place(self, fields: dict[str, Any]) -> None:
         """Put the part into *fields*. Raises APIError where its name comes twice."""
@@ -52,7 +58,7 @@ class _Part:
         value: str | Upload
         if b"filename" in options or _is_unnamed_file(name, content_type):
             filename = options.get(b"filename", b"").decode(errors="replace")
-            value = Upload(filename, content_type, bytes(self.data), self.size)
+            value = Upload(filename, content_type, self.data, self.size)
         else:
             value = self.data.decode(errors="replace")
         place(fields, name, value)

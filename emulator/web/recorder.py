@@ -4,6 +4,7 @@ the API's standard headers."""
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,9 +14,10 @@ from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.identity import random_digits
-from emulator.web.call import headers_of, parse_again
+from emulator.web.call import headers_of, is_large, parse_again
 from emulator.web.dialect import dialect_at
 from emulator.web.gate import day_of
+from emulator.web.release import release
 
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
@@ -83,7 +85,11 @@ class Recorder:
             if entry.duration_ms is None:
                 self._completed(entry)
             # An idle connection holds the scope of its last call, with its body and pictures.
+            state = {**scope["state"]}
             scope["state"].clear()
+            if is_large(state.get("body") or ()):
+                with suppress(RuntimeError):  # the server ends
+                    self.emulator.studio.parser.submit(lambda _: release(state))
 
     def _arrived(self, identity: str, scope: Scope, dialect: Dialect) -> Entry:
         state = scope.setdefault("state", {})

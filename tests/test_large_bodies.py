@@ -1,0 +1,114 @@
+"""Large bodies keep nobody waiting but those who sent them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from sys import getrefcount
+from typing import Any
+
+import httpx2
+import pytest
+
+from emulator import Server
+from emulator.contract.request import Call, Endpoint, Upload
+from emulator.web.release import release
+from tests.answers import error_of
+from tests.conftest import KEY
+from tests.pictures import opened, png
+from tests.test_disconnect import held, until
+
+LARGE = "x" * 300_000
+FIELDS = {"model": "gpt-image-2", "prompt": "a lighthouse"}
+KEYED = {"Authorization": f"Bearer {KEY}"}
+GENERATIONS, EDITS = (f"/v1/images/{each}" for each in ("generations", "edits"))
+
+
+def large_form() -> httpx2.Request:
+    files = {"image": ("a.png", png() + LARGE.encode(), "image/png")}
+    return httpx2.Request("POST", f"http://x{EDITS}", data=FIELDS, files=files)
+
+
+def large_json() -> httpx2.Request:
+    return httpx2.Request("POST", f"http://x{GENERATIONS}", json=FIELDS | {"user": LARGE})
+
+
+def large_file() -> httpx2.Request:
+    files = {"file": ("a.png", png() + LARGE.encode(), "image/png")}
+    return httpx2.Request("POST", "http://x/v1/files", data={"purpose": "vision"}, files=files)
+
+
+def large_scenario() -> httpx2.Request:
+    step = {"fault": "server_error", "match": {"prompt": LARGE}}
+    return httpx2.Request("PUT", "http://x/_emulator/scenario", json={"steps": [step]})
+
+
+MADE = [large_form, large_json, large_file, large_scenario]
+
+
+def sent(server: Server, request: httpx2.Request, headers: dict[str, str]) -> httpx2.Response:
+    kind = {"content-type": request.headers["content-type"]}
+    return httpx2.request(
+        request.method,
+        server.url + request.url.path,
+        content=request.read(),
+        headers=kind | headers,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_nobody_waits_for_the_body_of_another(
+    server: Server, made: Callable[[], httpx2.Request]
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        with held(server.emulator.studio.parser):
+            large = thread.submit(sent, server, made(), KEYED)
+            until(lambda: len(server.emulator.studio.parser._jobs) == 1)
+            assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
+            small = httpx2.post(server.url + GENERATIONS, json=FIELDS, headers=KEYED, timeout=60)
+            assert small.status_code == 200
+            assert not large.done()
+        assert large.result().status_code == 200
+
+
+@pytest.mark.parametrize("made", [large_form, large_json, large_file])
+def test_nothing_is_parsed_for_a_call_without_a_key(
+    server: Server, made: Callable[[], httpx2.Request]
+) -> None:
+    with held(server.emulator.studio.parser):
+        assert error_of(sent(server, made(), {}), 401)["message"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_directive_in_a_large_body_is_found(http: httpx2.Client, as_json: bool) -> None:
+    fields = FIELDS | {"prompt": "a lighthouse [[emulator: rate_limit_exceeded]]", "user": LARGE}
+    if as_json:
+        answer = http.post(GENERATIONS, json=fields)
+    else:
+        answer = http.post(EDITS, data=fields, files={"image": ("a.png", png(), "image/png")})
+    assert error_of(answer, 429)
+
+
+def test_sixteen_large_data_urls_are_decoded(http: httpx2.Client) -> None:
+    data = base64.b64encode(png() + b"\0" * 2**20).decode()
+    images = [{"image_url": f"data:image/png;base64,{data}"}] * 16
+    answer = http.post(EDITS, json=FIELDS | {"images": images, "size": "1024x1024"})
+    assert opened(answer.json()["data"][0]["b64_json"]).size == (1024, 1024)
+
+
+def test_all_that_a_large_call_held_is_released() -> None:
+    file, chunk, text = png(), LARGE.encode(), LARGE * 2
+    alone = [getrefcount(each) for each in (file, chunk, text)]
+    fields = {"image": [Upload("a.png", "image/png", file, len(file))], "user": text}
+    state: dict[str, Any] = {
+        "body": (chunk,),
+        "call": Call(Endpoint.EDITS, True, fields),
+        "accepted": None,
+    }
+    del fields
+    assert [getrefcount(each) for each in (file, chunk, text)] != alone
+    release(state)
+    assert not state
+    assert [getrefcount(each) for each in (file, chunk, text)] == alone
