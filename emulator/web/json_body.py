@@ -24,6 +24,7 @@ PIECE_BYTES: Final = 2**20
 
 _LONGEST_ESCAPE: Final = len(rb"\ud83d\ude00")
 _STRING_END: Final = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
+_COLON: Final = re.compile(rb"[ \t\r\n]*+:")
 _OUTSIDE: Final = tuple(b"{[:,")
 _CONSTANT: Final = b"NaN"
 """Stands for a string that was taken out. It is the parser's own word, and not JSON's."""
@@ -73,9 +74,14 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
             position = short.end()
         else:
             text, end = _string(body, quote + 1)
-            strings.append(text)
-            rest += body[position:quote], _CONSTANT
+            rest.append(body[position:quote])
             position = end
+            if _COLON.match(body, end):
+                # In the place of a name the parser takes no constant.
+                rest.append(json.dumps(text).encode())
+            else:
+                rest.append(_CONSTANT)
+                strings.append(text)
     structure += _structure(body, position, len(body), max_structure)
     if structure > max_structure:
         raise errors.body_too_large()
