@@ -14,6 +14,7 @@ from emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from emulator.settings import Settings
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry
+from emulator.state.journal import CALLS, DOWNLOADS
 from emulator.web.app import create_app
 
 
@@ -68,8 +69,13 @@ class Server:
 
     @property
     def requests(self) -> list[Entry]:
-        """The calls since the last `reset`, oldest first."""
-        return self.emulator.journal.find()
+        """The API calls since the last `reset`, oldest first."""
+        return self.emulator.journal.find(CALLS)
+
+    @property
+    def downloads(self) -> list[Entry]:
+        """The requests for hosted pictures since the last `reset`, oldest first."""
+        return self.emulator.journal.find(DOWNLOADS)
 
     @property
     def clock(self) -> Clock:

@@ -91,8 +91,8 @@ def test_reset_forgets_all(own_http: httpx2.Client, emulator: Emulator, client: 
     emulator.clock.freeze(datetime(2030, 1, 1, tzinfo=UTC))
     emulator.configure(as_of="2026-01-01", validation="lenient")
     told(own_http.post("/reset"))
-    assert httpx2.get(url).status_code == 404
     assert told(own_http.get("/requests")) == {"requests": [], "total": 0}
+    assert httpx2.get(url).status_code == 404
     assert not told(own_http.get("/clock"))["frozen"]
     settings = told(own_http.get("/settings"))
     assert (settings["as_of"], settings["validation"]) == ("any", "strict")

@@ -107,6 +107,7 @@ ANSWERS = {
     "stall": Seen(),
     "unknown_event": Seen(),
     "fewer_partials": Seen(),
+    "expired": Seen(requests=0),
 }
 
 FIRST, WHOLE = (PARTIAL,), (PARTIAL, PARTIAL, COMPLETED)
@@ -141,6 +142,7 @@ STREAMS = {
         events=(PARTIAL, "image_generation.keepalive", PARTIAL, COMPLETED),
     ),
     "fewer_partials": Seen(events=(COMPLETED,)),
+    "expired": Seen(requests=0, events=WHOLE),
     "fewer_partials;keep=1": Seen(events=(PARTIAL, COMPLETED)),
 }
 

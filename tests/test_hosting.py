@@ -13,7 +13,8 @@ from openai import OpenAI
 
 from emulator import Emulator, Server, Settings
 from emulator.clock import Clock
-from emulator.state.hosting import Hosting, StorageError
+from emulator.contract.storage import StorageError
+from emulator.state.hosting import Hosting
 from tests.pictures import half_clear, opened, png
 
 URL = re.compile(

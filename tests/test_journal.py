@@ -181,13 +181,14 @@ def test_the_time_is_that_of_the_clock(http: httpx2.Client, emulator: Emulator) 
     assert only(emulator).time == datetime(2031, 1, 2, tzinfo=UTC)
 
 
-def test_own_paths_and_hosted_pictures_are_no_calls(
-    client: OpenAI, http: httpx2.Client, emulator: Emulator
+def test_own_paths_are_no_calls_and_downloads_are_of_their_own_kind(
+    client: OpenAI, http: httpx2.Client, server: Server
 ) -> None:
     url = (client.images.generate(model="dall-e-3", prompt="x").data or [])[0].url
     assert httpx2.get(url or "").status_code == 200
     http.get("/_emulator/health")
-    assert len(emulator.journal) == 1
+    assert [entry.kind for entry in server.emulator.journal.find()] == ["call", "download"]
+    assert (len(server.requests), len(server.downloads)) == (1, 1)
 
 
 async def test_an_app_in_process_has_a_journal_too() -> None:

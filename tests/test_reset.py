@@ -17,8 +17,9 @@ from emulator.clock import Clock
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint, ImageRequest
+from emulator.contract.storage import StorageError
 from emulator.state.files import Files
-from emulator.state.hosting import Hosting, StorageError
+from emulator.state.hosting import Hosting
 from emulator.state.limits import RateLimits
 
 ROUNDS = 3_000

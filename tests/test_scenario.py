@@ -93,6 +93,54 @@ def test_what_is_injected_goes_before_the_scenario_in_its_own_order() -> None:
     assert meets(begun, calls=4) == ["slow_down", "slow_down", "error", "timeout"]
 
 
+def test_an_injected_step_goes_when_it_has_met_its_calls() -> None:
+    begun = scenario({"times": 1})
+    begun.clear()
+    begun.inject("timeout", times=2, match={"prompt": "house"})
+    begun.inject("slow_down", match={"prompt": "ship"})
+    assert meets(begun, calls=2) == ["timeout", "timeout"]
+    assert [step["met"] for step in begun.as_json()["steps"]] == [0]
+    assert begun.meet(CALL)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
+    assert meets(begun, CALL._replace(prompt="a ship")) == ["slow_down"]
+    # Nothing keeps the response cache out any more.
+    assert not begun
+    assert begun.meet(CALL) == (None, [])
+
+
+def test_an_injected_step_that_met_its_calls_drowns_no_near_miss() -> None:
+    begun = scenario({"match": {"model": "gpt-image-1"}})
+    for _ in range(2 * MISSES):
+        begun.inject("timeout")
+    miss = "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'"
+    assert begun.meet(CALL._replace(path="/v1/files"))[0]
+    assert meets(begun, calls=2 * MISSES - 1) == ["timeout"] * (2 * MISSES - 1)
+    assert begun.meet(CALL)[1] == [miss]
+    assert begun.meet(CALL)[1] == [miss]
+
+
+def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
+    begun = scenario()
+    for number in range(10_000):
+        begun.inject({"kind": "error", "status": 400 + number % 100})
+    faults = [begun.meet(CALL)[0] for _ in range(10_000)]
+    assert [getattr(fault, "status", None) for fault in faults] == [
+        400 + number % 100 for number in range(10_000)
+    ]
+    assert not begun
+
+
+def test_long_prompts_and_keys_are_not_remembered() -> None:
+    begun = scenario({"match": {"prompt": "no such thing"}}, {"match": {"model": "none"}})
+    for number in range(5):
+        facts = CALL._replace(prompt=f"{number}" * 100_000, api_key=f"{number}" * 100_000)
+        assert begun.meet(facts)[1]
+        assert begun.meet(CALL._replace(prompt=f"{number}" * 100_000))[1]
+    assert len(begun._known) == 1
+    (alike,) = begun._known.values()
+    assert not alike._queues
+    assert not alike._missed
+
+
 def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None:
     path = tmp_path / "once.json"
     path.write_text('{"steps": [{"fault": "slow_down", "times": 1}]}')

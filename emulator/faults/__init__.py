@@ -12,6 +12,7 @@ from emulator.contract.misfortunes import NAMED
 from emulator.faults.base import BaseFault
 from emulator.faults.bodies import EmptyData, FewerImages, Malformed
 from emulator.faults.connections import ConnectionReset, Truncated
+from emulator.faults.downloads import Expired
 from emulator.faults.errors import Error
 from emulator.faults.streams import FewerPartials, Stall, StreamCut, StreamError, UnknownEvent
 from emulator.faults.times import Latency, SlowBody, Timeout
@@ -32,6 +33,7 @@ AnyFault = (
     | Stall
     | UnknownEvent
     | FewerPartials
+    | Expired
 )
 
 FAULTS: Final[Mapping[str, type[BaseFault]]] = {

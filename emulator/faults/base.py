@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from abc import abstractmethod
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -40,6 +40,9 @@ class Form(BaseModel):
 
 class BaseFault(Form):
     """The settings of a fault; `kind` says which one it is."""
+
+    for_downloads: ClassVar[bool] = False
+    """Whether it is downloads of hosted pictures that meet it, and no API calls."""
 
     kind: str
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from sys import getsizeof
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from emulator import imaging
 from emulator.contract.request import Call, ImageRequest, Upload
@@ -23,6 +23,9 @@ MAX_LATE_PARSE_BYTES: Final = 16_384
 """A body up to this length is parsed again whenever somebody asks what is in it. Parsed, it may
 take 24 times its length, so it is not kept. Of a longer body only the facts are kept, if it was
 parsed to answer the call."""
+
+Kind = Literal["call", "download"]
+"""A call to the API, or a request for a hosted picture."""
 
 Parse = Callable[[str, str, Sequence[bytes]], Call | None]
 """Parses a body again: from path, `Content-Type` and the body's chunks; None where it cannot be."""
@@ -59,6 +62,7 @@ class Entry(Head):
         "_state",
         "duration_ms",
         "id",
+        "kind",
         "time",
         "weight",
     )
@@ -74,9 +78,11 @@ class Entry(Head):
         time: datetime,
         state: Mapping[str, Any],
         parse: Parse = lambda *_: None,
+        kind: Kind = "call",
     ) -> None:
         Head.__init__(self, method, path, query, headers)
         self.id = identity
+        self.kind = kind
         self.time = time
         self.duration_ms: float | None = None
         self.weight = BASE
@@ -130,6 +136,9 @@ class Entry(Head):
             self._file_count = len(_uploads(call))
             self._facts = facts_of(call, accepted)
             load += getsizeof(repr(self._facts))
+        if drawing := get("drawing"):
+            self._facts = Facts(model=drawing.model.id, prompt=drawing.prompt or None)
+            load += 4 * len(drawing.prompt)
         if accepted:
             load += imaging.uploads.weight(accepted)
             if accepted.images:

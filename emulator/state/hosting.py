@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from emulator.clock import Clock
 from emulator.contract.dialect import OPENAI, HostedURLs
+from emulator.contract.storage import NOT_FOUND, NOT_PUBLIC, UNREADABLE, StorageError
 from emulator.state.identity import random_id
 
 T = TypeVar("T")
@@ -30,35 +31,6 @@ BUDGET: Final = 128 * 2**20
 """Bytes that all hosted pictures together may weigh."""
 
 PREFIX: Final = "/private/"
-
-_UNREADABLE: Final = (
-    "Server failed to authenticate the request. Make sure the value of Authorization header is "
-    "formed correctly including the signature."
-)
-_NOT_PUBLIC: Final = "Public access is not permitted on this storage account."
-
-
-class StorageError(Exception):
-    """The storage service's refusal; its XML is the web layer's business.
-
-    *anonymous* calls, without a signature, get the headers of the service's first versions.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        detail: str | None = None,
-        *,
-        anonymous: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.detail = detail
-        self.anonymous = anonymous
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +93,25 @@ class Hosting(Generic[T]):
         pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
         return f"{path}?{'&'.join(pairs)}"
 
-    def find(self, path: str, query: str) -> T:
-        """What was published under this *path* and *query*. Raises StorageError."""
+    def peek(self, path: str) -> T | None:
+        """What was published under this *path*, whether its URL is right or not; None for what is
+        not kept."""
+        hosted = self._hosted.get(path)
+        return hosted.content if hosted else None
+
+    def find(self, path: str, query: str, *, expired: bool = False) -> T:
+        """What was published under this *path* and *query*. Raises StorageError, for a right URL
+        also where it is to count as *expired*."""
         given = dict(parse_qsl(query))
         signature = given.pop("sig", "")
         if not signature:
-            raise StorageError(409, "PublicAccessNotPermitted", _NOT_PUBLIC, anonymous=True)
+            raise StorageError(409, "PublicAccessNotPermitted", NOT_PUBLIC, anonymous=True)
         if not hmac.compare_digest(signature.encode(), self._sign(path, given).encode()):
-            raise StorageError(403, "AuthenticationFailed", _UNREADABLE, "Signature did not match.")
+            raise StorageError(403, "AuthenticationFailed", UNREADABLE, "Signature did not match.")
         now = _stamp(self._clock.now())
+        if expired:
+            moment = datetime.fromisoformat(given["se"]) + timedelta(seconds=1)
+            now = max(now, _stamp(moment))
         if not given.get("st", "") <= now <= given["se"]:
             start, expiry, current = (
                 _spoken(given.get("st", now)),
@@ -143,10 +125,10 @@ class Hosting(Generic[T]):
                 # What has no start counts from now (Azure/azure-speed-test, issues 12 and 15).
                 else f"Signed expiry time [{expiry}] must be after signed start time [{start}]"
             )
-            raise StorageError(403, "AuthenticationFailed", _UNREADABLE, detail)
+            raise StorageError(403, "AuthenticationFailed", UNREADABLE, detail)
         hosted = self._hosted.get(path)
         if hosted is None:
-            raise StorageError(404, "BlobNotFound", "The specified blob does not exist.")
+            raise StorageError(404, "BlobNotFound", NOT_FOUND)
         return hosted.content
 
     def reset(self) -> None:

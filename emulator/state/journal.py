@@ -8,14 +8,15 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import Final
 
-from emulator.state.entry import Entry
+from emulator.state.entry import Entry, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which entries are asked for; None asks for any.
 
-    *path* is a glob, *prompt* a part of the prompt, *fault* the name of the fault that was met.
+    *path* is a glob, *prompt* a part of the prompt, *fault* the name of the fault that was met,
+    *kind* `call` or `download`.
     """
 
     method: str | None = None
@@ -25,10 +26,12 @@ class Query:
     key: str | None = None
     prompt: str | None = None
     fault: str | None = None
+    kind: Kind | None = None
 
     def __contains__(self, entry: Entry) -> bool:
         return (
-            (self.method is None or entry.method == self.method.upper())
+            (self.kind is None or entry.kind == self.kind)
+            and (self.method is None or entry.method == self.method.upper())
             and (self.path is None or fnmatchcase(entry.path, self.path))
             and (self.status is None or entry.status == self.status)
             and (self.fault is None or entry.fault == self.fault)
@@ -39,6 +42,8 @@ class Query:
 
 
 ANY = Query()
+CALLS = Query(kind="call")
+DOWNLOADS = Query(kind="download")
 
 HEAVY: Final = 16_384
 """Bytes from which on it is worth while to let go of a body and keep the entry."""

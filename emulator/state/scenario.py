@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.state.steps import REMEMBERED, Alike, Facts, Running
+from emulator.state.steps import MAX_REMEMBERED_CHARS, REMEMBERED, Alike, Facts, Running
 
 if TYPE_CHECKING:
     from emulator.faults import AnyFault
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 MISSES: Final = 20
 """Steps of which a call is told why they did not match."""
 
+MAX_INJECTED: Final = 10**12
+"""Injected steps are numbered from less than this up, to stand before those of the scenario."""
+
 
 class Scenario:
     """The steps in their order, injected ones first. Any thread may change them at any time.
+
+    An injected step goes when it has met all its calls; one of a scenario stays, for the record.
 
     With *path* it begins as the file says. Raises ValueError for one with mistakes or none at all.
     """
@@ -33,7 +38,7 @@ class Scenario:
         self.reset()
 
     def __bool__(self) -> bool:
-        return bool(self._all)
+        return bool(self._injected or self._planned)
 
     def inject(
         self,
@@ -42,8 +47,9 @@ class Scenario:
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let the next calls that *match* meet *fault*, before any step of the scenario; as often
-        as *times* says, None: always. Raises ValueError."""
+        """Let the next calls that *match* meet *fault*, before any step of the scenario and after
+        what was injected earlier; as often as *times* says, None: always. Downloads of hosted
+        pictures are meant only where *match* has a `path`. Raises ValueError."""
         self.add({"fault": fault, "times": times, "match": dict(match or {})})
 
     def add(self, given: Mapping[str, Any]) -> None:
@@ -52,8 +58,10 @@ class Scenario:
 
         step = step_of(given)
         with self._lock:
-            self._injected.append(Running(step, "injected"))
-            self._arrange()
+            running = Running(step, "injected")
+            running.number = next(self._numbers)
+            self._injected[running] = None
+            self._known.clear()
 
     def load(self, given: Mapping[str, Any]) -> None:
         """Begin another scenario; what was injected is gone. Raises ValueError."""
@@ -78,7 +86,7 @@ class Scenario:
     def as_json(self) -> dict[str, Any]:
         """The steps, and how many calls have met each of them; keys are redacted."""
         with self._lock:
-            steps = [running.as_json() for running in self._all]
+            steps = [running.as_json() for running in self._all()]
         return {"steps": steps}
 
     def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:
@@ -87,37 +95,48 @@ class Scenario:
             alike = self._alike(facts)
             for running in alike.candidates(facts.prompt):
                 if not running.spent and running.strikes():
+                    self._drop_spent(running)
                     return running.step.fault, []
-            return None, alike.misses(islice(self._all, MISSES), facts)
+            return None, alike.misses(islice(self._all(), MISSES), facts)
 
     def _begin(self, steps: Sequence[Step]) -> None:
         with self._lock:
-            self._injected: list[Running] = []
+            self._numbers = count(-MAX_INJECTED)
+            self._injected: dict[Running, None] = {}
             self._planned = [
                 Running(step, f"step {number}") for number, step in enumerate(steps, 1)
             ]
-            self._arrange()
+            for number, running in enumerate(self._planned):
+                running.number = number
+            self._live = self._planned
+            self._known: dict[Facts, Alike] = {}
 
-    def _arrange(self) -> None:
-        self._all = [*self._injected, *self._planned]
-        for number, running in enumerate(self._all):
-            running.number = number
-        self._live = self._all
-        self._known: dict[Facts, Alike] = {}
+    def _all(self) -> Iterator[Running]:
+        return chain(self._injected, self._planned)
+
+    def _drop_spent(self, running: Running) -> None:
+        """Forget an injected step that has met all its calls."""
+        if running.spent and running in self._injected:
+            del self._injected[running]
+            for alike in self._known.values():
+                alike.forget_misses()
 
     def _alike(self, facts: Facts) -> Alike:
         """The steps for calls like this one. They change only with the scenario, so that they are
         looked for once."""
         alike = facts._replace(prompt="")
-        if alike not in self._known:
+        known = self._known.get(alike)
+        if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._live = [running for running in self._live if not running.spent]
             others = {
                 running: running.miss(alike)
-                for running in islice(self._all, MISSES)
+                for running in islice(self._all(), MISSES)
                 if not running.matches(alike)
             }
-            steps = (running for running in self._live if running.matches(alike))
-            self._known[alike] = Alike(steps, others)
-        return self._known[alike]
+            steps = chain(self._injected, self._live)
+            known = Alike((each for each in steps if each.matches(alike)), others)
+            if len(alike.path) + len(alike.model) + len(alike.api_key) <= MAX_REMEMBERED_CHARS:
+                self._known[alike] = known
+        return known

@@ -22,14 +22,20 @@ REMEMBERED: Final = 32
 """Kinds of calls for which the steps that match are remembered."""
 
 
+MAX_REMEMBERED_CHARS: Final = 4096
+"""Characters of what is remembered of a call: a client may send a prompt of many megabytes."""
+
+
 class Facts(NamedTuple):
-    """What a step may ask about a call; the names are those of its `match`."""
+    """What a step may ask about a call; the names are those of its `match`, but for *download*: the
+    call is one for a hosted picture, of that model and prompt."""
 
     path: str
     model: str = ""
     prompt: str = ""
     api_key: str = ""
     retry_count: int = 0
+    download: bool = False
 
 
 def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
@@ -51,9 +57,13 @@ class Running:
         self.tests = [
             (place, _test(name, wanted))
             for place, name in enumerate(Facts._fields)
-            if name != "prompt" and (wanted := getattr(step.match, name)) is not None
+            if name not in {"prompt", "download"}
+            and (wanted := getattr(step.match, name)) is not None
         ]
         self._after, self._times = step.after, step.times
+        self._for_calls = not step.fault.for_downloads
+        # A step that does not name their path would be used up by downloads unawares.
+        self._for_downloads = step.fault.for_downloads or step.match.path is not None
         lucky = step.probability < 1
         self._luck = random.Random(f"{step.seed} {title}") if lucky else None
 
@@ -69,6 +79,8 @@ class Running:
         return self._times is not None and self.met >= self._times
 
     def matches(self, facts: Facts) -> bool:
+        if not (self._for_downloads if facts.download else self._for_calls):
+            return False
         return all(test(facts[place]) for place, test in self.tests)
 
     def says(self, facts: Facts) -> bool:
@@ -87,6 +99,10 @@ class Running:
 
     def miss(self, facts: Facts) -> str:
         """Why the call did not meet it."""
+        if facts.download and not self._for_downloads:
+            return f"{self.title}: has no path, which is what a step for downloads needs"
+        if not (facts.download or self._for_calls):
+            return f"{self.title}: is for downloads"
         for place, test in self.tests:
             if not test(facts[place]):
                 name = Facts._fields[place]
@@ -123,11 +139,13 @@ class Alike:
 
     def candidates(self, prompt: str) -> Iterator[Running]:
         """The steps for *prompt* in their order, without the first ones that are spent."""
-        if prompt not in self._queues:
+        queues = self._queues.get(prompt)
+        if queues is None:
+            queues = [self._any, *self._said(prompt)]
             if len(self._queues) >= REMEMBERED:
                 self._queues.clear()
-            self._queues[prompt] = [self._any, *self._said(prompt)]
-        queues = self._queues[prompt]
+            if len(prompt) <= MAX_REMEMBERED_CHARS:
+                self._queues[prompt] = queues
         for queue in queues:
             while queue and queue[0].spent:
                 queue.popleft()
@@ -140,11 +158,16 @@ class Alike:
             return self._missed[facts.prompt]
         steps = list(first)
         told = [self._others.get(running) or running.miss(facts) for running in steps]
-        if all(running in self._others or not running.says(facts) for running in steps):
+        same = all(running in self._others or not running.says(facts) for running in steps)
+        if same and len(facts.prompt) <= MAX_REMEMBERED_CHARS:
             if len(self._missed) >= REMEMBERED:
                 self._missed.clear()
             self._missed[facts.prompt] = told
         return told
+
+    def forget_misses(self) -> None:
+        """Have `misses` look again: the first steps are others now."""
+        self._missed.clear()
 
     def _said(self, prompt: str) -> Iterator[deque[Running]]:
         for length, queues in self._by_prompt.items():

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from emulator.state.entry import Entry
+from emulator.state.entry import Entry, Kind
 from emulator.state.facts import Sent
 from emulator.web.recorder import OWN
 
@@ -19,9 +19,11 @@ LONGEST_LINE: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """One call. Of a refused one, model, prompt and parameters are as they were sent."""
+    """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
+    a refused call, model, prompt and parameters are as they were sent."""
 
     id: str
+    kind: Kind
     time: datetime
     method: str
     path: str
@@ -100,6 +102,7 @@ def _told(entry: Entry) -> dict[str, Any]:
     facts = entry.facts
     return {
         "id": entry.id,
+        "kind": entry.kind,
         "time": entry.time,
         "method": entry.method,
         "path": entry.path,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
-from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,10 +21,12 @@ from emulator.contract.calendar import AsOf, Policy
 from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
+from emulator.contract.storage import StorageError
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
+from emulator.faults.downloads import EXPIRED
 from emulator.state.emulator import Emulator
-from emulator.state.hosting import LIFE, StorageError
+from emulator.state.hosting import LIFE
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
 from emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
@@ -33,6 +34,7 @@ from emulator.web.dialect import dialect_of, sentence_facts
 from emulator.web.disconnect import watch_disconnect
 from emulator.web.echo import LASTING, Lasting
 from emulator.web.gate import Handler, json_response
+from emulator.web.storage import storage_error_response
 from emulator.web.template import Template
 
 logger = logging.getLogger("emulator")
@@ -267,21 +269,13 @@ class Images:
 
     async def hosted(self, request: Request) -> Response:
         """A picture by its URL, which is all the key that it needs."""
+        scope = request.scope
+        query = scope["query_string"].decode("latin-1")
+        expired = scope["state"].get(EXPIRED, False)
         try:
-            drawing, index = self.emulator.hosting.find(
-                request.scope["path"], request.scope["query_string"].decode("latin-1")
-            )
+            drawing, index = self.emulator.hosting.find(scope["path"], query, expired=expired)
         except StorageError as refused:
-            now = self.emulator.clock.now()
-            identity = str(uuid4())
-            body = wire.storage_error(refused.code, refused.message, refused.detail, identity, now)
-            headers = {"Server": "Microsoft-HTTPAPI/2.0", "x-ms-request-id": identity}
-            if refused.anonymous:
-                # Recorded of such calls, with no `x-ms-error-code` beside it.
-                headers["Server"] = "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0"
-            else:
-                headers["x-ms-error-code"] = refused.code
-            return Response(body, refused.status, headers, "application/xml")
+            return storage_error_response(refused, scope, self.emulator)
         image = a2b_base64(await self._picture(request, drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
         return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))

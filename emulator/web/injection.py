@@ -48,7 +48,8 @@ class Injection:
         return await self.show(request)
 
     async def inject(self, request: Request) -> Response:
-        """Put the step in the body before all others; once, where it does not say how often."""
+        """Put the step in the body before those of the scenario, after those that were injected
+        earlier; once, where it does not say how often. It goes when it has met all its calls."""
         return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
 
     async def _changed(

@@ -13,18 +13,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODELS, UNKNOWN
 from emulator.contract.request import Call, Endpoint, day_of_words
+from emulator.contract.storage import storage_failure
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import PREFIX as BLOBS
 from emulator.state.steps import Facts
 from emulator.web.call import header, headers_of, is_large, key_of, read_body, read_call
 from emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
 from emulator.web.gate import authenticated, error_response, policy_of
+from emulator.web.storage import storage_error_response
 
 if TYPE_CHECKING:
     from emulator.faults import AnyFault
@@ -44,8 +47,15 @@ class Injector:
         self.emulator = emulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(BLOBS):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if scope["path"].startswith(BLOBS):
+            # The URL is all the key that a download needs.
+            if self.emulator.scenario or RAW_HEADER in headers_of(scope):
+                await self._met(scope, receive, send, None, False)
+            else:
+                await self.app(scope, receive, send)
             return
         endpoint = _endpoint(scope["path"])
         body = await self._body(scope, receive) if endpoint else ()
@@ -64,6 +74,7 @@ class Injector:
     ) -> None:
         """Let the call meet its fault, if there is one."""
         state = scope.setdefault("state", {})
+        fault: AnyFault | None = None
         try:
             fault = await self._fault(scope, receive, endpoint, marked)
             if fault is None:
@@ -79,12 +90,21 @@ class Injector:
             state["day"] = day_of_words(endpoint, day) if endpoint else day
             await fault(self.app, scope, receive, send)
         except APIError as error:
+            if fault and scope["path"].startswith(BLOBS):
+                await self._storage_failure(error, fault, scope)(scope, receive, send)
+                return
             facts = state.get("facts", {})
             # Another name than that of a deployment could be anything, and it goes into a header.
             admit(scope, facts["deployment"] if facts.get("model") in MODELS else None)
             await error_response(error, dialect_of(scope))(scope, receive, send)
         if state.get("hung_up") and "transport" not in state:
             raise ConnectionResetError("a fault closed the connection")
+
+    def _storage_failure(self, error: APIError, fault: AnyFault, scope: Scope) -> Response:
+        """An *error* as the blob store has it, with the code and the words that *fault* gives."""
+        code, message = getattr(fault, "code", None), getattr(fault, "message", None)
+        failure = storage_failure(error.status, code, message, error.headers)
+        return storage_error_response(failure, scope, self.emulator)
 
     async def _fault(
         self, scope: Scope, receive: Receive, endpoint: Endpoint | None, marked: bool
@@ -150,6 +170,8 @@ class Injector:
         return sentence_facts(scope, endpoint, deployment, model)
 
     async def _facts(self, scope: Scope, receive: Receive) -> Facts:
+        if scope["path"].startswith(BLOBS):
+            return self._download_facts(scope)
         call = await self._call(scope, receive)
         fields = call.fields if call else {}
         said = {
@@ -165,6 +187,14 @@ class Injector:
             retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )
+
+    def _download_facts(self, scope: Scope) -> Facts:
+        """What a step may ask about a download: it is of that picture's model and prompt."""
+        hosted = self.emulator.hosting.peek(scope["path"])
+        if hosted is None:
+            return Facts(scope["path"], download=True)
+        drawing, _ = hosted
+        return Facts(scope["path"], drawing.model.id, drawing.prompt, download=True)
 
 
 def _endpoint(path: str) -> Endpoint | None:

@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.contract.dialect import Answer, Dialect
 from emulator.state.emulator import Emulator
-from emulator.state.entry import Entry
+from emulator.state.entry import Entry, Kind
 from emulator.state.hosting import PREFIX as BLOBS
-from emulator.state.identity import random_digits
+from emulator.state.identity import random_digits, random_uuid
 from emulator.web.call import headers_of, is_large, parse_again
 from emulator.web.dialect import dialect_at
 from emulator.web.gate import day_of
@@ -25,8 +25,6 @@ OWN: Final = "/_emulator"
 ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What stands before the path of a target in absolute form, which RFC 9112 asks servers to take
 and some ASGI servers hand on."""
-
-UNRECORDED: Final = (f"{OWN}/", BLOBS)
 
 
 class Recorder:
@@ -45,18 +43,23 @@ class Recorder:
         path = scope["path"]
         if absolute := ABSOLUTE_FORM.match(path):
             path = scope["path"] = path[absolute.end() :] or "/"
-        if path.startswith(UNRECORDED) or path == OWN:
-            await (self.app if path.startswith(BLOBS) else self.own)(scope, receive, send)
+        if path.startswith(f"{OWN}/") or path == OWN:
+            await self.own(scope, receive, send)
             return
+        download = path.startswith(BLOBS)
         dialect = dialect_at(path)
-        identity = dialect.request_id(random_digits())
-        entry = self._arrived(identity, scope, dialect)
+        identity = random_uuid() if download else dialect.request_id(random_digits())
+        entry = self._arrived(identity, scope, dialect, "download" if download else "call")
         transport = scope["state"].get("transport")
 
         async def sending(message: Message) -> None:
             # What is sent on a closed connection leaves no more.
             leaves = transport is None or not transport.is_closing()
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and download:
+                # The store's headers are its own.
+                if leaves:
+                    entry.answering(message["status"])
+            elif message["type"] == "http.response.start":
                 answer = Answer(
                     identity,
                     message["status"],
@@ -91,7 +94,7 @@ class Recorder:
                 with suppress(RuntimeError):  # the server ends
                     self.emulator.studio.parser.submit(lambda _: release(state))
 
-    def _arrived(self, identity: str, scope: Scope, dialect: Dialect) -> Entry:
+    def _arrived(self, identity: str, scope: Scope, dialect: Dialect, kind: Kind) -> Entry:
         state = scope.setdefault("state", {})
         state["request_id"], state["time"] = identity, self.emulator.clock.now()
         state["dialect"] = dialect
@@ -104,7 +107,10 @@ class Recorder:
             time=state["time"],
             state=state,
             parse=parse_again,
+            kind=kind,
         )
+        if kind == "download" and (hosted := self.emulator.hosting.peek(scope["path"])):
+            state["drawing"], _ = hosted
         self.emulator.journal.arrived(entry)
         return entry
 
