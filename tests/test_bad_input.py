@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from emulator import Server, Settings
+from emulator.contract.errors import APIError
 from emulator.web.form import read_form
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
@@ -231,6 +233,27 @@ def test_a_form_is_read_with_what_rfc_2046_allows(
     pieces = (body[at : at + size] for at in range(0, len(body), size))
     assert posted(http, pieces).status_code == 200
     assert read_form("multipart/form-data; boundary=b", [body])["user"] == looks_alike.decode()
+
+
+def test_a_form_is_the_same_in_chunks_of_any_size() -> None:
+    chance = Random(1)
+    pieces = [b"\r", b"\n", b"\r\n", b"--", b"b", b"x", b"\r\n--b", b"\r\n--b ", b"\r\n--b\t\r"]
+
+    def read(chunks: list[bytes]) -> dict[str, Any] | str:
+        try:
+            return read_form("multipart/form-data; boundary=b", chunks)
+        except APIError as error:
+            return str(error)
+
+    outcomes = []
+    for _ in range(2000):
+        data = b"".join(chance.choices(pieces, k=chance.randint(0, 8)))
+        body = part("user", data) + part("n", b"1") + b"--b--\r\n"
+        size = chance.randint(1, 9)
+        whole = read([body])
+        assert read([body[at : at + size] for at in range(0, len(body), size)]) == whole
+        outcomes.append(isinstance(whole, dict) and whole == {"user": data.decode(), "n": "1"})
+    assert 100 < outcomes.count(True) < 1900
 
 
 def test_blanks_without_end_after_a_boundary_are_data(http: httpx2.Client) -> None:

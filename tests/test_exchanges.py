@@ -215,6 +215,6 @@ SENTENCES = {
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_a_refusal_is_reached_by_an_exchange(name: str) -> None:
-    literal = re.split(r"\{[\w.]+(?::[^}]*)?\}", SENTENCES[name])
+    literal = re.split(r"\{[\w.]+(?:[:!][^}]*)?\}", SENTENCES[name])
     sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
     assert any(sentence.fullmatch(message) for message in refusals_said())

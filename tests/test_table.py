@@ -221,7 +221,9 @@ def has_code(error: APIError, code: str) -> bool:
 
 
 def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
-    """A form has nothing but texts, and an empty one is none."""
+    """A form has nothing but texts, and an empty one, or an object of none, is not given."""
+    if value == {} and isinstance(rule, Object):
+        return True
     text = isinstance(value, str) and not isinstance(rule, (Pictures, OverlayRule, Text))
     return text and (code == "invalid_type" or not value)
 

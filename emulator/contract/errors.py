@@ -215,10 +215,13 @@ duplicate_parameter = Refusal(  # the code was not recorded with the sentence
 different_value = Refusal(  # with brackets and without; the code was not shown with the sentence
     "Invalid parameter: '{name}'. This parameter already has a different value in your parameters.",
     "{name}", "invalid_parameter")
-wrong_type = Refusal("Invalid type for '{name}': expected {expected}, but got {got} instead.", "{name}", "invalid_type")
+_WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
+wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
+_NOT_OF_TYPE: Final = older("{value!r} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
+wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
 unconvertible = Refusal(  # recorded for integers only
     "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
-    "{name}", "invalid_type")
+    "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
 empty_string = Refusal(
     "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
     "{name}", "empty_string",
@@ -339,7 +342,11 @@ missing_key = Refusal(  # recorded in 2022; spelling and address are those of la
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
     "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from "
     f"your browser and are prompted for a username and password. You can obtain an API key from {_ACCOUNT}.",
-    status=401, headers=_AUTHENTICATE)
+    status=401, headers=_AUTHENTICATE, earlier=((date(2023, 3, 1), Refusal(  # the day is not known
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. "
+        "Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accesing the API from your "
+        "browser and are prompted for a username and password. You can obtain an API key from https://beta.openai.com.",
+        status=401, headers=_AUTHENTICATE)),))
 incorrect_key = Refusal(
     f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}.",
     None, "invalid_api_key", status=401, headers=_AUTHENTICATE)

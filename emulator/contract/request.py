@@ -79,7 +79,7 @@ class Upload:
 
     filename: str
     content_type: str | None
-    data: bytes
+    data: bytes = field(repr=False)
     size: int
 
 

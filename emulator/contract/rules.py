@@ -81,7 +81,9 @@ class Text(Rule):
         if self.loose and isinstance(value, (bool, int, float)):
             return
         if not isinstance(value, str):
-            raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+            )
         if len(value) < self.shortest:
             raise errors.empty_string(name=name)
         if self.longest is not None and len(value) > self.longest:
@@ -107,12 +109,14 @@ class Integer(Rule):
     def convert(self, name: str, text: str) -> int:
         # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
         if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
-            raise errors.unconvertible(name=name, expected="an integer")
+            raise errors.unconvertible(name=name, expected="an integer", value=text, kind="integer")
         return int(text)
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise errors.wrong_type(name=name, expected="an integer", got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected="an integer", got=kind_of(value), value=value, kind="integer"
+            )
         if value < self.least:
             raise errors.integer_too_small(name=name, limit=self.least, value=value)
         if self.most is not None and value > self.most:
@@ -129,12 +133,14 @@ class Flag(Rule):
 
     def convert(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
-            raise errors.unconvertible(name=name, expected="a boolean")
+            raise errors.unconvertible(name=name, expected="a boolean", value=text, kind="boolean")
         return text == "true"
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
-            raise errors.wrong_type(name=name, expected="a boolean", got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected="a boolean", got=kind_of(value), value=value, kind="boolean"
+            )
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean", "default": bool(self.default)}
@@ -158,7 +164,9 @@ class Choice(Rule):
         if not isinstance(value, str):
             expected = listed(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
-            raise errors.wrong_type(name=name, expected=expected, got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected=expected, got=kind_of(value), value=value, kind="string"
+            )
         if value in self.words or value in self.unlisted:
             return
         if self.refusal:
@@ -187,10 +195,12 @@ class Object(Rule):
     def from_form(self, name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return Rule.from_form(self, name, value)
-        return {
+        values = {
             key: self.fields[key].from_form(f"{name}.{key}", inner) if key in self.fields else inner
             for key, inner in value.items()
         }
+        # Of empty fields nothing is left.
+        return {key: inner for key, inner in values.items() if inner is not None} or None
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, Mapping):

@@ -43,7 +43,9 @@ class ListedSize(Choice):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+            )
         # `super()` without arguments does not survive slots.
         Choice.check(self, name, value)
 
@@ -63,7 +65,9 @@ class FixedSize(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise errors.wrong_type(name=name, expected="a string", got=kind_of(value))
+            raise errors.wrong_scalar(
+                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+            )
 
     def limit(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":

@@ -131,6 +131,8 @@ class _Judgement:
         value = self.call.fields.get(name)
         if self.call.form:
             value = rule.from_form(name, value)
+            # Nothing in a form is null: its empty fields are not given.
+            given = value is not None
         if value is None and (not given or rule.nullable):
             if rule.required:
                 raise errors.missing_parameter(name=name)

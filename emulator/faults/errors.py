@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import misfortunes
+from emulator.contract.catalogue import catalogue_of
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, masked
 from emulator.contract.misfortunes import NAMED
@@ -106,6 +107,8 @@ class Error(BaseFault):
         state, call = scope["state"], scope["state"].get("call")
         fields = call.fields if call else {}
         named = str(fields.get("model") or "")
+        if call and not named:
+            named = catalogue_of(state.get("day")).default(call) or ""
         model = MODELS.get(named, UNKNOWN)
         wait = self.retry_after_ms
         if wait is None:

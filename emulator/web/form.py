@@ -19,11 +19,9 @@ for each byte; what comes after these changes no verdict."""
 MAX_PART_HEAD_BYTES: Final = 16 * 1024
 """The headers of one part."""
 
-MAX_PADDING_BYTES: Final = 1024
+MAX_PADDING_BYTES: Final = 256
 """Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
 
-_DELIMITER_END: Final = re.compile(rb"--|[ \t]*\r\n")
-_DELIMITER_END_TO_COME: Final = re.compile(rb"-?|[ \t]*\r?")
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
@@ -79,6 +77,11 @@ class _Parser:
         self.complete = False
         self.parts = 0
         self._delimiter = b"\r\n--" + boundary
+        blanks = rb"[ \t]{0,%d}" % MAX_PADDING_BYTES
+        fixed = re.escape(self._delimiter)
+        self._boundary = re.compile(fixed + rb"(--|" + blanks + rb"\r\n)")
+        self._begun = re.compile(fixed + rb"(?:-|" + blanks + rb"\r?)\Z")
+        self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
         # The first boundary may open the body, as if a line had ended before it.
         self._buffer = b"\r\n"
         self._at = 0
@@ -112,27 +115,27 @@ class _Parser:
 
     def _read_data(self) -> bool:
         """Read up to the next boundary; False where that is to come, or was the last one."""
-        start = self._at
-        while (start := self._buffer.find(self._delimiter, start)) >= 0:
-            after = start + len(self._delimiter)
-            if end := _DELIMITER_END.match(self._buffer, after):
-                self._take(start)
-                self._place_part()
-                self._at = end.end()
-                self.complete = end[0] == b"--"
-                self.parts += not self.complete
-                self._in_head = True
-                return not self.complete
-            if len(self._buffer) - after <= MAX_PADDING_BYTES and (
-                _DELIMITER_END_TO_COME.fullmatch(self._buffer, after)
-            ):
-                self._take(start)
-                return False
-            # The beginning of a longer line, which is data.
-            start = after
-        # The beginning of a boundary may stand at the end.
-        self._take(max(self._at, len(self._buffer) - len(self._delimiter) + 1))
+        # Looking for the fixed part first is what is fast.
+        start = self._buffer.find(self._delimiter, self._at)
+        if start >= 0 and (boundary := self._boundary.search(self._buffer, start)):
+            self._take(boundary.start())
+            self._place_part()
+            self._at = boundary.end()
+            self.complete = boundary[1] == b"--"
+            self.parts += not self.complete
+            self._in_head = True
+            return not self.complete
+        self._take(self._begun_at())
         return False
+
+    def _begun_at(self) -> int:
+        """Where a boundary begins of which more is to come, or the end."""
+        end = len(self._buffer)
+        if begun := self._begun.search(self._buffer, max(self._at, end - self._longest)):
+            return begun.start()
+        # There is one return in it, at its beginning.
+        start = self._buffer.rfind(b"\r", max(self._at, end - len(self._delimiter)))
+        return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
 
     def _take(self, end: int) -> None:
         if self._part:

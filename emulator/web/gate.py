@@ -132,13 +132,13 @@ class Gate:
                 raise
             if retired and policy.as_of not in life:
                 raise HTTPException(404)
-            self.check_key(request)
-            # A HEAD request is answered with what GET has.
-            method = request.scope["method"]
-            method = "GET" if method == "HEAD" else method
-            if method not in methods:
-                raise HTTPException(405)
             try:
+                self.check_key(request)
+                # A HEAD request is answered with what GET has.
+                method = request.scope["method"]
+                method = "GET" if method == "HEAD" else method
+                if method not in methods:
+                    raise HTTPException(405)
                 return await methods[method](request, policy)
             except APIError as error:
                 raise error.on(policy.day) from None
