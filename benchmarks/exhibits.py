@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from PIL import Image, ImageDraw
@@ -126,15 +127,17 @@ def _previews() -> list[Tile]:
     return [*zip(names, subject.render_progress(request), strict=True)]
 
 
+@cache
 def _photographs() -> list[Upload]:
     """Five scenes with the grain of a photograph."""
     with Image.open(io.BytesIO(subject.photograph(1024).data)) as opened:
         grain = opened.convert("RGB")
     taken = subject.request_of({**USUAL, "prompt": "A photograph", "n": 5})
-    scenes = [subject.draw(taken, index).convert("RGB") for index in range(taken.n)]
+    scenes = [subject.draw_scene(taken, index).convert("RGB") for index in range(taken.n)]
     return [subject.upload("a.png", Image.blend(scene, grain, 0.35)) for scene in scenes]
 
 
+@cache
 def _product() -> Upload:
     """A jug before a plain ground, with the grain of a photograph."""
     with Image.open(io.BytesIO(subject.photograph(1024).data)) as opened:
@@ -216,8 +219,51 @@ def _variations() -> list[Tile]:
     return [(f"variation {index}", subject.render(request, index)) for index in range(request.n)]
 
 
+def gallery() -> Row:
+    """24 pictures: something of each kind."""
+    photographs, product = _photographs(), _product()
+    clear = {"model": "gpt-image-1", "prompt": PROMPT, "background": "transparent"}
+    partials = _previews()
+    sixteen = [*photographs, product] * 2 + photographs[:4]
+    tiles: list[Tile] = [
+        ("1024x1024", _call({**USUAL, "quality": "high", "size": "1024x1024"})),
+        ("1536x1024, medium", _call({**USUAL, "quality": "medium", "size": "1536x1024"})),
+        ("1024x1536, low", _call({**USUAL, "quality": "low", "size": "1024x1536"})),
+        ("3840x2160", _call({**USUAL, "quality": "high", "size": "3840x2160"})),
+        ("3072x1024", _call({**USUAL, "quality": "high", "size": "3072x1024"})),
+        ("256x256", _call({**SQUARE, "size": "256x256"})),
+        *(
+            (name, _call({**USUAL, "quality": "high", "prompt": SCRIPTS[name]}))
+            for name in ("Arabic", "Chinese", "Devanagari", "mixed")
+        ),
+        ("600 characters", _call({**USUAL, "quality": "high", "prompt": LONG[:600]})),
+        ("a long prompt", _call({**USUAL, "quality": "high", "prompt": LONG})),
+        *partials[:3],
+        ("transparent", _call({**clear, "quality": "high"})),
+        ("a transparent edit", _edit(clear, product)),
+        (
+            "a transparent edit of a scene",
+            _edit({**clear, "output_format": "webp"}, photographs[3]),
+        ),
+        ("an edit", _edit({**USUAL, "quality": "high"}, photographs[1])),
+        (
+            "with a round hole",
+            _edit({**USUAL, "quality": "high"}, photographs[2], mask=subject.hole(1024)),
+        ),
+        (
+            "a hole of a quarter of the edge",
+            _edit({**USUAL, "quality": "high"}, product, mask=_mask((700, 80, 956, 336))),
+        ),
+        ("a transparent hole", _edit(clear, photographs[4], mask=_mask((0, 0, 1024, 560)))),
+        ("sixteen sources", _edit({**USUAL, "quality": "high"}, *sixteen)),
+        ("a variation", _variations()[1][1]),
+    ]
+    return Row("Gallery", tiles)
+
+
 def rows() -> Iterator[Row]:
     """All that is shown, in its order; drawn one after the other."""
+    yield gallery()
     yield Row("Sizes", _sizes())
     scenes = subject.request_of({**USUAL, "n": 10})
     tiles: list[Tile] = [(f"picture {i + 1}", subject.render(scenes, i)) for i in range(scenes.n)]

@@ -1,18 +1,20 @@
 """A contact sheet: every kind of picture on one page, to be judged at a glance.
 
 python -m benchmarks.sheet OUT.png
+python -m benchmarks.sheet GALLERY.png gallery    # 24 pictures: something of each kind
 """
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.exhibits import Row, Tile, rows
+from benchmarks import exhibits
+from benchmarks.exhibits import Row, Tile
 
 COLUMNS: Final = 6
 EDGE: Final = 320
@@ -70,9 +72,9 @@ def _panel(row: Row) -> Image.Image:
     return panel
 
 
-def contact_sheet() -> Image.Image:
-    """All `exhibits`, one row under the other."""
-    panels = [_panel(row) for row in rows()]
+def contact_sheet(rows: Iterable[Row]) -> Image.Image:
+    """The pictures of *rows*, one row under the other."""
+    panels = [_panel(row) for row in rows]
     height = sum(panel.height for panel in panels) + GAP
     sheet = Image.new("RGB", (panels[0].width, height), PAPER)
     top = 0
@@ -83,4 +85,5 @@ def contact_sheet() -> Image.Image:
 
 
 if __name__ == "__main__":
-    contact_sheet().save(sys.argv[1], compress_level=1)
+    shown = [exhibits.gallery()] if sys.argv[2:] == ["gallery"] else exhibits.rows()
+    contact_sheet(shown).save(sys.argv[1], compress_level=1)

@@ -43,6 +43,11 @@ def draw(request: ImageRequest, index: int = 0) -> Image.Image:
     return placeholder.draw(request, index)
 
 
+def draw_scene(request: ImageRequest, index: int = 0) -> Image.Image:
+    """The same without its card."""
+    return placeholder.draw_scene(request, index, request.size, None)
+
+
 def edit(request: ImageRequest) -> Image.Image:
     return edits.edit(request, 0)
 
