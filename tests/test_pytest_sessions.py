@@ -421,8 +421,15 @@ def draw(prompt, **options):
 """
 
 EARLY = """
-import os
+import httpx2
 from shop import client, draw
+
+def test_none():
+    fault = {"fault": "server_error", "times": None}
+    injected = httpx2.post(client.base_url.join("/_emulator/inject"), json=fault)
+    assert injected.is_success
+    with pytest.raises(openai.InternalServerError):
+        draw("a lighthouse")
 
 def test_one():
     assert client.base_url.host == "127.0.0.1"
@@ -462,7 +469,7 @@ def test_a_client_that_is_made_at_import_finds_the_server(
     session.makeconftest("import shop")
     session.makeini(f"[pytest]\n{ini}")
     result = run(session, EARLY, *arguments)
-    result.assert_outcomes(passed=3, failed=1)
+    result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["images emulator: http://127.0.0.1:*"])
     result.stdout.fnmatch_lines(
         [
