@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +50,7 @@ def test_a_malformed_target_is_not_found(
     server: Server, target: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert get(server, target).startswith(b"HTTP/1.1 404 Not Found\r\n")
-    assert not caplog.records
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 @pytest.mark.parametrize("target", [b"[://", b"://", b"a", b"/\x00", b"/\xff"])
