@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Final
 
 from python_multipart.multipart import parse_options_header
@@ -22,6 +23,8 @@ MAX_PART_HEAD_BYTES: Final = 16 * 1024
 MAX_PADDING_BYTES: Final = 256
 """Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
 
+_BOUNDARY_END: Final = re.compile(rb"--|[ \t]{0,%d}\r\n" % MAX_PADDING_BYTES)
+_BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
@@ -77,16 +80,18 @@ class _Parser:
         self.complete = False
         self.parts = 0
         self._delimiter = b"\r\n--" + boundary
-        blanks = rb"[ \t]{0,%d}" % MAX_PADDING_BYTES
-        fixed = re.escape(self._delimiter)
-        self._boundary = re.compile(fixed + rb"(--|" + blanks + rb"\r\n)")
-        self._begun = re.compile(fixed + rb"(?:-|" + blanks + rb"\r?)\Z")
         self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
         # The first boundary may open the body, as if a line had ended before it.
         self._buffer = b"\r\n"
         self._at = 0
         self._part: _Part | None = None
         self._in_head = False
+
+    @cached_property
+    def _boundary(self) -> re.Pattern[bytes]:
+        """Passes over lines that only begin like a boundary. It is made where there are such: it
+        takes as long as a small form."""
+        return re.compile(re.escape(self._delimiter) + b"(?:" + _BOUNDARY_END.pattern + b")")
 
     @property
     def done(self) -> bool:
@@ -115,13 +120,18 @@ class _Parser:
 
     def _read_data(self) -> bool:
         """Read up to the next boundary; False where that is to come, or was the last one."""
-        # Looking for the fixed part first is what is fast.
         start = self._buffer.find(self._delimiter, self._at)
-        if start >= 0 and (boundary := self._boundary.search(self._buffer, start)):
-            self._take(boundary.start())
+        end = (
+            _BOUNDARY_END.match(self._buffer, start + len(self._delimiter)) if start >= 0 else None
+        )
+        if start >= 0 and not end and (boundary := self._boundary.search(self._buffer, start)):
+            start = boundary.start()
+            end = _BOUNDARY_END.match(self._buffer, start + len(self._delimiter))
+        if end:
+            self._take(start)
             self._place_part()
-            self._at = boundary.end()
-            self.complete = boundary[1] == b"--"
+            self._at = end.end()
+            self.complete = end[0] == b"--"
             self.parts += not self.complete
             self._in_head = True
             return not self.complete
@@ -131,8 +141,10 @@ class _Parser:
     def _begun_at(self) -> int:
         """Where a boundary begins of which more is to come, or the end."""
         end = len(self._buffer)
-        if begun := self._begun.search(self._buffer, max(self._at, end - self._longest)):
-            return begun.start()
+        start = self._buffer.rfind(self._delimiter, max(self._at, end - self._longest))
+        after = start + len(self._delimiter)
+        if start >= 0 and _BOUNDARY_END_BEGUN.fullmatch(self._buffer, after):
+            return start
         # There is one return in it, at its beginning.
         start = self._buffer.rfind(b"\r", max(self._at, end - len(self._delimiter)))
         return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
