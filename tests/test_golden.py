@@ -104,9 +104,9 @@ GOLDEN: Final = {
     "edit without a mask": "f2a76e904b7deae6",
     "edit of three": "cafeed181791ea2c",
     "variation": "3ece1f04ad268f2b",
-    "preview 0": "534b509157821795",
-    "preview 1": "e87fa621e5ec00ef",
-    "preview 2": "bf1f470f9f5af550",
+    "preview 0": "28189c7a2d20ae8e",
+    "preview 1": "c599d34aff067d6e",
+    "preview 2": "6ad88c8915ead2ed",
     "preview None": "9d949ece18138285",
 }
 

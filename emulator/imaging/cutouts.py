@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
@@ -20,6 +19,8 @@ SUBJECT_SHARES: Final = (0.03, 0.7)
 
 BORDER_SHARE: Final = 0.25
 """The most of a plain background's border that the subject may touch."""
+
+WHITE: Final = 255
 
 CELLS: Final = 24
 """Cells along the longer edge of a hole, of which the largest rectangle is made up."""
@@ -88,17 +89,15 @@ def room_in(hole: Image.Image, box: Box) -> Box | None:
     """The rectangle for a card within *box*: all white in *hole*, wide rather than high, and as
     large as can be; None where nothing is. It is found to a twenty-fourth of the box's edges."""
     part = hole.crop(box)
-    if part.getextrema() == (255, 255):
+    if part.getextrema() == (WHITE, WHITE):
         return box
     columns, rows = (min(CELLS, side) for side in part.size)
     xs = [part.width * column // columns for column in range(columns + 1)]
     ys = [part.height * row // rows for row in range(rows + 1)]
+    means = part.resize((columns, rows), Image.Resampling.BOX).tobytes()
     white = [
-        [
-            part.crop((left, top, right, bottom)).getextrema()[0] == 255
-            for left, right in pairwise(xs)
-        ]
-        for top, bottom in pairwise(ys)
+        [mean == WHITE for mean in means[row * columns : (row + 1) * columns]]
+        for row in range(rows)
     ]
     best, found = 0, None
     depths = [0] * columns

@@ -11,9 +11,9 @@ from PIL import Image
 CELLS: Final = (24, 64, 160)
 """Squares along the shorter edge of the first, second and third partial image."""
 
-SAMPLED_EDGE: Final = 2 * CELLS[-1]
-"""Pixels along the shorter edge that the squares' colours are the means of: four of them and more
-for each square, as cheap for a large picture as for a small one."""
+SAMPLES: Final = 2
+"""Along each edge of the finest squares: so many pixels are looked at for the colour of one, as
+cheap for a large picture as for a small one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,12 @@ def previews(image: Image.Image, mode: str, start: int, end: int) -> Iterator[Pr
     """*image* in *mode* (`RGB` or `RGBA`) as its partial images from number *start* (from 0) up to
     *end* show it: each square has the mean colour of what is under it."""
     width, height = image.size
-    sampled = image.resize(_scaled(image.size, SAMPLED_EDGE), Image.Resampling.NEAREST)
-    sampled = sampled.convert(mode)
+    columns, rows = _scaled(image.size, CELLS[-1])
+    sampled = image.resize((SAMPLES * columns, SAMPLES * rows), Image.Resampling.NEAREST)
+    finest = sampled.convert(mode).reduce(SAMPLES)
     for number in range(start, end):
         columns, rows = _scaled(image.size, CELLS[number])
-        squares = sampled.resize((columns, rows), Image.Resampling.BOX)
+        squares = finest.resize((columns, rows), Image.Resampling.BOX)
         yield Preview(
             squares.resize((width, rows), Image.Resampling.NEAREST),
             tuple(height * (row + 1) // rows - height * row // rows for row in range(rows)),
