@@ -33,6 +33,7 @@ EDITS = "/v1/images/edits"
         ("/v1/images/generation", GENERATIONS),
         ("/v1/image/edits", EDITS),
         ("/V1/Images/Edits", EDITS),
+        ("/API/V1/Images/Edits", EDITS),
         ("/v1/images/edits%20", EDITS),
         ("/v1/v1/models/gpt-image-2", "/v1/models/gpt-image-2"),
         ("/api/v1/files/file-x/content", "/v1/files/file-x/content"),

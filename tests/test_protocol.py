@@ -66,8 +66,14 @@ def test_a_target_may_have_absolute_form(server: Server, target: bytes) -> None:
     assert [entry.path for entry in server.requests] == ["/v1/models"]
 
 
-@pytest.mark.parametrize("path", ["//[://", "http://[", "http://localhost/nothing", "x", ""])
-async def test_a_malformed_path_of_another_asgi_server_is_not_found(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *(("//[://", 404), ("http://[", 404), ("http://localhost/nothing", 404), ("x", 404)),
+        *(("", 404), ("http://localhost/v1/models", 401), ("HTTPS://[/v1/models", 401)),
+    ],
+)
+async def test_a_path_of_another_asgi_server_may_have_absolute_form(path: str, status: int) -> None:
     sent = []
 
     async def receive() -> dict[str, object]:
@@ -78,7 +84,7 @@ async def test_a_malformed_path_of_another_asgi_server_is_not_found(path: str) -
 
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
     await create_app()(scope, receive, send)
-    assert sent[0]["status"] == 404  # type: ignore[index]
+    assert sent[0]["status"] == status  # type: ignore[index]
 
 
 @pytest.mark.parametrize("host", [b"[", b"a b", b"[::1", b"\xe2\x84\x80", b":x"])
@@ -147,16 +153,19 @@ def test_a_head_past_the_limit_is_refused_and_not_in_the_journal(
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, b"200"), (1, b"431")])
-def test_the_limit_of_a_head_is_exact(server: Server, more: int, status: bytes) -> None:
+def test_the_limit_of_a_head_is_exact(
+    server: Server, caplog: pytest.LogCaptureFixture, more: int, status: bytes
+) -> None:
     start = b"GET /v1/models HTTP/1.1\r\n" + HEAD + CLOSE[:-2] + b"X-Long: "
     # Of the request line, what is not the target does not count.
     counted = len(start) - len("GET  HTTP/1.1\r\n") + len("\r\n")
     request = start + b"x" * (MAX_HEAD_BYTES - counted + more) + b"\r\n\r\n"
     assert exchange(server, [request]).split()[1] == status
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 def test_a_head_is_not_counted_with_the_body_before_it(server: Server) -> None:
-    body = b"x" * (MAX_HEAD_BYTES + 1)
+    body = b"x" * (4 * MAX_HEAD_BYTES)
     first = b"POST /v1/nothing HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
     second = b"GET /v1/models HTTP/1.1\r\n" + HEAD + b"X: " + b"x" * 200_000 + b"\r\n" + CLOSE
     answer = exchange(server, [first + body + second])

@@ -79,7 +79,6 @@ def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
     """*path*, which has no superfluous slashes, and then each of its ends, the longest first,
     behind the prefixes that the API's paths have; as it is spelt and in small letters."""
     yield path
-    yield path.lower()
     prefixes = ["/v1"]
     if azure.PREFIX in f"{path}/":
         deployment = DEPLOYMENT.search(f"{path}/")
