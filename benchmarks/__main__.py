@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks import machine, report, subject
 from benchmarks.figures import FIGURES
-from benchmarks.of_memory import MEMORY
+from benchmarks.of_memory import LEFT, MEMORY
 from benchmarks.of_pictures import PICTURES
 from benchmarks.of_records import JOURNALLED, STEPPED
 from benchmarks.of_serving import SERVING
@@ -23,6 +23,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "serving": SERVING,
     "starting": STARTING,
     "memory": MEMORY,
+    "memory after a reset": LEFT,
     "streams": STREAMS,
     "scenario": STEPPED,
     "journal": JOURNALLED,

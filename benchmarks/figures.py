@@ -238,4 +238,28 @@ FIGURES: Final = (
         under="alone 1024 /s",
         least=0.8,
     ),
+    *(
+        figure
+        for load, journal, most, words in (
+            ("forgiven", 2, 50, "25 lenient edits of 2000²"),
+            ("structure", 64, 150, "21 MB of JSON, 7 million objects, with and without a key"),
+            ("user", 64, 150, "150 calls with a `user` of 4 MB"),
+        )
+        for figure in (
+            Figure(
+                number=18,
+                words=f"resident more than before, with a journal of {journal} MB: {words}",
+                over=f"{load} held MB",
+                most=most,
+                unit="MB",
+            ),
+            Figure(
+                number=18,
+                words="the same after a reset",
+                over=f"{load} left MB",
+                most=50,
+                unit="MB",
+            ),
+        )
+    ),
 )

@@ -1,14 +1,21 @@
-"""Figure 9: what the emulator holds. Only Linux tells the proportional set of a process."""
+"""Figures 9 and 18: what the emulator holds, and what it holds after a reset more than before.
+Only Linux tells the proportional set of a process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from io import BytesIO
 from typing import Final
 
-from benchmarks.calls import LARGE, USUAL
+from PIL import Image
+
+from benchmarks.calls import LARGE, SMALL, USUAL, post
 from benchmarks.readings import Bench, Effort, Probe, Taken
-from benchmarks.servers import HEALTH, Crowd, Peak, Process, crowd
+from benchmarks.servers import GENERATIONS, HEALTH, PATIENCE, Crowd, Peak, Process, crowd
 
 FILL: Final = 10_000
 FURTHER: Final = 3_000
@@ -44,3 +51,120 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
 
 
 MEMORY: Final = Bench((9,), _open, once=True, linux=True)
+
+
+# --- after a reset
+
+EDITS: Final = "/v1/images/edits"
+JSON: Final = {"content-type": "application/json"}
+KEY: Final = {"authorization": "Bearer sk-benchmark"}
+
+FORGIVEN: Final = 25
+PARTS: Final = 7_000_000
+"""Empty objects in 21 MB of JSON."""
+
+NAMES: Final = 150
+NAME_CHARS: Final = 4_000_000
+
+
+def _send(
+    server: Process, method: str, path: str, headers: dict[str, str], body: bytes = b""
+) -> int:
+    """The status of one call on a connection of its own, whatever it is."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection.request(method, path, body, headers)
+    with connection.getresponse() as answer:
+        answer.read()
+    connection.close()
+    return answer.status
+
+
+def _picture(edge: int, number: int) -> bytes:
+    """A square PNG with an alpha channel."""
+    file = BytesIO()
+    Image.new("RGBA", (edge, edge), (number % 256, 90, 60, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _edit(server: Process, number: int, **fields: str) -> None:
+    """An edit of a picture of 2000² with a wrong mask, leniently judged. Raises RuntimeError where
+    it is refused."""
+    told = {"model": "gpt-image-2", "prompt": f"A lighthouse, {number}", "quality": "low", **fields}
+    mark = "benchmark-3141592653589793"
+    parts = [
+        f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in told.items()
+    ]
+    body = "".join(parts).encode()
+    # A mask of another size is forgiven when the picture has been decoded.
+    for name, image in (("image", _picture(2000, number)), ("mask", _picture(10, number))):
+        body += (
+            (
+                f'--{mark}\r\ncontent-disposition: form-data; name="{name}"; filename="a.png"\r\n'
+                "content-type: image/png\r\n\r\n"
+            ).encode()
+            + image
+            + b"\r\n"
+        )
+    body += f"--{mark}--\r\n".encode()
+    headers = {
+        "content-type": f"multipart/form-data; boundary={mark}",
+        "x-emulator-validation": "lenient",
+    }
+    status = _send(server, "POST", EDITS, KEY | headers, body)
+    if status != 200:
+        raise RuntimeError(f"the edit was answered {status}")
+
+
+def _forgiven(effort: Effort, server: Process) -> None:
+    for number in range(1, 1 + effort.calls(FORGIVEN)):
+        _edit(server, number, colour="red")
+
+
+def _structured(effort: Effort, server: Process) -> None:
+    parts = b"{}," * effort.calls(PARTS)
+    body = b'{"model": "gpt-image-2", "prompt": "A lighthouse", "svg": [%s{}]}' % parts
+    for headers in (JSON, JSON | KEY):
+        _send(server, "POST", GENERATIONS, headers, body)
+
+
+def _named(effort: Effort, server: Process) -> None:
+    for number in range(effort.calls(NAMES)):
+        user = f"{number:09}" + "u" * NAME_CHARS
+        body = json.dumps({**SMALL, "response_format": "url", "user": user}).encode()
+        _send(server, "POST", GENERATIONS, JSON | KEY, body)
+
+
+def _held(name: str, load: Callable[[Process], None], journal: int) -> Taken:
+    """Resident megabytes that a server with a *journal* of so many bytes holds more than before:
+    after *load*, and after a reset."""
+    with Process.emulator("--render-processes", "0", "--journal-bytes", str(journal)) as server:
+        server.ask(post(GENERATIONS, USUAL))
+        _edit(server, 0)
+        _send(server, "GET", "/_emulator/requests", {})
+        _send(server, "POST", "/_emulator/reset", {})
+        before = server.megabytes("Rss")
+        load(server)
+        _send(server, "GET", "/_emulator/requests", {})
+        held = server.megabytes("Rss") - before
+        _send(server, "POST", "/_emulator/reset", {})
+        return {f"{name} held MB": held, f"{name} left MB": server.megabytes("Rss") - before}
+
+
+@contextmanager
+def _open_left(effort: Effort) -> Iterator[Sequence[Probe]]:
+    loads = {
+        "forgiven": (_forgiven, 2_000_000),
+        "structure": (_structured, 64_000_000),
+        "user": (_named, 64_000_000),
+    }
+    yield [
+        Probe(
+            (f"{name} held MB", f"{name} left MB"),
+            partial(_held, name, partial(load, effort), journal),
+        )
+        for name, (load, journal) in loads.items()
+    ]
+
+
+LEFT: Final = Bench((18,), _open_left, once=True, linux=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,9 @@ HEALTH: Final = get("/_emulator/health")
 ROOT: Final = get("/")
 GENERATIONS: Final = "/v1/images/generations"
 
+SOURCE: Final = "BENCHMARKS_SOURCE"
+"""The variable that names the checkout whose emulator is measured; this one where it is not set."""
+
 PATIENCE: Final = 60
 """Seconds that a server gets to start, or to answer one call."""
 
@@ -38,11 +42,15 @@ class Process:
     *started* is when its process was asked for, by `perf_counter`.
     """
 
-    def __init__(self, name: str, port: int, *command: str) -> None:
+    def __init__(self, name: str, port: int, *command: str, source: str | None = None) -> None:
         self.name, self.port = name, port
         self.started = perf_counter()
+        # With -m, Python looks into the working directory first.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [sys.executable, "-m", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=source,
         )
         # Read on, lest a full pipe stop the server; kept for the report of a failure.
         self.remarks = b""
@@ -51,7 +59,8 @@ class Process:
     @classmethod
     def emulator(cls, *flags: str) -> Process:
         port = free_port()
-        return cls("emulator", port, "emulator", "serve", "--port", str(port), *flags)
+        command = "emulator", "serve", "--port", str(port), *flags
+        return cls("emulator", port, *command, source=os.environ.get(SOURCE))
 
     @classmethod
     def plain(cls) -> Process:

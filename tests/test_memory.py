@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from emulator import Server
-from tests.pictures import png
+from tests.pictures import half_clear, png
 from tests.test_cli import COMMAND
 
 GENERATIONS = "/v1/images/generations"
@@ -39,11 +39,12 @@ class Measured:
 
     def edit(self, number: int, **headers: str) -> httpx2.Response:
         form = {"model": "gpt-image-2", "prompt": f"{number}", "quality": "low"}
+        files = {"image": ("a.png", png((1500, 1500)), "image/png")}
         if headers:
-            form["colour"] = "red"
-        image = ("a.png", png((1500, 1500)), "image/png")
+            # Forgiven when the picture has been decoded.
+            files["mask"] = ("m.png", half_clear((10, 10)), "image/png")
         told = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.post("/v1/images/edits", data=form, files={"image": image}, headers=told)
+        return self.http.post("/v1/images/edits", data=form, files=files, headers=told)
 
     def reset(self) -> int:
         """The resident memory after a reset, in bytes."""
