@@ -359,9 +359,30 @@ def test_a_nested_field_given_twice_is_refused(http: httpx2.Client) -> None:
     assert error["code"] == "duplicate_parameter"
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"+2", None),
+        (b" 2 ", None),
+        (b"-1", "integer_below_min_value"),
+        (b"2.0", "invalid_type"),
+        (b"0x2", "invalid_type"),
+        (b"2" * 11, "invalid_type"),
+    ],
+)
+def test_a_number_in_a_form_is_a_whole_one_with_or_without_a_sign(
+    http: httpx2.Client, text: bytes, code: str | None
+) -> None:
+    fields = part("model", b"gpt-image-1") + part("prompt", b"x") + part("n", text)
+    answer = posted(http, fields + IMAGE + b"--b--\r\n")
+    assert answer.json().get("error", {}).get("code") == code
+    assert len(answer.json().get("data", ())) == (0 if code else 2)
+
+
 def test_an_empty_nested_field_is_not_given(http: httpx2.Client) -> None:
     fields = part("model", b"gpt-image-2.6-flare") + part("prompt", b"x")
-    fields += part("output_format", b"svg") + part("svg[reasoning][effort]", b"")
+    fields += part("output_format", b"svg") + part("svg[model]", b"x")
+    fields += part("svg[reasoning][effort]", b"")
     assert posted(http, fields + IMAGE + b"--b--\r\n").status_code == 200
 
 

@@ -333,6 +333,14 @@ def test_several_sources_lie_in_equal_squares(client: OpenAI, count: int, rows: 
         assert abs(min(line)[0] + max(line)[2] - picture.width) <= 2
 
 
+@pytest.mark.parametrize(("source", "proportions"), [((640, 64), 3), ((64, 640), 1 / 3)])
+def test_auto_keeps_to_proportions_that_the_model_can_draw(
+    client: OpenAI, source: tuple[int, int], proportions: float
+) -> None:
+    picture = edit(client, model="gpt-image-2", image=file(png(source)), size="auto")
+    assert picture.width / picture.height == pytest.approx(proportions, rel=0.01)
+
+
 def test_auto_keeps_the_proportions_of_the_source(client: OpenAI) -> None:
     wide = file(png((300, 200)))
     assert edit(client, model="gpt-image-1", image=wide).size == (1536, 1024)

@@ -290,6 +290,94 @@ def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
     assert last == other
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["answer", "stream"])
+@pytest.mark.parametrize("fault", ["truncated", "connection_reset"])
+def test_a_body_is_cut_where_the_fault_says_and_no_shorter_one_is(
+    emulator: Emulator, http: httpx2.Client, fault: str, stream: bool
+) -> None:
+    emulator.clock.freeze()
+    body = {"model": "gpt-image-2", "prompt": "x", "quality": "low", "stream": stream}
+    body |= {"partial_images": 2} if stream else {}
+
+    def length(after_bytes: int | None = None) -> tuple[int, bool]:
+        """The bytes that came, and whether they were all."""
+        header = {"x-emulator-fault": f"{fault};after_bytes={after_bytes}"} if after_bytes else {}
+        received = 0
+        try:
+            with http.stream("POST", "/v1/images/generations", json=body, headers=header) as answer:
+                for chunk in answer.iter_raw():
+                    received += len(chunk)
+        except (httpx2.ReadError, httpx2.RemoteProtocolError):
+            return received, False
+        return received, True
+
+    whole, _ = length()
+    assert length(whole) == (whole, True)
+    assert length(whole - 1)[1] is False
+    received, complete = length(whole * 3 // 4)
+    assert not complete
+    # What a reset overtakes is lost.
+    assert received == whole * 3 // 4 or fault == "connection_reset"
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_fewer_images_have_whole_counts(http: httpx2.Client, n: int) -> None:
+    def counts(value: Any) -> list[Any]:
+        inner = value.values() if isinstance(value, dict) else ()
+        return [value] * (not inner) + [count for each in inner for count in counts(each)]
+
+    body = {"model": "gpt-image-2", "prompt": "x", "n": n, "quality": "low"}
+    header = {"x-emulator-fault": "fewer_images"}
+    usage = http.post("/v1/images/generations", json=body, headers=header).json()["usage"]
+    assert {type(count) for count in counts(usage)} == {int}
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
+@pytest.mark.parametrize("n", [None, 1, 7])
+def test_a_rate_limit_says_how_many_pictures_were_requested(client: OpenAI, n: int | None) -> None:
+    header = {"x-emulator-fault": "rate_limit_exceeded"}
+    with pytest.raises(openai.RateLimitError, match=rf"Used 5, Requested {n or 1}\."):
+        client.images.generate(model="gpt-image-2", prompt="x", n=n, extra_headers=header)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("latency;seconds=86401", "less than or equal to 86400"),
+        ("stall;seconds=86401", "less than or equal to 86400"),
+        ("server_error;retry_after=86401", "less than or equal to 86400"),
+        ("error;status=600", "less than or equal to 599"),
+        ("error;status=399", "greater than or equal to 400"),
+        ("fewer_images;by=11", "less than or equal to 10"),
+        ("fewer_images;by=0", "greater than or equal to 1"),
+        ("fewer_partials;keep=4", "less than or equal to 3"),
+        ("slow_body;bytes_per_second=0", "greater than or equal to 1"),
+        ("latency;scale=101", "less than or equal to 100"),
+    ],
+)
+def test_a_figure_past_its_bound_is_refused(fault: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read(fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(499, "invalid_request_error"), (500, "server_error")]
+)
+def test_an_error_of_ones_own_has_the_type_of_its_status(
+    http: httpx2.Client, status: int, kind: str
+) -> None:
+    header = {"x-emulator-fault": f"error;status={status}"}
+    answer = http.post("/v1/images/generations", json={}, headers=header)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
+
+
+async def test_the_jitter_of_a_latency_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = "latency seconds=1 jitter=1"
+    waited = {(await slept_and_sent(monkeypatch, fault))[0] for _ in range(3)}
+    assert len(waited) == 3
+    assert all(1 <= seconds <= 2 for seconds in waited)
+
+
 async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **asked: Any) -> list[Any]:
     """The seconds that an answer to a call with *fault* sleeps (floats, none of which pass), and
     the bytes of its body that it sends (ints), in their order."""

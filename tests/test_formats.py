@@ -55,6 +55,33 @@ def test_a_gif_has_its_frames_and_all_differ(client: OpenAI, count: int | None) 
 
 
 @pytest.mark.parametrize(
+    ("count", "size", "status"),
+    [
+        # 655,360 pixels on the sheet, and the next size below
+        (8, "256x320", 200),
+        (8, "256x304", 400),
+        (16, "160x256", 200),
+        (16, "160x240", 400),
+        # three columns up to nine frames, four of them from ten on; 3,840 is the longest edge
+        (9, "1280x432", 200),
+        (10, "1280x432", 400),
+        (8, "960x320", 200),
+        (8, "976x336", 400),
+    ],
+)
+def test_the_sheet_of_all_frames_keeps_the_limits_of_a_picture(
+    http: httpx2.Client, count: int, size: str, status: int
+) -> None:
+    asked = {"frame_count": count, "size": size, "quality": "low"}
+    body = {"model": MODEL, "prompt": "x", "output_format": "gif"} | asked
+    answer = http.post("/v1/images/generations", json=body)
+    assert (answer.status_code, answer.json().get("error", {}).get("param")) == (
+        status,
+        "size" if status == 400 else None,
+    )
+
+
+@pytest.mark.parametrize(
     ("asked", "encoded_delay"),
     [(1, 10), (14, 10), (15, 20), (204, 200), (655_350, 655_350), (10**7, 655_350)],
 )

@@ -13,6 +13,8 @@ from openai import OpenAI
 
 from emulator import Emulator, Server, Settings
 from emulator.clock import Clock
+from emulator.contract.models import MODELS
+from emulator.contract.request import Endpoint, ImageRequest
 from emulator.contract.storage import StorageError
 from emulator.state.hosting import Hosting
 from tests.pictures import half_clear, opened, png
@@ -172,6 +174,17 @@ def test_past_its_budget_the_store_forgets_the_oldest() -> None:
         with pytest.raises(StorageError) as refused:
             hosting.find(*parts(url))
         assert (refused.value.status, refused.value.code) == (404, "BlobNotFound")
+
+
+def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator) -> None:
+    request = ImageRequest(
+        endpoint=Endpoint.GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
+    )
+    now = emulator.clock.now()
+    urls = [emulator.hosting.publish((request, n), 2**20, now) for n in range(129)]
+    with pytest.raises(StorageError, match="does not exist"):
+        emulator.hosting.find(*parts(urls[0]))
+    assert [emulator.hosting.find(*parts(url))[1] for url in urls[1:]] == [*range(1, 129)]
 
 
 def test_what_has_expired_is_dropped_when_something_comes() -> None:

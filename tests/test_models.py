@@ -25,6 +25,17 @@ def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> N
     assert body["shutdown_date"] == (row.shutdown.isoformat() if row.shutdown else None)
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("models", 200), ("models/gpt-image-2", 200), ("models/x", 404)]
+)
+def test_head_answers_as_get_does_without_a_body(
+    http: httpx2.Client, path: str, status: int
+) -> None:
+    head, get = http.head(f"/v1/{path}"), http.get(f"/v1/{path}")
+    assert (head.status_code, head.content) == (status, b"")
+    assert (get.status_code, len(get.content)) == (status, int(head.headers["content-length"]))
+
+
 def test_a_models_row_is_found_by_its_own_name() -> None:
     assert all(name == model.id for name, model in MODELS.items())
     assert UNKNOWN.id in MODELS
