@@ -287,3 +287,15 @@ def test_a_clock_does_not_leave_its_years(seconds: float) -> None:
     with pytest.raises(ValueError, match="the clock goes from 2000 to 8999"):
         clock.advance(seconds=seconds)
     assert abs(clock.now() - datetime.now(UTC)).total_seconds() < 60
+
+
+def test_a_server_starts_without_what_only_some_calls_need() -> None:
+    script = (
+        "import sys; from emulator import Server; Server().close(); "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "starlette" in loaded
+    assert not {"PIL", "difflib", "fastapi", "pydantic", "sse_starlette"} & {*loaded}

@@ -102,19 +102,23 @@ _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 
 
 @lru_cache
-def _standard_on(day: AsOf) -> tuple[Header, ...]:
-    return tuple(header for period, header in _STANDARD if day in period)
+def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
+    """What all answers of a *day* have, with the account's headers where it is known."""
+    headers = [header for period, header in _STANDARD if day in period]
+    if organization:
+        headers.append((b"openai-organization", organization))
+        if day in _PROJECT_SINCE:
+            headers.append((b"openai-project", project))
+    return tuple(headers)
 
 
 def _headers(answer: Answer) -> Sequence[Header]:
-    account = [(b"openai-organization", answer.organization)]
-    if answer.day in _PROJECT_SINCE:
-        account.append((b"openai-project", answer.project))
+    # A refused key has no account.
+    account = (answer.organization, answer.project) if answer.status != 401 else (b"", b"")
     return (
         (b"x-request-id", answer.request_id.encode()),
         (b"openai-processing-ms", b"%d" % answer.elapsed_ms),
-        *_standard_on(answer.day),
-        *(account if answer.status != 401 else ()),
+        *_constant_headers(answer.day, *account),
     )
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+EXPIRED: Final = "expired"
+"""The name of the refusal of a URL that has expired, and the key in a call's state that asks for
+it."""
+
 UNREADABLE: Final = (
     "Server failed to authenticate the request. Make sure the value of Authorization header is "
     "formed correctly including the signature."

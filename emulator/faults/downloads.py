@@ -6,10 +6,8 @@ from typing import ClassVar, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.contract.storage import EXPIRED
 from emulator.faults.base import BaseFault
-
-EXPIRED = "expired"
-"""The key in a call's state that says that its URL has expired."""
 
 
 class Expired(BaseFault):

@@ -91,8 +91,7 @@ class SentAnswer:
         pending = self._pending
         if pending is None:
             return
-        if not pending and part.endswith(b"\n\n") and part.find(b"\n\n") == len(part) - 2:
-            # One whole event, as nearly always.
+        if not pending and _is_event(part):
             self._add_event(part)
             return
         # An event may end on the seam of two parts.
@@ -114,6 +113,14 @@ class SentAnswer:
             not self._altered or _is_image(_json(data.removeprefix(b"data: ")))
         ):
             self.images = (0,)
+
+
+def _is_event(part: bytes) -> bool:
+    """Whether *part* is one whole event of two lines, as nearly always. A single byte is searched
+    for ten times as fast as two, and an event may have megabytes."""
+    first_end = part.find(b"\n")
+    second_end = part.find(b"\n", first_end + 1)
+    return first_end > 0 and second_end == len(part) - 2 and part.endswith(b"\n")
 
 
 def _images(body: bytes) -> Iterator[int]:

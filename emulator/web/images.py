@@ -21,10 +21,9 @@ from emulator.contract.calendar import AsOf, Policy
 from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
-from emulator.contract.storage import StorageError
+from emulator.contract.storage import EXPIRED, StorageError
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
-from emulator.faults.downloads import EXPIRED
 from emulator.state.emulator import Emulator
 from emulator.state.hosting import LIFE
 from emulator.state.studio import OVERHEAD

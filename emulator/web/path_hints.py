@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Final
 from urllib.parse import quote
 
@@ -60,6 +59,8 @@ class PathHints:
         segments = [segment for segment in path.split("/") if segment][-MAX_SEGMENTS:]
         joined = "/" + "/".join(segments)
         known = (meant for meant in _candidates(joined, segments) if self._serves(meant))
+        from difflib import get_close_matches  # noqa: PLC0415 - it delays the start
+
         similar = get_close_matches(joined.lower(), self._fixed, n=1, cutoff=SIMILARITY)
         return next(known, None) or next(iter(similar), None)
 
