@@ -15,7 +15,7 @@ from PIL import Image
 
 from emulator import Server, Settings
 from emulator.contract.errors import APIError
-from emulator.web.form import read_form
+from emulator.web.form import MAX_ITEMS, MAX_NAMES, read_form
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.pictures import encoded, half_clear, opened, png
@@ -129,8 +129,10 @@ def part(name: str, value: bytes, more: str = "", head: str = "") -> bytes:
     return b"--b\r\n" + disposition.encode() + value + b"\r\n"
 
 
-def posted(http: httpx2.Client, body: bytes | Iterator[bytes], path: str = PATHS[1]) -> Any:
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+def posted(
+    http: httpx2.Client, body: bytes | Iterator[bytes], path: str = PATHS[1], as_of: str = "any"
+) -> Any:
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "x-emulator-as-of": as_of}
     return http.post(path, content=body, headers=headers)
 
 
@@ -267,12 +269,37 @@ def test_a_part_may_be_empty_or_have_no_headers() -> None:
     assert fields == {"": "no headers", "user": ""}
 
 
-def test_a_picture_as_one_text_part_for_each_byte_is_refused_soon(http: httpx2.Client) -> None:
-    bytes_ = b"".join(part(f"image[{at}]", b"137") for at in range(100_000))
-    error = error_of(posted(http, FIELDS + bytes_ + b"--b--\r\n"))
+MODEL, PROMPT = part("model", b"gpt-image-2"), part("prompt", b"x")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(MODEL + PROMPT, b""), (MODEL, PROMPT), (b"", PROMPT + MODEL)]
+)
+def test_a_picture_as_one_text_part_for_each_byte_is_refused_whatever_follows(
+    http: httpx2.Client, before: bytes, after: bytes
+) -> None:
+    bytes_ = b"".join(part(f"image[{at}]", b"137") for at in range(5000))
+    form = before + bytes_ + after + b"--b--\r\n"
+    error = error_of(posted(http, form, as_of="today"))
     assert error["message"] == (
         "Invalid type for 'image[0]': expected a file, but got a string instead."
     )
+
+
+def test_of_arrays_and_names_without_end_no_more_are_kept_than_matter() -> None:
+    array = b"".join(part("image[]", b"137") for _ in range(MAX_ITEMS + 1))
+    names = b"".join(part(f"x{at}", b"") + part(f"y[{at}x]", b"") for at in range(MAX_NAMES))
+    fields = read_form("multipart/form-data; boundary=b", [array + names + b"--b--"])
+    assert len(fields["image"]) == MAX_ITEMS
+    assert len(fields) - 2 + len(fields["y"]) == MAX_NAMES
+
+
+@pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations", "/v1/files"])
+@pytest.mark.parametrize("depth", [9, 3000])
+def test_a_name_of_many_brackets_is_no_form(http: httpx2.Client, path: str, depth: int) -> None:
+    body = part("n" + "[a]" * depth, b"1") + IMAGE + b"--b--\r\n"
+    error = error_of(posted(http, body, path=path))
+    assert error["message"] == "Could not parse multipart form"
 
 
 def test_a_name_with_and_without_brackets_is_given_twice(http: httpx2.Client) -> None:

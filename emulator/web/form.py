@@ -13,9 +13,19 @@ from emulator.contract import errors
 from emulator.contract.pictures import LARGEST
 from emulator.contract.request import FILE_PARAMETERS, Upload
 
-MOST_PARTS: Final = 1000
-"""Parts that are read. A Buffer that the Node SDK is handed as an image arrives as one text part
-for each byte; what comes after these changes no verdict."""
+MAX_PARTS: Final = 2**20
+"""Parts that are read, in some seconds. A Buffer that the Node SDK is handed as an image arrives as
+one text part for each byte, and other parameters may follow."""
+
+MAX_ITEMS: Final = 256
+"""Items of an array that are kept: many more than any parameter takes."""
+
+MAX_NAMES: Final = 256
+"""Distinct names that are kept. With more of them some are unknown; what comes after these changes
+no verdict."""
+
+MAX_DEPTH: Final = 8
+"""Brackets in one name; `svg[reasoning][effort]`, the deepest that there is, has two."""
 
 MAX_PART_HEAD_BYTES: Final = 16 * 1024
 """The headers of one part."""
@@ -51,8 +61,9 @@ class _Part:
         """What is kept of it. Other threads go on while the pieces of a large part are joined."""
         return b"".join(self.pieces)
 
-    def place(self, fields: dict[str, Any]) -> None:
-        """Put the part into *fields*. Raises APIError where its name comes twice."""
+    def place(self, fields: dict[str, Any]) -> bool:
+        """Put the part into *fields*; whether its name is a new one. Raises APIError where a name
+        comes twice."""
         _, options = parse_options_header(self.headers.get("content-disposition"))
         name = options.get(b"name", b"").decode(errors="replace")
         content_type = self.headers.get("content-type")
@@ -62,7 +73,7 @@ class _Part:
             value = Upload(filename, content_type, self.data, self.size)
         else:
             value = self.data.decode(errors="replace")
-        place(fields, name, value)
+        return place(fields, name, value)
 
 
 def _is_unnamed_file(name: str, content_type: str | None) -> bool:
@@ -79,6 +90,7 @@ class _Parser:
         self.fields: dict[str, Any] = {}
         self.complete = False
         self.parts = 0
+        self.names = 0
         self._delimiter = b"\r\n--" + boundary
         self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
         # The first boundary may open the body, as if a line had ended before it.
@@ -96,7 +108,7 @@ class _Parser:
     @property
     def done(self) -> bool:
         """Whether what follows changes nothing."""
-        return self.complete or self.parts > MOST_PARTS
+        return self.complete or self.names > MAX_NAMES or self.parts > MAX_PARTS
 
     def write(self, chunk: bytes) -> None:
         """Read on. Raises APIError where the form is malformed."""
@@ -156,18 +168,22 @@ class _Parser:
 
     def _place_part(self) -> None:
         if self._part:
-            self._part.place(self.fields)
+            self.names += self._part.place(self.fields)
         self._part = None
 
 
-def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
-    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
+def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
+    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`; whether that is
+    a new one.
 
-    Raises APIError where a name comes twice, or with brackets and without.
+    Raises APIError where a name comes twice, with brackets and without, or has too many of them.
     """
     match = _NAME.fullmatch(name)
     root = match[1] if match else name
     keys = re.findall(r"\[([^\[\]]*)\]", match[2]) if match else []
+    new = root not in fields
+    if len(keys) > MAX_DEPTH:
+        raise errors.malformed_form()
     if not keys:
         if root not in fields:
             fields[root] = value
@@ -175,7 +191,7 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
             raise errors.duplicate_parameter(name=root)
         elif fields[root] != [value]:
             raise errors.different_value(name=root)
-        return
+        return new
     if len(keys) == 1 and (not keys[0] or keys[0].isdigit()):
         present = fields.setdefault(root, [])
         if not isinstance(present, list):
@@ -183,8 +199,9 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
             if present != value:
                 raise errors.different_value(name=root)
             present = fields[root] = []
-        present.append(value)
-        return
+        if len(present) < MAX_ITEMS:
+            present.append(value)
+        return new
     inner = fields
     for key in [root, *keys[:-1]]:
         inner = inner.setdefault(key, {})
@@ -193,6 +210,7 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> None:
     if keys[-1] in inner:
         raise errors.duplicate_parameter(name=name)
     inner[keys[-1]] = value
+    return True
 
 
 def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
