@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import httpx2
 import pytest
 from openai import OpenAI
@@ -135,6 +137,30 @@ def test_the_setting_as_of_decides_what_answers_allow() -> None:
         assert httpx2.get(f"{server.url}/v1/models").headers[ALLOW] == "*"
         answer = httpx2.get(f"{server.url}/v1/models", headers={"x-emulator-as-of": "any"})
         assert ALLOW not in answer.headers
+
+
+@pytest.mark.parametrize(("day", "allowed"), [("2024-01-19", True), ("2026-03-31", False)])
+def test_under_any_the_day_of_the_clock_decides_what_answers_allow(
+    server: Server, http: httpx2.Client, day: str, *, allowed: bool
+) -> None:
+    server.clock.freeze(datetime.fromisoformat(f"{day}T12:00:00+00:00"))
+    assert (ALLOW in http.get("/v1/models").headers) == allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/openai/v1/images/generations", "/openai/deployments/x/images/edits", "/openai/nothing"],
+)
+def test_no_answer_of_azures_allows_all_without_an_origin(http: httpx2.Client, path: str) -> None:
+    dated = {"x-emulator-as-of": "2024-01-19"}
+    assert ALLOW not in http.post(path, json=BODY, headers=dated).headers
+    answer = http.post(path, json=BODY, headers=dated | {"origin": ORIGIN})
+    assert answer.headers.get_list(ALLOW) == ["*"]
+
+
+def test_a_dated_answer_allows_an_origin_once(http: httpx2.Client) -> None:
+    headers = {"x-emulator-as-of": "2024-01-19", "origin": ORIGIN}
+    assert http.get("/v1/models", headers=headers).headers.get_list(ALLOW) == ["*"]
 
 
 def test_the_id_of_a_call_is_exposed_to_a_page(http: httpx2.Client) -> None:

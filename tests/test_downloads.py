@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -203,3 +203,48 @@ def test_a_header_asks_for_one_download(url: str, browser: httpx2.Client) -> Non
     wrong = browser.get(url, headers={"x-emulator-fault": "no_such"})
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "x-emulator-fault")
     assert browser.get(url).status_code == 200
+
+
+def test_a_preflight_of_the_store_is_refused_before_journal_and_faults(
+    server: Server, url: str, browser: httpx2.Client
+) -> None:
+    server.inject("expired")
+    origin = {"origin": "https://app.example", "access-control-request-method": "GET"}
+    for target in (url, url.partition("?")[0]):
+        answer = browser.options(target, headers=origin)
+        assert (answer.status_code, code_of(answer)) == (403, "CorsPreflightFailure")
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert not listed(server, kind="download")
+    assert browser.get(url).status_code == 403
+    (entry,) = listed(server, kind="download")
+    assert entry["fault"] == "expired"
+
+
+@pytest.mark.parametrize("fault", ["expired", "server_error"])
+@pytest.mark.parametrize(
+    ("method", "change", "status"),
+    [
+        ("GET", lambda url: url.partition("?")[0], 409),
+        ("GET", lambda url: url.replace("sig=", "sig=x"), 403),
+        ("HEAD", lambda url: url.replace("img-", "img-x"), 403),
+        ("GET", lambda url: url.partition("/private/")[0] + "/private/none.png", 409),
+        ("POST", lambda url: url, 405),
+        ("OPTIONS", lambda url: url, 405),
+    ],
+)
+def test_only_a_download_with_its_signature_uses_up_a_step(  # noqa: PLR0917 - three fixtures, four facts
+    server: Server,
+    url: str,
+    browser: httpx2.Client,
+    fault: str,
+    method: str,
+    change: Callable[[str], str],
+    status: int,
+) -> None:
+    server.inject(fault, match=PRIVATE)
+    foreign = {"sec-fetch-site": "cross-site"}
+    for headers in (foreign, foreign | {"x-emulator-fault": fault}):
+        answer = browser.request(method, change(url), headers=headers)
+        assert answer.status_code == status
+    assert [each["fault"] for each in listed(server, kind="download")] == [None] * 2
+    assert browser.head(url).status_code == (403 if fault == "expired" else 500)

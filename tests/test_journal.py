@@ -17,6 +17,7 @@ import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from starlette.types import Receive, Scope, Send
 
 from emulator import Emulator, Server, Settings, create_app
 from emulator.contract.models import MODELS
@@ -201,6 +202,25 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
         await client.images.generate(model="gpt-image-2", prompt="a lighthouse", quality="low")
     assert str(only(emulator)).startswith("POST /v1/images/generations gpt-image-2 200 ")
     emulator.close()
+
+
+async def test_the_state_of_an_application_around_is_its_own() -> None:
+    """Mounted in another application, the emulator neither reads nor empties that one's state."""
+    theirs = {"mine": 1, "body": "theirs", "call": 2, "accepted": 3, "headers": {}}
+    states: list[Any] = []
+
+    async def host(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(theirs)
+        await app(scope, receive, send)
+        states.append(scope["state"])
+
+    app = create_app()
+    transport = httpx2.ASGITransport(host)
+    headers = {"Authorization": "Bearer x", "Origin": "https://app.example"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as http:
+        answer = await http.get("/v1/models", headers=headers)
+    assert answer.status_code == 200
+    assert states == [theirs]
 
 
 @pytest.mark.parametrize("fault", ["server_error", "latency", "connection_reset", "malformed"])

@@ -9,25 +9,19 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from emulator.contract.calendar import AsOf, Period
+from emulator.contract.calendar import Period
 
 ALLOW_ORIGIN: Final = (b"access-control-allow-origin", b"*")
-"""On each answer to a call that has an `Origin`."""
+"""On each answer of the API's to a call that has an `Origin`."""
 
 METHODS: Final = ("GET", "OPTIONS", "POST")
 """What a preflight allows, whatever it asks for."""
 
 MAX_AGE_SECONDS: Final = 86_400
 
-_SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
+SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
 """When `ALLOW_ORIGIN` was on every answer: the last recording that has it without an `Origin` is of
 2025-09-17, the first that lacks it of 2026-03-31."""
-
-
-def allows_without_origin(as_of: AsOf) -> bool:
-    """Whether answers to calls without an `Origin` had `ALLOW_ORIGIN` on that day; for `any` the
-    newer rule holds."""
-    return as_of is not None and as_of in _SENT_TO_ALL
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emulator.contract import errors
 from emulator.contract.calendar import ALWAYS, AsOf, Period
+from emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
 from emulator.contract.errors import APIError, Refusal
 from emulator.contract.misfortunes import NAMED
 
@@ -94,6 +95,7 @@ _STANDARD: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"x-content-type-options", b"nosniff")),
     (_EXPOSED_SINCE, (_EXPOSED, b"X-Request-ID")),
     (_EXPOSED_SINCE, (_EXPOSED, b"CF-Ray")),
+    (SENT_TO_ALL, ALLOW_ORIGIN),
 )
 """On every answer of these days, beside its id and what it took."""
 

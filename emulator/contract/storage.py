@@ -19,6 +19,8 @@ UNREADABLE: Final = (
 NOT_PUBLIC: Final = "Public access is not permitted on this storage account."
 NOT_FOUND: Final = "The specified blob does not exist."
 
+PREFLIGHT_FAILED: Final = "CORS not enabled or no matching rule found for this request."
+
 FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("InvalidInput", "One of the request inputs is not valid."),
     403: ("AuthenticationFailed", UNREADABLE),
@@ -60,6 +62,11 @@ class StorageError(Exception):
         self.detail = detail
         self.anonymous = anonymous
         self.headers: Mapping[str, str] = headers or {}
+
+
+def preflight_failure() -> StorageError:
+    """What a store without rules for other origins says to each preflight (Azure/Azurite#729)."""
+    return StorageError(403, "CorsPreflightFailure", PREFLIGHT_FAILED)
 
 
 def storage_failure(

@@ -103,10 +103,9 @@ class Hosting(Generic[T]):
         """What was published under this *path* and *query*. Raises StorageError, for a right URL
         also where it is to count as *expired*."""
         given = dict(parse_qsl(query))
-        signature = given.pop("sig", "")
-        if not signature:
+        if not given.get("sig"):
             raise StorageError(409, "PublicAccessNotPermitted", NOT_PUBLIC, anonymous=True)
-        if not hmac.compare_digest(signature.encode(), self._sign(path, given).encode()):
+        if not self.is_signed(path, query):
             raise StorageError(403, "AuthenticationFailed", UNREADABLE, "Signature did not match.")
         now = _stamp(self._clock.now())
         if expired:
@@ -130,6 +129,12 @@ class Hosting(Generic[T]):
         if hosted is None:
             raise StorageError(404, "BlobNotFound", NOT_FOUND)
         return hosted.content
+
+    def is_signed(self, path: str, query: str) -> bool:
+        """Whether *query* has the signature of this *path*, be the URL expired or not."""
+        given = dict(parse_qsl(query))
+        signature = given.pop("sig", "").encode()
+        return hmac.compare_digest(signature, self._sign(path, given).encode())
 
     def reset(self) -> None:
         with self._lock:

@@ -1,14 +1,14 @@
-"""The outermost layer: gives each call its id, writes it into the journal, and gives each answer
-the API's standard headers."""
+"""The layer of the journal: gives each call its id, writes it down, and gives each answer the API's
+standard headers."""
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.contract.cors import ALLOW_ORIGIN
 from emulator.contract.dialect import Answer, Dialect
 from emulator.state.emulator import Emulator
 from emulator.state.entry import Entry, Kind
@@ -22,9 +22,7 @@ from emulator.web.release import release
 OWN: Final = "/_emulator"
 """The prefix of what is the emulator's and not the API's."""
 
-ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
-"""What stands before the path of a target in absolute form, which RFC 9112 asks servers to take
-and some ASGI servers hand on."""
+ORIGIN: Final = b"origin"
 
 
 class Recorder:
@@ -41,8 +39,6 @@ class Recorder:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if absolute := ABSOLUTE_FORM.match(path):
-            path = scope["path"] = path[absolute.end() :] or "/"
         if path.startswith(f"{OWN}/") or path == OWN:
             await self.own(scope, receive, send)
             return
@@ -70,7 +66,10 @@ class Recorder:
                     scope["state"].get("admitted", False),
                     scope["state"].get("deployment"),
                 )
-                message["headers"] = [*message.get("headers", ()), *dialect.headers(answer)]
+                headers = [*message.get("headers", ()), *dialect.headers(answer)]
+                if ORIGIN in headers_of(scope) and ALLOW_ORIGIN not in headers:
+                    headers.append(ALLOW_ORIGIN)
+                message["headers"] = headers
                 if leaves:
                     entry.answering(message["status"])
             elif message["type"] == "http.response.body":
@@ -87,7 +86,7 @@ class Recorder:
         finally:
             if entry.duration_ms is None:
                 self._completed(entry)
-            # An idle connection holds the scope of its last call, with its body and pictures.
+            # What still holds the scope holds no body and no pictures.
             state = {**scope["state"]}
             scope["state"].clear()
             if is_large(state.get("body") or ()):
