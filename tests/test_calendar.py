@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from emulator import Emulator, Server, Settings
-from emulator.contract.calendar import GATEWAY_SINCE, Period
+from emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from emulator.contract.models import MODELS
 from emulator.contract.request import Model
 from tests.answers import verdict
@@ -320,6 +320,41 @@ def test_the_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
 
 
+@pytest.mark.parametrize("day", ["2022-11-03", "2024-06-01", "2025-10-01"])
+def test_a_clock_in_the_past_asks_for_no_older_words(
+    http: httpx2.Client, emulator: Emulator, day: str
+) -> None:
+    """Freezing time is what tests do; only a date or `today` asks for the API of a day."""
+
+    def answers() -> list[tuple[int, Any, Any]]:
+        calls: list[dict[str, Any]] = [
+            {"model": "gpt-image-2.6-flare", "quality": "ultra"},
+            {"model": "no-such-model"},
+            {"model": "gpt-image-2", "unheard": 1},
+            {"model": "dall-e-3", "size": "1x1"},
+            {},
+        ]
+        told = []
+        for as_of in ("any", "someday"):
+            for call in calls:
+                answer = ask(http, as_of, **call)
+                exposed = answer.headers.get_list("access-control-expose-headers")
+                told.append((answer.status_code, answer.json().get("error"), exposed))
+        return told
+
+    now = answers()
+    emulator.clock.freeze(datetime.fromisoformat(day))
+    assert answers() == now
+    assert ask(http, "today", model="gpt-image-2.6-flare").status_code == 400
+
+
+def test_an_announced_change_waits_for_its_day_under_any() -> None:
+    assert Policy(today=date(2024, 6, 1)).day == KNOWN_UNTIL
+    assert Policy(today=date(2027, 1, 1)).day == date(2027, 1, 1)
+    assert Policy(date(2024, 6, 1), today=date(2027, 1, 1)).day == date(2024, 6, 1)
+    assert Policy().day is None
+
+
 @pytest.mark.parametrize("model", [each for each in MODELS.values() if each.shutdown], ids=str)
 def test_the_notice_begins_with_the_day_of_the_shutdown(
     http: httpx2.Client, emulator: Emulator, model: Model
@@ -327,7 +362,8 @@ def test_the_notice_begins_with_the_day_of_the_shutdown(
     assert model.shutdown
     emulator.clock.freeze(datetime.combine(model.shutdown, time(), UTC))
     emulator.clock.advance(seconds=-1)
-    assert "x-emulator-notice" not in ask(http, "any", model=model.id).headers
+    known = model.shutdown <= KNOWN_UNTIL
+    assert ("x-emulator-notice" in ask(http, "any", model=model.id).headers) == known
     emulator.clock.advance(seconds=1)
     notice = ask(http, "any", model=model.id).headers["x-emulator-notice"]
     assert f"{model} was shut down on {model.shutdown}" in notice

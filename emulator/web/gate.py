@@ -97,13 +97,12 @@ def policy_of(scope: Scope, settings: Settings) -> Policy:
 
 
 def day_of(scope: Scope, settings: Settings) -> AsOf:
-    """The day whose headers the answer to the call in *scope* has; the emulator's today where its
-    own headers cannot be read."""
+    """The day whose headers the answer to the call in *scope* has; that of `any` where the
+    emulator's own headers cannot be read."""
     try:
         return policy_of(scope, settings).day
     except APIError:
-        today: date = scope["state"]["time"].date()
-        return today
+        return Policy(today=scope["state"]["time"].date()).day
 
 
 def authenticated(scope: Scope, settings: Settings) -> bool:
