@@ -139,12 +139,16 @@ def test_the_setting_as_of_decides_what_answers_allow() -> None:
         assert ALLOW not in answer.headers
 
 
-@pytest.mark.parametrize(("day", "allowed"), [("2024-01-19", True), ("2026-03-31", False)])
-def test_under_any_the_day_of_the_clock_decides_what_answers_allow(
-    server: Server, http: httpx2.Client, day: str, *, allowed: bool
+@pytest.mark.parametrize("as_of", ["any", "today", "someday"])
+@pytest.mark.parametrize("day", ["2024-01-19", "2026-11-26"])
+def test_answers_allow_all_on_the_day_of_their_other_headers(
+    server: Server, http: httpx2.Client, day: str, as_of: str
 ) -> None:
     server.clock.freeze(datetime.fromisoformat(f"{day}T12:00:00+00:00"))
-    assert (ALLOW in http.get("/v1/models").headers) == allowed
+    headers = http.get("/v1/models", headers={"x-emulator-as-of": as_of}).headers
+    assert (ALLOW in headers) == ("access-control-expose-headers" not in headers)
+    if as_of == "today":
+        assert (ALLOW in headers) == (day < "2025")
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,60 @@ def test_the_key_of_a_step_is_redacted(anyone: httpx2.Client, server: Server) ->
     assert answer.status_code == 500
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (SECRET, masked(SECRET)),
+        (f"{SECRET}=1", f"{masked(SECRET)}=1"),
+        (f"a=b&{SECRET.replace('-', '%2D')}=&c", f"a=b&{masked(SECRET)}=&c"),
+        ("password=hunter2hun", "password=********"),
+        ("db_password=hunter2-is-longer", "db_password=********"),
+        ("token=hunter2", "token=********"),
+        ("api_key=hunter2&x=1", "api_key=********&x=1"),
+        ("session=0123456789abcdef", "session=********"),
+        ("secret=", "secret="),
+        ("secret", "secret"),
+    ],
+)
+def test_a_query_shows_no_secret_in_a_name_nor_a_short_one(query: str, shown: str) -> None:
+    assert redacted_query(query) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("x-password", "hunter2", "********"),
+        ("x-client-secret", "hunter2-is-longer", "********"),
+        ("x-api-key", "hunter2", "********"),
+        ("x-api-key", "", ""),
+        ("helicone-auth", "Bearer hunter2", "Bearer ********"),
+        ("x-api-key", OTHER, masked(OTHER)),
+    ],
+)
+def test_a_short_secret_is_hidden_whole(name: str, value: str, shown: str) -> None:
+    assert redacted_header(name, value) == shown
+
+
+def test_the_short_key_of_the_call_is_shown() -> None:
+    assert redacted_header("authorization", "Bearer sk-test", "sk-test") == "Bearer sk-test"
+    assert redacted_query("api_key=sk-test", "sk-test") == "api_key=sk-test"
+
+
+def test_a_key_in_the_name_of_a_header_is_redacted(anyone: httpx2.Client, server: Server) -> None:
+    anyone.get(f"{server.url}/v1/models", headers=[(SECRET, "1")])
+    (entry,) = server.requests
+    assert entry.headers[masked(SECRET)] == "1"
+    assert SECRET not in str(dict(entry.headers))
+
+
+@pytest.mark.parametrize("value", ["hunter2", "hunter2-is-longer", ["hunter2"], {"a": "b"}, 1234])
+def test_a_password_among_the_parameters_is_hidden(
+    anyone: httpx2.Client, server: Server, value: object
+) -> None:
+    anyone.post(server.url + GENERATIONS, json=BODY | {"password": value}, headers=bearer())
+    assert server.requests[0].parameters["password"] == "********"
+
+
 # --- one caller
 
 

@@ -255,6 +255,15 @@ def test_a_limit_counts_each_call() -> None:
     assert statuses == [200, 200, 200, 429, 429]
 
 
+@pytest.mark.parametrize("body", [SMALL, UNIQUE], ids=["the same", "with ids of its own"])
+def test_an_answer_that_is_kept_weighs_its_pictures(
+    emulator: Emulator, again: Callable[..., httpx2.Response], body: dict[str, Any]
+) -> None:
+    for _ in range(3):
+        (item,) = again(body).json()["data"]
+    assert emulator.answers.weight > len(item["b64_json"])
+
+
 def test_without_a_cache_nothing_is_known() -> None:
     with (
         Server(Settings(port=0, cache=0)) as server,

@@ -26,6 +26,7 @@ from emulator.contract.validation import validate
 from emulator.imaging.synthesis import Darkroom
 from emulator.state.entry import Entry
 from emulator.state.journal import Journal, Query
+from emulator.web.call import parse_again
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -202,6 +203,66 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
         await client.images.generate(model="gpt-image-2", prompt="a lighthouse", quality="low")
     assert str(only(emulator)).startswith("POST /v1/images/generations gpt-image-2 200 ")
     emulator.close()
+
+
+@pytest.mark.parametrize("length", [100, 17_500])
+def test_a_call_that_comes_again_is_told_with_the_same_facts(
+    http: httpx2.Client, emulator: Emulator, length: int
+) -> None:
+    """Also where it is answered without being read again, and is too long to be read for this."""
+    emulator.clock.freeze()
+    body = {"model": "gpt-image-2", "prompt": "x" * length, "quality": "low", "moderation": "low"}
+    for _ in range(4):
+        assert http.post("/v1/images/generations", json=body).status_code == 200
+    entries = emulator.journal.find()
+    assert [entry.parameters["moderation"] for entry in entries] == ["low"] * 4
+    assert all(entry.facts == entries[0].facts for entry in entries)
+
+
+class Emptied(dict[str, Any]):
+    """The state of a call that is answered while somebody reads the first thing in it."""
+
+    entry: Entry | None = None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if entry := self.entry:
+            self.entry = None
+            entry.load()
+            self.clear()
+        return super().get(key, default)
+
+
+def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile() -> None:
+    journal = Journal(10, 10**6)
+    for name, wanted in (("body", BODY), ("fault", "latency")):
+        state = Emptied(body=(BODY,), fault="latency")
+        entry = arrived(journal, name, state)
+        state.entry = entry
+        assert getattr(entry, name) == wanted
+
+
+@pytest.mark.parametrize("path", ["requests", "requests/ID", "images"])
+def test_no_body_is_parsed_on_the_event_loop_to_be_told(
+    server: Server, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    loops = []
+
+    def parse(*what: Any) -> Call | None:
+        loops.append(asyncio._get_running_loop())
+        return parse_again(*what)
+
+    monkeypatch.setattr("emulator.web.recorder.parse_again", parse)
+    form = {"model": "none", "prompt": "x"}
+    http.post("/v1/images/edits", data=form, files={"image": ("a.png", png((64, 64)), "image/png")})
+    (entry,) = server.requests
+    told = http.get(f"/_emulator/{path.replace('ID', entry.id)}", params=query(path))
+    assert told.status_code == 200
+    assert set(loops) == {None}
+
+
+def query(path: str) -> dict[str, str]:
+    """A filter that needs what is in the bodies."""
+    return {} if path.endswith("ID") else {"model": "none"}
 
 
 async def test_the_state_of_an_application_around_is_its_own() -> None:

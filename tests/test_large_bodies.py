@@ -13,6 +13,7 @@ import pytest
 
 from emulator import Server
 from emulator.contract.request import Call, Endpoint, Upload
+from emulator.web.json_body import parse_json
 from emulator.web.release import release
 from tests.answers import error_of
 from tests.conftest import KEY
@@ -112,3 +113,22 @@ def test_all_that_a_large_call_held_is_released() -> None:
     release(state)
     assert not state
     assert [getrefcount(each) for each in (file, chunk, text)] == alone
+
+
+def test_a_large_body_that_cannot_be_read_is_parsed_once(
+    server: Server, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+
+    def parse(body: bytes) -> dict[str, Any]:
+        parsed.append(len(body))
+        return parse_json(body)
+
+    monkeypatch.setattr("emulator.web.call.parse_json", parse)
+    server.inject("server_error", match={"prompt": "a hare"})
+    body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
+    answer = http.post(
+        "/v1/images/generations", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert parsed == [len(body)]

@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -160,6 +161,42 @@ STREAM = (
     b": a comment\n\n"
     b'event: image_generation.completed\ndata: {"b64_json": "%s"}\n\n' % PICTURE
 )
+
+
+@pytest.mark.parametrize(
+    ("fault", "read"),
+    [
+        *(("latency;seconds=0", False), ("slow_body;bytes_per_second=100000000", False)),
+        *(("malformed", True), ("fewer_images", True), ("truncated;after_bytes=90", True)),
+    ],
+)
+def test_an_answer_is_read_only_under_faults_that_alter_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, *, read: bool
+) -> None:
+    added = []
+    monkeypatch.setattr(SentAnswer, "add", lambda answer, part: added.append(part))
+    post(server, fault, n=2)
+    assert bool(added) == read
+
+
+@pytest.mark.parametrize("rest", ["A" * 4_000_000, "A" * 4_000_001, "", "A"])
+def test_of_an_altered_picture_only_the_beginning_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    lengths = []
+
+    def decode(encoded: str, *, validate: bool) -> bytes:
+        lengths.append(len(encoded))
+        return base64.b64decode(encoded, validate=validate)
+
+    monkeypatch.setattr("emulator.state.answer.b64decode", decode)
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
+    answer = SentAnswer()
+    answer.start(200, replace(REQUEST, stream=False), altered=True)
+    answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode())
+    answer.end()
+    assert answer.images == ((0,) if len(picture) % 4 == 0 else ())
+    assert max(lengths, default=0) <= 64
 
 
 @pytest.mark.parametrize("altered", [True, False])

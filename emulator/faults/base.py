@@ -44,6 +44,9 @@ class BaseFault(Form):
     for_downloads: ClassVar[bool] = False
     """Whether it is downloads of hosted pictures that meet it, and no API calls."""
 
+    alters: ClassVar[bool] = True
+    """Whether a good answer may leave with other bytes, or without its end."""
+
     kind: str
 
     @property

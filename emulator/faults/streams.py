@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,6 +68,8 @@ class StreamCut(StreamFault):
 
 class Stall(StreamFault):
     """Falls silent in the middle of a stream, for *seconds* or until the client has left."""
+
+    alters: ClassVar[bool] = False
 
     kind: Literal["stall"] = "stall"
     seconds: float | None = Field(default=None, ge=0, le=DAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +17,8 @@ class Latency(BaseFault):
     """Answers late: after *seconds* and up to *jitter* more; or, *realistic*, after the time that
     the API was recorded to take for the model and the quality, times *scale*, shared among the
     events of a stream."""
+
+    alters: ClassVar[bool] = False
 
     kind: Literal["latency"] = "latency"
     seconds: float = Field(default=1, ge=0, le=DAY)
@@ -67,6 +69,8 @@ class Timeout(BaseFault):
 
 class SlowBody(BaseFault):
     """Sends the body at *bytes_per_second*."""
+
+    alters: ClassVar[bool] = False
 
     kind: Literal["slow_body"] = "slow_body"
     bytes_per_second: int = Field(default=100_000, ge=1)

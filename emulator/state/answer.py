@@ -15,6 +15,9 @@ MAX_ERROR_BYTES: Final = 16_384
 _SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"<svg", b"<?xml")
 """How the files of the output formats begin."""
 
+_MAX_SIGNATURE_CHARS: Final = 64
+"""Characters of base64 in which the beginning of a file is looked for."""
+
 _COMPLETED: Final = b".completed"
 _ERROR: Final = b"event: error\n"
 
@@ -55,8 +58,8 @@ class SentAnswer:
         return self._streams
 
     def start(self, status: int, accepted: ImageRequest | None, *, altered: bool) -> None:
-        """Note the *status*. An *altered* answer is one that a fault may have changed; its body is
-        read to find the images in it."""
+        """Note the *status*. An *altered* answer is one that a fault may have changed or cut; its
+        body is read to find the images in it."""
         self.status = status
         self._accepted = accepted if status == 200 else None
         self._streams = bool(self._accepted and self._accepted.stream)
@@ -80,7 +83,7 @@ class SentAnswer:
         if not self._altered:
             self.images = tuple(range(self._accepted.n))
         else:
-            self.images = tuple(_images(bytes(self._pending or b"")))
+            self.images = tuple(_images(self._pending or b""))
 
     def close(self) -> None:
         """Let go of all that only a part to come would need."""
@@ -123,7 +126,7 @@ def _is_event(part: bytes) -> bool:
     return first_end > 0 and second_end == len(part) - 2 and part.endswith(b"\n")
 
 
-def _images(body: bytes) -> Iterator[int]:
+def _images(body: bytes | bytearray) -> Iterator[int]:
     """The indexes of the images that a client can find in *body*."""
     answer = _json(body)
     items = answer.get("data") if isinstance(answer, Mapping) else None
@@ -133,19 +136,23 @@ def _images(body: bytes) -> Iterator[int]:
 
 
 def _is_image(item: Any) -> bool:
-    """Whether *item* has a URL, or base64 of what begins as an image does."""
+    """Whether *item* has a URL, or base64, in whole groups of four, of what begins as an image.
+    What follows is not decoded, which would take 15 ms for a picture of 3 MB."""
     if not isinstance(item, Mapping):
         return False
     encoded = item.get("b64_json")
     if not isinstance(encoded, str):
         return bool(item.get("url"))
+    if len(encoded) % 4:
+        return False
     try:
-        return b64decode(encoded, validate=True).lstrip().startswith(_SIGNATURES)
+        start = b64decode(encoded[:_MAX_SIGNATURE_CHARS], validate=True)
+        return start.lstrip().startswith(_SIGNATURES)
     except ValueError:
         return False
 
 
-def _json(text: bytes) -> Any:
+def _json(text: bytes | bytearray) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

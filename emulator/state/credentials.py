@@ -21,6 +21,8 @@ _SECRET: Final = re.compile(
     r"(key|token|secret|password|passwd|pwd|credentials?|auth|authorization|jwt|session|sessionid"
     r"|signature)$|apikey|secret|password"
 )
+_HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
+"""Names of a credential whose first and last characters may be shown, where it is long."""
 _NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
 
 
@@ -42,8 +44,20 @@ def api_key(path: str, header: Callable[[bytes], str]) -> str:
 
 def is_secret(name: str) -> bool:
     """Whether a header, query parameter or field of this *name* carries a credential."""
-    plain = _PUNCTUATION.sub("", name).lower()
+    plain = _plain(name)
     return plain not in _NOT_SECRET and _SECRET.search(plain) is not None
+
+
+def _plain(name: str) -> str:
+    return _PUNCTUATION.sub("", name).lower()
+
+
+def redacted_secret(name: str, value: str, key: str = "") -> str:
+    """The *value* of what `is_secret` by its *name*: *key* and longer keys as `masked` shows them,
+    a password and whatever else is short as stars."""
+    if value == key or (_HOLDS_KEY.search(_plain(name)) and masked(value) != value):
+        return masked(value)
+    return HIDDEN if value else value
 
 
 def redacted_text(text: str, key: str = "") -> str:
@@ -60,9 +74,14 @@ def redacted_query(query: str, key: str = "") -> str:
 
 def _redacted_pair(pair: str, key: str) -> str:
     name, equals, value = pair.partition("=")
-    plain = unquote_plus(value)
-    shown = masked(plain) if is_secret(unquote_plus(name)) else redacted_text(plain, key)
-    return pair if shown == plain else f"{name}{equals}{quote(shown, safe='*')}"
+    plain_name, plain = unquote_plus(name), unquote_plus(value)
+    if is_secret(plain_name):
+        shown = redacted_secret(plain_name, plain, key)
+    else:
+        shown = redacted_text(plain, key)
+    shown_name = redacted_text(plain_name, key)
+    name = name if shown_name == plain_name else quote(shown_name, safe="*")
+    return f"{name}{equals}{value if shown == plain else quote(shown, safe='*')}"
 
 
 def redacted_header(name: str, value: str, key: str = "") -> str:
@@ -72,9 +91,11 @@ def redacted_header(name: str, value: str, key: str = "") -> str:
         return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
     if found := _WITH_SCHEME.fullmatch(value):
         scheme, space, rest = found.groups()
-        return scheme + space + (masked(rest) if scheme.lower() == "bearer" else HIDDEN)
+        # A bearer token is a key under whatever name.
+        shown = redacted_secret("token", rest, key) if scheme.lower() == "bearer" else HIDDEN
+        return scheme + space + shown
     if is_secret(name):
-        return masked(value)
+        return redacted_secret(name, value, key)
     head, mark, query = value.partition("?")
     shown = redacted_text(head, key)
     return f"{shown}?{redacted_query(query, key)}" if mark else shown

@@ -42,6 +42,7 @@ class Kept(NamedTuple):
     accepted: ImageRequest | None = None
     fault: str | None = None
     near_misses: Sequence[str] = ()
+    order_facts: Facts | None = None
 
 
 class Entry(Head):
@@ -99,7 +100,7 @@ class Entry(Head):
     def answering(self, status: int) -> None:
         """Note how an answer begins, before the client can see it."""
         get = self._state.get
-        self._answer.start(status, get("accepted"), altered="fault" in self._state)
+        self._answer.start(status, get("accepted"), altered=get("altered", False))
 
     @property
     def listens(self) -> bool:
@@ -131,7 +132,11 @@ class Entry(Head):
         body, call, accepted, misses = get("body"), get("call"), get("accepted"), get("near_misses")
         length = sum(map(len, body or ()))
         load = length + self.pack()
-        if call and (length > MAX_LATE_PARSE_BYTES or "fault" in self._state):
+        if order_facts := get("order_facts"):
+            # They are shared with the other calls that sent the same, and their prompt with
+            # `accepted`.
+            self._facts = order_facts
+        elif call and (length > MAX_LATE_PARSE_BYTES or "fault" in self._state):
             # In this order: see `facts`.
             self._file_count = len(_uploads(call))
             self._facts = facts_of(call, accepted)
@@ -172,12 +177,11 @@ class Entry(Head):
 
     def _known(self) -> Kept:
         """What the call's state has by now, or what was kept of it."""
-        # Taken first, so that what was kept is there where this is empty.
-        state = self._state
         if self._kept:
             return self._kept
-        known = map(state.get, Kept._fields, Kept._field_defaults.values())
-        return Kept(*known)
+        known = Kept(*map(self._state.get, Kept._fields, Kept._field_defaults.values()))
+        # The call may have been answered meanwhile, and its state emptied.
+        return self._kept or known
 
     def _parsed(self, known: Kept) -> Call | None:
         """The call in the body, if it was parsed and is not answered yet, or else parsed again."""
@@ -192,8 +196,8 @@ class Entry(Head):
         """What the call asks, as far as it is known."""
         # Taken before the facts, so that it is whole where there are none.
         known = self._known()
-        if self._facts:
-            return self._facts
+        if facts := self._facts or known.order_facts:
+            return facts
         late = sum(map(len, known.body or ())) <= MAX_LATE_PARSE_BYTES
         return facts_of(self._parsed(known) if late else known.call, known.accepted)
 

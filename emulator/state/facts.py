@@ -9,9 +9,8 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
-from emulator.contract.errors import masked
 from emulator.contract.request import Call, ImageRequest, Picture, Upload
-from emulator.state.credentials import is_secret
+from emulator.state.credentials import HIDDEN, is_secret, redacted_secret
 
 LONGEST: Final = 256
 """Characters that are kept of a value."""
@@ -136,12 +135,14 @@ def _cut(text: str, longest: int = LONGEST) -> str:
 
 
 def _field(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The *value* of a parameter as `_shown`; a key that was sent as one is redacted."""
+    """The *value* of a parameter as `_shown`; a credential that was sent as one is redacted."""
     shown = _shown(value, depth)
     if isinstance(shown, dict | list) and depth == MAX_DEPTH and len(repr(shown)) > LONGEST_VALUE:
         # A few levels of a few items each are many.
         shown = reprlib.repr(value)
-    return masked(shown) if isinstance(shown, str) and is_secret(name) else shown
+    if not is_secret(name) or shown is None:
+        return shown
+    return redacted_secret(name, shown) if isinstance(shown, str) else HIDDEN
 
 
 def _shown(value: Any, depth: int = MAX_DEPTH) -> Any:

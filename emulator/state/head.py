@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from emulator.contract.errors import masked
-from emulator.state.credentials import api_key, redacted_header, redacted_query
+from emulator.state.credentials import api_key, redacted_header, redacted_query, redacted_text
 
 
 class Head:
@@ -56,8 +56,9 @@ class Head:
         key = self._key()
         for raw_name, value in self._pairs():
             name = raw_name.decode("latin-1")
-            if name not in shown:
-                shown[name] = redacted_header(name, value.decode("latin-1"), key)
+            shown_name = redacted_text(name, key)
+            if shown_name not in shown:
+                shown[shown_name] = redacted_header(name, value.decode("latin-1"), key)
         return shown
 
     def _header(self, wanted: bytes) -> str:

@@ -110,12 +110,16 @@ async def read_call(
     content_type = header(scope, b"content-type")
     check_media_type(content_type, endpoint, as_of)
     state = scope["state"]
+    if "misread" in state:
+        raise state["misread"]
     if "call" not in state:
-        if is_large(body):
-            parse = partial(_understood, content_type, body, endpoint)
-            state["call"] = await emulator.studio.parse(parse)
-        else:
-            state["call"] = _understood(content_type, body, endpoint)
+        parse = partial(_understood, content_type, body, endpoint)
+        try:
+            state["call"] = await emulator.studio.parse(parse) if is_large(body) else parse()
+        except APIError as error:
+            # Who asks again need not parse it again.
+            state["misread"] = error
+            raise
     call: Call = state["call"]
     return call
 

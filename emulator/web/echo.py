@@ -82,7 +82,7 @@ class Echo:
         lasting: Lasting | None = state.get(LASTING)
         # While it was drawn, a second or a change may have passed.
         if lasting and "fault" not in state and self._is(*moment):
-            known = {name: state[name] for name in ("body", "accepted")}
+            known = {name: state.get(name) for name in ("body", "accepted", "order_facts")}
             heads = sum(len(name) + len(value) for name, value in scope["headers"])
             weight = OVERHEAD + lasting.weight + heads + sum(map(len, body))
             self.answers.put(key, Answer(lasting.again, known), weight)

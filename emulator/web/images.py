@@ -25,6 +25,8 @@ from emulator.contract.storage import EXPIRED, StorageError
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
+from emulator.state.entry import MAX_LATE_PARSE_BYTES
+from emulator.state.facts import Facts, facts_of
 from emulator.state.hosting import LIFE
 from emulator.state.studio import OVERHEAD
 from emulator.web import wire
@@ -59,6 +61,8 @@ class Order:
     body: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The body under None, events under their numbers."""
+    facts: Facts | None = None
+    """What the journal tells of it, where the body is too long to be parsed again for that."""
     repeated: bool = False
     """Whether the same order came again."""
 
@@ -115,7 +119,7 @@ class Images:
         known: Order | None = self.studio.cache.get(key) if memorable else None
         if known:
             # Held once for all who sent the same.
-            request.scope["state"]["body"] = known.body
+            request.scope["state"].update(body=known.body, order_facts=known.facts)
             known.repeated = True
             return known
         call = await read_call(
@@ -125,9 +129,13 @@ class Images:
             call = replace(call, fields={**call.fields, "model": named(request, call)})
         order = Order(await self._validated(request, call, policy), body)
         if memorable:
+            length = sum(map(len, body))
+            if length > MAX_LATE_PARSE_BYTES:
+                order.facts = facts_of(call, order.request)
+                request.scope["state"]["order_facts"] = order.facts
             # The body, its texts in the request, which take up to four times as much, and again in
             # the templates.
-            self.studio.cache.put(key, order, 4096 + 8 * sum(map(len, body)))
+            self.studio.cache.put(key, order, 4096 + 8 * length)
         return order
 
     async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
@@ -185,8 +193,10 @@ class Images:
         counted = accepted.response_format == "url" or self.emulator.rate_limits.rate
         if order.repeated and not counted:
             request.scope["state"][LASTING] = (
-                # The pictures are weighed where they are kept.
-                Lasting(answer, 0) if template.unique else Lasting(lambda: first, len(first.body))
+                # The picture cache may let go of its pictures before this answer goes.
+                Lasting(answer, sum(map(len, pictures)))
+                if template.unique
+                else Lasting(lambda: first, len(first.body))
             )
         return first
 

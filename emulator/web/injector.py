@@ -89,7 +89,7 @@ class Injector:
                 return
             # All of it: an answer before the end of a request resets the connection.
             await (self._call if endpoint else self._body)(scope, receive)
-            state["fault"] = fault.label
+            state["fault"], state["altered"] = fault.label, fault.alters
             state["facts"] = self._sentence_facts(scope, endpoint)
             state["organization"] = self.emulator.account
             state["key"] = key_of(scope)

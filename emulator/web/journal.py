@@ -88,8 +88,12 @@ class JournalAPI:
         before: str | None = None,
     ) -> Calls:
         """The newest calls, or those since or before the one of that id; newest last."""
-        found, total = self._page(query, limit, since, before)
-        return Calls([summary(entry) for entry in found], total)
+
+        def told() -> Calls:
+            found, total = self._page(query, limit, since, before)
+            return Calls([summary(entry) for entry in found], total)
+
+        return await asyncio.to_thread(told)
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls; how many they were."""
@@ -97,7 +101,8 @@ class JournalAPI:
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
-        return detail(self._entry(id))
+        # The body may have to be parsed; see `Entry.files`.
+        return await asyncio.to_thread(detail, self._entry(id))
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
@@ -134,10 +139,14 @@ class JournalAPI:
         before: str | None = None,
     ) -> Gallery:
         """The pictures that the same calls were answered with; newest last."""
-        found, _ = self._page(query, limit, since, before)
-        told = [picture for entry in found for picture in pictures(entry)]
-        total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
-        return Gallery(told, total)
+
+        def told() -> Gallery:
+            found, _ = self._page(query, limit, since, before)
+            shown = [picture for entry in found for picture in pictures(entry)]
+            total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
+            return Gallery(shown, total)
+
+        return await asyncio.to_thread(told)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """One of these pictures, drawn again: the same bytes."""
