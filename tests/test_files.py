@@ -118,3 +118,15 @@ def test_empty_files_and_their_names_count_against_the_budget() -> None:
     assert 50 < len(files.all()) < 100
     named = [files.add("ö" * 20_000, "vision", b"") for _ in range(2)]
     assert files.all() == named[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [("purpose", ("a.txt", "x"), "a file"), ("purpose[a]", (None, "x"), "{'a': 'x'}")],
+)
+def test_a_purpose_is_a_text(
+    http: httpx2.Client, name: str, value: tuple[str | None, str], shown: str
+) -> None:
+    files = [("file", ("a.png", png(), "image/png")), (name, value)]
+    error = http.post("/v1/files", files=files).json()["error"]
+    assert error["message"] == f"{shown} is not of type 'string' - 'purpose'"

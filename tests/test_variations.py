@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from PIL import Image, ImageChops, ImageStat
 
+from tests.answers import error_of
 from tests.pictures import answered, encoded, halves, png
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -55,3 +57,29 @@ def test_a_variation_is_a_url_by_default(client: OpenAI) -> None:
 async def test_the_async_client_varies(async_client: AsyncOpenAI) -> None:
     response = await async_client.images.create_variation(image=png(), response_format="b64_json")
     assert answered(response)[0].size == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("n", (None, "x"), "'x'"),
+        ("n", ("a.png", png()), "a file"),
+        ("n[]", (None, "1"), "['1']"),
+        ("n" + "[a]" * 8, (None, "1"), "{'a': {'a': {'a': {'a': {'a': {'a': {...}}}}}}}"),
+    ],
+)
+def test_a_value_of_another_type_is_shown_with_an_end(
+    http: httpx2.Client, name: str, value: tuple[str | None, str | bytes], shown: str
+) -> None:
+    files = [("image", ("a.png", png(), "image/png")), (name, value)]
+    error = error_of(http.post("/v1/images/variations", files=files))
+    assert error["message"] == f"{shown} is not of type 'integer' - 'n'"
+
+
+def test_a_number_is_shown_as_the_older_stack_wrote_it(http: httpx2.Client) -> None:
+    headers = {"x-emulator-as-of": "2024-06-01"}
+    for value, shown in ((True, "True"), (1.5, "1.5"), ([None, {"a": 1}], "[None, {'a': 1}]")):
+        answer = http.post(
+            "/v1/images/generations", json={"prompt": "x", "n": value}, headers=headers
+        )
+        assert answer.json()["error"]["message"] == f"{shown} is not of type 'integer' - 'n'"

@@ -11,6 +11,7 @@ error is put into the words of a day (`APIError.on`) where that is known.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -85,6 +86,9 @@ class APIError(Exception):
             return self
         return APIError(self.message, status=self.status, envelope=OLDER_ENVELOPE)
 
+
+MAX_SHOWN_VALUE: Final = 4096
+"""Characters of a text, or digits of a number, in a sentence that tells that it has another type."""
 
 MAX_SHOWN_NAME: Final = 256
 """Characters of a parameter's name in a violation: a client may send any name."""
@@ -180,6 +184,24 @@ def kind_of(value: object) -> str:
             return "a file"
 
 
+class _Shown(reprlib.Repr):
+    """Python's own form of a value, as the older stack wrote it, with an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxlong = MAX_SHOWN_VALUE
+
+    def repr_instance(self, value: object, level: int) -> str:
+        scalar = value is None or isinstance(value, bool | float)
+        return repr(value) if scalar else kind_of(value)
+
+
+def shown(value: object) -> str:
+    """*value*, of JSON or a form, as the older stack's sentences show it: `'x'`, `True`, `[1, 2]`,
+    and `a file` for an upload. Long and deep ones are cut."""
+    return _SHOWN.repr(value)
+
+
 def listed(words: Sequence[str], last: str = "and") -> str:
     """How the API lists *words*: `'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`."""
     quoted = [f"'{word}'" for word in words]
@@ -197,6 +219,8 @@ def masked(key: str) -> str:
     start = prefix.end() if prefix and prefix.end() <= len(key) - 8 else 0
     return key[:start] + "*" * (len(key) - 4 - start) + key[-4:]
 
+
+_SHOWN: Final = _Shown()
 
 # fmt: off
 # --- the gateway: names, types, ranges and words
@@ -217,7 +241,7 @@ different_value = Refusal(  # with brackets and without; the code was not shown 
     "{name}", "invalid_parameter")
 _WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
 wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
-_NOT_OF_TYPE: Final = older("{value!r} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
+_NOT_OF_TYPE: Final = older("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
 wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
 unconvertible = Refusal(  # recorded for integers only
     "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from emulator.contract import errors
 from emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
-from emulator.contract.errors import APIError, Words, kind_of, listed
+from emulator.contract.errors import APIError, Words, kind_of, listed, shown
 
 Values = Mapping[str, Any]
 
@@ -82,7 +82,11 @@ class Text(Rule):
             return
         if not isinstance(value, str):
             raise errors.wrong_scalar(
-                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+                name=name,
+                expected="a string",
+                got=kind_of(value),
+                value=shown(value),
+                kind="string",
             )
         if len(value) < self.shortest:
             raise errors.empty_string(name=name)
@@ -109,13 +113,19 @@ class Integer(Rule):
     def convert(self, name: str, text: str) -> int:
         # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
         if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
-            raise errors.unconvertible(name=name, expected="an integer", value=text, kind="integer")
+            raise errors.unconvertible(
+                name=name, expected="an integer", value=shown(text), kind="integer"
+            )
         return int(text)
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise errors.wrong_scalar(
-                name=name, expected="an integer", got=kind_of(value), value=value, kind="integer"
+                name=name,
+                expected="an integer",
+                got=kind_of(value),
+                value=shown(value),
+                kind="integer",
             )
         if value < self.least:
             raise errors.integer_too_small(name=name, limit=self.least, value=value)
@@ -133,13 +143,19 @@ class Flag(Rule):
 
     def convert(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
-            raise errors.unconvertible(name=name, expected="a boolean", value=text, kind="boolean")
+            raise errors.unconvertible(
+                name=name, expected="a boolean", value=shown(text), kind="boolean"
+            )
         return text == "true"
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise errors.wrong_scalar(
-                name=name, expected="a boolean", got=kind_of(value), value=value, kind="boolean"
+                name=name,
+                expected="a boolean",
+                got=kind_of(value),
+                value=shown(value),
+                kind="boolean",
             )
 
     def schema(self) -> dict[str, Any]:
@@ -165,7 +181,7 @@ class Choice(Rule):
             expected = listed(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
             raise errors.wrong_scalar(
-                name=name, expected=expected, got=kind_of(value), value=value, kind="string"
+                name=name, expected=expected, got=kind_of(value), value=shown(value), kind="string"
             )
         if value in self.words or value in self.unlisted:
             return

@@ -8,7 +8,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from emulator.contract import errors
-from emulator.contract.errors import kind_of
+from emulator.contract.errors import kind_of, shown
 from emulator.contract.rules import Choice, Rule, Values
 
 Pixels = tuple[int, int]
@@ -44,7 +44,11 @@ class ListedSize(Choice):
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise errors.wrong_scalar(
-                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+                name=name,
+                expected="a string",
+                got=kind_of(value),
+                value=shown(value),
+                kind="string",
             )
         # `super()` without arguments does not survive slots.
         Choice.check(self, name, value)
@@ -66,7 +70,11 @@ class FixedSize(Rule):
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise errors.wrong_scalar(
-                name=name, expected="a string", got=kind_of(value), value=value, kind="string"
+                name=name,
+                expected="a string",
+                got=kind_of(value),
+                value=shown(value),
+                kind="string",
             )
 
     def limit(self, name: str, value: Any, model: str, others: Values) -> None:

@@ -11,6 +11,7 @@ from emulator.contract import errors
 from emulator.contract.calendar import OLDER_STACK, Policy
 from emulator.contract.errors import APIError, Words
 from emulator.contract.request import FORM, Upload
+from emulator.contract.rules import Choice
 from emulator.state.emulator import Emulator
 from emulator.state.files import StoredFile
 from emulator.web import wire
@@ -18,7 +19,9 @@ from emulator.web.call import is_large, read_body
 from emulator.web.form import read_form
 from emulator.web.gate import json_response
 
-PURPOSES: Final = ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")
+PURPOSE: Final = Choice(
+    ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")
+)
 """As the refusal of another one lists them (irudnyts/openai#66), and `evals`, from the
 specification of `POST /files`."""
 
@@ -70,8 +73,7 @@ class FilesAPI:
             raise errors.unnamed_file()
         if file.size > len(file.data):
             raise errors.body_too_large()
-        if purpose not in PURPOSES:
-            raise errors.value_not_listed(name="purpose", value=purpose, listed=Words(PURPOSES))
+        PURPOSE.check("purpose", purpose)
         return json_response(
             wire.pretty(file_object(self.files.add(file.filename, purpose, file.data)))
         )
