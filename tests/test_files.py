@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
+from typing import Any
 
 import httpx2
 import openai
@@ -127,6 +128,6 @@ def test_empty_files_and_their_names_count_against_the_budget() -> None:
 def test_a_purpose_is_a_text(
     http: httpx2.Client, name: str, value: tuple[str | None, str], shown: str
 ) -> None:
-    files = [("file", ("a.png", png(), "image/png")), (name, value)]
+    files: list[tuple[str, Any]] = [("file", ("a.png", png(), "image/png")), (name, value)]
     error = http.post("/v1/files", files=files).json()["error"]
     assert error["message"] == f"{shown} is not of type 'string' - 'purpose'"

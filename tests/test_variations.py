@@ -71,7 +71,7 @@ async def test_the_async_client_varies(async_client: AsyncOpenAI) -> None:
 def test_a_value_of_another_type_is_shown_with_an_end(
     http: httpx2.Client, name: str, value: tuple[str | None, str | bytes], shown: str
 ) -> None:
-    files = [("image", ("a.png", png(), "image/png")), (name, value)]
+    files: list[tuple[str, Any]] = [("image", ("a.png", png(), "image/png")), (name, value)]
     error = error_of(http.post("/v1/images/variations", files=files))
     assert error["message"] == f"{shown} is not of type 'integer' - 'n'"
 

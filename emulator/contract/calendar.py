@@ -40,9 +40,10 @@ def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
     return next((version for until, version in earlier if day < until), newest)
 
 
-GATEWAY_SINCE: Final = date(2025, 4, 23)
-"""The release of gpt-image-1. Before it the older stack judged all calls: another wording, another
-order of keys, no `param`."""
+GATEWAY_SINCE: Final = date(2025, 4, 16)
+"""The day on which the gateway was first met: a week before gpt-image-1, and "since yesterday" on
+2025-04-17 (openai-node#1468, go-openai#967). Before it the older stack judged all calls: another
+wording, another order of keys, no `param`."""
 
 OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
 """The day whose sentences an endpoint keeps that never moved to the gateway."""

@@ -88,13 +88,13 @@ DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="stan
 
 DALLE_2: Final[Rows] = {
     **count(10),
-    # Accepted in a recording of 2024-02-27; from about 2025-06 on it was reported as unknown, as it
-    # was recorded on 2026-03-31.
+    # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
+    # (powerdalle#9) and a recording of 2026-03-31.
     "quality": Choice(
         ("standard",),
         unlisted=("auto",),
         auto="standard",
-        period=Period(DALLE_3_SINCE, date(2025, 6, 1)),
+        period=Period(DALLE_3_SINCE, GATEWAY_SINCE),
         earlier=((GATEWAY_SINCE, DALLE_QUALITY),),
     ),
     "size": replace(
@@ -116,7 +116,12 @@ DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
         **DALLE_2_PROMPT,
         # The modes were more from about 2023-04 on.
         "image": replace(
-            OWN_MASK, earlier=((date(2023, 4, 1), replace(OWN_MASK, modes=("RGBA",))),)
+            OWN_MASK,
+            earlier=(
+                (date(2023, 4, 1), replace(OWN_MASK, mimetypes=(), modes=("RGBA",))),
+                # The MIME type is the gateway's; openai-python 0.x sent application/octet-stream.
+                (GATEWAY_SINCE, replace(OWN_MASK, mimetypes=())),
+            ),
         ),
         **DALLE_2,
         "mask": Overlay(earlier=((date(2022, 12, 20), Overlay(required=True)),)),
