@@ -3,9 +3,10 @@ README."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from functools import cache
 from typing import Any, Final, get_type_hints
 from urllib.parse import urlsplit
 
@@ -127,8 +128,7 @@ class Settings:
     cache: int = _setting(
         12 * 2**20,
         "BYTES",
-        "how much of the pictures drawn lately is kept, and a quarter of it for whole answers; "
-        "0 keeps none",
+        "cache of pictures drawn lately; a quarter as much again is for whole answers; 0 for none",
     )
     render_processes: int = _setting(
         1,
@@ -137,9 +137,17 @@ class Settings:
         "own thread can draw, where there are cores for them; 0 for none",
     )
 
+    def _check_types(self) -> None:
+        for each in all_settings():
+            value, kind = getattr(self, each.name), "number" if each.type is int else "text"
+            unset = value is None and each.default is None
+            if not (unset or each.repeatable or isinstance(value, each.type)):
+                raise ValueError(f"{each.name}: expected a {kind}, not {value!r}")
+
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
             object.__setattr__(self, name, _as_tuple(getattr(self, name)))
+        self._check_types()
         for pair in self.deployment:
             if not all(pair.partition("=")):
                 raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
@@ -201,11 +209,12 @@ class Setting:
             raise ValueError(f"{self.variable} must be a number, not {text!r}") from None
 
 
-def all_settings() -> Iterator[Setting]:
+@cache
+def all_settings() -> tuple[Setting, ...]:
     """The settings in their order."""
     hints = get_type_hints(Settings)
-    for each in fields(Settings):
-        yield Setting(
+    return tuple(
+        Setting(
             name=each.name,
             default=each.metadata["shown"],
             metavar=each.metadata["metavar"],
@@ -213,6 +222,8 @@ def all_settings() -> Iterator[Setting]:
             repeatable=isinstance(each.default, tuple),
             type=int if hints[each.name] is int else str,
         )
+        for each in fields(Settings)
+    )
 
 
 def from_environment(environment: Mapping[str, str], **given: Any) -> Settings:

@@ -11,7 +11,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import httpx2
 import pytest
@@ -299,3 +300,18 @@ def test_a_server_starts_without_what_only_some_calls_need() -> None:
     ).stdout.split()
     assert "starlette" in loaded
     assert not {"PIL", "difflib", "fastapi", "pydantic", "sse_starlette"} & {*loaded}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"port": "8080"}, "port: expected a number, not '8080'"),
+        ({"as_of": date(2026, 6, 1)}, r"as_of: expected a text, not datetime\.date"),
+        ({"cache": None}, "cache: expected a number, not None"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_by_its_name(
+    setting: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Server(**setting)

@@ -118,8 +118,8 @@ class EmptyData(BodyFault):
 
 
 class FewerImages(BodyFault):
-    """Answers with *by* pictures fewer than were asked for, but with one, and with the usage of
-    those that are there. The API was seen to do it: two asked for, one answered and billed."""
+    """Answers with *by* pictures fewer than were asked for, at least with one, and with the usage
+    of those that are left. The API was seen to do it: two asked for, one answered and billed."""
 
     kind: Literal["fewer_images"] = "fewer_images"
     by: int = Field(default=1, ge=1, le=10)
