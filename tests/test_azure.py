@@ -195,6 +195,43 @@ def test_the_headers_are_azures_and_none_of_openais(azure: Server) -> None:
         assert not [name for name in each.headers if name.startswith("openai-")]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "files", None), ("GET", "models", None), ("POST", "images/generations", {})],
+)
+def test_a_fault_of_a_call_without_a_deployment_names_none(
+    azure: Server, method: str, path: str, body: Any
+) -> None:
+    told = {"api-key": KEY, "x-emulator-fault": "rate_limit_exceeded"}
+    answer = httpx2.request(method, f"{azure.url}/openai/v1/{path}", json=body, headers=told)
+    assert answer.status_code == 429
+    assert answer.text.startswith(
+        '{"error":{"code":"RateLimitReached","message":"Your requests in East US 2 have exceeded'
+    )
+    assert "x-ms-deployment-name" not in answer.headers
+    assert ("ImageGenerations_Create" in answer.text) == (method == "POST")
+
+
+@pytest.mark.parametrize("operation", ["generations", "edits"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/plain", b"x"), ("application/json", b"{"), ("application/json", b"[]"), ("", b"")],
+)
+def test_the_gateway_finds_the_deployment_before_the_body_is_read(
+    azure: Server, operation: str, kind: str, body: bytes
+) -> None:
+    def sent(deployment: str) -> httpx2.Response:
+        path = f"/openai/deployments/{deployment}/images/{operation}?api-version={VERSION}"
+        headers = {"api-key": KEY, "content-type": kind}
+        return httpx2.post(azure.url + path, content=body, headers=headers)
+
+    assert sent("nowhere").json()["error"]["code"] == "DeploymentNotFound"
+    answer = sent("drawings")
+    assert answer.status_code == 400
+    assert answer.headers["x-ms-deployment-name"] == "drawings"
+    assert answer.headers["x-request-id"] == answer.headers["apim-request-id"]
+
+
 SAFE = {"filtered": False, "severity": "safe"}
 HARMS = ("hate", "self_harm", "sexual", "violence")
 

@@ -58,8 +58,8 @@ no_deployment = Refusal(
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
     "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=_OWN)
 rate_limited = Refusal(
-    f"Your requests to {{deployment}} for {{model}} in {REGION} have exceeded the call rate limit for your current {TIER} "
-    "pricing tier. This request was for {operation} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
+    f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your current {TIER} "
+    "pricing tier. This request was{purpose} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
     None, "RateLimitReached", status=429, envelope=_OWN)
 content_policy = replace(
@@ -122,13 +122,14 @@ def _headers(answer: Answer) -> Sequence[Header]:
 def _facts(
     endpoint: Endpoint | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
-    """What the sentences name of a call. Of paths that are none of the operations no sentence is
-    known: they are told as the first."""
-    operation = OPERATIONS.get(endpoint or Endpoint.GENERATIONS, OPERATIONS[Endpoint.GENERATIONS])
+    """What the sentences name of a call. Of calls to no deployment, or to none of the operations,
+    no sentence is known: it leaves out what they have not."""
+    operation = OPERATIONS.get(endpoint) if endpoint else None
+    named = {"deployment": deployment, "model": model} if deployment else {}
     return {
-        "deployment": deployment,
-        "model": model,
-        "operation": operation.name,
+        **named,
+        "subject": f" to {deployment} for {model}" if deployment else "",
+        "purpose": f" for {operation.name}" if operation else "",
         "version": version or V1,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from emulator.contract.calendar import AsOf
 from emulator.contract.conflicts import Conflict
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Words
-from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
+from emulator.contract.models import DEFAULTS, HEEDLESS, MODEL, MODELS, UNKNOWN
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import FORM, JSON, Call, Endpoint, Model
 from emulator.contract.rules import Choice, Rule
@@ -65,6 +65,28 @@ class Catalogue:
             else:
                 rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
         return rows
+
+    def model_name(
+        self, call: Call, forgive: Callable[[APIError], None] = lambda error: None
+    ) -> str | None:
+        """The name of the model that *call* goes to, whether it exists or not: the endpoint's only
+        one, the one that the call names, or the default. None where there is none of them.
+
+        What is wrong with the name goes to *forgive*, which may raise it.
+        """
+        if call.endpoint in HEEDLESS:
+            return HEEDLESS[call.endpoint]
+        if "model" in call.fields:
+            named = call.fields["model"]
+            try:
+                if self.as_of not in MODEL.period:
+                    raise errors.unknown_parameter(name="model")
+                MODEL.check("model", named)
+            except APIError as error:
+                forgive(error)
+            else:
+                return str(named)
+        return self.default(call)
 
     def default(self, call: Call) -> str | None:
         """The model of a call that names none: the first default, or a later one where a parameter

@@ -15,7 +15,7 @@ from emulator.contract.calendar import GATEWAY_SINCE, Policy
 from emulator.contract.catalogue import Rows, catalogue_of
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Violation, Words
-from emulator.contract.models import FIRST, HEEDLESS, MODEL
+from emulator.contract.models import FIRST
 from emulator.contract.pictures import OverlayRule, Pictures
 from emulator.contract.request import Call, Darkroom, ImageRequest, Model, day_of_words
 from emulator.contract.rules import Rule
@@ -86,23 +86,11 @@ class _Judgement:
         return stand_in, self.catalogue.rows(stand_in, self.call)
 
     def _model_name(self) -> str:
-        if self.call.endpoint in HEEDLESS:
-            return HEEDLESS[self.call.endpoint]
-        if "model" in self.call.fields:
-            named = self.call.fields["model"]
-            try:
-                if self.policy.as_of not in MODEL.period:
-                    raise errors.unknown_parameter(name="model")
-                MODEL.check("model", named)
-            except APIError as error:
-                self.forgive(error)
-            else:
-                return str(named)
-        default = self.catalogue.default(self.call)
-        if default is None:
+        name = self.catalogue.model_name(self.call, self.forgive)
+        if name is None:
             self.forgive(errors.missing_parameter(name="model"))
             return self.catalogue.stand_in(self.call.endpoint).id
-        return default
+        return name
 
     # --- the gateway
 

@@ -106,10 +106,9 @@ class Error(BaseFault):
     def _facts(self, scope: Scope) -> dict[str, Any]:
         state, call = scope["state"], scope["state"].get("call")
         fields = call.fields if call else {}
-        named = str(fields.get("model") or "")
-        if call and not named:
-            named = catalogue_of(state.get("day")).default(call) or ""
-        model = MODELS.get(named, UNKNOWN)
+        catalogue = catalogue_of(state.get("as_of"), state.get("dialect", OPENAI))
+        named = call and catalogue.model_name(call)
+        model = MODELS.get(named or "", UNKNOWN)
         wait = self.retry_after_ms
         if wait is None:
             wait = SOON if self.retry_after is None else round(self.retry_after * 1000)

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract import errors
 from emulator.contract.errors import APIError
-from emulator.contract.models import MODELS, UNKNOWN
+from emulator.contract.models import MODELS
 from emulator.contract.request import Call, Endpoint, day_of_words
 from emulator.contract.storage import storage_failure
 from emulator.state.emulator import Emulator
@@ -93,8 +93,9 @@ class Injector:
             state["facts"] = self._sentence_facts(scope, endpoint)
             state["organization"] = self.emulator.account
             state["key"] = key_of(scope)
-            day = policy_of(scope, self.emulator.settings).day
-            state["day"] = day_of_words(endpoint, day) if endpoint else day
+            policy = policy_of(scope, self.emulator.settings)
+            state["as_of"] = policy.as_of
+            state["day"] = day_of_words(endpoint, policy.day) if endpoint else policy.day
             await fault(self.app, scope, receive, send)
         except APIError as error:
             if fault and scope["path"].startswith(BLOBS):
@@ -172,7 +173,7 @@ class Injector:
     def _sentence_facts(self, scope: Scope, endpoint: Endpoint | None) -> Mapping[str, str]:
         call: Call | None = scope["state"].get("call")
         named = call.fields.get("model") if call else None
-        deployment = deployment_of(scope, named) or UNKNOWN.id
+        deployment = deployment_of(scope, named)
         model = self.emulator.deployments.get(deployment, deployment)
         return sentence_facts(scope, endpoint, deployment, model)
 
