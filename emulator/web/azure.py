@@ -9,8 +9,10 @@ from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from emulator.contract import azure
+from emulator.contract.calendar import Policy
 from emulator.contract.models import MODELS
 from emulator.contract.request import Call, Endpoint
 from emulator.web.dialect import admit, api_version, deployment_of
@@ -38,8 +40,14 @@ class AzureGate(Gate):
         return operation
 
     def versioned(self, endpoint: Endpoint, handler: Handler) -> Route:
-        """*handler* for the `api-version`s that have *endpoint*."""
-        entered = self.guarded({"POST": handler})
+        """*handler* for the `api-version`s that have *endpoint*, and for a deployment in the path
+        that there is: the gateway looks for it before anybody reads the body."""
+
+        async def deployed(request: Request, policy: Policy) -> Response:
+            self._admit(request.scope, deployment_of(request.scope, None))
+            return await handler(request, policy)
+
+        entered = self.guarded({"POST": deployed})
 
         async def operation(request: Request) -> Response:
             if not azure.serves(endpoint, api_version(request.scope)):
@@ -51,9 +59,13 @@ class AzureGate(Gate):
     def model_of_deployment(self, request: Request, call: Call) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where
         there is no such deployment."""
-        deployment = deployment_of(request.scope, call.fields.get("model"))
+        return self._admit(request.scope, deployment_of(request.scope, call.fields.get("model")))
+
+    def _admit(self, scope: Scope, deployment: str) -> str:
+        """Let the call past the gateway to the *deployment*; the model behind it. Raises APIError
+        where there is no such deployment."""
         model = self.emulator.deployments.get(deployment, deployment)
         if model not in MODELS:
             raise azure.no_deployment()
-        admit(request.scope, deployment)
+        admit(scope, deployment)
         return model
