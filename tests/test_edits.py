@@ -14,7 +14,8 @@ from openai.types import ImagesResponse
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint
+from emulator.contract.request import Endpoint, ImageRequest
+from emulator.imaging import edits
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, half_clear, halves, plain, png
 
 EDITORS = [name for name, model in MODELS.items() if Endpoint.EDITS in model.accepts]
@@ -304,6 +305,36 @@ def test_two_prompts_fill_the_same_hole_with_different_pixels(client: OpenAI, ed
         for number in range(12)
     }
     assert len(drawn) == 12
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(0, 0, 1, 1), (1022, 1022, 1023, 1023)],
+        [(x, y, x, y) for x in (0, 1023) for y in (0, 1023)],
+    ],
+    ids=["two holes far apart", "a pixel in each corner"],
+)
+def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
+    boxes: list[tuple[int, int, int, int]],
+) -> None:
+    mask = Image.new("RGBA", (1024, 1024), "black")
+    for box in boxes:
+        ImageDraw.Draw(mask).rectangle(box, fill=(0, 0, 0, 0))
+    holes = mask.getchannel("A").point([255] + [0] * 255)
+    fills = set()
+    for number in range(60):
+        request = ImageRequest(
+            endpoint=Endpoint.EDITS,
+            model=MODELS["gpt-image-2"],
+            prompt=f"prompt {number}",
+            size=mask.size,
+        )
+        drawing = edits._drawn_into(holes, request, 0, (), 0.0).convert("RGB")
+        fills.add(
+            b"".join(drawing.crop((*box[:2], box[2] + 1, box[3] + 1)).tobytes() for box in boxes)
+        )
+    assert len(fills) == 60
 
 
 def test_a_mask_without_a_hole_counts_as_none(client: OpenAI) -> None:

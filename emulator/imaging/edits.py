@@ -22,8 +22,9 @@ WHITE: Final = (255, 255, 255, 255)
 CLEAR: Final = (0, 0, 0, 0)
 OPAQUE: Final = 255
 
-GRAINED_EDGE: Final = 48
-"""Pixels: what is drawn into a narrower hole has a grain."""
+GRAIN: Final = 0.5
+"""How much of what is drawn into a hole without room for a card is grain: each channel of a pixel
+has 128 values then."""
 
 Middle = tuple[float, float]
 """What part of what is cropped off a picture is cropped off its left and its top."""
@@ -150,7 +151,7 @@ def _drawn_into(
     card = card_in(room, request, index, 0.4 if pictures else 0.8) if room else None
     moved = card.moved(-box[0], -box[1]) if card else None
     drawing = placeholder.draw_scene(request, index, size, moved, phase).convert("RGBA")
-    if min(size) < GRAINED_EDGE:
+    if not card:
         drawing = _grained(drawing, request, index)
     canvas = Image.new("RGBA", holes.size, CLEAR)
     canvas.paste(drawing, box)
@@ -160,11 +161,11 @@ def _drawn_into(
 
 
 def _grained(image: Image.Image, request: ImageRequest, index: int) -> Image.Image:
-    """*image* with a grain that the request seeds: a hole of a few pixels shows too little of a
-    scene to tell it from another."""
+    """*image* with a grain that the request seeds: a hole of a few pixels, or several of them far
+    apart, show too little of a scene to tell it from another."""
     chance = Random(placeholder.seed(request, index))
     grain = Image.frombytes("RGB", image.size, chance.randbytes(3 * image.width * image.height))
-    grained = Image.blend(image.convert("RGB"), grain, 0.3)
+    grained = Image.blend(image.convert("RGB"), grain, GRAIN)
     grained.putalpha(image.getchannel("A"))
     return grained
 
