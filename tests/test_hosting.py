@@ -63,6 +63,20 @@ def test_a_url_is_the_picture_that_base64_would_have_been(client: OpenAI) -> Non
         assert hosted.tobytes() == opened(carried.b64_json).tobytes()
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("known", [True, False])
+def test_the_store_itself_refuses_what_does_not_read(
+    server: Server, client: OpenAI, method: str, *, known: bool
+) -> None:
+    url = published(client) if known else f"{server.url}/private/nothing.png"
+    answer = httpx2.request(method, url, content=b"x" * 100_000)
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/xml"
+    assert answer.headers["x-ms-error-code"] == "UnsupportedHttpVerb"
+    assert "<Code>UnsupportedHttpVerb</Code>" in answer.text
+    assert not [name for name in answer.headers if name.startswith("openai-")]
+
+
 def test_a_url_lives_for_an_hour_of_the_clock(client: OpenAI, emulator: Emulator) -> None:
     url = published(client)
     emulator.clock.advance(minutes=59)

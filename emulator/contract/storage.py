@@ -20,11 +20,13 @@ NOT_PUBLIC: Final = "Public access is not permitted on this storage account."
 NOT_FOUND: Final = "The specified blob does not exist."
 
 PREFLIGHT_FAILED: Final = "CORS not enabled or no matching rule found for this request."
+WRONG_VERB: Final = "The resource doesn't support the specified HTTP verb."
 
 FAILURES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("InvalidInput", "One of the request inputs is not valid."),
     403: ("AuthenticationFailed", UNREADABLE),
     404: ("BlobNotFound", NOT_FOUND),
+    405: ("UnsupportedHttpVerb", WRONG_VERB),
     409: ("PublicAccessNotPermitted", NOT_PUBLIC),
     500: ("InternalError", "The server encountered an internal error. Please retry the request."),
     503: (

@@ -89,5 +89,5 @@ def routes(emulator: Emulator) -> list[Route]:
         *_elsewhere("", gate, served(openai)),
         *_elsewhere("/openai/v1", azure, azure_served),
         *_elsewhere(DEPLOYMENTS, azure, azure_served),
-        Route(f"{PREFIX}{{name:path}}", images.hosted, methods=["GET"]),
+        Route(f"{PREFIX}{{name:path}}", images.hosted, methods=()),
     ]

@@ -21,7 +21,7 @@ from emulator.contract.calendar import AsOf, Policy
 from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
 from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
-from emulator.contract.storage import EXPIRED, StorageError
+from emulator.contract.storage import EXPIRED, StorageError, storage_failure
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
 from emulator.state.emulator import Emulator
@@ -277,8 +277,11 @@ class Images:
         return event
 
     async def hosted(self, request: Request) -> Response:
-        """A picture by its URL, which is all the key that it needs."""
+        """A picture by its URL, which is all the key that it needs; it can only be read."""
         scope = request.scope
+        if scope["method"] not in ("GET", "HEAD"):
+            refused = storage_failure(405, None, None, {})
+            return storage_error_response(refused, scope, self.emulator)
         query = scope["query_string"].decode("latin-1")
         expired = scope["state"].get(EXPIRED, False)
         try:
