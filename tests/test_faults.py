@@ -280,11 +280,13 @@ def test_fewer_images_are_billed_as_such(client: OpenAI) -> None:
     assert len(fewer.data or []) == 1
 
 
-def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI) -> None:
-    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "stream": True}
-    header = {"x-emulator-fault": "fewer_partials;keep=1"}
+@pytest.mark.parametrize("as_of", ["any", "2025-10-15"])
+def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI, as_of: str) -> None:
+    asked: dict[str, Any] = {"model": "gpt-image-1", "prompt": "x", "stream": True}
+    day = {"x-emulator-as-of": as_of}
+    header = {"x-emulator-fault": "fewer_partials;keep=1"} | day
     fewer = list(client.images.generate(**asked, partial_images=3, extra_headers=header))
-    asked_for = list(client.images.generate(**asked, partial_images=1))
+    asked_for = list(client.images.generate(**asked, partial_images=1, extra_headers=day))
     assert [event.type for event in fewer] == [event.type for event in asked_for]
     last, other = (events[-1].model_dump(exclude={"created_at"}) for events in (fewer, asked_for))
     assert last == other

@@ -86,6 +86,18 @@ def test_partials_come_nearer_and_nearer(
     assert len(set(distances)) == 4
 
 
+@pytest.mark.parametrize(
+    ("as_of", "numbers"),
+    [("2025-10-15", [None] * 3), ("2026-09-20", [0, 1, 2]), ("any", [0, 1, 2])],
+)
+def test_events_have_been_numbered_since_2026(
+    http: httpx2.Client, as_of: str, numbers: list[int | None]
+) -> None:
+    asked = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
+    answer = http.post("/v1/images/generations", json=asked, headers={"x-emulator-as-of": as_of})
+    assert [event.get("sequence_number") for _, event in frames(answer.text)] == numbers
+
+
 def test_partials_are_means_of_what_they_show(http: httpx2.Client) -> None:
     """A square of the first one is never as dark as the letters in it."""
     asked = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}

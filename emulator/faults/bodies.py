@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Literal
 
 from pydantic import Field
@@ -23,13 +24,15 @@ class BodyFault(BaseFault):
         """Another body in place of this one, which is JSON."""
         return body
 
-    def changed_event(self, frame: bytes) -> bytes:
-        """Another event of a stream in place of this one; nothing, to leave it out."""
+    def changed_event(self, frame: bytes, number: int) -> bytes:
+        """Another event of a stream in place of this one, the *number* of which counts from 0;
+        nothing, to leave it out."""
         return frame
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message = {}
         body = bytearray()
+        events = count()
 
         async def sending(message: Message) -> None:
             nonlocal start
@@ -38,7 +41,10 @@ class BodyFault(BaseFault):
             if message["type"] == START and _holds_json(start):
                 return
             if is_event(message) and streams(start):
-                message = {**message, "body": self.changed_event(bytes(message["body"]))}
+                message = {
+                    **message,
+                    "body": self.changed_event(bytes(message["body"]), next(events)),
+                }
                 if not message["body"]:
                     return
             elif message["type"] == BODY and _holds_json(start):
@@ -92,7 +98,7 @@ class Malformed(BodyFault):
 
         return _rewritten(body, spoil_all)
 
-    def changed_event(self, frame: bytes) -> bytes:
+    def changed_event(self, frame: bytes, number: int) -> bytes:
         if self.what == "json":
             return frame[: len(frame) // 2] + b"\n\n"
         name, told = read_event(frame)

@@ -100,14 +100,15 @@ class FewerPartials(BodyFault):
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3)
 
-    def changed_event(self, frame: bytes) -> bytes:
+    def changed_event(self, frame: bytes, number: int) -> bytes:
         name, told = read_event(frame)
         if "partial_image_index" in told:
             return frame if told["partial_image_index"] < self.keep else b""
-        dropped = told.get("sequence_number", 0) - self.keep
-        if dropped <= 0:
+        dropped = number - self.keep
+        if dropped <= 0 or "usage" not in told:
             return frame
-        told["sequence_number"] = self.keep
+        if "sequence_number" in told:
+            told["sequence_number"] = self.keep
         usage = told["usage"]
         for counts, count in (
             (usage, "output_tokens"),

@@ -32,6 +32,9 @@ DESCRIBED: Final = Period(since=date(2025, 6, 25))
 
 GAINED: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
+    # On no event of a capture of 2025-10, on all of those of 2026; the turn of the year stands for
+    # the day between them, which is not known.
+    "sequence_number": Period(since=date(2026, 1, 1)),
     "background": DESCRIBED,
     "output_format": DESCRIBED,
     "quality": DESCRIBED,
@@ -153,7 +156,7 @@ def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Temp
     name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
     extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
     told = {"b64_json": text_hole("picture"), "sequence_number": number}
-    told |= _described(request) | extra
+    told = _dated(told, request.as_of) | _described(request) | extra
     if not usage:
         told.pop("safety_identifier", None)
     head = {"created_at": number_hole("created"), "type": name}
