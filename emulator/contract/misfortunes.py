@@ -102,6 +102,9 @@ NAMED: Final[Mapping[str, Refusal]] = {
 }
 """The errors by the names that faults give them: their codes, where they have one."""
 
+AZURES: Final = frozenset({"temporarily_blocked"})
+"""Those of `NAMED` that Azure alone says. Asked for elsewhere, they have its sentence all the same."""
+
 UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour"}
 """What a limit may be per, as it is written in settings and in full."""
 

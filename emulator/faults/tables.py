@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from emulator.contract.misfortunes import NAMED
+from emulator.contract.misfortunes import AZURES, NAMED
 from emulator.faults import FAULTS
 from emulator.faults.base import BaseFault
 
@@ -33,7 +33,12 @@ def as_markdown() -> str:
         for kind, fault in FAULTS.items()
     )
     errors = (
-        [f"`{name}`", str(refusal.status), f"`{refusal.type}`"] for name, refusal in NAMED.items()
+        [
+            f"`{name}`" + (" (Azure's alone)" if name in AZURES else ""),
+            str(refusal.status),
+            f"`{refusal.type}`" if "type" in refusal.envelope.keys else "none",
+        ]
+        for name, refusal in NAMED.items()
     )
     return (
         _table(["fault", "settings", "what it does"], faults)
