@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from PIL import Image, ImageDraw
@@ -13,8 +13,12 @@ from PIL import Image, ImageDraw
 from benchmarks import subject
 from emulator.contract.request import Endpoint, Upload
 
-Tile = tuple[str, Image.Image | bytes]
-"""A caption, and a picture or its file."""
+Picture = Image.Image | bytes
+"""A picture, or its file."""
+
+Tile = tuple[str, Picture | Callable[[], Picture]]
+"""A caption, and a picture or what draws it: rows can be listed, and their calls judged, without a
+picture drawn."""
 
 PROMPT: Final = "A lighthouse at the end of the pier"
 USUAL: Final = {"model": "gpt-image-2", "prompt": PROMPT}
@@ -78,8 +82,8 @@ class Row:
 
 def _call(
     fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS, index: int = 0
-) -> bytes:
-    return subject.render(subject.request_of(fields, endpoint), index)
+) -> Callable[[], bytes]:
+    return partial(subject.render, subject.request_of(fields, endpoint), index)
 
 
 def _each(fields: Mapping[str, Any], name: str, words: Sequence[Any]) -> list[Tile]:
@@ -92,7 +96,10 @@ def _sizes() -> list[Tile]:
     ]
     request = subject.request_of({**USUAL, "size": "3840x2160"})
     wide, high = request.size
-    corner = subject.draw(request).convert("RGB").crop((0, high - 1080, wide // 2, high))
+
+    def corner() -> Image.Image:
+        return subject.draw(request).convert("RGB").crop((0, high - 1080, wide // 2, high))
+
     return [*tiles, ("the last one's corner, larger", corner)]
 
 
@@ -160,7 +167,9 @@ def _mask(*holes: tuple[int, int, int, int], round_ones: bool = False) -> Upload
     return subject.upload("mask.png", mask)
 
 
-def _edit(fields: Mapping[str, Any], *images: Upload, mask: Upload | None = None) -> bytes:
+def _edit(
+    fields: Mapping[str, Any], *images: Upload, mask: Upload | None = None
+) -> Callable[[], bytes]:
     uploads: dict[str, Any] = {"image": images[0] if len(images) == 1 else list(images)}
     uploads |= {"mask": mask} if mask else {}
     return _call({**fields, **uploads}, Endpoint.EDITS)
@@ -216,7 +225,10 @@ def _transparent_edits() -> list[Tile]:
 def _variations() -> list[Tile]:
     fields = {"model": "dall-e-2", "image": _photographs()[1], "size": "512x512", "n": "4"}
     request = subject.request_of({**fields, "response_format": "b64_json"}, Endpoint.VARIATIONS)
-    return [(f"variation {index}", subject.render(request, index)) for index in range(request.n)]
+    return [
+        (f"variation {index}", partial(subject.render, request, index))
+        for index in range(request.n)
+    ]
 
 
 def gallery() -> Row:
@@ -262,11 +274,14 @@ def gallery() -> Row:
 
 
 def rows() -> Iterator[Row]:
-    """All that is shown, in its order; drawn one after the other."""
+    """All that is shown, in its order."""
     yield gallery()
     yield Row("Sizes", _sizes())
     scenes = subject.request_of({**USUAL, "n": 10})
-    tiles: list[Tile] = [(f"picture {i + 1}", subject.render(scenes, i)) for i in range(scenes.n)]
+    tiles: list[Tile] = [
+        (f"picture {index + 1}", partial(subject.render, scenes, index))
+        for index in range(scenes.n)
+    ]
     yield Row("One call's ten pictures", tiles)
     yield Row("Qualities", _each(NEWEST, "quality", ("low", "medium", "high", "xhigh", "max")))
     yield Row(
@@ -275,8 +290,9 @@ def rows() -> Iterator[Row]:
     )
     yield Row("Transparent", _transparent())
     for heading, prompts in (("Scripts", SCRIPTS), ("Odd prompts", ODD)):
-        drawn = [(name, _call({**USUAL, "prompt": text})) for name, text in prompts.items()]
-        yield Row(heading, drawn)
+        yield Row(
+            heading, [(name, _call({**USUAL, "prompt": text})) for name, text in prompts.items()]
+        )
     yield Row("Formats", _formats())
     yield Row("A stream", _previews())
     yield Row("Edits", _edits())

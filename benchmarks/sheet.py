@@ -26,7 +26,7 @@ PAPER, INK, LIGHT, DARK = "#f4f4f2", "#22242c", "#ffffff", "#d9d9d9"
 
 
 def _opened(tile: Tile) -> Image.Image:
-    picture = tile[1]
+    picture = tile[1]() if callable(tile[1]) else tile[1]
     return Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
 
 

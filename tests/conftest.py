@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +29,27 @@ KEY = "sk-test"
 
 ENVIRONMENT = dict(os.environ)
 """The variables as they were, for programs that speak TLS."""
+
+ROOT = Path(__file__).parent.parent
+
+if sys.dont_write_bytecode:
+    # Each of the many processes that the tests start would compile the emulator again, which takes
+    # a third of a server's start. No file appears beside a module for it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".pytest_cache" / "bytecode")
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Twice the cores, since a third of the time tests wait for processes, signals and sockets."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays; the garbage collector need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,10 +92,25 @@ def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs Node.js with npm")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    packages = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
-    install = [npm, "install", "--silent", "--no-audit", "--no-fund", *packages]
-    subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
+    base = tmp_path_factory.getbasetemp()
+    packages = _installed(npm, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    (folder / "node_modules").symlink_to(packages, target_is_directory=True)
     return folder
+
+
+def _installed(npm: str, base: Path) -> Path:
+    """The `node_modules` in *base*, which the first worker of a session installs."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    folder = base / "npm"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "package-lock.json").exists():
+            names = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
+            install = [npm, "install", "--silent", "--no-audit", "--no-fund", *names]
+            subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
+    return folder / "node_modules"
 
 
 @pytest.fixture(scope="session")

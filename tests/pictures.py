@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from io import BytesIO
 from zlib import crc32
 
@@ -25,12 +26,14 @@ def plain(
     return Image.new("RGBA" if mode == "RGBA" else "RGB", size, colour).convert(mode)
 
 
+@cache
 def png(
     size: tuple[int, int] = (64, 64), mode: str = "RGB", colour: tuple[int, ...] = RED
 ) -> bytes:
     return encoded(plain(size, mode, colour))
 
 
+@cache
 def half_clear(size: tuple[int, int] = (64, 64), colour: tuple[int, ...] = RED) -> bytes:
     """A PNG whose left half is fully transparent."""
     image = plain(size, "RGBA", (*colour, 255))

@@ -50,6 +50,9 @@ def _program(
     os.chdir(folder)
     for number, path in enumerate(paths, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    # What a test has written runs once.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     kind, *rest = arguments
     if kind == "pytest":
         sys.exit(pytest.main(rest))

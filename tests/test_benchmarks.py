@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import exhibits
 from benchmarks.__main__ import BENCHES
 from benchmarks.figures import FIGURES
 
@@ -42,7 +43,13 @@ def test_a_figure_is_measured_and_told_with_its_goal(number: int) -> None:
     assert "not measured" not in printed
 
 
-def test_the_contact_sheet_is_drawn(tmp_path: Path) -> None:
-    run("benchmarks.sheet", str(tmp_path / "sheet.png"))
+def test_a_contact_sheet_is_drawn(tmp_path: Path) -> None:
+    run("benchmarks.sheet", str(tmp_path / "sheet.png"), "gallery")
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.height > sheet.width
+        assert sheet.width > sheet.height > 4 * 320
+
+
+def test_each_call_of_the_contact_sheet_is_legal() -> None:
+    rows = list(exhibits.rows())
+    assert len({row.heading for row in rows}) == len(rows) == 13
+    assert all(row.tiles for row in rows)

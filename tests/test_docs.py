@@ -47,12 +47,20 @@ def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
     assert not output or output in OUTPUTS
 
 
+@pytest.fixture
+def unkept_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has written runs once."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
+@pytest.mark.usefixtures("unkept_bytecode")
 def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
     shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
     pytester.makepyfile(**dict(shown))
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
+@pytest.mark.usefixtures("unkept_bytecode")
 def test_the_report_and_the_settings_of_the_readme_are_those_of_a_session(
     pytester: pytest.Pytester,
 ) -> None:
@@ -128,8 +136,10 @@ def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path)
         ".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "tests"
     )
     shutil.copytree(ROOT, checkout, ignore=left_out)
-    variables = {**ENVIRONMENT, "IMAGES_EMULATOR_PORT": "0"}
-    variables.pop("VIRTUAL_ENV", None)
+    # Of the packages' modules only those are compiled that the server imports.
+    variables = {**ENVIRONMENT, "IMAGES_EMULATOR_PORT": "0", "PIP_NO_COMPILE": "1"}
+    for name in ("VIRTUAL_ENV", "PYTHONPYCACHEPREFIX"):
+        variables.pop(name, None)
     # `exec` lets the signal reach the server and not only the shell.
     command = SERVE.replace("&& .venv/bin/images-emulator", "&& exec .venv/bin/images-emulator")
     with subprocess.Popen(
