@@ -53,13 +53,13 @@ class Clock:
     def freeze(self, at: datetime | None = None) -> None:
         """Hold the time at *at*, in UTC where it has no zone, or where it stands. Raises
         ValueError out of `YEARS`."""
-        at = at or self.now()
         try:
-            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            if at:
+                at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except OverflowError:
             raise ValueError(_OUT) from None
         with self._lock:
-            self._setting = _Setting(moment=_possible(at))
+            self._setting = _Setting(moment=_possible(at or self.now()))
 
     def resume(self) -> None:
         """Let the time run on from where it was held."""

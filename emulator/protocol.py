@@ -77,7 +77,8 @@ class Protocol(HttpToolsProtocol):
     default, and httptools takes the body that follows for the other protocol's.
 
     A head, the trailers of a body and the extensions of a chunk may have `MAX_HEAD_BYTES` each.
-    Past it the answer is 431, before anything is made of the request.
+    Past it the answer is 431. With a head it comes before anything is made of the request; a call
+    whose body is being read ends as if the client had left.
     """
 
     _restart: tuple[bytes, int] | None = None
@@ -138,15 +139,23 @@ class Protocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
-        """Answer 431, or nothing where the answer to an earlier request is still to come, and
-        close the connection when the client has read it: closed at once, with bytes of the request
-        unread, it would be reset."""
+        """Answer 431, or nothing where another answer has begun or is still to come, and close the
+        connection when the client has read it: closed at once, with bytes of the request unread, it
+        would be reset."""
         if self._refused:
             return
         self._refused = True
-        if self.cycle and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-            return
+        cycle = self.cycle
+        if cycle and not cycle.response_complete:
+            if not cycle.more_body:
+                # It is an earlier request.
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
         refusal = errors.head_too_large(limit=MAX_HEAD_BYTES)
         body = pretty(refusal.body())
         self.transport.write(

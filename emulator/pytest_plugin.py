@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MARKER: Final = "images_emulator"
 FIXTURE: Final = "images_emulator"
+WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "module", "session"))
 OPTION: Final = "images_emulator"
 KEY: Final = "sk-test"
 TITLE: Final = "Calls to the images emulator"
@@ -151,7 +152,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if names is None or FIXTURE in names:
         return
     if item.config.stash[_SESSION].early or item.get_closest_marker(MARKER):
-        names.insert(0, FIXTURE)
+        # After those of wider scope, so that the environment is restored in the reverse order.
+        wider = [at for at, name in enumerate(names, 1) if name in WIDER_FIXTURES]
+        names.insert(max(wider, default=0), FIXTURE)
 
 
 @pytest.fixture(scope="session")
@@ -251,7 +254,9 @@ def pytest_runtest_makereport(
     """Show what a failed test has called."""
     report = yield
     server = item.config.stash[_SESSION].server
-    if report.failed and server and (calls := _calls_since(item.stash[_BEFORE], server.requests)):
+    # Another plugin's hook may have failed the test before its setup came here.
+    before = item.stash.get(_BEFORE, [])
+    if report.failed and server and (calls := _calls_since(before, server.requests)):
         lines = [f"… and {len(calls) - MAX_CALLS} before"] if len(calls) > MAX_CALLS else []
         shown = "\n".join([*lines, *map(_described, calls[-MAX_CALLS:])])
         report.sections.append((TITLE, shown))

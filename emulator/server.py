@@ -132,9 +132,12 @@ class Server:
             self._http.run([self._listener])
         finally:
             self._closed = True
-            self._release()
-            self._down.set()
-            self._up.set()
+            try:
+                self._release()
+            finally:
+                # Others wait for them without end.
+                self._down.set()
+                self._up.set()
 
     def _serve_apart(self) -> None:
         try:
@@ -164,7 +167,11 @@ class Server:
             self.close()
             self._release()
             raise
-        self._up.wait()
+        try:
+            self._up.wait()
+        except BaseException:  # such as Ctrl-C
+            self.close()
+            raise
         if not self._http.started:
             thread.join()
             raise RuntimeError(f"{self.url} is not served: {self._failure}") from self._failure
@@ -179,7 +186,12 @@ class Server:
         self.close()
 
     async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.__enter__)
+        try:
+            return await asyncio.to_thread(self.__enter__)
+        except asyncio.CancelledError:
+            # The thread goes on, and nobody else could close what it has begun.
+            await asyncio.to_thread(self.close)
+            raise
 
     async def __aexit__(
         self,

@@ -9,13 +9,18 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import Any, ParamSpec, TypeVar
+from weakref import ref
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+"""Calls with their futures; None ends one thread."""
+
 
 class DaemonThreadPool(ThreadPoolExecutor):
     """Up to *max_workers* daemon threads, started as they are needed; *initializer* runs in each.
+    They end with `shutdown`, or when the pool is garbage.
 
     The standard pool's threads are joined when an event loop is closed and again when Python exits,
     so that one download that hangs holds up both. It is the base only because asyncio takes no
@@ -33,7 +38,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._limit = max_workers
         self._name = thread_name_prefix
         self._prepare = initializer
-        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._queue: _Queue = SimpleQueue()
         self._free = Semaphore(0)
         self._guard = Lock()
         self._started = 0
@@ -48,23 +53,15 @@ class DaemonThreadPool(ThreadPoolExecutor):
             self._queue.put((future, partial(fn, *args, **kwargs)))
             if not self._free.acquire(blocking=False) and self._started < self._limit:
                 name = f"{self._name}_{self._started}"
-                Thread(target=self._run, name=name, daemon=True).start()
+                arguments = self._queue, self._free, self._prepare, self._end_with_pool()
+                Thread(target=_run, args=arguments, name=name, daemon=True).start()
                 self._started += 1
         return future
 
-    def _run(self) -> None:
-        if self._prepare:
-            self._prepare()
-        while job := self._queue.get():
-            future, call = job
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:  # noqa: BLE001 - it is raised for who waits
-                    future.set_exception(error)
-            # A thread that waits keeps neither arguments nor results alive.
-            del job, future, call
-            self._free.release()
+    def _end_with_pool(self) -> ref[DaemonThreadPool]:
+        """A reference that ends one thread when the pool is garbage."""
+        queue = self._queue
+        return ref(self, lambda _: queue.put(None))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and end each thread when its call returns; never waits for that."""
@@ -76,3 +73,25 @@ class DaemonThreadPool(ThreadPoolExecutor):
                         job[0].cancel()
             for _ in range(self._started):
                 self._queue.put(None)
+
+
+def _run(
+    queue: _Queue,
+    free: Semaphore,
+    prepare: Callable[[], object] | None,
+    pool: ref[DaemonThreadPool],
+) -> None:
+    """What a thread does. It holds no pool, which would never be garbage, but the reference to it,
+    which calls back only while something holds it."""
+    if prepare:
+        prepare()
+    while job := queue.get():
+        future, call = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - it is raised for who waits
+                future.set_exception(error)
+        # A thread that waits keeps neither arguments nor results alive.
+        del job, future, call
+        free.release()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from random import Random
+from types import FrameType
 from typing import Any
 
 import httpx2
@@ -15,7 +17,7 @@ from PIL import Image
 
 from emulator import Server, Settings
 from emulator.contract.errors import APIError
-from emulator.web.form import MAX_ITEMS, MAX_NAMES, read_form
+from emulator.web.form import MAX_ITEMS, MAX_NAMES, PIECE_BYTES, read_form
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.pictures import encoded, half_clear, opened, png
@@ -261,6 +263,45 @@ def test_a_form_is_the_same_in_chunks_of_any_size() -> None:
 def test_blanks_without_end_after_a_boundary_are_data(http: httpx2.Client) -> None:
     body = FIELDS + IMAGE + b"--b" + b" " * 2**20 + b"\r\n"
     assert error_of(posted(http, body))["message"] == "Could not parse multipart form"
+
+
+@pytest.mark.parametrize("character", [b"\xff", b"\xe2\x82", "é".encode(), "日".encode(), b"x\xf0"])
+@pytest.mark.parametrize("shift", range(4))
+def test_a_long_text_is_decoded_in_pieces(character: bytes, shift: int) -> None:
+    data = b"x" * (PIECE_BYTES - shift) + character * PIECE_BYTES + character[:1]
+    sizes: list[int] = []
+
+    def note(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and called.__name__ == "decode":
+            sizes.append(len(called.__self__))
+        elif event == "call" and frame.f_code.co_name == "decode":
+            sizes.append(len(frame.f_locals["input"]))
+
+    body = part("user", data) + b"--b--\r\n"
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        fields = read_form("multipart/form-data; boundary=b", [body])
+    finally:
+        sys.setprofile(before)
+    assert fields == {"user": data.decode(errors="replace")}
+    assert sum(sizes) >= len(data)
+    assert max(sizes) <= PIECE_BYTES
+
+
+@pytest.mark.parametrize(("length", "status"), [(70, 200), (71, 400), (100_000, 400)])
+def test_a_boundary_has_at_most_seventy_characters(
+    http: httpx2.Client, length: int, status: int
+) -> None:
+    boundary = b"b" * length
+    body = (FIELDS + IMAGE).replace(b"--b\r\n", b"--" + boundary + b"\r\n")
+    kind = f"multipart/form-data; boundary={boundary.decode()}"
+    answer = http.post(
+        "/v1/images/edits", content=body + b"--" + boundary + b"--", headers={"content-type": kind}
+    )
+    assert answer.status_code == status
+    if status == 400:
+        assert error_of(answer)["message"] == "Could not parse multipart form"
 
 
 def test_a_part_may_be_empty_or_have_no_headers() -> None:

@@ -74,6 +74,10 @@ def test_a_page_of_another_site_may_not_ask(server: Server, origin: str) -> None
         ("http://[::1]:8080", "[::1]:8080", 200),
         ("http://[::1]:3000", "[::1]:8080", 403),
         ("http://localhost", "localhost:80", 200),
+        ("http://localhost", "localhost", 200),
+        ("http://localhost:80", "localhost", 200),
+        ("http://localhost:3000", "localhost", 403),
+        ("http://[::1]:3000", "[::1]", 403),
         ("https://emulator.test", "emulator.test:443", 200),
         ("https://emulator.test:8443", "emulator.test", 200),
         ("http://localhost:x", "localhost:8080", 403),
@@ -83,6 +87,22 @@ def test_another_port_is_another_origin(
     server: Server, origin: str, host: str, status: int
 ) -> None:
     assert ask(server, origin=origin, host=host).status_code == status
+
+
+@pytest.mark.parametrize(
+    "header", ["forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"]
+)
+def test_a_proxy_may_leave_out_the_port(server: Server, header: str) -> None:
+    headers = {"origin": "http://emulator.test:3000", "host": "emulator.test"}
+    assert code_of(ask(server, **headers)) == "foreign_origin"
+    assert ask(server, **headers, **{header: "x"}).status_code == 200
+
+
+def test_the_port_that_the_settings_say_may_be_left_out() -> None:
+    with Server(public_url="http://emulator.test:3000/x") as server:
+        for port, status in ((3000, 200), (3001, 403), (80, 200)):
+            origin = f"http://Emulator.test:{port}"
+            assert ask(server, origin=origin, host="emulator.test").status_code == status
 
 
 def test_a_page_of_this_server_may_ask(server: Server) -> None:

@@ -12,7 +12,13 @@ import pytest
 from emulator.contract.errors import APIError
 from emulator.contract.models import MODELS
 from emulator.contract.request import Endpoint
-from emulator.web.json_body import MAX_STRUCTURE, MAX_WHOLE_BYTES, PIECE_BYTES, parse_json
+from emulator.web.json_body import (
+    MAX_OUTSIDE_BYTES,
+    MAX_STRUCTURE,
+    MAX_WHOLE_BYTES,
+    PIECE_BYTES,
+    parse_json,
+)
 from tests.answers import error_of
 
 LONG = "x" * (PIECE_BYTES + 100)
@@ -132,6 +138,31 @@ def test_a_body_of_more_parts_than_any_call_has_is_not_parsed(
     monkeypatch.setattr("json.JSONDecoder.decode", None)
     with pytest.raises(APIError) as refused:
         parse_json(body)
+    assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    "form",
+    [b'{"a": "x"%s}', b'{"a": 1%s}', b'{%s"a": 1}', b'%s{"a": "x"}', b'{"a": "x"}%s'],
+    ids=["after a string", "after a number", "before a name", "before all", "after all"],
+)
+@pytest.mark.parametrize("blank", [b" ", b"\r\n", b"\t"])
+def test_blanks_are_read_up_to_a_limit(
+    form: bytes, blank: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = MAX_OUTSIDE_BYTES // len(blank) - 20
+    assert parse_json(form % (blank * few)).keys() == {"a"}
+    monkeypatch.setattr("json.JSONDecoder.decode", None)
+    with pytest.raises(APIError) as refused:
+        parse_json(form % (blank * MAX_OUTSIDE_BYTES))
+    assert refused.value.status == 413
+
+
+def test_blanks_between_many_strings_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("json.JSONDecoder.decode", None)
+    blanks = b" " * (MAX_OUTSIDE_BYTES // 100)
+    with pytest.raises(APIError) as refused:
+        parse_json(b'{"a": [' + b",".join([blanks + b'"x"'] * 101) + b"]}")
     assert refused.value.status == 413
 
 

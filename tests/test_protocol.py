@@ -136,9 +136,18 @@ def never_ending() -> Iterator[bytes]:
     yield from (b"X-%d: x\r\n" % number for number in range(100_000))
 
 
-def long_trailers() -> Iterator[bytes]:
-    yield b"POST /v1/nothing HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+CHUNKED = b" HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n"
+CHUNKED += b"Content-Type: application/json\r\n\r\n"
+
+
+def long_trailers(path: bytes) -> Iterator[bytes]:
+    yield b"POST " + path + CHUNKED + b"2\r\n{}\r\n0\r\n"
     yield from [b"X-Many: x\r\n" * 5_000] * 15
+
+
+def long_extensions(path: bytes) -> Iterator[bytes]:
+    yield b"POST " + path + CHUNKED + b"2;"
+    yield from [b"a=b;" * 10_000] * 15
 
 
 @pytest.mark.parametrize("request_", [long_header, many_headers, long_path, never_ending])
@@ -175,9 +184,24 @@ def test_a_head_is_not_counted_with_the_body_before_it(server: Server) -> None:
     ]
 
 
-def test_trailers_past_the_limit_end_the_connection(server: Server) -> None:
+@pytest.mark.parametrize("request_", [long_trailers, long_extensions])
+def test_trailers_and_extensions_past_the_limit_are_refused(
+    server: Server, request_: Callable[[bytes], Iterator[bytes]]
+) -> None:
+    answer = exchange(server, request_(b"/v1/images/generations"))
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
+    (entry,) = server.requests
+    assert len(entry.headers) < 5
+
+
+@pytest.mark.parametrize("request_", [long_trailers, long_extensions])
+def test_trailers_and_extensions_past_the_limit_end_the_connection(
+    server: Server, request_: Callable[[bytes], Iterator[bytes]]
+) -> None:
     with suppress(ConnectionError):
-        exchange(server, long_trailers())
+        exchange(server, request_(b"/v1/nothing"))
     assert all(len(entry.headers) < 5 for entry in server.requests)
     assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
 

@@ -392,6 +392,61 @@ def test_two(images_emulator, drawn):
     run(session, code).assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("scope", ["class", "module", "session"])
+@pytest.mark.parametrize("mode", ["fixture", "session"])
+def test_a_marked_first_test_leaves_the_environment_to_the_wider_fixture(
+    session: pytest.Pytester, scope: str, mode: str
+) -> None:
+    code = f"""
+import os
+
+before = os.environ.get("OPENAI_BASE_URL")
+
+@pytest.fixture(scope="session", autouse=True)
+def restored():
+    yield
+    assert os.environ.get("OPENAI_BASE_URL") == before
+
+class TestIt:
+    @pytest.mark.images_emulator(validation="lenient")
+    def test_one(self, images_emulator_{scope}):
+        draw()
+
+    def test_two(self, images_emulator_{scope}):
+        draw()
+
+@pytest.mark.skipif("{scope}" != "class", reason="the fixture is still in use")
+def test_after():
+    assert "{mode}" == "session" or "OPENAI_BASE_URL" not in os.environ
+"""
+    outcomes = {"passed": 3} if scope == "class" else {"passed": 2, "skipped": 1}
+    run(session, code, f"--images-emulator={mode}").assert_outcomes(**outcomes)
+
+
+def test_a_test_that_another_plugin_s_hook_fails_is_reported(session: pytest.Pytester) -> None:
+    session.makeconftest("""
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if item.name == "test_two":
+        pytest.fail("not today")
+""")
+    code = """
+def test_one(images_emulator):
+    draw()
+
+def test_two():
+    pass
+
+def test_three():
+    pass
+"""
+    result = run(session, code)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*not today"])
+
+
 def test_a_failed_test_of_a_class_shows_its_own_calls(session: pytest.Pytester) -> None:
     code = """
 class TestIt:

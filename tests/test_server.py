@@ -11,7 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -118,6 +118,51 @@ def test_a_server_that_runs_in_one_thread_can_be_closed_by_another() -> None:
     server.close()
     running.join()
     assert repr(server).endswith("(closed)>")
+
+
+def test_a_server_whose_start_is_interrupted_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    server = Server()
+    monkeypatch.setattr(server._up, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        server.__enter__()
+    assert repr(server).endswith("(closed)>")
+    socket.create_server(("127.0.0.1", server.port)).close()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_a_server_whose_start_is_cancelled_leaves_nothing(turns: int) -> None:
+    server = Server()
+    starting = asyncio.ensure_future(server.__aenter__())
+    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert repr(server).endswith("(closed)>")
+    socket.create_server(("127.0.0.1", server.port)).close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_whose_end_fails_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    close = server.emulator.close
+
+    def fail() -> None:
+        close()
+        raise OSError
+
+    monkeypatch.setattr(server.emulator, "close", fail)
+    server.__enter__()
+    closing_ = threading.Thread(target=server.close, daemon=True)
+    closing_.start()
+    closing_.join(30)
+    assert not closing_.is_alive()
 
 
 OUT_OF_FILES = """
@@ -274,6 +319,31 @@ def test_a_clock_is_held_where_it_stands() -> None:
     clock.freeze()
     assert clock.now() == clock.now()
     assert (clock.now() - datetime.now(UTC)).total_seconds() > 80_000
+
+
+def test_a_step_of_another_thread_is_not_lost_when_a_clock_is_held() -> None:
+    class Interrupted(Clock):
+        """Another thread moves the time on while `freeze` looks at it, unless that is kept out."""
+
+        other: threading.Thread | None = None
+
+        def now(self) -> datetime:
+            time = super().now()
+            if self.other is None:
+                self.other = threading.Thread(target=self.advance, kwargs={"hours": 1})
+                self.other.start()
+                while self.other.is_alive() and not held_by_freeze(self):
+                    self.other.join(0.001)
+            return time
+
+    def held_by_freeze(clock: Clock) -> bool:
+        return clock._lock.locked()
+
+    clock, before = Interrupted(), datetime.now(UTC)
+    clock.freeze()
+    assert clock.other
+    clock.other.join()
+    assert clock.now() - before >= timedelta(hours=1)
 
 
 def test_a_moment_without_a_zone_is_in_utc() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError
 
+import httpx2
 import pytest
 
+from emulator import create_app
 from emulator.threads import DaemonThreadPool
 
 
@@ -71,6 +74,48 @@ def test_calls_that_were_made_before_a_shutdown_are_done() -> None:
     results = [pool.submit(int, text) for text in "123"]
     pool.shutdown()
     assert [each.result() for each in results] == [1, 2, 3]
+
+
+def test_the_threads_of_a_pool_that_nobody_has_end() -> None:
+    pool = DaemonThreadPool(2, thread_name_prefix="dropped")
+    meeting = threading.Barrier(2)
+    threads = {each.result() for each in [pool.submit(_met, meeting) for _ in range(2)]}
+    assert len(threads) == 2
+    del pool
+    gc.collect()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def _met(meeting: threading.Barrier) -> threading.Thread:
+    meeting.wait()
+    return threading.current_thread()
+
+
+def test_a_pool_that_nobody_has_does_what_it_was_given() -> None:
+    pool = DaemonThreadPool(1, thread_name_prefix="dropped")
+    results = [pool.submit(int, text) for text in "123"]
+    del pool
+    gc.collect()
+    assert [each.result() for each in results] == [1, 2, 3]
+
+
+async def test_an_emulator_that_nobody_has_leaves_no_thread() -> None:
+    before = {*threading.enumerate()}
+    transport = httpx2.ASGITransport(create_app())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://x") as http:
+        body = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024"}
+        headers = {"authorization": "Bearer x"}
+        answer = await http.post("/v1/images/generations", json=body, headers=headers)
+        assert answer.status_code == 200
+    del transport, http
+    begun = {*threading.enumerate()} - before
+    assert begun
+    gc.collect()
+    for thread in begun:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_a_process_ends_beside_a_call_that_does_not() -> None:

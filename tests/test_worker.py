@@ -174,7 +174,16 @@ def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
     job = drawn(crew, 0)
     crew.close()
     assert job.cancelled()
-    assert drawn(crew, 1).result(60)
+
+
+def test_who_was_let_go_takes_no_more_jobs(crew: Crew) -> None:
+    never_begun = Crew(0)
+    for each in (crew, never_begun):
+        each.close()
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            drawn(each, 1)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            _ = each.executor
 
 
 @pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")

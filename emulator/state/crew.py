@@ -35,6 +35,7 @@ class Crew:
         self._lock = Lock()
         self._at_work = False
         self._pressed = 0
+        self._closed = False
         self._own: ThreadPoolExecutor | None = None
         self._threads: ThreadPoolExecutor | None = None
         self.workers = [Worker() for _ in range(helpers)]
@@ -42,16 +43,25 @@ class Crew:
 
     @property
     def executor(self) -> ThreadPoolExecutor:
-        """The server's own thread."""
-        if self._own is None:
-            self._own = DaemonThreadPool(1, thread_name_prefix=self._name, initializer=keep_memory)
-        return self._own
+        """The server's own thread. Raises RuntimeError after `close`."""
+        with self._lock:
+            self._check_open()
+            if self._own is None:
+                self._own = DaemonThreadPool(
+                    1, thread_name_prefix=self._name, initializer=keep_memory
+                )
+            return self._own
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
 
     def submit(self, job: Callable[[Draw], T]) -> Future[T]:
         """Have *job* done by the next who is free, with the means to draw that this one has. Raises
-        RuntimeError where the server's own thread has been shut down."""
+        RuntimeError where the server's own thread has been shut down, or after `close`."""
         future: Future[T] = Future()
         with self._lock:
+            self._check_open()
             waiting, begin = len(self._jobs), not self._at_work
             self._jobs[future] = job
             self._at_work = True
@@ -99,9 +109,12 @@ class Crew:
             future.set_exception(error)
 
     def _join(self, worker: Worker) -> None:
-        if self._threads is None:
-            self._threads = DaemonThreadPool(len(self.workers), thread_name_prefix="helper")
-        self._threads.submit(self._help, worker)
+        with self._lock:
+            self._check_open()
+            if self._threads is None:
+                self._threads = DaemonThreadPool(len(self.workers), thread_name_prefix="helper")
+            threads = self._threads
+        threads.submit(self._help, worker)
 
     def _help(self, worker: Worker) -> None:
         """Do jobs as long as there are any, if the process can be had at all."""
@@ -112,6 +125,8 @@ class Crew:
 
     def close(self) -> None:
         """Let the threads go, and the processes, and all jobs that have not begun."""
+        with self._lock:
+            self._closed = True
         for executor in (self._own, self._threads):
             if executor:
                 executor.shutdown(wait=False, cancel_futures=True)

@@ -23,6 +23,13 @@ OPEN: Final = (f"{OWN}/health", f"{OWN}/ready")
 PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, so that no other site can have them."""
 
+FORWARDED: Final = (
+    "forwarded",
+    *(f"x-forwarded-{each}" for each in ("for", "host", "port", "proto")),
+)
+"""Headers of proxies. A page of another origin could send one only after a preflight, which has
+none of them and is refused."""
+
 
 class Guard:
     """Wraps the control plane.
@@ -35,8 +42,9 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.token = settings.admin_token
-        public = _name(urlsplit(settings.public_url or "").netloc)
-        self.names = {settings.host.lower(), public}
+        public = urlsplit(settings.public_url or "")
+        self.names = {settings.host.lower(), _name(public.netloc)}
+        self.public_origin = f"{public.scheme}://{public.netloc}".lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -58,9 +66,8 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._own(_name(host)):
             raise own.foreign_host(host=host)
-        if (origin is not None and not _same_origin(origin, host)) or headers.get(
-            "sec-fetch-site"
-        ) == "cross-site":
+        foreign = origin is not None and not self._same_origin(origin, headers)
+        if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise own.foreign_origin()
 
     def _own(self, name: str) -> bool:
@@ -72,15 +79,23 @@ class Guard:
             return "." not in name or name.endswith(PRIVATE) or name in self.names
         return True
 
-
-def _same_origin(origin: str, host: str) -> bool:
-    """Whether a page of *origin* came from this server, which was called as *host*. Another port is
-    another origin; a host without one may come from a proxy that leaves it out."""
-    scheme, _, authority = origin.partition("://")
-    if _name(authority) != _name(host):
-        return False
-    port = _port(host)
-    return port is None or port == (_port(authority) or (443 if scheme == "https" else 80))
+    def _same_origin(self, origin: str, headers: Headers) -> bool:
+        """Whether a page of *origin* came from this server. Another port is another origin. A
+        browser leaves out the default port alone, and a proxy may leave out any: there is one where
+        a header says so, or where the page came by TLS, which this server has not."""
+        host = headers.get("host", "")
+        scheme, _, authority = origin.partition("://")
+        if _name(authority) != _name(host):
+            return False
+        port = _port(host)
+        if port is None and (
+            scheme == "https"
+            or origin.lower() == self.public_origin
+            or any(name in headers for name in FORWARDED)
+        ):
+            return True
+        default = 443 if scheme == "https" else 80
+        return (port or default) == (_port(authority) or default)
 
 
 def _port(authority: str) -> int | None:
