@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ from openai import AsyncOpenAI, OpenAI
 
 from emulator import Emulator, Server, Settings
 from emulator.contract import errors
-from emulator.contract.errors import Refusal
-from tests.pictures import png
+from emulator.contract.calendar import OLDER_STACK, Policy
+from emulator.contract.dialect import OPENAI
+from emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
+from emulator.contract.pictures import LARGEST
+from emulator.contract.request import Call, Endpoint, Upload
+from emulator.contract.validation import _Judgement
+from emulator.imaging.synthesis import Darkroom
+from tests.pictures import half_clear, png
 
 REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
 SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
@@ -179,3 +186,41 @@ def test_a_rate_limit_speaks_as_on_the_day() -> None:
             assert limited.status_code == 429
             assert limited.json()["error"]["message"].startswith(words)
             assert limited.headers["retry-after"]
+
+
+EMPTY = Upload("a.png", "image/png", b"", 0)
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"filename": ""},
+    {"content_type": "image/gif"},
+    {"size": LARGEST},
+)
+BAD_FILES = [EMPTY, [EMPTY] * 20, *(replace(EMPTY, **change) for change in CHANGES)]
+BAD_VALUES: list[object] = ["", "x", "99", [], {}, ["x"], *BAD_FILES]
+NAMES = ("image", "images", "mask", "prompt", "n", "size", "quality", "user", "x")
+
+
+def refused_on(day: date, endpoint: Endpoint, name: str, value: object) -> Refusal | None:
+    """The refusal of a form with this *value*, before it is put into the words of the day."""
+    image = Upload("a.png", "image/png", half_clear(), len(half_clear()))
+    fields: dict[str, Any] = {"image": image}
+    if endpoint is Endpoint.EDITS:
+        fields |= {"prompt": "x", "mask": image}
+    call = Call(endpoint, form=True, fields=fields | {name: value})
+    try:
+        _Judgement(call, Darkroom(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
+    except APIError as error:
+        return error.refusal
+    return None
+
+
+def test_what_the_older_stack_refuses_has_its_words_but_for_these() -> None:
+    days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK)
+    endpoints = (Endpoint.EDITS, Endpoint.VARIATIONS)
+    said = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
+    mute = {
+        name
+        for name, refusal in REFUSALS.items()
+        if refusal in said and not refusal.earlier and refusal.envelope == TODAYS_ENVELOPE
+    }
+    # No source shows what it said of masks.
+    assert mute == {"file_too_large", "overlay_undecodable"}

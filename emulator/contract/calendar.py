@@ -45,6 +45,9 @@ GATEWAY_SINCE: Final = date(2025, 4, 16)
 2025-04-17 (openai-node#1468, go-openai#967). Before it the older stack judged all calls: another
 wording, another order of keys, no `param`."""
 
+JSON_EDITS_SINCE: Final = date(2026, 2, 9)
+"""The day from which edits took JSON, and with it a new reading of forms."""
+
 OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
 """The day whose sentences an endpoint keeps that never moved to the gateway."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from emulator.contract.calendar import GATEWAY_SINCE, AsOf, version_on
+from emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE, AsOf, version_on
 
 GATEWAY: Final = "invalid_request_error"
 SERVICE: Final = "image_generation_user_error"
@@ -81,10 +81,17 @@ class APIError(Exception):
         return self if version is self.refusal or not version else version(**self.facts)
 
     def by_older_stack(self) -> APIError:
-        """The error as the older stack wrote its own, where its words are not known."""
-        if self.envelope == OLDER_ENVELOPE:
+        """The error as the older stack wrote its own, where its words are not known; itself where
+        another service wrote it."""
+        if self.envelope != TODAYS_ENVELOPE:
             return self
-        return APIError(self.message, status=self.status, envelope=OLDER_ENVELOPE)
+        return APIError(
+            self.message,
+            status=self.status,
+            type=GATEWAY if self.type == SERVICE else self.type,
+            headers=self.headers,
+            envelope=OLDER_ENVELOPE,
+        )
 
 
 MAX_SHOWN_VALUE: Final = 4096
@@ -271,8 +278,10 @@ array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `str
     "Invalid '{name}': array too long. Expected an array with maximum length {limit}, but got an array with length {length} instead.",
     "{name}", "array_above_max_length")
 missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
-    "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=((date(2026, 2, 9), Refusal(
-        "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type")),))
+    "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=(
+        *older("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
+        (JSON_EDITS_SINCE, Refusal(
+            "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type"))))
 unsupported_mimetype = Refusal(
     "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file formats are {listed}.",
     "{name}", "unsupported_file_mimetype")
@@ -352,7 +361,7 @@ image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_fil
 # `param` was recorded for none of these, and they were recorded for `mask` only
 overlay_wrong_size = Refusal(
     "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE)
-overlay_without_alpha = Refusal(  # its code was not recorded either
+overlay_without_alpha = Refusal(
     "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE)
 overlay_opaque = Refusal(  # not recorded; documented: a markup must "contain transparent pixels"
     "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE)

@@ -16,7 +16,7 @@ from emulator.contract import errors
 from emulator.contract.calendar import GATEWAY_SINCE, Period
 from emulator.contract.conflicts import above, below, equal, excludes, given, other_than
 from emulator.contract.pictures import MB
-from emulator.contract.request import Endpoint
+from emulator.contract.request import JSON_EDITS, Endpoint
 from emulator.contract.rules import (
     Choice,
     Flag,
@@ -228,7 +228,7 @@ EDITS_SINCE: Final[Mapping[str, Period]] = {
     "output_format": since(2025, 6, 16),
     "output_compression": since(2025, 6, 16),
     # An error on multipart edits in 2025; in the JSON edits from their first day.
-    "moderation": since(2026, 2, 9),
+    "moderation": JSON_EDITS,
     "svg": since(2026, 11, 12),
 }
 """What edits got later than generations did."""

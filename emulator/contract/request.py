@@ -11,9 +11,16 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from emulator.contract import errors
-from emulator.contract.calendar import ALWAYS, OLDER_STACK, AsOf, Period
+from emulator.contract.calendar import (
+    ALWAYS,
+    GATEWAY_SINCE,
+    JSON_EDITS_SINCE,
+    OLDER_STACK,
+    AsOf,
+    Period,
+)
 from emulator.contract.conflicts import Conflict
-from emulator.contract.errors import Refusal, Violation, Words
+from emulator.contract.errors import APIError, Refusal, Violation, Words
 from emulator.contract.misfortunes import content_policy, rate_limited
 from emulator.contract.rules import Rule
 from emulator.contract.usage import Tokens
@@ -43,10 +50,18 @@ def day_of_words(endpoint: Endpoint, day: AsOf) -> AsOf:
     return day
 
 
+def error_of_day(error: APIError, endpoint: Endpoint, day: AsOf) -> APIError:
+    """*error* as *endpoint* answered it on *day*: in the sentence of that day, and where the older
+    stack judged, in its envelope."""
+    day = day_of_words(endpoint, day)
+    error = error.on(day)
+    return error.by_older_stack() if day and day < GATEWAY_SINCE else error
+
+
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 
-JSON_EDITS: Final = Period(since=date(2026, 2, 9))
+JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
 
 BODIES: Final[Mapping[Endpoint, Mapping[str, Period]]] = {
     Endpoint.GENERATIONS: {JSON: ALWAYS},

@@ -11,13 +11,13 @@ from dataclasses import fields
 from typing import Any, Final
 
 from emulator.contract import errors
-from emulator.contract.calendar import GATEWAY_SINCE, Policy
+from emulator.contract.calendar import Policy
 from emulator.contract.catalogue import Rows, catalogue_of
 from emulator.contract.dialect import OPENAI, Dialect
 from emulator.contract.errors import APIError, Violation, Words
 from emulator.contract.models import FIRST
 from emulator.contract.pictures import OverlayRule, Pictures
-from emulator.contract.request import Call, Darkroom, ImageRequest, Model, day_of_words
+from emulator.contract.request import Call, Darkroom, ImageRequest, Model, error_of_day
 from emulator.contract.rules import Rule
 
 Values = dict[str, Any]
@@ -37,9 +37,7 @@ def validate(
     try:
         return _Judgement(call, darkroom, policy, dialect).request()
     except APIError as error:
-        day = day_of_words(call.endpoint, policy.day)
-        error = error.on(day)
-        raise (error.by_older_stack() if day and day < GATEWAY_SINCE else error) from None
+        raise error_of_day(error, call.endpoint, policy.day) from None
 
 
 class _Judgement:
@@ -131,7 +129,8 @@ class _Judgement:
     def _unknown(self, name: str, rows: Rows) -> APIError:
         if "images" in rows and name in ("image", "image[]"):
             return errors.image_in_json(path=self.call.endpoint.path)
-        if "image" in rows and name == "images":
+        image = rows.get("image")
+        if isinstance(image, Pictures) and image.most > 1 and name == "images":
             return errors.images_in_form()
         return errors.unknown_parameter(name=name)
 

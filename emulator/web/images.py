@@ -20,7 +20,7 @@ from emulator.contract import errors
 from emulator.contract.calendar import AsOf, Policy
 from emulator.contract.errors import APIError
 from emulator.contract.events import error_event
-from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, day_of_words
+from emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, error_of_day
 from emulator.contract.storage import EXPIRED, StorageError, storage_failure
 from emulator.contract.usage import Usage, usage
 from emulator.contract.validation import validate
@@ -88,7 +88,7 @@ class Images:
             try:
                 order = await self._order(request, endpoint, policy, named)
             except APIError as error:
-                raise error.on(day_of_words(endpoint, policy.day)) from None
+                raise error_of_day(error, endpoint, policy.day) from None
             accepted = order.request
             if self.emulator.rate_limits.rate:
                 self._admit(request.scope, accepted)
