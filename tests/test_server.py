@@ -163,6 +163,9 @@ def test_a_server_whose_end_fails_keeps_nobody_waiting(monkeypatch: pytest.Monke
     closing_.start()
     closing_.join(30)
     assert not closing_.is_alive()
+    # What it raises is this test's.
+    assert server._thread
+    server._thread.join()
 
 
 OUT_OF_FILES = """
