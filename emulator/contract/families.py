@@ -27,7 +27,7 @@ from emulator.contract.rules import (
     Unsupported,
     narrowed,
 )
-from emulator.contract.sizes import FixedSize, FlexibleSize, ListedSize, Sheets
+from emulator.contract.sizes import FixedSize, FlexibleSize, GatewayFixedSize, ListedSize, Sheets
 from emulator.contract.uploads import Images, Overlay, SquarePNG
 
 GENERATIONS, EDITS, VARIATIONS = Endpoint
@@ -159,7 +159,18 @@ DALLE_3: Final[Rows] = {
 # --- GPT image: base64, streams, tokens ----------------------------------------------------------
 
 # `auto` was seen to become 1024x1536 and `high` on gpt-image-1 where nothing was asked.
-FIXED: Final = FixedSize(("1024x1024", "1024x1536", "1536x1024"), auto="1024x1536")
+FIXED_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
+FIXED: Final = FixedSize(
+    FIXED_SIZES,
+    auto="1024x1536",
+    # The day is not known: after 2025-11-05, and before 2026-08.
+    earlier=(
+        (
+            date(2026, 2, 1),
+            GatewayFixedSize(FIXED_SIZES, auto="1024x1536"),
+        ),
+    ),
+)
 
 # `auto` on an edit was seen to become 1254x1254, which is 1536 * 1024 pixels of a square.
 GIF: Final = Sheets(

@@ -8,7 +8,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from emulator.contract import errors
-from emulator.contract.errors import kind_of, shown
+from emulator.contract.errors import Words, kind_of, shown
 from emulator.contract.rules import Choice, Rule, Values
 
 Pixels = tuple[int, int]
@@ -88,6 +88,18 @@ class FixedSize(Rule):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFixedSize(FixedSize):
+    """The same list as the gateway itself enforced it at first."""
+
+    def check(self, name: str, value: Any) -> None:
+        # `super()` without arguments does not survive slots.
+        FixedSize.check(self, name, value)
+        words = Words([*self.sizes, "auto"])
+        if value not in words:
+            raise errors.value_not_listed(name=name, value=value, listed=words)
 
 
 class Sheet(NamedTuple):
