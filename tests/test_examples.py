@@ -135,7 +135,8 @@ EDITS: dict[str, tuple[Fields, str, str]] = {
 VARIATIONS: dict[str, tuple[Fields, str, str]] = {
     "a Buffer, four": (
         {"model": "dall-e-2", "image": BUFFER, "n": "4", "response_format": "b64_json"},
-        *(NOT_A_FILE, NO_PATH),
+        # Variations kept the older stack's words.
+        *("['137', '80', '78', '71', '13', '10', ...] is not of type 'file' - 'image'", NO_PATH),
     ),
     "four": (
         {"model": "dall-e-2", "image": OPAQUE, "n": "4", "response_format": "b64_json"},
