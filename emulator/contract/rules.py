@@ -16,6 +16,14 @@ from emulator.contract.errors import APIError, Words, kind_of, listed, shown
 Values = Mapping[str, Any]
 
 
+def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError:
+    """The refusal of a *value* of another type than the parameter *name* has: *expected* in today's
+    words (`a string`), *kind* in those of the older stack (`string`)."""
+    return errors.wrong_scalar(
+        name=name, expected=expected, got=kind_of(value), value=shown(value), kind=kind
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What one parameter may be; the base accepts anything.
@@ -81,13 +89,7 @@ class Text(Rule):
         if self.loose and isinstance(value, (bool, int, float)):
             return
         if not isinstance(value, str):
-            raise errors.wrong_scalar(
-                name=name,
-                expected="a string",
-                got=kind_of(value),
-                value=shown(value),
-                kind="string",
-            )
+            raise wrong_scalar(name, value, "a string", "string")
         if len(value) < self.shortest:
             raise errors.empty_string(name=name)
         if self.longest is not None and len(value) > self.longest:
@@ -120,13 +122,7 @@ class Integer(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise errors.wrong_scalar(
-                name=name,
-                expected="an integer",
-                got=kind_of(value),
-                value=shown(value),
-                kind="integer",
-            )
+            raise wrong_scalar(name, value, "an integer", "integer")
         if value < self.least:
             raise errors.integer_too_small(name=name, limit=self.least, value=value)
         if self.most is not None and value > self.most:
@@ -150,13 +146,7 @@ class Flag(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
-            raise errors.wrong_scalar(
-                name=name,
-                expected="a boolean",
-                got=kind_of(value),
-                value=shown(value),
-                kind="boolean",
-            )
+            raise wrong_scalar(name, value, "a boolean", "boolean")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean", "default": bool(self.default)}
@@ -180,9 +170,7 @@ class Choice(Rule):
         if not isinstance(value, str):
             expected = listed(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
-            raise errors.wrong_scalar(
-                name=name, expected=expected, got=kind_of(value), value=shown(value), kind="string"
-            )
+            raise wrong_scalar(name, value, expected, "string")
         if value in self.words or value in self.unlisted:
             return
         if self.refusal:

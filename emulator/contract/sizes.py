@@ -8,8 +8,8 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from emulator.contract import errors
-from emulator.contract.errors import Words, kind_of, shown
-from emulator.contract.rules import Choice, Rule, Values
+from emulator.contract.errors import Words
+from emulator.contract.rules import Choice, Rule, Values, wrong_scalar
 
 Pixels = tuple[int, int]
 
@@ -43,13 +43,7 @@ class ListedSize(Choice):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise errors.wrong_scalar(
-                name=name,
-                expected="a string",
-                got=kind_of(value),
-                value=shown(value),
-                kind="string",
-            )
+            raise wrong_scalar(name, value, "a string", "string")
         # `super()` without arguments does not survive slots.
         Choice.check(self, name, value)
 
@@ -69,13 +63,7 @@ class FixedSize(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise errors.wrong_scalar(
-                name=name,
-                expected="a string",
-                got=kind_of(value),
-                value=shown(value),
-                kind="string",
-            )
+            raise wrong_scalar(name, value, "a string", "string")
 
     def limit(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":

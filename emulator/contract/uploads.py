@@ -9,10 +9,11 @@ from typing import Any
 
 from emulator.contract import errors
 from emulator.contract.calendar import AsOf, Period
-from emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, kind_of, shown
+from emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, shown
 from emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from emulator.contract.references import OverlayReference, References
 from emulator.contract.request import JSON_EDITS, Darkroom, Picture, Upload
+from emulator.contract.rules import wrong_scalar
 
 
 @cache
@@ -33,9 +34,7 @@ def check_file(name: str, value: Any, expected: str) -> None:
     """Raises APIError where *value* is no file, or has no name; a file was *expected*, in words."""
     if not isinstance(value, Upload):
         # No recording shows how the older stack named the type of a file.
-        raise errors.wrong_scalar(
-            name=name, expected=expected, got=kind_of(value), value=shown(value), kind="file"
-        )
+        raise wrong_scalar(name, value, expected, "file")
     if not value.filename:
         text = value.data[:MAX_SHOWN_VALUE].decode(errors="replace")
         raise errors.missing_filename(name=name, expected=expected, value=shown(text))
