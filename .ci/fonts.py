@@ -1,5 +1,5 @@
-"""Makes the fonts in `emulator/imaging/fonts` anew from a folder that has the sources in it, which
-the README there names: `python .ci/fonts.py FOLDER`.
+"""Makes the fonts in `emulator/images_emulator/imaging/fonts` anew from a folder that has the
+sources in it, which the README there names: `python .ci/fonts.py FOLDER`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
-from emulator.imaging.fontbook import ALSO_EMOJI, BOOK, COVERED, EMOJI, FOLDER, GLYPHS
+from images_emulator.imaging.fontbook import ALSO_EMOJI, BOOK, COVERED, EMOJI, FOLDER, GLYPHS
 
 SOURCES: Final = {
     "Droid": "DroidSansFallback.ttf",

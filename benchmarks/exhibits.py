@@ -11,7 +11,7 @@ from typing import Any, Final
 from PIL import Image, ImageDraw
 
 from benchmarks import subject
-from emulator.contract.request import Endpoint, Upload
+from images_emulator.contract.request import Endpoint, Upload
 
 Picture = Image.Image | bytes
 """A picture, or its file."""

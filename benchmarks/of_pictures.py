@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmarks import subject
 from benchmarks.calls import LARGE, STREAM, USUAL, fresh, numbered
 from benchmarks.readings import Bench, Effort, Probe, probe, timed
-from emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.request import Endpoint, ImageRequest
 
 _EDIT: Final = {
     name: value for name, value in USUAL.items() if name in ("model", "prompt", "size", "quality")

@@ -59,8 +59,13 @@ class Process:
     @classmethod
     def emulator(cls, *flags: str) -> Process:
         port = free_port()
-        command = "emulator", "serve", "--port", str(port), *flags
-        return cls("emulator", port, *command, source=os.environ.get(SOURCE))
+        source, package = os.environ.get(SOURCE), "images_emulator"
+        if source and (Path(source) / "emulator" / package).is_dir():
+            source = str(Path(source) / "emulator")
+        elif source:
+            package = "emulator"  # as it was called before
+        command = package, "serve", "--port", str(port), *flags
+        return cls("emulator", port, *command, source=source)
 
     @classmethod
     def plain(cls) -> Process:

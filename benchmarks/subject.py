@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from benchmarks.calls import fresh, numbered
-from emulator import Server
-from emulator.contract.request import Call, Endpoint, ImageRequest, Upload
-from emulator.contract.validation import validate
-from emulator.imaging import edits, placeholder, png, synthesis
-from emulator.imaging.formats import FORMATS
+from images_emulator import Server
+from images_emulator.contract.request import Call, Endpoint, ImageRequest, Upload
+from images_emulator.contract.validation import validate
+from images_emulator.imaging import edits, placeholder, png, synthesis
+from images_emulator.imaging.formats import FORMATS
 
 _DARKROOM: Final = synthesis.Darkroom(lambda identity: None, lambda url: None)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx2
 
-from emulator import create_app
+from images_emulator import create_app
 
 ORDER: Final = {
     "today": ["message", "type", "param", "code"],

@@ -21,9 +21,9 @@ import pytest_asyncio
 from openai import AsyncOpenAI, OpenAI
 from playwright.async_api import Browser, Page, async_playwright
 
-from emulator import Emulator, Server, Settings
+from images_emulator import Emulator, Server, Settings
 
-pytest_plugins = ("emulator.pytest_plugin", "pytester")
+pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 
 KEY = "sk-test"
 

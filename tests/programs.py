@@ -16,7 +16,7 @@ import pytest
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # No plugin of pytest: it warns of a plugin that was imported before it could be rewritten.
-CONTEXT.set_forkserver_preload(["emulator.server", "openai.resources", "httpx2", "pytest"])
+CONTEXT.set_forkserver_preload(["images_emulator.server", "openai.resources", "httpx2", "pytest"])
 
 
 def run_python(code: str, folder: Path) -> CompletedProcess[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.contract.models import MODELS
+from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
@@ -34,11 +34,11 @@ HOMES = {
     "uvicorn": {"http_server", "protocol"},
     "httptools": {"protocol"},
 }
-MODULES = sorted((ROOT / "emulator").rglob("*.py"))
+MODULES = sorted((ROOT / "emulator" / "images_emulator").rglob("*.py"))
 
 
 def part_of(path: Path) -> str:
-    return path.relative_to(ROOT / "emulator").with_suffix("").parts[0]
+    return path.relative_to(ROOT / "emulator" / "images_emulator").with_suffix("").parts[0]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -61,7 +61,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         return
     for name in imports(path):
         package, *inner = name.split(".")
-        if package == "emulator":
+        if package == "images_emulator":
             assert inner[0] in DOORS or rank(inner[0]) <= rank(part), name
         assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
 

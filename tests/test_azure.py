@@ -13,9 +13,9 @@ import openai
 import pytest
 from openai import AzureOpenAI, OpenAI
 
-from emulator import Server, Settings
-from emulator.contract.azure import AZURE
-from emulator.contract.misfortunes import NAMED
+from images_emulator import Server, Settings
+from images_emulator.contract.azure import AZURE
+from images_emulator.contract.misfortunes import NAMED
 from tests.pictures import answered, opened, png
 
 KEY = "azure-key"

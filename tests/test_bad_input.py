@@ -15,9 +15,9 @@ import httpx2
 import pytest
 from PIL import Image
 
-from emulator import Server, Settings
-from emulator.contract.errors import APIError
-from emulator.web.form import MAX_ITEMS, MAX_NAMES, PIECE_BYTES, read_form
+from images_emulator import Server, Settings
+from images_emulator.contract.errors import APIError
+from images_emulator.web.form import MAX_ITEMS, MAX_NAMES, PIECE_BYTES, read_form
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.pictures import encoded, half_clear, opened, png

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Error, Page
 
-from emulator import Server
+from images_emulator import Server
 from tests.pictures import opened, png
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

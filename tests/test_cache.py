@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from emulator.state.cache import Cache
+from images_emulator.state.cache import Cache
 
 
 def test_what_was_not_asked_for_the_longest_goes_first() -> None:

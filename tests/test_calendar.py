@@ -8,10 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from emulator import Emulator, Server, Settings
-from emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
-from emulator.contract.models import MODELS
-from emulator.contract.request import Model
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Model
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 

@@ -43,7 +43,7 @@ def served(
 
 
 @pytest.mark.parametrize(
-    "command", [(COMMAND,), (sys.executable, "-m", "emulator")], ids=["command", "module"]
+    "command", [(COMMAND,), (sys.executable, "-m", "images_emulator")], ids=["command", "module"]
 )
 def test_the_first_line_says_where_connections_are_accepted(command: tuple[str, ...]) -> None:
     with served("--port", "0", command=command) as (_, url):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from emulator import Server, Settings
+from images_emulator import Server, Settings
 from tests.conftest import Node
 from tests.pictures import half_clear, opened, png
 

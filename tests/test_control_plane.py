@@ -16,11 +16,11 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator import Emulator, Server, Settings, create_app
-from emulator.contract import own
-from emulator.contract.request import Endpoint
-from emulator.settings import all_settings
-from emulator.web.admin import create_control_plane
+from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.contract import own
+from images_emulator.contract.request import Endpoint
+from images_emulator.settings import all_settings
+from images_emulator.web.admin import create_control_plane
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.state.cores import spare_cores
+from images_emulator.state.cores import spare_cores
 
 
 def group(root: Path, files: dict[str, str]) -> Path:

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator import Server, Settings
+from images_emulator import Server, Settings
 
 ORIGIN = "https://app.example"
 ALLOW = "access-control-allow-origin"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from emulator import Emulator, Server, Settings
-from emulator.contract.errors import masked
-from emulator.state.credentials import redacted_header, redacted_query
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.errors import masked
+from images_emulator.state.credentials import redacted_header, redacted_query
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz012345"
 OTHER = "0123456789abcdef0123456789abcdef"

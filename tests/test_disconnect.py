@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from emulator import Emulator, Server, Settings, create_app
-from emulator.state.crew import Crew
+from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.state.crew import Crew
 from tests.conftest import KEY
 from tests.pictures import png
 

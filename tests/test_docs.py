@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from emulator import Emulator, Server
-from emulator.contract.tables import as_markdown
-from emulator.faults.plan import plan_of
-from emulator.faults.tables import as_markdown as faults_as_markdown
-from emulator.settings import all_settings
-from emulator.web.admin import create_control_plane
+from images_emulator import Emulator, Server
+from images_emulator.contract.tables import as_markdown
+from images_emulator.faults.plan import plan_of
+from images_emulator.faults.tables import as_markdown as faults_as_markdown
+from images_emulator.settings import all_settings
+from images_emulator.web.admin import create_control_plane
 from tests.conftest import ENVIRONMENT
 from tests.programs import run_python
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator import Emulator, Server
+from images_emulator import Emulator, Server
 from tests.pictures import opened
 
 PRIVATE = {"path": "/private/*"}

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from emulator import Emulator, Server, Settings, create_app
+from images_emulator import Emulator, Server, Settings, create_app
 from tests.answers import error_of
 from tests.test_streams import frames
 

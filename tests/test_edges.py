@@ -7,10 +7,10 @@ from math import hypot
 import pytest
 from PIL import Image, ImageChops
 
-from emulator.contract.models import UNKNOWN
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging.edges import Inks, disc, hill, rounded_box
-from emulator.imaging.placeholder import draw
+from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging.edges import Inks, disc, hill, rounded_box
+from images_emulator.imaging.placeholder import draw
 
 BLACK, WHITE, CLEAR = 0, 1, 255
 HEIGHTS = (

@@ -13,9 +13,9 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types import ImagesResponse
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging import edits
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging import edits
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, half_clear, halves, plain, png
 
 EDITORS = [name for name, model in MODELS.items() if Endpoint.EDITS in model.accepts]

@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from emulator.web.elsewhere import PATHS
+from images_emulator.web.elsewhere import PATHS
 
 
 @pytest.mark.parametrize("path", PATHS)

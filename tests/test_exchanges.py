@@ -21,9 +21,9 @@ import httpx2
 import pytest
 from PIL import Image
 
-from emulator import Server, Settings
-from emulator.contract import azure, errors, misfortunes
-from emulator.contract.errors import Refusal
+from images_emulator import Server, Settings
+from images_emulator.contract import azure, errors, misfortunes
+from images_emulator.contract.errors import Refusal
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FILES = sorted(FOLDER.glob("*.json"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator import Server
+from images_emulator import Server
 from tests.conftest import Node
 
 SCRIPT = """

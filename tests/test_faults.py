@@ -19,13 +19,13 @@ from openai import OpenAI
 from PIL import UnidentifiedImageError
 from starlette.types import Message
 
-from emulator import Emulator, Server
-from emulator.contract.misfortunes import NAMED
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, Model
-from emulator.contract.rules import Choice
-from emulator.faults import FAULTS, read
-from emulator.faults.base import is_event, streams
+from images_emulator import Emulator, Server
+from images_emulator.contract.misfortunes import NAMED
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, Model
+from images_emulator.contract.rules import Choice
+from images_emulator.faults import FAULTS, read
+from images_emulator.faults.base import is_event, streams
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png

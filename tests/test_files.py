@@ -12,9 +12,9 @@ import pytest
 from openai import OpenAI
 from PIL import Image
 
-from emulator import Emulator
-from emulator.clock import Clock
-from emulator.state.files import Files
+from images_emulator import Emulator
+from images_emulator.clock import Clock
+from images_emulator.state.files import Files
 from tests.pictures import RED, half_clear, png
 
 

@@ -12,9 +12,9 @@ import pytest
 from openai import OpenAI
 from PIL import Image, ImageChops, ImageSequence
 
-from emulator.contract.models import MODELS
-from emulator.contract.rules import Choice
-from emulator.imaging.formats import FORMATS, frame_delay
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.rules import Choice
+from images_emulator.imaging.formats import FORMATS, frame_delay
 from tests.pictures import encoded, halves, png
 
 MODEL = "gpt-image-2.6-sunburst"

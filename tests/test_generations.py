@@ -10,7 +10,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types import ImagesResponse
 from PIL import Image, ImageChops
 
-from emulator.contract.models import MODELS
+from images_emulator.contract.models import MODELS
 from tests.pictures import answered
 
 GPT = [name for name, model in MODELS.items() if model.tokens]

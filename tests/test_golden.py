@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from PIL import Image
 
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging import synthesis, uploads
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging import synthesis, uploads
 from tests.pictures import encoded, half_clear, halves, opened
 
 SCRIPTS: Final = (

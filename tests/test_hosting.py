@@ -11,12 +11,12 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator import Emulator, Server, Settings
-from emulator.clock import Clock
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.contract.storage import StorageError
-from emulator.state.hosting import Hosting
+from images_emulator import Emulator, Server, Settings
+from images_emulator.clock import Clock
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.storage import StorageError
+from images_emulator.state.hosting import Hosting
 from tests.pictures import half_clear, opened, png
 
 URL = re.compile(

@@ -19,14 +19,14 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from starlette.types import Receive, Scope, Send
 
-from emulator import Emulator, Server, Settings, create_app
-from emulator.contract.models import MODELS
-from emulator.contract.request import Call, Endpoint, ImageRequest
-from emulator.contract.validation import validate
-from emulator.imaging.synthesis import Darkroom
-from emulator.state.entry import Entry
-from emulator.state.journal import Journal, Query
-from emulator.web.call import parse_again
+from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Call, Endpoint, ImageRequest
+from images_emulator.contract.validation import validate
+from images_emulator.imaging.synthesis import Darkroom
+from images_emulator.state.entry import Entry
+from images_emulator.state.journal import Journal, Query
+from images_emulator.web.call import parse_again
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -251,7 +251,7 @@ def test_no_body_is_parsed_on_the_event_loop_to_be_told(
         loops.append(asyncio._get_running_loop())
         return parse_again(*what)
 
-    monkeypatch.setattr("emulator.web.recorder.parse_again", parse)
+    monkeypatch.setattr("images_emulator.web.recorder.parse_again", parse)
     form = {"model": "none", "prompt": "x"}
     http.post("/v1/images/edits", data=form, files={"image": ("a.png", png((64, 64)), "image/png")})
     (entry,) = server.requests

@@ -9,10 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from emulator.contract.errors import APIError
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint
-from emulator.web.json_body import (
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint
+from images_emulator.web.json_body import (
     MAX_OUTSIDE_BYTES,
     MAX_STRUCTURE,
     MAX_WHOLE_BYTES,

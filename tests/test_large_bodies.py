@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from emulator import Server
-from emulator.contract.request import Call, Endpoint, Upload
-from emulator.web.json_body import parse_json
-from emulator.web.release import release
+from images_emulator import Server
+from images_emulator.contract.request import Call, Endpoint, Upload
+from images_emulator.web.json_body import parse_json
+from images_emulator.web.release import release
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -124,7 +124,7 @@ def test_a_large_body_that_cannot_be_read_is_parsed_once(
         parsed.append(len(body))
         return parse_json(body)
 
-    monkeypatch.setattr("emulator.web.call.parse_json", parse)
+    monkeypatch.setattr("images_emulator.web.call.parse_json", parse)
     server.inject("server_error", match={"prompt": "a hare"})
     body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
     answer = http.post(

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from emulator import Server, Settings
+from images_emulator import Server, Settings
 from tests.pictures import RED, half_clear, png
 
 LENIENT = {"x-emulator-validation": "lenient"}

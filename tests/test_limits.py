@@ -9,8 +9,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from emulator import Server, Settings
-from emulator.settings import parse_rate
+from images_emulator import Server, Settings
+from images_emulator.settings import parse_rate
 
 SMALL = {"quality": "low", "size": "1024x1024"}
 

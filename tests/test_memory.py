@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from emulator import Server
+from images_emulator import Server
 from tests.pictures import half_clear, png
 from tests.test_cli import COMMAND
 

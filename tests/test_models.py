@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
-from emulator.contract.rules import Choice
+from images_emulator.contract.models import DEFAULTS, MODELS, UNKNOWN
+from images_emulator.contract.rules import Choice
 
 
 def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:

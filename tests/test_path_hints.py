@@ -9,8 +9,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from emulator import Server
-from emulator.web.path_hints import MAX_NOTICES, PathHints
+from images_emulator import Server
+from images_emulator.web.path_hints import MAX_NOTICES, PathHints
 
 NOTICE = "x-emulator-notice"
 GENERATIONS = "/v1/images/generations"
@@ -53,7 +53,7 @@ def test_a_path_that_is_almost_right_is_told_the_right_one(
     assert answer.status_code == 404
     notice = f"There is no {path}; {meant} is probably meant. Look at the base URL of the client."
     assert answer.headers[NOTICE] == notice
-    assert caplog.record_tuples == [("emulator", logging.WARNING, notice)]
+    assert caplog.record_tuples == [("images_emulator", logging.WARNING, notice)]
 
 
 @pytest.mark.parametrize(

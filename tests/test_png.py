@@ -14,8 +14,8 @@ from types import ModuleType
 import pytest
 from PIL import Image, ImageChops
 
-from emulator.imaging import png
-from emulator.imaging.previews import CELLS, previews
+from images_emulator.imaging import png
+from images_emulator.imaging.previews import CELLS, previews
 from tests.pictures import opened
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +86,7 @@ def test_equal_pictures_are_equal_files_wherever_the_deflater_lies_in_memory() -
     without a cause it never does."""
     program = (
         "from types import SimpleNamespace\n"
-        "from emulator.imaging import png\n"
+        "from images_emulator.imaging import png\n"
         "from tests.test_png import recurring\n"
         "files, places, sizes, ballast = set(), set(), [], []\n"
         "def stream(*settings):\n"
@@ -133,7 +133,7 @@ def test_texts_are_read_back_in_any_language() -> None:
 def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
     program = (
         "import sys; sys.modules['isal'] = None\n"
-        "from emulator.imaging import png\n"
+        "from images_emulator.imaging import png\n"
         "from tests.test_png import drawn\n"
         "assert png.DEFLATER.__name__ == 'zlib'\n"
         "sys.stdout.buffer.write(png.write(drawn((300, 200)), 'RGB', {}))\n"

@@ -12,8 +12,8 @@ from contextlib import suppress
 import httpx2
 import pytest
 
-from emulator import Server, create_app
-from emulator.protocol import MAX_HEAD_BYTES
+from images_emulator import Server, create_app
+from images_emulator.protocol import MAX_HEAD_BYTES
 
 HEAD = b"Host: localhost\r\nAuthorization: Bearer sk-test\r\n"
 CLOSE = b"Connection: close\r\n\r\n"

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from emulator import Server
+from images_emulator import Server
 
 
 def drawn(prompt: str = "a lighthouse", **options: int) -> str:

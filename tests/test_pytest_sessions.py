@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +29,7 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
             monkeypatch.delenv(name)
     # What is loaded without being named is tried with the README's tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "emulator.pytest_plugin")
+    monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
     return pytester
 
 
@@ -202,7 +204,7 @@ def test_it():
 def test_the_settings_may_be_others(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
-from emulator import Settings
+from images_emulator import Settings
 
 @pytest.fixture(scope="session")
 def images_emulator_settings():
@@ -219,7 +221,7 @@ def test_it(images_emulator):
 def test_the_server_may_be_another(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
-from emulator import Server
+from images_emulator import Server
 
 @pytest.fixture(scope="session")
 def images_emulator_server():
@@ -242,7 +244,7 @@ def test_a_port_that_is_taken_is_said(session: pytest.Pytester) -> None:
         port = taken.getsockname()[1]
         session.makeconftest(f"""
 import pytest
-from emulator import Settings
+from images_emulator import Settings
 
 @pytest.fixture(scope="session")
 def images_emulator_settings():
@@ -543,7 +545,7 @@ def test_an_early_server_takes_the_settings_of_the_fixture(session: pytest.Pytes
     session.makeini("[pytest]\nimages_emulator = session")
     session.makeconftest("""
 import pytest
-from emulator import Settings
+from images_emulator import Settings
 from shop import client, draw
 
 draw("at import")
@@ -635,9 +637,31 @@ def test_the_plugin_imports_nothing_heavy() -> None:
     code = """
 import sys, pytest
 before = set(sys.modules)
-import emulator.pytest_plugin
-print(*sorted(name for name in set(sys.modules) - before if not name.startswith("emulator")))
-print(*sorted(name for name in sys.modules if name.startswith("emulator")))
+import images_emulator.pytest_plugin
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("images_emulator")))
+print(*sorted(name for name in sys.modules if name.startswith("images_emulator")))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["", "emulator emulator.pytest_plugin"]
+    assert done.stdout.splitlines() == ["", "images_emulator images_emulator.pytest_plugin"]
+
+
+@pytest.mark.parametrize("module", ["emulator/__init__.py", "emulator.py"])
+def test_a_project_may_have_an_emulator_of_its_own(session: pytest.Pytester, module: str) -> None:
+    (session.path / module).parent.mkdir(exist_ok=True)
+    (session.path / module).write_text("VALUE = 7\n")
+    code = """
+from emulator import VALUE
+
+def test_both(images_emulator):
+    draw()
+    assert VALUE == 7
+    assert len(images_emulator.requests) == 1
+"""
+    run(session, code).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", ["images-emulator", "openai-images-emulator"])
+def test_the_command_has_two_names(name: str) -> None:
+    command = Path(sys.executable).parent / name
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"images-emulator {version('openai-images-emulator')}\n"

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from emulator import read_recipe
-from emulator.imaging.formats import FORMATS
+from images_emulator import read_recipe
+from images_emulator.imaging.formats import FORMATS
 from tests.pictures import BLUE, encoded, half_clear, plain, png
 from tests.test_streams import frames
 

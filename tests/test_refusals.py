@@ -16,15 +16,15 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from emulator import Emulator, Server, Settings
-from emulator.contract import errors
-from emulator.contract.calendar import OLDER_STACK, Policy
-from emulator.contract.dialect import OPENAI
-from emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
-from emulator.contract.pictures import LARGEST
-from emulator.contract.request import Call, Endpoint, Upload
-from emulator.contract.validation import _Judgement
-from emulator.imaging.synthesis import Darkroom
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import OLDER_STACK, Policy
+from images_emulator.contract.dialect import OPENAI
+from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
+from images_emulator.contract.pictures import LARGEST
+from images_emulator.contract.request import Call, Endpoint, Upload
+from images_emulator.contract.validation import _Judgement
+from images_emulator.imaging.synthesis import Darkroom
 from tests.pictures import half_clear, png
 
 REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}

@@ -15,9 +15,9 @@ import httpx2
 import pytest
 from PIL import Image
 
-from emulator import Server, Settings
-from emulator.contract.errors import APIError
-from emulator.web.remote import fetcher
+from images_emulator import Server, Settings
+from images_emulator.contract.errors import APIError
+from images_emulator.web.remote import fetcher
 from tests.pictures import BLUE, half_clear, png
 
 

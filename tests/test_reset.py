@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from emulator import Server, Settings
-from emulator.clock import Clock
-from emulator.contract.errors import APIError
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.contract.storage import StorageError
-from emulator.state.files import Files
-from emulator.state.hosting import Hosting
-from emulator.state.limits import RateLimits
+from images_emulator import Server, Settings
+from images_emulator.clock import Clock
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.storage import StorageError
+from images_emulator.state.files import Files
+from images_emulator.state.hosting import Hosting
+from images_emulator.state.limits import RateLimits
 
 ROUNDS = 3_000
 THREADS = 4
@@ -126,7 +126,7 @@ def test_no_step_of_the_clock_is_lost_among_threads() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.state.limits.MAX_BUCKETS", 2)
+    monkeypatch.setattr("images_emulator.state.limits.MAX_BUCKETS", 2)
     limits = RateLimits("5/min", Clock(), "org-x")
     keys = iter(range(10**9))
 

@@ -14,10 +14,10 @@ import openai
 import pytest
 from openai import OpenAI
 
-from emulator import Emulator, Server, Settings, create_app
-from emulator.faults.plan import read_plan
-from emulator.state.scenario import MISSES, Scenario
-from emulator.state.steps import Facts
+from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.faults.plan import read_plan
+from images_emulator.state.scenario import MISSES, Scenario
+from images_emulator.state.steps import Facts
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png

@@ -10,9 +10,9 @@ from openai.types.image_edit_params import ImageEditParamsNonStreaming
 from openai.types.image_generate_params import ImageGenerateParamsNonStreaming
 from openai.types.image_model import ImageModel
 
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint
-from emulator.contract.rules import Choice
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint
+from images_emulator.contract.rules import Choice
 
 PARAMS = {
     Endpoint.GENERATIONS: ImageGenerateParamsNonStreaming,

@@ -13,10 +13,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from emulator import Server
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.state.answer import SentAnswer
+from images_emulator import Server
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.state.answer import SentAnswer
 from tests.conftest import KEY
 
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
@@ -189,7 +189,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
         lengths.append(len(encoded))
         return base64.b64decode(encoded, validate=validate)
 
-    monkeypatch.setattr("emulator.state.answer.b64decode", decode)
+    monkeypatch.setattr("images_emulator.state.answer.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentAnswer()
     answer.start(200, replace(REQUEST, stream=False), altered=True)

@@ -18,9 +18,9 @@ import httpx2
 import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
-import emulator
-from emulator import Emulator, Server, Settings
-from emulator.clock import Clock
+import images_emulator
+from images_emulator import Emulator, Server, Settings
+from images_emulator.clock import Clock
 
 
 def test_a_server_without_settings_takes_a_free_port() -> None:
@@ -78,7 +78,7 @@ def test_the_repr_of_a_server_has_its_url() -> None:
 
 
 def test_the_package_lists_its_public_names() -> None:
-    assert dir(emulator) == ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
+    assert dir(images_emulator) == ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
 
 
 # --- its end
@@ -171,7 +171,7 @@ def test_a_server_whose_end_fails_keeps_nobody_waiting(monkeypatch: pytest.Monke
 OUT_OF_FILES = """
 import os, resource
 from contextlib import suppress
-from emulator import Server
+from images_emulator import Server
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 server = Server()
@@ -196,7 +196,7 @@ BESIDE_A_FETCH = """
 import socket, sys, threading
 from contextlib import suppress
 import openai
-from emulator import Server
+from images_emulator import Server
 
 silent = socket.create_server(("127.0.0.1", 0))
 address = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -365,7 +365,7 @@ def test_a_clock_does_not_leave_its_years(seconds: float) -> None:
 
 def test_a_server_starts_without_what_only_some_calls_need() -> None:
     script = (
-        "import sys; from emulator import Server; Server().close(); "
+        "import sys; from images_emulator import Server; Server().close(); "
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from PIL import Image, ImageChops, ImageStat
 
-from emulator.contract.models import MODELS
+from images_emulator.contract.models import MODELS
 from tests.pictures import opened, png
 
 GPT = [name for name, model in MODELS.items() if model.tokens]

@@ -10,11 +10,11 @@ from threading import Event
 import httpx2
 import pytest
 
-from emulator import Emulator, Server, Settings
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging import synthesis
-from emulator.state.studio import Studio
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging import synthesis
+from images_emulator.state.studio import Studio
 from tests.test_streams import frames
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from emulator.contract.calendar import AsOf, Policy
-from emulator.contract.catalogue import Rows, catalogue_of
-from emulator.contract.errors import OLDER_ENVELOPE, APIError
-from emulator.contract.models import HEEDLESS, MODEL, MODELS
-from emulator.contract.pictures import LARGEST, OverlayRule, Pictures
-from emulator.contract.references import LONGEST_URL, OverlayReference, References
-from emulator.contract.request import (
+from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.catalogue import Rows, catalogue_of
+from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
+from images_emulator.contract.models import HEEDLESS, MODEL, MODELS
+from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
+from images_emulator.contract.references import LONGEST_URL, OverlayReference, References
+from images_emulator.contract.request import (
     BODIES,
     FORM,
     JSON,
@@ -30,7 +30,7 @@ from emulator.contract.request import (
     Model,
     Upload,
 )
-from emulator.contract.rules import (
+from images_emulator.contract.rules import (
     Choice,
     Flag,
     Integer,
@@ -40,11 +40,11 @@ from emulator.contract.rules import (
     Text,
     Unsupported,
 )
-from emulator.contract.sizes import FixedSize, FlexibleSize
-from emulator.contract.tables import WIDTH, as_json, as_markdown, as_text
-from emulator.contract.uploads import Images, Overlay, SquarePNG
-from emulator.contract.validation import validate
-from emulator.imaging.synthesis import Darkroom
+from images_emulator.contract.sizes import FixedSize, FlexibleSize
+from images_emulator.contract.tables import WIDTH, as_json, as_markdown, as_text
+from images_emulator.contract.uploads import Images, Overlay, SquarePNG
+from images_emulator.contract.validation import validate
+from images_emulator.imaging.synthesis import Darkroom
 from tests.pictures import half_clear
 
 DAY = timedelta(days=1)

@@ -11,8 +11,8 @@ from concurrent.futures import CancelledError
 import httpx2
 import pytest
 
-from emulator import create_app
-from emulator.threads import DaemonThreadPool
+from images_emulator import create_app
+from images_emulator.threads import DaemonThreadPool
 
 
 def test_a_call_returns_or_raises_where_it_is_awaited() -> None:
@@ -121,7 +121,7 @@ async def test_an_emulator_that_nobody_has_leaves_no_thread() -> None:
 def test_a_process_ends_beside_a_call_that_does_not() -> None:
     code = """
 import asyncio, threading
-from emulator.threads import DaemonThreadPool
+from images_emulator.threads import DaemonThreadPool
 
 async def main():
     begun = threading.Event()

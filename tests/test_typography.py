@@ -18,16 +18,16 @@ from bidi import get_display
 from openai import OpenAI
 from PIL import Image, ImageChops, ImageDraw
 
-from emulator.contract.models import UNKNOWN
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging.clusters import LONGEST, clusters
-from emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
-from emulator.imaging.edges import Inks
-from emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
-from emulator.imaging.outlines import outline, units
-from emulator.imaging.placeholder import card_of
-from emulator.imaging.shaping import shaped
-from emulator.imaging.typography import Line, lines, paragraph
+from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging.clusters import LONGEST, clusters
+from images_emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
+from images_emulator.imaging.edges import Inks
+from images_emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
+from images_emulator.imaging.outlines import outline, units
+from images_emulator.imaging.placeholder import card_of
+from images_emulator.imaging.shaping import shaped
+from images_emulator.imaging.typography import Line, lines, paragraph
 from tests.pictures import opened
 
 SIZE = 42
@@ -423,7 +423,7 @@ def test_pixels_are_the_same_in_every_process() -> None:
 def test_the_shaper_waits_for_a_script_that_needs_it() -> None:
     code = """if True:
         import sys
-        from emulator.imaging.typography import lines
+        from images_emulator.imaging.typography import lines
         for text in ("a lighthouse", "Маяк", "黄昏时的灯塔", "🐱 🚀"):
             assert lines(text, 42, 850)
         print("uharfbuzz" in sys.modules)
@@ -435,7 +435,7 @@ def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
     code = """if True:
         import sys
         sys.modules["uharfbuzz"] = None
-        from emulator.imaging.typography import lines
+        from images_emulator.imaging.typography import lines
         for text in ("a नमस्ते مرحبا b", "नमस्ते", "黄昏 1️⃣"):
             print([(line.text, [run.text for run in line.runs]) for line in lines(text, 42, 850)])
     """
@@ -461,5 +461,5 @@ def test_the_machine_is_asked_for_its_fonts(tmp_path: Path, listing: str, expect
     path = str(FOLDER / REGULAR)
     (tmp_path / "fc-list").write_text(f"#!/bin/sh\n{listing.format(font=path)}\n")
     (tmp_path / "fc-list").chmod(0o755)
-    code = "from emulator.imaging.installed import found; print(found('('))"
+    code = "from images_emulator.imaging.installed import found; print(found('('))"
     assert printed(code, PATH=str(tmp_path)) == expected.format(font=path)

@@ -13,8 +13,8 @@ from random import Random
 import httpx2
 import pytest
 
-from emulator import Server
-from emulator.imaging.uploads import PixelBudget, develop
+from images_emulator import Server
+from images_emulator.imaging.uploads import PixelBudget, develop
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import chunks, encoded, opened, plain, png, scans, segments, webp_chunks
@@ -69,7 +69,7 @@ def test_what_follows_the_end_of_a_picture_is_no_part_of_it(data: bytes) -> None
 
 def test_a_marker_is_found_wherever_it_is_in_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
     data = scans(101)
-    monkeypatch.setattr("emulator.imaging.file_parts._WINDOW", 2)
+    monkeypatch.setattr("images_emulator.imaging.file_parts._WINDOW", 2)
     assert develop(data) is None
     assert develop(scans(100))
 
@@ -111,7 +111,7 @@ def test_decoded_uploads_are_kept_within_a_budget() -> None:
 @pytest.fixture
 def limited_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server in a process of its own, and its address."""
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "images_emulator", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stdout

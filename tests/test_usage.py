@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
-from emulator.imaging.uploads import develop
+from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
+from images_emulator.imaging.uploads import develop
 from tests.pictures import png
 
 # From the cost calculator of the image generation guide, for gpt-image-2.

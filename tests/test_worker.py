@@ -13,14 +13,14 @@ from threading import Event
 import httpx2
 import pytest
 
-from emulator import Emulator, Server, Settings
-from emulator.contract.models import MODELS
-from emulator.contract.request import Endpoint, ImageRequest
-from emulator.imaging import synthesis, uploads
-from emulator.imaging.formats import FORMATS
-from emulator.imaging.worker import Drawn, Worker, draw
-from emulator.state.cores import spare_cores
-from emulator.state.crew import PRESSED, Crew
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging import synthesis, uploads
+from images_emulator.imaging.formats import FORMATS
+from images_emulator.imaging.worker import Drawn, Worker, draw
+from images_emulator.state.cores import spare_cores
+from images_emulator.state.crew import PRESSED, Crew
 from tests.pictures import encoded, half_clear, halves
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}

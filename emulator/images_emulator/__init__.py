@@ -1,0 +1,34 @@
+"""A local server that a test cannot tell from the OpenAI Images API."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from images_emulator.imaging.recipe import read_recipe as read_recipe
+    from images_emulator.server import Server as Server
+    from images_emulator.settings import Settings as Settings
+    from images_emulator.state.emulator import Emulator as Emulator
+    from images_emulator.web.app import create_app as create_app
+
+_HOMES = {
+    "Emulator": "images_emulator.state.emulator",
+    "Server": "images_emulator.server",
+    "Settings": "images_emulator.settings",
+    "create_app": "images_emulator.web.app",
+    "read_recipe": "images_emulator.imaging.recipe",
+}
+
+__all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are first asked for: most commands need few."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,149 @@
+"""The command `images-emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from json import dumps
+from typing import Any
+
+from images_emulator.settings import Settings, all_settings, from_environment, parse_lenient
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "images-emulator", description="A local server that answers as the OpenAI Images API does."
+    )
+    told = version("openai-images-emulator")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {told}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="start the server")
+    serve.set_defaults(run=_serve)
+    for each in all_settings():
+        default = "" if each.default in (None, ()) else f" (default {each.default})"
+        serve.add_argument(
+            each.flag,
+            dest=each.name,
+            metavar=each.metavar,
+            type=each.type,
+            action="append" if each.repeatable else "store",
+            default=argparse.SUPPRESS,
+            help=f"{each.help}{default} [{each.variable}]",
+        )
+    models = commands.add_parser("models", help="print what each model accepts")
+    models.set_defaults(run=_models)
+    forms = models.add_mutually_exclusive_group()
+    forms.add_argument("--markdown", action="store_true", help="as the README's tables")
+    forms.add_argument("--json", action="store_true", help="as JSON Schema")
+    scenario = commands.add_parser("scenario", help="look at scenarios and what they may hold")
+    parts = scenario.add_subparsers(required=True, metavar="COMMAND")
+    check = parts.add_parser("check", help="say what is wrong with a scenario, line by line")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(run=_check)
+    faults = parts.add_parser("faults", help="print the faults and errors as the README's tables")
+    faults.set_defaults(run=_faults)
+    return parser
+
+
+def _models(*, markdown: bool, json: bool) -> int:
+    from images_emulator.contract import tables  # noqa: PLC0415 - `serve` does without it
+
+    if json:
+        print(dumps(tables.as_json(), indent=2))
+    else:
+        print(tables.as_markdown() if markdown else tables.as_text(), end="")
+    return 0
+
+
+def _check(*, file: str) -> int:
+    from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - `serve` mostly does without it
+
+    try:
+        steps = read_plan(file).steps
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{file}: {len(steps)} {'step' if len(steps) == 1 else 'steps'}")
+    return 0
+
+
+def _faults() -> int:
+    from images_emulator.faults import tables  # noqa: PLC0415 - see above
+
+    print(tables.as_markdown(), end="")
+    return 0
+
+
+def _manner(settings: Settings) -> Iterator[str]:
+    """Lines that say which API answers: most surprises come of not knowing."""
+    if settings.as_of == "any":
+        yield (
+            "as_of=any: retired models answer, and a call may leave out its model; "
+            "--as-of today answers as the API does now"
+        )
+    elif settings.as_of == "today":
+        yield "as_of=today: answers as the API does now"
+    else:
+        yield f"as_of={settings.as_of}: answers as the API did on that day"
+    if parse_lenient(settings.validation):
+        yield "validation=lenient: forgives mistakes that the API refuses"
+
+
+def _serve(**given: Any) -> int:
+    """Raises ValueError for a setting that cannot be."""
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    settings = from_environment(os.environ, **given)
+    # What is imported stays: to look through it for garbage, again and again, takes a tenth of the
+    # time to the first answer.
+    gc.disable()
+    # The web framework is what takes time to import; --help and a wrong flag do without it.
+    from images_emulator.server import Server  # noqa: PLC0415 - see above
+
+    try:
+        server = Server(settings)
+    except OSError as error:
+        print(f"images-emulator: {error.strerror}", file=sys.stderr)
+        return 1
+    # Its own remarks and true errors; not what its libraries think of odd requests and pictures.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for name in ("python_multipart", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="PIL")
+    gc.freeze()
+    gc.enable()
+    start = "".join(f"{line}\n" for line in [f"Listening on {server.url}", *_manner(settings)])
+
+    def tell() -> None:
+        # By one write, which print() does not promise: who reads the first line may close the pipe.
+        sys.stdout.write(start)
+        sys.stdout.flush()
+
+    server.run(tell)
+    # A second Ctrl-C finds nothing left to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    run = given.pop("run")
+    try:
+        return int(run(**given))
+    except ValueError as error:
+        parser.error(str(error))
+    except BrokenPipeError:
+        # The reader left early, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        # Ctrl-C before the server can hear it; this is what a shell makes of the signal.
+        return 128 + signal.SIGINT

@@ -1,0 +1,134 @@
+"""The table as it stood on one day: which models there were, and which one a call goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.conflicts import Conflict
+from images_emulator.contract.dialect import OPENAI, Dialect
+from images_emulator.contract.errors import APIError, Words
+from images_emulator.contract.models import DEFAULTS, HEEDLESS, MODEL, MODELS, UNKNOWN
+from images_emulator.contract.pictures import OverlayRule, Pictures
+from images_emulator.contract.request import FORM, JSON, Call, Endpoint, Model
+from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.sizes import FixedSize
+
+Rows = Mapping[str, Rule]
+
+
+class Catalogue:
+    """What there is on the day *as_of* in a *dialect*. It does not change: see `catalogue_of`."""
+
+    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
+        self.as_of = as_of
+        self.dialect = dialect
+        self._rows: dict[tuple[str, Endpoint, bool], Rows] = {}
+        self._conflicts: dict[str, Sequence[Conflict]] = {}
+        self.models: Mapping[str, Model] = {
+            name: model for name, model in MODELS.items() if model.lives_at(as_of)
+        }
+
+    def rows(self, model: Model, call: Call) -> Rows:
+        """The rows of *model*, as they are for the kind of body that *call* has. Raises APIError
+        where it takes no such body."""
+        key = (model.id, call.endpoint, call.form)
+        known = self._rows.get(key)
+        if known is None:
+            known = self._rows[key] = self._read(model, call)
+        return known
+
+    def conflicts(self, model: Model) -> Sequence[Conflict]:
+        """What excludes each other."""
+        known = self._conflicts.get(model.id)
+        if known is None:
+            known = [each for each in model.conflicts if each.holds_at(self.as_of)]
+            self._conflicts[model.id] = known
+        return known
+
+    def _read(self, model: Model, call: Call) -> Rows:
+        rows: dict[str, Rule] = {}
+        for name, dated in model.accepts[call.endpoint].items():
+            if self.as_of not in dated.period:
+                continue
+            rule = self.dialect.rule(name, dated.at(self.as_of))
+            if call.form:
+                rows[name] = rule
+            elif isinstance(rule, Pictures):
+                references = rule.in_json(self.as_of)
+                if not references:
+                    raise errors.unsupported_content_type(given=JSON, listed=Words([FORM]))
+                rows["images"] = references
+            else:
+                rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
+        return rows
+
+    def model_name(
+        self, call: Call, forgive: Callable[[APIError], None] = lambda error: None
+    ) -> str | None:
+        """The name of the model that *call* goes to, whether it exists or not: the endpoint's only
+        one, the one that the call names, or the default. None where there is none of them.
+
+        What is wrong with the name goes to *forgive*, which may raise it.
+        """
+        if call.endpoint in HEEDLESS:
+            return HEEDLESS[call.endpoint]
+        if "model" in call.fields:
+            named = call.fields["model"]
+            try:
+                if self.as_of not in MODEL.period:
+                    raise errors.unknown_parameter(name="model")
+                MODEL.check("model", named)
+            except APIError as error:
+                forgive(error)
+            else:
+                return str(named)
+        return self.default(call)
+
+    def default(self, call: Call) -> str | None:
+        """The model of a call that names none: the first default, or a later one where a parameter
+        is there that only that one takes. None where there is no default."""
+        periods = DEFAULTS[call.endpoint, call.form]
+        names = next((names for period, names in periods if self.as_of in period), None)
+        if names is None:
+            return None
+        known = [self.models[name] for name in names if name in self.models]
+        if not known:
+            return names[0]
+        first, *later = known
+        for candidate in later:
+            for name, value in call.fields.items():
+                if self._takes(candidate, call, name, value) and not self._takes(
+                    first, call, name, value
+                ):
+                    return candidate.id
+        return first.id
+
+    def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
+        """Whether *model* knows a parameter of that name, and the word or the number of files."""
+        rule = self.rows(model, call).get(name)
+        if isinstance(rule, Pictures):
+            return not isinstance(value, list) or 1 < rule.most >= len(value)
+        if not isinstance(rule, (Choice, FixedSize)):
+            return rule is not None
+        try:
+            rule.check(name, value)
+            rule.limit(name, value, model.id, call.fields)
+        except APIError:
+            return False
+        return True
+
+    def stand_in(self, endpoint: Endpoint) -> Model:
+        """The model whose rows the gateway goes by where it does not know the one asked for."""
+        known = [model for model in self.models.values() if endpoint in model.accepts]
+        newest = [UNKNOWN] if UNKNOWN in known else known[-1:]
+        return (newest or [model for model in MODELS.values() if endpoint in model.accepts])[0]
+
+
+@lru_cache(maxsize=64)
+def catalogue_of(as_of: AsOf, dialect: Dialect = OPENAI) -> Catalogue:
+    """The table on the day *as_of* in a *dialect*, read once for all calls of that day."""
+    return Catalogue(as_of, dialect)

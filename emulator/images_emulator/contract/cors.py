@@ -1,0 +1,36 @@
+"""Cross-origin resource sharing: what the API lets pages of other origins do, and since when.
+
+Preflights were recorded on 2026-07-29, 2026-08-14 and 2026-09-19 on another endpoint, and on
+2026-09-04 on `/v1/images/edits`; that they are the same on all paths is inferred.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from images_emulator.contract.calendar import Period
+
+ALLOW_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+"""On each answer of the API's to a call that has an `Origin`."""
+
+METHODS: Final = ("GET", "OPTIONS", "POST")
+"""What a preflight allows, whatever it asks for."""
+
+MAX_AGE_SECONDS: Final = 86_400
+
+SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
+"""When `ALLOW_ORIGIN` was on every answer: the last recording that has it without an `Origin` is of
+2025-09-17, the first that lacks it of 2026-03-31."""
+
+
+def preflight_headers(method: str, headers: str | None) -> dict[str, str]:
+    """The headers of the answer to a preflight that asks for a *method* and for *headers*."""
+    methods = METHODS if method in METHODS else (*METHODS, method)
+    name, value = ALLOW_ORIGIN
+    answer = {
+        name.decode(): value.decode(),
+        "access-control-allow-methods": ", ".join(methods),
+        "access-control-max-age": str(MAX_AGE_SECONDS),
+    }
+    return answer if headers is None else {**answer, "access-control-allow-headers": headers}

@@ -1,0 +1,413 @@
+"""Every sentence that the API can say when it refuses, each said once.
+
+A `Refusal` is one sentence with the type, param and code that go with it; called with the facts
+that its braces name, it gives the error to raise. The words are the API's own, as recorded. Those
+that no recording shows are written in the same form and have a comment that says so.
+
+Sentences change: a refusal knows its earlier versions. What raises it need not know the day; the
+error is put into the words of a day (`APIError.on`) where that is known.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE, AsOf, version_on
+
+GATEWAY: Final = "invalid_request_error"
+SERVICE: Final = "image_generation_user_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """How an error object is written: its *keys* in their order, and the *end* of the body."""
+
+    keys: tuple[str, ...] = ("message", "type", "param", "code")
+    end: str = ""
+
+
+TODAYS_ENVELOPE: Final = Envelope()
+OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
+"""The older stack's, recorded until 2025-08."""
+
+
+class APIError(Exception):
+    """An answer other than success: the HTTP *status* and the fields of the `error` object.
+
+    *headers* go out with the answer beside the standard ones, *details* as further fields. An error
+    that a *refusal* made keeps that and its *facts*.
+    """
+
+    def __init__(
+        self,
+        message: str | None,
+        *,
+        status: int = 400,
+        type: str = GATEWAY,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
+        envelope: Envelope = TODAYS_ENVELOPE,
+        refusal: Refusal | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers: Mapping[str, str] = headers or {}
+        self.details: Mapping[str, Any] = details or {}
+        self.envelope = envelope
+        self.refusal = refusal
+        self.facts: Mapping[str, object] = facts or {}
+
+    def body(self) -> dict[str, Any]:
+        """The error object; `null` is written, not left out."""
+        return {
+            "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
+        }
+
+    def on(self, day: AsOf) -> APIError:
+        """The error in the words of *day*; itself where those are the words it has."""
+        version = self.refusal and self.refusal.on(day)
+        return self if version is self.refusal or not version else version(**self.facts)
+
+    def by_older_stack(self) -> APIError:
+        """The error as the older stack wrote its own, where its words are not known; itself where
+        another service wrote it."""
+        if self.envelope != TODAYS_ENVELOPE:
+            return self
+        return APIError(
+            self.message,
+            status=self.status,
+            type=GATEWAY if self.type == SERVICE else self.type,
+            headers=self.headers,
+            envelope=OLDER_ENVELOPE,
+        )
+
+
+MAX_SHOWN_VALUE: Final = 4096
+"""Characters of a text, or digits of a number, in a sentence that tells that it has another type."""
+
+MAX_SHOWN_NAME: Final = 256
+"""Characters of a parameter's name in a violation: a client may send any name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A mistake that lenient validation let pass: *param* and *code* of the error that strict
+    validation raises. It is kept with the request in place of the error, whose traceback keeps
+    every frame alive, and with them the decoded pictures."""
+
+    param: str | None
+    code: str | None
+
+    @classmethod
+    def of(cls, error: APIError) -> Violation:
+        param = error.param
+        if param and len(param) > MAX_SHOWN_NAME:
+            param = f"{param[: MAX_SHOWN_NAME - 1]}…"
+        return cls(param, error.code)
+
+    def __str__(self) -> str:
+        return f"{self.param or 'request'}: {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A sentence to refuse with; *param* and *code* may have braces too.
+
+    *earlier* has what was said in its place before, as `(until, refusal)`, the oldest first.
+    """
+
+    message: str
+    param: str | None = None
+    code: str | None = None
+    type: str = GATEWAY
+    status: int = 400
+    headers: Mapping[str, str] = field(default_factory=dict)
+    envelope: Envelope = TODAYS_ENVELOPE
+    earlier: tuple[tuple[date, Refusal], ...] = ()
+
+    def on(self, day: AsOf) -> Refusal:
+        """The version of *day*."""
+        return version_on(day, self, self.earlier)
+
+    def __call__(self, **facts: object) -> APIError:
+        return APIError(
+            self.message.format_map(facts),
+            status=self.status,
+            type=self.type,
+            param=self.param and self.param.format_map(facts),
+            code=self.code and self.code.format_map(facts),
+            headers=self.headers,
+            envelope=self.envelope,
+            refusal=self,
+            facts=facts,
+        )
+
+
+def older(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+    """The older stack's *message*, as the only earlier version. It named no param."""
+    return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)
+
+
+class Words(tuple[str, ...]):
+    """Words that a sentence lists in its own way: `{words}` as `'a', 'b', and 'c'`, `{words:or}`
+    with another last one, `{words:,}` as `'a', 'b', 'c'`."""
+
+    __slots__ = ()
+
+    def __format__(self, how: str) -> str:
+        return ", ".join(f"'{word}'" for word in self) if how == "," else listed(self, how or "and")
+
+
+def kind_of(value: object) -> str:
+    """How the API names the JSON type of *value*: `a string`, `an integer`, `null` …"""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal number"
+        case Sequence():
+            return "an array"
+        case Mapping():
+            return "an object"
+        case _:
+            return "a file"
+
+
+class _Shown(reprlib.Repr):
+    """Python's own form of a value, as the older stack wrote it, with an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxlong = MAX_SHOWN_VALUE
+
+    def repr_instance(self, value: object, level: int) -> str:
+        scalar = value is None or isinstance(value, bool | float)
+        return repr(value) if scalar else kind_of(value)
+
+
+def shown(value: object) -> str:
+    """*value*, of JSON or a form, as the older stack's sentences show it: `'x'`, `True`, `[1, 2]`,
+    and `a file` for an upload. Long and deep ones are cut."""
+    return _SHOWN.repr(value)
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """How the API lists *words*: `'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`."""
+    quoted = [f"'{word}'" for word in words]
+    if len(quoted) < 3:
+        return f" {last} ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, {last} {quoted[-1]}"
+
+
+def masked(key: str) -> str:
+    """An API key as an error may show it: `fake_key`, but `sk-proj-****abcd` of one that is longer
+    than 12 characters, at least four of which are hidden."""
+    if len(key) <= 12:
+        return key
+    prefix = re.match(r"sk-(?:[a-z]+-)?", key)
+    start = prefix.end() if prefix and prefix.end() <= len(key) - 8 else 0
+    return key[:start] + "*" * (len(key) - 4 - start) + key[-4:]
+
+
+_SHOWN: Final = _Shown()
+
+# fmt: off
+# --- the gateway: names, types, ranges and words
+missing_parameter = Refusal(
+    "Missing required parameter: '{name}'.", "{name}", "missing_required_parameter",
+    earlier=older("'{name}' is a required property"))
+unknown_parameter = Refusal(
+    "Unknown parameter: '{name}'.", "{name}", "unknown_parameter",
+    earlier=older("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
+image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
+images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
+duplicate_parameter = Refusal(  # the code was not recorded with the sentence
+    "Duplicate parameter: '{name}'. You provided multiple values for this parameter, whereas only one is allowed. "
+    "If you are trying to provide a list of values, use the array syntax instead e.g. '{name}[]=<value>'.",
+    "{name}", "duplicate_parameter")
+different_value = Refusal(  # with brackets and without; the code was not shown with the sentence
+    "Invalid parameter: '{name}'. This parameter already has a different value in your parameters.",
+    "{name}", "invalid_parameter")
+_WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
+wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
+_NOT_OF_TYPE: Final = older("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
+wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
+unconvertible = Refusal(  # recorded for integers only
+    "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
+    "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
+empty_string = Refusal(
+    "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
+    "{name}", "empty_string",
+    # in the form of `[] is too short - 'messages'`, seen on another endpoint
+    earlier=older("'' is too short - '{name}'"))
+string_too_long = Refusal(
+    "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
+    "{name}", "string_above_max_length", earlier=older("'{value}' is too long - '{name}'"))
+integer_too_small = Refusal(
+    "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
+    "{name}", "integer_below_min_value", earlier=older("{value} is less than the minimum of {limit} - '{name}'"))
+integer_too_large = Refusal(
+    "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
+    "{name}", "integer_above_max_value", earlier=older("{value} is greater than the maximum of {limit} - '{name}'"))
+_NOT_ONE_OF: Final = older("'{value}' is not one of [{listed:,}] - '{name}'")
+value_not_listed = Refusal(
+    "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
+value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
+empty_array = Refusal(
+    "Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+    "{name}", "empty_array")
+array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `string_too_long`
+    "Invalid '{name}': array too long. Expected an array with maximum length {limit}, but got an array with length {length} instead.",
+    "{name}", "array_above_max_length")
+missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
+    "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=(
+        *older("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
+        (JSON_EDITS_SINCE, Refusal(
+            "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type"))))
+unsupported_mimetype = Refusal(
+    "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file formats are {listed}.",
+    "{name}", "unsupported_file_mimetype")
+missing_mimetype = Refusal(
+    "Invalid file '{name}': failed to determine mimetype. Ensure you are providing the file's mimetype as part of the 'Content-Type' header.",
+    "{name}", "missing_file_mimetype")
+file_too_large = Refusal(  # not recorded; documented as "less than 50MB" and "less than 4MB"
+    "Invalid file '{name}': file too large. Expected a file smaller than {limit} bytes, but got a file of {size} bytes instead.",
+    "{name}", "file_above_max_size")
+not_one_reference = Refusal(  # not recorded; documented as exactly one of the two
+    "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.", "{name}", "invalid_value")
+not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified URL or base64-encoded data URL"
+    "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
+download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
+no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
+# how dall-e-2 looked at files until it was retired; there was no `param` to it
+_NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
+upload_not_png = Refusal(_NOT_PNG, None, "invalid_image_format", earlier=(
+    # it had no code at first; the day is not known: the release of dall-e-3
+    (date(2023, 11, 6), Refusal(_NOT_PNG, envelope=OLDER_ENVELOPE)),
+    *older(_NOT_PNG, "invalid_image_format"),
+))
+_NOT_SQUARE: Final = "Invalid input image - expected an image with equal width and height, got {width}x{height} instead."
+upload_not_square = Refusal(_NOT_SQUARE, earlier=older(_NOT_SQUARE))
+_WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
+upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older(_WRONG_MODE))
+# what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
+prompt_too_long = Refusal(
+    "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
+    envelope=OLDER_ENVELOPE)
+more_than_one = Refusal("You must provide n=1 for this model.", envelope=OLDER_ENVELOPE)
+size_not_supported = Refusal("The size is not supported by this model.", None, "invalid_size", envelope=OLDER_ENVELOPE)
+
+# --- the image service: models, sizes, files, and how parameters combine
+no_such_model = Refusal(
+    "The model '{model}' does not exist.", "model", "invalid_value", SERVICE,
+    earlier=older("Invalid model {model}. The model argument should be left blank."))
+size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE)
+size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE)
+size_not_divisible = Refusal(
+    "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE)
+size_edge_too_long = Refusal(
+    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE)
+size_too_elongated = Refusal(  # not recorded; these words are those of clients that check it themselves
+    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE)
+size_too_few_pixels = Refusal(
+    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE)
+size_too_many_pixels = Refusal(
+    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE)
+# not recorded: that the limits hold for the sheet of all frames was measured by third parties
+_SHEET: Final = (
+    "Invalid size '{value}'. The {sheet.frames} frames of the animation share one sheet of {sheet.columns}x{sheet.rows} "
+    "frames, here {sheet.width}x{sheet.height} pixels. ")
+sheet_edge_too_long = Refusal(
+    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.", "size", "invalid_value", SERVICE)
+sheet_too_few_pixels = Refusal(
+    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
+sheet_too_many_pixels = Refusal(
+    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
+parameter_not_supported = Refusal(
+    "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE)
+transparent_unsupported = Refusal(
+    "Transparent background is not supported for this model.", "background", "invalid_value", SERVICE)
+transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE)
+compressed_png = Refusal(
+    "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE)
+streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE)
+only_with_format = Refusal(  # not recorded; documented as "Only supported with output_format=gif" (svg)
+    "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+not_with_format = Refusal(  # not recorded; documented as "does not support" and "cannot use"
+    "The '{name}' parameter is not supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+mask_with_markup = Refusal(  # not recorded; documented as "Cannot be combined with mask"
+    "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE)
+image_undecodable = Refusal(  # images are counted from 1
+    "Invalid image file or mode for image {number}, please check your image file.", None, "invalid_image_file", SERVICE)
+image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_file", SERVICE)
+# `param` was recorded for none of these, and they were recorded for `mask` only
+overlay_wrong_size = Refusal(
+    "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE)
+overlay_without_alpha = Refusal(
+    "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE)
+overlay_opaque = Refusal(  # not recorded; documented: a markup must "contain transparent pixels"
+    "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE)
+overlay_undecodable = Refusal(  # not recorded; documented: a mask is "a valid PNG file"
+    "Invalid {name} image format - {name} image is not a valid PNG file", None, "invalid_{name}_image_format", SERVICE)
+
+# --- before the gateway: keys, methods and bodies
+_ACCOUNT = "https://platform.openai.com/account/api-keys"
+_AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
+missing_key = Refusal(  # recorded in 2022; spelling and address are those of later copies
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from "
+    f"your browser and are prompted for a username and password. You can obtain an API key from {_ACCOUNT}.",
+    status=401, headers=_AUTHENTICATE, earlier=((date(2023, 3, 1), Refusal(  # the day is not known
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. "
+        "Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accesing the API from your "
+        "browser and are prompted for a username and password. You can obtain an API key from https://beta.openai.com.",
+        status=401, headers=_AUTHENTICATE)),))
+incorrect_key = Refusal(
+    f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}.",
+    None, "invalid_api_key", status=401, headers=_AUTHENTICATE)
+method_not_allowed = Refusal(
+    "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)", status=405)
+unsupported_content_type = Refusal(
+    "Unsupported content type: '{given}'. This API method only accepts {listed:or} requests, but you specified the header "
+    "'Content-Type: {given}'. Please try again with a supported content type.", None, "unsupported_content_type")
+malformed_json = Refusal(
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring "
+    "out how to fix this, please contact us through our help center at help.openai.com.)")
+not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
+    "Invalid type for the request body: expected an object, but got {got} instead.", None, "invalid_type")
+unnamed_file = Refusal(  # the Files API's
+    "The browser (or proxy) sent a request that this server could not understand.", type="server_error")
+malformed_form = Refusal("Could not parse multipart form")
+body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
+head_too_large = Refusal(  # not recorded
+    "The request line and the headers must not be larger than {limit} bytes.", None, "request_headers_too_large", status=431)
+model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
+generation_failed = Refusal("Image generation failed", None, "image_generation_failed", "image_generation_server_error", 500)
+server_error = Refusal(
+    "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
+    "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)
+# the emulator's own
+not_served = Refusal("This emulator does not serve {method} {path}. It serves {paths}.", None, "not_served", status=404)
+bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")
+bad_directive = Refusal("Invalid directive in 'prompt': {reason}.", "prompt", "invalid_directive")
+bad_scenario = Refusal("{reason}", None, "invalid_scenario")
+# fmt: on

@@ -1,0 +1,28 @@
+"""Server-sent events, framed as the API frames them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from images_emulator.contract.errors import APIError
+
+
+def event(name: str, payload: Mapping[str, Any]) -> str:
+    """One event: its name, and *payload* as one line of compact JSON."""
+    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {name}\ndata: {data}\n\n"
+
+
+def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
+    """The name and the payload of an event."""
+    head, _, data = frame.partition(b"\ndata: ")
+    payload: dict[str, Any] = json.loads(data)
+    return head.removeprefix(b"event: ").decode(), payload
+
+
+def error_event(error: APIError) -> bytes:
+    """What a stream says when it fails after it has begun."""
+    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+    return event("error", {"type": "error", "error": inner}).encode()

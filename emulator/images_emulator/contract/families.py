@@ -1,0 +1,324 @@
+"""The families: the rows and conflicts that models of the table share.
+
+The order of the rows is the order in which they are checked. Facts are from OpenAI's documentation
+(the specification of August 2026 and openai-python 3.52.0) except where a comment names another
+source; what was recorded on the wire goes before what is documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import GATEWAY_SINCE, Period
+from images_emulator.contract.conflicts import above, below, equal, excludes, given, other_than
+from images_emulator.contract.pictures import MB
+from images_emulator.contract.request import JSON_EDITS, Endpoint
+from images_emulator.contract.rules import (
+    Choice,
+    Flag,
+    Integer,
+    Object,
+    Rule,
+    Text,
+    Unsupported,
+    narrowed,
+)
+from images_emulator.contract.sizes import (
+    FixedSize,
+    FlexibleSize,
+    GatewayFixedSize,
+    ListedSize,
+    Sheets,
+)
+from images_emulator.contract.uploads import Images, Overlay, SquarePNG
+
+GENERATIONS, EDITS, VARIATIONS = Endpoint
+
+Rows = dict[str, Rule]
+
+
+def since(year: int, month: int, day: int) -> Period:
+    return Period(since=date(year, month, day))
+
+
+def prompt(longest: int) -> Rows:
+    return {"prompt": Text(required=True, nullable=False, shortest=1, longest=longest)}
+
+
+def count(most: int) -> Rows:
+    return {"n": Integer(least=1, most=most, default=1)}
+
+
+# --- DALL·E: square lists, URLs, no streams ------------------------------------------------------
+
+# `user: 123` was seen to pass.
+USER: Final[Rows] = {"user": Text(loose=True, nullable=False)}
+URL: Final[Rows] = {"response_format": Choice(("url", "b64_json"), default="url")}
+
+# With dall-e-3 the older stack had one schema for both models, and each model refused on its own
+# what it did not take of that. From about 2024-11 on, the sizes listed are the model's own.
+DALLE_3_SINCE: Final = date(2023, 11, 6)
+OWN_SIZES_SINCE: Final = date(2024, 11, 1)
+SHARED_PROMPT: Final = Text(required=True, nullable=False, shortest=1, longest=4000)
+SHARED_SIZES: Final = ListedSize(
+    ("256x256", "512x512", "1024x1024", "1024x1792", "1792x1024"), default="1024x1024"
+)
+
+
+def dalle_size(*sizes: str) -> ListedSize:
+    """The *sizes* of a model as the older stack listed them."""
+    return ListedSize(sizes, default="1024x1024")
+
+
+DALLE_2_PROMPT: Final[Rows] = {
+    "prompt": Text(
+        required=True,
+        nullable=False,
+        shortest=1,
+        longest=1000,
+        earlier=(
+            (DALLE_3_SINCE, prompt(1000)["prompt"]),
+            (
+                GATEWAY_SINCE,
+                narrowed(SHARED_PROMPT, prompt(1000)["prompt"], errors.prompt_too_long),
+            ),
+        ),
+    )
+}
+DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
+DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
+
+DALLE_2: Final[Rows] = {
+    **count(10),
+    # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
+    # (powerdalle#9) and a recording of 2026-03-31.
+    "quality": Choice(
+        ("standard",),
+        unlisted=("auto",),
+        auto="standard",
+        period=Period(DALLE_3_SINCE, GATEWAY_SINCE),
+        earlier=((GATEWAY_SINCE, DALLE_QUALITY),),
+    ),
+    "size": replace(
+        DALLE_2_SIZE,
+        earlier=(
+            (DALLE_3_SINCE, DALLE_2_SIZE),
+            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.size_not_supported)),
+        ),
+    ),
+    **URL,
+    **USER,
+}
+
+OWN_MASK: Final = SquarePNG(mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L"))
+
+DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
+    GENERATIONS: {**DALLE_2_PROMPT, **DALLE_2},
+    EDITS: {
+        **DALLE_2_PROMPT,
+        # The modes were more from about 2023-04 on.
+        "image": replace(
+            OWN_MASK,
+            earlier=(
+                (date(2023, 4, 1), replace(OWN_MASK, mimetypes=(), modes=("RGBA",))),
+                # The MIME type is the gateway's; openai-python 0.x sent application/octet-stream.
+                (GATEWAY_SINCE, replace(OWN_MASK, mimetypes=())),
+            ),
+        ),
+        **DALLE_2,
+        "mask": Overlay(earlier=((date(2022, 12, 20), Overlay(required=True)),)),
+    },
+    VARIATIONS: {
+        # Two recordings sent application/octet-stream and were answered.
+        "image": SquarePNG(mimetypes=(), modes=("RGB", "RGBA")),
+        **{name: rule for name, rule in DALLE_2.items() if name != "quality"},
+    },
+}
+
+DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
+
+DALLE_3: Final[Rows] = {
+    "prompt": SHARED_PROMPT,
+    "n": Integer(
+        least=1,
+        most=1,
+        default=1,
+        earlier=((GATEWAY_SINCE, narrowed(count(10)["n"], count(1)["n"], errors.more_than_one)),),
+    ),
+    "quality": DALLE_QUALITY,
+    "size": replace(
+        DALLE_3_SIZE,
+        earlier=(
+            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_3_SIZE, errors.size_not_supported)),
+            (GATEWAY_SINCE, dalle_size("1024x1024", "1792x1024", "1024x1792")),
+        ),
+    ),
+    "style": Choice(("vivid", "natural"), default="vivid"),
+    **URL,
+    **USER,
+}
+
+# --- GPT image: base64, streams, tokens ----------------------------------------------------------
+
+# `auto` was seen to become 1024x1536 and `high` on gpt-image-1 where nothing was asked.
+FIXED_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
+FIXED: Final = FixedSize(
+    FIXED_SIZES,
+    auto="1024x1536",
+    # The day is not known: after 2025-11-05, and before 2026-08.
+    earlier=(
+        (
+            date(2026, 2, 1),
+            GatewayFixedSize(FIXED_SIZES, auto="1024x1536"),
+        ),
+    ),
+)
+
+# `auto` on an edit was seen to become 1254x1254, which is 1536 * 1024 pixels of a square.
+GIF: Final = Sheets(
+    "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
+)
+FLEXIBLE: Final = FlexibleSize(
+    ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
+    auto="1024x1024",
+    step=16,
+    longest_edge=3840,
+    ratio=3,
+    fewest_pixels=655_360,
+    most_pixels=8_294_400,
+    auto_pixels=1536 * 1024,
+)
+FLEXIBLE_WITH_GIF: Final = replace(FLEXIBLE, sheets=GIF)
+
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+SVG: Final = Object(
+    {"model": Text(required=True), "reasoning": Object({"effort": Choice(EFFORTS)})}, nullable=False
+)
+STREAMS: Final = since(2025, 7, 16)
+
+
+def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
+    """What every GPT image model takes; *more_qualities* pass though refusals do not list them
+    (seen on gpt-image-2.5)."""
+    quality = Choice(("low", "medium", "high", "auto"), unlisted=more_qualities, auto=auto_quality)
+    return {
+        **count(10),
+        "quality": quality,
+        "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
+        "output_format": Choice(("png", "webp", "jpeg"), default="png"),
+        "output_compression": Integer(least=0, most=100, default=100),
+        "moderation": Choice(("auto", "low"), auto="auto"),
+        "size": size,
+        "stream": Flag(default=False, period=STREAMS),
+        "partial_images": Integer(least=0, most=3, default=0, period=STREAMS),
+        # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
+        "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
+        **USER,
+        "safety_identifier": Text(longest=128, period=since(2026, 10, 16)),
+    }
+
+
+FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+EDIT_FORMATS: Final = replace(
+    FORMATS,
+    earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
+)
+MOTION: Final[Rows] = {
+    "output_format": FORMATS,
+    "frame_count": Integer(least=2, most=16),
+    "frame_duration_ms": Integer(least=20),
+    "svg": SVG,
+}
+"""What came with GIF and SVG output."""
+
+FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAMS)
+# Documented as `low` only; `input_fidelity` on this model was recorded as an unknown parameter.
+LOW_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
+NO_FIDELITY: Final = Unsupported(like=FIDELITY)
+
+EDITS_SINCE: Final[Mapping[str, Period]] = {
+    "background": since(2025, 5, 2),
+    "output_format": since(2025, 6, 16),
+    "output_compression": since(2025, 6, 16),
+    # An error on multipart edits in 2025; in the JSON edits from their first day.
+    "moderation": JSON_EDITS,
+    "svg": since(2026, 11, 12),
+}
+"""What edits got later than generations did."""
+
+MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
+
+
+def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Endpoint, Rows]:
+    """*rows* at generations, and at edits with the uploads before them."""
+    edits: Rows = {
+        **prompt(32_000),
+        "image": Images(earlier=((date(2025, 6, 2), Images(below=25 * MB)),)),
+        **{
+            name: replace(rule, period=EDITS_SINCE.get(name, rule.period))
+            for name, rule in rows.items()
+        },
+        "mask": Overlay(),
+        "input_fidelity": fidelity,
+        **edit_rows,
+    }
+    return {GENERATIONS: {**prompt(32_000), **rows}, EDITS: edits}
+
+
+# In the documentation until the day on which it became a preview.
+TRANSPARENT_LATER: Final = excludes(
+    errors.transparent_unsupported,
+    {"background": equal("transparent")},
+    until=date(2026, 8, 20),
+)
+
+CONFLICTS: Final = (
+    excludes(errors.streamed_batch, {"n": above(1), "stream": equal(True)}),
+    excludes(
+        errors.transparent_jpeg,
+        {"background": equal("transparent"), "output_format": equal("jpeg")},
+    ),
+    excludes(
+        errors.compressed_png, {"output_compression": below(100), "output_format": equal("png")}
+    ),
+    excludes(errors.mask_with_markup, {"markup": given, "mask": given}),
+    *(
+        excludes(
+            errors.only_with_format,
+            {name: given, "output_format": other_than(word)},
+            name=name,
+            output_format=word,
+        )
+        for name, word in (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg", "svg"))
+    ),
+    *(
+        excludes(
+            errors.not_with_format,
+            {name: test, "output_format": equal(word)},
+            name=name,
+            output_format=word,
+        )
+        for word in ("gif", "svg")
+        for name, test in (
+            ("stream", equal(True)),
+            ("partial_images", above(0)),
+            ("output_compression", below(100)),
+        )
+    ),
+    excludes(
+        errors.not_with_format,
+        {"mask": given, "output_format": equal("gif")},
+        name="mask",
+        output_format="gif",
+    ),
+    excludes(
+        errors.not_with_format,
+        {"n": above(1), "output_format": equal("svg")},
+        name="n",
+        output_format="svg",
+    ),
+)

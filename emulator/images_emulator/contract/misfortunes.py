@@ -1,0 +1,133 @@
+"""What the API says to a call that has done nothing wrong: limits, credit, moderation, outages.
+
+These are the errors that a fault can ask for by name. The words are the API's own, as recorded;
+those that no recording shows have a comment that says so. `fixtures/exchanges/misfortune-*` name
+the source of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from images_emulator.contract import errors
+from images_emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Envelope, Refusal, older
+
+_BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
+_NO_CREDIT: Final = "insufficient_quota"
+
+# fmt: off
+# "input-images" is said of pictures from text too. Captures end at "Visit https://": the rest is
+# what other endpoints say. The day of the change is not known: it lies between 2025-06 and 2026-04.
+rate_limited = Refusal(
+    "Rate limit reached for {model} (for limit gpt-image) in organization {organization} on input-images per {unit}: "
+    "Limit {limit}, Used {used}, Requested {requested}. Please try again in {wait}. "
+    "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429,
+    earlier=((date(2025, 10, 6), Refusal(  # type and code are not known
+        "You've exceeded the rate limit, please slow down and try again after {seconds} seconds.",
+        None, "rate_limit_exceeded", SERVICE, 429)),))
+# as DALL·E was recorded to say it: the unit stands with the figures, a second call is one too many
+rate_limited_dalle = Refusal(
+    "Rate limit exceeded for images per {unit_in_full} in organization {organization}. Limit: {limit}/1{unit}. "
+    "Current: {current}/1{unit}. Please visit https://platform.openai.com/docs/guides/rate-limits to learn how to increase "
+    "your rate limit.", None, "rate_limit_exceeded", "requests", 429, envelope=OLDER_ENVELOPE)
+quota_exceeded = Refusal(  # recorded on other endpoints
+    "You exceeded your current quota, please check your plan and billing details. For more information on this error, read "
+    "the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.", None, "insufficient_quota", _NO_CREDIT, 429)
+no_credit = Refusal(
+    f"You have no credits remaining. Add credits to continue using the API at {_BILLING}.",
+    None, "credit_balance_exhausted", _NO_CREDIT, 429)
+# the codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`
+spend_limited = Refusal(
+    f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
+_BILLING_LIMIT: Final = "Billing hard limit has been reached"
+billing_limit = Refusal(
+    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE, earlier=older(_BILLING_LIMIT, "billing_hard_limit_reached"))
+moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
+    "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
+    "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE)
+_REJECTED: Final = "Your request was rejected as a result of our safety system. "
+_DESCRIPTIONS: Final = (
+    f"{_REJECTED}Image descriptions generated from your prompt may contain text that is not allowed by our safety system. If "
+    "you believe this was done in error, your request may succeed if retried, or by adjusting your prompt.")
+content_policy = Refusal(  # as dall-e-3 said it
+    _DESCRIPTIONS, None, "content_policy_violation", earlier=older(_DESCRIPTIONS, "content_policy_violation"))
+_PROMPT: Final = f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
+content_policy_dalle_2 = Refusal(_PROMPT, earlier=older(_PROMPT))
+unverified = Refusal(
+    "Your organization must be verified to use the model `{model}`. Please go to: "
+    "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "
+    "can take up to 15 minutes for access to propagate.", status=403)
+missing_scope = Refusal(  # a capture through a gateway shows the end of the sentence and the code
+    "You have insufficient permissions for this operation. Missing scopes: api.model.images.request. Check that you have the "
+    "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a restricted "
+    "API key, that it has the necessary scopes.", None, "insufficient_scope", status=401)
+# both changed on that day, by the changelog and the error codes guide
+_LOAD_CODES: Final = date(2026, 9, 2)
+_UNAVAILABLE: Final = "service_unavailable_error"
+overloaded = Refusal(  # recorded on Responses, 2026-09-16; documented before, not recorded
+    "Our servers are currently overloaded. Please try again later.", None, "server_is_overloaded", _UNAVAILABLE, 503,
+    earlier=((_LOAD_CODES, Refusal("Model temporarily overloaded", None, "server_is_overloaded", _UNAVAILABLE, 503)),))
+_SLOW_DOWN: Final = (  # not recorded; in the words of the remedy that the guide names
+    "Slow down. Please reduce your request rate to its original level, maintain a consistent rate for at least 15 minutes, "
+    "and then gradually increase it.")
+slow_down = Refusal(
+    _SLOW_DOWN, None, "slow_down", "rate_limit_error", 429,
+    earlier=((_LOAD_CODES, Refusal(_SLOW_DOWN, None, "slow_down", _UNAVAILABLE, 503)),))
+temporarily_blocked = Refusal(  # Azure's alone
+    "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. For more "
+    "details on Azure OpenAI service content policy, please visit https://aka.ms/aoaicodeofconduct",
+    None, "Forbidden", status=403, envelope=Envelope(("code", "message")))
+# fmt: on
+
+NAMED: Final[Mapping[str, Refusal]] = {
+    "rate_limit_exceeded": rate_limited,
+    "insufficient_quota": quota_exceeded,
+    "credit_balance_exhausted": no_credit,
+    "project_spend_limit_exceeded": spend_limited,
+    "organization_spend_limit_exceeded": spend_limited,
+    "organization_usage_limit_exceeded": spend_limited,
+    "billing_hard_limit_reached": billing_limit,
+    "moderation_blocked": moderated,
+    "content_policy_violation": content_policy,
+    "invalid_api_key": errors.incorrect_key,
+    "organization_must_be_verified": unverified,
+    "missing_scope": missing_scope,
+    "server_error": errors.server_error,
+    "server_is_overloaded": overloaded,
+    "image_generation_failed": errors.generation_failed,
+    "slow_down": slow_down,
+    "temporarily_blocked": temporarily_blocked,
+}
+"""The errors by the names that faults give them: their codes, where they have one."""
+
+AZURES: Final = frozenset({"temporarily_blocked"})
+"""Those of `NAMED` that Azure alone says. Asked for elsewhere, they have its sentence all the same."""
+
+UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour"}
+"""What a limit may be per, as it is written in settings and in full."""
+
+
+def waiting(milliseconds: int) -> str:
+    """A wait as the sentence has it; recorded: `12s`, `7.5s`, `467ms`."""
+    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
+
+
+def waiting_seconds(milliseconds: int) -> str:
+    """A wait in plain seconds; recorded: `51.81557421875`."""
+    return f"{milliseconds / 1000:g}"
+
+
+def retry_headers(milliseconds: int) -> dict[str, str]:
+    """Both headers that say when to come back; the one in seconds knows whole ones only."""
+    return {
+        "retry-after": str(-(-milliseconds // 1000)),
+        "retry-after-ms": str(milliseconds),
+    }
+
+
+def violations(categories: Sequence[str]) -> str:
+    """The end of the moderation sentence; a bare `other` was recorded without it."""
+    named = [category for category in categories if category != "other"]
+    return f" safety_violations=[{', '.join(named)}]." if named else ""

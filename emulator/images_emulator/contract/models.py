@@ -1,0 +1,208 @@
+"""THE table: each model, its life, what it accepts at each endpoint, and what it costs.
+
+Dates are those of OpenAI's deprecations page and changelog. A model that takes what another takes
+is that one's row with another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from images_emulator.contract.calendar import Period
+from images_emulator.contract.families import (
+    CONFLICTS,
+    DALLE_2_ENDPOINTS,
+    DALLE_3,
+    EDIT_FORMATS,
+    EDITS,
+    FIDELITY,
+    FIXED,
+    FLEXIBLE,
+    FLEXIBLE_WITH_GIF,
+    GENERATIONS,
+    LOW_FIDELITY,
+    MARKUP,
+    MOTION,
+    NO_FIDELITY,
+    TRANSPARENT_LATER,
+    VARIATIONS,
+    endpoints,
+    gpt_image,
+    since,
+)
+from images_emulator.contract.misfortunes import content_policy_dalle_2, rate_limited_dalle
+from images_emulator.contract.request import Endpoint, Model
+from images_emulator.contract.rules import Text
+from images_emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
+
+DALLE_END: Final = date(2026, 5, 12)
+DALLE_DAYS: Final = Period(until=DALLE_END)
+
+MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
+"""`model` is looked at before the rows, which depend on it."""
+
+TABLE_OUTPUT: Final = OutputTable(
+    {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
+)
+TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
+# Recorded on edits: 143 at low, 262 and 308 at medium; from words alone 334 and 335 at medium. The
+# others are taken to be as those.
+WITH_OUTPUT_TEXT: Final = replace(
+    TILED,
+    output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
+    output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
+)
+MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
+
+
+def patched(**factors: int) -> Tokens:
+    return Tokens(OutputFormula(factors), Patches())
+
+
+# gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
+FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)
+
+# The seconds of a call, from `openai-processing-ms` as recorded. dall-e-2: 8.9 for two pictures.
+# dall-e-3: 11.5 and 14.4; `hd` was not recorded and counts twice, as its price does.
+DALLE_2_SECONDS: Final = {"standard": 9.0}
+DALLE_3_SECONDS: Final = {"standard": 13.0, "hd": 26.0}
+# 14.9 and 34.3; `medium` 21.7 and 30.5 for two pictures.
+GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
+# No recording, but a relay's log of 15 for `low` and 235 for `high`, and between them, and for the
+# models after it, as the output tokens grow. https://help.apiyi.com/en?p=30724
+GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
+GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
+
+GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
+"""In place of the models that are shut down on 2026-12-01, as the deprecations page has it."""
+
+GPT_1: Final = Model(
+    "gpt-image-1",
+    released=date(2025, 4, 23),
+    shutdown=date(2026, 10, 23),
+    replacement="gpt-image-2.5-sunburst",
+    accepts=endpoints(gpt_image(FIXED, "high"), FIDELITY),
+    conflicts=CONFLICTS,
+    tokens=TILED,
+    seconds=GPT_1_SECONDS,
+)
+GPT_1_5: Final = replace(
+    GPT_1,
+    id="gpt-image-1.5",
+    released=date(2025, 12, 16),
+    shutdown=date(2026, 12, 1),
+    replacement=GPT_2_6_TIERS,
+    # Without `quality`, `medium` was recorded, and never `high`.
+    accepts=endpoints(gpt_image(FIXED, "medium"), FIDELITY),
+    tokens=WITH_OUTPUT_TEXT,
+)
+GPT_2: Final = Model(
+    "gpt-image-2",
+    released=date(2026, 4, 21),
+    # Without `quality`, and with `auto`, `low` was recorded.
+    accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
+    conflicts=(TRANSPARENT_LATER, *CONFLICTS),
+    tokens=patched(low=16, medium=48, high=96),
+    seconds=GPT_2_SECONDS,
+)
+FIVE_QUALITIES: Final = gpt_image(FLEXIBLE, "low", "xhigh", "max")
+GPT_2_5: Final = Model(
+    "gpt-image-2.5-sunburst",
+    released=date(2026, 9, 8),
+    accepts=endpoints(FIVE_QUALITIES, NO_FIDELITY, markup=MARKUP),
+    conflicts=CONFLICTS,
+    tokens=FIVE_TIERS,
+    seconds=GPT_2_5_SECONDS,
+)
+GPT_2_6: Final = replace(
+    GPT_2_5,
+    id="gpt-image-2.6-sunburst",
+    released=date(2026, 11, 4),
+    accepts=endpoints(
+        FIVE_QUALITIES | {"size": FLEXIBLE_WITH_GIF} | MOTION,
+        NO_FIDELITY,
+        markup=MARKUP,
+        output_format=EDIT_FORMATS,
+    ),
+)
+
+MODELS: Final[Mapping[str, Model]] = {
+    model.id: model
+    for model in (
+        Model(
+            "dall-e-2",
+            released=date(2022, 11, 3),
+            shutdown=DALLE_END,
+            replacement="gpt-image-2.5-sunburst",
+            accepts=DALLE_2_ENDPOINTS,
+            seconds=DALLE_2_SECONDS,
+            limited=rate_limited_dalle,
+            rejected=content_policy_dalle_2,
+            content_filters=True,
+        ),
+        Model(
+            "dall-e-3",
+            released=date(2023, 11, 6),
+            shutdown=DALLE_END,
+            replacement="gpt-image-2.5-sunburst",
+            accepts={GENERATIONS: DALLE_3},
+            seconds=DALLE_3_SECONDS,
+            limited=rate_limited_dalle,
+            revises_prompt=True,
+            content_filters=True,
+        ),
+        GPT_1,
+        Model(
+            "gpt-image-1-mini",
+            released=date(2025, 10, 6),
+            shutdown=date(2026, 12, 1),
+            replacement=GPT_2_6_TIERS,
+            accepts=endpoints(gpt_image(FIXED, "high"), LOW_FIDELITY),
+            conflicts=CONFLICTS,
+            tokens=MINI,
+            seconds=GPT_1_SECONDS,
+        ),
+        GPT_1_5,
+        replace(GPT_1_5, id="gpt-image-1.5-2025-12-16"),
+        replace(GPT_1_5, id="chatgpt-image-latest"),
+        GPT_2,
+        replace(GPT_2, id="gpt-image-2-2026-04-21"),
+        GPT_2_5,
+        replace(GPT_2_5, id="gpt-image-2.5-sunburst-2026-09-08"),
+        replace(GPT_2_5, id="gpt-image-2.5-flare"),
+        replace(GPT_2_5, id="gpt-image-2.5-flare-2026-09-08"),
+        GPT_2_6,
+        replace(GPT_2_6, id="gpt-image-2.6-flare"),
+    )
+}
+
+DEFAULTS: Final[Mapping[tuple[Endpoint, bool], Sequence[tuple[Period, tuple[str, ...]]]]] = {
+    (GENERATIONS, False): [(DALLE_DAYS, ("dall-e-2", "gpt-image-1"))],
+    (EDITS, True): [
+        (Period(until=date(2026, 2, 10)), ("dall-e-2", "gpt-image-1")),
+        (Period(date(2026, 2, 10), DALLE_END), ("gpt-image-1.5",)),
+    ],
+    (EDITS, False): [(Period(until=DALLE_END), ("gpt-image-1.5",))],
+    (VARIATIONS, True): [(DALLE_DAYS, ("dall-e-2",))],
+}
+"""The model of a call that names none, by endpoint and whether the call is a form: the first,
+unless a parameter is there that only a later one takes. Under `any` the first period counts.
+
+The documentation named a default until 2026-10, but a missing model was recorded as refused on
+2026-08-29, "since the DALL·E retirement"."""
+
+FIRST: Final = "dall-e-2"
+"""The model that a refusal names where an endpoint does not take the one asked for: recorded for
+gpt-image-1 at edits."""
+
+UNKNOWN: Final = GPT_2_6
+"""Whose words the gateway goes by when it does not know the model: it lists the newest."""
+
+HEEDLESS: Final[Mapping[Endpoint, str]] = {VARIATIONS: "dall-e-2"}
+"""Endpoints of one model, which pay no heed to the `model` that a call names (recorded 2025-05)."""
+
+RETIRED: Final[Mapping[Endpoint, date]] = {VARIATIONS: DALLE_END}
+"""Endpoints that have gone, which answer an empty 404 from that day on, to any key."""

@@ -1,0 +1,58 @@
+"""Faults of the connection: reset, or closed too early."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.faults.base import BODY, BaseFault, hang_up
+
+
+async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, after: int | None, reset: bool
+) -> None:
+    """Let *app* answer, and hang up after so many bytes of the body; None: half of its first
+    message. A shorter body arrives whole."""
+    left, over = after, False
+
+    async def sending(message: Message) -> None:
+        nonlocal left, over
+        if over:
+            return
+        body = message.get("body", b"")
+        if message["type"] == BODY and body:
+            left = len(body) // 2 if left is None else left
+            if len(body) > left:
+                over = True
+                await send({**message, "body": body[:left], "more_body": True})
+                await hang_up(scope, receive, reset=reset)
+                return
+            left -= len(body)
+        await send(message)
+
+    await app(scope, receive, sending)
+
+
+class ConnectionReset(BaseFault):
+    """Resets the TCP connection: before the answer, or after so many bytes of its body."""
+
+    kind: Literal["connection_reset"] = "connection_reset"
+    after_bytes: int | None = Field(default=None, ge=0)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.after_bytes is None:
+            await hang_up(scope, receive, reset=True)
+        else:
+            await _cut(app, scope, receive, send, self.after_bytes, True)
+
+
+class Truncated(BaseFault):
+    """Closes the connection cleanly in the middle of the body, or after so many bytes of it."""
+
+    kind: Literal["truncated"] = "truncated"
+    after_bytes: int | None = Field(default=None, ge=0)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        await _cut(app, scope, receive, send, self.after_bytes, False)

@@ -1,0 +1,23 @@
+"""Faults of the blob store, which only downloads of hosted pictures meet."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from images_emulator.contract.storage import EXPIRED
+from images_emulator.faults.base import BaseFault
+
+
+class Expired(BaseFault):
+    """Refuses the download of a hosted picture as the store does when its URL has expired. API
+    calls never meet it."""
+
+    for_downloads: ClassVar[bool] = True
+
+    kind: Literal["expired"] = "expired"
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"][EXPIRED] = True
+        await app(scope, receive, send)

@@ -1,0 +1,150 @@
+"""Scenarios as they are written: steps in TOML or JSON, each a fault and the calls it is for."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+
+from images_emulator.faults import Fault
+from images_emulator.faults.base import Form
+from images_emulator.faults.wording import told
+
+
+class Match(Form):
+    """The calls that a step is for; what is left out matches every call.
+
+    *path* and *model* may have the wildcards of file names, *prompt* is a part of the prompt,
+    *retry_count* what the SDKs say in `x-stainless-retry-count`.
+    """
+
+    path: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    api_key: str | None = None
+    retry_count: int | None = Field(default=None, ge=0)
+
+
+class Step(Form):
+    """A fault, and which calls meet it: of those that match, after the first *after* and with
+    *probability*, as often as *times* says. The same *seed* gives the same luck."""
+
+    fault: Fault
+    match: Match = Match()
+    times: int | None = Field(default=None, ge=1)
+    probability: float = Field(default=1, ge=0, le=1)
+    after: int = Field(default=0, ge=0)
+    seed: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as it may be written, without what goes without saying."""
+        fault = {"kind": self.fault.kind} | self.fault.model_dump(exclude_defaults=True)
+        return {"fault": fault} | self.model_dump(exclude={"fault"}, exclude_defaults=True)
+
+
+class Plan(Form):
+    """A scenario: of its steps the first that accepts a call wins."""
+
+    steps: list[Step]
+
+
+def plan_of(given: Mapping[str, Any]) -> Plan:
+    """The scenario that *given* is. Raises ValueError with all that is wrong with it."""
+    try:
+        return Plan.model_validate(given)
+    except ValidationError as error:
+        raise ValueError("\n".join(_sentences(error))) from None
+
+
+def step_of(given: Mapping[str, Any]) -> Step:
+    """The step that *given* is. Raises ValueError with all that is wrong with it."""
+    try:
+        return Step.model_validate(given)
+    except ValidationError as error:
+        raise ValueError("\n".join(_sentences(error))) from None
+
+
+def read_plan(path: str) -> Plan:
+    """The scenario in a file. Raises ValueError, with a line `FILE:LINE: mistake` for each mistake,
+    or `FILE: reason` where it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        given = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+        return Plan.model_validate(given)
+    except ValidationError as error:
+        starts = _json_steps(text) if path.endswith(".json") else _toml_steps(text)
+        lines = (_line(text, starts, each["loc"], each.get("ctx", {})) for each in _details(error))
+        pairs = zip(lines, _sentences(error), strict=True)
+        raise ValueError("\n".join(f"{path}:{line}: {said}" for line, said in pairs)) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: {error.msg}") from None
+    except tomllib.TOMLDecodeError as error:
+        words, _, place = str(error).partition(" (at line ")
+        raise ValueError(f"{path}:{place.partition(',')[0] or 1}: {words}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}:1: this is no UTF-8 text") from None
+    except RecursionError:
+        raise ValueError(f"{path}:1: this is nested too deeply") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+
+
+def _details(error: ValidationError) -> Sequence[Any]:
+    return error.errors(include_url=False)
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for each in _details(error):
+        match each["loc"]:
+            case ["steps", int(index), *rest]:
+                place = [f"step {index + 1}", *map(str, rest)]
+            case loc:
+                place = list(map(str, loc))
+        yield ": ".join([*place, told(each)])
+
+
+# --- lines: neither parser keeps them, so the text is looked through once more
+
+_TOML_STEP: Final = re.compile(r"^[ \t]*\[\[[ \t]*steps[ \t]*\]\]", re.MULTILINE)
+_JSON_STEPS: Final = re.compile(r'"steps"\s*:\s*\[')
+
+
+def _toml_steps(text: str) -> list[int]:
+    return [found.start() for found in _TOML_STEP.finditer(text)]
+
+
+def _json_steps(text: str) -> list[int]:
+    """Where each step begins."""
+    starts: list[int] = []
+    opening = _JSON_STEPS.search(text)
+    place = opening.end() if opening else len(text)
+    while place < len(text):
+        place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,"))
+        if text[place : place + 1] in {"]", ""}:
+            break
+        starts.append(place)
+        _, place = json.JSONDecoder().raw_decode(text, place)
+    return starts
+
+
+def _line(
+    text: str, starts: list[int], place: tuple[int | str, ...], facts: Mapping[str, Any]
+) -> int:
+    """The line of the last key of *place* that stands in its step, or that of the step."""
+    start, end = 0, len(text)
+    if len(place) > 1 and isinstance(place[1], int) and place[1] < len(starts):
+        start = starts[place[1]]
+        end = (*starts, len(text))[place[1] + 1]
+    keys = [str(key) for key in (*place[2:], facts.get("key", "")) if key != ""]
+    for key in reversed(keys):
+        quoted = re.escape(key)
+        found = re.search(rf"""(?<![\w.-])["']?{quoted}["']?\s*[=:\].]""", text[start:end])
+        if found:
+            start += found.start()
+            break
+    return text.count("\n", 0, start) + 1

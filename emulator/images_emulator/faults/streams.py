@@ -1,0 +1,129 @@
+"""Faults of a stream. Each event is one message; those that are no stream pass untouched."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.contract.events import error_event, event, read_event
+from images_emulator.contract.usage import PARTIAL_IMAGE
+from images_emulator.faults.base import (
+    BODY,
+    DAY,
+    START,
+    BaseFault,
+    gone,
+    hang_up,
+    is_event,
+    streams,
+)
+from images_emulator.faults.bodies import BodyFault
+from images_emulator.faults.errors import Error, ErrorName
+
+
+class StreamFault(BaseFault):
+    """Strikes a stream when so many events have been sent; the verb is `strike`."""
+
+    after: int = Field(default=1, ge=0)
+
+    @abstractmethod
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Do it; whether that was the end of the stream."""
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        streaming = struck = over = False
+        sent = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal streaming, struck, over, sent
+            if message["type"] == START:
+                streaming = streams(message)
+            elif streaming and not struck and sent == self.after:
+                struck = True
+                over = await self.strike(scope, receive, send)
+            if not over:
+                sent += is_event(message)
+                await send(message)
+
+        await app(scope, receive, sending)
+
+
+class StreamError(StreamFault):
+    """Ends a stream with the API's `event: error`, with an error by its *name*."""
+
+    kind: Literal["stream_error"] = "stream_error"
+    name: ErrorName = "image_generation_failed"
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        told = error_event(Error(name=self.name).refusal(scope))
+        await send({"type": BODY, "body": told, "more_body": False})
+        return True
+
+
+class StreamCut(StreamFault):
+    """Closes the connection in the middle of a stream, with a TCP reset where *reset*."""
+
+    kind: Literal["stream_cut"] = "stream_cut"
+    reset: bool = False
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        await hang_up(scope, receive, reset=self.reset)
+        return True
+
+
+class Stall(StreamFault):
+    """Falls silent in the middle of a stream, for *seconds* or until the client has left."""
+
+    alters: ClassVar[bool] = False
+
+    kind: Literal["stall"] = "stall"
+    seconds: float | None = Field(default=None, ge=0, le=DAY)
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        if self.seconds is None:
+            await gone(receive)
+            return True
+        await asyncio.sleep(self.seconds)
+        return False
+
+
+class UnknownEvent(StreamFault):
+    """Puts an event into a stream that no client knows."""
+
+    kind: Literal["unknown_event"] = "unknown_event"
+    name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
+
+    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        told = event(self.name, {"type": self.name}).encode()
+        await send({"type": BODY, "body": told, "more_body": True})
+        return False
+
+
+class FewerPartials(BodyFault):
+    """Sends only the first *keep* partial images, and counts only those. The API was seen to."""
+
+    kind: Literal["fewer_partials"] = "fewer_partials"
+    keep: int = Field(default=0, ge=0, le=3)
+
+    def changed_event(self, frame: bytes, number: int) -> bytes:
+        name, told = read_event(frame)
+        if "partial_image_index" in told:
+            return frame if told["partial_image_index"] < self.keep else b""
+        dropped = number - self.keep
+        if dropped <= 0 or "usage" not in told:
+            return frame
+        if "sequence_number" in told:
+            told["sequence_number"] = self.keep
+        usage = told["usage"]
+        for counts, count in (
+            (usage, "output_tokens"),
+            (usage, "total_tokens"),
+            (usage.get("output_tokens_details", {}), "image_tokens"),
+        ):
+            if count in counts:
+                counts[count] -= dropped * PARTIAL_IMAGE
+        return event(name, told).encode()

@@ -1,0 +1,47 @@
+"""The faults and the errors by name, written out as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from images_emulator.contract.misfortunes import AZURES, NAMED
+from images_emulator.faults import FAULTS
+from images_emulator.faults.base import BaseFault
+
+
+def _settings(fault: type[BaseFault]) -> Iterator[str]:
+    for name, field in fault.model_fields.items():
+        if name != "kind":
+            default = field.default
+            said = str(default).lower() if isinstance(default, bool) else default
+            yield f"`{name}`" if default is None else f"`{name}={_text(said)}`"
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_markdown() -> str:
+    """A table of the faults with their settings and defaults, and one of the named errors."""
+    faults = (
+        [f"`{kind}`", "<br>".join(_settings(fault)), " ".join((fault.__doc__ or "").split())]
+        for kind, fault in FAULTS.items()
+    )
+    errors = (
+        [
+            f"`{name}`" + (" (Azure's alone)" if name in AZURES else ""),
+            str(refusal.status),
+            f"`{refusal.type}`" if "type" in refusal.envelope.keys else "none",
+        ]
+        for name, refusal in NAMED.items()
+    )
+    return (
+        _table(["fault", "settings", "what it does"], faults)
+        + "\n"
+        + _table(["error", "status", "type"], errors)
+    )

@@ -1,0 +1,93 @@
+"""Faults of time: late, too late, and slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.contract.request import ImageRequest
+from images_emulator.faults.base import DAY, START, BaseFault, gone, is_event, streams
+
+
+class Latency(BaseFault):
+    """Answers late: after *seconds* and up to *jitter* more; or, *realistic*, after the time that
+    the API was recorded to take for the model and the quality, times *scale*, shared among the
+    events of a stream."""
+
+    alters: ClassVar[bool] = False
+
+    kind: Literal["latency"] = "latency"
+    seconds: float = Field(default=1, ge=0, le=DAY)
+    jitter: float = Field(default=0, ge=0, le=DAY)
+    realistic: bool = False
+    scale: float = Field(default=1, ge=0, le=100)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.realistic:
+            await asyncio.sleep(self.seconds + random.uniform(0, self.jitter))
+            await app(scope, receive, send)
+            return
+        streaming = False
+
+        async def sending(message: Message) -> None:
+            nonlocal streaming
+            if message["type"] == START:
+                streaming = streams(message)
+            if is_event(message) if streaming else message["type"] == START:
+                await asyncio.sleep(self.share(scope))
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    def share(self, scope: Scope) -> float:
+        """Seconds before an answer, or before each event of one. Refusals are quick: none."""
+        request = scope["state"].get("accepted")
+        if not request:
+            return 0
+        events = 1 + request.partial_images if request.stream else 1
+        return (_seconds(request) * self.scale + random.uniform(0, self.jitter)) / events
+
+
+def _seconds(request: ImageRequest) -> float:
+    """What the API was recorded to take. Where a model has no qualities it has one figure."""
+    recorded = request.model.seconds
+    return recorded.get(request.quality or "", next(iter(recorded.values())))
+
+
+class Timeout(BaseFault):
+    """Never answers, and keeps the connection open."""
+
+    kind: Literal["timeout"] = "timeout"
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        await gone(receive)
+
+
+class SlowBody(BaseFault):
+    """Sends the body at *bytes_per_second*."""
+
+    alters: ClassVar[bool] = False
+
+    kind: Literal["slow_body"] = "slow_body"
+    bytes_per_second: int = Field(default=100_000, ge=1)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        # Twenty pieces a second look like a line, and not like steps.
+        step = max(1, self.bytes_per_second // 20)
+
+        async def sending(message: Message) -> None:
+            body = message.get("body", b"")
+            for place in range(0, len(body) - step, step):
+                await send({**message, "body": body[place : place + step], "more_body": True})
+                await asyncio.sleep(step / self.bytes_per_second)
+            if body:
+                rest = len(body) - (len(body) - 1) // step * step
+                message = {**message, "body": body[-rest:]}
+                await asyncio.sleep(rest / self.bytes_per_second)
+            await send(message)
+
+        await app(scope, receive, sending)

@@ -1,0 +1,136 @@
+"""The HTTP server beneath `Server`: uvicorn on a socket of ours, with an end of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from images_emulator.protocol import Protocol
+from images_emulator.threads import DaemonThreadPool
+
+GRACE: Final = 0.5
+"""Seconds that open answers get to finish when the server stops."""
+
+POLL: Final = 0.02
+"""Seconds between two looks at whether they have."""
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted."""
+
+MAX_THREADS: Final = 32
+"""Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
+
+
+class _Cancellable:
+    """Lets a call be cancelled without a word. Only the server's stop cancels one, when its
+    connection has gone; uvicorn would log a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await self.app(scope, receive, send)
+
+
+class HTTPServer(uvicorn.Server):
+    """Serves *app*; calls *ready* when connections are accepted, and stops in `GRACE` seconds
+    whatever is open."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            _Cancellable(app),
+            http=Protocol,
+            backlog=BACKLOG,
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,  # see web.call.base_url
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+        super().__init__(config)
+        self._ready = ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop. Not remembered, as uvicorn does to raise it again after the stop: SIGTERM would
+        then end the process before its children, and Ctrl-C in a traceback."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
+        asyncio.get_running_loop().set_default_executor(threads)
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, let answers finish for `GRACE` seconds, then close every connection
+        that is left, as the end of the process would."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        connections, tasks = self.server_state.connections, self.server_state.tasks
+        for connection in [*connections]:
+            connection.shutdown()
+        clock = asyncio.get_running_loop().time
+        end = clock() + GRACE
+        while (connections or tasks) and clock() < end:  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(POLL)
+        for connection in [*connections]:
+            connection.transport.abort()
+        # In this order: a call that is cancelled while its connection is there is answered 500.
+        for task in [*tasks]:
+            task.cancel()
+        if tasks:
+            await asyncio.wait([*tasks], timeout=GRACE)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens on *host* and *port*. Raises OSError where it cannot be had.
+
+    It listens at once: two sockets may be bound to one port as long as neither does.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as reason:
+        error = OSError(reason.errno, f"{host}:{port}: {reason.strerror or reason}")
+        if reason.errno == errno.EADDRINUSE:
+            error.add_note(
+                "Where no port is named, Server takes a free one; each worker of pytest-xdist "
+                "needs one of its own."
+            )
+        raise error from None
+    return listener
+
+
+def raise_file_limit() -> None:
+    """As many open connections as the system allows this process: with 256 of them, three in four
+    of a thousand streams are reset."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS has hard limits that it does not take.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

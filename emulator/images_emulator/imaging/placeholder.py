@@ -1,0 +1,331 @@
+"""Draws the picture: a landscape that the recipe chooses, and a card that says what was asked.
+
+It is drawn in one byte a pixel, each value an index into the palette. The indices of the card and
+its inks stand in a row, so that the anti-aliased edge of a letter, which mixes the numbers, mixes
+the colours too.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import cos, sin, tau
+from random import Random
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from images_emulator.contract.request import ImageRequest
+from images_emulator.imaging.edges import Inks, disc, hill, rounded_box
+from images_emulator.imaging.fontbook import BOLD
+from images_emulator.imaging.typography import Paragraph, lines, paragraph
+
+Colour = tuple[int, int, int]
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
+
+SKY: Final = range(96)
+SUN: Final = range(96, 100)
+HILLS: Final = range(100, 104)
+ACCENT, CARD, INK = 104, 120, 136
+MUTED: Final = CARD + (INK - CARD) * 5 // 8
+CLEAR: Final = 255
+
+MOODS: Final = (
+    ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),  # sunset
+    ("12232f", "4d8078", "5aa797", "eef4c9", "347b74", "0f2c33", "0f7a66"),  # moonlight
+    ("6fb4e8", "e3f3fb", "fff7d6", "ffd166", "8cc5a2", "24584b", "21708f"),  # noon
+    ("2b1e4a", "b0648c", "d987a0", "ffe3c2", "7c4a80", "241639", "8f3a76"),  # dusk
+    ("f4a6b4", "fdeedd", "fff6ea", "f2637e", "c98aa6", "54396b", "a83f66"),  # dawn
+    ("8fd0d6", "f3fbf4", "fbfbe6", "f6b93b", "6fb3a8", "1d4f5c", "17757d"),  # lagoon
+    ("c9d6e6", "f8fafc", "ffffff", "f9a26c", "a9bdd4", "39506e", "3d628f"),  # winter
+    ("d98a4e", "fae5c0", "fdf2dc", "fffaf0", "cf9058", "5e3a2c", "a2541f"),  # desert
+    ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),  # night
+    ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),  # meadow
+)
+"""Sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
+
+MIN_TYPE: Final = 9
+"""Pixels: the smallest type of a prompt."""
+
+MIN_ROOM: Final = 60
+"""Pixels along the shorter edge of what a card stands in, for its three lines of type."""
+
+DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
+"""Hills and rings by quality; the better ones have four."""
+
+
+SUN_SIZES: Final = 6
+
+SUN_BANDS: Final = 3
+"""The parts of the sky, from the sun's top to its bottom, that its edge is mixed with."""
+
+CURVE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
+"""How far a slope has come at each of its steps; level at its foot and at its top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What chance, seeded by the recipe, made of the picture."""
+
+    palette: bytes
+    sun: tuple[float, float, float]
+    """Centre and radius, as fractions of the width, the height and the shorter edge."""
+    ridges: tuple[tuple[float, ...], ...]
+    """The heights of each hill's points, as fractions of the height, farthest hill first."""
+
+
+def seed(request: ImageRequest, index: int) -> int:
+    """A number that the recipe and the picture's *index* decide, the same everywhere."""
+    text = "\x1f".join([*request.recipe, str(index)])
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
+
+
+def _shifted(code: str, turn: float, vivid: float) -> Colour:
+    """The colour `rrggbb`, its hue turned by *turn* and its saturation scaled by *vivid*."""
+    hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(code)))
+    turned = colorsys.hls_to_rgb((hue + turn) % 1, light, min(1, saturation * vivid))
+    red, green, blue = (round(part * 255) for part in turned)
+    return red, green, blue
+
+
+def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
+    """*steps* colours from *start* to *end*, each as red, green, blue and an alpha of 255."""
+    last = max(1, steps - 1)
+    ramp = bytearray(b"\xff" * (4 * steps))
+    for channel, (low, high) in enumerate(zip(start, end, strict=True)):
+        # Whole numbers throughout, halves rounded up.
+        first, rise = 2 * low * last + last, 2 * (high - low)
+        doubled = range(first, first + rise * steps, rise) if rise else [first] * steps
+        ramp[channel::4] = bytes([value // (2 * last) for value in doubled])
+    return bytes(ramp)
+
+
+CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
+
+
+def _palette(chance: Random, vivid: float) -> bytes:
+    mood, turn = MOODS[int(chance.random() * len(MOODS))], chance.uniform(-0.025, 0.025)
+    high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in mood)
+    ramps = (
+        _ramp(high, low, len(SKY)),
+        _ramp(halo, sun, len(SUN)),
+        _ramp(far, near, len(HILLS)),
+        _ramp(accent, (252, 251, 248), CARD - ACCENT),
+        CARD_TO_INK,
+    )
+    return b"".join(ramps)
+
+
+def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
+    """What the recipe makes of that picture; at *phase*, from 0 to 1, of an animation the sun is on
+    its way round a small circle."""
+    chance = Random(seed(request, index))
+    vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
+    palette = _palette(chance, vivid)
+    x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)
+    # In steps, for the edges of circles are kept.
+    radius = 0.14 + 0.06 * int(chance.random() * SUN_SIZES) / SUN_SIZES
+    turn = tau * phase
+    sun = x + 0.06 * sin(turn), y + 0.06 * (1 - cos(turn)), radius
+    hills = DETAIL.get(request.quality, len(HILLS))
+    ridges = []
+    for number in range(hills):
+        base = 0.42 + 0.26 * number / max(1, hills - 1)
+        ridges.append(tuple(base + chance.uniform(-0.09, 0.09) for _ in range(6)))
+    return Scene(palette, sun, tuple(ridges))
+
+
+def _smooth(points: Sequence[float]) -> list[float]:
+    """*points* joined by curves that are level at each of them."""
+    joined = [start + (end - start) * part for start, end in pairwise(points) for part in CURVE]
+    return [*joined, points[-1]]
+
+
+def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]]:
+    """The radius in pixels and the palette index of each ring of the sun, the largest first."""
+    radius, rings = scene.sun[2] * min(size), len(scene.ridges)
+    for ring in range(rings):
+        yield radius * (1 + 0.28 * (rings - 1 - ring)), SUN[ring + len(SUN) - rings]
+
+
+def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[float, float]]:
+    """The outline of a hill, from the left edge to the right, in pixels."""
+    heights = _smooth(ridge)
+    step = size[0] / (len(heights) - 1)
+    return [(place * step, part * size[1]) for place, part in enumerate(heights)]
+
+
+def _inks(scene: Scene) -> Inks:
+    return Inks(scene.palette, end=CLEAR - 1, gradient=len(SKY), clear=CLEAR)
+
+
+def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> None:
+    width, height = canvas.size
+    horizon = round(height * 0.62)
+    hills = [[part * height for part in ridge] for ridge in scene.ridges]
+    if sky:
+        draw = ImageDraw.Draw(canvas).draw
+        foot = min(height, round(max(hills[0])) + 3)
+        for band in SKY:
+            top, bottom = horizon * band // len(SKY), horizon * (band + 1) // len(SKY)
+            if top > foot:
+                break
+            draw.draw_rectangle((0, top, width, bottom), band, 1)
+    centre = round(scene.sun[0] * width), round(scene.sun[1] * height)
+    bands = SUN_BANDS
+    for reach, colour in sun_rings(scene, canvas.size):
+        disc(canvas, inks, colour, centre=centre, radius=round(reach), bands=bands)
+        bands = 1
+    if not sky:
+        return
+    # A hill goes down to where the next one hides it.
+    for number, heights in enumerate(hills):
+        nearer = hills[number + 1] if number + 1 < len(hills) else []
+        bottom = round(max(nearer)) + 3 if nearer else height
+        colour = HILLS[number + len(HILLS) - len(hills)]
+        hill(canvas, inks, colour, heights=heights, nearer=nearer, bottom=bottom)
+
+
+def leading(size: int) -> int:
+    """Pixels from one line of the prompt to the next, in type of *size*."""
+    return round(size * 1.35)
+
+
+def prompt_paragraph(prompt: str, size: int, width: float, height: int) -> Paragraph:
+    """The prompt as a card shows it: in at most five lines of *size*; a longer one in smaller type
+    and as many lines as fill *height*; of one that is longer still the beginning and the end."""
+    shapes = [(size, max(1, min(5, height // leading(size))))]
+    for part in (3 / 4, 3 / 5):
+        smaller = max(MIN_TYPE, round(size * part))
+        shapes.append((smaller, max(1, height // leading(smaller))))
+    return paragraph(prompt.strip() or "no prompt", shapes, width)
+
+
+def abridgement(prompt: str) -> str:
+    """What tells a prompt that is not shown whole from others of the same beginning and end: its
+    length and the start of the SHA-256 of its UTF-8."""
+    digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{len(prompt):,} characters, SHA-256 {digest[:8]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card of a picture, laid out: *box* is where it goes, in pixels."""
+
+    request: ImageRequest
+    index: int
+    box: Box
+    padding: int
+    small: int
+    """The size of the type above and below the prompt."""
+    large: int
+    text: Paragraph
+
+    def moved(self, right: int, down: int) -> Card:
+        x, y = self.box[0] + right, self.box[1] + down
+        end, bottom = self.box[2] + right, self.box[3] + down
+        return replace(self, box=(x, y, end, bottom))
+
+    def draw(self, canvas: Image.Image, inks: Inks) -> None:
+        left, top, right, _ = self.box
+        pen = ImageDraw.Draw(canvas)
+        rounded_box(canvas, inks, self.box, max(4, self.large // 2), CARD)
+        x, y, end = left + self.padding, top + self.padding, right - self.padding
+        room = end - x
+        (number,) = lines(f"#{self.index + 1}", self.small, room, face=BOLD)
+        number.draw(pen, end - number.width, y, ACCENT)
+        space = room - number.width - self.small // 2
+        for title in lines(self.request.model.id, self.small, space, face=BOLD):
+            title.draw(pen, x, y, ACCENT)
+        y += _gap(self.small)
+        size = self.text.lines[0].size if self.text.lines else self.large
+        for line in self.text.lines:
+            line.draw(pen, x, y, INK)
+            y += leading(size)
+        y += _gap(self.small) - self.small - (leading(size) - size)
+        facts = ["{} × {}".format(*self.request.size), self.request.quality, self.request.style]
+        if not self.text.whole:
+            facts.insert(0, abridgement(self.request.prompt))
+        for fact in lines(" · ".join(fact for fact in facts if fact), self.small, room):
+            fact.draw(pen, x, y, MUTED)
+
+
+def _gap(small: int) -> int:
+    """From the top of a line in the small type to the prompt, in pixels."""
+    return round(small * 1.9)
+
+
+def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) -> Card | None:
+    """The card of that picture at the bottom of *room*, about *share* of whose height it may take;
+    None where it could not be read."""
+    width, height = room[2] - room[0], room[3] - room[1]
+    short = min(width, height)
+    if short < MIN_ROOM:
+        return None
+    margin, padding = max(3, short // 20), max(4, short // 26)
+    small, large = max(10, short // 38), max(12, short // 24)
+    left, bottom = room[0] + margin, room[3] - margin
+    right = room[0] + min(width - margin, margin + max(short - 2 * margin, width // 2))
+    around = 2 * padding + _gap(small) + small
+    space = min(round(height * share) - 2 * _gap(small), height - 2 * margin - around)
+    text = prompt_paragraph(request.prompt, large, right - left - 2 * padding, space)
+    size = text.lines[0].size if text.lines else large
+    top = bottom - around - len(text.lines) * leading(size)
+    return Card(request, index, (left, top, right, bottom), padding, small, large, text)
+
+
+def _coloured(canvas: Image.Image, inks: Inks) -> Image.Image:
+    canvas.putpalette(inks.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
+    return canvas
+
+
+def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
+    """The picture number *index* (from 0) of *request*, in its size; mode `P`.
+
+    With a transparent background, all but the sun and the card has an alpha of 0.
+    """
+    return draw_scene(request, index, request.size, card_of(request, index), phase)
+
+
+def draw_scene(
+    request: ImageRequest,
+    index: int,
+    size: tuple[int, int],
+    card: Card | None,
+    phase: float = 0.0,
+) -> Image.Image:
+    """The same in any *size*, with any *card* on it or none."""
+    scene = scene_of(request, index, phase)
+    inks = _inks(scene)
+    # A sky and hills leave nothing of the canvas to be seen.
+    canvas = Image.new("L", size, CLEAR if request.transparent else None)
+    _landscape(canvas, scene, inks, sky=not request.transparent)
+    if card:
+        card.draw(canvas, inks)
+    return _coloured(canvas, inks)
+
+
+def card_of(request: ImageRequest, index: int) -> Card | None:
+    """The card of that picture where it stands by default: at the bottom."""
+    return card_in((0, 0, *request.size), request, index)
+
+
+def draw_card(request: ImageRequest, index: int) -> Image.Image:
+    """The card of that picture alone, on nothing; mode `P`."""
+    inks = _inks(scene_of(request, index))
+    canvas = Image.new("L", request.size, CLEAR)
+    if card := card_of(request, index):
+        card.draw(canvas, inks)
+    return _coloured(canvas, inks)
+
+
+def tint(request: ImageRequest, index: int) -> Colour:
+    """The colour of that picture's sun, for what is dyed in the scene's own tone."""
+    palette = scene_of(request, index).palette
+    red, green, blue = palette[4 * SUN[-1] : 4 * SUN[-1] + 3]
+    return red, green, blue

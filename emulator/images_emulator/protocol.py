@@ -1,0 +1,203 @@
+"""HTTP/1.1 as it comes in on a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from images_emulator.contract import errors
+from images_emulator.web.wire import pretty
+
+TRANSPORT: Final = "transport"
+"""The key in a call's state under which its connection is found, for who wants to break it."""
+
+
+COPIED: Final = 32 * 1024
+"""Bytes that are sooner copied than handed over apart."""
+
+MAX_HEAD_BYTES: Final = 256 * 1024
+"""Of a request line with its headers."""
+
+LINGER_SECONDS: Final = 5.0
+"""How long a refused client may go on sending what is thrown away."""
+
+
+class _Corked:
+    """A transport that sends the head of an answer together with what follows it at once. uvicorn
+    writes them one by one, and a write costs as much as most of what else is done for an answer."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            if len(data) < COPIED:
+                self._transport.write(held + data)
+            else:
+                self._transport.writelines((held, data))
+        elif data.startswith(b"HTTP/"):
+            self._held = data
+            # What follows may be a while in coming.
+            self._loop.call_soon(self._send)
+        else:
+            self._transport.write(data)
+
+    def _send(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._held) + self._transport.get_write_buffer_size()
+
+    def write_eof(self) -> None:
+        self._send()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 without upgrades, with a bound on what is not body.
+
+    A request that asks for an upgrade is read as if it had not: the JDK's client asks for h2c by
+    default, and httptools takes the body that follows for the other protocol's.
+
+    A head, the trailers of a body and the extensions of a chunk may have `MAX_HEAD_BYTES` each.
+    Past it the answer is 431. With a head it comes before anything is made of the request; a call
+    whose body is being read ends as if the client had left.
+    """
+
+    _restart: tuple[bytes, int] | None = None
+    """The head of a request that asked for an upgrade, without that header, and how many bytes of
+    the last chunk the parser had read by then."""
+
+    _framing = 0
+    """Bytes that came since the last byte of a body or the last end of a head."""
+
+    _refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _Corked(transport, self.loop))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][TRANSPORT] = self.transport
+
+    def data_received(self, data: bytes) -> None:
+        chunks = [memoryview(data)]
+        while chunks and not self._refused and not self.transport.is_closing():
+            chunk = chunks.pop()
+            self._framing += len(chunk)
+            super().data_received(cast("bytes", chunk))
+            if self._restart:
+                head, offset = self._restart
+                self._restart = None
+                chunks += (chunk[offset:], memoryview(head))
+            elif self._framing > MAX_HEAD_BYTES:
+                self._refuse_head()
+
+    def on_headers_complete(self) -> None:
+        if self._framing > MAX_HEAD_BYTES:
+            # All of the last chunk is among them, whatever else is in it.
+            lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+            if len(self.url) + lines > MAX_HEAD_BYTES:
+                self._refuse_head()
+                raise ValueError("the head is too large")
+        self._framing = 0
+        self.url = _origin_form(self.url)
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            # The parser adds the trailers of a body, which nobody reads here.
+            self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        super().on_body(body)
+
+    def eof_received(self) -> None:
+        if self._refused:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        # uvicorn calls it for the exception of `on_headers_complete` too.
+        if not self._refused:
+            super().send_400_response(msg)
+
+    def _refuse_head(self) -> None:
+        """Answer 431, or nothing where another answer has begun or is still to come, and close the
+        connection when the client has read it: closed at once, with bytes of the request unread, it
+        would be reset."""
+        if self._refused:
+            return
+        self._refused = True
+        cycle = self.cycle
+        if cycle and not cycle.response_complete:
+            if not cycle.more_body:
+                # It is an earlier request.
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+        refusal = errors.head_too_large(limit=MAX_HEAD_BYTES)
+        body = pretty(refusal.body())
+        self.transport.write(
+            STATUS_LINE[refusal.status]
+            + b"content-type: application/json\r\n"
+            + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            + body
+        )
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _should_upgrade(self) -> bool:
+        # Keeps the request from being begun, and leads to what follows.
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Read the request again, without the header that stopped the parser in it."""
+        stopped = sys.exc_info()[1]
+        assert isinstance(stopped, httptools.HttpParserUpgrade)
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        if len(kept) == len(self.headers):
+            # CONNECT stops it too.
+            self.send_400_response("Nothing is tunnelled here.")
+            return
+        version = self.parser.get_http_version().encode()
+        head = [self.scope["method"].encode(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in kept:
+            head += name, b": ", value, b"\r\n"
+        self.parser = httptools.HttpRequestParser(self)
+        self._restart = b"".join((*head, b"\r\n")), stopped.args[0]
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query that a request's *target* names, where httptools finds none: an absolute
+    form may end after the host, and one whose host is malformed is a path that nothing has."""
+    if target.startswith(b"/") or target == b"*":
+        return target
+    try:
+        path = httptools.parse_url(target).path
+    except httptools.HttpParserInvalidURLError:
+        return b"/" + target
+    if path:
+        return target
+    _, query, rest = target.partition(b"?")
+    return b"/" + query + rest

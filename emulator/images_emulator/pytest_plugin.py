@@ -1,0 +1,290 @@
+"""The pytest plugin: fixtures, a marker, and what a failed test has called.
+
+It is loaded wherever the package is installed, so the server is imported when a test wants it, or
+with `images_emulator = session` when pytest starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from images_emulator.server import Server
+    from images_emulator.settings import Settings
+    from images_emulator.state.entry import Entry
+
+MARKER: Final = "images_emulator"
+FIXTURE: Final = "images_emulator"
+WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "module", "session"))
+OPTION: Final = "images_emulator"
+KEY: Final = "sk-test"
+TITLE: Final = "Calls to the images emulator"
+
+API_VERSION: Final = "2025-04-01-preview"
+"""An `api-version` of Azure's that has generations and edits."""
+
+MODES: Final = ("fixture", "session")
+"""When the server starts: with the first test that wants it, or before pytest looks for tests."""
+
+MAX_CALLS: Final = 50
+"""Calls that a report shows; the latest ones."""
+
+MAX_PROMPT_CHARS: Final = 200
+"""Characters of a prompt that a report shows."""
+
+MAX_MESSAGE_CHARS: Final = 1000
+"""Characters of an error's sentence that a report shows: all of it, but for one that quotes."""
+
+
+class _Session:
+    """The session's server, and how many fixtures have it at the moment."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self.early = False
+        """Whether it was started before the tests were looked for."""
+        self.environment = pytest.MonkeyPatch()
+        """Of an early server."""
+        self.users = 0
+
+    def start(self, settings: Settings | None = None) -> Server:
+        """Serve early, or with *settings* in place of those from before, on the same port."""
+        from images_emulator.server import Server  # noqa: PLC0415 - see above
+
+        if self.server and settings:
+            settings = replace(settings, port=settings.port or self.server.port)
+            self.stop()
+        self.server = Server(settings).__enter__()
+        self.early = True
+        _lead_to(self.server, self.environment)
+        return self.server
+
+    def stop(self) -> None:
+        self.environment.undo()
+        if self.server:
+            self.server.close()
+
+
+_SESSION: Final = pytest.StashKey[_Session]()
+_BEFORE: Final = pytest.StashKey["list[Entry]"]()
+
+
+def _lead_to(server: Server, environment: pytest.MonkeyPatch) -> None:
+    """Have SDKs find *server* by their variables, and not ask a proxy for it."""
+    key = next(iter(server.settings.api_key), KEY)
+    environment.setenv("OPENAI_BASE_URL", server.base_url)
+    environment.setenv("OPENAI_API_KEY", key)
+    environment.setenv("AZURE_OPENAI_ENDPOINT", server.url)
+    environment.setenv("AZURE_OPENAI_API_KEY", key)
+    environment.setenv("OPENAI_API_VERSION", API_VERSION)
+    # It would go before the key.
+    environment.delenv("AZURE_OPENAI_AD_TOKEN", raising=False)
+    # openai.images and its like refuse to choose between OpenAI's key and Azure's.
+    if not os.environ.get("OPENAI_API_TYPE"):
+        environment.setenv("OPENAI_API_TYPE", "openai")
+        sdk = sys.modules.get("openai")
+        if sdk and getattr(sdk, "api_type", "") is None:
+            environment.setattr(sdk, "api_type", "openai")
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if direct != "*":
+        hosts = [*filter(None, direct.split(",")), server.settings.host, "localhost"]
+        for name in ("NO_PROXY", "no_proxy"):
+            environment.setenv(name, ",".join(dict.fromkeys(hosts)))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = (
+        "start the images emulator for the tests that want it (fixture), or before tests are "
+        "looked for and for all of them (session)"
+    )
+    parser.addini(OPTION, told, default=MODES[0])
+    parser.getgroup("images emulator").addoption(
+        "--images-emulator", dest=OPTION, choices=MODES, default=None, help=told
+    )
+
+
+def _start_early(config: pytest.Config, flag: str | None) -> None:
+    mode = flag or config.getini(OPTION)
+    if mode not in MODES:
+        raise pytest.UsageError(f"{OPTION}: expected {' or '.join(MODES)}, not '{mode}'")
+    if _SESSION in config.stash:
+        return
+    session = config.stash[_SESSION] = _Session()
+    config.add_cleanup(session.stop)
+    if mode == "session":
+        session.start()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before a conftest.py can make a client."""
+    _start_early(early_config, getattr(early_config.known_args_namespace, OPTION))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Again, for a plugin that a conftest.py has named.
+    _start_early(config, config.getoption(OPTION))
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(scenario=None, as_of=None, validation=None): for one test, the faults that its "
+        "calls meet (a file, seen from the root directory, or a mapping), the day on which the API "
+        "is asked, and strict or lenient validation",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    session = config.stash[_SESSION]
+    return f"images emulator: {session.server.url}" if session.early and session.server else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A marked test has the fixture, also where it does not name it; with an early server each
+    test has it."""
+    names = getattr(item, "fixturenames", None)
+    if names is None or FIXTURE in names:
+        return
+    if item.config.stash[_SESSION].early or item.get_closest_marker(MARKER):
+        # After those of wider scope, so that the environment is restored in the reverse order.
+        wider = [at for at, name in enumerate(names, 1) if name in WIDER_FIXTURES]
+        names.insert(max(wider, default=0), FIXTURE)
+
+
+@pytest.fixture(scope="session")
+def images_emulator_settings() -> Settings:
+    """The settings of the session's server; have a fixture of this name for others."""
+    from images_emulator.settings import Settings  # noqa: PLC0415 - see above
+
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+def images_emulator_server(
+    pytestconfig: pytest.Config, images_emulator_settings: Settings
+) -> Iterator[Server]:
+    """One server for the session, and one for each worker of pytest-xdist."""
+    session = pytestconfig.stash[_SESSION]
+    if session.early and session.server:
+        same = session.server.settings == images_emulator_settings
+        yield session.server if same else session.start(images_emulator_settings)
+        return
+    from images_emulator.server import Server  # noqa: PLC0415 - see above
+
+    with Server(images_emulator_settings) as server:
+        yield server
+
+
+def _images_emulator(
+    request: pytest.FixtureRequest, images_emulator_server: Server
+) -> Iterator[Server]:
+    """The server, where `openai.OpenAI()` and `openai.AzureOpenAI()` find it; empty when the first
+    of these fixtures that are in use has it, and when the last one lets it go."""
+    server, session = images_emulator_server, request.config.stash[_SESSION]
+    session.server = server
+    before = server.emulator.settings
+    with pytest.MonkeyPatch.context() as environment:
+        _lead_to(server, environment)
+        if not session.users:
+            server.reset()
+        session.users += 1
+        try:
+            marker = (
+                request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+            )
+            if marker:
+                _prepare_for(marker, server, request.config.rootpath)
+            yield server
+        finally:
+            session.users -= 1
+            if not session.users:
+                server.reset()
+            elif marker:
+                server.emulator.configure(as_of=before.as_of, validation=before.validation)
+                server.emulator.scenario.reset()
+
+
+images_emulator = pytest.fixture()(_images_emulator)
+images_emulator_class = pytest.fixture(scope="class")(_images_emulator)
+images_emulator_module = pytest.fixture(scope="module")(_images_emulator)
+images_emulator_session = pytest.fixture(scope="session")(_images_emulator)
+
+
+def _prepare_for(marker: pytest.Mark, server: Server, root: Path) -> None:
+    try:
+        arguments = signature(_prepare).bind(server, root, *marker.args, **marker.kwargs)
+        _prepare(*arguments.args, **arguments.kwargs)
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"pytest.mark.{MARKER}: {error}", pytrace=False)
+
+
+def _prepare(
+    server: Server,
+    root: Path,
+    *,
+    scenario: str | Path | Mapping[str, Any] | None = None,
+    as_of: str | None = None,
+    validation: str | None = None,
+) -> None:
+    """What the marker asks for, until the next reset. Raises ValueError."""
+    server.emulator.configure(as_of=as_of, validation=validation)
+    if isinstance(scenario, Mapping):
+        server.emulator.scenario.load(scenario)
+    elif scenario is not None:
+        server.emulator.scenario.read(str(root / scenario))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember which calls are not this test's."""
+    server = item.config.stash[_SESSION].server
+    item.stash[_BEFORE] = server.requests[-1:] if server else []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a failed test has called."""
+    report = yield
+    server = item.config.stash[_SESSION].server
+    # Another plugin's hook may have failed the test before its setup came here.
+    before = item.stash.get(_BEFORE, [])
+    if report.failed and server and (calls := _calls_since(before, server.requests)):
+        lines = [f"… and {len(calls) - MAX_CALLS} before"] if len(calls) > MAX_CALLS else []
+        shown = "\n".join([*lines, *map(_described, calls[-MAX_CALLS:])])
+        report.sections.append((TITLE, shown))
+    return report
+
+
+def _calls_since(before: list[Entry], calls: list[Entry]) -> list[Entry]:
+    """Those of *calls* that came after *before*, which a reset may have taken out of them."""
+    return calls[calls.index(before[0]) + 1 :] if before and before[0] in calls else calls
+
+
+def _described(call: Entry) -> str:
+    """A call in a line, and beneath it what it asked, what was wrong, and what it met."""
+    error = call.error or {}
+    facts = {
+        "prompt": _cut(call.prompt, MAX_PROMPT_CHARS),
+        "param": error.get("param"),
+        "message": _cut(error.get("message"), MAX_MESSAGE_CHARS),
+        "fault": call.fault,
+        "retry": call.retries or None,
+    }
+    lines = [f"    {name}: {value}" for name, value in facts.items() if value is not None]
+    return "\n".join([str(call), *lines])
+
+
+def _cut(text: str | None, most: int) -> str | None:
+    """*text* in one line, without its end where it is longer than *most*."""
+    if text is None:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"

@@ -1,0 +1,106 @@
+"""API keys and other credentials of a call: which key it is made with, and their redaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote, unquote_plus
+
+from images_emulator.contract import azure
+from images_emulator.contract.errors import masked
+
+HIDDEN: Final = "*" * 8
+
+_KEY_LIKE: Final = re.compile(r"\bsk-[\w-]{10,}")
+_WITH_SCHEME: Final = re.compile(
+    r"(bearer|basic|token|apikey|digest|negotiate)(\s+)(.+)", re.IGNORECASE | re.DOTALL
+)
+_PUNCTUATION: Final = re.compile(r"[-_.\s\[\]]")
+_SECRET: Final = re.compile(
+    r"(key|token|secret|password|passwd|pwd|credentials?|auth|authorization|jwt|session|sessionid"
+    r"|signature)$|apikey|secret|password"
+)
+_HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
+"""Names of a credential whose first and last characters may be shown, where it is long."""
+_NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of `Bearer TOKEN`, or nothing."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def api_key(path: str, header: Callable[[bytes], str]) -> str:
+    """The API key of a call to *path*, or nothing; *header* gives a header's value by its name in
+    lower case. It is the one that authentication, rate limits, scenarios and the journal go by.
+
+    On Azure's paths `api-key` goes before a bearer token; elsewhere it is no key.
+    """
+    azure_key = header(b"api-key").strip() if path.startswith(azure.PREFIX) else ""
+    return azure_key or bearer_token(header(b"authorization"))
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header, query parameter or field of this *name* carries a credential."""
+    plain = _plain(name)
+    return plain not in _NOT_SECRET and _SECRET.search(plain) is not None
+
+
+def _plain(name: str) -> str:
+    return _PUNCTUATION.sub("", name).lower()
+
+
+def redacted_secret(name: str, value: str, key: str = "") -> str:
+    """The *value* of what `is_secret` by its *name*: *key* and longer keys as `masked` shows them,
+    a password and whatever else is short as stars."""
+    if value == key or (_HOLDS_KEY.search(_plain(name)) and masked(value) != value):
+        return masked(value)
+    return HIDDEN if value else value
+
+
+def redacted_text(text: str, key: str = "") -> str:
+    """*text* without what looks like an API key of OpenAI's, and without *key*."""
+    if key and key in text:
+        text = text.replace(key, masked(key))
+    return _KEY_LIKE.sub(lambda found: masked(found[0]), text) if "sk-" in text else text
+
+
+def redacted_query(query: str, key: str = "") -> str:
+    """A *query* string without its credentials; what is none stays as it was sent."""
+    return "&".join(_redacted_pair(pair, key) for pair in query.split("&"))
+
+
+def _redacted_pair(pair: str, key: str) -> str:
+    name, equals, value = pair.partition("=")
+    plain_name, plain = unquote_plus(name), unquote_plus(value)
+    if is_secret(plain_name):
+        shown = redacted_secret(plain_name, plain, key)
+    else:
+        shown = redacted_text(plain, key)
+    shown_name = redacted_text(plain_name, key)
+    name = name if shown_name == plain_name else quote(shown_name, safe="*")
+    return f"{name}{equals}{value if shown == plain else quote(shown, safe='*')}"
+
+
+def redacted_header(name: str, value: str, key: str = "") -> str:
+    """The *value* of the header *name*, without credentials: a key as `masked` shows it, a cookie
+    or a password as stars."""
+    if name in ("cookie", "cookie2"):
+        return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
+    if found := _WITH_SCHEME.fullmatch(value):
+        scheme, space, rest = found.groups()
+        # A bearer token is a key under whatever name.
+        shown = redacted_secret("token", rest, key) if scheme.lower() == "bearer" else HIDDEN
+        return scheme + space + shown
+    if is_secret(name):
+        return redacted_secret(name, value, key)
+    head, mark, query = value.partition("?")
+    shown = redacted_text(head, key)
+    return f"{shown}?{redacted_query(query, key)}" if mark else shown
+
+
+def _redacted_cookie(pair: str) -> str:
+    name, equals, value = pair.strip().partition("=")
+    return f"{name}={HIDDEN}" if equals and value else HIDDEN

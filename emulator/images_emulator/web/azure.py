@@ -1,0 +1,71 @@
+"""The way in to Azure's paths: a deployment in the path or in the body, `api-key`, `api-version`.
+
+What Azure says and how stands in `emulator/images_emulator/contract/azure.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from images_emulator.contract import azure
+from images_emulator.contract.calendar import Policy
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.request import Call, Endpoint
+from images_emulator.web.dialect import admit, api_version, deployment_of
+from images_emulator.web.gate import Gate, Handler, Route, authenticated
+
+
+class AzureGate(Gate):
+    """Azure's gateway, which looks for the operation first and then at the key."""
+
+    def check_key(self, request: Request) -> None:
+        """Raises APIError without a key that is accepted."""
+        if not authenticated(request.scope, self.emulator.settings):
+            raise azure.access_denied()
+        admit(request.scope)
+
+    def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:
+        """The handlers by method; another method is no operation."""
+        entered = super().guarded(methods, retired)
+
+        async def operation(request: Request) -> Response:
+            if ("GET" if request.method == "HEAD" else request.method) not in methods:
+                raise azure.not_found()
+            return await entered(request)
+
+        return operation
+
+    def versioned(self, endpoint: Endpoint, handler: Handler) -> Route:
+        """*handler* for the `api-version`s that have *endpoint*, and for a deployment in the path
+        that there is: the gateway looks for it before anybody reads the body."""
+
+        async def deployed(request: Request, policy: Policy) -> Response:
+            self._admit(request.scope, deployment_of(request.scope, None))
+            return await handler(request, policy)
+
+        entered = self.guarded({"POST": deployed})
+
+        async def operation(request: Request) -> Response:
+            if not azure.serves(endpoint, api_version(request.scope)):
+                raise azure.not_found()
+            return await entered(request)
+
+        return operation
+
+    def model_of_deployment(self, request: Request, call: Call) -> str:
+        """The model behind the deployment that the path or the body names. Raises APIError where
+        there is no such deployment."""
+        return self._admit(request.scope, deployment_of(request.scope, call.fields.get("model")))
+
+    def _admit(self, scope: Scope, deployment: str) -> str:
+        """Let the call past the gateway to the *deployment*; the model behind it. Raises APIError
+        where there is no such deployment."""
+        model = self.emulator.deployments.get(deployment, deployment)
+        if model not in MODELS:
+            raise azure.no_deployment()
+        admit(scope, deployment)
+        return model

@@ -1,0 +1,175 @@
+"""What the control plane tells of a call; the fields are those of its JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from images_emulator.state.entry import Entry, Kind
+from images_emulator.state.facts import Sent
+from images_emulator.web.recorder import OWN
+
+LONGEST_LINE: Final = 100_000
+"""Bytes of a body that a command line takes; Linux has 128 KB for one argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
+    a refused call, model, prompt and parameters are as they were sent."""
+
+    id: str
+    kind: Kind
+    time: datetime
+    method: str
+    path: str
+    key: str | None
+    sdk: str | None
+    retries: int
+    model: str | None
+    prompt: str | None
+    parameters: Mapping[str, Any]
+    uploads: Sequence[Sent]
+    status: int | None
+    error: Mapping[str, Any] | None
+    duration_ms: float | None
+    events: int
+    pictures: Sequence[str]
+    fault: str | None
+    violations: Sequence[str]
+    near_misses: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetail(CallSummary):
+    """The same with all that is kept of it; *body* is null where it is no text."""
+
+    query: str
+    headers: Mapping[str, str]
+    body: str | None
+    body_url: str | None
+    files: Sequence[str]
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Some of the calls that were asked for, newest last, and how many there are of them."""
+
+    requests: Sequence[CallSummary]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture that was answered, drawn again by its link."""
+
+    url: str
+    request: str
+    model: str
+    prompt: str
+    size: str
+    output_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The pictures of some of the calls, newest last, and how many there are of all."""
+
+    images: Sequence[Drawn]
+    total: int
+
+
+def pictures(entry: Entry) -> Iterator[Drawn]:
+    drawn = entry.drawn
+    for index in entry.images if drawn else ():
+        assert drawn
+        yield Drawn(
+            f"{OWN}/images/{entry.id}/{index}",
+            entry.id,
+            drawn.model.id,
+            drawn.prompt,
+            "{}x{}".format(*drawn.size),
+            drawn.output_format,
+        )
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    facts = entry.facts
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "time": entry.time,
+        "method": entry.method,
+        "path": entry.path,
+        "key": entry.key,
+        "sdk": entry.sdk,
+        "retries": entry.retries,
+        "model": facts.model,
+        "prompt": facts.prompt,
+        "parameters": facts.parameters,
+        "uploads": facts.uploads,
+        "status": entry.status,
+        "error": entry.error,
+        "duration_ms": entry.duration_ms and round(entry.duration_ms, 3),
+        "events": entry.events,
+        "pictures": [each.url for each in pictures(entry)],
+        "fault": entry.fault,
+        "violations": facts.violations,
+        "near_misses": entry.near_misses,
+    }
+
+
+def summary(entry: Entry) -> CallSummary:
+    return CallSummary(**_told(entry))
+
+
+def detail(entry: Entry) -> CallDetail:
+    body = entry.body
+    return CallDetail(
+        **_told(entry),
+        query=entry.query,
+        headers=entry.headers,
+        body=_text(body),
+        body_url=f"{OWN}/requests/{entry.id}/body" if body is not None else None,
+        files=[f"{OWN}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
+        answer=_text(entry.answer or None),
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    try:
+        return data.decode() if data is not None else None
+    except UnicodeDecodeError:
+        return None
+
+
+def curl(entry: Entry, base: str, *, token: bool) -> str:
+    """A command for a shell that makes the call again; *token* says that `/_emulator` wants one.
+
+    A body that is no short text comes from the journal.
+    """
+    query = f"?{entry.query}" if entry.query else ""
+    method = ["--head"] if entry.method == "HEAD" else ["-X", entry.method]
+    words = ["curl", "-g", *method, f"{base}{quote(entry.path)}{query}"]
+    # Without a value the header is left out; curl would say that this is a form.
+    told = {"content-type": ""} | dict(entry.headers)
+    for name, value in told.items():
+        if name in ("content-type", "accept") or name.startswith("x-emulator-"):
+            words += ["-H", f"{name}: {value}".rstrip()]
+    line = shlex.join(words)
+    for name, scheme in (("api-key", ""), ("authorization", "Bearer ")):
+        if name in told:
+            line += f' -H "{name}: {scheme}${{OPENAI_API_KEY:-sk-test}}"'
+    if not entry.body:
+        return f"{line}\n"
+    text = _text(entry.body)
+    if text is not None and len(entry.body) <= LONGEST_LINE and "\0" not in text:
+        return f"{line} --data-raw {shlex.quote(text)}\n"
+    proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
+    source = shlex.quote(f"{base}{OWN}/requests/{entry.id}/body")
+    return f"curl -s{proof} {source} | {line} --data-binary @-\n"

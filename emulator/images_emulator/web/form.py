@@ -1,0 +1,244 @@
+"""Reads a multipart body (RFC 7578) into fields and uploads, and notices when it is not whole."""
+
+from __future__ import annotations
+
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Final
+
+from python_multipart.multipart import parse_options_header
+
+from images_emulator.contract import errors
+from images_emulator.contract.pictures import LARGEST
+from images_emulator.contract.request import FILE_PARAMETERS, Upload
+
+MAX_PARTS: Final = 2**20
+"""Parts that are read, in some seconds. A Buffer that the Node SDK is handed as an image arrives as
+one text part for each byte, and other parameters may follow."""
+
+MAX_ITEMS: Final = 256
+"""Items of an array that are kept: many more than any parameter takes."""
+
+MAX_NAMES: Final = 256
+"""Distinct names that are kept. With more of them some are unknown; what comes after these changes
+no verdict."""
+
+MAX_DEPTH: Final = 8
+"""Brackets in one name; `svg[reasoning][effort]`, the deepest that there is, has two."""
+
+MAX_PART_HEAD_BYTES: Final = 16 * 1024
+"""The headers of one part."""
+
+MAX_BOUNDARY_BYTES: Final = 70
+"""RFC 2046 §5.1.1: "no longer than 70 characters"."""
+
+PIECE_BYTES: Final = 2**20
+"""Of a text, so much is decoded at once: up to 7 ms in which no other thread runs."""
+
+MAX_PADDING_BYTES: Final = 256
+"""Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
+
+_BOUNDARY_END: Final = re.compile(rb"--|[ \t]{0,%d}\r\n" % MAX_PADDING_BYTES)
+_BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
+_NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+
+
+class _Part:
+    """One part as it comes in. *size* counts all its bytes; no more are kept than matter."""
+
+    def __init__(self, head: bytes) -> None:
+        self.headers: dict[str, str] = {}
+        for line in head.decode("latin-1").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if line and not colon:
+                raise errors.malformed_form()
+            self.headers[name.strip().lower()] = value.strip()
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def write(self, data: memoryview) -> None:
+        if self.size < LARGEST:
+            self.pieces.append(bytes(data[: LARGEST - self.size]))
+        self.size += len(data)
+
+    @property
+    def data(self) -> bytes:
+        """What is kept of it. Other threads go on while the pieces of a large part are joined."""
+        return b"".join(self.pieces)
+
+    def place(self, fields: dict[str, Any]) -> bool:
+        """Put the part into *fields*; whether its name is a new one. Raises APIError where a name
+        comes twice."""
+        _, options = parse_options_header(self.headers.get("content-disposition"))
+        name = options.get(b"name", b"").decode(errors="replace")
+        content_type = self.headers.get("content-type")
+        value: str | Upload
+        if b"filename" in options or _is_unnamed_file(name, content_type):
+            filename = options.get(b"filename", b"").decode(errors="replace")
+            value = Upload(filename, content_type, self.data, self.size)
+        else:
+            value = _decoded(self.data)
+        return place(fields, name, value)
+
+
+def _decoded(data: bytes) -> str:
+    """*data* as UTF-8, with replacements."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    starts = range(0, len(data), PIECE_BYTES)
+    pieces = [decoder.decode(data[start : start + PIECE_BYTES]) for start in starts]
+    return "".join([*pieces, decoder.decode(b"", final=True)])
+
+
+def _is_unnamed_file(name: str, content_type: str | None) -> bool:
+    """Whether a part without a file name is a file all the same, by its parameter and its type."""
+    is_text = not content_type or content_type.lower().startswith("text/")
+    return not is_text and name.partition("[")[0] in FILE_PARAMETERS
+
+
+class _Parser:
+    """Takes a body in chunks of any size. What stands before the first boundary and after the last
+    one is passed over."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.fields: dict[str, Any] = {}
+        self.complete = False
+        self.parts = 0
+        self.names = 0
+        self._delimiter = b"\r\n--" + boundary
+        self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
+        # The first boundary may open the body, as if a line had ended before it.
+        self._buffer = b"\r\n"
+        self._at = 0
+        self._part: _Part | None = None
+        self._in_head = False
+
+    @cached_property
+    def _boundary(self) -> re.Pattern[bytes]:
+        """Passes over lines that only begin like a boundary. It is made where there are such: it
+        takes as long as a small form."""
+        return re.compile(re.escape(self._delimiter) + b"(?:" + _BOUNDARY_END.pattern + b")")
+
+    @property
+    def done(self) -> bool:
+        """Whether what follows changes nothing."""
+        return self.complete or self.names > MAX_NAMES or self.parts > MAX_PARTS
+
+    def write(self, chunk: bytes) -> None:
+        """Read on. Raises APIError where the form is malformed."""
+        self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        while not self.done and (self._read_head() if self._in_head else self._read_data()):
+            pass
+
+    def _read_head(self) -> bool:
+        """Begin a part; False where more of its headers are to come."""
+        # Without headers, the empty line comes at once.
+        bare = self._buffer.startswith(b"\r\n", self._at)
+        end = self._at if bare else self._buffer.find(b"\r\n\r\n", self._at)
+        if (end if end >= 0 else len(self._buffer)) - self._at > MAX_PART_HEAD_BYTES:
+            raise errors.malformed_form()
+        if end < 0:
+            return False
+        self._part = _Part(self._buffer[self._at : end])
+        self._at = end + (2 if bare else 4)
+        self._in_head = False
+        return True
+
+    def _read_data(self) -> bool:
+        """Read up to the next boundary; False where that is to come, or was the last one."""
+        start = self._buffer.find(self._delimiter, self._at)
+        end = (
+            _BOUNDARY_END.match(self._buffer, start + len(self._delimiter)) if start >= 0 else None
+        )
+        if start >= 0 and not end and (boundary := self._boundary.search(self._buffer, start)):
+            start = boundary.start()
+            end = _BOUNDARY_END.match(self._buffer, start + len(self._delimiter))
+        if end:
+            self._take(start)
+            self._place_part()
+            self._at = end.end()
+            self.complete = end[0] == b"--"
+            self.parts += not self.complete
+            self._in_head = True
+            return not self.complete
+        self._take(self._begun_at())
+        return False
+
+    def _begun_at(self) -> int:
+        """Where a boundary begins of which more is to come, or the end."""
+        end = len(self._buffer)
+        start = self._buffer.rfind(self._delimiter, max(self._at, end - self._longest))
+        after = start + len(self._delimiter)
+        if start >= 0 and _BOUNDARY_END_BEGUN.fullmatch(self._buffer, after):
+            return start
+        # There is one return in it, at its beginning.
+        start = self._buffer.rfind(b"\r", max(self._at, end - len(self._delimiter)))
+        return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
+
+    def _take(self, end: int) -> None:
+        if self._part:
+            self._part.write(memoryview(self._buffer)[self._at : end])
+        self._at = end
+
+    def _place_part(self) -> None:
+        if self._part:
+            self.names += self._part.place(self.fields)
+        self._part = None
+
+
+def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
+    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`; whether that is
+    a new one.
+
+    Raises APIError where a name comes twice, with brackets and without, or has too many of them.
+    """
+    match = _NAME.fullmatch(name)
+    root = match[1] if match else name
+    keys = re.findall(r"\[([^\[\]]*)\]", match[2]) if match else []
+    new = root not in fields
+    if len(keys) > MAX_DEPTH:
+        raise errors.malformed_form()
+    if not keys:
+        if root not in fields:
+            fields[root] = value
+        elif not isinstance(fields[root], list | dict):
+            raise errors.duplicate_parameter(name=root)
+        elif fields[root] != [value]:
+            raise errors.different_value(name=root)
+        return new
+    if len(keys) == 1 and (not keys[0] or keys[0].isdigit()):
+        present = fields.setdefault(root, [])
+        if not isinstance(present, list):
+            # A list of the one value that was given without brackets already.
+            if present != value:
+                raise errors.different_value(name=root)
+            present = fields[root] = []
+        if len(present) < MAX_ITEMS:
+            present.append(value)
+        return new
+    inner = fields
+    for key in [root, *keys[:-1]]:
+        inner = inner.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise errors.different_value(name=root)
+    if keys[-1] in inner:
+        raise errors.duplicate_parameter(name=name)
+    inner[keys[-1]] = value
+    return True
+
+
+def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
+    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
+        raise errors.malformed_form()
+    parser = _Parser(boundary)
+    for chunk in body:
+        if parser.done:
+            break
+        parser.write(chunk)
+    if not parser.done:
+        raise errors.malformed_form()
+    return parser.fields

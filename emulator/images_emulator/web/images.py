@@ -1,0 +1,293 @@
+"""`/images/generations`, `/images/edits`, `/images/variations`, and the pictures by URL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from binascii import a2b_base64
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from images_emulator import imaging
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.events import error_event
+from images_emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, error_of_day
+from images_emulator.contract.storage import EXPIRED, StorageError, storage_failure
+from images_emulator.contract.usage import Usage, usage
+from images_emulator.contract.validation import validate
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.entry import MAX_LATE_PARSE_BYTES
+from images_emulator.state.facts import Facts, facts_of
+from images_emulator.state.hosting import LIFE
+from images_emulator.state.studio import OVERHEAD
+from images_emulator.web import wire
+from images_emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
+from images_emulator.web.dialect import dialect_of, sentence_facts
+from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.echo import LASTING, Lasting
+from images_emulator.web.gate import Handler, json_response
+from images_emulator.web.storage import storage_error_response
+from images_emulator.web.template import Template
+
+logger = logging.getLogger("images_emulator")
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+SHORT: Final = 4000
+"""Characters of a prompt whose tokens are counted in less than a millisecond."""
+
+MAX_HEADER_CHARS: Final = 4096
+"""Characters of `x-emulator-violations`; Node.js refuses answers with heads past 16 KB."""
+
+Named = Callable[[Request, Call], str]
+"""Says the model where the path does and not the body."""
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """A call's body and the request that it proved to be, with what is the same in all its
+    answers."""
+
+    request: ImageRequest
+    body: tuple[bytes, ...]
+    templates: dict[int | None, Template] = field(default_factory=dict)
+    """The body under None, events under their numbers."""
+    facts: Facts | None = None
+    """What the journal tells of it, where the body is too long to be parsed again for that."""
+    repeated: bool = False
+    """Whether the same order came again."""
+
+
+class Images:
+    """The handlers of pictures, around one emulator's state."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.studio = emulator.studio
+
+    @cached_property
+    def darkroom(self) -> Darkroom:
+        from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
+
+        fetch = fetcher(self.emulator.settings)
+        return imaging.synthesis.Darkroom(self.emulator.files.data, fetch)
+
+    def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
+        """What answers *endpoint*."""
+
+        async def create_images(request: Request, policy: Policy) -> Response:
+            try:
+                order = await self._order(request, endpoint, policy, named)
+            except APIError as error:
+                raise error_of_day(error, endpoint, policy.day) from None
+            accepted = order.request
+            if self.emulator.rate_limits.rate:
+                self._admit(request.scope, accepted)
+            request.scope["state"]["accepted"] = accepted
+            remarks = self._remarks(accepted, policy.day)
+            return await (self._streamed if accepted.stream else self._answered)(
+                order, request, remarks
+            )
+
+        return create_images
+
+    def _admit(self, scope: Scope, accepted: ImageRequest) -> None:
+        """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
+        deployment = scope["state"].get("deployment")
+        facts = sentence_facts(scope, accepted.endpoint, deployment or "", accepted.model.id)
+        refusal = dialect_of(scope).rate_limit(accepted.model)
+        self.emulator.rate_limits.admit(key_of(scope), accepted, refusal, deployment, facts)
+
+    async def _order(
+        self, request: Request, endpoint: Endpoint, policy: Policy, named: Named | None
+    ) -> Order:
+        """The call in *request*, judged. What has no uploads and is equal is judged once."""
+        most = self.emulator.settings.max_body
+        body = await read_body(request.scope, request.receive, most)
+        memorable = endpoint is Endpoint.GENERATIONS and named is None and not is_large(body)
+        said = headers_of(request.scope).get(b"content-type")
+        key = (policy.as_of, policy.lenient, said, body)
+        known: Order | None = self.studio.cache.get(key) if memorable else None
+        if known:
+            # Held once for all who sent the same.
+            request.scope["state"].update(body=known.body, order_facts=known.facts)
+            known.repeated = True
+            return known
+        call = await read_call(
+            request.scope, request.receive, endpoint, self.emulator, policy.as_of
+        )
+        if named:
+            call = replace(call, fields={**call.fields, "model": named(request, call)})
+        order = Order(await self._validated(request, call, policy), body)
+        if memorable:
+            length = sum(map(len, body))
+            if length > MAX_LATE_PARSE_BYTES:
+                order.facts = facts_of(call, order.request)
+                request.scope["state"]["order_facts"] = order.facts
+            # The body, its texts in the request, which take up to four times as much, and again in
+            # the templates.
+            self.studio.cache.put(key, order, 4096 + 8 * length)
+        return order
+
+    async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
+        dialect = dialect_of(request.scope)
+        if call.endpoint is Endpoint.GENERATIONS:
+            return validate(call, self.darkroom, policy, dialect)
+        # Uploads are decoded on the way; fetching them is no work for the thread that does it.
+        if self.emulator.settings.remote_images == "fetch":
+            return await asyncio.to_thread(validate, call, self.darkroom, policy, dialect)
+        with watch_disconnect(request) as disconnect:
+            return await self.studio.decode(
+                lambda: validate(call, self.darkroom, policy, dialect), disconnect
+            )
+
+    def _remarks(self, accepted: ImageRequest, day: AsOf) -> Headers:
+        """The emulator's own headers: what it forgave, and that a model was shut down by the *day*
+        that the call is judged by."""
+        remarks = []
+        if accepted.forgiven:
+            told = ascii(", ".join(map(str, accepted.forgiven)))[1:-1][:MAX_HEADER_CHARS]
+            remarks.append((b"x-emulator-violations", told.encode()))
+        model = accepted.model
+        if model.shutdown and day and model.shutdown <= day:
+            notice = self.emulator.noticed.get(model.id)
+            if notice is None:
+                told = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
+                logger.warning(told)
+                notice = self.emulator.noticed[model.id] = told.encode()
+            remarks.append((b"x-emulator-notice", notice))
+        return remarks
+
+    async def _answered(self, order: Order, request: Request, remarks: Headers) -> Response:
+        accepted, created = order.request, request.scope["state"]["time"].replace(microsecond=0)
+        pictures = (
+            self._published(accepted, request, created)
+            if accepted.response_format == "url"
+            else await self._drawn(accepted, request)
+        )
+        template = order.templates.get(None)
+        if template is None:
+            spent = None
+            if accepted.response_format != "url":
+                spent = await self._spent(accepted)
+            annotations = dialect_of(request.scope).annotations(accepted)
+            weight = len(pictures[0]) * 3 // 4
+            template = wire.images_response(accepted, spent, weight, annotations)
+            order.templates[None] = template
+
+        def answer() -> Response:
+            response = json_response(template.filled(wire.fillers(created, pictures)))
+            response.raw_headers += remarks
+            return response
+
+        first = answer()
+        counted = accepted.response_format == "url" or self.emulator.rate_limits.rate
+        if order.repeated and not counted:
+            request.scope["state"][LASTING] = (
+                # The picture cache may let go of its pictures before this answer goes.
+                Lasting(answer, sum(map(len, pictures)))
+                if template.unique
+                else Lasting(lambda: first, len(first.body))
+            )
+        return first
+
+    def _published(
+        self, accepted: ImageRequest, request: Request, created: datetime
+    ) -> list[bytes]:
+        kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
+        base = base_url(request, self.emulator.settings.public_url)
+        urls, identity = dialect_of(request.scope).hosted, request.scope["state"]["request_id"]
+
+        def publish(index: int) -> bytes:
+            url = self.emulator.hosting.publish(
+                (kept, index), heavy, created, urls, request_id=identity, index=index
+            )
+            return (base + url).encode()
+
+        return [publish(index) for index in range(accepted.n)]
+
+    async def _drawn(self, accepted: ImageRequest, request: Request) -> list[bytes]:
+        # One job for each, so that others get their turn, and none for a client that left.
+        return [await self._picture(request, accepted, index) for index in range(accepted.n)]
+
+    async def _picture(
+        self, request: Request, accepted: ImageRequest, index: int, partial: int | None = None
+    ) -> bytes:
+        """A picture in base64. Raises ClientDisconnect where the client leaves before it is
+        drawn."""
+        picture = self.studio.kept(accepted, index, partial)
+        if picture is not None:
+            return picture
+        with watch_disconnect(request) as disconnect:
+            return await self.studio.picture(accepted, index, partial, disconnect)
+
+    async def _spent(self, accepted: ImageRequest, partials: int = 0) -> Usage | None:
+        # In the queue of the studio it would wait for the pictures of others.
+        if len(accepted.prompt) <= SHORT:
+            return usage(accepted, partials)
+        return await self.studio.work(lambda: usage(accepted, partials))
+
+    async def _streamed(self, order: Order, request: Request, remarks: Headers) -> Response:
+        from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
+
+        response = EventStream(self._events(order, request))
+        response.raw_headers += remarks
+        return response
+
+    async def _events(self, order: Order, request: Request) -> AsyncIterator[bytes]:
+        try:
+            for number in range(order.request.partial_images + 1):
+                yield await self._event(order, request, number)
+        except ClientDisconnect:
+            return
+        except Exception:
+            # Raised on, it would reset the connection before the client has read the event.
+            logger.exception("a stream broke")
+            yield error_event(errors.generation_failed())
+
+    async def _event(self, order: Order, request: Request, number: int) -> bytes:
+        """The event, which is the same for all who ask for it within a second."""
+        created = self.emulator.clock.now().replace(microsecond=0)
+        made: tuple[datetime, bytes] | None = None
+        if order.repeated:
+            made = self.studio.cache.get((order, number))
+        if made and made[0] == created:
+            return made[1]
+        accepted = order.request
+        last = number == accepted.partial_images
+        picture = await self._picture(request, accepted, 0, None if last else number)
+        template = order.templates.get(number)
+        if template is None:
+            spent = None
+            if last:
+                spent = await self._spent(accepted, partials=number)
+            template = order.templates[number] = wire.image_event(accepted, number, spent)
+        event = template.filled(wire.fillers(created, [picture]))
+        if order.repeated:
+            self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
+        return event
+
+    async def hosted(self, request: Request) -> Response:
+        """A picture by its URL, which is all the key that it needs; it can only be read."""
+        scope = request.scope
+        if scope["method"] not in ("GET", "HEAD"):
+            refused = storage_failure(405, None, None, {})
+            return storage_error_response(refused, scope, self.emulator)
+        query = scope["query_string"].decode("latin-1")
+        expired = scope["state"].get(EXPIRED, False)
+        try:
+            drawing, index = self.emulator.hosting.find(scope["path"], query, expired=expired)
+        except StorageError as refused:
+            return storage_error_response(refused, scope, self.emulator)
+        image = a2b_base64(await self._picture(request, drawing, index))
+        headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
+        return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))

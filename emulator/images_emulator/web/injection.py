@@ -1,0 +1,63 @@
+"""The control plane of faults: the scenario, and what is injected into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from images_emulator.contract import errors
+from images_emulator.faults.plan import Plan, Step
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.call import read_json
+from images_emulator.web.document import taken
+from images_emulator.web.recorder import OWN
+
+BODIES: Final = (Plan, Step)
+
+
+class Injection:
+    """The handlers, around one emulator's scenario."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.scenario = emulator.scenario
+        self.emulator = emulator
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=OWN, tags=["faults"])
+        router.get("/scenario")(self.show)
+        router.put("/scenario", openapi_extra=taken(Plan))(self.replace)
+        router.delete("/scenario")(self.clear)
+        router.post("/inject", openapi_extra=taken(Step))(self.inject)
+        return router
+
+    async def show(self, request: Request) -> Response:
+        """The steps, and how many calls have met each."""
+        return JSONResponse(self.scenario.as_json())
+
+    async def replace(self, request: Request) -> Response:
+        """Begin the scenario in the body."""
+        return await self._changed(request, self.scenario.load)
+
+    async def clear(self, request: Request) -> Response:
+        """No more faults."""
+        self.scenario.clear()
+        return await self.show(request)
+
+    async def inject(self, request: Request) -> Response:
+        """Put the step in the body before those of the scenario, after those that were injected
+        earlier; once, where it does not say how often. It goes when it has met all its calls."""
+        return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
+
+    async def _changed(
+        self, request: Request, change: Callable[[Mapping[str, Any]], None]
+    ) -> Response:
+        given = await read_json(request.scope, request.receive, self.emulator)
+        try:
+            change(given)
+        except ValueError as error:
+            raise errors.bad_scenario(reason=str(error)) from None
+        return await self.show(request)

@@ -1,0 +1,160 @@
+"""The control plane of the journal: what was called, and what was drawn for it."""
+
+from __future__ import annotations
+
+import asyncio
+from binascii import a2b_base64
+from dataclasses import fields
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends
+from fastapi import Query as Parameter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from images_emulator import imaging
+from images_emulator.contract import own
+from images_emulator.contract.errors import listed
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.entry import Entry
+from images_emulator.state.journal import Query
+from images_emulator.web.call import base_url
+from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.entries import CallDetail, Calls, Gallery, curl, detail, pictures, summary
+from images_emulator.web.recorder import OWN
+
+PAGING: Final = ("limit", "since", "before")
+
+SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+"""What a client sent may be a page with a script; it is shown as nothing of the kind."""
+
+RAW: Final = "application/octet-stream"
+
+
+def asked(request: Request, query: Annotated[Query, Depends()]) -> Query:
+    """The filters in the address. Raises APIError for one that there is not."""
+    known = [*(each.name for each in fields(Query)), *PAGING]
+    for name in request.query_params:
+        if name not in known:
+            raise own.unknown_input(name=name, listed=listed(known))
+    return query
+
+
+Filters = Annotated[Query, Depends(asked)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+class JournalAPI:
+    """The handlers, around one emulator's journal."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.journal = emulator.journal
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=OWN, tags=["journal"])
+        router.get("/requests")(self.requests)
+        router.delete("/requests")(self.clear)
+        router.get("/requests/{id}")(self.request)
+        for path, handler in (
+            ("/requests/{id}/body", self.body),
+            ("/requests/{id}/files/{index}", self.file),
+            ("/requests/{id}/curl", self.curl),
+            ("/images/{id}/{index}", self.image),
+        ):
+            router.get(path, response_class=Response)(handler)
+        router.get("/images")(self.images)
+        return router
+
+    def _page(
+        self, query: Query, limit: int, since: str | None, before: str | None
+    ) -> tuple[list[Entry], int]:
+        try:
+            return self.journal.page(query, limit, since=since, before=before)
+        except KeyError as unknown:
+            raise own.no_such_request(id=unknown.args[0]) from None
+
+    def _entry(self, identity: str) -> Entry:
+        entry = self.journal.get(identity)
+        if not entry:
+            raise own.no_such_request(id=identity)
+        return entry
+
+    async def requests(
+        self,
+        query: Filters,
+        limit: Limit = 100,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Calls:
+        """The newest calls, or those since or before the one of that id; newest last."""
+
+        def told() -> Calls:
+            found, total = self._page(query, limit, since, before)
+            return Calls([summary(entry) for entry in found], total)
+
+        return await asyncio.to_thread(told)
+
+    async def clear(self) -> dict[str, int]:
+        """Forget all calls; how many they were."""
+        return {"deleted": self.journal.reset()}
+
+    async def request(self, id: str) -> CallDetail:
+        """One call, with headers, body and links to its files."""
+        # The body may have to be parsed; see `Entry.files`.
+        return await asyncio.to_thread(detail, self._entry(id))
+
+    async def body(self, id: str) -> Response:
+        """The body as it came."""
+        body = self._entry(id).body
+        if body is None:
+            raise own.no_such_part(id=id, part="body")
+        return Response(body, headers=SANDBOX, media_type=RAW)
+
+    async def file(self, id: str, index: int) -> Response:
+        """A file of the call's form, by its place in `files`."""
+        entry = self._entry(id)
+        # The form may be long; see `Entry.files`.
+        files = await asyncio.to_thread(lambda: entry.files)
+        if not 0 <= index < len(files):
+            raise own.no_such_part(id=id, part=f"file {index}")
+        said = files[index].content_type or ""
+        kind = said if said in ("image/png", "image/jpeg", "image/webp") else RAW
+        return Response(files[index].data, headers=SANDBOX, media_type=kind)
+
+    async def curl(self, id: str, request: Request) -> Response:
+        """A command for a shell that makes the call again."""
+        entry, settings = self._entry(id), self.emulator.settings
+        length = entry.headers.get("content-length", "0")
+        if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
+            raise own.no_such_part(id=id, part="body")
+        base = base_url(request, settings.public_url)
+        return PlainTextResponse(curl(entry, base, token=settings.admin_token is not None))
+
+    async def images(
+        self,
+        query: Filters,
+        limit: Limit = 100,
+        since: str | None = None,
+        before: str | None = None,
+    ) -> Gallery:
+        """The pictures that the same calls were answered with; newest last."""
+
+        def told() -> Gallery:
+            found, _ = self._page(query, limit, since, before)
+            shown = [picture for entry in found for picture in pictures(entry)]
+            total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
+            return Gallery(shown, total)
+
+        return await asyncio.to_thread(told)
+
+    async def image(self, id: str, index: int, request: Request) -> Response:
+        """One of these pictures, drawn again: the same bytes."""
+        entry = self._entry(id)
+        drawn = entry.drawn
+        if not drawn or index not in entry.images:
+            raise own.no_such_part(id=id, part=f"picture {index}")
+        with watch_disconnect(request) as disconnect:
+            picture = await self.emulator.studio.picture(drawn, index, disconnect=disconnect)
+        data = a2b_base64(picture)
+        return Response(data, headers=SANDBOX, media_type=imaging.synthesis.mimetype(drawn))

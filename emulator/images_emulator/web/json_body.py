@@ -1,0 +1,139 @@
+"""Reads a JSON body of any size. Python's parser lets no other thread run before it has ended, so
+a large body is given to it without its long strings, and not at all where it has too many parts."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, Never
+
+from images_emulator.contract import errors
+
+MAX_WHOLE_BYTES: Final = 2**18
+"""A body up to this length is parsed at once: that takes at most 5 ms."""
+
+MAX_STRUCTURE: Final = 100_000
+"""Braces, brackets, colons, commas and strings that a larger body may have. The largest call that
+the table allows has about 200, and some clients send a picture as an array of numbers."""
+
+MAX_OUTSIDE_BYTES: Final = 2**22
+"""Bytes that a larger body may have outside of its strings, blanks among them: 40 for each of so
+many parts. The parser takes 5 ms for blanks of this length."""
+
+MAX_SHORT_BYTES: Final = 1024
+"""A string up to this length stays in what the parser gets."""
+
+PIECE_BYTES: Final = 2**20
+"""Of a long string, so much is read at once: a millisecond or two."""
+
+_LONGEST_ESCAPE: Final = len(rb"\ud83d\ude00")
+_STRING_END: Final = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
+_COLON: Final = re.compile(rb"[ \t\r\n]*+:")
+_OUTSIDE: Final = tuple(b"{[:,")
+_CONSTANT: Final = b"NaN"
+"""Stands for a string that was taken out. It is the parser's own word, and not JSON's."""
+
+
+def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any]:
+    """The object in *body*. Raises APIError where there is none, or where a large body has more
+    braces, brackets, colons, commas and strings than *max_structure*, or more bytes outside of its
+    strings than `MAX_OUTSIDE_BYTES`."""
+    try:
+        value = _parse(body) if len(body) <= MAX_WHOLE_BYTES else _parse_large(body, max_structure)
+    except (ValueError, RecursionError):
+        raise errors.malformed_json() from None
+    if not isinstance(value, dict):
+        raise errors.not_an_object(got=errors.kind_of(value))
+    return value
+
+
+def _refuse_constant(text: str) -> Never:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _parse(body: bytes) -> Any:
+    """Raises ValueError, RecursionError."""
+    text = body.decode()
+    value = _DECODER.decode(text)
+    if "\\ud" in text or "\\uD" in text:
+        # Half a surrogate pair is no character, though JSON can spell it.
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
+
+
+def _parse_large(body: bytes, max_structure: int) -> Any:
+    """Raises ValueError, RecursionError, and APIError past *max_structure* or
+    `MAX_OUTSIDE_BYTES`."""
+    rest: list[bytes] = []
+    strings: list[str] = []
+    structure = position = outside = 0
+    while (quote := body.find(b'"', position)) >= 0:
+        structure += 1 + _structure(body, position, quote, max_structure)
+        outside += quote - position
+        if structure > max_structure or outside > MAX_OUTSIDE_BYTES:
+            raise errors.body_too_large()
+        short = _STRING_END.match(body, quote + 1, quote + 1 + MAX_SHORT_BYTES)
+        if short and b"\\ud" not in short[0].lower():
+            rest.append(body[position : short.end()])
+            position = short.end()
+        else:
+            text, end = _string(body, quote + 1)
+            rest.append(body[position:quote])
+            position = end
+            if _COLON.match(body, end):
+                # In the place of a name the parser takes no constant.
+                rest.append(json.dumps(text).encode())
+            else:
+                rest.append(_CONSTANT)
+                strings.append(text)
+    structure += _structure(body, position, len(body), max_structure)
+    outside += len(body) - position
+    if structure > max_structure or outside > MAX_OUTSIDE_BYTES:
+        raise errors.body_too_large()
+    rest.append(body[position:])
+    taken = iter(strings)
+    # The parser meets them in the order in which they were taken out.
+    decoder = json.JSONDecoder(parse_constant=lambda _: next(taken))
+    return decoder.decode(b"".join(rest).decode())
+
+
+def _structure(body: bytes, start: int, end: int, most: int) -> int:
+    """The structural characters of *body* between two strings, counted until they are more than
+    *most*. Raises ValueError for a constant that is not JSON's."""
+    count = 0
+    for at in range(start, end, PIECE_BYTES):
+        until = min(end, at + PIECE_BYTES)
+        if body.find(b"N", at, until) >= 0 or body.find(b"I", at, until) >= 0:
+            raise ValueError("NaN and Infinity are not JSON")
+        count += sum(body.count(each, at, until) for each in _OUTSIDE)
+        if count > most:
+            break
+    return count
+
+
+def _string(body: bytes, start: int) -> tuple[str, int]:
+    """The string whose first character is at *start*, and where what follows it begins. Raises
+    ValueError."""
+    pieces: list[str] = []
+    while start < len(body):
+        stop = min(len(body), start + PIECE_BYTES)
+        # Some cut near *stop* is in the middle of neither a character nor an escape.
+        for cut in range(stop, max(start, stop - _LONGEST_ESCAPE), -1):
+            try:
+                quoted = f'"{body[start:cut].decode()}"'
+                text, end = _DECODER.raw_decode(quoted)
+            except ValueError:
+                continue
+            # The other half of a pair may follow.
+            if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
+                break
+        else:
+            raise ValueError("no string")
+        pieces.append(text.encode("utf-8", "replace").decode())
+        if end < len(quoted):
+            return "".join(pieces), start + len(quoted[1:end].encode())
+        start = cut
+    raise ValueError("the string does not end")
