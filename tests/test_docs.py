@@ -16,7 +16,7 @@ from images_emulator.contract.tables import as_markdown
 from images_emulator.faults.plan import plan_of
 from images_emulator.faults.tables import as_markdown as faults_as_markdown
 from images_emulator.settings import all_settings
-from images_emulator.web.admin import create_control_plane
+from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT
 from tests.programs import run_python
 
@@ -102,9 +102,9 @@ def test_the_models_of_the_readme_are_those_of_the_table() -> None:
     assert shown == as_markdown()
 
 
-def test_every_path_of_the_control_plane_stands_in_the_readme() -> None:
+def test_every_path_of_the_admin_api_stands_in_the_readme() -> None:
     told = dict(re.findall(r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|", README, re.MULTILINE))
-    paths = create_control_plane(Emulator()).openapi()["paths"]
+    paths = create_admin_api(Emulator()).openapi()["paths"]
     served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
     assert told == served
 

@@ -1,4 +1,4 @@
-"""Who may ask the control plane: tests and containers, but no page of another site."""
+"""Who may ask the admin API: tests and containers, but no page of another site."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from images_emulator.contract.request import Endpoint, ImageRequest
 from images_emulator.contract.storage import StorageError
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
-from images_emulator.state.limits import RateLimits
+from images_emulator.state.rate_limits import RateLimits
 
 ROUNDS = 3_000
 THREADS = 4
@@ -126,7 +126,7 @@ def test_no_step_of_the_clock_is_lost_among_threads() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.limits.MAX_BUCKETS", 2)
+    monkeypatch.setattr("images_emulator.state.rate_limits.MAX_BUCKETS", 2)
     limits = RateLimits("5/min", Clock(), "org-x")
     keys = iter(range(10**9))
 

@@ -17,7 +17,7 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.faults.plan import read_plan
 from images_emulator.state.scenario import MISSES, Scenario
-from images_emulator.state.steps import Facts
+from images_emulator.state.steps import MatchInput
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png
@@ -25,7 +25,7 @@ from tests.test_cli import COMMAND
 
 ROOT = Path(__file__).parent.parent
 READY = sorted((ROOT / "fixtures/scenarios").iterdir())
-CALL = Facts("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
+CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
 
 
 def scenario(*steps: dict[str, Any]) -> Scenario:
@@ -34,7 +34,7 @@ def scenario(*steps: dict[str, Any]) -> Scenario:
     return begun
 
 
-def meets(begun: Scenario, facts: Facts = CALL, calls: int = 1) -> list[str]:
+def meets(begun: Scenario, facts: MatchInput = CALL, calls: int = 1) -> list[str]:
     """What each of so many calls meets; nothing is empty."""
     return [fault.label if (fault := begun.meet(facts)[0]) else "" for _ in range(calls)]
 
@@ -434,7 +434,7 @@ def test_what_holds_no_pictures_stays(http: httpx2.Client, fault: str) -> None:
         assert (spoilt.status_code, spoilt.content) == (plain.status_code, plain.content)
 
 
-# --- the control plane
+# --- the admin API
 
 
 def test_a_scenario_is_put_shown_and_deleted(http: httpx2.Client) -> None:

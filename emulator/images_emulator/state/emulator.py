@@ -15,7 +15,7 @@ from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.identity import random_id
 from images_emulator.state.journal import Journal
-from images_emulator.state.limits import RateLimits
+from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.studio import Studio
 

@@ -48,7 +48,7 @@ class Kept(NamedTuple):
 class Entry(Head):
     """What is known of one call: on arrival its head, then what it asks, at last how it went.
 
-    Its attributes have the names of the control plane's JSON. *state* is the call's own, which the
+    Its attributes have the names of the admin API's JSON. *state* is the call's own, which the
     layers fill; *time* is by the emulator's clock. *parse* is for a body that nobody has parsed, or
     that is asked for again.
     """

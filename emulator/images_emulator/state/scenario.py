@@ -7,7 +7,13 @@ from itertools import chain, count, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from images_emulator.state.steps import MAX_REMEMBERED_CHARS, REMEMBERED, Alike, Facts, Running
+from images_emulator.state.steps import (
+    MAX_REMEMBERED_CHARS,
+    REMEMBERED,
+    Alike,
+    CountedStep,
+    MatchInput,
+)
 
 if TYPE_CHECKING:
     from images_emulator.faults import AnyFault
@@ -58,7 +64,7 @@ class Scenario:
 
         step = step_of(given)
         with self._lock:
-            running = Running(step, "injected")
+            running = CountedStep(step, "injected")
             running.number = next(self._numbers)
             self._injected[running] = None
             self._known.clear()
@@ -89,7 +95,7 @@ class Scenario:
             steps = [running.as_json() for running in self._all()]
         return {"steps": steps}
 
-    def meet(self, facts: Facts) -> tuple[AnyFault | None, list[str]]:
+    def meet(self, facts: MatchInput) -> tuple[AnyFault | None, list[str]]:
         """The fault that a call meets; or None, and why it met none of the first steps."""
         with self._lock:
             alike = self._alike(facts)
@@ -102,26 +108,26 @@ class Scenario:
     def _begin(self, steps: Sequence[Step]) -> None:
         with self._lock:
             self._numbers = count(-MAX_INJECTED)
-            self._injected: dict[Running, None] = {}
+            self._injected: dict[CountedStep, None] = {}
             self._planned = [
-                Running(step, f"step {number}") for number, step in enumerate(steps, 1)
+                CountedStep(step, f"step {number}") for number, step in enumerate(steps, 1)
             ]
             for number, running in enumerate(self._planned):
                 running.number = number
             self._live = self._planned
-            self._known: dict[Facts, Alike] = {}
+            self._known: dict[MatchInput, Alike] = {}
 
-    def _all(self) -> Iterator[Running]:
+    def _all(self) -> Iterator[CountedStep]:
         return chain(self._injected, self._planned)
 
-    def _drop_spent(self, running: Running) -> None:
+    def _drop_spent(self, running: CountedStep) -> None:
         """Forget an injected step that has met all its calls."""
         if running.spent and running in self._injected:
             del self._injected[running]
             for alike in self._known.values():
                 alike.forget_misses()
 
-    def _alike(self, facts: Facts) -> Alike:
+    def _alike(self, facts: MatchInput) -> Alike:
         """The steps for calls like this one. They change only with the scenario, so that they are
         looked for once."""
         alike = facts._replace(prompt="")

@@ -26,7 +26,7 @@ MAX_REMEMBERED_CHARS: Final = 4096
 """Characters of what is remembered of a call: a client may send a prompt of many megabytes."""
 
 
-class Facts(NamedTuple):
+class MatchInput(NamedTuple):
     """What a step may ask about a call; the names are those of its `match`, but for *download*: the
     call is one for a hosted picture, of that model and prompt."""
 
@@ -46,7 +46,7 @@ def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
     return wanted.__eq__
 
 
-class Running:
+class CountedStep:
     """A step, and the calls that have matched and met it."""
 
     def __init__(self, step: Step, title: str) -> None:
@@ -56,7 +56,7 @@ class Running:
         self.prompt = step.match.prompt
         self.tests = [
             (place, _test(name, wanted))
-            for place, name in enumerate(Facts._fields)
+            for place, name in enumerate(MatchInput._fields)
             if name not in {"prompt", "download"}
             and (wanted := getattr(step.match, name)) is not None
         ]
@@ -78,12 +78,12 @@ class Running:
     def spent(self) -> bool:
         return self._times is not None and self.met >= self._times
 
-    def matches(self, facts: Facts) -> bool:
+    def matches(self, facts: MatchInput) -> bool:
         if not (self._for_downloads if facts.download else self._for_calls):
             return False
         return all(test(facts[place]) for place, test in self.tests)
 
-    def says(self, facts: Facts) -> bool:
+    def says(self, facts: MatchInput) -> bool:
         """Whether the prompt has what it must have."""
         return self.prompt is None or self.prompt in facts.prompt
 
@@ -97,7 +97,7 @@ class Running:
         self.met += 1
         return True
 
-    def miss(self, facts: Facts) -> str:
+    def miss(self, facts: MatchInput) -> str:
         """Why the call did not meet it."""
         if facts.download and not self._for_downloads:
             return f"{self.title}: has no path, which is what a step for downloads needs"
@@ -105,7 +105,7 @@ class Running:
             return f"{self.title}: is for downloads"
         for place, test in self.tests:
             if not test(facts[place]):
-                name = Facts._fields[place]
+                name = MatchInput._fields[place]
                 given, wanted = facts[place], getattr(self.step.match, name)
                 if name == "api_key":
                     given, wanted = masked(facts.api_key), masked(wanted)
@@ -125,10 +125,10 @@ class Alike:
     """The *steps* for calls that are alike in all but their prompts, and why the *others* are not
     for them."""
 
-    def __init__(self, steps: Iterable[Running], others: Mapping[Running, str]) -> None:
-        self._any: deque[Running] = deque()
-        self._by_prompt: dict[int, dict[str, deque[Running]]] = {}
-        self._queues: dict[str, Sequence[deque[Running]]] = {}
+    def __init__(self, steps: Iterable[CountedStep], others: Mapping[CountedStep, str]) -> None:
+        self._any: deque[CountedStep] = deque()
+        self._by_prompt: dict[int, dict[str, deque[CountedStep]]] = {}
+        self._queues: dict[str, Sequence[deque[CountedStep]]] = {}
         self._others = others
         self._missed: dict[str, list[str]] = {}
         for running in steps:
@@ -137,7 +137,7 @@ class Alike:
                 queue = self._by_prompt.setdefault(len(part), {}).setdefault(part, deque())
             queue.append(running)
 
-    def candidates(self, prompt: str) -> Iterator[Running]:
+    def candidates(self, prompt: str) -> Iterator[CountedStep]:
         """The steps for *prompt* in their order, without the first ones that are spent."""
         queues = self._queues.get(prompt)
         if queues is None:
@@ -151,7 +151,7 @@ class Alike:
                 queue.popleft()
         return heapq.merge(*queues, key=attrgetter("number"))
 
-    def misses(self, first: Iterable[Running], facts: Facts) -> list[str]:
+    def misses(self, first: Iterable[CountedStep], facts: MatchInput) -> list[str]:
         """Why the *first* steps did not meet a call. Where none of them is for calls of its prompt,
         it is the same each time."""
         if facts.prompt in self._missed:
@@ -169,7 +169,7 @@ class Alike:
         """Have `misses` look again: the first steps are others now."""
         self._missed.clear()
 
-    def _said(self, prompt: str) -> Iterator[deque[Running]]:
+    def _said(self, prompt: str) -> Iterator[deque[CountedStep]]:
         for length, queues in self._by_prompt.items():
             # Whichever is fewer is gone through: the texts of this length, or the prompt's places.
             if len(queues) < len(prompt):

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.errors import APIError
 from images_emulator.state.emulator import Emulator
+from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
-from images_emulator.web.control import ControlPlane
 from images_emulator.web.cors import CORS
 from images_emulator.web.dialect import dialect_of
 from images_emulator.web.echo import Echo
@@ -84,7 +84,7 @@ class Front:
 def create_app(emulator: Emulator | None = None) -> ASGIApp:
     """The emulator as an ASGI application, around the state of *emulator*.
 
-    FastAPI makes the control plane, whose pages it describes. For the API's own paths, whose bodies
+    FastAPI makes the admin API, whose pages it describes. For the API's own paths, whose bodies
     are read by hand in any case, its parts are enough: it takes half of a server's start.
     """
     emulator = emulator or Emulator()
@@ -93,4 +93,4 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app.router.redirect_slashes = False
     router = PathHints(app, served, emulator)
     inner = Echo(Injector(Front(router, served), emulator), emulator)
-    return CORS(Recorder(inner, ControlPlane(emulator), emulator), emulator)
+    return CORS(Recorder(inner, Admin(emulator), emulator), emulator)

@@ -92,7 +92,7 @@ def is_large(body: Sequence[bytes]) -> bool:
 
 
 async def read_json(scope: Scope, receive: Receive, emulator: Emulator) -> dict[str, Any]:
-    """The object in the JSON body of a call to the control plane. Raises APIError where there is
+    """The object in the JSON body of a call to the admin API. Raises APIError where there is
     none."""
     body = await read_body(scope, receive, emulator.settings.max_body)
     if is_large(body):

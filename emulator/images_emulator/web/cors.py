@@ -14,7 +14,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.identity import random_uuid
 from images_emulator.web.call import header, headers_of
-from images_emulator.web.recorder import ORIGIN, OWN
+from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
 from images_emulator.web.storage import storage_error_response
 
 REQUEST_METHOD: Final = b"access-control-request-method"
@@ -67,4 +67,4 @@ def _own_scope(scope: Scope) -> Scope:
 
 def _is_preflight(scope: Scope) -> bool:
     headers = headers_of(scope)
-    return ORIGIN in headers and REQUEST_METHOD in headers and OWN not in scope["path"]
+    return ORIGIN in headers and REQUEST_METHOD in headers and ADMIN_PREFIX not in scope["path"]

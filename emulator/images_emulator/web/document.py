@@ -1,4 +1,4 @@
-"""The control plane's OpenAPI document, and a page of it that needs nothing else."""
+"""The admin API's OpenAPI document, and a page of it that needs nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse, Response
 
-from images_emulator.web.recorder import OWN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 CSP: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -41,7 +41,7 @@ def describe(app: FastAPI, *bodies: type[BaseModel]) -> None:
         return HTMLResponse(_page(openapi()), headers={"Content-Security-Policy": CSP})
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation does it
-    app.add_api_route(f"{OWN}/docs", docs, include_in_schema=False)
+    app.add_api_route(f"{ADMIN_PREFIX}/docs", docs, include_in_schema=False)
 
 
 def _page(document: dict[str, Any]) -> str:
@@ -54,5 +54,5 @@ def _page(document: dict[str, Any]) -> str:
     return (
         "<!doctype html><meta charset=utf-8><title>/_emulator</title>"
         "<style>body{font:16px system-ui;margin:2em}td{padding:.3em 1em .3em 0}</style>"
-        f"<h1>{OWN}</h1><p><a href=openapi.json>OpenAPI</a><table>{rows}</table>"
+        f"<h1>{ADMIN_PREFIX}</h1><p><a href=openapi.json>OpenAPI</a><table>{rows}</table>"
     )

@@ -1,4 +1,4 @@
-"""What the control plane tells of a call; the fields are those of its JSON."""
+"""What the admin API tells of a call; the fields are those of its JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from images_emulator.state.entry import Entry, Kind
 from images_emulator.state.facts import Sent
-from images_emulator.web.recorder import OWN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 LONGEST_LINE: Final = 100_000
 """Bytes of a body that a command line takes; Linux has 128 KB for one argument."""
@@ -89,7 +89,7 @@ def pictures(entry: Entry) -> Iterator[Drawn]:
     for index in entry.images if drawn else ():
         assert drawn
         yield Drawn(
-            f"{OWN}/images/{entry.id}/{index}",
+            f"{ADMIN_PREFIX}/images/{entry.id}/{index}",
             entry.id,
             drawn.model.id,
             drawn.prompt,
@@ -135,8 +135,8 @@ def detail(entry: Entry) -> CallDetail:
         query=entry.query,
         headers=entry.headers,
         body=_text(body),
-        body_url=f"{OWN}/requests/{entry.id}/body" if body is not None else None,
-        files=[f"{OWN}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
+        body_url=f"{ADMIN_PREFIX}/requests/{entry.id}/body" if body is not None else None,
+        files=[f"{ADMIN_PREFIX}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
         answer=_text(entry.answer or None),
     )
 
@@ -171,5 +171,5 @@ def curl(entry: Entry, base: str, *, token: bool) -> str:
     if text is not None and len(entry.body) <= LONGEST_LINE and "\0" not in text:
         return f"{line} --data-raw {shlex.quote(text)}\n"
     proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
-    source = shlex.quote(f"{base}{OWN}/requests/{entry.id}/body")
+    source = shlex.quote(f"{base}{ADMIN_PREFIX}/requests/{entry.id}/body")
     return f"curl -s{proof} {source} | {line} --data-binary @-\n"

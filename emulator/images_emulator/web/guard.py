@@ -15,9 +15,9 @@ from images_emulator.contract.errors import APIError
 from images_emulator.settings import Settings
 from images_emulator.web.call import bearer
 from images_emulator.web.gate import error_response
-from images_emulator.web.recorder import OWN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
-OPEN: Final = (f"{OWN}/health", f"{OWN}/ready")
+OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """What probes ask; it tells nothing and changes nothing."""
 
 PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
@@ -32,7 +32,7 @@ none of them and is refused."""
 
 
 class Guard:
-    """Wraps the control plane.
+    """Wraps the admin API.
 
     A page of another site reaches a server of this machine in two ways: under the server's own
     name, and then the browser says whose page it is; or under a name of the site's that is made to

@@ -23,7 +23,7 @@ from images_emulator.contract.request import Call, Endpoint, day_of_words
 from images_emulator.contract.storage import storage_failure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
-from images_emulator.state.steps import Facts
+from images_emulator.state.steps import MatchInput
 from images_emulator.web.call import header, headers_of, is_large, key_of, read_body, read_call
 from images_emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
 from images_emulator.web.gate import authenticated, error_response, policy_of
@@ -177,7 +177,7 @@ class Injector:
         model = self.emulator.deployments.get(deployment, deployment)
         return sentence_facts(scope, endpoint, deployment, model)
 
-    async def _facts(self, scope: Scope, receive: Receive) -> Facts:
+    async def _facts(self, scope: Scope, receive: Receive) -> MatchInput:
         if scope["path"].startswith(BLOBS):
             return self._download_facts(scope)
         call = await self._call(scope, receive)
@@ -189,20 +189,20 @@ class Injector:
             # That of the deployment, however the call names it.
             said["model"] = model
         count = header(scope, b"x-stainless-retry-count")
-        return Facts(
+        return MatchInput(
             path=scope["path"],
             api_key=key_of(scope),
             retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
             **said,
         )
 
-    def _download_facts(self, scope: Scope) -> Facts:
+    def _download_facts(self, scope: Scope) -> MatchInput:
         """What a step may ask about a download: it is of that picture's model and prompt."""
         hosted = self.emulator.hosting.peek(scope["path"])
         if hosted is None:
-            return Facts(scope["path"], download=True)
+            return MatchInput(scope["path"], download=True)
         drawing, _ = hosted
-        return Facts(scope["path"], drawing.model.id, drawing.prompt, download=True)
+        return MatchInput(scope["path"], drawing.model.id, drawing.prompt, download=True)
 
 
 def _endpoint(path: str) -> Endpoint | None:

@@ -1,4 +1,4 @@
-"""The control plane of the journal: what was called, and what was drawn for it."""
+"""The admin API of the journal: what was called, and what was drawn for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from images_emulator.state.journal import Query
 from images_emulator.web.call import base_url
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.entries import CallDetail, Calls, Gallery, curl, detail, pictures, summary
-from images_emulator.web.recorder import OWN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 PAGING: Final = ("limit", "since", "before")
 
@@ -52,7 +52,7 @@ class JournalAPI:
         self.journal = emulator.journal
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=OWN, tags=["journal"])
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
         router.get("/requests")(self.requests)
         router.delete("/requests")(self.clear)
         router.get("/requests/{id}")(self.request)

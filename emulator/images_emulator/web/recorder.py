@@ -19,18 +19,18 @@ from images_emulator.web.dialect import dialect_at
 from images_emulator.web.gate import day_of
 from images_emulator.web.release import release
 
-OWN: Final = "/_emulator"
-"""The prefix of what is the emulator's and not the API's."""
+ADMIN_PREFIX: Final = "/_emulator"
+"""Path prefix of the admin API."""
 
 ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """Wraps the whole application; calls to *own*, the control plane, are not written down."""
+    """Wraps the whole application; calls to *admin*, the admin API, are not journalled."""
 
-    def __init__(self, app: ASGIApp, own: ASGIApp, emulator: Emulator) -> None:
+    def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
         self.app = app
-        self.own = own
+        self.admin = admin
         self.emulator = emulator
         self._account = emulator.organization.encode(), emulator.project.encode()
 
@@ -39,8 +39,8 @@ class Recorder:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if path.startswith(f"{OWN}/") or path == OWN:
-            await self.own(scope, receive, send)
+        if path.startswith(f"{ADMIN_PREFIX}/") or path == ADMIN_PREFIX:
+            await self.admin(scope, receive, send)
             return
         download = path.startswith(BLOBS)
         dialect = dialect_at(path)

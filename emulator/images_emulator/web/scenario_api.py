@@ -1,4 +1,4 @@
-"""The control plane of faults: the scenario, and what is injected into it."""
+"""The admin API of faults: the scenario, and what is injected into it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from images_emulator.faults.plan import Plan, Step
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.call import read_json
 from images_emulator.web.document import taken
-from images_emulator.web.recorder import OWN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 BODIES: Final = (Plan, Step)
 
 
-class Injection:
+class ScenarioAPI:
     """The handlers, around one emulator's scenario."""
 
     def __init__(self, emulator: Emulator) -> None:
@@ -27,7 +27,7 @@ class Injection:
         self.emulator = emulator
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=OWN, tags=["faults"])
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["faults"])
         router.get("/scenario")(self.show)
         router.put("/scenario", openapi_extra=taken(Plan))(self.replace)
         router.delete("/scenario")(self.clear)

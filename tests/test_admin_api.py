@@ -1,4 +1,4 @@
-"""The control plane: what it tells, what it changes, and the one shape of its errors.
+"""The admin API: what it tells, what it changes, and the one shape of its errors.
 
 {"error": {"message": …, "type": "emulator_error", "param": …, "code": …}}
 """
@@ -20,12 +20,12 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import own
 from images_emulator.contract.request import Endpoint
 from images_emulator.settings import all_settings
-from images_emulator.web.admin import create_control_plane
+from images_emulator.web.admin_api import create_admin_api
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
 
-PATHS = create_control_plane(Emulator()).openapi()["paths"]
+PATHS = create_admin_api(Emulator()).openapi()["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods]
 
 

@@ -1,0 +1,179 @@
+"""The admin API, `/_emulator`: what is the emulator's own and not the API's."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from datetime import datetime
+from importlib.metadata import version
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from images_emulator.contract import own
+from images_emulator.contract.errors import APIError, masked
+from images_emulator.contract.tables import as_json
+from images_emulator.settings import all_settings
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.call import read_json
+from images_emulator.web.document import describe, taken
+from images_emulator.web.gate import error_response
+from images_emulator.web.health import HEALTH
+from images_emulator.web.journal import JournalAPI
+from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.scenario_api import BODIES, ScenarioAPI
+
+DISTRIBUTION: Final = "openai-images-emulator"
+
+logger = logging.getLogger("images_emulator")
+
+
+class ClockMove(BaseModel):
+    """One of three: `advance` by seconds, `freeze` at a moment, which is in UTC where it names no
+    zone, or `resume`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    freeze: datetime | None = None
+    resume: Literal[True] | None = None
+
+
+class AdminAPI:
+    """The handlers that concern the emulator as a whole."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["emulator"])
+        router.get("/health")(self.health)
+        router.get("/ready")(self.ready)
+        router.get("/version")(self.version)
+        router.get("/settings")(self.settings)
+        router.get("/models")(self.models)
+        router.get("/clock")(self.clock)
+        router.post("/clock", openapi_extra=taken(ClockMove))(self.move_clock)
+        router.post("/reset")(self.reset)
+        return router
+
+    async def health(self) -> dict[str, str]:
+        """Answers as soon as the server accepts connections."""
+        return HEALTH
+
+    async def ready(self) -> dict[str, str]:
+        """503 until everything is loaded that the first picture needs."""
+        if not self.emulator.studio.warm():
+            raise own.not_ready()
+        return {"status": "ready"}
+
+    async def version(self) -> dict[str, str]:
+        """The versions of the emulator and of its Python."""
+        told = version(DISTRIBUTION)
+        return {"name": DISTRIBUTION, "version": told, "python": platform.python_version()}
+
+    async def settings(self) -> dict[str, Any]:
+        """The settings as they are now; keys are redacted."""
+        now = self.emulator.settings
+        told = {each.name: getattr(now, each.name) for each in all_settings()}
+        hidden = "*" * 8 if now.admin_token is not None else None
+        return told | {"api_key": [masked(key) for key in now.api_key], "admin_token": hidden}
+
+    async def models(self) -> dict[str, Any]:
+        """Each model's dates, and its JSON Schema for each endpoint."""
+        return as_json()
+
+    async def clock(self) -> dict[str, Any]:
+        """The emulator's time, by which pictures and limits expire."""
+        clock = self.emulator.clock
+        return {"now": clock.now(), "frozen": clock.frozen}
+
+    async def move_clock(self, request: Request) -> dict[str, Any]:
+        """Move the time, hold it, or let it run on."""
+        clock = self.emulator.clock
+        body = await read_json(request.scope, request.receive, self.emulator)
+        move = ClockMove.model_validate(body)
+        given = move.model_dump(exclude_none=True)
+        if len(given) != 1:
+            reason = "expected one of 'advance', 'freeze' and 'resume'"
+            raise own.bad_input(name="body", reason=reason)
+        try:
+            if move.advance is not None:
+                clock.advance(seconds=move.advance)
+            elif move.freeze is not None:
+                clock.freeze(move.freeze)
+            else:
+                clock.resume()
+        except ValueError as error:
+            raise own.bad_input(name=next(iter(given)), reason=str(error)) from None
+        return await self.clock()
+
+    async def reset(self) -> dict[str, str]:
+        """Forget calls, pictures, files and faults; clock and settings are as at the start."""
+        self.emulator.reset()
+        return {"status": "ok"}
+
+
+# --- errors, all of one shape
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, APIError)
+    return error_response(error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Of a parameter that FastAPI has read, the place begins with where it was."""
+    assert isinstance(error, RequestValidationError | ValidationError)
+    first = error.errors()[0]
+    place = first["loc"][isinstance(error, RequestValidationError) :]
+    name = ".".join(str(part) for part in place) or "body"
+    return error_response(own.bad_input(name=name, reason=first["msg"]))
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = own.wrong_method if error.status_code == 405 else own.no_such_path
+    answer = error_response(sentence(path=request.url.path, method=request.method))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client hung up in the middle of its request; nobody reads this."""
+    return Response(status_code=499)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    logger.error("%s %s broke", request.method, request.url.path)
+    return error_response(own.broken())
+
+
+def create_admin_api(emulator: Emulator) -> FastAPI:
+    """The admin API as an application, with its own OpenAPI document."""
+    app = FastAPI(
+        title="openai-images-emulator",
+        version=version(DISTRIBUTION),
+        openapi_url=f"{ADMIN_PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            APIError: _refused,
+            RequestValidationError: _invalid,
+            ValidationError: _invalid,
+            HTTPException: _unrouted,
+            ClientDisconnect: _gone,
+            Exception: _broken,
+        },
+    )
+    app.include_router(AdminAPI(emulator).router())
+    app.include_router(JournalAPI(emulator).router())
+    app.include_router(ScenarioAPI(emulator).router())
+    describe(app, ClockMove, *BODIES)
+    return app
