@@ -17,7 +17,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
-from images_emulator.contract import own
+from images_emulator.contract import admin_errors
 from images_emulator.contract.request import Endpoint
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
@@ -332,7 +332,7 @@ def test_errors_have_one_shape(
     own_http: httpx2.Client, method: str, path: str, status: int, code: str
 ) -> None:
     error = error_of(own_http.request(method, path), status)
-    assert (error["code"], error["type"]) == (code, own.TYPE)
+    assert (error["code"], error["type"]) == (code, admin_errors.TYPE)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])

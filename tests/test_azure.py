@@ -15,7 +15,7 @@ from openai import AzureOpenAI, OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.contract.azure import AZURE
-from images_emulator.contract.misfortunes import NAMED
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from tests.pictures import answered, opened, png
 
 KEY = "azure-key"
@@ -303,7 +303,7 @@ def test_azure_has_no_webp_and_draws_in_high_quality(azure: Server, model: str) 
         assert sdk.images.generate(model=model, prompt="x", output_format="webp").data
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", ERRORS_BY_NAME)
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server
-from images_emulator.contract.tables import as_markdown
+from images_emulator.contract.reference import as_markdown
 from images_emulator.faults.plan import plan_of
 from images_emulator.faults.tables import as_markdown as faults_as_markdown
 from images_emulator.settings import all_settings

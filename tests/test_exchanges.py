@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server, Settings
-from images_emulator.contract import azure, errors, misfortunes
+from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.errors import Refusal
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
@@ -206,7 +206,7 @@ def refusals_said() -> list[str]:
 
 SENTENCES = {
     f"{name}-{until}" if until else name: version.message
-    for module in (errors, misfortunes, azure)
+    for module in (errors, service_errors, azure)
     for name, value in vars(module).items()
     if isinstance(value, Refusal)
     for until, version in [*value.earlier, (None, value)]

@@ -20,10 +20,10 @@ from PIL import UnidentifiedImageError
 from starlette.types import Message
 
 from images_emulator import Emulator, Server
-from images_emulator.contract.misfortunes import NAMED
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, Model
 from images_emulator.contract.rules import Choice
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import FAULTS, read
 from images_emulator.faults.base import is_event, streams
 from tests.answers import messages_for
@@ -188,7 +188,7 @@ CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
 """The exception that the SDK raises for a named error, its code, and the requests it makes."""
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", ERRORS_BY_NAME)
 def test_an_error_by_name(
     emulator: Emulator, patient: OpenAI, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

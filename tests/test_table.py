@@ -14,11 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from images_emulator.contract.availability import Rows, availability_on
 from images_emulator.contract.calendar import AsOf, Policy
-from images_emulator.contract.catalogue import Rows, catalogue_of
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
 from images_emulator.contract.models import HEEDLESS, MODEL, MODELS
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
+from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
 from images_emulator.contract.references import LONGEST_URL, OverlayReference, References
 from images_emulator.contract.request import (
     BODIES,
@@ -41,7 +42,6 @@ from images_emulator.contract.rules import (
     Unsupported,
 )
 from images_emulator.contract.sizes import FixedSize, FlexibleSize
-from images_emulator.contract.tables import WIDTH, as_json, as_markdown, as_text
 from images_emulator.contract.uploads import Images, Overlay, SquarePNG
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.synthesis import Darkroom
@@ -175,7 +175,7 @@ Body = tuple[str, Endpoint, str]
 def accepted(body: Body, as_of: AsOf = None) -> Rows:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, endpoint, media_type = body
-    return catalogue_of(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
+    return availability_on(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
 
 
 def is_read(body: Body, as_of: AsOf = None) -> bool:

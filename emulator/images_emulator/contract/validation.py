@@ -11,8 +11,8 @@ from dataclasses import fields
 from typing import Any, Final
 
 from images_emulator.contract import errors
+from images_emulator.contract.availability import Rows, availability_on
 from images_emulator.contract.calendar import Policy
-from images_emulator.contract.catalogue import Rows, catalogue_of
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
 from images_emulator.contract.models import FIRST
@@ -47,7 +47,7 @@ class _Judgement:
         self.call = call
         self.darkroom = darkroom
         self.policy = policy
-        self.catalogue = catalogue_of(policy.as_of, dialect)
+        self.available = availability_on(policy.as_of, dialect)
         self.forgiven: list[Violation] = []
         self.source: tuple[int, int] | None = None
 
@@ -59,14 +59,14 @@ class _Judgement:
 
     def request(self) -> ImageRequest:
         named = self._model_name()
-        model = self.catalogue.models.get(named)
+        model = self.available.models.get(named)
         unknown = None if model else errors.no_such_model(model=named)
         if model and self.call.endpoint not in model.accepts:
             listed = Words([FIRST])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
             model = None
         if not model and self.policy.lenient:
-            model = self.catalogue.models.get(self.catalogue.default(self.call) or "")
+            model = self.available.models.get(self.available.default(self.call) or "")
         judged, rows = self._judged_by(model)
         values = self._gateway(rows)
         if unknown:
@@ -79,15 +79,15 @@ class _Judgement:
         """The rows that the gateway goes by: the model's own, or where there is none of that name
         on that day the newest model's. Whether it exists is for the service behind to say."""
         if model:
-            return model, self.catalogue.rows(model, self.call)
-        stand_in = self.catalogue.stand_in(self.call.endpoint)
-        return stand_in, self.catalogue.rows(stand_in, self.call)
+            return model, self.available.rows(model, self.call)
+        stand_in = self.available.stand_in(self.call.endpoint)
+        return stand_in, self.available.rows(stand_in, self.call)
 
     def _model_name(self) -> str:
-        name = self.catalogue.model_name(self.call, self.forgive)
+        name = self.available.model_name(self.call, self.forgive)
         if name is None:
             self.forgive(errors.missing_parameter(name="model"))
-            return self.catalogue.stand_in(self.call.endpoint).id
+            return self.available.stand_in(self.call.endpoint).id
         return name
 
     # --- the gateway
@@ -144,7 +144,7 @@ class _Judgement:
                 self.forgive(error)
                 del values[name]
         settled = self._settled(rows, values)
-        for conflict in self.catalogue.conflicts(model):
+        for conflict in self.available.conflicts(model):
             try:
                 conflict.check(settled)
             except APIError as error:

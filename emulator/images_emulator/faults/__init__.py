@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, get_args
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from images_emulator.contract.misfortunes import NAMED
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.bodies import EmptyData, FewerImages, Malformed
 from images_emulator.faults.connections import ConnectionReset, Truncated
@@ -55,13 +55,13 @@ def _spelled_out(given: Any) -> Any:
         raise PydanticCustomError("no_fault", "a fault is a name or a mapping with a 'kind'")
     told = dict(told)
     kind = str(told.get("kind"))
-    if kind in NAMED and "name" not in told:
+    if kind in ERRORS_BY_NAME and "name" not in told:
         return {**told, "kind": "error", "name": kind}
     if kind not in FAULTS:
         raise PydanticCustomError(
             "no_fault",
             "there is no fault '{kind}'; there are {faults}, and the errors {errors}",
-            {"kind": kind, "faults": ", ".join(FAULTS), "errors": ", ".join(NAMED)},
+            {"kind": kind, "faults": ", ".join(FAULTS), "errors": ", ".join(ERRORS_BY_NAME)},
         )
     return told
 

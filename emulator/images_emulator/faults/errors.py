@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract import misfortunes
-from images_emulator.contract.catalogue import catalogue_of
+from images_emulator.contract import service_errors
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, masked
-from images_emulator.contract.misfortunes import NAMED
 from images_emulator.contract.models import MODELS, UNKNOWN
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults.base import DAY, BaseFault
 
 SOON: Final = 100
@@ -24,8 +24,8 @@ LIMIT: Final = 5
 
 
 def _named(name: str) -> str:
-    if name not in NAMED:
-        raise ValueError(f"no such error '{name}'; there are {', '.join(NAMED)}")
+    if name not in ERRORS_BY_NAME:
+        raise ValueError(f"no such error '{name}'; there are {', '.join(ERRORS_BY_NAME)}")
     return name
 
 
@@ -70,9 +70,9 @@ class Error(BaseFault):
         facts = self._facts(scope)
         dialect: Dialect = scope["state"].get("dialect", OPENAI)
         refusal = dialect.refusal(self.name) if self.name else None
-        if refusal is misfortunes.rate_limited:
+        if refusal is service_errors.rate_limited:
             refusal = facts["limited"]
-        elif refusal is misfortunes.content_policy:
+        elif refusal is service_errors.content_policy:
             refusal = facts["rejected"]
         told = (
             refusal.on(scope["state"].get("day"))(**facts)
@@ -98,7 +98,7 @@ class Error(BaseFault):
         if self.retry_after_ms is not None:
             told["retry-after-ms"] = str(self.retry_after_ms)
         if self.name == "rate_limit_exceeded" and not told:
-            told = misfortunes.retry_headers(SOON)
+            told = service_errors.retry_headers(SOON)
         if self.should_retry is not None:
             told["x-should-retry"] = str(self.should_retry).lower()
         return told
@@ -106,8 +106,8 @@ class Error(BaseFault):
     def _facts(self, scope: Scope) -> dict[str, Any]:
         state, call = scope["state"], scope["state"].get("call")
         fields = call.fields if call else {}
-        catalogue = catalogue_of(state.get("as_of"), state.get("dialect", OPENAI))
-        named = call and catalogue.model_name(call)
+        available = availability_on(state.get("as_of"), state.get("dialect", OPENAI))
+        named = call and available.model_name(call)
         model = MODELS.get(named or "", UNKNOWN)
         wait = self.retry_after_ms
         if wait is None:
@@ -124,12 +124,12 @@ class Error(BaseFault):
             "requested": fields.get("n") or 1,
             "current": LIMIT + 1,
             "unit": "min",
-            "unit_in_full": misfortunes.UNITS["min"],
-            "wait": misfortunes.waiting(wait),
-            "seconds": misfortunes.waiting_seconds(wait),
+            "unit_in_full": service_errors.UNITS["min"],
+            "wait": service_errors.waiting(wait),
+            "seconds": service_errors.waiting_seconds(wait),
             "whole_seconds": -(-wait // 1000),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
-            "violations": misfortunes.violations(self.categories),
+            "violations": service_errors.violations(self.categories),
             **state.get("facts", {}),
         }

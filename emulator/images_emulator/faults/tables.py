@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from images_emulator.contract.misfortunes import AZURES, NAMED
+from images_emulator.contract.service_errors import AZURE_ONLY, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
 
@@ -34,11 +34,11 @@ def as_markdown() -> str:
     )
     errors = (
         [
-            f"`{name}`" + (" (Azure's alone)" if name in AZURES else ""),
+            f"`{name}`" + (" (Azure's alone)" if name in AZURE_ONLY else ""),
             str(refusal.status),
             f"`{refusal.type}`" if "type" in refusal.envelope.keys else "none",
         ]
-        for name, refusal in NAMED.items()
+        for name, refusal in ERRORS_BY_NAME.items()
     )
     return (
         _table(["fault", "settings", "what it does"], faults)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from images_emulator.clock import Clock
-from images_emulator.contract import misfortunes
+from images_emulator.contract import service_errors
 from images_emulator.contract.errors import Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.settings import parse_rate
@@ -75,14 +75,14 @@ class RateLimits:
             "requested": request.n,
             "current": used + request.n,
             "unit": self.rate.unit,
-            "unit_in_full": misfortunes.UNITS[self.rate.unit],
-            "wait": misfortunes.waiting(wait),
-            "seconds": misfortunes.waiting_seconds(wait),
+            "unit_in_full": service_errors.UNITS[self.rate.unit],
+            "wait": service_errors.waiting(wait),
+            "seconds": service_errors.waiting_seconds(wait),
             "whole_seconds": -(-wait // 1000),
         }
         refusal = (refusal or request.model.limited).on(request.as_of or self._clock.now().date())
         error = refusal(**(figures | dict(facts)))
-        error.headers = misfortunes.retry_headers(wait)
+        error.headers = service_errors.retry_headers(wait)
         raise error
 
     def reset(self) -> None:

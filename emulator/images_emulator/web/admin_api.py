@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from images_emulator.contract import own
+from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError, masked
-from images_emulator.contract.tables import as_json
+from images_emulator.contract.reference import as_json
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.call import read_json
@@ -69,7 +69,7 @@ class AdminAPI:
     async def ready(self) -> dict[str, str]:
         """503 until everything is loaded that the first picture needs."""
         if not self.emulator.studio.warm():
-            raise own.not_ready()
+            raise admin_errors.not_ready()
         return {"status": "ready"}
 
     async def version(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class AdminAPI:
         given = move.model_dump(exclude_none=True)
         if len(given) != 1:
             reason = "expected one of 'advance', 'freeze' and 'resume'"
-            raise own.bad_input(name="body", reason=reason)
+            raise admin_errors.bad_input(name="body", reason=reason)
         try:
             if move.advance is not None:
                 clock.advance(seconds=move.advance)
@@ -110,7 +110,7 @@ class AdminAPI:
             else:
                 clock.resume()
         except ValueError as error:
-            raise own.bad_input(name=next(iter(given)), reason=str(error)) from None
+            raise admin_errors.bad_input(name=next(iter(given)), reason=str(error)) from None
         return await self.clock()
 
     async def reset(self) -> dict[str, str]:
@@ -133,12 +133,12 @@ async def _invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = first["loc"][isinstance(error, RequestValidationError) :]
     name = ".".join(str(part) for part in place) or "body"
-    return error_response(own.bad_input(name=name, reason=first["msg"]))
+    return error_response(admin_errors.bad_input(name=name, reason=first["msg"]))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    sentence = own.wrong_method if error.status_code == 405 else own.no_such_path
+    sentence = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
     answer = error_response(sentence(path=request.url.path, method=request.method))
     answer.headers.update(error.headers or {})
     return answer
@@ -151,7 +151,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _broken(request: Request, error: Exception) -> Response:
     logger.error("%s %s broke", request.method, request.url.path)
-    return error_response(own.broken())
+    return error_response(admin_errors.broken())
 
 
 def create_admin_api(emulator: Emulator) -> FastAPI:

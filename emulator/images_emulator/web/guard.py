@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract import own
+from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError
 from images_emulator.settings import Settings
 from images_emulator.web.call import bearer
@@ -60,15 +60,15 @@ class Guard:
         if self.token is not None:
             # No other site can know it, wherever the call comes from.
             if not compare_digest(bearer(scope).encode(), self.token.encode()):
-                raise own.no_token()
+                raise admin_errors.no_token()
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._own(_name(host)):
-            raise own.foreign_host(host=host)
+            raise admin_errors.foreign_host(host=host)
         foreign = origin is not None and not self._same_origin(origin, headers)
         if foreign or headers.get("sec-fetch-site") == "cross-site":
-            raise own.foreign_origin()
+            raise admin_errors.foreign_origin()
 
     def _own(self, name: str) -> bool:
         """Whether a *name* can be this server's: an address, a name without a dot, as containers

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
-from images_emulator.contract import own
+from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import listed
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import Entry
@@ -36,7 +36,7 @@ def asked(request: Request, query: Annotated[Query, Depends()]) -> Query:
     known = [*(each.name for each in fields(Query)), *PAGING]
     for name in request.query_params:
         if name not in known:
-            raise own.unknown_input(name=name, listed=listed(known))
+            raise admin_errors.unknown_input(name=name, listed=listed(known))
     return query
 
 
@@ -72,12 +72,12 @@ class JournalAPI:
         try:
             return self.journal.page(query, limit, since=since, before=before)
         except KeyError as unknown:
-            raise own.no_such_request(id=unknown.args[0]) from None
+            raise admin_errors.no_such_request(id=unknown.args[0]) from None
 
     def _entry(self, identity: str) -> Entry:
         entry = self.journal.get(identity)
         if not entry:
-            raise own.no_such_request(id=identity)
+            raise admin_errors.no_such_request(id=identity)
         return entry
 
     async def requests(
@@ -108,7 +108,7 @@ class JournalAPI:
         """The body as it came."""
         body = self._entry(id).body
         if body is None:
-            raise own.no_such_part(id=id, part="body")
+            raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def file(self, id: str, index: int) -> Response:
@@ -117,7 +117,7 @@ class JournalAPI:
         # The form may be long; see `Entry.files`.
         files = await asyncio.to_thread(lambda: entry.files)
         if not 0 <= index < len(files):
-            raise own.no_such_part(id=id, part=f"file {index}")
+            raise admin_errors.no_such_part(id=id, part=f"file {index}")
         said = files[index].content_type or ""
         kind = said if said in ("image/png", "image/jpeg", "image/webp") else RAW
         return Response(files[index].data, headers=SANDBOX, media_type=kind)
@@ -127,7 +127,7 @@ class JournalAPI:
         entry, settings = self._entry(id), self.emulator.settings
         length = entry.headers.get("content-length", "0")
         if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
-            raise own.no_such_part(id=id, part="body")
+            raise admin_errors.no_such_part(id=id, part="body")
         base = base_url(request, settings.public_url)
         return PlainTextResponse(curl(entry, base, token=settings.admin_token is not None))
 
@@ -153,7 +153,7 @@ class JournalAPI:
         entry = self._entry(id)
         drawn = entry.drawn
         if not drawn or index not in entry.images:
-            raise own.no_such_part(id=id, part=f"picture {index}")
+            raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
             picture = await self.emulator.studio.picture(drawn, index, disconnect=disconnect)
         data = a2b_base64(picture)

@@ -6,20 +6,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
-from images_emulator.contract.catalogue import catalogue_of
 from images_emulator.web import wire
 from images_emulator.web.gate import json_response
 
 
 async def list_models(request: Request, policy: Policy) -> Response:
-    data = [wire.model_object(model) for model in catalogue_of(policy.as_of).models.values()]
+    data = [wire.model_object(model) for model in availability_on(policy.as_of).models.values()]
     return json_response(wire.pretty({"object": "list", "data": data}))
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
     named = request.path_params["model"]
-    model = catalogue_of(policy.as_of).models.get(named)
+    model = availability_on(policy.as_of).models.get(named)
     if not model:
         raise errors.model_not_listed(model=named)
     return json_response(wire.pretty(wire.model_object(model)))

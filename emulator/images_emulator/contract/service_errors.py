@@ -1,7 +1,7 @@
 """What the API says to a call that has done nothing wrong: limits, credit, moderation, outages.
 
 These are the errors that a fault can ask for by name. The words are the API's own, as recorded;
-those that no recording shows have a comment that says so. `fixtures/exchanges/misfortune-*` name
+those that no recording shows have a comment that says so. `fixtures/exchanges/service-error-*` name
 the source of each.
 """
 
@@ -81,7 +81,7 @@ temporarily_blocked = Refusal(  # Azure's alone
     None, "Forbidden", status=403, envelope=Envelope(("code", "message")))
 # fmt: on
 
-NAMED: Final[Mapping[str, Refusal]] = {
+ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "rate_limit_exceeded": rate_limited,
     "insufficient_quota": quota_exceeded,
     "credit_balance_exhausted": no_credit,
@@ -102,8 +102,8 @@ NAMED: Final[Mapping[str, Refusal]] = {
 }
 """The errors by the names that faults give them: their codes, where they have one."""
 
-AZURES: Final = frozenset({"temporarily_blocked"})
-"""Those of `NAMED` that Azure alone says. Asked for elsewhere, they have its sentence all the same."""
+AZURE_ONLY: Final = frozenset({"temporarily_blocked"})
+"""Those of `ERRORS_BY_NAME` that Azure alone says. Asked for elsewhere, they have its sentence all the same."""
 
 UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour"}
 """What a limit may be per, as it is written in settings and in full."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from textwrap import fill
 from typing import Any, Final
 
-from images_emulator.contract.catalogue import catalogue_of
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODEL, MODELS
 from images_emulator.contract.request import BODIES, FORM, Call, Endpoint, Model
@@ -35,7 +35,7 @@ def _schemas(model: Model, endpoint: Endpoint) -> dict[str, Any]:
     for media_type in BODIES[endpoint]:
         # Not every model takes references in JSON.
         with suppress(APIError):
-            rows = catalogue_of(None).rows(model, Call(endpoint, media_type == FORM, {}))
+            rows = availability_on(None).rows(model, Call(endpoint, media_type == FORM, {}))
             schemas[media_type] = schema_of(rows)
     return schemas
 
