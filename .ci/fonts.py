@@ -13,7 +13,7 @@ from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
-from images_emulator.imaging.fontbook import ALSO_EMOJI, BOOK, COVERED, EMOJI, FOLDER, GLYPHS
+from images_emulator.imaging.typefaces import ALSO_EMOJI, BOOK, COVERED, EMOJI, FOLDER, GLYPHS
 
 SOURCES: Final = {
     "Droid": "DroidSansFallback.ttf",

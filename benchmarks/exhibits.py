@@ -131,7 +131,7 @@ def _transparent() -> list[Tile]:
 def _previews() -> list[Tile]:
     request = subject.request_of({**USUAL, "stream": True, "partial_images": 3})
     names = ("partial 0", "partial 1", "partial 2", "final")
-    return [*zip(names, subject.render_progress(request), strict=True)]
+    return [*zip(names, subject.render_partials(request), strict=True)]
 
 
 @cache

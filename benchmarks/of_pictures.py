@@ -37,7 +37,7 @@ def _of_size(name: str, fields: Mapping[str, Any], seconds: float) -> Iterator[P
 def _processor_time(seconds: float) -> Iterator[Probe]:
     for name, fields, job in (
         ("render 1024 CPU s", USUAL, subject.render),
-        ("progress 1024 CPU s", STREAM, subject.render_progress),
+        ("progress 1024 CPU s", STREAM, subject.render_partials),
     ):
         requests = subject.requests_of(fields)
 

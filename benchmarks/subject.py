@@ -16,10 +16,12 @@ from benchmarks.calls import fresh, numbered
 from images_emulator import Server
 from images_emulator.contract.request import Call, Endpoint, ImageRequest, Upload
 from images_emulator.contract.validation import validate
-from images_emulator.imaging import edits, placeholder, png, synthesis
-from images_emulator.imaging.formats import FORMATS
+from images_emulator.imaging import drawing, edits, png
+from images_emulator.imaging.formats import OUTPUT_FORMATS
+from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.render import render_image, render_stream
 
-_DARKROOM: Final = synthesis.Darkroom(lambda identity: None, lambda url: None)
+_LOADER: Final = ImageLoader(lambda identity: None, lambda url: None)
 
 
 def request_of(
@@ -28,7 +30,7 @@ def request_of(
     """The validated request of a call with *fields*: a JSON body, or where there are uploads a
     form."""
     form = endpoint is not Endpoint.GENERATIONS
-    return validate(Call(endpoint, form, fields), _DARKROOM)
+    return validate(Call(endpoint, form, fields), _LOADER)
 
 
 def requests_of(fields: Mapping[str, Any]) -> Iterator[ImageRequest]:
@@ -40,12 +42,12 @@ def requests_of(fields: Mapping[str, Any]) -> Iterator[ImageRequest]:
 
 
 def draw(request: ImageRequest, index: int = 0) -> Image.Image:
-    return placeholder.draw(request, index)
+    return drawing.draw(request, index)
 
 
 def draw_scene(request: ImageRequest, index: int = 0) -> Image.Image:
     """The same without its card."""
-    return placeholder.draw_scene(request, index, request.size, None)
+    return drawing.draw_scene(request, index, request.size, None)
 
 
 def edit(request: ImageRequest) -> Image.Image:
@@ -53,7 +55,7 @@ def edit(request: ImageRequest) -> Image.Image:
 
 
 def encode(request: ImageRequest, image: Image.Image) -> bytes:
-    writer = FORMATS[request.output_format].encode
+    writer = OUTPUT_FORMATS[request.output_format].encode
     assert writer
     return writer(request, image)
 
@@ -64,12 +66,12 @@ def encode_slowly(image: Image.Image) -> bytes:
 
 
 def render(request: ImageRequest, index: int = 0) -> bytes:
-    return synthesis.render(request, index)
+    return render_image(request, index)
 
 
-def render_progress(request: ImageRequest) -> list[bytes]:
+def render_partials(request: ImageRequest) -> list[bytes]:
     """The partial images of a stream, then the final one."""
-    return [image for _, image in synthesis.render_progress(request)]
+    return [image for _, image in render_stream(request)]
 
 
 def saved(image: Image.Image, **options: Any) -> bytes:

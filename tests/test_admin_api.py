@@ -76,7 +76,7 @@ def test_ready_is_said_when_the_first_picture_would_be_quick() -> None:
 
 async def test_ready_is_not_said_while_something_is_loaded() -> None:
     emulator, loaded = Emulator(), Event()
-    emulator.studio.crew.executor.submit(loaded.wait)
+    emulator.renderer.pool.executor.submit(loaded.wait)
     transport = httpx2.ASGITransport(create_app(emulator))
     async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as http:
         answer = await http.get("/_emulator/ready")

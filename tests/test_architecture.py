@@ -12,9 +12,11 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("settings", "clock", "threads"),
+    ("settings", "clock", "threads", "lru_cache"),
     ("contract",),
     ("imaging",),
+    ("rendering",),
+    ("exchange",),
     ("faults",),
     ("state",),
     ("web",),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from images_emulator.state.cores import spare_cores
+from images_emulator.rendering.cores import spare_cores
 
 
 def group(root: Path, files: dict[str, str]) -> Path:

@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, Settings, create_app
-from images_emulator.state.crew import Crew
+from images_emulator.rendering.pool import RenderPool
 from tests.conftest import KEY
 from tests.pictures import png
 
@@ -48,15 +48,15 @@ def posted(path: str, content_type: str, body: bytes) -> bytes:
 
 
 @contextmanager
-def held(crew: Crew) -> Iterator[None]:
-    """The thread of *crew* does nothing meanwhile."""
+def held(pool: RenderPool) -> Iterator[None]:
+    """The thread of *pool* does nothing meanwhile."""
     begun, release = Event(), Event()
 
     def wait(_: object) -> None:
         begun.set()
         release.wait(60)
 
-    crew.submit(wait)
+    pool.submit(wait)
     assert begun.wait(60)
     try:
         yield
@@ -86,20 +86,20 @@ def until(condition: Callable[[], bool]) -> None:
 def test_drawings_of_clients_that_hung_up_leave_the_queue(
     server: Server, request_of: Callable[[str], bytes]
 ) -> None:
-    crew = server.emulator.studio.crew
+    pool = server.emulator.renderer.pool
     with ExitStack() as stack:
-        with held(crew):
+        with held(pool):
             connections = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 for _ in range(51)
             ]
             for number, connection in enumerate(connections):
                 connection.sendall(request_of(f"lighthouse {number}"))
-            until(lambda: len(crew._jobs) == 51)
+            until(lambda: len(pool._jobs) == 51)
             stays = connections.pop()
             for connection in connections:
                 connection.close()
-            until(lambda: len(crew._jobs) == 1)
+            until(lambda: len(pool._jobs) == 1)
         stays.settimeout(60)
         assert stays.recv(15) == b"HTTP/1.1 200 OK"
     until(lambda: all(call.duration_ms is not None for call in server.requests))
@@ -108,23 +108,23 @@ def test_drawings_of_clients_that_hung_up_leave_the_queue(
 def test_a_drawing_is_withdrawn_only_when_the_last_who_wait_for_it_have_left(
     server: Server,
 ) -> None:
-    crew = server.emulator.studio.crew
+    pool = server.emulator.renderer.pool
     address = ("127.0.0.1", server.port)
     with socket.create_connection(address) as leaves, socket.create_connection(address) as stays:
-        with held(crew):
+        with held(pool):
             for connection in (leaves, stays):
                 connection.sendall(generation("a lighthouse for two"))
-            queued = server.emulator.studio._underway
+            queued = server.emulator.renderer._underway
             until(lambda: [each.waiters for each in queued.values()] == [2])
             leaves.close()
             until(lambda: [each.waiters for each in queued.values()] == [1])
-            assert len(crew._jobs) == 1
+            assert len(pool._jobs) == 1
         stays.settimeout(60)
         assert stays.recv(15) == b"HTTP/1.1 200 OK"
 
 
 def test_uploads_of_clients_that_hung_up_are_not_decoded(server: Server) -> None:
-    decoder = server.emulator.studio.decoder
+    decoder = server.emulator.renderer.decoder
     with held(decoder):
         for number in range(10):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -150,13 +150,13 @@ async def test_any_asgi_server_s_disconnect_is_noticed() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    with held(emulator.studio.crew):
+    with held(emulator.renderer.pool):
         call = asyncio.ensure_future(create_app(emulator)(scope, messages.get, send))
-        await asyncio.to_thread(until, lambda: len(emulator.studio.crew._jobs) == 1)
+        await asyncio.to_thread(until, lambda: len(emulator.renderer.pool._jobs) == 1)
         # Neither more of the body nor anything else says that the client has left.
         messages.put_nowait({"type": "http.request", "body": b""})
         messages.put_nowait({"type": "http.disconnect"})
         await call
-        assert not emulator.studio.crew._jobs
+        assert not emulator.renderer.pool._jobs
     assert sent[0]["status"] == 499
     emulator.close()

@@ -50,7 +50,7 @@ def served() -> Iterator[Servers]:
         def client(settings: frozenset[tuple[str, Any]], broken: bool) -> httpx2.Client:
             server = stack.enter_context(Server(Settings(port=0, api_key=(KEY,), **dict(settings))))
             if broken:
-                server.emulator.studio.crew.executor.shutdown()
+                server.emulator.renderer.pool.executor.shutdown()
             return stack.enter_context(httpx2.Client(base_url=server.url, timeout=60))
 
         yield lambda settings, broken: client(frozenset(settings.items()), broken)

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageSequence
 
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.rules import Choice
-from images_emulator.imaging.formats import FORMATS, frame_delay
+from images_emulator.imaging.formats import OUTPUT_FORMATS, frame_delay
 from tests.pictures import encoded, halves, png
 
 MODEL = "gpt-image-2.6-sunburst"
@@ -27,7 +27,7 @@ def test_every_format_of_the_table_is_written_and_no_other() -> None:
         for rows in model.accepts.values():
             rule = rows.get("output_format")
             words |= {*rule.words} if isinstance(rule, Choice) else set()
-    assert words == FORMATS.keys()
+    assert words == OUTPUT_FORMATS.keys()
 
 
 def drawn(client: OpenAI, **asked: Any) -> bytes:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.imaging import synthesis, uploads
+from images_emulator.imaging import decoder, render
 from tests.pictures import encoded, half_clear, halves, opened
 
 SCRIPTS: Final = (
@@ -38,7 +38,7 @@ USUAL: Final = ImageRequest(
 
 
 def _edited(**asked: Any) -> ImageRequest:
-    source, mask = uploads.develop(encoded(halves((300, 200)))), uploads.develop(half_clear())
+    source, mask = decoder.decode(encoded(halves((300, 200)))), decoder.decode(half_clear())
     assert source
     assert mask
     given: dict[str, Any] = {"images": (source,), "mask": mask} | asked
@@ -71,8 +71,10 @@ def digest(image: Image.Image) -> str:
 
 
 def digests() -> dict[str, str]:
-    drawn = {name: digest(opened(synthesis.render(each, 0))) for name, each in requests().items()}
-    stream = synthesis.render_progress(replace(USUAL, partial_images=3))
+    drawn = {
+        name: digest(opened(render.render_image(each, 0))) for name, each in requests().items()
+    }
+    stream = render.render_stream(replace(USUAL, partial_images=3))
     return drawn | {f"preview {number}": digest(opened(image)) for number, image in stream}
 
 
@@ -113,11 +115,11 @@ GOLDEN: Final = {
 
 @pytest.mark.parametrize("name", requests())
 def test_a_picture_has_the_pixels_that_it_has_everywhere(name: str) -> None:
-    assert digest(opened(synthesis.render(requests()[name], 0))) == GOLDEN[name]
+    assert digest(opened(render.render_image(requests()[name], 0))) == GOLDEN[name]
 
 
 def test_previews_have_the_pixels_that_they_have_everywhere() -> None:
-    stream = synthesis.render_progress(replace(USUAL, partial_images=3))
+    stream = render.render_stream(replace(USUAL, partial_images=3))
     for number, image in stream:
         assert digest(opened(image)) == GOLDEN[f"preview {number}"]
 

@@ -23,7 +23,7 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Call, Endpoint, ImageRequest
 from images_emulator.contract.validation import validate
-from images_emulator.imaging.synthesis import Darkroom
+from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.entry import Entry
 from images_emulator.state.journal import Journal, Query
 from images_emulator.web.call import parse_again
@@ -416,7 +416,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
         call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
-        accepted = validate(call, Darkroom(lambda _: None, lambda _: None))
+        accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
         answered(journal, str(number), {"body": (body,), "call": call, "accepted": accepted})
     first, *_ = journal.find()
     assert first.body is None
@@ -468,7 +468,7 @@ def test_an_entry_weighs_at_least_what_it_takes() -> None:
             {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
         ).encode()
         call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
-        accepted = validate(call, Darkroom(lambda _: None, lambda _: None))
+        accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
         state = {"body": (body,), "call": call, "accepted": accepted}
         entry = Entry(

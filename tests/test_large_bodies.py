@@ -64,9 +64,9 @@ def test_nobody_waits_for_the_body_of_another(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
-        with held(server.emulator.studio.parser):
+        with held(server.emulator.renderer.parser):
             large = thread.submit(sent, server, made(), KEYED)
-            until(lambda: len(server.emulator.studio.parser._jobs) == 1)
+            until(lambda: len(server.emulator.renderer.parser._jobs) == 1)
             assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
             small = httpx2.post(server.url + GENERATIONS, json=FIELDS, headers=KEYED, timeout=60)
             assert small.status_code == 200
@@ -78,7 +78,7 @@ def test_nobody_waits_for_the_body_of_another(
 def test_nothing_is_parsed_for_a_call_without_a_key(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
-    with held(server.emulator.studio.parser):
+    with held(server.emulator.renderer.parser):
         assert error_of(sent(server, made(), {}), 401)["message"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images_emulator.imaging import png
-from images_emulator.imaging.previews import CELLS, previews
+from images_emulator.imaging.partial_images import CELLS, partial_images
 from tests.pictures import opened
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def test_a_photograph_comes_out_as_it_went_in(
 def test_a_preview_is_written_as_its_whole_picture_is(
     size: tuple[int, int], number: int, deflater: ModuleType
 ) -> None:
-    (squares,) = previews(drawn(size), "RGBA", number, number + 1)
+    (squares,) = partial_images(drawn(size), "RGBA", number, number + 1)
     assert squares.size == size
     read = opened(png.write(squares, "RGBA", {}, deflater))
     rows = [row for row, height in enumerate(squares.heights) for _ in range(height)]

@@ -11,7 +11,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import read_recipe
-from images_emulator.imaging.formats import FORMATS
+from images_emulator.imaging.formats import OUTPUT_FORMATS
 from tests.pictures import BLUE, encoded, half_clear, plain, png
 from tests.test_streams import frames
 
@@ -26,7 +26,7 @@ def drawn(client: OpenAI, **asked: Any) -> bytes:
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, prompt: str) -> None:
     told = read_recipe(drawn(client, output_format=output_format, prompt=prompt, quality="low"))
     expected = {

@@ -24,7 +24,7 @@ from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.pictures import LARGEST
 from images_emulator.contract.request import Call, Endpoint, Upload
 from images_emulator.contract.validation import _Judgement
-from images_emulator.imaging.synthesis import Darkroom
+from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear, png
 
 REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
@@ -207,7 +207,7 @@ def refused_on(day: date, endpoint: Endpoint, name: str, value: object) -> Refus
         fields |= {"prompt": "x", "mask": image}
     call = Call(endpoint, form=True, fields=fields | {name: value})
     try:
-        _Judgement(call, Darkroom(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
+        _Judgement(call, ImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
     except APIError as error:
         return error.refusal
     return None

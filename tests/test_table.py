@@ -44,13 +44,13 @@ from images_emulator.contract.rules import (
 from images_emulator.contract.sizes import FixedSize, FlexibleSize
 from images_emulator.contract.uploads import Images, Overlay, SquarePNG
 from images_emulator.contract.validation import validate
-from images_emulator.imaging.synthesis import Darkroom
+from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear
 
 DAY = timedelta(days=1)
 
 # A file's id is its size in bytes.
-DARKROOM = Darkroom(lambda size: half_clear().ljust(int(size), b"\0"), lambda url: None)
+LOADER = ImageLoader(lambda size: half_clear().ljust(int(size), b"\0"), lambda url: None)
 FILE = Upload("a.png", "image/png", half_clear(), len(half_clear()))
 DATA_URL = "data:image/png;base64," + base64.b64encode(half_clear()).decode()
 REFERENCE = {"image_url": DATA_URL}
@@ -212,7 +212,7 @@ def judged(body: Body, fields: dict[str, Any], as_of: AsOf = None) -> ImageReque
     known = {*accepted(body, as_of), *(["model"] if as_of in MODEL.period else [])}
     needed = {name: value for name, value in right.items() if name in known}
     call = Call(endpoint, media_type == FORM, needed | fields)
-    return validate(call, DARKROOM, Policy(as_of))
+    return validate(call, LOADER, Policy(as_of))
 
 
 def has_code(error: APIError, code: str) -> bool:
@@ -323,7 +323,7 @@ def test_what_is_in_no_row_is_unknown(body: Body) -> None:
 def test_an_endpoint_refuses_the_models_of_others(model: Model, endpoint: Endpoint) -> None:
     if endpoint not in model.accepts and endpoint not in HEEDLESS:
         with pytest.raises(APIError, match="Value must be 'dall-e-2'"):
-            validate(Call(endpoint, form=True, fields={"model": model.id}), DARKROOM)
+            validate(Call(endpoint, form=True, fields={"model": model.id}), LOADER)
 
 
 def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:

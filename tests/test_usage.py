@@ -10,7 +10,7 @@ import pytest
 from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
 from images_emulator.contract.request import Endpoint, ImageRequest
 from images_emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
-from images_emulator.imaging.uploads import develop
+from images_emulator.imaging.decoder import decode
 from tests.pictures import png
 
 # From the cost calculator of the image generation guide, for gpt-image-2.
@@ -130,7 +130,7 @@ def test_every_recorded_input_is_counted_as_recorded(
         n=n,
         size=(1024, 1024),
         quality="low",
-        images=tuple(develop(png(size)) or pytest.fail("no picture") for size in pictures),
+        images=tuple(decode(png(size)) or pytest.fail("no picture") for size in pictures),
     )
     spent = usage(request)
     assert spent
@@ -141,7 +141,7 @@ def test_every_recorded_input_is_counted_as_recorded(
 def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
     quality: str, fewest: int, most: int
 ) -> None:
-    picture = develop(png(NATIVE))
+    picture = decode(png(NATIVE))
     assert picture
     asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
     asked |= {"model": MODELS["gpt-image-1.5"], "endpoint": Endpoint.EDITS, "images": (picture,)}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.request import Darkroom, Picture
+from images_emulator.contract.request import ImageLoader, Picture
 from images_emulator.contract.rules import Rule
 
 MB: Final = 2**20
@@ -48,22 +48,22 @@ class Pictures(Rule, ABC):
             yield (f"{name}[{index}]" if isinstance(value, list) else name), item
 
     def open(
-        self, name: str, value: Any, darkroom: Darkroom, forgive: Forgive
+        self, name: str, value: Any, loader: ImageLoader, forgive: Forgive
     ) -> tuple[Picture, ...]:
         """The checked *value* as pictures."""
         opened: list[Picture] = []
         items = value if isinstance(value, list) else [value]
         for index, item in enumerate(items):
             try:
-                opened.append(self.open_one(name, index, item, darkroom))
+                opened.append(self.open_one(name, index, item, loader))
             except APIError as error:
                 forgive(error)
-                opened.append(darkroom.blank())
+                opened.append(loader.blank())
         # An empty array, forgiven.
-        return tuple(opened) or (darkroom.blank(),)
+        return tuple(opened) or (loader.blank(),)
 
     @abstractmethod
-    def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
+    def open_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
         """One of them. Raises APIError where it cannot be used."""
 
     def mask_of(self, pictures: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
@@ -90,19 +90,19 @@ class OverlayRule(Rule, ABC):
         return text
 
     @abstractmethod
-    def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:
+    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
         """The picture in *value*, or None where there is none."""
 
-    def open(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture:
+    def open(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture:
         """The checked *value* as a picture that fits over *first*. Raises APIError."""
-        picture = self.develop(name, value, first, darkroom)
+        picture = self.decode(name, value, first, loader)
         if not picture or picture.format != "PNG":
             raise errors.overlay_undecodable(name=name)
         if (picture.width, picture.height) != (first.width, first.height):
             raise errors.overlay_wrong_size(name=name)
         if not picture.has_alpha:
             raise errors.overlay_without_alpha(name=name)
-        if self.holes and not picture.has_holes:
+        if self.holes and not picture.has_transparent_pixels:
             raise errors.overlay_opaque(name=name)
         return picture
 

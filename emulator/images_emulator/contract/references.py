@@ -11,7 +11,7 @@ from typing import Any, Final
 from images_emulator.contract import errors
 from images_emulator.contract.errors import kind_of
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
-from images_emulator.contract.request import Darkroom, Picture
+from images_emulator.contract.request import ImageLoader, Picture
 
 LONGEST_URL: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""
@@ -63,17 +63,17 @@ def _decoded(text: str) -> bytes:
     return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
 
 
-def _data_of(value: Mapping[str, Any], darkroom: Darkroom) -> bytes | None:
+def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
     """The bytes that a checked reference names, none where they cannot be read, or None where a
     picture is to stand in for them. Raises APIError."""
     if value.get("file_id") is not None:
-        data = darkroom.file(value["file_id"])
+        data = loader.file(value["file_id"])
         if data is None:
             raise errors.no_such_file(file_id=value["file_id"])
         return data
     url: str = value["image_url"]
     if url[:5].lower() != "data:":
-        return darkroom.fetch(url)
+        return loader.fetch(url)
     head, _, text = url.partition(",")
     try:
         return _decoded(text.strip()) if head.lower().endswith(";base64") else b""
@@ -93,15 +93,15 @@ class References(Pictures):
         for where, reference in self.named(name, value):
             check_reference(where, reference)
 
-    def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
+    def open_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
         where = f"{name}[{index}]"
         check_reference(where, item)
-        data = _data_of(item, darkroom)
+        data = _data_of(item, loader)
         if data is None:
-            return darkroom.stand_in(item["image_url"])
+            return loader.placeholder(item["image_url"])
         if len(data) >= LARGEST:
             raise errors.file_too_large(name=where, limit=LARGEST, size=len(data))
-        picture = darkroom.develop(data)
+        picture = loader.decode(data)
         if not picture:
             named = next(key for key in item if item[key] is not None)
             raise errors.image_data_invalid(name=f"{where}.{named}")
@@ -118,12 +118,12 @@ class OverlayReference(OverlayRule):
     def check(self, name: str, value: Any) -> None:
         check_reference(name, value)
 
-    def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:
-        data = _data_of(value, darkroom)
+    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+        data = _data_of(value, loader)
         if data is None:
-            return darkroom.stand_in_overlay(value["image_url"], first.width, first.height)
+            return loader.placeholder_overlay(value["image_url"], first.width, first.height)
         self.check_size(name, len(data))
-        return darkroom.develop(data)
+        return loader.decode(data)
 
     def schema(self) -> dict[str, Any]:
         return {**REFERENCE}

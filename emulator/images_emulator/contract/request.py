@@ -131,7 +131,7 @@ class Picture(Protocol):
     @property
     def has_alpha(self) -> bool: ...
     @property
-    def has_holes(self) -> bool:
+    def has_transparent_pixels(self) -> bool:
         """Whether any pixel is fully transparent."""
         ...
 
@@ -141,10 +141,10 @@ class Picture(Protocol):
         ...
 
 
-class Darkroom(Protocol):
+class ImageLoader(Protocol):
     """What turns bytes and addresses into pictures; validation asks it, imaging is it."""
 
-    def develop(self, data: bytes) -> Picture | None:
+    def decode(self, data: bytes) -> Picture | None:
         """Decode *data* whole, or None where it is no usable picture."""
         ...
 
@@ -160,11 +160,11 @@ class Darkroom(Protocol):
         """The bytes at *url*, or None where a picture stands in for them. Raises APIError."""
         ...
 
-    def stand_in(self, url: str) -> Picture:
+    def placeholder(self, url: str) -> Picture:
         """A picture in place of the one at *url*."""
         ...
 
-    def stand_in_overlay(self, url: str, width: int, height: int) -> Picture:
+    def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
         """A PNG of that size, partly transparent, in place of the one at *url*."""
         ...
 
@@ -239,7 +239,7 @@ class ImageRequest:
         return self.safety_identifier or self.user or None
 
     @cached_property
-    def recipe(self) -> tuple[str, ...]:
+    def drawing_key(self) -> tuple[str, ...]:
         """All that decides what is drawn; how it is encoded and delivered does not."""
         overlays = (self.mask, self.markup)
         return (
@@ -253,7 +253,7 @@ class ImageRequest:
         )
 
     @cached_property
-    def edition(self) -> bytes:
+    def cache_key(self) -> bytes:
         """Names all that decides the bytes of the files, in 16 bytes."""
         encoding = (
             self.input_fidelity,
@@ -262,5 +262,5 @@ class ImageRequest:
             self.frame_count,
             self.frame_duration_ms,
         )
-        text = "\x1f".join([*self.recipe, *map(str, encoding)])
+        text = "\x1f".join([*self.drawing_key, *map(str, encoding)])
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

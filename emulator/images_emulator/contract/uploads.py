@@ -12,7 +12,7 @@ from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, shown
 from images_emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from images_emulator.contract.references import OverlayReference, References
-from images_emulator.contract.request import JSON_EDITS, Darkroom, Picture, Upload
+from images_emulator.contract.request import JSON_EDITS, ImageLoader, Picture, Upload
 from images_emulator.contract.rules import wrong_scalar
 
 
@@ -74,8 +74,8 @@ class Images(Pictures):
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.file_too_large(name=name, limit=self.below, size=upload.size)
 
-    def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
-        picture = darkroom.develop(item.data) if isinstance(item, Upload) else None
+    def open_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+        picture = loader.decode(item.data) if isinstance(item, Upload) else None
         if not picture:
             raise errors.image_undecodable(number=index + 1)
         return picture
@@ -109,8 +109,8 @@ class SquarePNG(Images):
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
 
-    def open_one(self, name: str, index: int, item: Any, darkroom: Darkroom) -> Picture:
-        picture = darkroom.develop(item.data) if isinstance(item, Upload) else None
+    def open_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+        picture = loader.decode(item.data) if isinstance(item, Upload) else None
         if not picture or picture.format != "PNG":
             raise errors.upload_not_png()
         if picture.width != picture.height:
@@ -132,7 +132,7 @@ class SquarePNG(Images):
             self._check_mode(pictures[0])
         except APIError as error:
             forgive(error)
-        return pictures[0] if pictures[0].has_holes else None
+        return pictures[0] if pictures[0].has_transparent_pixels else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +143,8 @@ class Overlay(OverlayRule):
         check_file(name, value, "a file")
         self.check_size(name, value.size)
 
-    def develop(self, name: str, value: Any, first: Picture, darkroom: Darkroom) -> Picture | None:
-        return darkroom.develop(value.data)
+    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+        return loader.decode(value.data)
 
     def in_json(self) -> OverlayRule:
         return OverlayReference(below=self.below, holes=self.holes)

@@ -161,7 +161,7 @@ def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
     output = tokens.output(request.size, request.quality or "")
     output_text = tokens.output_text_of_edits if pictures else tokens.output_text
     fewest, most = output_text.get(request.quality or "", (0, 0))
-    chance = int.from_bytes(request.edition)
+    chance = int.from_bytes(request.cache_key)
     return Usage(
         text=request.n * text,
         image=request.n * image,

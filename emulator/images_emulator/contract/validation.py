@@ -17,7 +17,7 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
 from images_emulator.contract.models import FIRST
 from images_emulator.contract.pictures import OverlayRule, Pictures
-from images_emulator.contract.request import Call, Darkroom, ImageRequest, Model, error_of_day
+from images_emulator.contract.request import Call, ImageLoader, ImageRequest, Model, error_of_day
 from images_emulator.contract.rules import Rule
 
 Values = dict[str, Any]
@@ -29,13 +29,13 @@ _REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
 
 def validate(
-    call: Call, darkroom: Darkroom, policy: Policy | None = None, dialect: Dialect = OPENAI
+    call: Call, loader: ImageLoader, policy: Policy | None = None, dialect: Dialect = OPENAI
 ) -> ImageRequest:
     """The request that *call* makes. Raises APIError where the service that speaks *dialect* would
     refuse it, in the words of the day that the call is judged by."""
     policy = policy or Policy()
     try:
-        return _Judgement(call, darkroom, policy, dialect).request()
+        return _Judgement(call, loader, policy, dialect).request()
     except APIError as error:
         raise error_of_day(error, call.endpoint, policy.day) from None
 
@@ -43,9 +43,9 @@ def validate(
 class _Judgement:
     """One call on its way through both gates; *forgiven* is what lenience has let pass."""
 
-    def __init__(self, call: Call, darkroom: Darkroom, policy: Policy, dialect: Dialect) -> None:
+    def __init__(self, call: Call, loader: ImageLoader, policy: Policy, dialect: Dialect) -> None:
         self.call = call
-        self.darkroom = darkroom
+        self.loader = loader
         self.policy = policy
         self.available = availability_on(policy.as_of, dialect)
         self.forgiven: list[Violation] = []
@@ -178,7 +178,7 @@ class _Judgement:
                 continue
             if isinstance(rule, Pictures):
                 before = len(self.forgiven)
-                images = rule.open(name, values[name], self.darkroom, self.forgive)
+                images = rule.open(name, values[name], self.loader, self.forgive)
                 # A blank picture in place of another has no proportions to keep.
                 if len(self.forgiven) == before:
                     self.source = images[0].width, images[0].height
@@ -188,7 +188,7 @@ class _Judgement:
             elif isinstance(rule, OverlayRule):
                 try:
                     first = opened["images"][0]
-                    opened[name] = rule.open(name, values[name], first, self.darkroom)
+                    opened[name] = rule.open(name, values[name], first, self.loader)
                 except APIError as error:
                     self.forgive(error)
         return opened

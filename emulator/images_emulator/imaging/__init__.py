@@ -1,5 +1,5 @@
 """Pictures. Pillow is imported here and nowhere else, and not before there is something to draw:
-who needs `imaging.synthesis` takes it from this package, which imports it then."""
+who needs `imaging.render` takes it from this package, which imports it then."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from images_emulator.imaging import synthesis as synthesis
-    from images_emulator.imaging import uploads as uploads
+    from images_emulator.imaging import decoder as decoder
+    from images_emulator.imaging import image_loader as image_loader
+    from images_emulator.imaging import render as render
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("synthesis", "uploads"):
+    if name in ("decoder", "image_loader", "render"):
         return import_module(f"images_emulator.imaging.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

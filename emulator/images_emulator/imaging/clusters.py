@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from unicodedata import category, normalize
 
-from images_emulator.imaging import fontbook, shaping
-from images_emulator.imaging.fontbook import BOOK, EMOJI, REGULAR
+from images_emulator.imaging import shaping, typefaces
+from images_emulator.imaging.typefaces import BOOK, EMOJI, REGULAR
 
 LONGEST: Final = 1000
 """Characters in a row of a prompt that a card can ever show; the rest is not looked at."""
@@ -58,7 +58,9 @@ def _shown(text: str, name: str) -> str:
         return kept if len(kept) == 1 or shaping.possible() else kept[0]
     joins = BOOK.get(name, False)
     return text[0] + "".join(
-        char for char in text[1:] if (joins if char in _JOINERS else fontbook.name_of(char) == name)
+        char
+        for char in text[1:]
+        if (joins if char in _JOINERS else typefaces.name_of(char) == name)
     )
 
 
@@ -70,8 +72,8 @@ def _installed(char: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _cluster(text: str) -> Cluster:
-    name = fontbook.name_of(text[0])
-    if _ASKS_FOR_EMOJI.search(text, 1) and fontbook.has_emoji(text[0]):
+    name = typefaces.name_of(text[0])
+    if _ASKS_FOR_EMOJI.search(text, 1) and typefaces.has_emoji(text[0]):
         name = EMOJI
     elif name is None and len(text) == 1 and category(text) not in _NOT_TEXT:
         name = _installed(text)
@@ -87,7 +89,7 @@ def _continues(sign: str, char: str) -> bool:
     if category(char)[0] == "M" or _APPENDED.match(char) or sign[-1] in _STACKED:
         return True
     flags = len(sign) == 1 and _FLAG.match(sign) and _FLAG.match(char)
-    return bool(flags or (sign[-1] == _JOINER and fontbook.has_emoji(char)))
+    return bool(flags or (sign[-1] == _JOINER and typefaces.has_emoji(char)))
 
 
 def _signs(text: str) -> Sequence[str]:
@@ -99,7 +101,7 @@ def _signs(text: str) -> Sequence[str]:
         marks = marks + 1 if category(char)[0] == "M" else 0
         if found and _continues(found[-1], char):
             found[-1] += char if marks <= _MOST_MARKS else ""
-        elif not _APPENDED.match(char) or fontbook.has_emoji(char):
+        elif not _APPENDED.match(char) or typefaces.has_emoji(char):
             found.append(char)
     return found
 

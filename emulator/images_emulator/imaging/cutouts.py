@@ -6,7 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
 
-from images_emulator.imaging.placeholder import Box
+from images_emulator.imaging.drawing import Box
 
 GRID: Final = 128
 """Pixels along the longer edge of the small picture that the subject is looked for in."""

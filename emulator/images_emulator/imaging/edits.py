@@ -10,10 +10,18 @@ from typing import Final
 from PIL import Image, ImageChops, ImageOps
 
 from images_emulator.contract.request import ImageRequest, Picture
-from images_emulator.imaging import placeholder
 from images_emulator.imaging.cutouts import room_in, subject_of
-from images_emulator.imaging.placeholder import Box, card_in
-from images_emulator.imaging.uploads import image_of
+from images_emulator.imaging.decoder import image_of
+from images_emulator.imaging.drawing import (
+    Box,
+    card_in,
+    card_of,
+    draw,
+    draw_card,
+    draw_scene,
+    request_hash,
+    tint,
+)
 
 DYE: Final = 0.35
 """How much of the scene's colour goes over a picture that is edited as a whole."""
@@ -150,7 +158,7 @@ def _drawn_into(
     room = room_in(holes, box)
     card = card_in(room, request, index, 0.4 if pictures else 0.8) if room else None
     moved = card.moved(-box[0], -box[1]) if card else None
-    drawing = placeholder.draw_scene(request, index, size, moved, phase).convert("RGBA")
+    drawing = draw_scene(request, index, size, moved, phase).convert("RGBA")
     if not card:
         drawing = _grained(drawing, request, index)
     canvas = Image.new("RGBA", holes.size, CLEAR)
@@ -163,7 +171,7 @@ def _drawn_into(
 def _grained(image: Image.Image, request: ImageRequest, index: int) -> Image.Image:
     """*image* with a grain that the request seeds: a hole of a few pixels, or several of them far
     apart, show too little of a scene to tell it from another."""
-    chance = Random(placeholder.seed(request, index))
+    chance = Random(request_hash(request, index))
     grain = Image.frombytes("RGB", image.size, chance.randbytes(3 * image.width * image.height))
     grained = Image.blend(image.convert("RGB"), grain, GRAIN)
     grained.putalpha(image.getchannel("A"))
@@ -175,10 +183,10 @@ def _whole(request: ImageRequest, index: int, source: Image.Image, phase: float)
     stands out of an opaque one is cut out."""
     part = DYE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
     fitted = _flat(request, _fit(source, request.size, Image.Resampling.LANCZOS))
-    dyed = _dyed(fitted, placeholder.tint(request, index), part)
+    dyed = _dyed(fitted, tint(request, index), part)
     if request.transparent and fitted.getchannel("A").getextrema()[0] == OPAQUE:
         dyed.putalpha(subject_of(fitted))
-    return Image.alpha_composite(dyed, placeholder.draw_card(request, index).convert("RGBA"))
+    return Image.alpha_composite(dyed, draw_card(request, index).convert("RGBA"))
 
 
 def edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
@@ -201,8 +209,8 @@ def edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
             return Image.composite(drawing, _flat(request, fitted), holes)
     if not others:
         return _whole(request, index, source, phase)
-    canvas = placeholder.draw(request, index, phase).convert("RGBA")
-    card = placeholder.card_of(request, index)
+    canvas = draw(request, index, phase).convert("RGBA")
+    card = card_of(request, index)
     above = 0, 0, request.size[0], card.box[1] if card else request.size[1]
     _lay_out(canvas, request, [lambda: source, *others], above)
     return canvas
@@ -214,4 +222,4 @@ def vary(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     fitted = _flat(request, _fit(_source(request), request.size, Image.Resampling.LANCZOS))
     if index % 2:
         fitted = ImageOps.mirror(fitted)
-    return _dyed(fitted, placeholder.tint(request, index), 0.2)
+    return _dyed(fitted, tint(request, index), 0.2)

@@ -10,9 +10,9 @@ from typing import Any, Final, Protocol, cast
 from PIL import Image
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import png, vector
-from images_emulator.imaging.placeholder import CLEAR
-from images_emulator.imaging.previews import Preview
+from images_emulator.imaging import png, svg
+from images_emulator.imaging.drawing import CLEAR
+from images_emulator.imaging.partial_images import PartialImage
 from images_emulator.imaging.recipe import KEYWORD, MOST_IN_JPEG, exif, note
 
 Options = Mapping[str, Any]
@@ -34,7 +34,7 @@ class Encoder(Protocol):
     def __call__(
         self,
         request: ImageRequest,
-        image: Image.Image | Preview,
+        image: Image.Image | PartialImage,
         index: int = 0,
         partial: int | None = None,
     ) -> bytes: ...
@@ -66,7 +66,7 @@ def mode_of(request: ImageRequest) -> str:
 
 def _png(
     request: ImageRequest,
-    image: Image.Image | Preview,
+    image: Image.Image | PartialImage,
     index: int = 0,
     partial: int | None = None,
 ) -> bytes:
@@ -76,11 +76,11 @@ def _png(
 def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> Encoder:
     def encode(
         request: ImageRequest,
-        image: Image.Image | Preview,
+        image: Image.Image | PartialImage,
         index: int = 0,
         partial: int | None = None,
     ) -> bytes:
-        whole = image.whole() if isinstance(image, Preview) else image
+        whole = image.whole() if isinstance(image, PartialImage) else image
         file = BytesIO()
         whole.convert(mode_of(request)).save(
             file,
@@ -166,11 +166,11 @@ def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
     return file.getvalue()
 
 
-FORMATS: Final[Mapping[str, Format]] = {
+OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "png": _still("image/png", _png),
     "jpeg": _still("image/jpeg", _by_pillow("JPEG", _jpeg, MOST_IN_JPEG)),
     "webp": _still("image/webp", _by_pillow("WEBP", _webp)),
     "gif": Format("image/gif", _gif),
-    "svg": Format("image/svg+xml", vector.write),
+    "svg": Format("image/svg+xml", svg.write),
 }
 """Each word that `output_format` may be."""

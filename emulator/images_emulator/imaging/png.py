@@ -16,7 +16,7 @@ from zlib import crc32
 
 from PIL import Image, ImageChops
 
-from images_emulator.imaging.previews import Preview
+from images_emulator.imaging.partial_images import PartialImage
 
 STRIP: Final = 512 * 1024
 """Bytes of true colour that are deflated at once."""
@@ -78,7 +78,7 @@ def _raised(image: Image.Image, top: int, bottom: int) -> bytearray:
     return rows
 
 
-def _squares(preview: Preview, mode: str) -> Iterator[bytes]:
+def _squares(preview: PartialImage, mode: str) -> Iterator[bytes]:
     """Each row once, and then as often as it is high again as "no different"."""
     stride = preview.image.width * len(mode) + 1
     rows = memoryview(_rows(preview.image, mode, 0, preview.image.height))
@@ -138,7 +138,7 @@ def text_chunk(keyword: str, text: bytes) -> bytes:
 
 
 def write(
-    image: Image.Image | Preview,
+    image: Image.Image | PartialImage,
     mode: str,
     texts: Mapping[str, bytes],
     deflater: ModuleType = DEFLATER,
@@ -146,7 +146,7 @@ def write(
     """*image*, of mode `P` if it was drawn, as a PNG of *mode* (`RGB` or `RGBA`) with *texts* by
     keyword. The same picture gives the same bytes by the same *deflater*, and the same pixels by
     any."""
-    rows = _squares(image, mode) if isinstance(image, Preview) else _strips(image, mode)
+    rows = _squares(image, mode) if isinstance(image, PartialImage) else _strips(image, mode)
     header = struct.pack(">IIBBBBB", *image.size, 8, COLOUR_TYPES[mode], 0, 0, 0)
     return b"".join(
         (

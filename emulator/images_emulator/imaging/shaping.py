@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from images_emulator.imaging.fontbook import FOLDER, GLYPHS
+from images_emulator.imaging.typefaces import FOLDER, GLYPHS
 
 if TYPE_CHECKING:
     from uharfbuzz import Font

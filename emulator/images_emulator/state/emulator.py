@@ -8,16 +8,16 @@ from images_emulator.clock import Clock
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import trim_memory
+from images_emulator.lru_cache import LRUCache
+from images_emulator.rendering.cores import spare_cores
+from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings
-from images_emulator.state.cache import Cache
-from images_emulator.state.cores import spare_cores
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.identity import random_id
 from images_emulator.state.journal import Journal
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.studio import Studio
 
 Drawing = tuple[ImageRequest, int]
 """A request and the number of one of its pictures: what that picture can be drawn from."""
@@ -41,8 +41,8 @@ class Emulator:
         self.hosting: Hosting[Drawing] = Hosting(self.clock)
         self.files = Files(self.clock)
         helpers = min(self.settings.render_processes, spare_cores())
-        self.studio = Studio(self.settings.cache, helpers)
-        self.answers = Cache(self.settings.cache // 4)
+        self.renderer = Renderer(self.settings.cache, helpers)
+        self.answers = LRUCache(self.settings.cache // 4)
         """Answers of this second, for calls that are repeated."""
         self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
         self.noticed: dict[str, bytes] = {}
@@ -65,7 +65,7 @@ class Emulator:
 
     def close(self) -> None:
         """Let those who draw go, and all that waits for them."""
-        self.studio.close()
+        self.renderer.close()
 
     def reset(self) -> None:
         """Forget everything, and set the clock to the system's and the settings to the first."""

@@ -145,9 +145,9 @@ class Entry(Head):
             self._facts = Facts(model=drawing.model.id, prompt=drawing.prompt or None)
             load += 4 * len(drawing.prompt)
         if accepted:
-            load += imaging.uploads.weight(accepted)
+            load += imaging.decoder.weight_of(accepted)
             if accepted.images:
-                accepted = imaging.uploads.resting(accepted)
+                accepted = imaging.decoder.without_pixels(accepted)
         if misses or self._answer.error_body:
             load += self._told(misses or ())
         # In this order: see `_known`.
@@ -165,7 +165,7 @@ class Entry(Head):
         if accepted:
             # They decide nothing of a drawing, and may be as long as a body.
             accepted = replace(accepted, user=None, safety_identifier=None)
-            self.weight += imaging.uploads.weight(accepted)
+            self.weight += imaging.decoder.weight_of(accepted)
             told = replace(facts, prompt=None)
         self.weight += getsizeof(repr(told))
         # In this order: see `facts`.

@@ -68,7 +68,7 @@ class AdminAPI:
 
     async def ready(self) -> dict[str, str]:
         """503 until everything is loaded that the first picture needs."""
-        if not self.emulator.studio.warm():
+        if not self.emulator.renderer.is_warm():
             raise admin_errors.not_ready()
         return {"status": "ready"}
 

@@ -96,7 +96,9 @@ async def read_json(scope: Scope, receive: Receive, emulator: Emulator) -> dict[
     none."""
     body = await read_body(scope, receive, emulator.settings.max_body)
     if is_large(body):
-        return await emulator.studio.parse(lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE))
+        return await emulator.renderer.parse(
+            lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
+        )
     return parse_json(b"".join(body))
 
 
@@ -115,7 +117,7 @@ async def read_call(
     if "call" not in state:
         parse = partial(_understood, content_type, body, endpoint)
         try:
-            state["call"] = await emulator.studio.parse(parse) if is_large(body) else parse()
+            state["call"] = await emulator.renderer.parse(parse) if is_large(body) else parse()
         except APIError as error:
             # Who asks again need not parse it again.
             state["misread"] = error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
-from images_emulator.state.studio import WithdrawnError
+from images_emulator.rendering.renderer import WithdrawnError
 
 
 @contextmanager

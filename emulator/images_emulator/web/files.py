@@ -62,7 +62,7 @@ class FilesAPI:
         most = self.emulator.settings.max_body
         body = await read_body(request.scope, request.receive, most)
         if is_large(body):
-            fields = await self.emulator.studio.parse(lambda: read_form(said, body))
+            fields = await self.emulator.renderer.parse(lambda: read_form(said, body))
         else:
             fields = read_form(said, body)
         for name in ("file", "purpose"):

@@ -20,15 +20,15 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.events import error_event
-from images_emulator.contract.request import Call, Darkroom, Endpoint, ImageRequest, error_of_day
+from images_emulator.contract.request import Call, Endpoint, ImageLoader, ImageRequest, error_of_day
 from images_emulator.contract.storage import EXPIRED, StorageError, storage_failure
 from images_emulator.contract.usage import Usage, usage
 from images_emulator.contract.validation import validate
+from images_emulator.rendering.renderer import ENTRY_OVERHEAD_BYTES
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import MAX_LATE_PARSE_BYTES
 from images_emulator.state.facts import Facts, facts_of
 from images_emulator.state.hosting import LIFE
-from images_emulator.state.studio import OVERHEAD
 from images_emulator.web import wire
 from images_emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
 from images_emulator.web.dialect import dialect_of, sentence_facts
@@ -72,14 +72,14 @@ class Images:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self.studio = emulator.studio
+        self.renderer = emulator.renderer
 
     @cached_property
-    def darkroom(self) -> Darkroom:
+    def loader(self) -> ImageLoader:
         from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
 
         fetch = fetcher(self.emulator.settings)
-        return imaging.synthesis.Darkroom(self.emulator.files.data, fetch)
+        return imaging.image_loader.ImageLoader(self.emulator.files.data, fetch)
 
     def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
         """What answers *endpoint*."""
@@ -116,7 +116,7 @@ class Images:
         memorable = endpoint is Endpoint.GENERATIONS and named is None and not is_large(body)
         said = headers_of(request.scope).get(b"content-type")
         key = (policy.as_of, policy.lenient, said, body)
-        known: Order | None = self.studio.cache.get(key) if memorable else None
+        known: Order | None = self.renderer.cache.get(key) if memorable else None
         if known:
             # Held once for all who sent the same.
             request.scope["state"].update(body=known.body, order_facts=known.facts)
@@ -135,19 +135,19 @@ class Images:
                 request.scope["state"]["order_facts"] = order.facts
             # The body, its texts in the request, which take up to four times as much, and again in
             # the templates.
-            self.studio.cache.put(key, order, 4096 + 8 * length)
+            self.renderer.cache.put(key, order, 4096 + 8 * length)
         return order
 
     async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
         dialect = dialect_of(request.scope)
         if call.endpoint is Endpoint.GENERATIONS:
-            return validate(call, self.darkroom, policy, dialect)
+            return validate(call, self.loader, policy, dialect)
         # Uploads are decoded on the way; fetching them is no work for the thread that does it.
         if self.emulator.settings.remote_images == "fetch":
-            return await asyncio.to_thread(validate, call, self.darkroom, policy, dialect)
+            return await asyncio.to_thread(validate, call, self.loader, policy, dialect)
         with watch_disconnect(request) as disconnect:
-            return await self.studio.decode(
-                lambda: validate(call, self.darkroom, policy, dialect), disconnect
+            return await self.renderer.decode(
+                lambda: validate(call, self.loader, policy, dialect), disconnect
             )
 
     def _remarks(self, accepted: ImageRequest, day: AsOf) -> Headers:
@@ -203,7 +203,7 @@ class Images:
     def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
     ) -> list[bytes]:
-        kept, heavy = imaging.uploads.resting(accepted), imaging.uploads.weight(accepted)
+        kept, heavy = imaging.decoder.without_pixels(accepted), imaging.decoder.weight_of(accepted)
         base = base_url(request, self.emulator.settings.public_url)
         urls, identity = dialect_of(request.scope).hosted, request.scope["state"]["request_id"]
 
@@ -224,17 +224,17 @@ class Images:
     ) -> bytes:
         """A picture in base64. Raises ClientDisconnect where the client leaves before it is
         drawn."""
-        picture = self.studio.kept(accepted, index, partial)
+        picture = self.renderer.cached(accepted, index, partial)
         if picture is not None:
             return picture
         with watch_disconnect(request) as disconnect:
-            return await self.studio.picture(accepted, index, partial, disconnect)
+            return await self.renderer.render(accepted, index, partial, disconnect)
 
     async def _spent(self, accepted: ImageRequest, partials: int = 0) -> Usage | None:
-        # In the queue of the studio it would wait for the pictures of others.
+        # In the queue of the renderer it would wait for the pictures of others.
         if len(accepted.prompt) <= SHORT:
             return usage(accepted, partials)
-        return await self.studio.work(lambda: usage(accepted, partials))
+        return await self.renderer.run(lambda: usage(accepted, partials))
 
     async def _streamed(self, order: Order, request: Request, remarks: Headers) -> Response:
         from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
@@ -259,7 +259,7 @@ class Images:
         created = self.emulator.clock.now().replace(microsecond=0)
         made: tuple[datetime, bytes] | None = None
         if order.repeated:
-            made = self.studio.cache.get((order, number))
+            made = self.renderer.cache.get((order, number))
         if made and made[0] == created:
             return made[1]
         accepted = order.request
@@ -273,7 +273,9 @@ class Images:
             template = order.templates[number] = wire.image_event(accepted, number, spent)
         event = template.filled(wire.fillers(created, [picture]))
         if order.repeated:
-            self.studio.cache.put((order, number), (created, event), len(event) + OVERHEAD)
+            self.renderer.cache.put(
+                (order, number), (created, event), len(event) + ENTRY_OVERHEAD_BYTES
+            )
         return event
 
     async def hosted(self, request: Request) -> Response:
@@ -290,4 +292,4 @@ class Images:
             return storage_error_response(refused, scope, self.emulator)
         image = a2b_base64(await self._picture(request, drawing, index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
-        return Response(image, headers=headers, media_type=imaging.synthesis.mimetype(drawing))
+        return Response(image, headers=headers, media_type=imaging.render.mimetype(drawing))

@@ -138,7 +138,7 @@ class Injector:
 
     async def _marked(self, body: Sequence[bytes]) -> bool:
         if is_large(body):
-            return await self.emulator.studio.parse(lambda: _marked(body))
+            return await self.emulator.renderer.parse(lambda: _marked(body))
         return _marked(body)
 
     async def _body(self, scope: Scope, receive: Receive) -> tuple[bytes, ...]:

@@ -155,6 +155,6 @@ class JournalAPI:
         if not drawn or index not in entry.images:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
-            picture = await self.emulator.studio.picture(drawn, index, disconnect=disconnect)
+            picture = await self.emulator.renderer.render(drawn, index, disconnect=disconnect)
         data = a2b_base64(picture)
-        return Response(data, headers=SANDBOX, media_type=imaging.synthesis.mimetype(drawn))
+        return Response(data, headers=SANDBOX, media_type=imaging.render.mimetype(drawn))

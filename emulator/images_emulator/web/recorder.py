@@ -91,7 +91,7 @@ class Recorder:
             scope["state"].clear()
             if is_large(state.get("body") or ()):
                 with suppress(RuntimeError):  # the server ends
-                    self.emulator.studio.parser.submit(lambda _: release(state))
+                    self.emulator.renderer.parser.submit(lambda _: release(state))
 
     def _arrived(self, identity: str, scope: Scope, dialect: Dialect, kind: Kind) -> Entry:
         state = scope.setdefault("state", {})

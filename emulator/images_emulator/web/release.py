@@ -21,7 +21,7 @@ def release(state: dict[str, Any]) -> None:
     if call := state.get("call"):
         parts += _large_parts(call.fields)
     if (accepted := state.get("accepted")) and accepted.images:
-        parts += imaging.uploads.files_of(accepted)
+        parts += imaging.decoder.files_of(accepted)
     state.clear()
     call = accepted = None
     while parts:

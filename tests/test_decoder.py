@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from images_emulator.imaging.uploads import PixelBudget, develop
+from images_emulator.imaging.decoder import PixelBudget, decode
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import chunks, encoded, opened, plain, png, scans, segments, webp_chunks
@@ -35,14 +35,14 @@ def edited(http: httpx2.Client, data: bytes, kind: str = "image/jpeg") -> httpx2
 def test_a_file_of_too_many_parts_is_no_usable_picture(
     made: Callable[[int], bytes], most: int
 ) -> None:
-    assert develop(made(most))
-    assert develop(made(most + 1)) is None
+    assert decode(made(most))
+    assert decode(made(most + 1)) is None
     assert opened(made(most + 1)).size == (64, 64)
 
 
 def test_a_webp_of_too_many_chunks_is_no_usable_picture() -> None:
-    assert develop(webp_chunks(100))
-    assert develop(webp_chunks(10_000)) is None
+    assert decode(webp_chunks(100))
+    assert decode(webp_chunks(10_000)) is None
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused_in_the_api_s_words(http: httpx2.Client) -> None:
@@ -56,31 +56,31 @@ def test_a_jpeg_of_a_thousand_scans_is_refused_in_the_api_s_words(http: httpx2.C
 @pytest.mark.parametrize("junk", [b"\xff", b"\xff\x00", b"\xff\xd0"])
 def test_fill_bytes_count_as_segments(junk: bytes) -> None:
     data = encoded(plain(), "JPEG")
-    assert develop(data[:2] + b"\xff" * 100 + data[2:])
-    assert develop(data[:2] + junk * 20_000 + data[2:]) is None
-    assert develop(b"\xff\xd8" + junk * 20_000) is None
+    assert decode(data[:2] + b"\xff" * 100 + data[2:])
+    assert decode(data[:2] + junk * 20_000 + data[2:]) is None
+    assert decode(b"\xff\xd8" + junk * 20_000) is None
 
 
 @pytest.mark.parametrize("data", [encoded(plain(), "JPEG"), png(), encoded(plain(), "WEBP")])
 def test_what_follows_the_end_of_a_picture_is_no_part_of_it(data: bytes) -> None:
     film = Random(3).randbytes(2**20) + b"\xff\xda\0\2" * 200 + bytes(2**20)
-    assert develop(data + film)
+    assert decode(data + film)
 
 
 def test_a_marker_is_found_wherever_it_is_in_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
     data = scans(101)
     monkeypatch.setattr("images_emulator.imaging.file_parts._WINDOW", 2)
-    assert develop(data) is None
-    assert develop(scans(100))
+    assert decode(data) is None
+    assert decode(scans(100))
 
 
 @pytest.mark.parametrize("prefix", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"])
 def test_a_file_that_is_cut_anywhere_is_no_picture(prefix: bytes) -> None:
-    assert all(develop((prefix + b"\xff\xe0\0\x10")[:end]) is None for end in range(20))
+    assert all(decode((prefix + b"\xff\xe0\0\x10")[:end]) is None for end in range(20))
 
 
 def test_no_upload_holds_up_a_drawing(server: Server, http: httpx2.Client) -> None:
-    with held(server.emulator.studio.decoder):
+    with held(server.emulator.renderer.decoder):
         body = FIELDS | {"prompt": "drawn while uploads are decoded"}
         assert http.post("/v1/images/generations", json=body).status_code == 200
 
@@ -88,7 +88,7 @@ def test_no_upload_holds_up_a_drawing(server: Server, http: httpx2.Client) -> No
 def test_an_edit_of_an_upload_that_is_decoded_again_holds_up_no_drawing(
     server: Server, http: httpx2.Client
 ) -> None:
-    with held(server.emulator.studio.crew):
+    with held(server.emulator.renderer.pool):
         # More than 2048 × 2048 pixels.
         answer = edited(http, png((2400, 2400)), "image/png")
     assert opened(answer.json()["data"][0]["b64_json"]).size == (1254, 1254)
@@ -96,14 +96,14 @@ def test_an_edit_of_an_upload_that_is_decoded_again_holds_up_no_drawing(
 
 def test_decoded_uploads_are_kept_within_a_budget() -> None:
     budget = PixelBudget(3 * 64 * 64 * 4)
-    pictures = [develop(png(), budget) for _ in range(4)]
+    pictures = [decode(png(), budget) for _ in range(4)]
     assert [each and each.pixels is not None for each in pictures] == [True, True, True, False]
     assert pictures[3]
     assert pictures[3].image.size == (64, 64)
     pictures.clear()
     gc.collect()
     assert budget.left == 3 * 64 * 64 * 4
-    kept = develop(png(), budget)
+    kept = decode(png(), budget)
     assert kept
     assert kept.pixels
 

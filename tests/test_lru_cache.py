@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from images_emulator.state.cache import Cache
+from images_emulator.lru_cache import LRUCache
 
 
 def test_what_was_not_asked_for_the_longest_goes_first() -> None:
-    cache = Cache(30)
+    cache = LRUCache(30)
     for name in "abc":
         cache.put(name, name.upper(), 10)
     assert cache.get("a") == "A"
@@ -19,7 +19,7 @@ def test_what_was_not_asked_for_the_longest_goes_first() -> None:
 
 
 def test_a_value_put_twice_weighs_once() -> None:
-    cache = Cache(100)
+    cache = LRUCache(100)
     cache.put("a", 1, 60)
     cache.put("a", 2, 50)
     assert (cache.get("a"), cache.weight, len(cache)) == (2, 50, 1)
@@ -27,7 +27,7 @@ def test_a_value_put_twice_weighs_once() -> None:
 
 @pytest.mark.parametrize("budget", [0, 10])
 def test_what_is_heavier_than_all_is_not_kept(budget: int) -> None:
-    cache = Cache(budget)
+    cache = LRUCache(budget)
     cache.put("a", 1, 1)
     cache.put("b", 2, 11)
     assert cache.get("b") is None
@@ -35,7 +35,7 @@ def test_what_is_heavier_than_all_is_not_kept(budget: int) -> None:
 
 
 def test_the_budget_is_never_passed() -> None:
-    chance, cache = Random(1), Cache(1000)
+    chance, cache = Random(1), LRUCache(1000)
     for _ in range(5000):
         cache.put(chance.randrange(300), None, chance.randrange(1, 200))
         assert 0 <= cache.weight <= 1000

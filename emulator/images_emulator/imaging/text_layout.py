@@ -13,9 +13,9 @@ from PIL.ImageDraw import ImageDraw
 
 from images_emulator.imaging.clusters import LONGEST, SPACE, Cluster, clusters
 from images_emulator.imaging.direction import leftward, levels, mirrored, seen
-from images_emulator.imaging.fontbook import CJK, EMOJI, REGULAR, font
 from images_emulator.imaging.shaping import Glyph, shaped
-from images_emulator.imaging.stamps import length, put
+from images_emulator.imaging.text_masks import length, put
+from images_emulator.imaging.typefaces import CJK, EMOJI, REGULAR, font
 
 _ELLIPSIS: Final = Cluster("…", REGULAR, "…")
 _UNSPACED: Final = {

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import png
-from images_emulator.imaging.fontbook import GLYPHS
-from images_emulator.imaging.outlines import outline, units
-from images_emulator.imaging.placeholder import (
+from images_emulator.imaging.drawing import (
     ACCENT,
     HILLS,
     SKY,
@@ -25,9 +23,11 @@ from images_emulator.imaging.placeholder import (
     scene_of,
     sun_rings,
 )
+from images_emulator.imaging.outlines import outline, units
 from images_emulator.imaging.recipe import KEYWORD, note
 from images_emulator.imaging.shaping import possible
-from images_emulator.imaging.typography import Line, Run
+from images_emulator.imaging.text_layout import Line, Run
+from images_emulator.imaging.typefaces import GLYPHS
 
 if TYPE_CHECKING:
     from images_emulator.imaging.formats import Artist
@@ -49,7 +49,7 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
     width, height = request.size
     if not request.transparent:
         # A page may hold several of these pictures.
-        sky = f"sky-{request.edition.hex()}"
+        sky = f"sky-{request.cache_key.hex()}"
         yield (
             f'<linearGradient id="{sky}" x1="0" y1="0" x2="0" y2="1">'
             f'<stop offset="0" stop-color="{_colour(scene, SKY[0])}"/>'

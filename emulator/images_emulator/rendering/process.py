@@ -25,7 +25,7 @@ Drawn = Sequence[tuple[int | None, bytes]]
 Draw = Callable[[ImageRequest, int, int | None], Drawn]
 """See `draw`."""
 
-REHEARSAL: Final = ImageRequest(
+WARM_UP: Final = ImageRequest(
     endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64), quality="low"
 )
 """What is drawn first: Pillow, fonts and encoders are loaded at their first use."""
@@ -34,18 +34,18 @@ _GONE: Final = (EOFError, OSError, ValueError, pickle.UnpicklingError)
 """What a pipe says whose other end has gone, in the middle of a message or not."""
 
 _COMMAND: Final = (
-    "import sys; sys.path[:] = {!r}; from images_emulator.imaging import worker; worker.run()"
+    "import sys; sys.path[:] = {!r}; from images_emulator.rendering import process; process.run()"
 )
 
 
 def draw(request: ImageRequest, index: int, partial: int | None) -> Drawn:
     """The picture number *index* of *request*; or where *partial* is the number of a partial image
     that one, all that follow it in the stream, and the final one."""
-    from images_emulator.imaging import synthesis  # noqa: PLC0415 - who leaves it to a worker needs none
+    from images_emulator.imaging import render  # noqa: PLC0415 - who leaves it to a worker needs none
 
     if partial is None:
-        return [(None, synthesis.render(request, index))]
-    return [*synthesis.render_progress(request, partial)]
+        return [(None, render.render_image(request, index))]
+    return [*render.render_stream(request, partial)]
 
 
 def _portable(request: ImageRequest) -> ImageRequest:
@@ -54,11 +54,11 @@ def _portable(request: ImageRequest) -> ImageRequest:
     return replace(request, model=model, forgiven=())
 
 
-class GoneError(RuntimeError):
+class ProcessGoneError(RuntimeError):
     """The process that was asked to draw is there no more, nor is its successor."""
 
 
-class Worker:
+class RenderProcess:
     """The process, which starts at its first picture, and anew when it was killed. Ask it from one
     thread at a time; `multiprocessing` would run the main module of whoever started the server."""
 
@@ -69,7 +69,7 @@ class Worker:
 
     def draw(self, request: ImageRequest, index: int, partial: int | None) -> Drawn:
         """What `draw` returns. Raises RuntimeError where that raised anything and where the process
-        was let go, GoneError where it went twice or cannot be had."""
+        was let go, ProcessGoneError where it went twice or cannot be had."""
         job = pickle.dumps((_portable(request), index, partial))
         for _ in range(2):
             with suppress(*_GONE):
@@ -78,13 +78,13 @@ class Worker:
                     raise RuntimeError(failure)
                 return drawn
             self._end()
-        raise GoneError("the process that draws has gone")
+        raise ProcessGoneError("the process that draws has gone")
 
     def ready(self) -> bool:
         """Whether the process is there, when it has had its time to start."""
         if self._process is None:
             with suppress(RuntimeError):
-                self.draw(REHEARSAL, 0, None)
+                self.draw(WARM_UP, 0, None)
         return self._process is not None
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -93,7 +93,7 @@ class Worker:
                 raise RuntimeError("the process that draws was let go")
             if self._process is None:
                 if not sys.executable or getattr(sys, "frozen", False):
-                    raise GoneError("there is no Python to start")
+                    raise ProcessGoneError("there is no Python to start")
                 # Its modules are to be these very ones, wherever it starts.
                 command = [sys.executable, "-c", _COMMAND.format([*map(str, sys.path)])]
                 pipe = subprocess.PIPE

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from PIL import ImageDraw
 
-from images_emulator.imaging.fontbook import CJK, font
+from images_emulator.imaging.typefaces import CJK, font
 
 KEPT: Final = 256
 """Masks, of which a word takes 30 kB on the largest card."""

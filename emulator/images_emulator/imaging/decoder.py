@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageOps
 from images_emulator.contract.request import ImageRequest, Picture
 from images_emulator.imaging.file_parts import has_too_many_parts
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
+INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 
 MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 """CMYK and deeper greys are refused, as "Invalid image file or mode" says."""
@@ -62,10 +62,10 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
     if has_too_many_parts(data):
         return None
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as file:
+        with Image.open(BytesIO(data), formats=INPUT_FORMATS) as file:
             name, mode, (width, height) = str(file.format), file.mode, file.size
             # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
-            if name not in FORMATS or mode not in MODES:
+            if name not in INPUT_FORMATS or mode not in MODES:
                 return None
             if width * height > MOST_PIXELS or max(width, height) > LONGEST_EDGE:
                 return None
@@ -79,7 +79,7 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
 
 
 @dataclass(frozen=True)
-class Photograph:
+class DecodedImage:
     """A decoded upload; see `contract.request.Picture`.
 
     A resting one has let go of its pixels and decodes its *data* again when it is asked for them.
@@ -103,14 +103,14 @@ class Photograph:
         return decoded[0]
 
     @cached_property
-    def has_holes(self) -> bool:
+    def has_transparent_pixels(self) -> bool:
         if not self.has_alpha:
             return False
         lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()
         return lowest == 0
 
 
-def develop(data: bytes, budget: PixelBudget | None = None) -> Photograph | None:
+def decode(data: bytes, budget: PixelBudget | None = None) -> DecodedImage | None:
     """Decode *data* whole, or None where it is no PNG, JPEG or WebP that can be used. The pixels
     are kept within *budget*. Raises MemoryError where there is no room for them at all."""
     decoded = _decode(data)
@@ -122,7 +122,7 @@ def develop(data: bytes, budget: PixelBudget | None = None) -> Photograph | None
     kept = image if small and (not budget or budget.admits(image)) else None
     # Taken here, by the thread that decodes: of sixteen large uploads it takes a second.
     digest = hashlib.sha256(data).hexdigest()
-    return Photograph(data, name, mode, image.width, image.height, alpha, digest, kept)
+    return DecodedImage(data, name, mode, image.width, image.height, alpha, digest, kept)
 
 
 def _sheet(width: int, height: int, *, hole: bool) -> bytes:
@@ -148,34 +148,34 @@ def pierced(width: int, height: int) -> bytes:
 
 def image_of(picture: Picture) -> Image.Image:
     """The pixels of a picture that this module has developed."""
-    assert isinstance(picture, Photograph)
+    assert isinstance(picture, DecodedImage)
     return picture.image
 
 
 def files_of(request: ImageRequest) -> list[bytes]:
     """The files of the uploads of *request*."""
     pictures = [*request.images, request.mask, request.markup]
-    return [each.data for each in pictures if isinstance(each, Photograph)]
+    return [each.data for each in pictures if isinstance(each, DecodedImage)]
 
 
-def at_rest(request: ImageRequest) -> bool:
+def needs_decoding(request: ImageRequest) -> bool:
     """Whether any upload of *request* has to be decoded again before it can be drawn."""
     pictures = [*request.images, request.mask, request.markup]
-    return any(isinstance(each, Photograph) and each.pixels is None for each in pictures)
+    return any(isinstance(each, DecodedImage) and each.pixels is None for each in pictures)
 
 
-def resting(request: ImageRequest) -> ImageRequest:
+def without_pixels(request: ImageRequest) -> ImageRequest:
     """The same request with its uploads at rest, to be kept for long."""
-    photographs = [each for each in request.images if isinstance(each, Photograph)]
+    photographs = [each for each in request.images if isinstance(each, DecodedImage)]
     mask, markup = (
-        replace(each, pixels=None) if isinstance(each, Photograph) else None
+        replace(each, pixels=None) if isinstance(each, DecodedImage) else None
         for each in (request.mask, request.markup)
     )
     images = tuple(replace(each, pixels=None) for each in photographs)
     return replace(request, images=images, mask=mask, markup=markup)
 
 
-def weight(request: ImageRequest) -> int:
+def weight_of(request: ImageRequest) -> int:
     """Bytes that a resting *request* holds, about."""
     # A character may take four bytes.
     words = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))

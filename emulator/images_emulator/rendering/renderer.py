@@ -13,16 +13,16 @@ from typing import Any, Final, TypeVar
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import usage
-from images_emulator.imaging.worker import REHEARSAL, Draw
-from images_emulator.state.cache import Cache
-from images_emulator.state.crew import Crew
+from images_emulator.lru_cache import LRUCache
+from images_emulator.rendering.pool import RenderPool
+from images_emulator.rendering.process import WARM_UP, Draw
 
 T = TypeVar("T")
 
-Print = tuple[bytes, int, int | None]
+RenderKey = tuple[bytes, int, int | None]
 """A request's edition, the number of the picture, and that of the partial image."""
 
-OVERHEAD: Final = 512
+ENTRY_OVERHEAD_BYTES: Final = 512
 """Bytes that a kept picture takes beside its own."""
 
 
@@ -32,15 +32,15 @@ class WithdrawnError(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Queued:
-    """A job in the queue of *crew*, and the number of calls that wait for it."""
+    """A job in the queue of *pool*, and the number of calls that wait for it."""
 
-    crew: Crew
+    pool: RenderPool
     future: Future[Any]
     waiters: int = 0
 
 
-class Studio:
-    """Who draws, and what was drawn lately. *helpers* processes may join; see `Crew`.
+class Renderer:
+    """Who draws, and what was drawn lately. *helpers* processes may join; see `RenderPool`.
 
     Large bodies are parsed by a thread of their own. Uploads are decoded by another one, which also
     draws the edits whose uploads are too large to be kept decoded: no upload, however slow to
@@ -48,28 +48,28 @@ class Studio:
     """
 
     def __init__(self, budget: int, helpers: int = 0) -> None:
-        self.cache = Cache(budget)
-        self.crew = Crew(helpers)
-        self.decoder = Crew(0, "decoder")
-        self.parser = Crew(0, "parser")
-        self._underway: dict[Print, _Queued] = {}
-        self._rehearsal: Future[None] | None = None
+        self.cache = LRUCache(budget)
+        self.pool = RenderPool(helpers)
+        self.decoder = RenderPool(0, "decoder")
+        self.parser = RenderPool(0, "parser")
+        self._underway: dict[RenderKey, _Queued] = {}
+        self._warm_up: Future[None] | None = None
 
-    def warm(self) -> bool:
+    def is_warm(self) -> bool:
         """Whether all that the first picture needs is loaded; it is from the first time that
         somebody asks."""
-        if self._rehearsal is None:
-            self._rehearsal = self.crew.submit(_rehearse)
-        return self._rehearsal.done()
+        if self._warm_up is None:
+            self._warm_up = self.pool.submit(_draw_warm_up)
+        return self._warm_up.done()
 
-    async def work(self, job: Callable[[], T]) -> T:
+    async def run(self, job: Callable[[], T]) -> T:
         """What *job* returns, done by the server's own thread in its turn."""
-        return await asyncio.get_running_loop().run_in_executor(self.crew.executor, job)
+        return await asyncio.get_running_loop().run_in_executor(self.pool.executor, job)
 
-    def kept(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
+    def cached(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
         """The base64 of a picture that is still there."""
-        kept: bytes | None = self.cache.get((request.edition, index, partial))
-        return kept
+        found: bytes | None = self.cache.get((request.cache_key, index, partial))
+        return found
 
     async def parse(self, job: Callable[[], T]) -> T:
         """What *job* returns, done in its turn by the thread that parses large bodies."""
@@ -85,7 +85,7 @@ class Studio:
         decoded: T = await _result(queued, disconnect)
         return decoded
 
-    async def picture(
+    async def render(
         self,
         request: ImageRequest,
         index: int,
@@ -97,21 +97,21 @@ class Studio:
         Raises WithdrawnError once *disconnect* is done. A drawing that has not begun is withdrawn
         when the last call that waits for it ends.
         """
-        kept = self.kept(request, index, partial)
+        kept = self.cached(request, index, partial)
         if kept is not None:
             return kept
-        key = (request.edition, index, partial)
+        key = (request.cache_key, index, partial)
         queued = self._underway.get(key)
         if queued is None:
-            slow = bool(request.images) and imaging.uploads.at_rest(request)
-            crew = self.decoder if slow else self.crew
-            future = crew.submit(lambda draw: self._develop(draw, request, index, partial))
-            queued = self._underway[key] = _Queued(crew, future)
+            slow = bool(request.images) and imaging.decoder.needs_decoding(request)
+            pool = self.decoder if slow else self.pool
+            future = pool.submit(lambda draw: self._render(draw, request, index, partial))
+            queued = self._underway[key] = _Queued(pool, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         drawn: bytes = await _result(queued, disconnect)
         return drawn
 
-    def _develop(self, draw: Draw, request: ImageRequest, index: int, partial: int | None) -> bytes:
+    def _render(self, draw: Draw, request: ImageRequest, index: int, partial: int | None) -> bytes:
         # What follows in a stream comes of the same drawing, and is kept.
         drawn = draw(request, index, partial)
         prints = [self._keep(request, index, number, image) for number, image in drawn]
@@ -119,21 +119,21 @@ class Studio:
 
     def _keep(self, request: ImageRequest, index: int, partial: int | None, image: bytes) -> bytes:
         encoded = b2a_base64(image, newline=False)
-        key = (request.edition, index, partial)
-        self.cache.put(key, encoded, len(encoded) + OVERHEAD)
+        key = (request.cache_key, index, partial)
+        self.cache.put(key, encoded, len(encoded) + ENTRY_OVERHEAD_BYTES)
         return encoded
 
     def close(self) -> None:
         """Let those go who draw, and all that waits for them."""
-        self.crew.close()
+        self.pool.close()
         self.decoder.close()
         self.parser.close()
 
 
-def _rehearse(draw: Draw) -> None:
+def _draw_warm_up(draw: Draw) -> None:
     """Draw and count once: the tokenizer, too, is loaded at its first use."""
-    draw(REHEARSAL, 0, None)
-    usage(REHEARSAL)
+    draw(WARM_UP, 0, None)
+    usage(WARM_UP)
 
 
 async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> Any:
@@ -145,7 +145,7 @@ async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> A
     finally:
         queued.waiters -= 1
         if not queued.waiters:
-            queued.crew.withdraw(queued.future)
+            queued.pool.withdraw(queued.future)
     if not done:
         raise WithdrawnError
     return queued.future.result()

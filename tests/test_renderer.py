@@ -1,4 +1,4 @@
-"""The studio: no picture is drawn twice, and none is lost."""
+"""The renderer: no picture is drawn twice, and none is lost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.imaging import synthesis
-from images_emulator.state.studio import Studio
+from images_emulator.imaging import render
+from images_emulator.rendering.renderer import Renderer
 from tests.test_streams import frames
 
 
@@ -29,78 +29,78 @@ def asked(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
 
 
 @pytest.fixture
-def studio() -> Iterator[Studio]:
-    studio = Studio(budget=2**20)
-    yield studio
-    studio.close()
+def renderer() -> Iterator[Renderer]:
+    renderer = Renderer(budget=2**20)
+    yield renderer
+    renderer.close()
 
 
-def drawings(studio: Studio) -> int:
+def drawings(renderer: Renderer) -> int:
     """How many jobs wait for the thread."""
-    return len(studio.crew._jobs)
+    return len(renderer.pool._jobs)
 
 
-async def test_those_who_ask_for_the_same_share_one_drawing(studio: Studio) -> None:
+async def test_those_who_ask_for_the_same_share_one_drawing(renderer: Renderer) -> None:
     gate, begun = Event(), Event()
 
     def hold() -> bool:
         begun.set()
         return gate.wait()
 
-    held = asyncio.create_task(studio.work(hold))
+    held = asyncio.create_task(renderer.run(hold))
     await asyncio.to_thread(begun.wait)
-    waiting = [asyncio.create_task(studio.picture(asked(), 0)) for _ in range(8)]
-    other = asyncio.create_task(studio.picture(asked("a fox"), 0))
+    waiting = [asyncio.create_task(renderer.render(asked(), 0)) for _ in range(8)]
+    other = asyncio.create_task(renderer.render(asked("a fox"), 0))
     await asyncio.sleep(0)
-    assert drawings(studio) == 2
+    assert drawings(renderer) == 2
     waiting[0].cancel()
     gate.set()
     pictures = await asyncio.gather(*waiting[1:])
-    assert {base64.b64decode(each) for each in pictures} == {synthesis.render(asked(), 0)}
+    assert {base64.b64decode(each) for each in pictures} == {render.render_image(asked(), 0)}
     assert await other != pictures[0]
     assert await held
 
 
 async def test_pictures_of_one_request_that_are_drawn_at_once_are_not_shared(
-    studio: Studio,
+    renderer: Renderer,
 ) -> None:
-    pictures = await asyncio.gather(*(studio.picture(asked(), index) for index in range(3)))
-    rendered = [synthesis.render(asked(), index) for index in range(3)]
+    pictures = await asyncio.gather(*(renderer.render(asked(), index) for index in range(3)))
+    rendered = [render.render_image(asked(), index) for index in range(3)]
     assert [base64.b64decode(each) for each in pictures] == rendered
 
 
-async def test_what_is_kept_is_not_drawn_again(studio: Studio) -> None:
-    first = await studio.picture(asked(), 0)
-    assert studio.kept(asked(), 0) is first
-    assert await studio.picture(asked(), 0) is first
-    assert studio.kept(asked(), 1) is None
+async def test_what_is_kept_is_not_drawn_again(renderer: Renderer) -> None:
+    first = await renderer.render(asked(), 0)
+    assert renderer.cached(asked(), 0) is first
+    assert await renderer.render(asked(), 0) is first
+    assert renderer.cached(asked(), 1) is None
 
 
-async def test_a_stream_is_drawn_once_and_ends_in_the_plain_picture(studio: Studio) -> None:
-    first = await studio.picture(asked(partials=3), 0, partial=0)
-    rest = [studio.kept(asked(partials=3), 0, number) for number in (1, 2, None)]
+async def test_a_stream_is_drawn_once_and_ends_in_the_plain_picture(renderer: Renderer) -> None:
+    first = await renderer.render(asked(partials=3), 0, partial=0)
+    rest = [renderer.cached(asked(partials=3), 0, number) for number in (1, 2, None)]
     assert None not in rest
     assert len({first, *rest}) == 4
-    assert rest[-1] == await studio.picture(asked(), 0)
+    assert rest[-1] == await renderer.render(asked(), 0)
 
 
 async def test_without_a_budget_all_is_drawn_anew() -> None:
-    studio = Studio(budget=0)
-    first = await studio.picture(asked(partials=2), 0, partial=0)
-    assert studio.kept(asked(), 0) is None
-    assert await studio.picture(asked(partials=2), 0, partial=0) == first
-    studio.close()
+    renderer = Renderer(budget=0)
+    first = await renderer.render(asked(partials=2), 0, partial=0)
+    assert renderer.cached(asked(), 0) is None
+    assert await renderer.render(asked(partials=2), 0, partial=0) == first
+    renderer.close()
 
 
-async def test_a_broken_drawing_is_told_to_all_and_not_kept(studio: Studio) -> None:
+async def test_a_broken_drawing_is_told_to_all_and_not_kept(renderer: Renderer) -> None:
     broken = ImageRequest(
         endpoint=Endpoint.GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1)
     )
     results = await asyncio.gather(
-        *(studio.picture(broken, 0) for _ in range(2)), return_exceptions=True
+        *(renderer.render(broken, 0) for _ in range(2)), return_exceptions=True
     )
     assert all(isinstance(result, Exception) for result in results)
-    assert await studio.picture(asked(), 0)
+    assert await renderer.render(asked(), 0)
 
 
 def test_equal_calls_get_equal_pictures_and_ids_of_their_own(http: httpx2.Client) -> None:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 
-class Cache:
+class LRUCache:
     """Values by key. Past *budget* bytes those go that were not asked for the longest; a budget
     of 0 keeps nothing. Threads may share it."""
 

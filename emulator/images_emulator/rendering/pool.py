@@ -11,17 +11,17 @@ from typing import Any, Final, TypeVar
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
-from images_emulator.imaging.worker import Draw, Drawn, GoneError, Worker, draw
+from images_emulator.rendering.process import Draw, Drawn, ProcessGoneError, RenderProcess, draw
 from images_emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")
 
-PRESSED: Final = 32
+BUSY_JOBS: Final = 32
 """Jobs in a row that find others waiting, before a process is worth its start: it takes as long as
 to draw so many pictures of 1024²."""
 
 
-class Crew:
+class RenderPool:
     """Does jobs in the order in which they come, each once.
 
     Drawing holds the interpreter lock: a second thread would make it slower, and on the event loop
@@ -29,7 +29,7 @@ class Crew:
     behind a thread that waits for it.
     """
 
-    def __init__(self, helpers: int, name: str = "studio") -> None:
+    def __init__(self, helpers: int, name: str = "renderer") -> None:
         self._jobs: OrderedDict[Future[Any], Callable[[Draw], Any]] = OrderedDict()
         self._name = name
         self._lock = Lock()
@@ -38,8 +38,8 @@ class Crew:
         self._closed = False
         self._own: ThreadPoolExecutor | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self.workers = [Worker() for _ in range(helpers)]
-        self._idle = [*self.workers]
+        self.processes = [RenderProcess() for _ in range(helpers)]
+        self._idle = [*self.processes]
 
     @property
     def executor(self) -> ThreadPoolExecutor:
@@ -67,7 +67,7 @@ class Crew:
             self._at_work = True
         if begin:
             self._turn(self.executor)
-        if self._pressed < PRESSED:
+        if self._pressed < BUSY_JOBS:
             self._pressed = self._pressed + 1 if waiting else 0
         elif waiting and self._idle:
             # A thread may be one more than the system allows.
@@ -85,7 +85,7 @@ class Crew:
         try:
             executor.submit(self._work, executor)
         except RuntimeError:
-            self._call_off()
+            self.cancel_all()
             raise
 
     def _work(self, executor: ThreadPoolExecutor) -> None:
@@ -108,20 +108,20 @@ class Crew:
         except BaseException as error:  # noqa: BLE001 - it is raised for who waits
             future.set_exception(error)
 
-    def _join(self, worker: Worker) -> None:
+    def _join(self, process: RenderProcess) -> None:
         with self._lock:
             self._check_open()
             if self._threads is None:
-                self._threads = DaemonThreadPool(len(self.workers), thread_name_prefix="helper")
+                self._threads = DaemonThreadPool(len(self.processes), thread_name_prefix="helper")
             threads = self._threads
-        threads.submit(self._help, worker)
+        threads.submit(self._run_process, process)
 
-    def _help(self, worker: Worker) -> None:
+    def _run_process(self, process: RenderProcess) -> None:
         """Do jobs as long as there are any, if the process can be had at all."""
-        if worker.ready():
+        if process.ready():
             while self._jobs:
-                self._next(_whatever_becomes_of(worker))
-            self._idle.append(worker)
+                self._next(_render_or_fall_back(process))
+            self._idle.append(process)
 
     def close(self) -> None:
         """Let the threads go, and the processes, and all jobs that have not begun."""
@@ -131,11 +131,11 @@ class Crew:
             if executor:
                 executor.shutdown(wait=False, cancel_futures=True)
         self._own = self._threads = None
-        self._call_off()
-        for worker in self.workers:
-            worker.close()
+        self.cancel_all()
+        for process in self.processes:
+            process.close()
 
-    def _call_off(self) -> None:
+    def cancel_all(self) -> None:
         with self._lock:
             self._at_work = False
             jobs = [*self._jobs]
@@ -144,13 +144,13 @@ class Crew:
             future.cancel()
 
 
-def _whatever_becomes_of(worker: Worker) -> Draw:
-    """Drawing by *worker*, or by this thread where it has gone."""
+def _render_or_fall_back(process: RenderProcess) -> Draw:
+    """Drawing by *process*, or by this thread where it has gone."""
 
     def drawn(request: ImageRequest, index: int, partial: int | None) -> Drawn:
         try:
-            return worker.draw(request, index, partial)
-        except GoneError:
+            return process.draw(request, index, partial)
+        except ProcessGoneError:
             return draw(request, index, partial)
 
     return drawn

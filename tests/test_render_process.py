@@ -16,11 +16,11 @@ import pytest
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.imaging import synthesis, uploads
-from images_emulator.imaging.formats import FORMATS
-from images_emulator.imaging.worker import Drawn, Worker, draw
-from images_emulator.state.cores import spare_cores
-from images_emulator.state.crew import PRESSED, Crew
+from images_emulator.imaging import decoder, render
+from images_emulator.imaging.formats import OUTPUT_FORMATS
+from images_emulator.rendering.cores import spare_cores
+from images_emulator.rendering.pool import BUSY_JOBS, RenderPool
+from images_emulator.rendering.process import Drawn, RenderProcess, draw
 from tests.pictures import encoded, half_clear, halves
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
@@ -36,40 +36,40 @@ ASKED = ImageRequest(
 
 def edit() -> ImageRequest:
     """An edit with a mask, whose source is decoded already."""
-    source, mask = uploads.develop(encoded(halves())), uploads.develop(half_clear())
+    source, mask = decoder.decode(encoded(halves())), decoder.decode(half_clear())
     assert source
     return replace(ASKED, endpoint=Endpoint.EDITS, images=(source,), mask=mask)
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker()
+def worker() -> Iterator[RenderProcess]:
+    worker = RenderProcess()
     yield worker
     worker.close()
 
 
-def process_of(worker: Worker) -> Popen[bytes]:
+def process_of(worker: RenderProcess) -> Popen[bytes]:
     assert worker._process
     return worker._process
 
 
 @pytest.mark.parametrize(
     "asked",
-    [edit(), *(replace(ASKED, output_format=name) for name in FORMATS)],
-    ids=["edit", *FORMATS],
+    [edit(), *(replace(ASKED, output_format=name) for name in OUTPUT_FORMATS)],
+    ids=["edit", *OUTPUT_FORMATS],
 )
-def test_a_process_draws_what_a_thread_draws(worker: Worker, asked: ImageRequest) -> None:
-    assert worker.draw(asked, 1, None) == [(None, synthesis.render(asked, 1))]
+def test_a_process_draws_what_a_thread_draws(worker: RenderProcess, asked: ImageRequest) -> None:
+    assert worker.draw(asked, 1, None) == [(None, render.render_image(asked, 1))]
 
 
-def test_a_process_draws_a_stream_at_once(worker: Worker) -> None:
+def test_a_process_draws_a_stream_at_once(worker: RenderProcess) -> None:
     request = replace(ASKED, partial_images=3)
     drawn = worker.draw(request, 0, 1)
     assert [number for number, _ in drawn] == [1, 2, None]
     assert drawn == draw(request, 0, 1)
 
 
-def test_a_process_that_was_killed_has_a_successor(worker: Worker) -> None:
+def test_a_process_that_was_killed_has_a_successor(worker: RenderProcess) -> None:
     first = worker.draw(ASKED, 0, None)
     killed = process_of(worker)
     killed.kill()
@@ -77,7 +77,7 @@ def test_a_process_that_was_killed_has_a_successor(worker: Worker) -> None:
     assert killed.returncode is not None
 
 
-def test_a_broken_drawing_is_told_and_the_process_goes_on(worker: Worker) -> None:
+def test_a_broken_drawing_is_told_and_the_process_goes_on(worker: RenderProcess) -> None:
     first = worker.draw(ASKED, 0, None)
     process = process_of(worker)
     with pytest.raises(RuntimeError, match="ValueError"):
@@ -86,7 +86,7 @@ def test_a_broken_drawing_is_told_and_the_process_goes_on(worker: Worker) -> Non
     assert process_of(worker) is process
 
 
-def test_a_process_that_was_let_go_draws_no_more(worker: Worker) -> None:
+def test_a_process_that_was_let_go_draws_no_more(worker: RenderProcess) -> None:
     worker.draw(ASKED, 0, None)
     process = process_of(worker)
     worker.close()
@@ -96,43 +96,43 @@ def test_a_process_that_was_let_go_draws_no_more(worker: Worker) -> None:
 
 
 @pytest.fixture
-def crew() -> Iterator[Crew]:
+def pool() -> Iterator[RenderPool]:
     """Two processes that may join, and a thread of its own that is held up."""
-    crew, gate = Crew(2), Event()
-    crew.submit(lambda _: gate.wait(60))
-    yield crew
+    pool, gate = RenderPool(2), Event()
+    pool.submit(lambda _: gate.wait(60))
+    yield pool
     gate.set()
-    crew.close()
+    pool.close()
 
 
-def drawn(crew: Crew, number: int) -> Future[Drawn]:
-    return crew.submit(lambda means: means(numbered(number), 0, None))
+def drawn(pool: RenderPool, number: int) -> Future[Drawn]:
+    return pool.submit(lambda means: means(numbered(number), 0, None))
 
 
 def numbered(number: int) -> ImageRequest:
     return replace(ASKED, prompt=f"lighthouse {number}")
 
 
-def test_processes_join_where_jobs_queue(crew: Crew) -> None:
-    jobs = [drawn(crew, number) for number in range(PRESSED + 3)]
+def test_processes_join_where_jobs_queue(pool: RenderPool) -> None:
+    jobs = [drawn(pool, number) for number in range(BUSY_JOBS + 3)]
     assert [job.result(60) for job in jobs] == [
         draw(numbered(number), 0, None) for number in range(len(jobs))
     ]
     # What a process has done leaves nothing for the thread that was to do it.
-    assert crew.executor._work_queue.qsize() <= 1
+    assert pool.executor._work_queue.qsize() <= 1
     # They are free again, and come at once where somebody waits once more.
-    first, second = crew.submit(lambda means: means is draw), drawn(crew, 0)
+    first, second = pool.submit(lambda means: means is draw), drawn(pool, 0)
     assert not first.result(60)
     assert second.result(60) == jobs[0].result()
 
 
 def test_no_process_is_started_for_a_few_jobs() -> None:
-    crew = Crew(1)
-    assert all(drawn(crew, number).result(60) for number in range(PRESSED + 1))
-    burst = [drawn(crew, number) for number in range(PRESSED)]
+    pool = RenderPool(1)
+    assert all(drawn(pool, number).result(60) for number in range(BUSY_JOBS + 1))
+    burst = [drawn(pool, number) for number in range(BUSY_JOBS)]
     assert all(job.result(60) for job in burst)
-    assert [worker._process for worker in crew.workers] == [None]
-    crew.close()
+    assert [worker._process for worker in pool.processes] == [None]
+    pool.close()
 
 
 @pytest.mark.parametrize("executable", ["", "/nowhere/python"])
@@ -140,45 +140,45 @@ def test_where_no_process_can_be_had_the_thread_draws_all(
     monkeypatch: pytest.MonkeyPatch, executable: str
 ) -> None:
     monkeypatch.setattr("sys.executable", executable)
-    crew = Crew(1)
-    jobs = [drawn(crew, number) for number in range(2 * PRESSED)]
+    pool = RenderPool(1)
+    jobs = [drawn(pool, number) for number in range(2 * BUSY_JOBS)]
     assert all(job.result(60) for job in jobs)
-    assert crew.workers[0]._process is None
-    crew.close()
+    assert pool.processes[0]._process is None
+    pool.close()
 
 
 def test_a_job_of_a_process_that_cannot_be_had_again_is_drawn_all_the_same(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
+    pool: RenderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for job in [drawn(crew, number) for number in range(PRESSED + 3)]:
+    for job in [drawn(pool, number) for number in range(BUSY_JOBS + 3)]:
         job.result(60)
     monkeypatch.setattr("sys.executable", "")
-    for worker in crew.workers:
+    for worker in pool.processes:
         process_of(worker).kill()
-    jobs = [drawn(crew, number) for number in range(2)]
+    jobs = [drawn(pool, number) for number in range(2)]
     assert [job.result(60) for job in jobs] == [
         draw(numbered(number), 0, None) for number in range(2)
     ]
 
 
 def test_where_no_thread_can_be_had_the_first_one_draws_all() -> None:
-    crew = Crew(1)
-    crew._threads = ThreadPoolExecutor(1)
-    crew._threads.shutdown()
-    jobs = [drawn(crew, number) for number in range(2 * PRESSED)]
+    pool = RenderPool(1)
+    pool._threads = ThreadPoolExecutor(1)
+    pool._threads.shutdown()
+    jobs = [drawn(pool, number) for number in range(2 * BUSY_JOBS)]
     assert all(job.result(60) for job in jobs)
-    crew.close()
+    pool.close()
 
 
-def test_what_waits_when_all_are_let_go_is_called_off(crew: Crew) -> None:
-    job = drawn(crew, 0)
-    crew.close()
+def test_what_waits_when_all_are_let_go_is_called_off(pool: RenderPool) -> None:
+    job = drawn(pool, 0)
+    pool.close()
     assert job.cancelled()
 
 
-def test_who_was_let_go_takes_no_more_jobs(crew: Crew) -> None:
-    never_begun = Crew(0)
-    for each in (crew, never_begun):
+def test_who_was_let_go_takes_no_more_jobs(pool: RenderPool) -> None:
+    never_begun = RenderPool(0)
+    for each in (pool, never_begun):
         each.close()
         with pytest.raises(RuntimeError, match="after shutdown"):
             drawn(each, 1)
@@ -189,13 +189,13 @@ def test_who_was_let_go_takes_no_more_jobs(crew: Crew) -> None:
 @pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")
 async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -> None:
     headers = {"Authorization": "Bearer x"}
-    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(PRESSED + 4)]
+    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(BUSY_JOBS + 4)]
     with Server(Settings(port=0, render_processes=0)) as server:
         async with httpx2.AsyncClient(base_url=server.base_url, headers=headers) as http:
             plain = [(await http.post("/images/generations", json=each)).json() for each in bodies]
     with Server(Settings(port=0)) as server:
-        crew, gate = server.emulator.studio.crew, Event()
-        crew.submit(lambda _: gate.wait(60))
+        pool, gate = server.emulator.renderer.pool, Event()
+        pool.submit(lambda _: gate.wait(60))
         try:
             async with httpx2.AsyncClient(
                 base_url=server.base_url, headers=headers, timeout=60
@@ -204,7 +204,7 @@ async def test_a_server_under_load_draws_in_processes_and_leaves_none_behind() -
                 answers = [answer.json() for answer in await asyncio.gather(*calls)]
         finally:
             gate.set()
-        (process,) = (process_of(each) for each in crew.workers)
+        (process,) = (process_of(each) for each in pool.processes)
         assert process.poll() is None
     assert process.poll() is not None
     assert [each["data"][0]["b64_json"] for each in answers] == [
@@ -218,11 +218,11 @@ async def test_a_server_is_ready_when_it_has_drawn() -> None:
         async with httpx2.AsyncClient(base_url=server.url) as http:
             while (await http.get("/_emulator/ready")).status_code == 503:
                 pass
-        rehearsal = server.emulator.studio._rehearsal
+        rehearsal = server.emulator.renderer._warm_up
         assert rehearsal
         assert rehearsal.exception() is None
 
 
 def test_no_process_joins_where_there_is_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
-    assert Emulator(Settings(render_processes=3)).studio.crew.workers == []
+    assert Emulator(Settings(render_processes=3)).renderer.pool.processes == []

@@ -20,14 +20,14 @@ from PIL import Image, ImageChops, ImageDraw
 
 from images_emulator.contract.models import UNKNOWN
 from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.imaging.antialiasing import Inks
 from images_emulator.imaging.clusters import LONGEST, clusters
 from images_emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
-from images_emulator.imaging.edges import Inks
-from images_emulator.imaging.fontbook import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
+from images_emulator.imaging.drawing import card_of
 from images_emulator.imaging.outlines import outline, units
-from images_emulator.imaging.placeholder import card_of
 from images_emulator.imaging.shaping import shaped
-from images_emulator.imaging.typography import Line, lines, paragraph
+from images_emulator.imaging.text_layout import Line, lines, paragraph
+from images_emulator.imaging.typefaces import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
 from tests.pictures import opened
 
 SIZE = 42
@@ -411,7 +411,7 @@ def printed(code: str, **environment: str) -> str:
 def test_pixels_are_the_same_in_every_process() -> None:
     code = """if True:
         import hashlib
-        from tests.test_typography import SCRIPTS, drawn
+        from tests.test_text_layout import SCRIPTS, drawn
         drawings = b"".join(drawn(text)[1].tobytes() for text in SCRIPTS.values())
         print(hashlib.sha256(drawings).hexdigest())
     """
@@ -423,7 +423,7 @@ def test_pixels_are_the_same_in_every_process() -> None:
 def test_the_shaper_waits_for_a_script_that_needs_it() -> None:
     code = """if True:
         import sys
-        from images_emulator.imaging.typography import lines
+        from images_emulator.imaging.text_layout import lines
         for text in ("a lighthouse", "Маяк", "黄昏时的灯塔", "🐱 🚀"):
             assert lines(text, 42, 850)
         print("uharfbuzz" in sys.modules)
@@ -435,7 +435,7 @@ def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
     code = """if True:
         import sys
         sys.modules["uharfbuzz"] = None
-        from images_emulator.imaging.typography import lines
+        from images_emulator.imaging.text_layout import lines
         for text in ("a नमस्ते مرحبا b", "नमस्ते", "黄昏 1️⃣"):
             print([(line.text, [run.text for run in line.runs]) for line in lines(text, 42, 850)])
     """

@@ -17,7 +17,7 @@ cheap for a large picture as for a small one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PartialImage:
     """A picture of squares, mode `RGB` or `RGBA`. *image* has its width, and one row of pixels for
     each row of squares; *heights* says how many pixels each of those is high."""
 
@@ -39,7 +39,7 @@ def _scaled(size: tuple[int, int], shorter_edge: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def previews(image: Image.Image, mode: str, start: int, end: int) -> Iterator[Preview]:
+def partial_images(image: Image.Image, mode: str, start: int, end: int) -> Iterator[PartialImage]:
     """*image* in *mode* (`RGB` or `RGBA`) as its partial images from number *start* (from 0) up to
     *end* show it: each square has the mean colour of what is under it."""
     width, height = image.size
@@ -49,7 +49,7 @@ def previews(image: Image.Image, mode: str, start: int, end: int) -> Iterator[Pr
     for number in range(start, end):
         columns, rows = _scaled(image.size, CELLS[number])
         squares = finest.resize((columns, rows), Image.Resampling.BOX)
-        yield Preview(
+        yield PartialImage(
             squares.resize((width, rows), Image.Resampling.NEAREST),
             tuple(height * (row + 1) // rows - height * row // rows for row in range(rows)),
         )

@@ -19,9 +19,9 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.edges import Inks, disc, hill, rounded_box
-from images_emulator.imaging.fontbook import BOLD
-from images_emulator.imaging.typography import Paragraph, lines, paragraph
+from images_emulator.imaging.antialiasing import Inks, disc, hill, rounded_box
+from images_emulator.imaging.text_layout import Paragraph, lines, paragraph
+from images_emulator.imaging.typefaces import BOLD
 
 Colour = tuple[int, int, int]
 
@@ -79,9 +79,9 @@ class Scene:
     """The heights of each hill's points, as fractions of the height, farthest hill first."""
 
 
-def seed(request: ImageRequest, index: int) -> int:
+def request_hash(request: ImageRequest, index: int) -> int:
     """A number that the recipe and the picture's *index* decide, the same everywhere."""
-    text = "\x1f".join([*request.recipe, str(index)])
+    text = "\x1f".join([*request.drawing_key, str(index)])
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
@@ -124,7 +124,7 @@ def _palette(chance: Random, vivid: float) -> bytes:
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     """What the recipe makes of that picture; at *phase*, from 0 to 1, of an animation the sun is on
     its way round a small circle."""
-    chance = Random(seed(request, index))
+    chance = Random(request_hash(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     palette = _palette(chance, vivid)
     x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)

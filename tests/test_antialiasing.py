@@ -9,8 +9,8 @@ from PIL import Image, ImageChops
 
 from images_emulator.contract.models import UNKNOWN
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.imaging.edges import Inks, disc, hill, rounded_box
-from images_emulator.imaging.placeholder import draw
+from images_emulator.imaging.antialiasing import Inks, disc, hill, rounded_box
+from images_emulator.imaging.drawing import draw
 
 BLACK, WHITE, CLEAR = 0, 1, 255
 HEIGHTS = (
