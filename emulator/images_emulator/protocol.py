@@ -10,7 +10,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from images_emulator.contract import errors
-from images_emulator.web.wire import pretty
+from images_emulator.contract.wire import pretty
 
 TRANSPORT: Final = "transport"
 """The key in a call's state under which its connection is found, for who wants to break it."""

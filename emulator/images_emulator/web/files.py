@@ -7,14 +7,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from images_emulator.contract import errors
+from images_emulator.contract import errors, wire
 from images_emulator.contract.calendar import OLDER_STACK, Policy
 from images_emulator.contract.errors import APIError, Words
 from images_emulator.contract.request import FORM, Upload
 from images_emulator.contract.rules import Choice
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
-from images_emulator.web import wire
 from images_emulator.web.call import is_large, read_body
 from images_emulator.web.form import read_form
 from images_emulator.web.gate import json_response

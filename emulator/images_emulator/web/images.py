@@ -16,12 +16,13 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from images_emulator import imaging
-from images_emulator.contract import errors
+from images_emulator.contract import errors, wire
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.events import error_event
 from images_emulator.contract.request import Call, Endpoint, ImageLoader, ImageRequest, error_of_day
 from images_emulator.contract.storage import EXPIRED, StorageError, storage_failure
+from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage
 from images_emulator.contract.validation import validate
 from images_emulator.rendering.renderer import ENTRY_OVERHEAD_BYTES
@@ -29,14 +30,13 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import MAX_LATE_PARSE_BYTES
 from images_emulator.state.facts import Facts, facts_of
 from images_emulator.state.hosting import LIFE
-from images_emulator.web import wire
+from images_emulator.state.identity import random_uuid
 from images_emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
 from images_emulator.web.dialect import dialect_of, sentence_facts
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.echo import LASTING, Lasting
 from images_emulator.web.gate import Handler, json_response
 from images_emulator.web.storage import storage_error_response
-from images_emulator.web.template import Template
 
 logger = logging.getLogger("images_emulator")
 
@@ -185,7 +185,9 @@ class Images:
             order.templates[None] = template
 
         def answer() -> Response:
-            response = json_response(template.filled(wire.fillers(created, pictures)))
+            response = json_response(
+                template.render(wire.slot_values(created, pictures, random_uuid))
+            )
             response.raw_headers += remarks
             return response
 
@@ -271,7 +273,7 @@ class Images:
             if last:
                 spent = await self._spent(accepted, partials=number)
             template = order.templates[number] = wire.image_event(accepted, number, spent)
-        event = template.filled(wire.fillers(created, [picture]))
+        event = template.render(wire.slot_values(created, [picture], random_uuid))
         if order.repeated:
             self.renderer.cache.put(
                 (order, number), (created, event), len(event) + ENTRY_OVERHEAD_BYTES

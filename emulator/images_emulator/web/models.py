@@ -5,10 +5,9 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from images_emulator.contract import errors
+from images_emulator.contract import errors, wire
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
-from images_emulator.web import wire
 from images_emulator.web.gate import json_response
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.types import Scope
 
+from images_emulator.contract import wire
 from images_emulator.contract.storage import StorageError
 from images_emulator.state.emulator import Emulator
-from images_emulator.web import wire
 
 
 def storage_error_response(error: StorageError, scope: Scope, emulator: Emulator) -> Response:

@@ -17,9 +17,8 @@ from typing import Any, Final
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.events import event
 from images_emulator.contract.request import Endpoint, ImageRequest, Model
+from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage
-from images_emulator.state.identity import random_uuid
-from images_emulator.web.template import Template, number_hole, text_hole
 
 EVENTS: Final[Mapping[Endpoint, str]] = {
     Endpoint.GENERATIONS: "image_generation",
@@ -114,18 +113,18 @@ def images_response(
     """The body that answers *request*, with holes for `created`, each `picture` (base64 or a URL,
     as it asks) and each `generation_id`; each picture has the *annotations* too. An SVG's first
     file has *weight* bytes."""
-    item: dict[str, Any] = {request.response_format: text_hole("picture"), **annotations}
+    item: dict[str, Any] = {request.response_format: string_slot("image"), **annotations}
     if request.model.revises_prompt:
         item["revised_prompt"] = revised_prompt(request)
     if usage:
-        item["generation_id"] = text_hole("generation_id")
+        item["generation_id"] = string_slot("generation_id")
     item = dict(sorted(_dated(item, request.as_of).items()))
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
         body |= _described(request) | {"usage": _usage(usage, request.as_of)}
         if spent := svg_usage(request, weight):
             body["svg_usage"] = _svg_usage(spent)
-    told = {"created": number_hole("created")} | dict(sorted(body.items()))
+    told = {"created": number_slot("created")} | dict(sorted(body.items()))
     # The stack that answers variations ends its bodies with a newline, as recorded to the last.
     end = "\n" if request.endpoint is Endpoint.VARIATIONS else ""
     unique = "generation_id" in item or request.response_format == "url"
@@ -141,12 +140,15 @@ _short = lru_cache(maxsize=256)(_long)
 """Most bodies differ in a few counts, and indented JSON is what takes longest in a new answer."""
 
 
-def fillers(created: datetime, pictures: Iterable[bytes]) -> dict[str, Callable[[], bytes]]:
-    """What goes into the holes of an answer of this moment."""
+def slot_values(
+    created: datetime, images: Iterable[bytes], new_uuid: Callable[[], str]
+) -> SlotValues:
+    """The values for the slots of an answer: its second, its *images* in their order (base64 or
+    URLs), and a `generation_id` from *new_uuid* for each of them."""
     return {
         "created": lambda: b"%d" % created.timestamp(),
-        "picture": iter(pictures).__next__,
-        "generation_id": lambda: random_uuid().encode(),
+        "image": iter(images).__next__,
+        "generation_id": lambda: new_uuid().encode(),
     }
 
 
@@ -155,11 +157,11 @@ def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Temp
     with holes for `created` and `picture`."""
     name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
     extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
-    told = {"b64_json": text_hole("picture"), "sequence_number": number}
+    told = {"b64_json": string_slot("image"), "sequence_number": number}
     told = _dated(told, request.as_of) | _described(request) | extra
     if not usage:
         told.pop("safety_identifier", None)
-    head = {"created_at": number_hole("created"), "type": name}
+    head = {"created_at": number_slot("created"), "type": name}
     return Template(event(name, head | dict(sorted(told.items()))))
 
 
