@@ -10,7 +10,7 @@ import pytest
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.errors import masked
-from images_emulator.state.credentials import redacted_header, redacted_query
+from images_emulator.exchange.credentials import redacted_header, redacted_query
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz012345"
 OTHER = "0123456789abcdef0123456789abcdef"

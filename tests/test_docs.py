@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from images_emulator import Emulator, Server
 from images_emulator.contract.reference import as_markdown
 from images_emulator.faults.plan import plan_of
-from images_emulator.faults.tables import as_markdown as faults_as_markdown
+from images_emulator.faults.reference import as_markdown as faults_as_markdown
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT

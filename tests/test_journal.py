@@ -26,7 +26,7 @@ from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.entry import Entry
 from images_emulator.state.journal import Journal, Query
-from images_emulator.web.call import parse_again
+from images_emulator.web.request_body import parse_again
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"

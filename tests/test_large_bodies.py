@@ -124,7 +124,7 @@ def test_a_large_body_that_cannot_be_read_is_parsed_once(
         parsed.append(len(body))
         return parse_json(body)
 
-    monkeypatch.setattr("images_emulator.web.call.parse_json", parse)
+    monkeypatch.setattr("images_emulator.web.request_body.parse_json", parse)
     server.inject("server_error", match={"prompt": "a hare"})
     body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
     answer = http.post(

@@ -16,7 +16,7 @@ import pytest
 from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.state.answer import SentAnswer
+from images_emulator.exchange.sent import SentResponse
 from tests.conftest import KEY
 
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
@@ -174,7 +174,7 @@ def test_an_answer_is_read_only_under_faults_that_alter_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, *, read: bool
 ) -> None:
     added = []
-    monkeypatch.setattr(SentAnswer, "add", lambda answer, part: added.append(part))
+    monkeypatch.setattr(SentResponse, "add", lambda answer, part: added.append(part))
     post(server, fault, n=2)
     assert bool(added) == read
 
@@ -189,9 +189,9 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
         lengths.append(len(encoded))
         return base64.b64decode(encoded, validate=validate)
 
-    monkeypatch.setattr("images_emulator.state.answer.b64decode", decode)
+    monkeypatch.setattr("images_emulator.exchange.sent.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
-    answer = SentAnswer()
+    answer = SentResponse()
     answer.start(200, replace(REQUEST, stream=False), altered=True)
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode())
     answer.end()
@@ -202,7 +202,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 @pytest.mark.parametrize("altered", [True, False])
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 60, 1000])
 def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
-    answer = SentAnswer()
+    answer = SentResponse()
     answer.start(200, REQUEST, altered=altered)
     for place in range(0, len(STREAM), length):
         answer.add(STREAM[place : place + length])

@@ -75,9 +75,9 @@ def _check(*, file: str) -> int:
 
 
 def _faults() -> int:
-    from images_emulator.faults import tables  # noqa: PLC0415 - see above
+    from images_emulator.faults import reference  # noqa: PLC0415 - see above
 
-    print(tables.as_markdown(), end="")
+    print(reference.as_markdown(), end="")
     return 0
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from images_emulator import imaging
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.state.answer import SentAnswer
-from images_emulator.state.facts import Facts, Sent, facts_of
-from images_emulator.state.head import Head
+from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.sent import SentResponse
 
 BASE: Final = 2048
 """Bytes of an entry without its head and body, about."""
@@ -42,10 +42,10 @@ class Kept(NamedTuple):
     accepted: ImageRequest | None = None
     fault: str | None = None
     near_misses: Sequence[str] = ()
-    order_facts: Facts | None = None
+    order_facts: CallDetails | None = None
 
 
-class Entry(Head):
+class Entry(RequestHead):
     """What is known of one call: on arrival its head, then what it asks, at last how it went.
 
     Its attributes have the names of the admin API's JSON. *state* is the call's own, which the
@@ -81,7 +81,7 @@ class Entry(Head):
         parse: Parse = lambda *_: None,
         kind: Kind = "call",
     ) -> None:
-        Head.__init__(self, method, path, query, headers)
+        RequestHead.__init__(self, method, path, query, headers)
         self.id = identity
         self.kind = kind
         self.time = time
@@ -90,8 +90,8 @@ class Entry(Head):
         self._state = state
         self._parse = parse
         self._kept: Kept | None = None
-        self._answer = SentAnswer()
-        self._facts: Facts | None = None
+        self._answer = SentResponse()
+        self._facts: CallDetails | None = None
         self._file_count: int | None = None
         self._start = perf_counter()
 
@@ -139,10 +139,10 @@ class Entry(Head):
         elif call and (length > MAX_LATE_PARSE_BYTES or "fault" in self._state):
             # In this order: see `facts`.
             self._file_count = len(_uploads(call))
-            self._facts = facts_of(call, accepted)
+            self._facts = details_of(call, accepted)
             load += getsizeof(repr(self._facts))
         if drawing := get("drawing"):
-            self._facts = Facts(model=drawing.model.id, prompt=drawing.prompt or None)
+            self._facts = CallDetails(model=drawing.model.id, prompt=drawing.prompt or None)
             load += 4 * len(drawing.prompt)
         if accepted:
             load += imaging.decoder.weight_of(accepted)
@@ -192,14 +192,14 @@ class Entry(Head):
     # --- what is known; any thread may ask
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> CallDetails:
         """What the call asks, as far as it is known."""
         # Taken before the facts, so that it is whole where there are none.
         known = self._known()
         if facts := self._facts or known.order_facts:
             return facts
         late = sum(map(len, known.body or ())) <= MAX_LATE_PARSE_BYTES
-        return facts_of(self._parsed(known) if late else known.call, known.accepted)
+        return details_of(self._parsed(known) if late else known.call, known.accepted)
 
     @property
     def status(self) -> int | None:
@@ -229,7 +229,7 @@ class Entry(Head):
         return self.facts.parameters
 
     @property
-    def uploads(self) -> Sequence[Sent]:
+    def uploads(self) -> Sequence[UploadDetails]:
         return self.facts.uploads
 
     @property

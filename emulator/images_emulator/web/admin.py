@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.guard import Guard
+from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 HEALTH: Final = {"status": "ok"}
@@ -32,4 +32,4 @@ class Admin:
     def _guarded(self) -> ASGIApp:
         from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415 - see above
 
-        return Guard(create_admin_api(self.emulator), self.emulator.settings)
+        return AdminAuth(create_admin_api(self.emulator), self.emulator.settings)

@@ -20,12 +20,12 @@ from images_emulator.contract.errors import APIError, masked
 from images_emulator.contract.reference import as_json
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.call import read_json
+from images_emulator.web.authentication import error_response
 from images_emulator.web.document import describe, taken
-from images_emulator.web.gate import error_response
 from images_emulator.web.health import HEALTH
-from images_emulator.web.journal import JournalAPI
+from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.request_body import read_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
 
 DISTRIBUTION: Final = "openai-images-emulator"

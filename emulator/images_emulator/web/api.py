@@ -15,10 +15,10 @@ from images_emulator.contract.request import Endpoint
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX
 from images_emulator.web import models
-from images_emulator.web.azure import AzureGate
+from images_emulator.web.authentication import ApiAuth, Handler
+from images_emulator.web.azure import AzureAuth
 from images_emulator.web.elsewhere import PATHS, not_served
 from images_emulator.web.files import FilesAPI
-from images_emulator.web.gate import Gate, Handler
 from images_emulator.web.images import Images, Named
 
 ANY = list(HTTPMethod)
@@ -32,7 +32,7 @@ class RouteGroup(NamedTuple):
     them, and who says the model where the body does not."""
 
     prefix: str
-    gate: Gate
+    gate: ApiAuth
     endpoints: Iterable[Endpoint]
     named: Named | None = None
 
@@ -51,14 +51,14 @@ def _handlers(
         yield path, {"POST": images.handler(endpoint, group.named)}, RETIRED.get(endpoint)
 
 
-def _deployments(gate: AzureGate, images: Images) -> Iterator[Route]:
+def _deployments(gate: AzureAuth, images: Images) -> Iterator[Route]:
     """The operations of Azure's deployments, by endpoint."""
     for endpoint in OPERATIONS:
         entered = gate.versioned(endpoint, images.handler(endpoint, gate.model_of_deployment))
         yield Route(f"{DEPLOYMENTS}/images/{endpoint}", entered, methods=ANY)
 
 
-def _elsewhere(prefix: str, gate: Gate, served: list[str]) -> Iterator[Route]:
+def _elsewhere(prefix: str, gate: ApiAuth, served: list[str]) -> Iterator[Route]:
     """OpenAI's other paths under *prefix*, where an answer names those that are *served*."""
     refused: dict[str, Handler] = dict.fromkeys(map(str, HTTPMethod), not_served(served))
     for path in PATHS:
@@ -68,7 +68,7 @@ def _elsewhere(prefix: str, gate: Gate, served: list[str]) -> Iterator[Route]:
 
 def routes(emulator: Emulator) -> list[Route]:
     """All routes but the emulator's own. Raises ValueError for a setting that they cannot use."""
-    images, gate, azure = Images(emulator), Gate(emulator), AzureGate(emulator)
+    images, gate, azure = Images(emulator), ApiAuth(emulator), AzureAuth(emulator)
     openai = RouteGroup("/v1", gate, Endpoint)
     azure_v1 = RouteGroup("/openai/v1", azure, OPERATIONS, azure.model_of_deployment)
 

@@ -16,13 +16,13 @@ from images_emulator.contract.errors import APIError
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
+from images_emulator.web.authentication import error_response, server_error
 from images_emulator.web.cors import CORS
 from images_emulator.web.dialect import dialect_of
-from images_emulator.web.echo import Echo
-from images_emulator.web.gate import error_response, server_error
-from images_emulator.web.injector import Injector
+from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
+from images_emulator.web.response_cache import ResponseCache
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -92,5 +92,5 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     app = Starlette(routes=served, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
     router = PathHints(app, served, emulator)
-    inner = Echo(Injector(Front(router, served), emulator), emulator)
+    inner = ResponseCache(FaultMiddleware(Front(router, served), emulator), emulator)
     return CORS(Recorder(inner, Admin(emulator), emulator), emulator)

@@ -15,11 +15,11 @@ from images_emulator.contract import azure
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Call, Endpoint
+from images_emulator.web.authentication import ApiAuth, Handler, Route, authenticated
 from images_emulator.web.dialect import admit, api_version, deployment_of
-from images_emulator.web.gate import Gate, Handler, Route, authenticated
 
 
-class AzureGate(Gate):
+class AzureAuth(ApiAuth):
     """Azure's gateway, which looks for the operation first and then at the key."""
 
     def check_key(self, request: Request) -> None:

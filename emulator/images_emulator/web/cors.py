@@ -13,8 +13,8 @@ from images_emulator.contract.storage import preflight_failure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.identity import random_uuid
-from images_emulator.web.call import header, headers_of
 from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
+from images_emulator.web.request_body import header, headers_of
 from images_emulator.web.storage import storage_error_response
 
 REQUEST_METHOD: Final = b"access-control-request-method"

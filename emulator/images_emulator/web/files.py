@@ -14,9 +14,9 @@ from images_emulator.contract.request import FORM, Upload
 from images_emulator.contract.rules import Choice
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
-from images_emulator.web.call import is_large, read_body
+from images_emulator.web.authentication import json_response
 from images_emulator.web.form import read_form
-from images_emulator.web.gate import json_response
+from images_emulator.web.request_body import is_large, read_body
 
 PURPOSE: Final = Choice(
     ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")

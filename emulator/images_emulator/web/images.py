@@ -25,17 +25,24 @@ from images_emulator.contract.storage import EXPIRED, StorageError, storage_fail
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage
 from images_emulator.contract.validation import validate
+from images_emulator.exchange.details import CallDetails, details_of
 from images_emulator.rendering.renderer import ENTRY_OVERHEAD_BYTES
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import MAX_LATE_PARSE_BYTES
-from images_emulator.state.facts import Facts, facts_of
 from images_emulator.state.hosting import LIFE
 from images_emulator.state.identity import random_uuid
-from images_emulator.web.call import base_url, headers_of, is_large, key_of, read_body, read_call
+from images_emulator.web.authentication import Handler, json_response
 from images_emulator.web.dialect import dialect_of, sentence_facts
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.echo import LASTING, Lasting
-from images_emulator.web.gate import Handler, json_response
+from images_emulator.web.request_body import (
+    base_url,
+    headers_of,
+    is_large,
+    key_of,
+    read_body,
+    read_call,
+)
+from images_emulator.web.response_cache import LASTING, Lasting
 from images_emulator.web.storage import storage_error_response
 
 logger = logging.getLogger("images_emulator")
@@ -61,7 +68,7 @@ class Order:
     body: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The body under None, events under their numbers."""
-    facts: Facts | None = None
+    facts: CallDetails | None = None
     """What the journal tells of it, where the body is too long to be parsed again for that."""
     repeated: bool = False
     """Whether the same order came again."""
@@ -131,7 +138,7 @@ class Images:
         if memorable:
             length = sum(map(len, body))
             if length > MAX_LATE_PARSE_BYTES:
-                order.facts = facts_of(call, order.request)
+                order.facts = details_of(call, order.request)
                 request.scope["state"]["order_facts"] = order.facts
             # The body, its texts in the request, which take up to four times as much, and again in
             # the templates.

@@ -14,10 +14,10 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import Entry, Kind
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.identity import random_digits, random_uuid
-from images_emulator.web.call import headers_of, is_large, parse_again
+from images_emulator.web.authentication import day_of
 from images_emulator.web.dialect import dialect_at
-from images_emulator.web.gate import day_of
 from images_emulator.web.release import release
+from images_emulator.web.request_body import headers_of, is_large, parse_again
 
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""

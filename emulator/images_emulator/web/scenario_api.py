@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from images_emulator.contract import errors
 from images_emulator.faults.plan import Plan, Step
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.call import read_json
 from images_emulator.web.document import taken
 from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.request_body import read_json
 
 BODIES: Final = (Plan, Step)
 

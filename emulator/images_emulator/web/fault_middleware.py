@@ -24,9 +24,16 @@ from images_emulator.contract.storage import storage_failure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.steps import MatchInput
-from images_emulator.web.call import header, headers_of, is_large, key_of, read_body, read_call
+from images_emulator.web.authentication import authenticated, error_response, policy_of
 from images_emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
-from images_emulator.web.gate import authenticated, error_response, policy_of
+from images_emulator.web.request_body import (
+    header,
+    headers_of,
+    is_large,
+    key_of,
+    read_body,
+    read_call,
+)
 from images_emulator.web.storage import storage_error_response
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 ENDPOINTS: Final = {f"/images/{endpoint.value}": endpoint for endpoint in Endpoint}
 
 
-class Injector:
+class FaultMiddleware:
     """Wraps the application, inside the recorder."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from images_emulator.exchange.details import UploadDetails
 from images_emulator.state.entry import Entry, Kind
-from images_emulator.state.facts import Sent
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 LONGEST_LINE: Final = 100_000
@@ -33,7 +33,7 @@ class CallSummary:
     model: str | None
     prompt: str | None
     parameters: Mapping[str, Any]
-    uploads: Sequence[Sent]
+    uploads: Sequence[UploadDetails]
     status: int | None
     error: Mapping[str, Any] | None
     duration_ms: float | None

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError
 from images_emulator.settings import Settings
-from images_emulator.web.call import bearer
-from images_emulator.web.gate import error_response
+from images_emulator.web.authentication import error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.request_body import bearer
 
 OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """What probes ask; it tells nothing and changes nothing."""
@@ -31,7 +31,7 @@ FORWARDED: Final = (
 none of them and is refused."""
 
 
-class Guard:
+class AdminAuth:
     """Wraps the admin API.
 
     A page of another site reaches a server of this machine in two ways: under the server's own

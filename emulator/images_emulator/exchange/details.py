@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, Final
 
 from images_emulator.contract.request import Call, ImageRequest, Picture, Upload
-from images_emulator.state.credentials import HIDDEN, is_secret, redacted_secret
+from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
 
 LONGEST: Final = 256
 """Characters that are kept of a value."""
@@ -32,7 +32,7 @@ _SETTLED: Final = frozenset(each.name for each in fields(ImageRequest))
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class UploadDetails:
     """A picture that came with a call.
 
     *name* is a file's name, a file id or an address. *bytes* is None where none were sent, *pixels*
@@ -47,32 +47,34 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CallDetails:
     """Model, prompt and parameters, defaults included, once they are settled; before that, and of
     a refused call, as they were sent. *violations* are what lenience forgave."""
 
     model: str | None = None
     prompt: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    uploads: tuple[Sent, ...] = ()
+    uploads: tuple[UploadDetails, ...] = ()
     violations: tuple[str, ...] = ()
 
 
-def facts_of(call: Call | None, accepted: ImageRequest | None) -> Facts:
+def details_of(call: Call | None, accepted: ImageRequest | None) -> CallDetails:
     """The facts of a call that was understood as *call* and, it may be, *accepted*."""
     sent = call.fields if call else {}
     uploads = tuple(_uploads(sent, accepted))
     if accepted:
         parameters = dict(_settled(accepted, sent))
         violations = tuple(map(str, accepted.forgiven))
-        return Facts(accepted.model.id, accepted.prompt or None, parameters, uploads, violations)
+        return CallDetails(
+            accepted.model.id, accepted.prompt or None, parameters, uploads, violations
+        )
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     refused = {
         _cut(name): _field(name, value)
         for name, value in islice(sent.items(), MOST)
         if name not in _ELSEWHERE
     }
-    return Facts(
+    return CallDetails(
         _cut(model) if isinstance(model, str) else None,
         _cut(prompt, LONGEST_PROMPT) if isinstance(prompt, str) else None,
         refused,
@@ -93,7 +95,7 @@ def _settled(accepted: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[
             yield name, _field(name, value)
 
 
-def _uploads(sent: Mapping[str, Any], accepted: ImageRequest | None) -> Iterator[Sent]:
+def _uploads(sent: Mapping[str, Any], accepted: ImageRequest | None) -> Iterator[UploadDetails]:
     pictures = {
         "image": accepted.images if accepted else (),
         "mask": (accepted.mask,) if accepted and accepted.mask else (),
@@ -108,22 +110,22 @@ def _uploads(sent: Mapping[str, Any], accepted: ImageRequest | None) -> Iterator
             if isinstance(item, Upload):
                 pixels = _pixels(next(opened, None))
                 kind = item.content_type and _cut(item.content_type)
-                yield Sent(where, _cut(item.filename), kind, item.size, pixels)
+                yield UploadDetails(where, _cut(item.filename), kind, item.size, pixels)
             elif isinstance(item, Mapping):
                 yield _referred(where, item, _pixels(next(opened, None)))
 
 
-def _referred(where: str, item: Mapping[str, Any], pixels: tuple[int, int] | None) -> Sent:
+def _referred(where: str, item: Mapping[str, Any], pixels: tuple[int, int] | None) -> UploadDetails:
     """A picture that JSON names; of a data URL only what stands before the data."""
     given = item.get("file_id") or item.get("image_url") or ""
     name = given if isinstance(given, str) else reprlib.repr(given)
     if name[:5].lower() != "data:":
-        return Sent(where, _cut(name), None, None, pixels)
+        return UploadDetails(where, _cut(name), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")
     head = name[: comma if comma >= 0 else None]
     size = (len(name) - len(head) - 1) * 3 // 4 - name[-2:].count("=") if comma >= 0 else 0
-    return Sent(where, _cut(head), _cut(head[5:].partition(";")[0]) or None, size, pixels)
+    return UploadDetails(where, _cut(head), _cut(head[5:].partition(";")[0]) or None, size, pixels)
 
 
 def _pixels(picture: Picture | None) -> tuple[int, int] | None:

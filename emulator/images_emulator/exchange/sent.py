@@ -22,7 +22,7 @@ _COMPLETED: Final = b".completed"
 _ERROR: Final = b"event: error\n"
 
 
-class SentAnswer:
+class SentResponse:
     """One answer as it leaves.
 
     *events* counts the server-sent events, however they were cut into chunks. *images* are the

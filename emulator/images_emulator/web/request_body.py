@@ -14,7 +14,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.request import FORM, Call, Endpoint, check_media_type
-from images_emulator.state.credentials import api_key, bearer_token
+from images_emulator.exchange.credentials import api_key, bearer_token
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.form import read_form
 from images_emulator.web.json_body import parse_json

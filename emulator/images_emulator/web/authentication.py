@@ -20,8 +20,8 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
 from images_emulator.settings import Settings, parse_lenient
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.call import headers_of, key_of
 from images_emulator.web.dialect import dialect_of
+from images_emulator.web.request_body import headers_of, key_of
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ def authenticated(scope: Scope, settings: Settings) -> bool:
     return bool(key) and (not settings.api_key or key in settings.api_key)
 
 
-class Gate:
+class ApiAuth:
     """The way in to OpenAI's own paths."""
 
     def __init__(self, emulator: Emulator) -> None:

@@ -15,7 +15,7 @@ from images_emulator.contract.request import Endpoint
 from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
-from images_emulator.web.call import is_large, read_body
+from images_emulator.web.request_body import is_large, read_body
 
 LASTING: Final = "lasting"
 """The key in a call's state for a handler's `Lasting`."""
@@ -41,7 +41,7 @@ class Answer(NamedTuple):
     known: Mapping[str, Any]
 
 
-class Echo:
+class ResponseCache:
     """Wraps the application, inside the recorder: half of what a repeated call costs is to find
     out once more what it is."""
 

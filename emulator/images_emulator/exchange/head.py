@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from images_emulator.contract.errors import masked
-from images_emulator.state.credentials import (
+from images_emulator.exchange.credentials import (
     api_key,
     redacted_header,
     redacted_query,
@@ -14,7 +14,7 @@ from images_emulator.state.credentials import (
 )
 
 
-class Head:
+class RequestHead:
     """The request line and the headers."""
 
     __slots__ = ("_headers", "_packed", "_query", "method", "path")

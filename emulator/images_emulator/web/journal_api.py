@@ -18,10 +18,18 @@ from images_emulator.contract.errors import listed
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import Entry
 from images_emulator.state.journal import Query
-from images_emulator.web.call import base_url
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.entries import CallDetail, Calls, Gallery, curl, detail, pictures, summary
+from images_emulator.web.journal_json import (
+    CallDetail,
+    Calls,
+    Gallery,
+    curl,
+    detail,
+    pictures,
+    summary,
+)
 from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.request_body import base_url
 
 PAGING: Final = ("limit", "since", "before")
 
