@@ -12,7 +12,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("settings", "clock", "threads", "lru_cache"),
+    ("settings", "threads", "lru_cache"),
     ("contract",),
     ("imaging",),
     ("rendering",),

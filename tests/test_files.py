@@ -13,7 +13,7 @@ from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Emulator
-from images_emulator.clock import Clock
+from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from tests.pictures import RED, half_clear, png
 

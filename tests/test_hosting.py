@@ -12,10 +12,10 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.clock import Clock
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
 from images_emulator.contract.storage import StorageError
+from images_emulator.state.clock import Clock
 from images_emulator.state.hosting import Hosting
 from tests.pictures import half_clear, opened, png
 

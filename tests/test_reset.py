@@ -13,11 +13,11 @@ import httpx2
 import pytest
 
 from images_emulator import Server, Settings
-from images_emulator.clock import Clock
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Endpoint, ImageRequest
 from images_emulator.contract.storage import StorageError
+from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.rate_limits import RateLimits

@@ -20,7 +20,7 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Emulator, Server, Settings
-from images_emulator.clock import Clock
+from images_emulator.state.clock import Clock
 
 
 def test_a_server_without_settings_takes_a_free_port() -> None:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from images_emulator.clock import Clock
 from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from images_emulator.settings import Settings
+from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import Entry
 from images_emulator.state.journal import CALLS, DOWNLOADS

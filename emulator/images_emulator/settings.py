@@ -10,9 +10,21 @@ from functools import cache
 from typing import Any, Final, get_type_hints
 from urllib.parse import urlsplit
 
-from images_emulator.clock import parse_as_of
-
 PREFIX: Final = "IMAGES_EMULATOR_"
+
+
+def parse_as_of(text: str, today: date) -> date | None:
+    """`any` (None), `today` or YYYY-MM-DD. Raises ValueError for anything else."""
+    if text == "any":
+        return None
+    if text == "today":
+        return today
+    try:
+        # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
+        return date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
+    except ValueError:
+        raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None
+
 
 VALIDATIONS: Final = ("strict", "lenient")
 REMOTE_IMAGES: Final = ("placeholder", "refuse", "fetch")

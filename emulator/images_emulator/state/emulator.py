@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from images_emulator.clock import Clock
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import trim_memory
@@ -12,6 +11,7 @@ from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings
+from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.identity import random_id

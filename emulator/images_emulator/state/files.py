@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Final
 
-from images_emulator.clock import Clock
+from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
 
 BUDGET: Final = 512 * 2**20

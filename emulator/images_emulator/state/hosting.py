@@ -19,9 +19,9 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
-from images_emulator.clock import Clock
 from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.contract.storage import NOT_FOUND, NOT_PUBLIC, UNREADABLE, StorageError
+from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from images_emulator.clock import Clock
 from images_emulator.contract import service_errors
 from images_emulator.contract.errors import Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.settings import parse_rate
+from images_emulator.state.clock import Clock
 
 MAX_BUCKETS: Final = 100_000
 """Keys and models whose buckets are remembered; past it those go that were used the longest ago."""

@@ -13,12 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from images_emulator.clock import parse_as_of
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Period, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
-from images_emulator.settings import Settings, parse_lenient
+from images_emulator.settings import Settings, parse_as_of, parse_lenient
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.dialect import dialect_of
 from images_emulator.web.request_body import headers_of, key_of

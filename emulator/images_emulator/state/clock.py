@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -79,16 +79,3 @@ def _possible(moment: datetime) -> datetime:
     if moment.year not in YEARS:
         raise ValueError(_OUT)
     return moment
-
-
-def parse_as_of(text: str, today: date) -> date | None:
-    """`any` (None), `today` or YYYY-MM-DD. Raises ValueError for anything else."""
-    if text == "any":
-        return None
-    if text == "today":
-        return today
-    try:
-        # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
-        return date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
-    except ValueError:
-        raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None
