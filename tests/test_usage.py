@@ -9,7 +9,8 @@ import pytest
 
 from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
 from images_emulator.contract.request import Endpoint, ImageRequest
-from images_emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, usage
+from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles
+from images_emulator.contract.usage import usage
 from images_emulator.imaging.decoder import decode
 from tests.pictures import png
 

@@ -36,7 +36,7 @@ from images_emulator.contract.families import (
 from images_emulator.contract.request import Endpoint, Model
 from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
-from images_emulator.contract.usage import OutputFormula, OutputTable, Patches, Tiles, Tokens
+from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
 DALLE_END: Final = date(2026, 5, 12)
 DALLE_DAYS: Final = Period(until=DALLE_END)

@@ -23,7 +23,7 @@ from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.errors import APIError, Refusal, Violation, Words
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import content_policy, rate_limited
-from images_emulator.contract.usage import Tokens
+from images_emulator.contract.token_rates import Tokens
 
 
 class Endpoint(StrEnum):

