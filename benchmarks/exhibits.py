@@ -11,7 +11,8 @@ from typing import Any, Final
 from PIL import Image, ImageDraw
 
 from benchmarks import subject
-from images_emulator.contract.request import Endpoint, Upload
+from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
+from images_emulator.contract.request import Upload
 
 Picture = Image.Image | bytes
 """A picture, or its file."""
@@ -81,9 +82,9 @@ class Row:
 
 
 def _call(
-    fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS, index: int = 0
+    fields: Mapping[str, Any], operation: Operation = GENERATIONS, index: int = 0
 ) -> Callable[[], bytes]:
-    return partial(subject.render, subject.request_of(fields, endpoint), index)
+    return partial(subject.render, subject.request_of(fields, operation), index)
 
 
 def _each(fields: Mapping[str, Any], name: str, words: Sequence[Any]) -> list[Tile]:
@@ -172,7 +173,7 @@ def _edit(
 ) -> Callable[[], bytes]:
     uploads: dict[str, Any] = {"image": images[0] if len(images) == 1 else list(images)}
     uploads |= {"mask": mask} if mask else {}
-    return _call({**fields, **uploads}, Endpoint.EDITS)
+    return _call({**fields, **uploads}, EDITS)
 
 
 def _edits() -> list[Tile]:
@@ -224,7 +225,7 @@ def _transparent_edits() -> list[Tile]:
 
 def _variations() -> list[Tile]:
     fields = {"model": "dall-e-2", "image": _photographs()[1], "size": "512x512", "n": "4"}
-    request = subject.request_of({**fields, "response_format": "b64_json"}, Endpoint.VARIATIONS)
+    request = subject.request_of({**fields, "response_format": "b64_json"}, VARIATIONS)
     return [
         (f"variation {index}", partial(subject.render, request, index))
         for index in range(request.n)

@@ -11,7 +11,8 @@ from typing import Any, Final
 from benchmarks import subject
 from benchmarks.calls import LARGE, STREAM, USUAL, fresh, numbered
 from benchmarks.readings import Bench, Effort, Probe, probe, timed
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import EDITS
+from images_emulator.contract.request import ImageRequest
 
 _EDIT: Final = {
     name: value for name, value in USUAL.items() if name in ("model", "prompt", "size", "quality")
@@ -55,7 +56,7 @@ def _edits(seconds: float) -> Iterator[Probe]:
     def take(reading: str, finish: Callable[[ImageRequest], object]) -> Probe:
         def job() -> None:
             told = {**fields, "prompt": numbered(next(numbers))}
-            finish(subject.request_of(told, Endpoint.EDITS))
+            finish(subject.request_of(told, EDITS))
 
         return probe(reading, lambda: timed(job, seconds))
 

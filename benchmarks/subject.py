@@ -14,7 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from benchmarks.calls import fresh, numbered
 from images_emulator import Server
-from images_emulator.contract.request import Call, Endpoint, ImageRequest, Upload
+from images_emulator.contract.operations import GENERATIONS, Operation
+from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.validation import validate
 from images_emulator.imaging import drawing, edits, png
 from images_emulator.imaging.formats import OUTPUT_FORMATS
@@ -24,13 +25,11 @@ from images_emulator.imaging.render import render_image, render_stream
 _LOADER: Final = ImageLoader(lambda identity: None, lambda url: None)
 
 
-def request_of(
-    fields: Mapping[str, Any], endpoint: Endpoint = Endpoint.GENERATIONS
-) -> ImageRequest:
+def request_of(fields: Mapping[str, Any], operation: Operation = GENERATIONS) -> ImageRequest:
     """The validated request of a call with *fields*: a JSON body, or where there are uploads a
     form."""
-    form = endpoint is not Endpoint.GENERATIONS
-    return validate(Call(endpoint, form, fields), _LOADER)
+    form = operation is not GENERATIONS
+    return validate(Call(operation, form, fields), _LOADER)
 
 
 def requests_of(fields: Mapping[str, Any]) -> Iterator[ImageRequest]:

@@ -18,7 +18,7 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import admin_errors
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.answers import error_of
@@ -145,7 +145,7 @@ def test_a_clock_is_not_moved_wrongly(own_http: httpx2.Client, move: bytes, para
 
 def draw(http: httpx2.Client, *prompts: str, model: str = "gpt-image-2") -> None:
     for prompt in prompts:
-        http.post(Endpoint.GENERATIONS.path, json={"model": model, "prompt": prompt, "n": 2})
+        http.post(GENERATIONS.path, json={"model": model, "prompt": prompt, "n": 2})
 
 
 def prompts_of(answer: httpx2.Response) -> list[str]:
@@ -154,7 +154,7 @@ def prompts_of(answer: httpx2.Response) -> list[str]:
 
 def test_calls_are_paged(http: httpx2.Client, own_http: httpx2.Client) -> None:
     for prompt in "abcde":
-        http.post(Endpoint.GENERATIONS.path, json={"model": "dall-e-3", "prompt": prompt, "n": 9})
+        http.post(GENERATIONS.path, json={"model": "dall-e-3", "prompt": prompt, "n": 9})
     everything = told(own_http.get("/requests"))
     assert everything["total"] == 5
     assert prompts_of(own_http.get("/requests?limit=2")) == ["d", "e"]
@@ -184,7 +184,7 @@ def test_a_call_is_told_with_its_body_and_files(
     picture = png((30, 20))
     request = http.build_request(
         "POST",
-        Endpoint.EDITS.path,
+        EDITS.path,
         data={"model": "gpt-image-2", "prompt": "x"},
         files={"image": ("a.png", picture, "image/png")},
     )
@@ -213,9 +213,7 @@ def test_a_call_is_told_with_its_body_and_files(
 def test_a_file_that_claims_to_be_a_page_is_none(
     http: httpx2.Client, own_http: httpx2.Client
 ) -> None:
-    answer = http.post(
-        Endpoint.EDITS.path, files={"image": ("a.html", b"<script>1</script>", "text/html")}
-    )
+    answer = http.post(EDITS.path, files={"image": ("a.html", b"<script>1</script>", "text/html")})
     file = own_http.get(f"/requests/{answer.headers['x-request-id']}/files/0")
     assert file.headers["content-type"] == "application/octet-stream"
 
@@ -267,7 +265,7 @@ def pasted(own_http: httpx2.Client, identity: str) -> bytes:
 )
 def test_a_call_can_be_pasted(http: httpx2.Client, own_http: httpx2.Client, prompt: str) -> None:
     body = {"model": "dall-e-3", "prompt": prompt, "n": 9, "style": "x"}
-    answer = http.post(Endpoint.GENERATIONS.path, json=body)
+    answer = http.post(GENERATIONS.path, json=body)
     assert pasted(own_http, answer.headers["x-request-id"]) == answer.content
     first, second = told(own_http.get("/requests"))["requests"]
     assert first["prompt"] == second["prompt"] == prompt
@@ -276,7 +274,7 @@ def test_a_call_can_be_pasted(http: httpx2.Client, own_http: httpx2.Client, prom
 
 def test_a_form_can_be_pasted(http: httpx2.Client, own_http: httpx2.Client) -> None:
     answer = http.post(
-        Endpoint.EDITS.path,
+        EDITS.path,
         data={"model": "gpt-image-2", "prompt": "x", "n": "99"},
         files={"image": ("a.png", png(), "image/png")},
     )

@@ -68,9 +68,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
 
 
-def test_no_model_is_known_by_name_outside_the_table() -> None:
+def test_no_model_is_known_by_name_outside_the_tables() -> None:
     for path in MODULES:
-        if path.name != "models.py":
+        if path.name not in ("models.py", "operations.py"):
             tree = ast.parse(path.read_text())
             words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
             assert not words & MODELS.keys(), path

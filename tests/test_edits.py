@@ -14,11 +14,12 @@ from openai.types import ImagesResponse
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import EDITS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import edits
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, half_clear, halves, plain, png
 
-EDITORS = [name for name, model in MODELS.items() if Endpoint.EDITS in model.accepts]
+EDITORS = [name for name, model in MODELS.items() if EDITS in model.accepts]
 CARD, INK = (252, 251, 248), (29, 31, 42)
 GPT = [name for name in EDITORS if MODELS[name].tokens]
 
@@ -331,7 +332,7 @@ def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
     fills = set()
     for number in range(60):
         request = ImageRequest(
-            endpoint=Endpoint.EDITS,
+            operation=EDITS,
             model=MODELS["gpt-image-2"],
             prompt=f"prompt {number}",
             size=mask.size,

@@ -21,7 +21,8 @@ from starlette.types import Message
 
 from images_emulator import Emulator, Server
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, Model
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import FAULTS, read
@@ -487,7 +488,7 @@ def test_an_error_goes_before_the_body_and_after_the_key(server: Server) -> None
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_every_quality_has_its_seconds(model: Model) -> None:
-    qualities = model.accepts[Endpoint.GENERATIONS]["quality"]
+    qualities = model.accepts[GENERATIONS]["quality"]
     assert isinstance(qualities, Choice)
     known = {*qualities.words, *qualities.unlisted} - {"auto"}
     assert model.seconds.keys() == known

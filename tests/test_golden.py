@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder, render
 from tests.pictures import encoded, half_clear, halves, opened
 
@@ -29,7 +30,7 @@ SCRIPTS: Final = (
     ),
 )
 USUAL: Final = ImageRequest(
-    endpoint=Endpoint.GENERATIONS,
+    operation=GENERATIONS,
     model=MODELS["gpt-image-2"],
     prompt=SCRIPTS[0],
     size=(1024, 1024),
@@ -42,7 +43,7 @@ def _edited(**asked: Any) -> ImageRequest:
     assert source
     assert mask
     given: dict[str, Any] = {"images": (source,), "mask": mask} | asked
-    return replace(USUAL, endpoint=Endpoint.EDITS, size=(512, 512), **given)
+    return replace(USUAL, operation=EDITS, size=(512, 512), **given)
 
 
 def requests() -> dict[str, ImageRequest]:
@@ -60,7 +61,7 @@ def requests() -> dict[str, ImageRequest]:
         "edit with a mask": _edited(),
         "edit without a mask": varied,
         "edit of three": _edited(images=varied.images * 3, mask=None),
-        "variation": replace(varied, endpoint=Endpoint.VARIATIONS),
+        "variation": replace(varied, operation=VARIATIONS),
     }
 
 

@@ -13,7 +13,8 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.storage import StorageError
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosting import Hosting
@@ -192,7 +193,7 @@ def test_past_its_budget_the_store_forgets_the_oldest() -> None:
 
 def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator) -> None:
     request = ImageRequest(
-        endpoint=Endpoint.GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
+        operation=GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
     )
     now = emulator.clock.now()
     urls = [emulator.hosting.publish((request, n), 2**20, now) for n in range(129)]

@@ -21,7 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Call, Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.entry import Entry
@@ -415,7 +416,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     journal = Journal(10, 400_000)
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
-        call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
+        call = Call(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
         answered(journal, str(number), {"body": (body,), "call": call, "accepted": accepted})
     first, *_ = journal.find()
@@ -436,7 +437,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     journal = Journal(100_000, 10**6)
     model = MODELS["gpt-image-2"]
     accepted = ImageRequest(
-        endpoint=Endpoint.GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
+        operation=GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
     )
     state = {"body": (BODY,), "accepted": accepted}
     waiting: list[Entry] = []
@@ -467,7 +468,7 @@ def test_an_entry_weighs_at_least_what_it_takes() -> None:
         body = json.dumps(
             {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
         ).encode()
-        call = Call(Endpoint.GENERATIONS, form=False, fields=json.loads(body))
+        call = Call(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
         state = {"body": (body,), "call": call, "accepted": accepted}

@@ -11,7 +11,7 @@ import pytest
 
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.web.json_body import (
     MAX_OUTSIDE_BYTES,
     MAX_STRUCTURE,
@@ -175,20 +175,20 @@ def test_no_punctuation_within_strings_counts() -> None:
 def test_the_largest_call_of_the_table_has_far_less_structure() -> None:
     reference = {"image_url": "data:image/png;base64,AAAA"}
     for model in MODELS.values():
-        for endpoint, rows in model.accepts.items():
+        for operation, rows in model.accepts.items():
             values: Any = {"model": "m", "reasoning": {"effort": "max"}}
             in_json = dict.fromkeys(rows, values)
             in_json |= {"images": [reference] * 16, "mask": reference, "markup": reference}
             text = json.dumps(in_json)
             count = sum(map(text.count, '{[:,"'))
-            assert 50 * count < MAX_STRUCTURE, (model, endpoint)
+            assert 50 * count < MAX_STRUCTURE, (model, operation)
 
 
 def test_a_body_of_too_many_parts_is_refused_in_the_api_s_words(http: httpx2.Client) -> None:
     body = b"[" + b",".join([b"{}"] * 1_000_000) + b"]"
     headers = {"Content-Type": "application/json"}
-    for endpoint in (Endpoint.GENERATIONS, Endpoint.EDITS):
-        error = error_of(http.post(endpoint.path, content=body, headers=headers), 413)
+    for operation in (GENERATIONS, EDITS):
+        error = error_of(http.post(operation.path, content=body, headers=headers), 413)
         assert error["message"] == "Maximum content size limit exceeded."
 
 

@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from images_emulator.contract.request import Call, Endpoint, Upload
+from images_emulator.contract.operations import EDITS, GENERATIONS
+from images_emulator.contract.request import Call, Upload
 from images_emulator.web.json_body import parse_json
 from images_emulator.web.release import release
 from tests.answers import error_of
@@ -23,16 +24,15 @@ from tests.test_disconnect import held, until
 LARGE = "x" * 300_000
 FIELDS = {"model": "gpt-image-2", "prompt": "a lighthouse"}
 KEYED = {"Authorization": f"Bearer {KEY}"}
-GENERATIONS, EDITS = (f"/v1/images/{each}" for each in ("generations", "edits"))
 
 
 def large_form() -> httpx2.Request:
     files = {"image": ("a.png", png() + LARGE.encode(), "image/png")}
-    return httpx2.Request("POST", f"http://x{EDITS}", data=FIELDS, files=files)
+    return httpx2.Request("POST", f"http://x{EDITS.path}", data=FIELDS, files=files)
 
 
 def large_json() -> httpx2.Request:
-    return httpx2.Request("POST", f"http://x{GENERATIONS}", json=FIELDS | {"user": LARGE})
+    return httpx2.Request("POST", f"http://x{GENERATIONS.path}", json=FIELDS | {"user": LARGE})
 
 
 def large_file() -> httpx2.Request:
@@ -68,7 +68,9 @@ def test_nobody_waits_for_the_body_of_another(
             large = thread.submit(sent, server, made(), KEYED)
             until(lambda: len(server.emulator.renderer.parser._jobs) == 1)
             assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
-            small = httpx2.post(server.url + GENERATIONS, json=FIELDS, headers=KEYED, timeout=60)
+            small = httpx2.post(
+                server.url + GENERATIONS.path, json=FIELDS, headers=KEYED, timeout=60
+            )
             assert small.status_code == 200
             assert not large.done()
         assert large.result().status_code == 200
@@ -86,16 +88,16 @@ def test_nothing_is_parsed_for_a_call_without_a_key(
 def test_a_directive_in_a_large_body_is_found(http: httpx2.Client, as_json: bool) -> None:
     fields = FIELDS | {"prompt": "a lighthouse [[emulator: rate_limit_exceeded]]", "user": LARGE}
     if as_json:
-        answer = http.post(GENERATIONS, json=fields)
+        answer = http.post(GENERATIONS.path, json=fields)
     else:
-        answer = http.post(EDITS, data=fields, files={"image": ("a.png", png(), "image/png")})
+        answer = http.post(EDITS.path, data=fields, files={"image": ("a.png", png(), "image/png")})
     assert error_of(answer, 429)
 
 
 def test_sixteen_large_data_urls_are_decoded(http: httpx2.Client) -> None:
     data = base64.b64encode(png() + b"\0" * 2**20).decode()
     images = [{"image_url": f"data:image/png;base64,{data}"}] * 16
-    answer = http.post(EDITS, json=FIELDS | {"images": images, "size": "1024x1024"})
+    answer = http.post(EDITS.path, json=FIELDS | {"images": images, "size": "1024x1024"})
     assert opened(answer.json()["data"][0]["b64_json"]).size == (1024, 1024)
 
 
@@ -105,7 +107,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
     fields = {"image": [Upload("a.png", "image/png", file, len(file))], "user": text}
     state: dict[str, Any] = {
         "body": (chunk,),
-        "call": Call(Endpoint.EDITS, True, fields),
+        "call": Call(EDITS, True, fields),
         "accepted": None,
     }
     del fields

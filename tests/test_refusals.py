@@ -21,8 +21,9 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import OLDER_STACK, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
+from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.pictures import LARGEST
-from images_emulator.contract.request import Call, Endpoint, Upload
+from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.validation import _Judgement
 from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear, png
@@ -199,13 +200,13 @@ BAD_VALUES: list[object] = ["", "x", "99", [], {}, ["x"], *BAD_FILES]
 NAMES = ("image", "images", "mask", "prompt", "n", "size", "quality", "user", "x")
 
 
-def refused_on(day: date, endpoint: Endpoint, name: str, value: object) -> Refusal | None:
+def refused_on(day: date, operation: Operation, name: str, value: object) -> Refusal | None:
     """The refusal of a form with this *value*, before it is put into the words of the day."""
     image = Upload("a.png", "image/png", half_clear(), len(half_clear()))
     fields: dict[str, Any] = {"image": image}
-    if endpoint is Endpoint.EDITS:
+    if operation is EDITS:
         fields |= {"prompt": "x", "mask": image}
-    call = Call(endpoint, form=True, fields=fields | {name: value})
+    call = Call(operation, form=True, fields=fields | {name: value})
     try:
         _Judgement(call, ImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
     except APIError as error:
@@ -215,7 +216,7 @@ def refused_on(day: date, endpoint: Endpoint, name: str, value: object) -> Refus
 
 def test_what_the_older_stack_refuses_has_its_words_but_for_these() -> None:
     days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK)
-    endpoints = (Endpoint.EDITS, Endpoint.VARIATIONS)
+    endpoints = (EDITS, VARIATIONS)
     said = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
     mute = {
         name

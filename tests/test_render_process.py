@@ -15,7 +15,8 @@ import pytest
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import EDITS, GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder, render
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.rendering.cores import spare_cores
@@ -27,7 +28,7 @@ CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
 
 
 ASKED = ImageRequest(
-    endpoint=Endpoint.GENERATIONS,
+    operation=GENERATIONS,
     model=[*MODELS.values()][-1],
     prompt="灯台 a lighthouse",
     size=(256, 256),
@@ -38,7 +39,7 @@ def edit() -> ImageRequest:
     """An edit with a mask, whose source is decoded already."""
     source, mask = decoder.decode(encoded(halves())), decoder.decode(half_clear())
     assert source
-    return replace(ASKED, endpoint=Endpoint.EDITS, images=(source,), mask=mask)
+    return replace(ASKED, operation=EDITS, images=(source,), mask=mask)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import render
 from images_emulator.rendering.renderer import Renderer
 from tests.test_streams import frames
@@ -20,7 +21,7 @@ from tests.test_streams import frames
 
 def asked(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
     return ImageRequest(
-        endpoint=Endpoint.GENERATIONS,
+        operation=GENERATIONS,
         model=next(iter(MODELS.values())),
         prompt=prompt,
         size=(256, 256),
@@ -93,9 +94,7 @@ async def test_without_a_budget_all_is_drawn_anew() -> None:
 
 
 async def test_a_broken_drawing_is_told_to_all_and_not_kept(renderer: Renderer) -> None:
-    broken = ImageRequest(
-        endpoint=Endpoint.GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1)
-    )
+    broken = ImageRequest(operation=GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1))
     results = await asyncio.gather(
         *(renderer.render(broken, 0) for _ in range(2)), return_exceptions=True
     )

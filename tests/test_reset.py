@@ -15,7 +15,8 @@ import pytest
 from images_emulator import Server, Settings
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.storage import StorageError
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
@@ -26,7 +27,7 @@ ROUNDS = 3_000
 THREADS = 4
 
 REQUEST = ImageRequest(
-    endpoint=Endpoint.GENERATIONS, model=MODELS["gpt-image-2"], prompt="x", size=(1024, 1024)
+    operation=GENERATIONS, model=MODELS["gpt-image-2"], prompt="x", size=(1024, 1024)
 )
 
 

@@ -11,13 +11,19 @@ from openai.types.image_generate_params import ImageGenerateParamsNonStreaming
 from openai.types.image_model import ImageModel
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import (
+    EDITS,
+    GENERATIONS,
+    IMAGE_OPERATIONS,
+    VARIATIONS,
+    Operation,
+)
 from images_emulator.contract.rules import Choice
 
 PARAMS = {
-    Endpoint.GENERATIONS: ImageGenerateParamsNonStreaming,
-    Endpoint.EDITS: ImageEditParamsNonStreaming,
-    Endpoint.VARIATIONS: ImageCreateVariationParams,
+    GENERATIONS: ImageGenerateParamsNonStreaming,
+    EDITS: ImageEditParamsNonStreaming,
+    VARIATIONS: ImageCreateVariationParams,
 }
 
 
@@ -25,12 +31,12 @@ def test_every_model_of_the_sdk_is_in_the_table() -> None:
     assert set(get_args(ImageModel)) <= MODELS.keys()
 
 
-@pytest.mark.parametrize("endpoint", Endpoint)
-def test_every_parameter_of_the_sdk_is_in_some_row(endpoint: Endpoint) -> None:
-    rows = {name for model in MODELS.values() for name in model.accepts.get(endpoint, {})} | {
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_every_parameter_of_the_sdk_is_in_some_row(operation: Operation) -> None:
+    rows = {name for model in MODELS.values() for name in model.accepts.get(operation, {})} | {
         "model"
     }
-    assert set(get_type_hints(PARAMS[endpoint])) <= rows
+    assert set(get_type_hints(PARAMS[operation])) <= rows
 
 
 def words(hint: Any) -> set[str]:
@@ -40,13 +46,13 @@ def words(hint: Any) -> set[str]:
     return set().union(*(words(inner) for inner in get_args(hint)))
 
 
-@pytest.mark.parametrize("endpoint", Endpoint)
-def test_every_word_of_the_sdk_is_a_choice_of_some_model(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_every_word_of_the_sdk_is_a_choice_of_some_model(operation: Operation) -> None:
     known: dict[str, set[str]] = {}
     for model in MODELS.values():
-        for name, rule in model.accepts.get(endpoint, {}).items():
+        for name, rule in model.accepts.get(operation, {}).items():
             if isinstance(rule, Choice):
                 known.setdefault(name, set()).update(rule.words, rule.unlisted)
-    for name, hint in get_type_hints(PARAMS[endpoint]).items():
+    for name, hint in get_type_hints(PARAMS[operation]).items():
         if name in known and name != "size":
             assert words(hint) <= known[name], name

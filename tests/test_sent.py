@@ -15,7 +15,8 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.sent import SentResponse
 from tests.conftest import KEY
 
@@ -153,7 +154,7 @@ def test_a_client_that_left_was_sent_nothing(server: Server) -> None:
 
 
 REQUEST = ImageRequest(
-    endpoint=Endpoint.GENERATIONS, model=MODELS["gpt-image-2"], size=(1024, 1024), stream=True
+    operation=GENERATIONS, model=MODELS["gpt-image-2"], size=(1024, 1024), stream=True
 )
 PICTURE = base64.b64encode(b"\x89PNG and so on")
 STREAM = (

@@ -17,20 +17,12 @@ import pytest
 from images_emulator.contract.availability import Rows, availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
-from images_emulator.contract.models import HEEDLESS, MODEL, MODELS
+from images_emulator.contract.models import MODEL, MODELS
+from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
 from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
 from images_emulator.contract.references import LONGEST_URL, OverlayReference, References
-from images_emulator.contract.request import (
-    BODIES,
-    FORM,
-    JSON,
-    Call,
-    Endpoint,
-    ImageRequest,
-    Model,
-    Upload,
-)
+from images_emulator.contract.request import Call, ImageRequest, Model, Upload
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -168,20 +160,20 @@ def no_references() -> Iterator[tuple[Any, str]]:
     yield {"image_url": LONG_URL + "x"}, "string_above_max_length"
 
 
-Body = tuple[str, Endpoint, str]
-"""A model, an endpoint, and the media type of what is sent there."""
+Body = tuple[str, Operation, str]
+"""A model, an operation, and the media type of what is sent there."""
 
 
 def accepted(body: Body, as_of: AsOf = None) -> Rows:
     """What *body* may hold. Raises APIError where the model takes none such."""
-    model, endpoint, media_type = body
-    return availability_on(as_of).rows(MODELS[model], Call(endpoint, media_type == FORM, {}))
+    model, operation, media_type = body
+    return availability_on(as_of).rows(MODELS[model], Call(operation, media_type == FORM, {}))
 
 
 def is_read(body: Body, as_of: AsOf = None) -> bool:
     """Whether the model takes such a body, by its row for pictures."""
-    model, endpoint, media_type = body
-    image = MODELS[model].accepts[endpoint].get("image")
+    model, operation, media_type = body
+    image = MODELS[model].accepts[operation].get("image")
     if media_type == FORM or not isinstance(image, Images):
         return True
     return image.json is not None and as_of in image.json
@@ -189,8 +181,8 @@ def is_read(body: Body, as_of: AsOf = None) -> bool:
 
 def bodies() -> Iterator[Body]:
     for model in MODELS.values():
-        for endpoint in model.accepts:
-            of_each_kind = ((model.id, endpoint, media_type) for media_type in BODIES[endpoint])
+        for operation in model.accepts:
+            of_each_kind = ((model.id, operation, media_type) for media_type in operation.bodies)
             yield from (body for body in of_each_kind if is_read(body))
 
 
@@ -202,16 +194,16 @@ def cases() -> Iterator[tuple[Body, str, Rule]]:
 def named(value: Any) -> str:
     if isinstance(value, Rule):
         return type(value).__name__
-    return "-".join(value) if isinstance(value, tuple) else str(value)
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def judged(body: Body, fields: dict[str, Any], as_of: AsOf = None) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
-    model, endpoint, media_type = body
+    model, operation, media_type = body
     right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
     known = {*accepted(body, as_of), *(["model"] if as_of in MODEL.period else [])}
     needed = {name: value for name, value in right.items() if name in known}
-    call = Call(endpoint, media_type == FORM, needed | fields)
+    call = Call(operation, media_type == FORM, needed | fields)
     return validate(call, LOADER, Policy(as_of))
 
 
@@ -264,8 +256,8 @@ def test_the_first_illegal_value_is_refused(body: Body, name: str, rule: Rule) -
 def days() -> Iterator[tuple[Body, str, date]]:
     """Those on which something changed for a parameter while its model lived."""
     for body in bodies():
-        model, endpoint, _ = body
-        for name, rule in MODELS[model].accepts[endpoint].items():
+        model, operation, _ = body
+        for name, rule in MODELS[model].accepts[operation].items():
             turns = {rule.period.since, rule.period.until, *(until for until, _ in rule.earlier)}
             for day in sorted(turn for turn in turns if turn):
                 around = (day - DAY, day)
@@ -277,8 +269,8 @@ def days() -> Iterator[tuple[Body, str, date]]:
 @pytest.mark.parametrize("before", [DAY, timedelta()], ids=["before", "on"])
 def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before: timedelta) -> None:
     as_of = day - before
-    model, endpoint, media_type = body
-    dated = MODELS[model].accepts[endpoint][name]
+    model, operation, media_type = body
+    dated = MODELS[model].accepts[operation][name]
     rule = dated.at(as_of)
     if media_type == JSON and isinstance(rule, OverlayRule):
         rule = rule.in_json()
@@ -295,16 +287,16 @@ def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before:
         assert has_code(missing.value, "missing_required_parameter")
 
 
-GENERATING = [case for case in cases() if case[0][1] is Endpoint.GENERATIONS]
+GENERATING = [case for case in cases() if case[0][1] is GENERATIONS]
 
 
 @pytest.mark.parametrize(("body", "name", "rule"), GENERATING, ids=named)
 def test_a_refusal_reaches_the_client(
     http: httpx2.Client, body: Body, name: str, rule: Rule
 ) -> None:
-    model, endpoint, _ = body
+    model, operation, _ = body
     for value, code in illegal(rule):
-        answer = http.post(endpoint.path, json={"model": model, "prompt": "x", name: value})
+        answer = http.post(operation.path, json={"model": model, "prompt": "x", name: value})
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == code
 
@@ -319,11 +311,11 @@ def test_what_is_in_no_row_is_unknown(body: Body) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-@pytest.mark.parametrize("endpoint", Endpoint)
-def test_an_endpoint_refuses_the_models_of_others(model: Model, endpoint: Endpoint) -> None:
-    if endpoint not in model.accepts and endpoint not in HEEDLESS:
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_an_endpoint_refuses_the_models_of_others(model: Model, operation: Operation) -> None:
+    if operation not in model.accepts and not operation.only_model:
         with pytest.raises(APIError, match="Value must be 'dall-e-2'"):
-            validate(Call(endpoint, form=True, fields={"model": model.id}), LOADER)
+            validate(Call(operation, form=True, fields={"model": model.id}), LOADER)
 
 
 def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
@@ -334,7 +326,7 @@ def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
         for model, row in told.items()
         for path, schemas in row["endpoints"].items()
         for media_type in schemas
-    } == {(model, endpoint.path, media_type) for model, endpoint, media_type in bodies()}
+    } == {(model, operation.path, media_type) for model, operation, media_type in bodies()}
     schema = told["gpt-image-2"]["endpoints"]["/v1/images/generations"][JSON]
     assert schema["required"] == ["prompt"]
     assert schema["properties"]["n"] == {
@@ -361,8 +353,8 @@ def test_the_table_fits_a_terminal_with_all_parameters() -> None:
     told = as_text()
     assert max(map(len, told.splitlines())) <= WIDTH
     _, *parts = told.split("POST ")
-    assert len(parts) == len(Endpoint)
-    for endpoint, part in zip(Endpoint, parts, strict=True):
+    assert len(parts) == len(IMAGE_OPERATIONS)
+    for operation, part in zip(IMAGE_OPERATIONS.values(), parts, strict=True):
         for model in MODELS.values():
-            assert (model.id in part) == (endpoint in model.accepts)
-            assert all(f"\n    {name} " in part for name in model.accepts.get(endpoint, ()))
+            assert (model.id in part) == (operation in model.accepts)
+            assert all(f"\n    {name} " in part for name in model.accepts.get(operation, ()))

@@ -19,7 +19,8 @@ from openai import OpenAI
 from PIL import Image, ImageChops, ImageDraw
 
 from images_emulator.contract.models import UNKNOWN
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.antialiasing import Inks
 from images_emulator.imaging.clusters import LONGEST, clusters
 from images_emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
@@ -287,7 +288,7 @@ def test_hostile_text_is_a_paragraph_within_its_room(kind: str) -> None:
 def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> None:
     prompt = "abcdefghi " * 400
     other = f"{prompt[:place]}X{prompt[place + 1 :]}"
-    asked = {"endpoint": Endpoint.GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
+    asked = {"endpoint": GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
     cards = []
     for text in (prompt, other):
         canvas = Image.new("L", (1024, 1024))

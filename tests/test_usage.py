@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
-from images_emulator.contract.request import Endpoint, ImageRequest
+from images_emulator.contract.operations import EDITS, GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles
 from images_emulator.contract.usage import usage
 from images_emulator.imaging.decoder import decode
@@ -125,7 +126,7 @@ def test_every_recorded_input_is_counted_as_recorded(
     model: str, prompt: str, n: int, pictures: list[tuple[int, int]], counts: tuple[int, int]
 ) -> None:
     request = ImageRequest(
-        endpoint=Endpoint.EDITS if pictures else Endpoint.GENERATIONS,
+        operation=EDITS if pictures else GENERATIONS,
         model=MODELS[model],
         prompt=prompt,
         n=n,
@@ -145,7 +146,7 @@ def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
     picture = decode(png(NATIVE))
     assert picture
     asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
-    asked |= {"model": MODELS["gpt-image-1.5"], "endpoint": Endpoint.EDITS, "images": (picture,)}
+    asked |= {"model": MODELS["gpt-image-1.5"], "endpoint": EDITS, "images": (picture,)}
     spent = [usage(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
     counts = [each.output_text for each in spent if each]
     assert min(counts) >= fewest
@@ -163,7 +164,7 @@ def test_pictures_from_words_alone_are_billed_text_output_too() -> None:
 
     def output_text(model: str, prompt: str) -> int:
         request = ImageRequest(
-            endpoint=Endpoint.GENERATIONS,
+            operation=GENERATIONS,
             model=MODELS[model],
             prompt=prompt,
             n=2,

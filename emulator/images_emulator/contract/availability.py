@@ -11,9 +11,10 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
-from images_emulator.contract.models import DEFAULTS, HEEDLESS, MODEL, MODELS, UNKNOWN
+from images_emulator.contract.models import MODEL, MODELS, UNKNOWN
+from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.pictures import OverlayRule, Pictures
-from images_emulator.contract.request import FORM, JSON, Call, Endpoint, Model
+from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Rule
 from images_emulator.contract.sizes import FixedSize
 
@@ -27,7 +28,7 @@ class Availability:
     def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
         self.as_of = as_of
         self.dialect = dialect
-        self._rows: dict[tuple[str, Endpoint, bool], Rows] = {}
+        self._rows: dict[tuple[str, Operation, bool], Rows] = {}
         self._conflicts: dict[str, Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if model.lives_at(as_of)
@@ -36,7 +37,7 @@ class Availability:
     def rows(self, model: Model, call: Call) -> Rows:
         """The rows of *model*, as they are for the kind of body that *call* has. Raises APIError
         where it takes no such body."""
-        key = (model.id, call.endpoint, call.form)
+        key = (model.id, call.operation, call.form)
         known = self._rows.get(key)
         if known is None:
             known = self._rows[key] = self._read(model, call)
@@ -52,7 +53,7 @@ class Availability:
 
     def _read(self, model: Model, call: Call) -> Rows:
         rows: dict[str, Rule] = {}
-        for name, dated in model.accepts[call.endpoint].items():
+        for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
             rule = self.dialect.rule(name, dated.at(self.as_of))
@@ -75,8 +76,8 @@ class Availability:
 
         What is wrong with the name goes to *forgive*, which may raise it.
         """
-        if call.endpoint in HEEDLESS:
-            return HEEDLESS[call.endpoint]
+        if call.operation.only_model:
+            return call.operation.only_model
         if "model" in call.fields:
             named = call.fields["model"]
             try:
@@ -92,7 +93,7 @@ class Availability:
     def default(self, call: Call) -> str | None:
         """The model of a call that names none: the first default, or a later one where a parameter
         is there that only that one takes. None where there is no default."""
-        periods = DEFAULTS[call.endpoint, call.form]
+        periods = call.operation.bodies[FORM if call.form else JSON].default_models
         names = next((names for period, names in periods if self.as_of in period), None)
         if names is None:
             return None
@@ -122,11 +123,11 @@ class Availability:
             return False
         return True
 
-    def stand_in(self, endpoint: Endpoint) -> Model:
+    def stand_in(self, operation: Operation) -> Model:
         """The model whose rows the gateway goes by where it does not know the one asked for."""
-        known = [model for model in self.models.values() if endpoint in model.accepts]
+        known = [model for model in self.models.values() if operation in model.accepts]
         newest = [UNKNOWN] if UNKNOWN in known else known[-1:]
-        return (newest or [model for model in MODELS.values() if endpoint in model.accepts])[0]
+        return (newest or [model for model in MODELS.values() if operation in model.accepts])[0]
 
 
 @lru_cache(maxsize=64)

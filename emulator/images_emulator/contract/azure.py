@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import Answer, Dialect, Header, HostedURLs
 from images_emulator.contract.errors import APIError, Envelope, Refusal
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import Operation
 from images_emulator.contract.rules import Choice, Rule
 
 if TYPE_CHECKING:
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
 PREFIX: Final = "/openai/"
 """Where its paths begin."""
 
-
-class Operation(NamedTuple):
-    """What sentences call it, and the day of the first `api-version` that has it."""
-
-    name: str
-    since: date
-
-
-OPERATIONS: Final[Mapping[Endpoint, Operation]] = {
-    Endpoint.GENERATIONS: Operation("ImageGenerations_Create", date(2023, 6, 1)),
-    # The name was not recorded; it is the reference's heading "Image generations - Edit".
-    Endpoint.EDITS: Operation("ImageGenerations_Edit", date(2025, 4, 1)),
-}
 
 V1: Final = "v1"
 """The version of `/openai/v1/…`, where none has to be named."""
@@ -120,16 +107,15 @@ def _headers(answer: Answer) -> Sequence[Header]:
 
 
 def _facts(
-    endpoint: Endpoint | None, deployment: str, model: str, version: str
+    operation: Operation | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
     """What the sentences name of a call. Of calls to no deployment, or to none of the operations,
     no sentence is known: it leaves out what they have not."""
-    operation = OPERATIONS.get(endpoint) if endpoint else None
     named = {"deployment": deployment, "model": model} if deployment else {}
     return {
         **named,
         "subject": f" to {deployment} for {model}" if deployment else "",
-        "purpose": f" for {operation.name}" if operation else "",
+        "purpose": f" for {operation.azure.name}" if operation and operation.azure else "",
         "version": version or V1,
     }
 
@@ -206,11 +192,13 @@ AZURE: Final = Dialect(
 _VERSION: Final = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?", re.ASCII)
 
 
-def serves(endpoint: Endpoint, version: str) -> bool:
-    """Whether *endpoint* is an operation of the `api-version` *version*: that of its first day or
-    a later one. What is no version has no operations."""
+def serves(operation: Operation, version: str) -> bool:
+    """Whether the `api-version` *version* has *operation*: the version of its first day or a later
+    one. A text that is no version has no operations."""
     match = _VERSION.fullmatch(version)
+    if match is None or operation.azure is None:
+        return False
     try:
-        return match is not None and date.fromisoformat(match[1]) >= OPERATIONS[endpoint].since
+        return date.fromisoformat(match[1]) >= operation.azure.since
     except ValueError:
         return False

@@ -20,7 +20,8 @@ from images_emulator.contract.errors import APIError, Refusal
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 
 if TYPE_CHECKING:
-    from images_emulator.contract.request import Endpoint, ImageRequest, Model
+    from images_emulator.contract.operations import Operation
+    from images_emulator.contract.request import ImageRequest, Model
     from images_emulator.contract.rules import Rule
 
 Header = tuple[bytes, bytes]
@@ -73,8 +74,8 @@ class Dialect:
     """What it makes of a model's rule for the parameter of that name."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
     """What it adds to each picture of an answer."""
-    facts: Callable[[Endpoint | None, str, str, str], Mapping[str, str]] = lambda *call: {}
-    """What its sentences name of a call beside what OpenAI's do, from its endpoint, deployment,
+    facts: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
+    """What its sentences name of a call beside what OpenAI's do, from its operation, deployment,
     model and API version."""
 
     def refusal(self, name: str) -> Refusal:

@@ -15,8 +15,14 @@ from typing import Final
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import GATEWAY_SINCE, Period
 from images_emulator.contract.conflicts import above, below, equal, excludes, given, other_than
+from images_emulator.contract.operations import (
+    EDITS,
+    GENERATIONS,
+    JSON_EDITS,
+    VARIATIONS,
+    Operation,
+)
 from images_emulator.contract.pictures import MB
-from images_emulator.contract.request import JSON_EDITS, Endpoint
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -35,8 +41,6 @@ from images_emulator.contract.sizes import (
     Sheets,
 )
 from images_emulator.contract.uploads import Images, Overlay, SquarePNG
-
-GENERATIONS, EDITS, VARIATIONS = Endpoint
 
 Rows = dict[str, Rule]
 
@@ -116,7 +120,7 @@ DALLE_2: Final[Rows] = {
 
 OWN_MASK: Final = SquarePNG(mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L"))
 
-DALLE_2_ENDPOINTS: Final[Mapping[Endpoint, Rows]] = {
+DALLE_2_ENDPOINTS: Final[Mapping[Operation, Rows]] = {
     GENERATIONS: {**DALLE_2_PROMPT, **DALLE_2},
     EDITS: {
         **DALLE_2_PROMPT,
@@ -253,7 +257,7 @@ EDITS_SINCE: Final[Mapping[str, Period]] = {
 MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
 
 
-def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Endpoint, Rows]:
+def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Operation, Rows]:
     """*rows* at generations, and at edits with the uploads before them."""
     edits: Rows = {
         **prompt(32_000),

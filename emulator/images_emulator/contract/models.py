@@ -6,40 +6,34 @@ is that one's row with another name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from images_emulator.contract.calendar import Period
 from images_emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ENDPOINTS,
     DALLE_3,
     EDIT_FORMATS,
-    EDITS,
     FIDELITY,
     FIXED,
     FLEXIBLE,
     FLEXIBLE_WITH_GIF,
-    GENERATIONS,
     LOW_FIDELITY,
     MARKUP,
     MOTION,
     NO_FIDELITY,
     TRANSPARENT_LATER,
-    VARIATIONS,
     endpoints,
     gpt_image,
     since,
 )
-from images_emulator.contract.request import Endpoint, Model
+from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
+from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles, Tokens
-
-DALLE_END: Final = date(2026, 5, 12)
-DALLE_DAYS: Final = Period(until=DALLE_END)
 
 MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
 """`model` is looked at before the rows, which depend on it."""
@@ -135,7 +129,7 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "dall-e-2",
             released=date(2022, 11, 3),
-            shutdown=DALLE_END,
+            shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ENDPOINTS,
             seconds=DALLE_2_SECONDS,
@@ -146,7 +140,7 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "dall-e-3",
             released=date(2023, 11, 6),
-            shutdown=DALLE_END,
+            shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3},
             seconds=DALLE_3_SECONDS,
@@ -179,30 +173,9 @@ MODELS: Final[Mapping[str, Model]] = {
     )
 }
 
-DEFAULTS: Final[Mapping[tuple[Endpoint, bool], Sequence[tuple[Period, tuple[str, ...]]]]] = {
-    (GENERATIONS, False): [(DALLE_DAYS, ("dall-e-2", "gpt-image-1"))],
-    (EDITS, True): [
-        (Period(until=date(2026, 2, 10)), ("dall-e-2", "gpt-image-1")),
-        (Period(date(2026, 2, 10), DALLE_END), ("gpt-image-1.5",)),
-    ],
-    (EDITS, False): [(Period(until=DALLE_END), ("gpt-image-1.5",))],
-    (VARIATIONS, True): [(DALLE_DAYS, ("dall-e-2",))],
-}
-"""The model of a call that names none, by endpoint and whether the call is a form: the first,
-unless a parameter is there that only a later one takes. Under `any` the first period counts.
-
-The documentation named a default until 2026-10, but a missing model was recorded as refused on
-2026-08-29, "since the DALL·E retirement"."""
-
 FIRST: Final = "dall-e-2"
 """The model that a refusal names where an endpoint does not take the one asked for: recorded for
 gpt-image-1 at edits."""
 
 UNKNOWN: Final = GPT_2_6
 """Whose words the gateway goes by when it does not know the model: it lists the newest."""
-
-HEEDLESS: Final[Mapping[Endpoint, str]] = {VARIATIONS: "dall-e-2"}
-"""Endpoints of one model, which pay no heed to the `model` that a call names (recorded 2025-05)."""
-
-RETIRED: Final[Mapping[Endpoint, date]] = {VARIATIONS: DALLE_END}
-"""Endpoints that have gone, which answer an empty 404 from that day on, to any key."""

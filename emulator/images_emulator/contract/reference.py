@@ -11,7 +11,8 @@ from typing import Any, Final
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODEL, MODELS
-from images_emulator.contract.request import BODIES, FORM, Call, Endpoint, Model
+from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
+from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Rule
 
 WIDTH: Final = 100
@@ -19,7 +20,7 @@ WIDTH: Final = 100
 
 
 def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
-    """What one model accepts at one endpoint, as JSON Schema."""
+    """What one model accepts at one operation, as JSON Schema."""
     return {
         "type": "object",
         "properties": {"model": MODEL.schema()}
@@ -29,35 +30,39 @@ def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
     }
 
 
-def _schemas(model: Model, endpoint: Endpoint) -> dict[str, Any]:
-    """One for each kind of body that *model* takes at *endpoint*, by media type."""
+def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
+    """One for each kind of body that *model* takes at *operation*, by media type."""
     schemas = {}
-    for media_type in BODIES[endpoint]:
+    for media_type in operation.bodies:
         # Not every model takes references in JSON.
         with suppress(APIError):
-            rows = availability_on(None).rows(model, Call(endpoint, media_type == FORM, {}))
+            rows = availability_on(None).rows(model, Call(operation, media_type == FORM, {}))
             schemas[media_type] = schema_of(rows)
     return schemas
 
 
 def as_json() -> dict[str, Any]:
-    """Each model's dates, and its JSON Schema for each endpoint and media type."""
+    """Each model's dates, and its JSON Schema for each operation and media type."""
     return {
         model.id: {
             "released": model.released.isoformat(),
             "shutdown": model.shutdown.isoformat() if model.shutdown else None,
             "replacement": model.replacement,
-            "endpoints": {endpoint.path: _schemas(model, endpoint) for endpoint in model.accepts},
+            "endpoints": {
+                operation.path: _schemas(model, operation) for operation in model.accepts
+            },
         }
         for model in MODELS.values()
     }
 
 
 def _lives() -> Iterator[list[str]]:
-    yield ["model", "released", "shut down", *Endpoint]
+    yield ["model", "released", "shut down", *IMAGE_OPERATIONS]
     for model in MODELS.values():
         end = model.shutdown.isoformat() if model.shutdown else ""
-        takes = ["yes" if endpoint in model.accepts else "" for endpoint in Endpoint]
+        takes = [
+            "yes" if operation in model.accepts else "" for operation in IMAGE_OPERATIONS.values()
+        ]
         yield [model.id, model.released.isoformat(), end, *takes]
 
 
@@ -93,22 +98,22 @@ def _markdown(rows: Iterable[Sequence[str]]) -> Iterator[str]:
             yield f"|{'---|' * len(row)}"
 
 
-def _alike(endpoint: Endpoint) -> list[list[Model]]:
-    """The models of *endpoint*, those together that take the same; what they make of it where it is
-    left out may differ."""
+def _alike(operation: Operation) -> list[list[Model]]:
+    """The models of *operation* in groups that take the same; what becomes of a parameter that is
+    left out may differ within a group."""
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
-        if endpoint in model.accepts:
-            groups.setdefault(json.dumps(schema_of(model.accepts[endpoint])), []).append(model)
+        if operation in model.accepts:
+            groups.setdefault(json.dumps(schema_of(model.accepts[operation])), []).append(model)
     return [*groups.values()]
 
 
-def _parameters(endpoint: Endpoint) -> Iterator[list[str]]:
-    groups = _alike(endpoint)
+def _parameters(operation: Operation) -> Iterator[list[str]]:
+    groups = _alike(operation)
     yield ["parameter", *("<br>".join(model.id for model in group) for group in groups)]
-    names = dict.fromkeys(name for group in groups for name in group[0].accepts[endpoint])
+    names = dict.fromkeys(name for group in groups for name in group[0].accepts[operation])
     for name in names:
-        rules = [group[0].accepts[endpoint].get(name) for group in groups]
+        rules = [group[0].accepts[operation].get(name) for group in groups]
         yield [f"`{name}`", *(_brief(rule.schema()) if rule else "" for rule in rules)]
 
 
@@ -116,9 +121,9 @@ def as_markdown() -> str:
     """The models' lives, and what they take at each endpoint; an empty cell is refused as an
     unknown parameter."""
     parts = ["\n".join(_markdown(_lives()))]
-    for endpoint in Endpoint:
-        parts.append(f"`POST {endpoint.path}`")
-        parts.append("\n".join(_markdown(_parameters(endpoint))))
+    for operation in IMAGE_OPERATIONS.values():
+        parts.append(f"`POST {operation.path}`")
+        parts.append("\n".join(_markdown(_parameters(operation))))
     return "\n\n".join(parts) + "\n"
 
 
@@ -134,10 +139,10 @@ def _folded(text: str, first: str, rest: str) -> str:
     return fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
-def _listed(endpoint: Endpoint) -> Iterator[str]:
-    """For models that take the same at *endpoint*: their names, and a line for each parameter."""
-    for models in _alike(endpoint):
-        rows = models[0].accepts[endpoint]
+def _listed(operation: Operation) -> Iterator[str]:
+    """For models that take the same at *operation*: their names, and a line for each parameter."""
+    for models in _alike(operation):
+        rows = models[0].accepts[operation]
         indent = " " * (4 + max(map(len, rows)) + 2)
         names = ", ".join(model.id for model in models)
         lines = [_folded(names, "  ", "  ")]
@@ -147,8 +152,8 @@ def _listed(endpoint: Endpoint) -> Iterator[str]:
 
 
 def as_text() -> str:
-    """The models' lives in columns, and what they take at each endpoint."""
+    """The models' lives in columns, and what they take at each operation."""
     parts = ["\n".join(_columns(list(_lives())))]
-    for endpoint in Endpoint:
-        parts += [f"POST {endpoint.path}", *_listed(endpoint)]
+    for operation in IMAGE_OPERATIONS.values():
+        parts += [f"POST {operation.path}", *_listed(operation)]
     return "\n\n".join(parts) + "\n"

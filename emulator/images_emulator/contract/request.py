@@ -5,83 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
-from images_emulator.contract import errors
 from images_emulator.contract.calendar import (
-    ALWAYS,
-    GATEWAY_SINCE,
-    JSON_EDITS_SINCE,
-    OLDER_STACK,
     AsOf,
     Period,
 )
 from images_emulator.contract.conflicts import Conflict
-from images_emulator.contract.errors import APIError, Refusal, Violation, Words
+from images_emulator.contract.errors import Refusal, Violation
+from images_emulator.contract.operations import Operation
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import Tokens
 
-
-class Endpoint(StrEnum):
-    """The three calls of the Images API."""
-
-    GENERATIONS = "generations"
-    EDITS = "edits"
-    VARIATIONS = "variations"
-
-    @property
-    def path(self) -> str:
-        return f"/v1/images/{self.value}"
-
-
-OLDER_STACK_ENDPOINTS: Final = frozenset({Endpoint.VARIATIONS})
-"""Endpoints that never moved to the gateway: they kept the older stack's sentences, key order and
-final newline to their end (recorded until 2025-09)."""
-
-
-def day_of_words(endpoint: Endpoint, day: AsOf) -> AsOf:
-    """The day whose sentences *endpoint* says on *day*; None for the newest ones."""
-    if endpoint in OLDER_STACK_ENDPOINTS:
-        return min(day or OLDER_STACK, OLDER_STACK)
-    return day
-
-
-def error_of_day(error: APIError, endpoint: Endpoint, day: AsOf) -> APIError:
-    """*error* as *endpoint* answered it on *day*: in the sentence of that day, and where the older
-    stack judged, in its envelope."""
-    day = day_of_words(endpoint, day)
-    error = error.on(day)
-    return error.by_older_stack() if day and day < GATEWAY_SINCE else error
-
-
-JSON: Final = "application/json"
-FORM: Final = "multipart/form-data"
-
-JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
-
-BODIES: Final[Mapping[Endpoint, Mapping[str, Period]]] = {
-    Endpoint.GENERATIONS: {JSON: ALWAYS},
-    Endpoint.EDITS: {FORM: ALWAYS, JSON: JSON_EDITS},
-    Endpoint.VARIATIONS: {FORM: ALWAYS},
-}
-"""The media types of the bodies that each endpoint reads, and in which days."""
-
 FILE_PARAMETERS: Final = frozenset({"image", "mask", "markup"})
 """The parameters that a form carries as files."""
-
-
-def check_media_type(content_type: str, endpoint: Endpoint, as_of: AsOf) -> str:
-    """The media type that the header *content_type* names. Raises APIError where *endpoint* reads
-    no such body on that day."""
-    given = content_type.partition(";")[0].strip()
-    if given.lower() in BODIES[endpoint] and as_of in BODIES[endpoint][given.lower()]:
-        return given.lower()
-    accepted = Words(each for each, period in BODIES[endpoint].items() if as_of in period)
-    raise errors.unsupported_content_type(given=given, listed=accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +46,7 @@ class Call:
     (`svg[model]`), in the order in which they were sent.
     """
 
-    endpoint: Endpoint
+    operation: Operation
     form: bool
     fields: Mapping[str, Any]
 
@@ -179,7 +119,7 @@ class Model:
 
     id: str
     released: date
-    accepts: Mapping[Endpoint, Mapping[str, Rule]] = field(compare=False)
+    accepts: Mapping[Operation, Mapping[str, Rule]] = field(compare=False)
     conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
     tokens: Tokens | None = field(default=None, compare=False)
     shutdown: date | None = None
@@ -203,7 +143,7 @@ class ImageRequest:
     """A request that nothing is wrong with; every `auto` is settled. The same one always draws
     the same pictures."""
 
-    endpoint: Endpoint
+    operation: Operation
     model: Model
     prompt: str = ""
     n: int = 1
@@ -243,7 +183,7 @@ class ImageRequest:
         """All that decides what is drawn; how it is encoded and delivered does not."""
         overlays = (self.mask, self.markup)
         return (
-            self.endpoint,
+            self.operation.name,
             self.model.id,
             self.prompt,
             "{}x{}".format(*self.size),

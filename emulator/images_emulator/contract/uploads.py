@@ -10,9 +10,10 @@ from typing import Any
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, shown
+from images_emulator.contract.operations import JSON_EDITS
 from images_emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from images_emulator.contract.references import OverlayReference, References
-from images_emulator.contract.request import JSON_EDITS, ImageLoader, Picture, Upload
+from images_emulator.contract.request import ImageLoader, Picture, Upload
 from images_emulator.contract.rules import wrong_scalar
 
 

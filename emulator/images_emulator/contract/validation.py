@@ -17,7 +17,7 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
 from images_emulator.contract.models import FIRST
 from images_emulator.contract.pictures import OverlayRule, Pictures
-from images_emulator.contract.request import Call, ImageLoader, ImageRequest, Model, error_of_day
+from images_emulator.contract.request import Call, ImageLoader, ImageRequest, Model
 from images_emulator.contract.rules import Rule
 
 Values = dict[str, Any]
@@ -37,7 +37,7 @@ def validate(
     try:
         return _Judgement(call, loader, policy, dialect).request()
     except APIError as error:
-        raise error_of_day(error, call.endpoint, policy.day) from None
+        raise call.operation.error_of_day(error, policy.day) from None
 
 
 class _Judgement:
@@ -61,7 +61,7 @@ class _Judgement:
         named = self._model_name()
         model = self.available.models.get(named)
         unknown = None if model else errors.no_such_model(model=named)
-        if model and self.call.endpoint not in model.accepts:
+        if model and self.call.operation not in model.accepts:
             listed = Words([FIRST])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
             model = None
@@ -80,14 +80,14 @@ class _Judgement:
         on that day the newest model's. Whether it exists is for the service behind to say."""
         if model:
             return model, self.available.rows(model, self.call)
-        stand_in = self.available.stand_in(self.call.endpoint)
+        stand_in = self.available.stand_in(self.call.operation)
         return stand_in, self.available.rows(stand_in, self.call)
 
     def _model_name(self) -> str:
         name = self.available.model_name(self.call, self.forgive)
         if name is None:
             self.forgive(errors.missing_parameter(name="model"))
-            return self.available.stand_in(self.call.endpoint).id
+            return self.available.stand_in(self.call.operation).id
         return name
 
     # --- the gateway
@@ -128,7 +128,7 @@ class _Judgement:
 
     def _unknown(self, name: str, rows: Rows) -> APIError:
         if "images" in rows and name in ("image", "image[]"):
-            return errors.image_in_json(path=self.call.endpoint.path)
+            return errors.image_in_json(path=self.call.operation.path)
         image = rows.get("image")
         if isinstance(image, Pictures) and image.most > 1 and name == "images":
             return errors.images_in_form()
@@ -160,7 +160,7 @@ class _Judgement:
             if name in _REQUEST_FIELDS and value is not None
         }
         proven = {
-            "endpoint": self.call.endpoint,
+            "operation": self.call.operation,
             "model": model,
             "forgiven": tuple(self.forgiven[:MAX_VIOLATIONS]),
             "as_of": self.policy.as_of,

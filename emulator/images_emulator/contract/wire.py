@@ -16,15 +16,9 @@ from typing import Any, Final
 
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.events import event
-from images_emulator.contract.request import Endpoint, ImageRequest, Model
+from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage
-
-EVENTS: Final[Mapping[Endpoint, str]] = {
-    Endpoint.GENERATIONS: "image_generation",
-    Endpoint.EDITS: "image_edit",
-}
-
 
 DESCRIBED: Final = Period(since=date(2025, 6, 25))
 """Recorded on that day; the SDK has them from the next one on."""
@@ -125,8 +119,8 @@ def images_response(
         if spent := svg_usage(request, weight):
             body["svg_usage"] = _svg_usage(spent)
     told = {"created": number_slot("created")} | dict(sorted(body.items()))
-    # The stack that answers variations ends its bodies with a newline, as recorded to the last.
-    end = "\n" if request.endpoint is Endpoint.VARIATIONS else ""
+    # The older stack ends its bodies with a newline, as recorded to the last.
+    end = "\n" if request.operation.older_stack else ""
     unique = "generation_id" in item or request.response_format == "url"
     text = json.dumps(told, ensure_ascii=False)
     return (_short if len(text) <= SHORT else _long)(text, end, unique)
@@ -155,7 +149,7 @@ def slot_values(
 def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Template:
     """Event *number* of a stream, the completed one where *usage* is given, else a partial one,
     with holes for `created` and `picture`."""
-    name = f"{EVENTS[request.endpoint]}.{'completed' if usage else 'partial_image'}"
+    name = f"{request.operation.event_name}.{'completed' if usage else 'partial_image'}"
     extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
     told = {"b64_json": string_slot("image"), "sequence_number": number}
     told = _dated(told, request.as_of) | _described(request) | extra

@@ -83,7 +83,7 @@ def details_of(call: Call | None, accepted: ImageRequest | None) -> CallDetails:
 
 
 def _settled(accepted: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, rule in accepted.model.accepts[accepted.endpoint].items():
+    for name, rule in accepted.model.accepts[accepted.operation].items():
         if name in _ELSEWHERE or accepted.as_of not in rule.period:
             continue
         if name == "size":

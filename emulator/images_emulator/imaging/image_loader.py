@@ -6,7 +6,8 @@ from collections.abc import Callable
 from threading import Lock
 
 from images_emulator.contract.models import UNKNOWN
-from images_emulator.contract.request import Endpoint, ImageRequest, Picture
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest, Picture
 from images_emulator.imaging import decoder
 from images_emulator.imaging.render import render_image
 
@@ -33,9 +34,7 @@ class ImageLoader:
 
     def placeholder(self, url: str) -> Picture:
         """A picture drawn from *url*, in its place, where it is not fetched."""
-        request = ImageRequest(
-            endpoint=Endpoint.GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024)
-        )
+        request = ImageRequest(operation=GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024))
         picture = decoder.decode(render_image(request, 0))
         assert picture
         return picture

@@ -31,7 +31,7 @@ def note(request: ImageRequest, index: int, partial: int | None = None, room: in
     """
     prompt = request.prompt
     told: dict[str, Any] = {
-        "endpoint": request.endpoint.value,
+        "endpoint": request.operation.name,
         "model": request.model.id,
         "prompt": prompt,
         "index": index,

@@ -1,93 +1,109 @@
-"""The routes: what path and method leads to which handler, and through which gate."""
+"""The API's routes: each operation of each mount behind its service's gate, and the handlers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from http import HTTPMethod
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.routing import Route
 
-from images_emulator.contract.azure import OPERATIONS
-from images_emulator.contract.models import RETIRED
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import (
+    CREATE_FILE,
+    DELETE_FILE,
+    DOWNLOAD_FILE,
+    LIST_FILES,
+    LIST_MODELS,
+    MOUNTS,
+    RETRIEVE_FILE,
+    RETRIEVE_MODEL,
+    UNSERVED_ROUTES,
+    Mount,
+    Operation,
+    Service,
+)
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX
 from images_emulator.web import models
 from images_emulator.web.authentication import ApiAuth, Handler
 from images_emulator.web.azure import AzureAuth
-from images_emulator.web.elsewhere import PATHS, not_served
 from images_emulator.web.files import FilesAPI
-from images_emulator.web.images import Images, Named
+from images_emulator.web.images import Images
+from images_emulator.web.unserved import not_served
 
-ANY = list(HTTPMethod)
-"""The gate looks at the method, after the key."""
-
-DEPLOYMENTS: Final = "/openai/deployments/{deployment}"
-
-
-class RouteGroup(NamedTuple):
-    """The paths under one prefix: the gate in front of them, the operations of the Images API among
-    them, and who says the model where the body does not."""
-
-    prefix: str
-    gate: ApiAuth
-    endpoints: Iterable[Endpoint]
-    named: Named | None = None
+ANY: Final = list(HTTPMethod)
+"""Every route takes every method: the gate refuses some, after it has looked at the key."""
 
 
-def _handlers(
-    emulator: Emulator, images: Images, group: RouteGroup
-) -> Iterator[tuple[str, dict[str, Handler], date | None]]:
+def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
+    """The handlers of the operations that are none of the Images API."""
     files = FilesAPI(emulator)
-    yield "/models", {"GET": models.list_models}, None
-    yield "/models/{model:path}", {"GET": models.retrieve_model}, None
-    yield "/files", {"GET": files.list_all, "POST": files.create}, None
-    yield "/files/{file}", {"GET": files.retrieve, "DELETE": files.delete}, None
-    yield "/files/{file}/content", {"GET": files.content}, None
-    for endpoint in group.endpoints:
-        path = f"/images/{endpoint.value}"
-        yield path, {"POST": images.handler(endpoint, group.named)}, RETIRED.get(endpoint)
+    return {
+        LIST_MODELS: models.list_models,
+        RETRIEVE_MODEL: models.retrieve_model,
+        LIST_FILES: files.list_all,
+        CREATE_FILE: files.create,
+        RETRIEVE_FILE: files.retrieve,
+        DELETE_FILE: files.delete,
+        DOWNLOAD_FILE: files.content,
+    }
 
 
-def _deployments(gate: AzureAuth, images: Images) -> Iterator[Route]:
-    """The operations of Azure's deployments, by endpoint."""
-    for endpoint in OPERATIONS:
-        entered = gate.versioned(endpoint, images.handler(endpoint, gate.model_of_deployment))
-        yield Route(f"{DEPLOYMENTS}/images/{endpoint}", entered, methods=ANY)
+def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operation]]:
+    """*operations* by their paths, which they share where their methods differ."""
+    by_route: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_route.setdefault(operation.route, []).append(operation)
+    return by_route
 
 
-def _elsewhere(prefix: str, gate: ApiAuth, served: list[str]) -> Iterator[Route]:
-    """OpenAI's other paths under *prefix*, where an answer names those that are *served*."""
-    refused: dict[str, Handler] = dict.fromkeys(map(str, HTTPMethod), not_served(served))
-    for path in PATHS:
-        for rest in ("", "/{rest:path}"):
-            yield Route(f"{prefix}{path}{rest}", gate.guarded(refused), methods=ANY)
+def _retired(operations: Sequence[Operation]) -> date | None:
+    """The day from which none of *operations*, and so their path, is there."""
+    days = [each.retired for each in operations if each.retired]
+    return max(days) if len(days) == len(operations) else None
+
+
+def paths_of(service: Service) -> list[str]:
+    """The paths at which *service* serves operations, with parameters in braces, each once. Left
+    out are OpenAI's paths without a prefix, which are the same operations again."""
+    mounts = [mount for mount in MOUNTS if mount.service is service and mount.prefix]
+    paths = (mount.prefix + each.route for mount in mounts for each in mount.operations)
+    return [*dict.fromkeys(path.replace(":path", "") for path in paths)]
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """All routes but the emulator's own. Raises ValueError for a setting that they cannot use."""
-    images, gate, azure = Images(emulator), ApiAuth(emulator), AzureAuth(emulator)
-    openai = RouteGroup("/v1", gate, Endpoint)
-    azure_v1 = RouteGroup("/openai/v1", azure, OPERATIONS, azure.model_of_deployment)
+    """All routes but those of `/_emulator`. Raises ValueError for a setting that they cannot use,
+    and KeyError for an operation without a handler."""
+    images, handlers = Images(emulator), _handlers(emulator)
+    gate, azure = ApiAuth(emulator), AzureAuth(emulator)
+    gates = {Service.OPENAI: gate, Service.AZURE: azure}
 
-    def served(group: RouteGroup) -> list[str]:
-        handlers = _handlers(emulator, images, group)
-        return [f"{group.prefix}{path.replace(':path', '')}" for path, _, _ in handlers]
+    def handler(mount: Mount, operation: Operation) -> Handler:
+        if not operation.drawing:
+            return handlers[operation]
+        if mount.service is Service.OPENAI:
+            return images.handler(operation)
+        of_images = images.handler(operation, azure.model_of_deployment)
+        return azure.require_deployment(of_images) if mount.names_deployment else of_images
 
-    deployments = list(_deployments(azure, images))
-    azure_served = [*(route.path for route in deployments), *served(azure_v1)]
+    def served(mount: Mount) -> Iterator[Route]:
+        for route, operations in _by_route(mount.operations).items():
+            by_method = {each.method: handler(mount, each) for each in operations}
+            entered = gates[mount.service].guarded(by_method, _retired(operations))
+            if mount.names_deployment:
+                entered = azure.require_api_version(operations, entered)
+            yield Route(mount.prefix + route, entered, methods=ANY)
+
+    def unserved(mount: Mount) -> Iterator[Route]:
+        refuse = not_served(paths_of(mount.service))
+        entered = gates[mount.service].guarded(dict.fromkeys(map(str, HTTPMethod), refuse))
+        for route in UNSERVED_ROUTES:
+            for rest in ("", "/{rest:path}"):
+                yield Route(f"{mount.prefix}{route}{rest}", entered, methods=ANY)
+
     return [
-        *(
-            Route(group.prefix + path, group.gate.guarded(methods, retired), methods=ANY)
-            for group in (openai, openai._replace(prefix=""), azure_v1)
-            for path, methods, retired in _handlers(emulator, images, group)
-        ),
-        *deployments,
-        *_elsewhere("/v1", gate, served(openai)),
-        *_elsewhere("", gate, served(openai)),
-        *_elsewhere("/openai/v1", azure, azure_served),
-        *_elsewhere(DEPLOYMENTS, azure, azure_served),
+        *(route for mount in MOUNTS for route in served(mount)),
+        *(route for mount in MOUNTS for route in unserved(mount)),
         Route(f"{PREFIX}{{name:path}}", images.hosted, methods=()),
     ]

@@ -1,10 +1,11 @@
-"""The way in to Azure's paths: a deployment in the path or in the body, `api-key`, `api-version`.
+"""Azure's gateway: `api-version`, `api-key`, and a deployment in the path or in the body.
 
-What Azure says and how stands in `emulator/images_emulator/contract/azure.py`.
+Its sentences, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from starlette.requests import Request
@@ -14,7 +15,8 @@ from starlette.types import Scope
 from images_emulator.contract import azure
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Call, Endpoint
+from images_emulator.contract.operations import Operation
+from images_emulator.contract.request import Call
 from images_emulator.web.authentication import ApiAuth, Handler, Route, authenticated
 from images_emulator.web.dialect import admit, api_version, deployment_of
 
@@ -32,29 +34,34 @@ class AzureAuth(ApiAuth):
         """The handlers by method; another method is no operation."""
         entered = super().guarded(methods, retired)
 
-        async def operation(request: Request) -> Response:
+        async def with_method(request: Request) -> Response:
             if ("GET" if request.method == "HEAD" else request.method) not in methods:
                 raise azure.not_found()
             return await entered(request)
 
-        return operation
+        return with_method
 
-    def versioned(self, endpoint: Endpoint, handler: Handler) -> Route:
-        """*handler* for the `api-version`s that have *endpoint*, and for a deployment in the path
-        that there is: the gateway looks for it before anybody reads the body."""
+    def require_api_version(self, operations: Sequence[Operation], route: Route) -> Route:
+        """*route* for the `api-version`s that have any of its *operations*; other calls find
+        nothing there."""
 
-        async def deployed(request: Request, policy: Policy) -> Response:
+        async def with_version(request: Request) -> Response:
+            version = api_version(request.scope)
+            if not any(azure.serves(each, version) for each in operations):
+                raise azure.not_found()
+            return await route(request)
+
+        return with_version
+
+    def require_deployment(self, handler: Handler) -> Handler:
+        """*handler* for calls whose path names a deployment that there is: the gateway looks for it
+        before anybody reads the body."""
+
+        async def with_deployment(request: Request, policy: Policy) -> Response:
             self._admit(request.scope, deployment_of(request.scope, None))
             return await handler(request, policy)
 
-        entered = self.guarded({"POST": deployed})
-
-        async def operation(request: Request) -> Response:
-            if not azure.serves(endpoint, api_version(request.scope)):
-                raise azure.not_found()
-            return await entered(request)
-
-        return operation
+        return with_deployment
 
     def model_of_deployment(self, request: Request, call: Call) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from images_emulator.contract import azure
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import Operation
 
 DEPLOYMENT: Final = re.compile(rf"{azure.PREFIX}deployments/([^/]+)/")
 
@@ -47,7 +47,7 @@ def admit(scope: Scope, deployment: str | None = None) -> None:
 
 
 def sentence_facts(
-    scope: Scope, endpoint: Endpoint | None, deployment: str, model: str
+    scope: Scope, operation: Operation | None, deployment: str, model: str
 ) -> Mapping[str, str]:
     """What the sentences of its dialect name of this call beside what OpenAI's do."""
-    return dialect_of(scope).facts(endpoint, deployment, model, api_version(scope))
+    return dialect_of(scope).facts(operation, deployment, model, api_version(scope))

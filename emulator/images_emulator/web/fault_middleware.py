@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract import errors
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import Call, Endpoint, day_of_words
+from images_emulator.contract.operations import Operation, operation_at
+from images_emulator.contract.request import Call
 from images_emulator.contract.storage import storage_failure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
@@ -43,7 +44,6 @@ HEADER: Final = "x-emulator-fault"
 RAW_HEADER: Final = HEADER.encode()
 MARK: Final = b"[[emulator:"
 DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
-ENDPOINTS: Final = {f"/images/{endpoint.value}": endpoint for endpoint in Endpoint}
 
 
 class FaultMiddleware:
@@ -66,15 +66,15 @@ class FaultMiddleware:
             else:
                 await self.app(scope, receive, send)
             return
-        endpoint = _endpoint(scope["path"])
-        body = await self._body(scope, receive) if endpoint else ()
+        operation = operation_at(scope["path"])
+        body = await self._body(scope, receive) if operation else ()
         if not authenticated(scope, self.emulator.settings):
             # It will be refused. A page of another site could use up a test's faults.
             await self.app(scope, receive, send)
             return
         marked = await self._marked(body)
         if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
-            await self._met(scope, receive, send, endpoint, marked)
+            await self._met(scope, receive, send, operation, marked)
         else:
             await self.app(scope, receive, send)
 
@@ -84,25 +84,25 @@ class FaultMiddleware:
         return reads and self.emulator.hosting.is_signed(scope["path"], query)
 
     async def _met(
-        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint | None, marked: bool
+        self, scope: Scope, receive: Receive, send: Send, operation: Operation | None, marked: bool
     ) -> None:
         """Let the call meet its fault, if there is one."""
         state = scope.setdefault("state", {})
         fault: AnyFault | None = None
         try:
-            fault = await self._fault(scope, receive, endpoint, marked)
+            fault = await self._fault(scope, receive, operation, marked)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
             # All of it: an answer before the end of a request resets the connection.
-            await (self._call if endpoint else self._body)(scope, receive)
+            await (self._call if operation else self._body)(scope, receive)
             state["fault"], state["altered"] = fault.label, fault.alters
-            state["facts"] = self._sentence_facts(scope, endpoint)
+            state["facts"] = self._sentence_facts(scope, operation)
             state["organization"] = self.emulator.account
             state["key"] = key_of(scope)
             policy = policy_of(scope, self.emulator.settings)
             state["as_of"] = policy.as_of
-            state["day"] = day_of_words(endpoint, policy.day) if endpoint else policy.day
+            state["day"] = operation.day_of_words(policy.day) if operation else policy.day
             await fault(self.app, scope, receive, send)
         except APIError as error:
             if fault and scope["path"].startswith(BLOBS):
@@ -122,7 +122,7 @@ class FaultMiddleware:
         return storage_error_response(failure, scope, self.emulator)
 
     async def _fault(
-        self, scope: Scope, receive: Receive, endpoint: Endpoint | None, marked: bool
+        self, scope: Scope, receive: Receive, operation: Operation | None, marked: bool
     ) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         directed = await self._directed(scope, receive) if marked else None
@@ -157,10 +157,10 @@ class FaultMiddleware:
 
     async def _call(self, scope: Scope, receive: Receive) -> Call | None:
         """The call, where there is one that can be understood."""
-        endpoint = _endpoint(scope["path"])
-        if endpoint and await self._body(scope, receive):
+        operation = operation_at(scope["path"])
+        if operation and await self._body(scope, receive):
             with suppress(APIError):
-                return await read_call(scope, receive, endpoint, self.emulator)
+                return await read_call(scope, receive, operation, self.emulator)
         return None
 
     async def _directed(self, scope: Scope, receive: Receive) -> str | None:
@@ -177,12 +177,12 @@ class FaultMiddleware:
         scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
 
-    def _sentence_facts(self, scope: Scope, endpoint: Endpoint | None) -> Mapping[str, str]:
+    def _sentence_facts(self, scope: Scope, operation: Operation | None) -> Mapping[str, str]:
         call: Call | None = scope["state"].get("call")
         named = call.fields.get("model") if call else None
         deployment = deployment_of(scope, named)
         model = self.emulator.deployments.get(deployment, deployment)
-        return sentence_facts(scope, endpoint, deployment, model)
+        return sentence_facts(scope, operation, deployment, model)
 
     async def _facts(self, scope: Scope, receive: Receive) -> MatchInput:
         if scope["path"].startswith(BLOBS):
@@ -192,7 +192,7 @@ class FaultMiddleware:
         said = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        if call and (model := self._sentence_facts(scope, call.endpoint).get("model")):
+        if call and (model := self._sentence_facts(scope, call.operation).get("model")):
             # That of the deployment, however the call names it.
             said["model"] = model
         count = header(scope, b"x-stainless-retry-count")
@@ -210,11 +210,6 @@ class FaultMiddleware:
             return MatchInput(scope["path"], download=True)
         drawing, _ = hosted
         return MatchInput(scope["path"], drawing.model.id, drawing.prompt, download=True)
-
-
-def _endpoint(path: str) -> Endpoint | None:
-    place = path.rfind("/images/")
-    return ENDPOINTS.get(path[place:]) if place >= 0 else None
 
 
 def _read(text: str) -> AnyFault:

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
-from images_emulator.contract.calendar import OLDER_STACK, Policy
+from images_emulator.contract.calendar import Policy
 from images_emulator.contract.errors import APIError, Words
-from images_emulator.contract.request import FORM, Upload
+from images_emulator.contract.operations import CREATE_FILE, FORM
+from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import Choice
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
@@ -50,8 +51,7 @@ class FilesAPI:
         try:
             return await self._create(request)
         except APIError as error:
-            # This endpoint never moved to the gateway.
-            raise error.on(OLDER_STACK) from None
+            raise error.on(CREATE_FILE.day_of_words(policy.day)) from None
 
     async def _create(self, request: Request) -> Response:
         said = request.headers.get("content-type", "")

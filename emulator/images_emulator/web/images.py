@@ -20,7 +20,8 @@ from images_emulator.contract import errors, wire
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.events import error_event
-from images_emulator.contract.request import Call, Endpoint, ImageLoader, ImageRequest, error_of_day
+from images_emulator.contract.operations import Operation
+from images_emulator.contract.request import Call, ImageLoader, ImageRequest
 from images_emulator.contract.storage import EXPIRED, StorageError, storage_failure
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage
@@ -55,8 +56,8 @@ SHORT: Final = 4000
 MAX_HEADER_CHARS: Final = 4096
 """Characters of `x-emulator-violations`; Node.js refuses answers with heads past 16 KB."""
 
-Named = Callable[[Request, Call], str]
-"""Says the model where the path does and not the body."""
+ModelResolver = Callable[[Request, Call], str]
+"""Finds the model of a call where its `model` names something else, or nothing. Raises APIError."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,14 +89,14 @@ class Images:
         fetch = fetcher(self.emulator.settings)
         return imaging.image_loader.ImageLoader(self.emulator.files.data, fetch)
 
-    def handler(self, endpoint: Endpoint, named: Named | None = None) -> Handler:
-        """What answers *endpoint*."""
+    def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
+        """The handler of *operation*."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
             try:
-                order = await self._order(request, endpoint, policy, named)
+                order = await self._order(request, operation, policy, model_of)
             except APIError as error:
-                raise error_of_day(error, endpoint, policy.day) from None
+                raise operation.error_of_day(error, policy.day) from None
             accepted = order.request
             if self.emulator.rate_limits.rate:
                 self._admit(request.scope, accepted)
@@ -110,19 +111,19 @@ class Images:
     def _admit(self, scope: Scope, accepted: ImageRequest) -> None:
         """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
         deployment = scope["state"].get("deployment")
-        facts = sentence_facts(scope, accepted.endpoint, deployment or "", accepted.model.id)
+        facts = sentence_facts(scope, accepted.operation, deployment or "", accepted.model.id)
         refusal = dialect_of(scope).rate_limit(accepted.model)
         self.emulator.rate_limits.admit(key_of(scope), accepted, refusal, deployment, facts)
 
     async def _order(
-        self, request: Request, endpoint: Endpoint, policy: Policy, named: Named | None
+        self, request: Request, operation: Operation, policy: Policy, model_of: ModelResolver | None
     ) -> Order:
         """The call in *request*, judged. What has no uploads and is equal is judged once."""
         most = self.emulator.settings.max_body
         body = await read_body(request.scope, request.receive, most)
-        memorable = endpoint is Endpoint.GENERATIONS and named is None and not is_large(body)
+        memorable = not operation.reads_uploads and model_of is None and not is_large(body)
         said = headers_of(request.scope).get(b"content-type")
-        key = (policy.as_of, policy.lenient, said, body)
+        key = (operation, policy.as_of, policy.lenient, said, body)
         known: Order | None = self.renderer.cache.get(key) if memorable else None
         if known:
             # Held once for all who sent the same.
@@ -130,10 +131,10 @@ class Images:
             known.repeated = True
             return known
         call = await read_call(
-            request.scope, request.receive, endpoint, self.emulator, policy.as_of
+            request.scope, request.receive, operation, self.emulator, policy.as_of
         )
-        if named:
-            call = replace(call, fields={**call.fields, "model": named(request, call)})
+        if model_of:
+            call = replace(call, fields={**call.fields, "model": model_of(request, call)})
         order = Order(await self._validated(request, call, policy), body)
         if memorable:
             length = sum(map(len, body))
@@ -147,7 +148,7 @@ class Images:
 
     async def _validated(self, request: Request, call: Call, policy: Policy) -> ImageRequest:
         dialect = dialect_of(request.scope)
-        if call.endpoint is Endpoint.GENERATIONS:
+        if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)
         # Uploads are decoded on the way; fetching them is no work for the thread that does it.
         if self.emulator.settings.remote_images == "fetch":

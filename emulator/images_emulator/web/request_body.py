@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.request import FORM, Call, Endpoint, check_media_type
+from images_emulator.contract.operations import FORM, Operation, operation_at
+from images_emulator.contract.request import Call
 from images_emulator.exchange.credentials import api_key, bearer_token
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.form import read_form
@@ -103,19 +104,19 @@ async def read_json(scope: Scope, receive: Receive, emulator: Emulator) -> dict[
 
 
 async def read_call(
-    scope: Scope, receive: Receive, endpoint: Endpoint, emulator: Emulator, as_of: AsOf = None
+    scope: Scope, receive: Receive, operation: Operation, emulator: Emulator, as_of: AsOf = None
 ) -> Call:
     """The call that begins with *scope*, read and understood once. Raises APIError where its body
     is longer than the settings allow, is of a kind that was not read on that day, or cannot be
     understood."""
     body = await read_body(scope, receive, emulator.settings.max_body)
     content_type = header(scope, b"content-type")
-    check_media_type(content_type, endpoint, as_of)
+    operation.media_type(content_type, as_of)
     state = scope["state"]
     if "misread" in state:
         raise state["misread"]
     if "call" not in state:
-        parse = partial(_understood, content_type, body, endpoint)
+        parse = partial(_understood, content_type, body, operation)
         try:
             state["call"] = await emulator.renderer.parse(parse) if is_large(body) else parse()
         except APIError as error:
@@ -129,13 +130,13 @@ async def read_call(
 def parse_again(path: str, content_type: str, body: Sequence[bytes]) -> Call | None:
     """The call to *path* with this *body*, for the journal when somebody asks; or None where it
     cannot be understood."""
-    endpoint = next((each for each in Endpoint if path.endswith(f"/images/{each}")), None)
+    operation = operation_at(path)
     with suppress(APIError):
-        return _understood(content_type, tuple(body), endpoint) if endpoint else None
+        return _understood(content_type, tuple(body), operation) if operation else None
     return None
 
 
-def _understood(said: str, body: tuple[bytes, ...], endpoint: Endpoint) -> Call:
-    if check_media_type(said, endpoint, None) == FORM:
-        return Call(endpoint, form=True, fields=read_form(said, body))
-    return Call(endpoint, form=False, fields=parse_json(b"".join(body)))
+def _understood(said: str, body: tuple[bytes, ...], operation: Operation) -> Call:
+    if operation.media_type(said, None) == FORM:
+        return Call(operation, form=True, fields=read_form(said, body))
+    return Call(operation, form=False, fields=parse_json(b"".join(body)))

@@ -11,16 +11,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.request import Endpoint
+from images_emulator.contract.operations import GENERATIONS, operation_at
 from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.web.request_body import is_large, read_body
 
 LASTING: Final = "lasting"
 """The key in a call's state for a handler's `Lasting`."""
-
-PATH: Final = f"/images/{Endpoint.GENERATIONS}"
 
 OVERHEAD: Final = 4096
 """Bytes that an answer takes beside its body and that of its call, about."""
@@ -94,8 +91,4 @@ class ResponseCache:
 
 
 def _may_last(scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["path"].endswith(PATH)
-        and not scope["path"].startswith(BLOBS)
-    )
+    return scope["type"] == "http" and operation_at(scope["path"]) is GENERATIONS

@@ -1,4 +1,4 @@
-"""OpenAI's other paths: a JSON error that says which ones are served."""
+"""Paths of OpenAI that are not served: a JSON error that lists those that are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import openai
 import pytest
 from openai import OpenAI
 
-from images_emulator.web.elsewhere import PATHS
+from images_emulator.contract.operations import UNSERVED_ROUTES
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", UNSERVED_ROUTES)
 @pytest.mark.parametrize("rest", ["", "/some-id"])
 def test_a_path_that_is_not_served_says_which_are(
     http: httpx2.Client, path: str, rest: str

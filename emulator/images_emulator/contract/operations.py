@@ -1,0 +1,277 @@
+"""The operations table: one row for each operation of the API (an HTTP method at a path).
+
+A row says what is particular to the operation: its path, the media types that it reads, the model
+of a call that names none, the names of its events, and since and until when all of that holds.
+Routes, validation, faults, journal, schema and documentation read it; `MOUNTS` says under which
+prefixes OpenAI and Azure serve which rows. What a model accepts at an operation is in `models.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
+from typing import Final, NamedTuple
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import (
+    ALWAYS,
+    GATEWAY_SINCE,
+    JSON_EDITS_SINCE,
+    OLDER_STACK,
+    AsOf,
+    Period,
+)
+from images_emulator.contract.errors import APIError, Words
+
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
+
+DALLE_SHUTDOWN: Final = date(2026, 5, 12)
+"""The day on which dall-e-2 and dall-e-3 were shut down, and with them what only they served."""
+
+JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
+"""The days on which edits read JSON."""
+
+DefaultModels = Sequence[tuple[Period, tuple[str, ...]]]
+"""The models of a call that names none, by the days on which they are it: the first one, or a later
+one where the call has a parameter that only the later one takes. Under `any` the first period
+counts; in a period that is not listed, `model` is required."""
+
+
+class Drawing(Enum):
+    """How the pictures of an operation are made; `imaging/synthesis.py` has a function for each."""
+
+    FROM_PROMPT = "from prompt"
+    EDIT = "edit"
+    VARIATION = "variation"
+
+
+class RequestBody(NamedTuple):
+    """One media type that an operation reads: in which days, and the models by default."""
+
+    period: Period = ALWAYS
+    default_models: DefaultModels = ()
+
+
+class AzureOperation(NamedTuple):
+    """An operation in Azure's words: the name that its sentences give it, and the date of the first
+    `api-version` that has it."""
+
+    name: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Operation:
+    """One operation of the API. Rows are compared by identity, also after pickling."""
+
+    name: str
+    """A word that no other row has; of image operations it is the last segment of the path."""
+    method: str
+    """The HTTP method, in capitals. A GET row answers HEAD too."""
+    route: str
+    """The path behind a service's prefix, with parameters as in Starlette's routes."""
+    bodies: Mapping[str, RequestBody] = field(default_factory=dict)
+    """The request bodies that it reads, by media type."""
+    drawing: Drawing | None = None
+    """How its pictures are made; None where it is no operation of the Images API."""
+    event_name: str | None = None
+    """What the names of its events begin with; None where it has no streams."""
+    only_model: str | None = None
+    """The model that serves every call, whatever `model` says; None where `model` decides."""
+    retired: date | None = None
+    """The day from which its path answers an empty 404, to any key."""
+    older_stack: bool = False
+    """Whether it never moved to the gateway, and so keeps the older stack's sentences, key order
+    and final newline to its end."""
+    azure: AzureOperation | None = None
+    """The same operation at Azure, if Azure has it under a deployment's path."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> tuple[Callable[[str], Operation], tuple[str]]:
+        return _row_of_name, (self.name,)
+
+    @property
+    def path(self) -> str:
+        """The path at OpenAI."""
+        return f"/v1{self.route}"
+
+    @property
+    def reads_uploads(self) -> bool:
+        """Whether calls carry files."""
+        return FORM in self.bodies
+
+    def media_type(self, content_type: str, as_of: AsOf) -> str:
+        """The media type that the header *content_type* names, in lower case. Raises APIError where
+        no such body is read on that day."""
+        given = content_type.partition(";")[0].strip()
+        body = self.bodies.get(given.lower())
+        if body and as_of in body.period:
+            return given.lower()
+        accepted = Words(each for each, body in self.bodies.items() if as_of in body.period)
+        raise errors.unsupported_content_type(given=given, listed=accepted)
+
+    def day_of_words(self, day: AsOf) -> AsOf:
+        """The day whose sentences are said on *day*; None for the newest ones."""
+        return min(day or OLDER_STACK, OLDER_STACK) if self.older_stack else day
+
+    def error_of_day(self, error: APIError, day: AsOf) -> APIError:
+        """*error* as it was answered on *day*: in the sentence of that day, and where the older
+        stack judged, in its envelope."""
+        day = self.day_of_words(day)
+        error = error.on(day)
+        return error.by_older_stack() if day and day < GATEWAY_SINCE else error
+
+
+# The documentation named a default model until 2026-10, but a missing one was recorded as refused
+# on 2026-08-29, "since the DALL·E retirement".
+_DALLE_DAYS: Final = Period(until=DALLE_SHUTDOWN)
+
+GENERATIONS: Final = Operation(
+    name="generations",
+    method="POST",
+    route="/images/generations",
+    bodies={JSON: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2", "gpt-image-1"))])},
+    drawing=Drawing.FROM_PROMPT,
+    event_name="image_generation",
+    azure=AzureOperation("ImageGenerations_Create", date(2023, 6, 1)),
+)
+
+EDITS: Final = Operation(
+    name="edits",
+    method="POST",
+    route="/images/edits",
+    bodies={
+        FORM: RequestBody(
+            default_models=[
+                (Period(until=date(2026, 2, 10)), ("dall-e-2", "gpt-image-1")),
+                (Period(date(2026, 2, 10), DALLE_SHUTDOWN), ("gpt-image-1.5",)),
+            ]
+        ),
+        JSON: RequestBody(JSON_EDITS, [(_DALLE_DAYS, ("gpt-image-1.5",))]),
+    },
+    drawing=Drawing.EDIT,
+    event_name="image_edit",
+    # The name was not recorded; it is the reference's heading "Image generations - Edit".
+    azure=AzureOperation("ImageGenerations_Edit", date(2025, 4, 1)),
+)
+
+VARIATIONS: Final = Operation(
+    name="variations",
+    method="POST",
+    route="/images/variations",
+    bodies={FORM: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2",))])},
+    drawing=Drawing.VARIATION,
+    # It pays no heed to `model`, as recorded in 2025-05.
+    only_model="dall-e-2",
+    retired=DALLE_SHUTDOWN,
+    # Recorded until 2025-09.
+    older_stack=True,
+)
+
+LIST_MODELS: Final = Operation(name="list_models", method="GET", route="/models")
+RETRIEVE_MODEL: Final = Operation(name="retrieve_model", method="GET", route="/models/{model:path}")
+
+LIST_FILES: Final = Operation(name="list_files", method="GET", route="/files")
+CREATE_FILE: Final = Operation(
+    name="create_file",
+    method="POST",
+    route="/files",
+    bodies={FORM: RequestBody()},
+    older_stack=True,
+)
+RETRIEVE_FILE: Final = Operation(name="retrieve_file", method="GET", route="/files/{file}")
+DELETE_FILE: Final = Operation(name="delete_file", method="DELETE", route="/files/{file}")
+DOWNLOAD_FILE: Final = Operation(name="download_file", method="GET", route="/files/{file}/content")
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    operation.name: operation
+    for operation in (
+        LIST_MODELS,
+        RETRIEVE_MODEL,
+        LIST_FILES,
+        CREATE_FILE,
+        RETRIEVE_FILE,
+        DELETE_FILE,
+        DOWNLOAD_FILE,
+        GENERATIONS,
+        EDITS,
+        VARIATIONS,
+    )
+}
+"""All rows, by name, in the order in which answers list the paths."""
+
+IMAGE_OPERATIONS: Final[Mapping[str, Operation]] = {
+    name: operation for name, operation in OPERATIONS.items() if operation.drawing
+}
+"""The operations of the Images API, by name."""
+
+
+def _row_of_name(name: str) -> Operation:
+    return OPERATIONS[name]
+
+
+class Service(Enum):
+    """Whose gateway stands before a path, with its way to look at keys and to refuse."""
+
+    OPENAI = "OpenAI"
+    AZURE = "Azure"
+
+
+class Mount(NamedTuple):
+    """A prefix under which a service serves operations. `{deployment}` stands for one segment, the
+    name of a deployment of one model; there `api-version` is required."""
+
+    prefix: str
+    service: Service
+    operations: Sequence[Operation]
+
+    @property
+    def names_deployment(self) -> bool:
+        return "{deployment}" in self.prefix
+
+
+UNSERVED_ROUTES: Final = (
+    *("/responses", "/chat/completions", "/completions", "/embeddings", "/moderations"),
+    *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
+    *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
+)
+"""OpenAI's other paths behind a prefix, which the emulator refuses together with all below them."""
+
+_ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
+
+MOUNTS: Final[Sequence[Mount]] = (
+    Mount("/v1", Service.OPENAI, [*OPERATIONS.values()]),
+    # For clients whose base URL lacks the version.
+    Mount("", Service.OPENAI, [*OPERATIONS.values()]),
+    Mount("/openai/deployments/{deployment}", Service.AZURE, _ON_AZURE),
+    Mount(
+        "/openai/v1",
+        Service.AZURE,
+        [each for each in OPERATIONS.values() if each.azure or not each.drawing],
+    ),
+)
+"""All paths of the API are one of these prefixes and a row's route."""
+
+_BY_PATH: Final[Mapping[str, Operation]] = {
+    mount.prefix + operation.route: operation
+    for mount in MOUNTS
+    if not mount.names_deployment
+    for operation in mount.operations
+    if operation.drawing
+}
+_DEPLOYMENTS: Final = "/openai/deployments/"
+_BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _ON_AZURE}
+
+
+def operation_at(path: str) -> Operation | None:
+    """The operation of the Images API that *path* leads to; None for every other path. Whether it
+    is served by that method, and on that day, is another question."""
+    if path.startswith(_DEPLOYMENTS):
+        deployment, slash, rest = path[len(_DEPLOYMENTS) :].partition("/")
+        return _BY_ROUTE_OF_DEPLOYMENT.get(slash + rest) if deployment else None
+    return _BY_PATH.get(path)

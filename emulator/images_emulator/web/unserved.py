@@ -1,0 +1,23 @@
+"""The answer at paths of OpenAI's API that this emulator does not serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import Policy
+from images_emulator.web.authentication import Handler
+
+
+def not_served(paths: Sequence[str]) -> Handler:
+    """A handler that refuses every call with a 404 that names the *paths* that are served."""
+
+    async def refuse(request: Request, policy: Policy) -> Response:
+        raise errors.not_served(
+            method=request.method, path=request.url.path, paths=", ".join(paths)
+        )
+
+    return refuse

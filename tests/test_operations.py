@@ -1,0 +1,71 @@
+"""The operations table: which path is which operation, and that its rows are enough."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from images_emulator.contract.operations import (
+    EDITS,
+    GENERATIONS,
+    IMAGE_OPERATIONS,
+    MOUNTS,
+    OPERATIONS,
+    VARIATIONS,
+    Mount,
+    Operation,
+    operation_at,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("/v1/images/generations", GENERATIONS),
+        ("/images/edits", EDITS),
+        ("/v1/images/variations", VARIATIONS),
+        ("/openai/v1/images/edits", EDITS),
+        ("/openai/deployments/x/images/generations", GENERATIONS),
+        ("/openai/v1/images/variations", None),
+        ("/openai/deployments/x/images/variations", None),
+        ("/openai/deployments//images/edits", None),
+        ("/openai/deployments/x/y/images/edits", None),
+        ("/openai/deployments/x", None),
+        ("/v2/images/generations", None),
+        ("/v1/images/generations/", None),
+        ("/v1/images", None),
+        ("/v1/models", None),
+        ("/_emulator/calls", None),
+        ("", None),
+    ],
+)
+def test_operation_at_knows_the_served_paths_of_the_images_api(
+    path: str, operation: Operation | None
+) -> None:
+    assert operation_at(path) is operation
+
+
+@pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.prefix or "no prefix")
+def test_operation_at_knows_every_image_operation_of_every_mount(mount: Mount) -> None:
+    prefix = mount.prefix.replace("{deployment}", "some-deployment")
+    for operation in mount.operations:
+        found = operation_at(prefix + operation.route)
+        assert found is (operation if operation.drawing else None)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)
+def test_an_operation_is_the_same_row_after_pickling(operation: Operation) -> None:
+    assert pickle.loads(pickle.dumps(operation)) is operation  # noqa: S301 - our own bytes
+
+
+def test_no_two_operations_share_a_method_and_a_path() -> None:
+    for mount in MOUNTS:
+        ways = [(each.method, each.route) for each in mount.operations]
+        assert len(ways) == len(set(ways))
+
+
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_an_image_operation_is_called_like_the_end_of_its_path(operation: Operation) -> None:
+    assert operation.route == f"/images/{operation.name}"
+    assert operation.method == "POST"
