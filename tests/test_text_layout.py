@@ -288,7 +288,7 @@ def test_hostile_text_is_a_paragraph_within_its_room(kind: str) -> None:
 def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> None:
     prompt = "abcdefghi " * 400
     other = f"{prompt[:place]}X{prompt[place + 1 :]}"
-    asked = {"endpoint": GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
+    asked = {"operation": GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
     cards = []
     for text in (prompt, other):
         canvas = Image.new("L", (1024, 1024))

@@ -146,7 +146,7 @@ def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
     picture = decode(png(NATIVE))
     assert picture
     asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
-    asked |= {"model": MODELS["gpt-image-1.5"], "endpoint": EDITS, "images": (picture,)}
+    asked |= {"model": MODELS["gpt-image-1.5"], "operation": EDITS, "images": (picture,)}
     spent = [usage(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
     counts = [each.output_text for each in spent if each]
     assert min(counts) >= fewest
