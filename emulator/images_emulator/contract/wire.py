@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
-from html import escape
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -168,17 +167,3 @@ def model_object(model: Model) -> dict[str, Any]:
         "owned_by": "system",
         "shutdown_date": model.shutdown.isoformat() if model.shutdown else None,
     }
-
-
-def storage_error(code: str, message: str, detail: str | None, request: str, now: datetime) -> str:
-    """The blob store's refusal; *request* is its id."""
-    told = (
-        f"<AuthenticationErrorDetail>{escape(detail, quote=False)}</AuthenticationErrorDetail>"
-        if detail
-        else ""
-    )
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>'
-        f"<Error><Code>{code}</Code><Message>{escape(message, quote=False)}\nRequestId:{request}\n"
-        f"Time:{now.strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z</Message>{told}</Error>"
-    )

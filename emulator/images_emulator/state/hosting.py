@@ -13,14 +13,13 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from threading import Lock
 from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
+from images_emulator.contract import storage
 from images_emulator.contract.dialect import OPENAI, HostedURLs
-from images_emulator.contract.storage import NOT_FOUND, NOT_PUBLIC, UNREADABLE, StorageError
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
 
@@ -42,10 +41,6 @@ class _Hosted(Generic[T]):
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _spoken(stamp: str) -> str:
-    return format_datetime(datetime.fromisoformat(stamp), usegmt=True)
 
 
 class Hosting(Generic[T]):
@@ -104,30 +99,17 @@ class Hosting(Generic[T]):
         also where it is to count as *expired*."""
         given = dict(parse_qsl(query))
         if not given.get("sig"):
-            raise StorageError(409, "PublicAccessNotPermitted", NOT_PUBLIC, anonymous=True)
+            raise storage.unsigned_url()
         if not self.is_signed(path, query):
-            raise StorageError(403, "AuthenticationFailed", UNREADABLE, "Signature did not match.")
-        now = _stamp(self._clock.now())
+            raise storage.signature_mismatch()
+        now = self._clock.now()
         if expired:
-            moment = datetime.fromisoformat(given["se"]) + timedelta(seconds=1)
-            now = max(now, _stamp(moment))
-        if not given.get("st", "") <= now <= given["se"]:
-            start, expiry, current = (
-                _spoken(given.get("st", now)),
-                _spoken(given["se"]),
-                _spoken(now),
-            )
-            detail = (
-                f"Signature not valid in the specified time frame: Start [{start}] "
-                f"- Expiry [{expiry}] - Current [{current}]"
-                if "st" in given
-                # What has no start counts from now (Azure/azure-speed-test, issues 12 and 15).
-                else f"Signed expiry time [{expiry}] must be after signed start time [{start}]"
-            )
-            raise StorageError(403, "AuthenticationFailed", UNREADABLE, detail)
+            now = max(now, datetime.fromisoformat(given["se"]) + timedelta(seconds=1))
+        if not given.get("st", "") <= _stamp(now) <= given["se"]:
+            raise storage.outside_validity(given.get("st"), given["se"], now)
         hosted = self._hosted.get(path)
         if hosted is None:
-            raise StorageError(404, "BlobNotFound", NOT_FOUND)
+            raise storage.blob_not_found()
         return hosted.content
 
     def is_signed(self, path: str, query: str) -> bool:

@@ -21,7 +21,7 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation, operation_at
 from images_emulator.contract.request import Call
-from images_emulator.contract.storage import storage_failure
+from images_emulator.contract.storage import error_in_place_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.steps import MatchInput
@@ -118,7 +118,7 @@ class FaultMiddleware:
     def _storage_failure(self, error: APIError, fault: AnyFault, scope: Scope) -> Response:
         """An *error* as the blob store has it, with the code and the words that *fault* gives."""
         code, message = getattr(fault, "code", None), getattr(fault, "message", None)
-        failure = storage_failure(error.status, code, message, error.headers)
+        failure = error_in_place_of(error.status, code, message, error.headers)
         return storage_error_response(failure, scope, self.emulator)
 
     async def _fault(

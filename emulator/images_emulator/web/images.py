@@ -22,7 +22,7 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.events import error_event
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageLoader, ImageRequest
-from images_emulator.contract.storage import EXPIRED, StorageError, storage_failure
+from images_emulator.contract.storage import EXPIRED, StorageError, unsupported_verb
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage
 from images_emulator.contract.validation import validate
@@ -292,8 +292,7 @@ class Images:
         """A picture by its URL, which is all the key that it needs; it can only be read."""
         scope = request.scope
         if scope["method"] not in ("GET", "HEAD"):
-            refused = storage_failure(405, None, None, {})
-            return storage_error_response(refused, scope, self.emulator)
+            return storage_error_response(unsupported_verb(), scope, self.emulator)
         query = scope["query_string"].decode("latin-1")
         expired = scope["state"].get(EXPIRED, False)
         try:
