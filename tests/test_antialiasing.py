@@ -7,7 +7,7 @@ from math import hypot
 import pytest
 from PIL import Image, ImageChops
 
-from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.antialiasing import Inks, disc, hill, rounded_box
@@ -105,7 +105,9 @@ def test_without_room_in_the_palette_edges_are_sharp() -> None:
 @pytest.mark.parametrize("quality", ["low", "medium", "high"])
 def test_the_palette_has_room_for_every_edge_of_a_scene(quality: str) -> None:
     """And for the spare place that animations need."""
-    request = ImageRequest(operation=GENERATIONS, model=UNKNOWN, size=(512, 512), quality=quality)
+    request = ImageRequest(
+        operation=GENERATIONS, model=NEWEST_MODEL, size=(512, 512), quality=quality
+    )
     for number in range(100):
         canvas = draw(request, number)
         assert max(canvas.tobytes()) < 240

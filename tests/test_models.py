@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from images_emulator.contract.models import MODELS, UNKNOWN
+from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.contract.rules import Choice
 
@@ -39,14 +39,14 @@ def test_head_answers_as_get_does_without_a_body(
 
 def test_a_models_row_is_found_by_its_own_name() -> None:
     assert all(name == model.id for name, model in MODELS.items())
-    assert UNKNOWN.id in MODELS
+    assert NEWEST_MODEL.id in MODELS
 
 
 def test_the_default_models_of_an_operation_are_in_the_table() -> None:
     for operation in IMAGE_OPERATIONS.values():
         defaults = [body.default_models for body in operation.bodies.values()]
         names = {name for periods in defaults for _, each in periods for name in each}
-        assert names | {operation.only_model or UNKNOWN.id} <= MODELS.keys(), operation
+        assert names | {operation.only_model or NEWEST_MODEL.id} <= MODELS.keys(), operation
 
 
 def test_a_replacement_is_a_model_that_lives_on() -> None:

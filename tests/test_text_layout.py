@@ -18,7 +18,7 @@ from bidi import get_display
 from openai import OpenAI
 from PIL import Image, ImageChops, ImageDraw
 
-from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.antialiasing import Inks
@@ -288,7 +288,7 @@ def test_hostile_text_is_a_paragraph_within_its_room(kind: str) -> None:
 def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> None:
     prompt = "abcdefghi " * 400
     other = f"{prompt[:place]}X{prompt[place + 1 :]}"
-    asked = {"operation": GENERATIONS, "model": UNKNOWN, "size": (1024, 1024)}
+    asked = {"operation": GENERATIONS, "model": NEWEST_MODEL, "size": (1024, 1024)}
     cards = []
     for text in (prompt, other):
         canvas = Image.new("L", (1024, 1024))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, patched
+from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, billed_by_patches
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles
@@ -34,7 +34,7 @@ CELLS = [(quality, *cell) for quality, cells in CALCULATOR.items() for cell in c
 def test_the_formula_gives_the_calculators_figures(
     quality: str, size: tuple[int, int], tokens: int
 ) -> None:
-    assert patched(low=16, medium=48, high=96).output(size, quality) == tokens
+    assert billed_by_patches(low=16, medium=48, high=96).output(size, quality) == tokens
 
 
 @pytest.mark.parametrize(

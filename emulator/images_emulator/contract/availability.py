@@ -11,7 +11,7 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
-from images_emulator.contract.models import MODEL, MODELS, UNKNOWN
+from images_emulator.contract.models import MODEL, MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, Model
@@ -126,7 +126,7 @@ class Availability:
     def stand_in(self, operation: Operation) -> Model:
         """The model whose rows the gateway goes by where it does not know the one asked for."""
         known = [model for model in self.models.values() if operation in model.accepts]
-        newest = [UNKNOWN] if UNKNOWN in known else known[-1:]
+        newest = [NEWEST_MODEL] if NEWEST_MODEL in known else known[-1:]
         return (newest or [model for model in MODELS.values() if operation in model.accepts])[0]
 
 

@@ -52,12 +52,14 @@ WITH_OUTPUT_TEXT: Final = replace(
 MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
 
 
-def patched(**factors: int) -> Tokens:
+def billed_by_patches(**factors: int) -> Tokens:
+    """Token rates of a model that counts the pictures it is sent in patches of 32×32 pixels, and
+    those it makes by a formula with a factor for each quality."""
     return Tokens(OutputFormula(factors), Patches())
 
 
 # gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
-FIVE_TIERS: Final = patched(low=16, medium=24, high=48, xhigh=64, max=96)
+FIVE_TIERS: Final = billed_by_patches(low=16, medium=24, high=48, xhigh=64, max=96)
 
 # The seconds of a call, from `openai-processing-ms` as recorded. dall-e-2: 8.9 for two pictures.
 # dall-e-3: 11.5 and 14.4; `hd` was not recorded and counts twice, as its price does.
@@ -99,7 +101,7 @@ GPT_2: Final = Model(
     # Without `quality`, and with `auto`, `low` was recorded.
     accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
     conflicts=(TRANSPARENT_LATER, *CONFLICTS),
-    tokens=patched(low=16, medium=48, high=96),
+    tokens=billed_by_patches(low=16, medium=48, high=96),
     seconds=GPT_2_SECONDS,
 )
 FIVE_QUALITIES: Final = gpt_image(FLEXIBLE, "low", "xhigh", "max")
@@ -173,9 +175,10 @@ MODELS: Final[Mapping[str, Model]] = {
     )
 }
 
-FIRST: Final = "dall-e-2"
-"""The model that a refusal names where an endpoint does not take the one asked for: recorded for
-gpt-image-1 at edits."""
+LISTED_MODEL: Final = "dall-e-2"
+"""The model that a refusal lists where a call names one that its endpoint does not take: recorded
+for gpt-image-1 at edits."""
 
-UNKNOWN: Final = GPT_2_6
-"""Whose words the gateway goes by when it does not know the model: it lists the newest."""
+NEWEST_MODEL: Final = GPT_2_6
+"""The model whose rules check a call that names an unknown model: the newest, as the API was
+seen to do."""

@@ -15,7 +15,7 @@ from images_emulator.contract.availability import Rows, availability_on
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
-from images_emulator.contract.models import FIRST
+from images_emulator.contract.models import LISTED_MODEL
 from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, ImageLoader, ImageRequest, Model
 from images_emulator.contract.rules import Rule
@@ -62,7 +62,7 @@ class _Judgement:
         model = self.available.models.get(named)
         unknown = None if model else errors.no_such_model(model=named)
         if model and self.call.operation not in model.accepts:
-            listed = Words([FIRST])
+            listed = Words([LISTED_MODEL])
             self.forgive(errors.value_not_this(name="model", value=named, listed=listed))
             model = None
         if not model and self.policy.lenient:

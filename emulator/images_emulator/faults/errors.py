@@ -11,7 +11,7 @@ from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, masked
-from images_emulator.contract.models import MODELS, UNKNOWN
+from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults.base import DAY, BaseFault
 
@@ -108,7 +108,7 @@ class Error(BaseFault):
         fields = call.fields if call else {}
         available = availability_on(state.get("as_of"), state.get("dialect", OPENAI))
         named = call and available.model_name(call)
-        model = MODELS.get(named or "", UNKNOWN)
+        model = MODELS.get(named or "", NEWEST_MODEL)
         wait = self.retry_after_ms
         if wait is None:
             wait = SOON if self.retry_after is None else round(self.retry_after * 1000)

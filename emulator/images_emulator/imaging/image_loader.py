@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest, Picture
 from images_emulator.imaging import decoder
@@ -34,7 +34,9 @@ class ImageLoader:
 
     def placeholder(self, url: str) -> Picture:
         """A picture drawn from *url*, in its place, where it is not fetched."""
-        request = ImageRequest(operation=GENERATIONS, model=UNKNOWN, prompt=url, size=(1024, 1024))
+        request = ImageRequest(
+            operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
+        )
         picture = decoder.decode(render_image(request, 0))
         assert picture
         return picture

@@ -15,7 +15,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
 
-from images_emulator.contract.models import UNKNOWN
+from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
@@ -27,7 +27,7 @@ Draw = Callable[[ImageRequest, int, int | None], Drawn]
 """See `draw`."""
 
 WARM_UP: Final = ImageRequest(
-    operation=GENERATIONS, model=UNKNOWN, prompt="ready", size=(64, 64), quality="low"
+    operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
 """What is drawn first: Pillow, fonts and encoders are loaded at their first use."""
 
