@@ -167,3 +167,8 @@ def model_object(model: Model) -> dict[str, Any]:
         "owned_by": "system",
         "shutdown_date": model.shutdown.isoformat() if model.shutdown else None,
     }
+
+
+def model_list(models: Iterable[Model]) -> dict[str, Any]:
+    """The body of `GET /v1/models`."""
+    return {"object": "list", "data": [model_object(model) for model in models]}

@@ -1,47 +1,24 @@
-"""A small Files API: enough to refer to an upload by id."""
+"""The handlers of the Files API: small, but enough to refer to an upload by its id."""
 
 from __future__ import annotations
-
-from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
 from images_emulator.contract.calendar import Policy
-from images_emulator.contract.errors import APIError, Words
-from images_emulator.contract.operations import CREATE_FILE, FORM
-from images_emulator.contract.request import Upload
-from images_emulator.contract.rules import Choice
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.files import check_upload, deleted_file, file_list, file_object
+from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
 from images_emulator.web.authentication import json_response
 from images_emulator.web.form import read_form
 from images_emulator.web.request_body import is_large, read_body
 
-PURPOSE: Final = Choice(
-    ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")
-)
-"""As the refusal of another one lists them (irudnyts/openai#66), and `evals`, from the
-specification of `POST /files`."""
-
-
-def file_object(file: StoredFile) -> dict[str, Any]:
-    return {
-        "object": "file",
-        "id": file.id,
-        "purpose": file.purpose,
-        "filename": file.filename,
-        "bytes": len(file.data),
-        "created_at": int(file.created.timestamp()),
-        "expires_at": None,
-        "status": "processed",
-        "status_details": None,
-    }
-
 
 class FilesAPI:
-    """The handlers, around one emulator's files."""
+    """The handlers of the operations at `/files`."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.files = emulator.files
@@ -49,47 +26,30 @@ class FilesAPI:
 
     async def create(self, request: Request, policy: Policy) -> Response:
         try:
-            return await self._create(request)
+            return await self._create(request, policy)
         except APIError as error:
             raise error.on(CREATE_FILE.day_of_words(policy.day)) from None
 
-    async def _create(self, request: Request) -> Response:
-        said = request.headers.get("content-type", "")
-        media_type = said.partition(";")[0].strip()
-        if media_type.lower() != FORM:
-            raise errors.unsupported_content_type(given=media_type, listed=Words([FORM]))
-        most = self.emulator.settings.max_body
-        body = await read_body(request.scope, request.receive, most)
+    async def _create(self, request: Request, policy: Policy) -> Response:
+        content_type = request.headers.get("content-type", "")
+        CREATE_FILE.media_type(content_type, policy.as_of)
+        limit = self.emulator.settings.max_body
+        body = await read_body(request.scope, request.receive, limit)
         if is_large(body):
-            fields = await self.emulator.renderer.parse(lambda: read_form(said, body))
+            fields = await self.emulator.renderer.parse(lambda: read_form(content_type, body))
         else:
-            fields = read_form(said, body)
-        for name in ("file", "purpose"):
-            if name not in fields:
-                raise errors.missing_parameter(name=name)
-        file, purpose = fields["file"], fields["purpose"]
-        if not isinstance(file, Upload) or not file.filename:
-            raise errors.unnamed_file()
-        if file.size > len(file.data):
-            raise errors.body_too_large()
-        PURPOSE.check("purpose", purpose)
-        return json_response(
-            wire.pretty(file_object(self.files.add(file.filename, purpose, file.data)))
-        )
+            fields = read_form(content_type, body)
+        upload, purpose = check_upload(fields)
+        file = self.files.add(upload.filename, purpose, upload.data)
+        return json_response(wire.pretty(file_object(file)))
 
     async def list_all(self, request: Request, policy: Policy) -> Response:
         purpose = request.query_params.get("purpose")
-        data = [file_object(file) for file in self.files.all() if purpose in (None, file.purpose)]
-        body = {
-            "object": "list",
-            "data": data,
-            "first_id": data[0]["id"] if data else None,
-            "last_id": data[-1]["id"] if data else None,
-            "has_more": False,
-        }
-        return json_response(wire.pretty(body))
+        files = [file for file in self.files.all() if purpose in (None, file.purpose)]
+        return json_response(wire.pretty(file_list(files)))
 
-    def _named(self, request: Request) -> StoredFile:
+    def _file_at(self, request: Request) -> StoredFile:
+        """The file whose id is in the path. Raises APIError where there is none."""
         identity = request.path_params["file"]
         file = self.files.get(identity)
         if not file:
@@ -97,12 +57,12 @@ class FilesAPI:
         return file
 
     async def retrieve(self, request: Request, policy: Policy) -> Response:
-        return json_response(wire.pretty(file_object(self._named(request))))
+        return json_response(wire.pretty(file_object(self._file_at(request))))
 
     async def content(self, request: Request, policy: Policy) -> Response:
-        return Response(self._named(request).data, media_type="application/octet-stream")
+        return Response(self._file_at(request).data, media_type="application/octet-stream")
 
     async def delete(self, request: Request, policy: Policy) -> Response:
-        file = self._named(request)
+        file = self._file_at(request)
         self.files.delete(file.id)
-        return json_response(wire.pretty({"object": "file", "id": file.id, "deleted": True}))
+        return json_response(wire.pretty(deleted_file(file)))

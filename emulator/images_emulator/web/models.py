@@ -1,4 +1,4 @@
-"""`GET /models` and `GET /models/{id}`."""
+"""The handlers of `GET /models` and `GET /models/{model}`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from images_emulator.web.authentication import json_response
 
 
 async def list_models(request: Request, policy: Policy) -> Response:
-    data = [wire.model_object(model) for model in availability_on(policy.as_of).models.values()]
-    return json_response(wire.pretty({"object": "list", "data": data}))
+    models = availability_on(policy.as_of).models.values()
+    return json_response(wire.pretty(wire.model_list(models)))
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
-    named = request.path_params["model"]
-    model = availability_on(policy.as_of).models.get(named)
+    name = request.path_params["model"]
+    model = availability_on(policy.as_of).models.get(name)
     if not model:
-        raise errors.model_not_listed(model=named)
+        raise errors.model_not_listed(model=name)
     return json_response(wire.pretty(wire.model_object(model)))
