@@ -23,11 +23,15 @@ Rows = Mapping[str, Rule]
 
 class Availability:
     """The table on one day: the models of *as_of* and their rows in a *dialect*. Immutable, so one
-    instance serves all calls of that day: see `availability_on`."""
+    instance serves all calls of that day: see `availability_on`.
 
-    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
+    Rows that change have the version of *day*: where *as_of* is `any`, a change to come waits.
+    """
+
+    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> None:
         self.as_of = as_of
         self.dialect = dialect
+        self.day = as_of or day
         self._rows: dict[tuple[str, Operation, bool], Rows] = {}
         self._conflicts: dict[tuple[str, Operation, bool], Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
@@ -50,7 +54,7 @@ class Availability:
         conflicts = self._conflicts.get(key)
         if conflicts is None:
             rows = self.rows(model, call)
-            conflicts = conflicts_within(rows, model.conflicts, self.as_of)
+            conflicts = conflicts_within(rows, model.conflicts, self.day)
             self._conflicts[key] = conflicts
         return conflicts
 
@@ -59,7 +63,7 @@ class Availability:
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
-            rule = self.dialect.rule(name, dated.at(self.as_of))
+            rule = self.dialect.rule(name, dated.at(self.day))
             if call.form:
                 rows[name] = rule
             elif isinstance(rule, Pictures):
@@ -134,6 +138,7 @@ class Availability:
 
 
 @lru_cache(maxsize=64)
-def availability_on(as_of: AsOf, dialect: Dialect = OPENAI) -> Availability:
-    """The table on the day *as_of* in a *dialect*, read once for all calls of that day."""
-    return Availability(as_of, dialect)
+def availability_on(as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> Availability:
+    """The table on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
+    `Policy.day`; None for the newest version of every row."""
+    return Availability(as_of, dialect, day)

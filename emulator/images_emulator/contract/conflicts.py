@@ -131,7 +131,7 @@ class Conflict:
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
     *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter. From
-    the day *until* on, the parameters no longer exclude each other, and under `any` neither.
+    the day *until* on, the parameters no longer exclude each other.
     """
 
     when: Mapping[str, Condition]
@@ -147,9 +147,9 @@ class Conflict:
         """The parameter that is dropped where mistakes are forgiven: the first one."""
         return next(iter(self.when))
 
-    def is_in_force(self, as_of: AsOf) -> bool:
-        """Whether the conflict is one on that day."""
-        return self.until is None or (as_of is not None and as_of < self.until)
+    def is_in_force(self, day: AsOf) -> bool:
+        """Whether the conflict is one on that *day*; None asks for all days that are to come."""
+        return self.until is None or (day is not None and day < self.until)
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises APIError where the resolved *values* exclude each other."""
@@ -190,7 +190,8 @@ class Conflict:
 
 
 def conflicts_within(
-    rows: Mapping[str, Rule], conflicts: Iterable[Conflict], as_of: AsOf
+    rows: Mapping[str, Rule], conflicts: Iterable[Conflict], day: AsOf
 ) -> list[Conflict]:
-    """Those of *conflicts* that a call can have that *rows* accept on the day *as_of*."""
-    return [each for each in conflicts if each.is_in_force(as_of) and each.schema(rows)]
+    """Those of *conflicts* that are in force on *day* and that a call can have which *rows*
+    accept."""
+    return [each for each in conflicts if each.is_in_force(day) and each.schema(rows)]

@@ -65,9 +65,9 @@ class Rule:
         the *others* as they were sent."""
         return self.default if value is None else value
 
-    def at(self, as_of: AsOf) -> Rule:
-        """The rule as it was on that day."""
-        return version_on(as_of, self, self.earlier)
+    def at(self, day: AsOf) -> Rule:
+        """The version of the rule that held on *day*; None for the newest one."""
+        return version_on(day, self, self.earlier)
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema, for people."""

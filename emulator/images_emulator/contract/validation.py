@@ -47,7 +47,7 @@ class _Judgement:
         self.call = call
         self.loader = loader
         self.policy = policy
-        self.available = availability_on(policy.as_of, dialect)
+        self.available = availability_on(policy.as_of, dialect, policy.day)
         self.forgiven: list[Violation] = []
         self.source: tuple[int, int] | None = None
 
