@@ -22,6 +22,8 @@ from openai import AsyncOpenAI, OpenAI
 from playwright.async_api import Browser, Page, async_playwright
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.state.store import MemoryStore, Store
+from tests.stores import JSONStore
 
 pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 
@@ -81,6 +83,13 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def running() -> Iterator[Server]:
     with Server(Settings(port=0)) as server:
         yield server
+
+
+@pytest.fixture(params=[MemoryStore, JSONStore])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each store that there is, empty."""
+    made: Store = request.param()
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -8,18 +8,15 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
 CONTEXT = multiprocessing.get_context("forkserver")
-# Found from the root directory, in which the first program starts the server.
-CONTEXT.set_forkserver_preload(["tests.preloaded"])
+# No plugin of pytest: it warns of a plugin that was imported before it could be rewritten.
+CONTEXT.set_forkserver_preload(["images_emulator.server", "openai.resources", "httpx2", "pytest"])
 
 
 def run_python(code: str, folder: Path) -> CompletedProcess[str]:
@@ -38,8 +35,7 @@ def _run(arguments: list[str], folder: Path) -> CompletedProcess[str]:
         process = CONTEXT.Process(
             target=_program, args=(arguments, folder, dict(os.environ), paths), daemon=True
         )
-        with chdir(ROOT):
-            process.start()
+        process.start()
         process.join()
         stdout, stderr = (path.read_text() for path in paths)
     assert process.exitcode is not None

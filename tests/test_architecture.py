@@ -30,7 +30,6 @@ HOMES = {
     "starlette": {"web", "faults", "http_server"},
     "pydantic": {"faults", "web"},
     "pydantic_core": {"faults"},
-    "pyrate_limiter": {"state"},
     "sse_starlette": {"web"},
     "python_multipart": {"web"},
     "uvicorn": {"http_server", "protocol"},

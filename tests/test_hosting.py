@@ -16,10 +16,16 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.storage import StorageError
+from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock
+from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import Hosting
+from images_emulator.state.store import Codec, MemoryStore, Packed, Store
 from tests.pictures import half_clear, opened, png
 
+NUMBER: Codec[int] = Codec(
+    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
+)
 URL = re.compile(
     r"http://127\.0\.0\.1:\d+/private/org-\w{24}/user-\w{24}/img-\w{24}\.png"
     r"\?st=(\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ)&se=(\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ)&sp=r"
@@ -180,37 +186,44 @@ def parts(url: str) -> tuple[str, str]:
     return split.path, split.query
 
 
-def test_past_its_budget_the_store_forgets_the_oldest() -> None:
-    clock = Clock()
-    hosting: Hosting[int] = Hosting(clock, budget=100)
-    urls = [hosting.publish(number, 30, clock.now()) for number in range(5)]
-    assert [hosting.find(*parts(url)) for url in urls[2:]] == [2, 3, 4]
+def hosting_of_numbers(clock: Clock, store: Store, budget: int = 100) -> Hosting[int]:
+    return Hosting(clock, store, random_account(), NUMBER, budget)
+
+
+async def test_past_the_budget_the_oldest_hosted_pictures_go(store: Store) -> None:
+    clock = Clock(store)
+    hosting = hosting_of_numbers(clock, store)
+    urls = [await hosting.publish(number, 30, clock.now()) for number in range(5)]
+    assert [await hosting.find(*parts(url)) for url in urls[2:]] == [2, 3, 4]
     for url in urls[:2]:
         with pytest.raises(StorageError) as refused:
-            hosting.find(*parts(url))
+            await hosting.find(*parts(url))
         assert (refused.value.status, refused.value.code) == (404, "BlobNotFound")
 
 
-def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator) -> None:
+async def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator) -> None:
     request = ImageRequest(
         operation=GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
     )
     now = emulator.clock.now()
-    urls = [emulator.hosting.publish((request, n), 2**20, now) for n in range(129)]
+    hosting = emulator.hosting
+    urls = [await hosting.publish(HostedPicture(request, n), 2**20, now) for n in range(129)]
     with pytest.raises(StorageError, match="does not exist"):
-        emulator.hosting.find(*parts(urls[0]))
-    assert [emulator.hosting.find(*parts(url))[1] for url in urls[1:]] == [*range(1, 129)]
+        await hosting.find(*parts(urls[0]))
+    indexes = [(await hosting.find(*parts(url))).index for url in urls[1:]]
+    assert indexes == [*range(1, 129)]
 
 
-def test_what_has_expired_is_dropped_when_something_comes() -> None:
-    clock = Clock()
-    hosting: Hosting[int] = Hosting(clock)
-    url = hosting.publish(1, 1, clock.now())
+async def test_an_expired_picture_goes_when_another_is_published() -> None:
+    store = MemoryStore()
+    clock = Clock(store)
+    hosting = hosting_of_numbers(clock, store)
+    url = await hosting.publish(1, 1, clock.now())
     clock.advance(hours=2)
-    hosting.publish(2, 1, clock.now())
+    await hosting.publish(2, 1, clock.now())
     clock.advance(hours=-2)
     with pytest.raises(StorageError, match="does not exist"):
-        hosting.find(*parts(url))
+        await hosting.find(*parts(url))
 
 
 def test_a_reset_forgets_all_and_stops_no_clock(client: OpenAI, emulator: Emulator) -> None:

@@ -15,9 +15,11 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.faults import AnyFault
 from images_emulator.faults.plan import read_plan
-from images_emulator.state.scenario import MISSES, Scenario
+from images_emulator.state.scenario import MAX_NEAR_MISSES, Scenario
 from images_emulator.state.steps import MatchInput
+from images_emulator.state.store import MemoryStore
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png
@@ -29,14 +31,19 @@ CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-t
 
 
 def scenario(*steps: dict[str, Any]) -> Scenario:
-    begun = Scenario()
+    begun = Scenario(MemoryStore())
     begun.load({"steps": [{"fault": "server_error", **step} for step in steps]})
     return begun
 
 
-def meets(begun: Scenario, facts: MatchInput = CALL, calls: int = 1) -> list[str]:
-    """What each of so many calls meets; nothing is empty."""
-    return [fault.label if (fault := begun.meet(facts)[0]) else "" for _ in range(calls)]
+def meet(begun: Scenario, call: MatchInput = CALL) -> tuple[AnyFault | None, list[str]]:
+    """The fault that a call meets, and its near misses."""
+    return MemoryStore().run(begun.meet(call))
+
+
+def meets(begun: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]:
+    """The labels of the faults that so many calls meet; of none it is empty."""
+    return [fault.label if (fault := meet(begun, call)[0]) else "" for _ in range(calls)]
 
 
 @pytest.mark.parametrize(
@@ -100,29 +107,29 @@ def test_an_injected_step_goes_when_it_has_met_its_calls() -> None:
     begun.inject("slow_down", match={"prompt": "ship"})
     assert meets(begun, calls=2) == ["timeout", "timeout"]
     assert [step["met"] for step in begun.as_json()["steps"]] == [0]
-    assert begun.meet(CALL)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
+    assert meet(begun)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
     assert meets(begun, CALL._replace(prompt="a ship")) == ["slow_down"]
     # Nothing keeps the response cache out any more.
     assert not begun
-    assert begun.meet(CALL) == (None, [])
+    assert meet(begun) == (None, [])
 
 
 def test_an_injected_step_that_met_its_calls_drowns_no_near_miss() -> None:
     begun = scenario({"match": {"model": "gpt-image-1"}})
-    for _ in range(2 * MISSES):
+    for _ in range(2 * MAX_NEAR_MISSES):
         begun.inject("timeout")
     miss = "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'"
-    assert begun.meet(CALL._replace(path="/v1/files"))[0]
-    assert meets(begun, calls=2 * MISSES - 1) == ["timeout"] * (2 * MISSES - 1)
-    assert begun.meet(CALL)[1] == [miss]
-    assert begun.meet(CALL)[1] == [miss]
+    assert meet(begun, CALL._replace(path="/v1/files"))[0]
+    assert meets(begun, calls=2 * MAX_NEAR_MISSES - 1) == ["timeout"] * (2 * MAX_NEAR_MISSES - 1)
+    assert meet(begun)[1] == [miss]
+    assert meet(begun)[1] == [miss]
 
 
 def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
     begun = scenario()
     for number in range(10_000):
         begun.inject({"kind": "error", "status": 400 + number % 100})
-    faults = [begun.meet(CALL)[0] for _ in range(10_000)]
+    faults = [meet(begun)[0] for _ in range(10_000)]
     assert [getattr(fault, "status", None) for fault in faults] == [
         400 + number % 100 for number in range(10_000)
     ]
@@ -133,18 +140,16 @@ def test_long_prompts_and_keys_are_not_remembered() -> None:
     begun = scenario({"match": {"prompt": "no such thing"}}, {"match": {"model": "none"}})
     for number in range(5):
         facts = CALL._replace(prompt=f"{number}" * 100_000, api_key=f"{number}" * 100_000)
-        assert begun.meet(facts)[1]
-        assert begun.meet(CALL._replace(prompt=f"{number}" * 100_000))[1]
-    assert len(begun._known) == 1
-    (alike,) = begun._known.values()
-    assert not alike._queues
-    assert not alike._missed
+        assert meet(begun, facts)[1]
+        assert meet(begun, CALL._replace(prompt=f"{number}" * 100_000))[1]
+    _, scans = begun._scans
+    assert scans == {}
 
 
 def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None:
     path = tmp_path / "once.json"
     path.write_text('{"steps": [{"fault": "slow_down", "times": 1}]}')
-    begun = Scenario(str(path))
+    begun = Scenario(MemoryStore(), str(path))
     begun.inject("timeout", times=None)
     assert meets(begun, calls=2) == ["timeout"] * 2
     begun.reset()
@@ -165,7 +170,7 @@ def test_a_call_that_meets_nothing_is_told_why() -> None:
         {"probability": 0},
     )
     assert meets(begun) == ["server_error"]
-    assert begun.meet(CALL)[1] == [
+    assert meet(begun)[1] == [
         "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'",
         "step 2 (server_error): the prompt does not have 'ship'",
         "step 3 (server_error): api_key 'sk-test' is not 'sk-proj-**********abcd'",
@@ -178,8 +183,8 @@ def test_a_call_that_meets_nothing_is_told_why() -> None:
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     begun = scenario(*({"times": 1} for _ in range(10_000)))
     assert meets(begun, calls=10_001) == ["server_error"] * 10_000 + [""]
-    assert not list(begun._alike(CALL).candidates(CALL.prompt))
-    assert len(begun.meet(CALL)[1]) == MISSES
+    assert not begun._steps.value.live
+    assert len(meet(begun)[1]) == MAX_NEAR_MISSES
 
 
 @pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
@@ -197,7 +202,7 @@ def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str)
 
 
 def test_threads_may_inject_while_others_call() -> None:
-    begun = Scenario()
+    begun = Scenario(MemoryStore())
 
     def both(_: int) -> int:
         begun.inject("server_error", times=2)
@@ -212,7 +217,7 @@ def test_threads_may_inject_while_others_call() -> None:
 def test_a_ready_scenario_is_right(path: Path) -> None:
     assert path.read_text().startswith("# ")
     steps = read_plan(str(path)).steps
-    begun = Scenario(str(path))
+    begun = Scenario(MemoryStore(), str(path))
     shown = begun.as_json()["steps"]
     assert [step.pop("met") for step in shown] == [0] * len(steps)
     begun.load({"steps": shown})

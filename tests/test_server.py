@@ -11,7 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx2
@@ -20,7 +20,6 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Emulator, Server, Settings
-from images_emulator.state.clock import Clock
 
 
 def test_a_server_without_settings_takes_a_free_port() -> None:
@@ -297,70 +296,6 @@ def test_the_journal_may_be_read_while_it_is_written(server: Server) -> None:
                 each.result()
     assert len(server.requests) == 100
     assert len({call.id for call in server.requests}) == 100
-
-
-# --- the clock
-
-
-def test_a_clock_is_moved_held_and_let_go() -> None:
-    clock = Clock()
-    moment = datetime(2026, 11, 21, tzinfo=UTC)
-    clock.freeze(moment)
-    assert clock.now() == clock.now() == moment
-    clock.advance(minutes=1, seconds=1)
-    assert clock.now() == datetime(2026, 11, 21, 0, 1, 1, tzinfo=UTC)
-    clock.resume()
-    assert not clock.frozen
-    assert 0 <= (clock.now() - moment).total_seconds() - 61 < 60
-    clock.reset()
-    assert abs(clock.now() - datetime.now(UTC)).total_seconds() < 60
-
-
-def test_a_clock_is_held_where_it_stands() -> None:
-    clock = Clock()
-    clock.advance(hours=24)
-    clock.freeze()
-    assert clock.now() == clock.now()
-    assert (clock.now() - datetime.now(UTC)).total_seconds() > 80_000
-
-
-def test_a_step_of_another_thread_is_not_lost_when_a_clock_is_held() -> None:
-    class Interrupted(Clock):
-        """Another thread moves the time on while `freeze` looks at it, unless that is kept out."""
-
-        other: threading.Thread | None = None
-
-        def now(self) -> datetime:
-            time = super().now()
-            if self.other is None:
-                self.other = threading.Thread(target=self.advance, kwargs={"hours": 1})
-                self.other.start()
-                while self.other.is_alive() and not held_by_freeze(self):
-                    self.other.join(0.001)
-            return time
-
-    def held_by_freeze(clock: Clock) -> bool:
-        return clock._lock.locked()
-
-    clock, before = Interrupted(), datetime.now(UTC)
-    clock.freeze()
-    assert clock.other
-    clock.other.join()
-    assert clock.now() - before >= timedelta(hours=1)
-
-
-def test_a_moment_without_a_zone_is_in_utc() -> None:
-    clock = Clock()
-    clock.freeze(datetime(2026, 11, 21))
-    assert clock.now() == datetime(2026, 11, 21, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("seconds", [1e300, -1e300, 1e12, -1e12, float("inf")])
-def test_a_clock_does_not_leave_its_years(seconds: float) -> None:
-    clock = Clock()
-    with pytest.raises(ValueError, match="the clock goes from 2000 to 8999"):
-        clock.advance(seconds=seconds)
-    assert abs(clock.now() - datetime.now(UTC)).total_seconds() < 60
 
 
 def test_a_server_starts_without_what_only_some_calls_need() -> None:

@@ -1,81 +1,105 @@
-"""The time, which a test may move and hold."""
+"""The emulator's clock: the time by which everything expires, which a test may move and freeze."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 from typing import Final, NamedTuple
 
+from images_emulator.state.store import Codec, Packed, Store
+
 YEARS: Final = range(2000, 9000)
-"""The years that the clock may be set to; an hour more or less is a date in all of them."""
+"""Years that the clock may be set to; one hour before or after any of them is still a date."""
+
+OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
 
 
-class _Setting(NamedTuple):
-    """What a clock was set to: an offset to the system's time, or the moment that it is held at."""
+class ClockSetting(NamedTuple):
+    """An *offset* to the system's time, or the *moment* at which the clock is frozen."""
 
     offset: timedelta = timedelta()
     moment: datetime | None = None
 
+    def now(self) -> datetime:
+        """The time in UTC that a clock set so shows."""
+        if self.moment:
+            return self.moment
+        now = datetime.now(UTC)
+        return now + self.offset if self.offset else now
+
+    def advanced(self, step: timedelta) -> ClockSetting:
+        """The setting *step* later. Raises ValueError out of `YEARS`."""
+        try:
+            time = _checked(self.now() + step)
+            return ClockSetting(moment=time) if self.moment else ClockSetting(self.offset + step)
+        except OverflowError:
+            raise ValueError(OUT_OF_YEARS) from None
+
+    def resumed(self) -> ClockSetting:
+        """The setting whose time runs on from where it is frozen."""
+        return ClockSetting(self.moment - datetime.now(UTC)) if self.moment else self
+
+
+def _checked(time: datetime) -> datetime:
+    if time.year not in YEARS:
+        raise ValueError(OUT_OF_YEARS)
+    return time
+
+
+def _pack(setting: ClockSetting) -> Packed:
+    moment = setting.moment.isoformat() if setting.moment else None
+    return Packed({"offset_us": setting.offset // timedelta(microseconds=1), "moment": moment})
+
+
+def _unpack(packed: Packed) -> ClockSetting:
+    offset_us, moment = packed.document["offset_us"], packed.document["moment"]
+    return ClockSetting(
+        timedelta(microseconds=offset_us), datetime.fromisoformat(moment) if moment else None
+    )
+
+
+CODEC: Final = Codec(_pack, _unpack)
+
 
 class Clock:
-    """The system's time and an offset, or one moment; only this clock says what has expired.
+    """The system's time plus an offset, or one moment. Any thread may read and set it; to set it
+    blocks, see `Store.run`."""
 
-    Any thread may set it: readers take the setting as one value, writers take turns.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._setting = _Setting()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._setting = store.register("clock", ClockSetting(), CODEC)
 
     @property
     def frozen(self) -> bool:
-        return self._setting.moment is not None
+        return self._setting.value.moment is not None
 
     def now(self) -> datetime:
         """The emulator's time, in UTC."""
-        offset, moment = self._setting
-        if moment:
-            return moment
-        now = datetime.now(UTC)
-        return now + offset if offset else now
+        return self._setting.value.now()
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""
         try:
             step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
-            with self._lock:
-                moved = _possible(self.now() + step)
-                offset, moment = self._setting
-                self._setting = _Setting(moment=moved) if moment else _Setting(offset + step)
         except OverflowError:
-            raise ValueError(_OUT) from None
+            raise ValueError(OUT_OF_YEARS) from None
+        self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Hold the time at *at*, in UTC where it has no zone, or where it stands. Raises
-        ValueError out of `YEARS`."""
+        """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own.
+        Raises ValueError out of `YEARS`."""
         try:
             if at:
                 at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except OverflowError:
-            raise ValueError(_OUT) from None
-        with self._lock:
-            self._setting = _Setting(moment=_possible(at or self.now()))
+            raise ValueError(OUT_OF_YEARS) from None
+        self._store.run(
+            self._setting.update(lambda setting: ClockSetting(moment=_checked(at or setting.now())))
+        )
 
     def resume(self) -> None:
-        """Let the time run on from where it was held."""
-        with self._lock:
-            if moment := self._setting.moment:
-                self._setting = _Setting(moment - datetime.now(UTC))
+        """Let the time run on from where it is frozen."""
+        self._store.run(self._setting.update(ClockSetting.resumed))
 
     def reset(self) -> None:
-        with self._lock:
-            self._setting = _Setting()
-
-
-_OUT: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
-
-
-def _possible(moment: datetime) -> datetime:
-    if moment.year not in YEARS:
-        raise ValueError(_OUT)
-    return moment
+        """Show the system's time again."""
+        self._store.run(self._setting.update(lambda _: ClockSetting()))

@@ -1,82 +1,112 @@
-"""All that an emulator remembers, in one object that is passed in and never global."""
+"""The emulator: one emulated account and all its state, passed in and never global."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Final
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings
+from images_emulator.state import account, hosted_picture
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
-from images_emulator.state.identity import random_id
 from images_emulator.state.journal import Journal
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
+from images_emulator.state.store import Codec, MemoryStore, Packed, Store
 
-Drawing = tuple[ImageRequest, int]
-"""A request and the number of one of its pictures: what that picture can be drawn from."""
+ANSWERS_SHARE: Final = 4
+"""The cache of answers may hold the bytes of the picture cache by this divisor."""
+
+
+def _settings_codec(initial: Settings) -> Codec[Settings]:
+    """Settings outside the process are those that may change at run time; *initial* has the rest,
+    keys and tokens among them."""
+
+    def pack(settings: Settings) -> Packed:
+        return Packed({"as_of": settings.as_of, "validation": settings.validation})
+
+    return Codec(pack, lambda packed: replace(initial, **packed.document))
 
 
 class Emulator:
     """One emulated account and its state. `reset()` is what a test needs between two runs.
 
-    Raises ValueError where the scenario of the settings has mistakes or is not there, or where a
-    deployment's model is none.
+    *store* holds what outlives a call; None: this process's memory.
+
+    Raises ValueError where the scenario of the settings has mistakes or is missing, or where a
+    deployment's model does not exist.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = self._given = settings or Settings()
-        self.deployments = dict(each.split("=", 1) for each in self.settings.deployment)
+    def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
+        self._initial_settings = initial = settings or Settings()
+        self.store: Store = store or MemoryStore()
+        """What outlives a call."""
+        self._settings = self.store.register("settings", initial, _settings_codec(initial))
+        self.deployments: dict[str, str] = dict(each.split("=", 1) for each in initial.deployment)
         """Azure's deployments and their models."""
         for name, model in self.deployments.items():
             if model not in MODELS:
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
-        self.clock = Clock()
-        self.hosting: Hosting[Drawing] = Hosting(self.clock)
-        self.files = Files(self.clock)
-        helpers = min(self.settings.render_processes, spare_cores())
-        self.renderer = Renderer(self.settings.cache, helpers)
-        self.answers = LRUCache(self.settings.cache // 4)
-        """Answers of this second, for calls that are repeated."""
-        self.journal = Journal(self.settings.journal_entries, self.settings.journal_bytes)
+        self.account = self.store.register("account", account.random_account(), account.CODEC).value
+        """The account's names and its signing key; a reset keeps them."""
+        self.clock = Clock(self.store)
+        """The time by which everything expires."""
+        self.hosting = Hosting(self.clock, self.store, self.account, hosted_picture.CODEC)
+        """Pictures by URL."""
+        self.files = Files(self.clock, self.store)
+        """Uploaded files by id."""
+        self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()))
+        """Draws pictures, and caches them."""
+        self.answers = LRUCache(initial.cache // ANSWERS_SHARE)
+        """Response cache: answers of the same second to the same call."""
+        self.journal = Journal(initial.journal_entries, initial.journal_bytes)
+        """The calls, with their answers."""
         self.noticed: dict[str, bytes] = {}
-        """What the log says once until a reset: the end of a model under its id, a hint at another
-        path under itself."""
-        self.organization = f"user-{random_id().lower()}"
-        self.project = f"proj_{random_id()}"
-        self.account = f"org-{random_id()}"
-        self.scenario = Scenario(self.settings.scenario)
-        self.rate_limits = RateLimits(self.settings.rate_limit, self.clock, self.account)
+        """Notices that the log has had since the last reset and does not repeat: the end of a model
+        under its id, a hint at another path under itself."""
+        self.scenario = Scenario(self.store, initial.scenario)
+        """Which fault meets which call."""
+        self.rate_limits = RateLimits(
+            initial.rate_limit, self.clock, self.account.organization_id, self.store
+        )
+        """Images per API key and model."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now: those that it was made with, and the changes of
+        `configure`. Each change, and each reset, gives another object."""
+        return self._settings.value
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
-        """Change these settings until `reset`. Raises ValueError."""
-        now = self.settings
-        self.settings = replace(
-            now,
-            as_of=now.as_of if as_of is None else as_of,
-            validation=now.validation if validation is None else validation,
-        )
+        """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
+        given = {"as_of": as_of, "validation": validation}
+        changes: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
+        self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
 
     def close(self) -> None:
-        """Let those who draw go, and all that waits for them."""
+        """Stop the renderer's threads and processes, and cancel what waits for them."""
         self.renderer.close()
 
     def reset(self) -> None:
-        """Forget everything, and set the clock to the system's and the settings to the first."""
-        # Others, though they are the same: what was answered before is no answer any more.
-        self.settings = replace(self._given)
+        """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
+        scenario are as at the start; the account is the same. Any thread may call it."""
+        self.store.run(self._reset())
         self.clock.reset()
-        self.hosting.reset()
-        self.files.reset()
+        self.scenario.reset()
         self.answers.clear()
         self.journal.reset()
-        self.scenario.reset()
-        self.rate_limits.reset()
         self.noticed.clear()
         trim_memory()
+
+    async def _reset(self) -> None:
+        # Other ones, though they are equal: no cached answer is of theirs.
+        await self._settings.update(lambda _: replace(self._initial_settings))
+        await self.hosting.reset()
+        await self.files.reset()
+        await self.rate_limits.reset()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from typing import Final
 
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
+from images_emulator.state.store import Codec, Packed, Store
 
-BUDGET: Final = 512 * 2**20
-"""Bytes that all files together may hold; past them the oldest go."""
+FILES_BUDGET_BYTES: Final = 512 * 2**20
+"""What all files together may hold; past it the oldest go."""
 
 FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
@@ -20,7 +19,7 @@ FILE_OVERHEAD_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file as it came."""
+    """One uploaded file."""
 
     id: str
     filename: str
@@ -34,46 +33,54 @@ class StoredFile:
         return FILE_OVERHEAD_BYTES + 4 * len(self.filename) + len(self.data)
 
 
+def _pack(file: StoredFile) -> Packed:
+    document = {
+        "id": file.id,
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "created": file.created.isoformat(),
+    }
+    return Packed(document, file.data)
+
+
+def _unpack(packed: Packed) -> StoredFile:
+    created = datetime.fromisoformat(packed.document["created"])
+    return StoredFile(**{**packed.document, "created": created}, data=packed.data)
+
+
+CODEC: Final = Codec(_pack, _unpack)
+
+
 class Files:
-    """What has been uploaded and not deleted, oldest first. Any thread may reset it."""
+    """The uploaded files, oldest first. Any thread may use them."""
 
-    def __init__(self, clock: Clock, budget: int = BUDGET) -> None:
+    def __init__(self, clock: Clock, store: Store, budget: int = FILES_BUDGET_BYTES) -> None:
         self._clock = clock
-        self._budget = budget
-        self._files: OrderedDict[str, StoredFile] = OrderedDict()
-        self._weight = 0
-        self._lock = Lock()
+        self._store = store
+        self._files = store.records("files", budget, CODEC)
 
-    def add(self, filename: str, purpose: str, data: bytes) -> StoredFile:
+    async def add(self, filename: str, purpose: str, data: bytes) -> StoredFile:
+        """Store a file under a new id."""
         file = StoredFile(f"file-{random_id()}", filename, purpose, data, self._clock.now())
-        with self._lock:
-            self._files[file.id] = file
-            self._weight += file.weight
-            while self._weight > self._budget and len(self._files) > 1:
-                _, oldest = self._files.popitem(last=False)
-                self._weight -= oldest.weight
+        await self._files.put(file.id, file, file.weight)
         return file
 
-    def get(self, identity: str) -> StoredFile | None:
-        return self._files.get(identity)
+    async def get(self, identity: str) -> StoredFile | None:
+        return await self._files.get(identity)
+
+    async def delete(self, identity: str) -> bool:
+        """Whether there was one to delete."""
+        return await self._files.delete(identity)
+
+    async def all(self) -> list[StoredFile]:
+        return await self._files.all()
 
     def data(self, identity: str) -> bytes | None:
-        """The content of a file, or None where there is none of that id."""
-        file = self._files.get(identity)
+        """The content of a file, or None where there is none of that id. Blocks; see
+        `Store.run`."""
+        file = self._store.run(self._files.get(identity))
         return file.data if file else None
 
-    def delete(self, identity: str) -> bool:
-        """Whether there was one to delete."""
-        with self._lock:
-            file = self._files.pop(identity, None)
-            self._weight -= file.weight if file else 0
-        return file is not None
-
-    def all(self) -> list[StoredFile]:
-        with self._lock:
-            return list(self._files.values())
-
-    def reset(self) -> None:
-        with self._lock:
-            self._files.clear()
-            self._weight = 0
+    async def reset(self) -> None:
+        """Forget all files."""
+        await self._files.clear()

@@ -1,50 +1,101 @@
-"""Which fault meets which call: the steps of a scenario, and those that a test injects."""
+"""The scenario: which fault meets which call, by its steps and by those that a test injects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, count, islice
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from images_emulator.state.steps import (
-    MAX_REMEMBERED_CHARS,
-    REMEMBERED,
-    Alike,
-    CountedStep,
-    MatchInput,
-)
+from images_emulator.state.identity import random_id
+from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioStep, Steps
+from images_emulator.state.store import Store, is_exhausted
 
 if TYPE_CHECKING:
     from images_emulator.faults import AnyFault
     from images_emulator.faults.plan import Step
 
-MISSES: Final = 20
-"""Steps of which a call is told why they did not match."""
+MAX_NEAR_MISSES: Final = 20
+"""Steps of which a call is told why they did not match: the first ones."""
 
-MAX_INJECTED: Final = 10**12
-"""Injected steps are numbered from less than this up, to stand before those of the scenario."""
+
+MAX_SCANS: Final = 32
+"""Calls of which is remembered which steps match them."""
+
+MAX_SCAN_CHARS: Final = 4096
+"""Characters of such a call's texts; a client may send many megabytes."""
+
+
+class _Scan(NamedTuple):
+    """The live steps that match a call which met none of them, and its near misses where these are
+    the same each time. It spares the next equal call to go through all the steps, which takes 0.16
+    ms for 1,000 of them, as long as an answer. It is of one value of the steps."""
+
+    matching: Sequence[ScenarioStep]
+    near_misses: list[str] | None
 
 
 class Scenario:
-    """The steps in their order, injected ones first. Any thread may change them at any time.
+    """The steps in their order, injected ones first. The first that matches a call and grants it
+    its fault wins.
 
-    An injected step goes when it has met all its calls; one of a scenario stays, for the record.
+    An injected step goes when it has met all its calls; one of the scenario stays, for the record.
+    Any thread may change the steps; that blocks, see `Store.run`.
 
-    With *path* it begins as the file says. Raises ValueError for one with mistakes or none at all.
+    It begins with the file at *path*. Raises ValueError for one with mistakes, or that is missing.
     """
 
-    def __init__(self, path: str | None = None) -> None:
-        self._lock = Lock()
+    def __init__(self, store: Store, path: str | None = None) -> None:
+        self._store = store
         self._initial: Sequence[Step] = ()
         if path is not None:
             from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - most servers need none
 
             self._initial = read_plan(path).steps
-        self.reset()
+        self._steps = store.register("scenario", _begun(self._initial), CODEC)
+        self._counters = store.counters("scenario")
+        self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
 
     def __bool__(self) -> bool:
-        return bool(self._injected or self._planned)
+        steps = self._steps.value
+        return bool(steps.injected or steps.planned)
+
+    async def meet(self, call: MatchInput) -> tuple[AnyFault | None, list[str]]:
+        """The fault that a call meets; or None, and the near misses: why it met none of the first
+        steps, one sentence each."""
+        steps = self._steps.value
+        scans = self._scans_of(steps)
+        scan = scans.get(call)
+        matching: Iterable[ScenarioStep] = scan.matching if scan else _matching(steps, call)
+        matched: list[ScenarioStep] = []
+        claim = await self._counters.claim(_passed_on(matching, matched))
+        if claim:
+            step, count = claim
+            if is_exhausted(step, count):
+                await self._steps.update(lambda steps: steps.without_exhausted(step))
+            return step.step.fault, []
+        if scan and scan.near_misses is not None:
+            return None, scan.near_misses
+        first = list(islice(chain(steps.injected, steps.planned), MAX_NEAR_MISSES))
+        counts = await self._counters.counts([step.key for step in first])
+        pairs = zip(first, counts, strict=True)
+        near_misses = [step.near_miss(call, count) for step, count in pairs]
+        chars = len(call.path) + len(call.model) + len(call.prompt) + len(call.api_key)
+        if scan is None and chars <= MAX_SCAN_CHARS:
+            # Calls are counted for the steps that match, and their near misses tell the count.
+            constant = not any(step.matches(call) for step in first)
+            if len(scans) >= MAX_SCANS:
+                scans.clear()
+            scans[call] = _Scan(matched, near_misses if constant else None)
+        return None, near_misses
+
+    def _scans_of(self, steps: Steps) -> dict[MatchInput, _Scan]:
+        """The scans of these *steps*."""
+        scanned, scans = self._scans
+        if scanned is not steps:
+            scans = {}
+            # Together: another thread may have other steps.
+            self._scans = steps, scans
+        return scans
 
     def inject(
         self,
@@ -54,29 +105,25 @@ class Scenario:
         match: Mapping[str, Any] | None = None,
     ) -> None:
         """Let the next calls that *match* meet *fault*, before any step of the scenario and after
-        what was injected earlier; as often as *times* says, None: always. Downloads of hosted
+        the steps injected earlier; as often as *times* says, None: always. Downloads of hosted
         pictures are meant only where *match* has a `path`. Raises ValueError."""
         self.add({"fault": fault, "times": times, "match": dict(match or {})})
 
-    def add(self, given: Mapping[str, Any]) -> None:
-        """Inject a step as it stands in a scenario. Raises ValueError."""
+    def add(self, document: Mapping[str, Any]) -> None:
+        """Inject a step as a scenario has it. Raises ValueError."""
         from images_emulator.faults.plan import step_of  # noqa: PLC0415 - see above
 
-        step = step_of(given)
-        with self._lock:
-            running = CountedStep(step, "injected")
-            running.number = next(self._numbers)
-            self._injected[running] = None
-            self._known.clear()
+        step = ScenarioStep(step_of(document), INJECTED, random_id())
+        self._store.run(self._steps.update(lambda steps: steps.with_injected(step)))
 
-    def load(self, given: Mapping[str, Any]) -> None:
-        """Begin another scenario; what was injected is gone. Raises ValueError."""
+    def load(self, document: Mapping[str, Any]) -> None:
+        """Begin another scenario; injected steps are gone. Raises ValueError."""
         from images_emulator.faults.plan import plan_of  # noqa: PLC0415 - see above
 
-        self._begin(plan_of(given).steps)
+        self._begin(plan_of(document).steps)
 
     def read(self, path: str) -> None:
-        """Begin the scenario in a file; what was injected is gone. Raises ValueError."""
+        """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
         from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - see above
 
         self._begin(read_plan(path).steps)
@@ -86,63 +133,41 @@ class Scenario:
         self._begin(())
 
     def reset(self) -> None:
-        """Begin the scenario of the settings again; what was injected is gone."""
+        """Begin the scenario of the settings again; injected steps are gone."""
         self._begin(self._initial)
 
     def as_json(self) -> dict[str, Any]:
         """The steps, and how many calls have met each of them; keys are redacted."""
-        with self._lock:
-            steps = [running.as_json() for running in self._all()]
-        return {"steps": steps}
-
-    def meet(self, facts: MatchInput) -> tuple[AnyFault | None, list[str]]:
-        """The fault that a call meets; or None, and why it met none of the first steps."""
-        with self._lock:
-            alike = self._alike(facts)
-            for running in alike.candidates(facts.prompt):
-                if not running.spent and running.strikes():
-                    self._drop_spent(running)
-                    return running.step.fault, []
-            return None, alike.misses(islice(self._all(), MISSES), facts)
+        value = self._steps.value
+        steps = [*value.injected, *value.planned]
+        counts = self._store.run(self._counters.counts([step.key for step in steps]))
+        pairs = zip(steps, counts, strict=True)
+        return {"steps": [step.as_json(count) for step, count in pairs]}
 
     def _begin(self, steps: Sequence[Step]) -> None:
-        with self._lock:
-            self._numbers = count(-MAX_INJECTED)
-            self._injected: dict[CountedStep, None] = {}
-            self._planned = [
-                CountedStep(step, f"step {number}") for number, step in enumerate(steps, 1)
-            ]
-            for number, running in enumerate(self._planned):
-                running.number = number
-            self._live = self._planned
-            self._known: dict[MatchInput, Alike] = {}
+        self._store.run(self._replace(_begun(steps)))
 
-    def _all(self) -> Iterator[CountedStep]:
-        return chain(self._injected, self._planned)
+    async def _replace(self, steps: Steps) -> None:
+        await self._steps.update(lambda _: steps)
+        await self._counters.clear()
 
-    def _drop_spent(self, running: CountedStep) -> None:
-        """Forget an injected step that has met all its calls."""
-        if running.spent and running in self._injected:
-            del self._injected[running]
-            for alike in self._known.values():
-                alike.forget_misses()
 
-    def _alike(self, facts: MatchInput) -> Alike:
-        """The steps for calls like this one. They change only with the scenario, so that they are
-        looked for once."""
-        alike = facts._replace(prompt="")
-        known = self._known.get(alike)
-        if known is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._live = [running for running in self._live if not running.spent]
-            others = {
-                running: running.miss(alike)
-                for running in islice(self._all(), MISSES)
-                if not running.matches(alike)
-            }
-            steps = chain(self._injected, self._live)
-            known = Alike((each for each in steps if each.matches(alike)), others)
-            if len(alike.path) + len(alike.model) + len(alike.api_key) <= MAX_REMEMBERED_CHARS:
-                self._known[alike] = known
-        return known
+def _matching(steps: Steps, call: MatchInput) -> Iterator[ScenarioStep]:
+    return (step for step in chain(steps.injected, steps.live) if step.matches(call))
+
+
+def _passed_on(steps: Iterable[ScenarioStep], seen: list[ScenarioStep]) -> Iterator[ScenarioStep]:
+    """*steps*, each of which is appended to *seen*."""
+    for step in steps:
+        seen.append(step)
+        yield step
+
+
+def _begun(steps: Sequence[Step]) -> Steps:
+    """*steps* with counters of their own, so that calls under way count for those before."""
+    run = random_id(8)
+    planned = tuple(
+        ScenarioStep(step, f"step {number}", f"{run}-{number}")
+        for number, step in enumerate(steps, 1)
+    )
+    return Steps(planned=planned, live=planned)

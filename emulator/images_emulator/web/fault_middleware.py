@@ -98,7 +98,7 @@ class FaultMiddleware:
             await (self._call if operation else self._body)(scope, receive)
             state["fault"], state["altered"] = fault.label, fault.alters
             state["facts"] = self._sentence_facts(scope, operation)
-            state["organization"] = self.emulator.account
+            state["organization"] = self.emulator.account.organization_id
             state["key"] = key_of(scope)
             policy = policy_of(scope, self.emulator.settings)
             state["as_of"] = policy.as_of
@@ -140,7 +140,7 @@ class FaultMiddleware:
         if not scenario:
             return None
         facts = await self._facts(scope, receive)
-        fault, scope["state"]["near_misses"] = scenario.meet(facts)
+        fault, scope["state"]["near_misses"] = await scenario.meet(facts)
         return fault
 
     async def _marked(self, body: Sequence[bytes]) -> bool:
@@ -186,7 +186,7 @@ class FaultMiddleware:
 
     async def _facts(self, scope: Scope, receive: Receive) -> MatchInput:
         if scope["path"].startswith(BLOBS):
-            return self._download_facts(scope)
+            return await self._download_facts(scope)
         call = await self._call(scope, receive)
         fields = call.fields if call else {}
         said = {
@@ -203,13 +203,13 @@ class FaultMiddleware:
             **said,
         )
 
-    def _download_facts(self, scope: Scope) -> MatchInput:
+    async def _download_facts(self, scope: Scope) -> MatchInput:
         """What a step may ask about a download: it is of that picture's model and prompt."""
-        hosted = self.emulator.hosting.peek(scope["path"])
+        hosted = await self.emulator.hosting.peek(scope["path"])
         if hosted is None:
             return MatchInput(scope["path"], download=True)
-        drawing, _ = hosted
-        return MatchInput(scope["path"], drawing.model.id, drawing.prompt, download=True)
+        request = hosted.request
+        return MatchInput(scope["path"], request.model.id, request.prompt, download=True)
 
 
 def _read(text: str) -> AnyFault:

@@ -40,29 +40,30 @@ class FilesAPI:
         else:
             fields = read_form(content_type, body)
         upload, purpose = check_upload(fields)
-        file = self.files.add(upload.filename, purpose, upload.data)
+        file = await self.files.add(upload.filename, purpose, upload.data)
         return json_response(wire.pretty(file_object(file)))
 
     async def list_all(self, request: Request, policy: Policy) -> Response:
         purpose = request.query_params.get("purpose")
-        files = [file for file in self.files.all() if purpose in (None, file.purpose)]
+        files = [file for file in await self.files.all() if purpose in (None, file.purpose)]
         return json_response(wire.pretty(file_list(files)))
 
-    def _file_at(self, request: Request) -> StoredFile:
+    async def _file_at(self, request: Request) -> StoredFile:
         """The file whose id is in the path. Raises APIError where there is none."""
         identity = request.path_params["file"]
-        file = self.files.get(identity)
+        file = await self.files.get(identity)
         if not file:
             raise errors.no_such_file(file_id=identity)
         return file
 
     async def retrieve(self, request: Request, policy: Policy) -> Response:
-        return json_response(wire.pretty(file_object(self._file_at(request))))
+        return json_response(wire.pretty(file_object(await self._file_at(request))))
 
     async def content(self, request: Request, policy: Policy) -> Response:
-        return Response(self._file_at(request).data, media_type="application/octet-stream")
+        file = await self._file_at(request)
+        return Response(file.data, media_type="application/octet-stream")
 
     async def delete(self, request: Request, policy: Policy) -> Response:
-        file = self._file_at(request)
-        self.files.delete(file.id)
+        file = await self._file_at(request)
+        await self.files.delete(file.id)
         return json_response(wire.pretty(deleted_file(file)))

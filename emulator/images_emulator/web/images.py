@@ -30,6 +30,7 @@ from images_emulator.exchange.details import CallDetails, details_of
 from images_emulator.rendering.renderer import ENTRY_OVERHEAD_BYTES
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.entry import MAX_LATE_PARSE_BYTES
+from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import LIFE
 from images_emulator.state.identity import random_uuid
 from images_emulator.web.authentication import Handler, json_response
@@ -99,7 +100,7 @@ class Images:
                 raise operation.error_of_day(error, policy.day) from None
             accepted = order.request
             if self.emulator.rate_limits.rate:
-                self._admit(request.scope, accepted)
+                await self._admit(request.scope, accepted)
             request.scope["state"]["accepted"] = accepted
             remarks = self._remarks(accepted, policy.day)
             return await (self._streamed if accepted.stream else self._answered)(
@@ -108,12 +109,12 @@ class Images:
 
         return create_images
 
-    def _admit(self, scope: Scope, accepted: ImageRequest) -> None:
+    async def _admit(self, scope: Scope, accepted: ImageRequest) -> None:
         """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
         deployment = scope["state"].get("deployment")
         facts = sentence_facts(scope, accepted.operation, deployment or "", accepted.model.id)
         refusal = dialect_of(scope).rate_limit(accepted.model)
-        self.emulator.rate_limits.admit(key_of(scope), accepted, refusal, deployment, facts)
+        await self.emulator.rate_limits.admit(key_of(scope), accepted, refusal, deployment, facts)
 
     async def _order(
         self, request: Request, operation: Operation, policy: Policy, model_of: ModelResolver | None
@@ -178,7 +179,7 @@ class Images:
     async def _answered(self, order: Order, request: Request, remarks: Headers) -> Response:
         accepted, created = order.request, request.scope["state"]["time"].replace(microsecond=0)
         pictures = (
-            self._published(accepted, request, created)
+            await self._published(accepted, request, created)
             if accepted.response_format == "url"
             else await self._drawn(accepted, request)
         )
@@ -210,20 +211,20 @@ class Images:
             )
         return first
 
-    def _published(
+    async def _published(
         self, accepted: ImageRequest, request: Request, created: datetime
     ) -> list[bytes]:
         kept, heavy = imaging.decoder.without_pixels(accepted), imaging.decoder.weight_of(accepted)
         base = base_url(request, self.emulator.settings.public_url)
         urls, identity = dialect_of(request.scope).hosted, request.scope["state"]["request_id"]
 
-        def publish(index: int) -> bytes:
-            url = self.emulator.hosting.publish(
-                (kept, index), heavy, created, urls, request_id=identity, index=index
+        async def publish(index: int) -> bytes:
+            url = await self.emulator.hosting.publish(
+                HostedPicture(kept, index), heavy, created, urls, request_id=identity, index=index
             )
             return (base + url).encode()
 
-        return [publish(index) for index in range(accepted.n)]
+        return [await publish(index) for index in range(accepted.n)]
 
     async def _drawn(self, accepted: ImageRequest, request: Request) -> list[bytes]:
         # One job for each, so that others get their turn, and none for a client that left.
@@ -296,9 +297,9 @@ class Images:
         query = scope["query_string"].decode("latin-1")
         expired = scope["state"].get(EXPIRED, False)
         try:
-            drawing, index = self.emulator.hosting.find(scope["path"], query, expired=expired)
+            hosted = await self.emulator.hosting.find(scope["path"], query, expired=expired)
         except StorageError as refused:
             return storage_error_response(refused, scope, self.emulator)
-        image = a2b_base64(await self._picture(request, drawing, index))
+        image = a2b_base64(await self._picture(request, hosted.request, hosted.index))
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
-        return Response(image, headers=headers, media_type=imaging.render.mimetype(drawing))
+        return Response(image, headers=headers, media_type=imaging.render.mimetype(hosted.request))

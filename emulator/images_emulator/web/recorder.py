@@ -32,7 +32,8 @@ class Recorder:
         self.app = app
         self.admin = admin
         self.emulator = emulator
-        self._account = emulator.organization.encode(), emulator.project.encode()
+        account = emulator.account
+        self._account = account.organization.encode(), account.project.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +46,7 @@ class Recorder:
         download = path.startswith(BLOBS)
         dialect = dialect_at(path)
         identity = random_uuid() if download else dialect.request_id(random_digits())
-        entry = self._arrived(identity, scope, dialect, "download" if download else "call")
+        entry = await self._arrived(identity, scope, dialect, "download" if download else "call")
         transport = scope["state"].get("transport")
 
         async def sending(message: Message) -> None:
@@ -93,7 +94,7 @@ class Recorder:
                 with suppress(RuntimeError):  # the server ends
                     self.emulator.renderer.parser.submit(lambda _: release(state))
 
-    def _arrived(self, identity: str, scope: Scope, dialect: Dialect, kind: Kind) -> Entry:
+    async def _arrived(self, identity: str, scope: Scope, dialect: Dialect, kind: Kind) -> Entry:
         state = scope.setdefault("state", {})
         state["request_id"], state["time"] = identity, self.emulator.clock.now()
         state["dialect"] = dialect
@@ -108,8 +109,8 @@ class Recorder:
             parse=parse_again,
             kind=kind,
         )
-        if kind == "download" and (hosted := self.emulator.hosting.peek(scope["path"])):
-            state["drawing"], _ = hosted
+        if kind == "download" and (hosted := await self.emulator.hosting.peek(scope["path"])):
+            state["drawing"] = hosted.request
         self.emulator.journal.arrived(entry)
         return entry
 

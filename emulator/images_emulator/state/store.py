@@ -1,0 +1,378 @@
+"""The store: all that outlives a call, behind a protocol that several processes could share.
+
+A store hands out four kinds of containers, each under a name:
+
+- `Register`: one small value that every call reads: the clock's setting, the changed settings, the
+  account, the steps of the scenario.
+- `Records`: values by key within a budget of bytes: hosted pictures, uploaded files.
+- `Counters`: how many calls each step of the scenario has matched and met.
+- `Buckets`: token buckets of the rate limit.
+
+Operations are coroutines, because the client of a shared store waits on the event loop. Those of
+`MemoryStore` never suspend: awaiting one costs as much as a function call. Registers are read
+without waiting, because each call reads several; a shared store has to bring its copy up to date
+when a call arrives. A thread without an event loop (a test's, the image decoder's) calls
+`Store.run`.
+
+Values are Python objects. A `Codec` turns them into JSON and bytes, never a pickle, where a store
+keeps them outside the process; `MemoryStore` keeps the objects.
+
+A store has no clock: what depends on the time is given the emulator's, which a test may move.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha1
+from threading import Lock
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
+
+MAX_BUCKETS: Final = 100_000
+"""Token buckets in memory; past it the least recently used go."""
+
+MAX_COUNTS: Final = 100_000
+"""Counts in memory; past it those go that were claimed on the longest ago."""
+
+
+class Packed(NamedTuple):
+    """A value outside the process: a JSON object, and bytes beside it."""
+
+    document: Mapping[str, Any]
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[T]):
+    """How the values of one container become JSON and bytes, and values again."""
+
+    pack: Callable[[T], Packed]
+    unpack: Callable[[Packed], T]
+
+
+class Register(Protocol[T]):
+    """One small, immutable value."""
+
+    @property
+    def value(self) -> T: ...
+
+    async def update(self, change: Callable[[T], T]) -> T:
+        """Replace the value by *change* of it, and return that. No other update comes between, so
+        *change* may be called more than once. What it raises leaves the value as it is."""
+        ...
+
+
+class Records(Protocol[T]):
+    """Values by key, oldest first, within a budget of bytes. Past the budget the oldest go."""
+
+    async def put(
+        self,
+        key: str,
+        value: T,
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+    ) -> None:
+        """Store *value*, of about *weight* bytes. The oldest records whose *expiry* has passed
+        *now* go. A value heavier than the budget is not stored."""
+        ...
+
+    async def get(self, key: str) -> T | None: ...
+
+    async def delete(self, key: str) -> bool:
+        """Whether there was one to delete."""
+        ...
+
+    async def all(self) -> list[T]:
+        """The values, oldest first."""
+        ...
+
+    async def clear(self) -> None: ...
+
+
+class Quota(Protocol):
+    """Which claims on a counter are granted: of those after the first *after*, each with
+    *probability*, at most *times* (None: any number). The *seed* decides the chance."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def after(self) -> int: ...
+    @property
+    def times(self) -> int | None: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def seed(self) -> str: ...
+
+
+Q = TypeVar("Q", bound=Quota)
+
+
+class Count(NamedTuple):
+    """The claims on one counter, and how many of them were granted."""
+
+    claims: int = 0
+    grants: int = 0
+
+    def claim(self, quota: Quota) -> Count:
+        """The count after one more claim. An exhausted quota counts none."""
+        if is_exhausted(quota, self):
+            return self
+        number = self.claims + 1 - quota.after
+        granted = number > 0 and is_lucky(quota, number)
+        return Count(self.claims + 1, self.grants + granted)
+
+
+def is_exhausted(quota: Quota, count: Count) -> bool:
+    """Whether no further claim is granted."""
+    return quota.times is not None and count.grants >= quota.times
+
+
+def is_lucky(quota: Quota, number: int) -> bool:
+    """Whether chance grants claim *number*, from 1. It follows from seed and number alone, so that
+    processes that share a counter agree, and a Redis script (`sha1hex`) can tell."""
+    if quota.probability >= 1:
+        return True
+    digest = sha1(f"{quota.seed} {number}".encode(), usedforsecurity=False).hexdigest()
+    # 52 bits: a float, and a number of Lua, hold them exactly.
+    return int(digest[:13], 16) / 16**13 < quota.probability
+
+
+class Counters(Protocol):
+    """How many claims were made on each of some quotas, and how many were granted."""
+
+    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+        """Claim on one quota after the other until one grants; that one and its count. All of it
+        is one step: a quota of *n* times grants *n* claims, however many threads make them."""
+        ...
+
+    async def counts(self, keys: Sequence[str]) -> list[Count]:
+        """The counts of these quotas."""
+        ...
+
+    async def clear(self) -> None: ...
+
+
+class Take(NamedTuple):
+    """The answer of a token bucket: *used* tokens are missing from it. Where it was not *granted*,
+    *wait_ms* says in how many milliseconds it would be; None: never, as the bucket is smaller."""
+
+    granted: bool
+    used: int
+    wait_ms: int | None = None
+
+
+class Buckets(Protocol):
+    """Token buckets by key. A bucket is full until it is first used."""
+
+    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+        """Take *amount* tokens from a bucket of *limit*, which is filled evenly in so many
+        *seconds*. A refusal takes none. A bucket whose clock was moved back is full again."""
+        ...
+
+    async def clear(self) -> None: ...
+
+
+class Store(Protocol):
+    """Hands out containers by kind and name. The same name is the same container, also in another
+    process that shares the store."""
+
+    def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
+        """A register; its value is *initial* where the store has none yet."""
+        ...
+
+    def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
+        """Records of together at most *budget* bytes."""
+        ...
+
+    def counters(self, name: str) -> Counters: ...
+
+    def buckets(self, name: str) -> Buckets: ...
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of *work*, a coroutine that awaits nothing but this store. Blocks: a shared
+        store's is not for the thread of the event loop."""
+        ...
+
+
+# --- in memory
+
+
+class MemoryRegister(Generic[T]):
+    """A `Register` of one process."""
+
+    __slots__ = ("_lock", "value")
+
+    def __init__(self, initial: T) -> None:
+        self.value = initial
+        self._lock = Lock()
+
+    async def update(self, change: Callable[[T], T]) -> T:
+        with self._lock:
+            self.value = change(self.value)
+            return self.value
+
+
+class _Record(NamedTuple, Generic[T]):
+    value: T
+    weight: int
+    expiry: datetime | None
+
+    def is_expired(self, now: datetime | None) -> bool:
+        return now is not None and self.expiry is not None and self.expiry < now
+
+
+class MemoryRecords(Generic[T]):
+    """`Records` of one process. Reading takes no lock."""
+
+    def __init__(self, budget: int) -> None:
+        self.weight = 0
+        """Bytes that the values hold, about."""
+        self._budget = budget
+        self._records: OrderedDict[str, _Record[T]] = OrderedDict()
+        self._lock = Lock()
+
+    async def put(
+        self,
+        key: str,
+        value: T,
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+    ) -> None:
+        with self._lock:
+            self._drop(key)
+            self._records[key] = _Record(value, weight, expiry)
+            self.weight += weight
+            while self._records:
+                oldest = next(iter(self._records))
+                if self.weight <= self._budget and not self._records[oldest].is_expired(now):
+                    break
+                self._drop(oldest)
+
+    async def get(self, key: str) -> T | None:
+        record = self._records.get(key)
+        return record.value if record else None
+
+    async def delete(self, key: str) -> bool:
+        with self._lock:
+            return self._drop(key)
+
+    async def all(self) -> list[T]:
+        with self._lock:
+            return [record.value for record in self._records.values()]
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._records.clear()
+            self.weight = 0
+
+    def _drop(self, key: str) -> bool:
+        record = self._records.pop(key, None)
+        self.weight -= record.weight if record else 0
+        return record is not None
+
+
+class MemoryCounters:
+    """`Counters` of one process."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, Count] = OrderedDict()
+        self._lock = Lock()
+
+    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+        with self._lock:
+            for quota in quotas:
+                before = self._counts.get(quota.key, Count())
+                count = self._counts[quota.key] = before.claim(quota)
+                self._counts.move_to_end(quota.key)
+                if len(self._counts) > MAX_COUNTS:
+                    self._counts.popitem(last=False)
+                if count.grants > before.grants:
+                    return quota, count
+        return None
+
+    async def counts(self, keys: Sequence[str]) -> list[Count]:
+        with self._lock:
+            return [self._counts.get(key, Count()) for key in keys]
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._counts.clear()
+
+
+class MemoryBuckets:
+    """`Buckets` of one process, by the generic cell rate algorithm: all that is kept of a bucket is
+    the time at which it will be full again, in microseconds since 1970."""
+
+    def __init__(self) -> None:
+        self._full_at: OrderedDict[str, int] = OrderedDict()
+        self._lock = Lock()
+
+    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+        # Whole milliseconds, as a client is told them.
+        now_us = int(now.timestamp() * 1000) * 1000
+        token_us = -(-seconds * 1_000_000 // limit)
+        with self._lock:
+            owed_us = max(self._full_at.get(key, 0) - now_us, 0)
+            if owed_us > limit * token_us:
+                # The clock has been moved back: no bucket lacks more than it holds.
+                owed_us = 0
+            used = -(-owed_us // token_us)
+            if amount > limit:
+                return Take(granted=False, used=used)
+            late_us = owed_us + (amount - limit) * token_us
+            if late_us > 0:
+                return Take(granted=False, used=used, wait_ms=-(-late_us // 1000))
+            self._full_at[key] = now_us + owed_us + amount * token_us
+            self._full_at.move_to_end(key)
+            if len(self._full_at) > MAX_BUCKETS:
+                self._full_at.popitem(last=False)
+        return Take(granted=True, used=used + amount)
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._full_at.clear()
+
+
+class MemoryStore:
+    """A `Store` of one process. Threads may share it and all its containers."""
+
+    def __init__(self) -> None:
+        self._containers: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+
+    def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
+        return self._container("register", name, lambda: MemoryRegister(initial))
+
+    def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
+        return self._container("records", name, lambda: MemoryRecords[T](budget))
+
+    def counters(self, name: str) -> Counters:
+        return self._container("counters", name, MemoryCounters)
+
+    def buckets(self, name: str) -> Buckets:
+        return self._container("buckets", name, MemoryBuckets)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            work.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        work.close()
+        raise RuntimeError("a coroutine over a store in memory is never suspended")
+
+    def _container(self, kind: str, name: str, create: Callable[[], T]) -> T:
+        with self._lock:
+            if (kind, name) not in self._containers:
+                self._containers[kind, name] = create()
+            container: T = self._containers[kind, name]
+            return container

@@ -1,0 +1,157 @@
+"""Another store than the one in memory, to show what its users may rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from images_emulator.state.store import (
+    Buckets,
+    Codec,
+    Count,
+    Counters,
+    MemoryStore,
+    Packed,
+    Q,
+    Records,
+    Register,
+    Take,
+)
+
+T = TypeVar("T")
+
+Text = tuple[str, bytes]
+"""A value as a shared store keeps it: JSON text, and the bytes beside it."""
+
+AS_IT_IS: Codec[Text] = Codec(lambda _: Packed({}), lambda _: ("", b""))
+"""For values that are packed already; the store in memory asks no codec."""
+
+
+def _written(codec: Codec[T], value: T) -> Text:
+    packed = codec.pack(value)
+    return json.dumps(packed.document), packed.data
+
+
+def _read(codec: Codec[T], text: Text) -> T:
+    return codec.unpack(Packed(json.loads(text[0]), text[1]))
+
+
+async def _journey() -> None:
+    """Suspends the operation, as a network does."""
+    await asyncio.sleep(0)
+
+
+class JSONStore:
+    """A store that keeps nothing but JSON and bytes, and whose every operation suspends: what a
+    shared one is for the emulator."""
+
+    def __init__(self) -> None:
+        self._memory = MemoryStore()
+
+    def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
+        register = self._memory.register(name, _written(codec, initial), AS_IT_IS)
+        return _JSONRegister(register, codec)
+
+    def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
+        return _JSONRecords(self._memory.records(name, budget, AS_IT_IS), codec)
+
+    def counters(self, name: str) -> Counters:
+        return _SlowCounters(self._memory.counters(name))
+
+    def buckets(self, name: str) -> Buckets:
+        return _SlowBuckets(self._memory.buckets(name))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        # In a thread of its own: that of the caller may run a loop.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, work).result()
+
+
+class _JSONRegister(Generic[T]):
+    def __init__(self, register: Register[Text], codec: Codec[T]) -> None:
+        self._register = register
+        self._codec = codec
+        self._latest = register.value, _read(codec, register.value)
+
+    @property
+    def value(self) -> T:
+        text = self._register.value
+        if self._latest[0] is not text:
+            self._latest = text, _read(self._codec, text)
+        return self._latest[1]
+
+    async def update(self, change: Callable[[T], T]) -> T:
+        await _journey()
+        codec = self._codec
+        await self._register.update(lambda text: _written(codec, change(_read(codec, text))))
+        return self.value
+
+
+class _JSONRecords(Generic[T]):
+    def __init__(self, records: Records[Text], codec: Codec[T]) -> None:
+        self._records = records
+        self._codec = codec
+
+    async def put(
+        self,
+        key: str,
+        value: T,
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+    ) -> None:
+        await _journey()
+        await self._records.put(key, _written(self._codec, value), weight, now=now, expiry=expiry)
+
+    async def get(self, key: str) -> T | None:
+        await _journey()
+        text = await self._records.get(key)
+        return None if text is None else _read(self._codec, text)
+
+    async def delete(self, key: str) -> bool:
+        await _journey()
+        return await self._records.delete(key)
+
+    async def all(self) -> list[T]:
+        await _journey()
+        return [_read(self._codec, text) for text in await self._records.all()]
+
+    async def clear(self) -> None:
+        await _journey()
+        await self._records.clear()
+
+
+class _SlowCounters:
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+        sent = list(quotas)
+        await _journey()
+        return await self._counters.claim(sent)
+
+    async def counts(self, keys: Sequence[str]) -> list[Count]:
+        await _journey()
+        return await self._counters.counts(keys)
+
+    async def clear(self) -> None:
+        await _journey()
+        await self._counters.clear()
+
+
+class _SlowBuckets:
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+        await _journey()
+        return await self._buckets.take(key, amount, limit=limit, seconds=seconds, now=now)
+
+    async def clear(self) -> None:
+        await _journey()
+        await self._buckets.clear()

@@ -1,0 +1,354 @@
+"""The store's protocol: what each store does, and that the emulator works on any.
+
+Another store joins by one line in the fixture `store` of `tests/conftest.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx2
+import pytest
+from openai import OpenAI, RateLimitError
+
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.request import ImageRequest
+from images_emulator.faults.plan import step_of
+from images_emulator.imaging.decoder import decode
+from images_emulator.state import account, clock, files, hosted_picture, steps
+from images_emulator.state.clock import ClockSetting
+from images_emulator.state.files import StoredFile
+from images_emulator.state.hosted_picture import HostedPicture
+from images_emulator.state.steps import ScenarioStep, Steps
+from images_emulator.state.store import Codec, Count, MemoryStore, Packed, Store, Take
+from tests.conftest import KEY
+from tests.pictures import half_clear, opened, png
+
+NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
+NUMBER: Final[Codec[int]] = Codec(
+    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
+)
+BYTES: Final[Codec[bytes]] = Codec(lambda data: Packed({}, data), lambda packed: packed.data)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A quota."""
+
+    key: str = "a"
+    after: int = 0
+    times: int | None = None
+    probability: float = 1
+    seed: str = ""
+
+
+# --- registers
+
+
+async def test_a_register_is_updated_by_a_function_of_its_value(store: Store) -> None:
+    register = store.register("n", 1, NUMBER)
+    assert await register.update(lambda number: number + 1) == 2
+    assert register.value == 2
+
+
+async def test_the_initial_value_of_a_register_is_that_of_whoever_came_first(store: Store) -> None:
+    first, second = (store.register("n", number, NUMBER) for number in (1, 2))
+    assert (first.value, second.value) == (1, 1)
+    await second.update(lambda _: 3)
+    assert first.value == 3
+
+
+async def test_an_update_that_fails_changes_nothing(store: Store) -> None:
+    register = store.register("n", 0, NUMBER)
+    with pytest.raises(ZeroDivisionError):
+        await register.update(lambda number: 1 // number)
+    assert register.value == 0
+
+
+def test_no_update_of_a_register_is_lost_among_threads(store: Store) -> None:
+    register = store.register("n", 0, NUMBER)
+
+    def add(_: int) -> None:
+        store.run(register.update(lambda number: number + 1))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(200)))
+    assert register.value == 200
+
+
+# --- records
+
+
+async def test_a_record_is_had_by_its_key_until_it_is_deleted(store: Store) -> None:
+    records = store.records("files", 100, BYTES)
+    await records.put("a", b"\0\xff", 2)
+    assert await records.get("a") == b"\0\xff"
+    assert await records.get("b") is None
+    assert await records.delete("a")
+    assert not await records.delete("a")
+    assert await records.get("a") is None
+
+
+async def test_records_are_listed_oldest_first_and_cleared(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    for number in (3, 1, 2):
+        await records.put(str(number), number, 10)
+    assert await records.all() == [3, 1, 2]
+    await records.clear()
+    assert await records.all() == []
+
+
+async def test_past_the_budget_the_oldest_records_go(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    for number in range(5):
+        await records.put(str(number), number, 30)
+    assert await records.all() == [2, 3, 4]
+    await records.delete("3")
+    await records.put("5", 5, 40)
+    assert await records.all() == [2, 4, 5]
+
+
+async def test_a_record_that_is_put_again_counts_once_and_is_the_newest(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    for key, number in (("a", 1), ("b", 2), ("a", 3)):
+        await records.put(key, number, 50)
+    assert await records.all() == [2, 3]
+
+
+async def test_a_record_heavier_than_the_budget_is_not_stored(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    await records.put("a", 1, 101)
+    assert await records.all() == []
+
+
+async def test_expired_records_go_by_the_time_that_is_given(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    hour = timedelta(hours=1)
+    await records.put("a", 1, 1, now=NOW, expiry=NOW + hour)
+    await records.put("b", 2, 1, now=NOW + hour, expiry=NOW + 2 * hour)
+    assert await records.all() == [1, 2]
+    await records.put("c", 3, 1, now=NOW + 1.5 * hour, expiry=NOW + 2 * hour)
+    assert await records.all() == [2, 3]
+
+
+async def test_records_of_other_names_are_others(store: Store) -> None:
+    await store.records("a", 100, NUMBER).put("key", 1, 1)
+    assert await store.records("b", 100, NUMBER).get("key") is None
+    assert await store.records("a", 100, NUMBER).get("key") == 1
+
+
+# --- counters
+
+
+async def test_a_quota_grants_so_many_claims_after_the_first_ones(store: Store) -> None:
+    counters = store.counters("steps")
+    quota = Limits(after=1, times=2)
+    granted = [await counters.claim([quota]) for _ in range(5)]
+    assert granted == [None, (quota, Count(2, 1)), (quota, Count(3, 2)), None, None]
+    assert await counters.counts(["a", "b"]) == [Count(3, 2), Count()]
+    await counters.clear()
+    assert await counters.counts(["a"]) == [Count()]
+
+
+async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None:
+    counters = store.counters("steps")
+    quotas = [Limits("a", after=1), Limits("b"), Limits("c")]
+    claims = [await counters.claim(quotas) for _ in range(2)]
+    assert [claim and claim[0].key for claim in claims] == ["b", "a"]
+    assert await counters.counts(["a", "b", "c"]) == [Count(2, 1), Count(1, 1), Count()]
+
+
+async def test_chance_follows_from_the_seed_and_the_number_of_the_claim(store: Store) -> None:
+    def draws(name: str, seed: str, after: int = 0) -> list[bool]:
+        counters, quota = store.counters(name), Limits(after=after, probability=0.3, seed=seed)
+        return [store.run(counters.claim([quota])) is not None for _ in range(200)]
+
+    first, again, other, later = (
+        *(draws("1", "x"), draws("2", "x")),
+        *(draws("3", "y"), draws("4", "x", after=5)),
+    )
+    assert first == again != other
+    assert later == [False] * 5 + first[:-5]
+    assert 40 < sum(first) < 80
+
+
+def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store) -> None:
+    counters, quota = store.counters("steps"), Limits(times=20)
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: store.run(counters.claim([quota])), range(100)))
+    assert sum(claim is not None for claim in claims) == 20
+
+
+# --- token buckets
+
+
+async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Store) -> None:
+    buckets = store.buckets("limits")
+
+    async def take(amount: int, seconds: float, key: str = "k") -> Take:
+        now = NOW + timedelta(seconds=seconds)
+        return await buckets.take(key, amount, limit=5, seconds=60, now=now)
+
+    assert await take(5, 0) == Take(granted=True, used=5)
+    assert await take(1, 0) == Take(granted=False, used=5, wait_ms=12_000)
+    assert await take(1, 1.5) == Take(granted=False, used=5, wait_ms=10_500)
+    assert await take(1, 12) == Take(granted=True, used=5)
+    assert await take(6, 600) == Take(granted=False, used=0)
+    assert await take(5, 600) == Take(granted=True, used=5)
+    # The clock is moved back.
+    assert await take(5, 0) == Take(granted=True, used=5)
+    assert (await take(5, 0, key="other")).granted
+    await buckets.clear()
+    assert (await take(5, 0)).granted
+
+
+async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them(
+    store: Store,
+) -> None:
+    buckets = store.buckets("limits")
+    takes = [await buckets.take("k", 1, limit=7, seconds=1, now=NOW) for _ in range(8)]
+    assert [take.granted for take in takes] == [True] * 7 + [False]
+    assert takes[-1].wait_ms == 143
+
+
+# --- what the emulator stores is JSON and bytes
+
+
+def _request(**fields: Any) -> ImageRequest:
+    return ImageRequest(
+        operation=OPERATIONS["edits"],
+        model=MODELS["gpt-image-2"],
+        prompt="a ⛵",
+        size=(64, 64),
+        **fields,
+    )
+
+
+IMAGES: Final = [decode(png((size, size))) for size in (8, 9)]
+MASK: Final = decode(half_clear((8, 8)))
+STEP: Final = step_of({"fault": "timeout", "match": {"api_key": "sk-x", "prompt": "x"}, "times": 2})
+PLANNED: Final = tuple(ScenarioStep(STEP, f"step {n}", f"{n}") for n in (1, 2))
+STORED: Final[dict[str, tuple[Codec[Any], Any]]] = {
+    "account": (account.CODEC, account.random_account()),
+    "clock that runs": (clock.CODEC, ClockSetting(timedelta(days=-3, microseconds=1))),
+    "clock that is frozen": (clock.CODEC, ClockSetting(moment=NOW)),
+    "file": (files.CODEC, StoredFile("file-1", "ä.png", "vision", b"\0\xff", NOW)),
+    "hosted picture": (hosted_picture.CODEC, HostedPicture(_request(), 1)),
+    "hosted picture of uploads": (
+        hosted_picture.CODEC,
+        HostedPicture(_request(images=tuple(IMAGES), mask=MASK, user="u"), 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_stored_value_is_the_same_after_its_way_through_json(name: str) -> None:
+    codec, value = STORED[name]
+    packed = codec.pack(value)
+    assert codec.unpack(Packed(json.loads(json.dumps(packed.document)), packed.data)) == value
+
+
+def test_steps_are_the_same_after_their_way_through_json() -> None:
+    injected = ScenarioStep(STEP, steps.INJECTED, "i")
+    value = Steps((injected,), PLANNED, PLANNED[1:])
+    packed = steps.CODEC.pack(value)
+    again = steps.CODEC.unpack(Packed(json.loads(json.dumps(packed.document)), packed.data))
+    for before, after in (
+        (value.injected, again.injected),
+        (value.planned, again.planned),
+        (value.live, again.live),
+    ):
+        assert [(each.step, each.title, each.key) for each in after] == [
+            (each.step, each.title, each.key) for each in before
+        ]
+
+
+def test_settings_outside_the_process_have_no_keys_and_tokens() -> None:
+    seen: list[Packed] = []
+
+    class Watched(MemoryStore):
+        def register(self, name: str, initial: Any, codec: Codec[Any]) -> Any:
+            seen.append(codec.pack(initial))
+            return super().register(name, initial, codec)
+
+    settings = Settings(api_key="sk-secret", admin_token="secret")
+    Emulator(settings, Watched()).close()
+    written = {"as_of": "any", "validation": "strict"}
+    assert [each.document for each in seen if "as_of" in each.document] == [written]
+
+
+# --- the emulator on any store
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[Server]:
+    emulator = Emulator(Settings(port=0, rate_limit="5/min"), store)
+    emulator.clock.freeze(NOW)
+    with Server(emulator=emulator) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[OpenAI]:
+    with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+def test_hosted_pictures_and_files_work_on_any_store(server: Server, client: OpenAI) -> None:
+    file = client.files.create(file=("a.png", png((64, 64))), purpose="vision")
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [{"file_id": file.id}]}
+    answer = httpx2.post(
+        f"{server.base_url}/images/edits", json=body, headers={"Authorization": f"Bearer {KEY}"}
+    )
+    assert answer.status_code == 200
+    image = ("a.png", half_clear(), "image/png")
+    url = (client.images.edit(model="dall-e-2", image=image, prompt="x").data or [])[0].url
+    assert opened(httpx2.get(str(url)).content).size == (1024, 1024)
+    server.clock.advance(minutes=61)
+    assert httpx2.get(str(url)).status_code == 403
+
+
+def test_scenarios_work_on_any_store(server: Server, client: OpenAI) -> None:
+    server.emulator.scenario.load({"steps": [{"fault": "slow_down", "after": 1, "times": 1}]})
+    server.inject({"kind": "error", "status": 418})
+    paths = [f"{server.base_url}/models"] * 4
+    headers = {"Authorization": f"Bearer {KEY}"}
+    statuses = [httpx2.get(path, headers=headers).status_code for path in paths]
+    assert statuses == [418, 200, 429, 200]
+    shown = server.emulator.scenario.as_json()["steps"]
+    assert [step["met"] for step in shown] == [1]
+
+
+def test_rate_limits_settings_and_resets_work_on_any_store(server: Server, client: OpenAI) -> None:
+    def generate() -> None:
+        client.images.generate(model="dall-e-2", prompt="x", n=5)
+
+    generate()
+    with pytest.raises(RateLimitError, match="Limit: 5/1min"):
+        generate()
+    server.emulator.configure(as_of="2026-01-01", validation="lenient")
+    changed = server.emulator.settings
+    assert changed == replace(server.settings, as_of="2026-01-01", validation="lenient")
+    server.inject("timeout", times=None)
+    server.reset()
+    assert server.emulator.settings == server.settings
+    assert not server.clock.frozen
+    assert not server.emulator.scenario
+    generate()
+
+
+async def test_an_emulator_is_reset_by_a_thread_that_runs_a_loop(store: Store) -> None:
+    emulator = Emulator(store=store)
+    emulator.clock.freeze(NOW)
+    await asyncio.sleep(0)
+    emulator.reset()
+    assert not emulator.clock.frozen
+    emulator.close()
