@@ -227,6 +227,33 @@ def test_a_rate_limit_says_when_to_come_back(
     assert waits(caplog) == [waited]
 
 
+@pytest.mark.parametrize(
+    ("n", "figures"),
+    [
+        (3, ("3", "8")),
+        ("3", ("3", "8")),
+        (None, ("1", "6")),
+        ("three", ("1", "6")),
+        ([], ("1", "6")),
+        ("9" * 5000, ("1", "6")),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+def test_rate_limit_fault_counts_the_images_that_the_call_asks_for(
+    http: httpx2.Client, n: Any, figures: tuple[str, str]
+) -> None:
+    def message(model: str) -> str:
+        body = {"model": model, "prompt": "x", "n": n}
+        headers = {"x-emulator-fault": "rate_limit_exceeded"}
+        answer = http.post("/v1/images/generations", json=body, headers=headers)
+        text: str = answer.json()["error"]["message"]
+        return text
+
+    requested, current = figures
+    assert f"Limit 5, Used 5, Requested {requested}. " in message("gpt-image-2")
+    assert f"Limit: 5/1min. Current: {current}/1min. " in message("dall-e-2")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_rate_limit_has_the_words_for_its_model(client: OpenAI, model: str) -> None:
     with pytest.raises(openai.RateLimitError) as refused:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from enum import StrEnum
 from functools import cache
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 PREFIX: Final = "IMAGES_EMULATOR_"
@@ -27,7 +28,17 @@ def parse_as_of(text: str, today: date) -> date | None:
 
 
 VALIDATIONS: Final = ("strict", "lenient")
-REMOTE_IMAGES: Final = ("placeholder", "refuse", "fetch")
+
+
+class RemoteImages(StrEnum):
+    """The values of the `remote_images` setting: what becomes of an `image_url`."""
+
+    PLACEHOLDER = "placeholder"
+    """A drawn image stands in for it; nothing is fetched."""
+    REFUSE = "refuse"
+    """The call is refused, as if the download had failed."""
+    FETCH = "fetch"
+    """It is fetched, if `allow_host` has its host."""
 
 
 def parse_lenient(text: str) -> bool:
@@ -38,16 +49,29 @@ def parse_lenient(text: str) -> bool:
 
 
 def _check_remote_images(text: str) -> None:
-    if text not in REMOTE_IMAGES:
+    if text not in {*RemoteImages}:
         raise ValueError(f"expected 'placeholder', 'refuse' or 'fetch', not '{text}'")
 
 
-RATE_UNITS: Final = {"s": 1, "min": 60, "hour": 3600}
+class RateUnit(NamedTuple):
+    """A unit of time that a rate can be per."""
+
+    name: str
+    """In full, as the API's sentences have it."""
+    seconds: int
+
+
+RATE_UNITS: Final[Mapping[str, RateUnit]] = {
+    "s": RateUnit("second", 1),
+    "min": RateUnit("minute", 60),
+    "hour": RateUnit("hour", 3600),
+}
+"""By the name that settings and sentences abbreviate them to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many pictures per unit, which is so many seconds."""
+    """A rate limit: *limit* images per *unit*, a key of `RATE_UNITS` that lasts *seconds*."""
 
     limit: int
     unit: str
@@ -59,7 +83,7 @@ def parse_rate(text: str) -> Rate:
     count, _, unit = text.partition("/")
     if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
         raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
-    return Rate(int(count), unit, RATE_UNITS[unit])
+    return Rate(int(count), unit, RATE_UNITS[unit].seconds)
 
 
 def _setting(default: Any, metavar: str, help: str, *, command_default: Any = None) -> Any:

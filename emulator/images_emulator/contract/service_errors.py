@@ -1,8 +1,7 @@
-"""What the API says to a call that has done nothing wrong: limits, credit, moderation, outages.
+"""Service errors: what a call without a mistake can meet. Rate limits, credit, moderation, outages.
 
-These are the errors that a fault can ask for by name. The words are the API's own, as recorded;
-those that no recording shows have a comment that says so. `fixtures/exchanges/service-error-*` name
-the source of each.
+A fault names one of them. The words are the API's own, as recorded; a comment marks those that no
+recording shows. `fixtures/exchanges/service-error-*` name the source of each.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Envelope, Refusal, older
+from images_emulator.settings import RATE_UNITS
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"
@@ -100,34 +100,46 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "slow_down": slow_down,
     "temporarily_blocked": temporarily_blocked,
 }
-"""The errors by the names that faults give them: their codes, where they have one."""
+"""The errors by the names that faults give them: their codes, where they have one. `test_faults` and
+the README's table go through it."""
 
 AZURE_ONLY: Final = frozenset({"temporarily_blocked"})
-"""Those of `ERRORS_BY_NAME` that Azure alone says. Asked for elsewhere, they have its sentence all the same."""
-
-UNITS: Final[Mapping[str, str]] = {"s": "second", "min": "minute", "hour": "hour"}
-"""What a limit may be per, as it is written in settings and in full."""
+"""Errors of `ERRORS_BY_NAME` that only Azure sends. A fault on OpenAI's paths sends Azure's sentence."""
 
 
-def waiting(milliseconds: int) -> str:
-    """A wait as the sentence has it; recorded: `12s`, `7.5s`, `467ms`."""
-    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
-
-
-def waiting_seconds(milliseconds: int) -> str:
-    """A wait in plain seconds; recorded: `51.81557421875`."""
-    return f"{milliseconds / 1000:g}"
-
-
-def retry_headers(milliseconds: int) -> dict[str, str]:
-    """Both headers that say when to come back; the one in seconds knows whole ones only."""
+def rate_limit_facts(
+    *, limit: int, used: int, requested: int, unit: str, wait_ms: int
+) -> dict[str, object]:
+    """The figures that the sentences of a rate limit name: of *limit* images per *unit* (a key of
+    `RATE_UNITS`) *used* are gone, and *requested* more fit in after *wait_ms* milliseconds."""
+    seconds = f"{wait_ms / 1000:g}"
     return {
-        "retry-after": str(-(-milliseconds // 1000)),
-        "retry-after-ms": str(milliseconds),
+        "limit": limit,
+        "used": used,
+        "requested": requested,
+        "current": used + requested,
+        "unit": unit,
+        "unit_in_full": RATE_UNITS[unit].name,
+        # Recorded: `12s`, `7.5s`, `467ms`.
+        "wait": f"{wait_ms}ms" if wait_ms < 1000 else f"{seconds}s",
+        # Recorded: `51.81557421875`.
+        "seconds": seconds,
+        "whole_seconds": _whole_seconds(wait_ms),
     }
 
 
+def retry_headers(wait_ms: int) -> dict[str, str]:
+    """The two headers that say when to retry: `retry-after` in whole seconds, `retry-after-ms`."""
+    return {"retry-after": str(_whole_seconds(wait_ms)), "retry-after-ms": str(wait_ms)}
+
+
+def _whole_seconds(milliseconds: int) -> int:
+    """*milliseconds* in seconds, rounded up."""
+    return -(-milliseconds // 1000)
+
+
 def violations(categories: Sequence[str]) -> str:
-    """The end of the moderation sentence; a bare `other` was recorded without it."""
-    named = [category for category in categories if category != "other"]
-    return f" safety_violations=[{', '.join(named)}]." if named else ""
+    """The end of the moderation sentence, which names the *categories*; a bare `other` was recorded
+    without it."""
+    names = [category for category in categories if category != "other"]
+    return f" safety_violations=[{', '.join(names)}]." if names else ""

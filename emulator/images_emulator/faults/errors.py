@@ -32,6 +32,14 @@ def _named(name: str) -> str:
 ErrorName = Annotated[str, AfterValidator(_named)]
 
 
+def _count(n: Any) -> int:
+    """The images that a call asks for by its *n*, as JSON or a form has it; 1 where it is none."""
+    try:
+        return (int(n) or 1) if isinstance(n, (int, str)) else 1
+    except ValueError:
+        return 1
+
+
 def _split(given: Any) -> Any:
     return given.split(",") if isinstance(given, str) else given
 
@@ -119,15 +127,9 @@ class Error(BaseFault):
             "organization": state.get("organization"),
             "request_id": state.get("request_id"),
             "key": masked(state.get("key", "")),
-            "limit": LIMIT,
-            "used": LIMIT,
-            "requested": fields.get("n") or 1,
-            "current": LIMIT + 1,
-            "unit": "min",
-            "unit_in_full": service_errors.UNITS["min"],
-            "wait": service_errors.waiting(wait),
-            "seconds": service_errors.waiting_seconds(wait),
-            "whole_seconds": -(-wait // 1000),
+            **service_errors.rate_limit_facts(
+                limit=LIMIT, used=LIMIT, requested=_count(fields.get("n")), unit="min", wait_ms=wait
+            ),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "violations": service_errors.violations(self.categories),

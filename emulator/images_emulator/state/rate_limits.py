@@ -63,15 +63,13 @@ class RateLimits:
         figures = {
             "model": request.model.id,
             "organization": self._organization_id,
-            "limit": rate.limit,
-            "used": take.used,
-            "requested": request.n,
-            "current": take.used + request.n,
-            "unit": rate.unit,
-            "unit_in_full": service_errors.UNITS[rate.unit],
-            "wait": service_errors.waiting(wait_ms),
-            "seconds": service_errors.waiting_seconds(wait_ms),
-            "whole_seconds": -(-wait_ms // 1000),
+            **service_errors.rate_limit_facts(
+                limit=rate.limit,
+                used=take.used,
+                requested=request.n,
+                unit=rate.unit,
+                wait_ms=wait_ms,
+            ),
         }
         error = refusal(**(figures | dict(facts)))
         error.headers = service_errors.retry_headers(wait_ms)

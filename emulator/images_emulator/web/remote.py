@@ -1,4 +1,4 @@
-"""Fetches pictures from allowed hosts, where the settings ask for it."""
+"""Remote images: fetching an `image_url` from an allowed host, where the settings ask for it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from urllib.parse import urlsplit
 
 from images_emulator.contract import errors
 from images_emulator.contract.pictures import LARGEST
-from images_emulator.settings import Settings
+from images_emulator.settings import RemoteImages, Settings
 
 Fetch = Callable[[str], bytes | None]
-"""The bytes at an address, or None where a picture stands in for them. Raises APIError."""
+"""Gives the bytes at a URL, or None where a placeholder is to stand in for the image. Raises
+APIError."""
 
-SECONDS: Final = 10
+FETCH_TIMEOUT_SECONDS: Final = 10
 """For all of a fetch: connections, redirects, headers and body."""
 
-REDIRECTS: Final = 3
+MAX_REDIRECTS: Final = 3
 
 
-def _left(end: float) -> float:
-    """Seconds until *end*. Raises TimeoutError where there are none."""
+def _seconds_until(end: float) -> float:
+    """Seconds from now to *end* on the monotonic clock. Raises TimeoutError where none are left."""
     seconds = end - monotonic()
     if seconds <= 0:
         raise TimeoutError
     return seconds
 
 
-class _Until(RawIOBase):
-    """What *connection* says until *end*. A socket's own timeout starts anew with each byte."""
+class _DeadlineReader(RawIOBase):
+    """Reads *raw*, the stream of *connection*, until *end* on the monotonic clock. A socket's own
+    timeout starts anew with each byte."""
 
     def __init__(self, connection: socket.socket, raw: RawIOBase, end: float) -> None:
         self.connection, self.raw, self.end = connection, raw, end
@@ -44,7 +46,7 @@ class _Until(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self.connection.settimeout(_left(self.end))
+        self.connection.settimeout(_seconds_until(self.end))
         return self.raw.readinto(buffer)
 
     def close(self) -> None:
@@ -52,16 +54,16 @@ class _Until(RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
-    """One that has come by *end*."""
+class _DeadlineResponse(http.client.HTTPResponse):
+    """A response that is read until *end* on the monotonic clock."""
 
     def __init__(self, connection: socket.socket, *, end: float, **options: Any) -> None:
         super().__init__(connection, **options)
-        self.fp = BufferedReader(_Until(connection, self.fp.detach(), end))
+        self.fp = BufferedReader(_DeadlineReader(connection, self.fp.detach(), end))
 
 
-class _Connections(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections that last until *end*."""
+class _DeadlineConnections(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens HTTP and HTTPS connections that last until *end* on the monotonic clock."""
 
     def __init__(self, end: float) -> None:
         super().__init__()
@@ -70,9 +72,9 @@ class _Connections(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def _opened(
         self, kind: Callable[..., http.client.HTTPConnection], host: str, **options: Any
     ) -> http.client.HTTPConnection:
-        connection = kind(host, **options | {"timeout": _left(self.end)})
-        # It is called and nothing else.
-        connection.response_class = partial(_Answer, end=self.end)  # type: ignore[assignment]
+        connection = kind(host, **options | {"timeout": _seconds_until(self.end)})
+        # The library calls it and does nothing else with it, so a partial will do.
+        connection.response_class = partial(_DeadlineResponse, end=self.end)  # type: ignore[assignment]
         return connection
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
@@ -82,10 +84,10 @@ class _Connections(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         return self.do_open(partial(self._opened, http.client.HTTPSConnection), req)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a few, and none to a host that is not allowed."""
+class _AllowedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows `MAX_REDIRECTS` redirects, each only to a URL that is *allowed*."""
 
-    max_redirections = REDIRECTS
+    max_redirections = MAX_REDIRECTS
 
     def __init__(self, allowed: Callable[[str], bool]) -> None:
         self.allowed = allowed
@@ -105,18 +107,19 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetcher(settings: Settings, seconds: float = SECONDS) -> Fetch:
-    """What `remote_images` says to do with an address; a fetch takes at most so many *seconds*."""
+def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:
+    """The function that loads an `image_url` as the setting `remote_images` says; a fetch takes at
+    most *seconds*."""
 
     def allowed(url: str) -> bool:
         try:
             parts = urlsplit(url)
         except ValueError:
             return False
-        named = parts.netloc in settings.allow_host or parts.hostname in settings.allow_host
-        return parts.scheme in ("http", "https") and named
+        is_listed = parts.netloc in settings.allow_host or parts.hostname in settings.allow_host
+        return parts.scheme in ("http", "https") and is_listed
 
-    def stand_in(url: str) -> None:
+    def placeholder(url: str) -> None:
         return None
 
     def refuse(url: str) -> bytes:
@@ -125,22 +128,28 @@ def fetcher(settings: Settings, seconds: float = SECONDS) -> Fetch:
     def fetch(url: str) -> bytes:
         if not allowed(url):
             raise errors.download_failed(status=403)
-        # No proxy: what is allowed is the host itself.
+        # No proxy: the setting allows the host itself.
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
-            _Redirects(allowed),
-            _Connections(monotonic() + seconds),
+            _AllowedRedirects(allowed),
+            _DeadlineConnections(monotonic() + seconds),
         )
         try:
-            with opener.open(url) as answer:
-                data: bytes = answer.read(LARGEST + 1)
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            raise errors.download_failed(status=refused.code) from None
+            with opener.open(url) as response:
+                data: bytes = response.read(LARGEST + 1)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise errors.download_failed(status=error.code) from None
         except (OSError, http.client.HTTPException, ValueError):
             raise errors.download_failed(status=502) from None
         if len(data) > LARGEST:
             raise errors.download_failed(status=413)
         return data
 
-    return {"placeholder": stand_in, "refuse": refuse, "fetch": fetch}[settings.remote_images]
+    match RemoteImages(settings.remote_images):
+        case RemoteImages.PLACEHOLDER:
+            return placeholder
+        case RemoteImages.REFUSE:
+            return refuse
+        case RemoteImages.FETCH:
+            return fetch
