@@ -8,15 +8,18 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
+
 CONTEXT = multiprocessing.get_context("forkserver")
-# No plugin of pytest: it warns of a plugin that was imported before it could be rewritten.
-CONTEXT.set_forkserver_preload(["images_emulator.server", "openai.resources", "httpx2", "pytest"])
+# Found from the root directory, in which the first program starts the server.
+CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 def run_python(code: str, folder: Path) -> CompletedProcess[str]:
@@ -35,7 +38,8 @@ def _run(arguments: list[str], folder: Path) -> CompletedProcess[str]:
         process = CONTEXT.Process(
             target=_program, args=(arguments, folder, dict(os.environ), paths), daemon=True
         )
-        process.start()
+        with chdir(ROOT):
+            process.start()
         process.join()
         stdout, stderr = (path.read_text() for path in paths)
     assert process.exitcode is not None

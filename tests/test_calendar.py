@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.contract import errors
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
+from images_emulator.contract.conflicts import Above, Conflict
+from images_emulator.contract.errors import Refusal
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
+from images_emulator.contract.rules import Integer, Text
 from tests.answers import verdict
 from tests.pictures import half_clear, png
+
+T = TypeVar("T")
 
 DAY = timedelta(days=1)
 PATHS = {name: f"/v1/images/{name}" for name in ("generations", "edits", "variations")}
@@ -354,6 +363,84 @@ def test_an_announced_change_waits_for_its_day_under_any() -> None:
     assert Policy(today=date(2027, 1, 1)).day == date(2027, 1, 1)
     assert Policy(date(2024, 6, 1), today=date(2027, 1, 1)).day == date(2024, 6, 1)
     assert Policy().day is None
+
+
+CHANGES = (date(2027, 3, 1), date(2028, 3, 1))
+"""Days to come on which what the following tests make up changes."""
+
+
+def versions(make: Callable[[int], T]) -> tuple[tuple[date, T], ...]:
+    """What *make* gives for the numbers from 0 on, each until one of the days."""
+    return tuple((until, make(number)) for number, until in enumerate(CHANGES))
+
+
+@pytest.mark.parametrize(
+    ("day", "version"),
+    [
+        (CHANGES[0] - DAY, 0),
+        (CHANGES[0], 1),
+        (CHANGES[1] - DAY, 1),
+        (CHANGES[1], 2),
+        (None, 2),
+    ],
+)
+def test_a_row_and_a_sentence_that_change_twice_have_three_versions(
+    day: date | None, version: int
+) -> None:
+    rule = Text(longest=2, earlier=versions(lambda number: Text(longest=number)))
+    assert rule.at(day) == (rule if version == 2 else Text(longest=version))
+    refusal = Refusal("2", earlier=versions(lambda number: Refusal(str(number))))
+    assert refusal.on(day).message == str(version)
+    assert refusal().on(day).message == str(version)
+
+
+@pytest.fixture
+def on_day(http: httpx2.Client, emulator: Emulator) -> Callable[..., str]:
+    """The message of the refusal of a call that is made on a day, under `any` or as of a date."""
+
+    def message(day: date, as_of: str = "any", **fields: Any) -> str:
+        emulator.clock.freeze(datetime.combine(day, time(12), UTC))
+        text: str = ask(http, as_of, model="gpt-image-2", **fields).json()["error"]["message"]
+        return text
+
+    return message
+
+
+def test_a_sentence_to_come_waits_for_its_day_under_any(
+    monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
+) -> None:
+    refusal = Refusal("version 2", earlier=versions(lambda number: Refusal(f"version {number}")))
+    monkeypatch.setattr(errors, "empty_string", refusal)
+    days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])
+    assert [on_day(day, prompt="")[-1] for day in days] == ["0", "0", "1", "2"]
+    assert on_day(days[0], as_of=str(CHANGES[1]), prompt="") == "version 2"
+
+
+@pytest.fixture
+def unread_table() -> Iterator[None]:
+    """What is read of the table in a test goes when the test ends."""
+    availability_on.cache_clear()
+    yield
+    availability_on.cache_clear()
+
+
+@pytest.mark.usefixtures("unread_table")
+def test_a_rule_to_come_waits_for_its_day_under_any(
+    monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
+) -> None:
+    rule = Integer(least=1, most=4, earlier=versions(lambda n: Integer(least=1, most=n + 2)))
+    rows: Any = MODELS["gpt-image-2"].accepts[GENERATIONS]
+    monkeypatch.setitem(rows, "n", rule)
+    days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])
+    limits = [on_day(day, n=9).partition("<= ")[2].partition(",")[0] for day in days]
+    assert limits == ["2", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(("day", "refused"), [(CHANGES[0] - DAY, True), (CHANGES[0], False)])
+def test_a_conflict_is_in_force_until_its_day(day: date, refused: bool) -> None:
+    conflict = Conflict({"n": Above(1)}, errors.streamed_batch, until=CHANGES[0])
+    assert conflict.is_in_force(day) is refused
+    assert not conflict.is_in_force(None)
 
 
 @pytest.mark.parametrize("model", [each for each in MODELS.values() if each.shutdown], ids=str)

@@ -250,7 +250,7 @@ from images_emulator import Settings
 def images_emulator_settings():
     return Settings(port={port})
 """)
-        result = run(session, MIXED, "-p", "xdist", "-n", "2")
+        result = run(session, MIXED, "-p", "xdist", "-n", "1")
     result.assert_outcomes(errors=11)
     result.stdout.fnmatch_lines(
         [
@@ -514,10 +514,10 @@ def test_four():
 @pytest.mark.parametrize(
     ("ini", "arguments"),
     [
-        ("images_emulator = session", ("-p", "xdist", "-n", "2")),
+        ("images_emulator = session", ("-p", "xdist", "-n", "1")),
         ("", ("--images-emulator=session",)),
     ],
-    ids=["setting, -n 2", "flag"],
+    ids=["setting, -n 1", "flag"],
 )
 def test_a_client_that_is_made_at_import_finds_the_server(
     session: pytest.Pytester, ini: str, arguments: tuple[str, ...]

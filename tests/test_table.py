@@ -197,14 +197,16 @@ def named(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def judged(body: Body, fields: dict[str, Any], as_of: AsOf = None) -> ImageRequest:
+def judged(
+    body: Body, fields: dict[str, Any], as_of: AsOf = None, *, policy: Policy | None = None
+) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
     right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
     known = {*accepted(body, as_of), *(["model"] if as_of in MODEL.period else [])}
     needed = {name: value for name, value in right.items() if name in known}
     call = Call(operation, media_type == FORM, needed | fields)
-    return validate(call, LOADER, Policy(as_of))
+    return validate(call, LOADER, policy or Policy(as_of))
 
 
 def has_code(error: APIError, code: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
-from images_emulator.contract.conflicts import Conflict
+from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
 from images_emulator.contract.models import MODEL, MODELS, NEWEST_MODEL
@@ -23,13 +23,17 @@ Rows = Mapping[str, Rule]
 
 class Availability:
     """The table on one day: the models of *as_of* and their rows in a *dialect*. Immutable, so one
-    instance serves all calls of that day: see `availability_on`."""
+    instance serves all calls of that day: see `availability_on`.
 
-    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI) -> None:
+    Rows that change have the version of *day*: where *as_of* is `any`, a change to come waits.
+    """
+
+    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> None:
         self.as_of = as_of
         self.dialect = dialect
+        self.day = as_of or day
         self._rows: dict[tuple[str, Operation, bool], Rows] = {}
-        self._conflicts: dict[str, Sequence[Conflict]] = {}
+        self._conflicts: dict[tuple[str, Operation, bool], Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if model.lives_at(as_of)
         }
@@ -38,25 +42,28 @@ class Availability:
         """The rows of *model*, as they are for the kind of body that *call* has. Raises APIError
         where it takes no such body."""
         key = (model.id, call.operation, call.form)
-        known = self._rows.get(key)
-        if known is None:
-            known = self._rows[key] = self._read(model, call)
-        return known
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = self._read(model, call)
+        return rows
 
-    def conflicts(self, model: Model) -> Sequence[Conflict]:
-        """What excludes each other."""
-        known = self._conflicts.get(model.id)
-        if known is None:
-            known = [each for each in model.conflicts if each.holds_at(self.as_of)]
-            self._conflicts[model.id] = known
-        return known
+    def conflicts(self, model: Model, call: Call) -> Sequence[Conflict]:
+        """The conflicts that *call* can have at *model*. Raises APIError where it takes no such
+        body."""
+        key = (model.id, call.operation, call.form)
+        conflicts = self._conflicts.get(key)
+        if conflicts is None:
+            rows = self.rows(model, call)
+            conflicts = conflicts_within(rows, model.conflicts, self.day)
+            self._conflicts[key] = conflicts
+        return conflicts
 
     def _read(self, model: Model, call: Call) -> Rows:
         rows: dict[str, Rule] = {}
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
-            rule = self.dialect.rule(name, dated.at(self.as_of))
+            rule = self.dialect.rule(name, dated.at(self.day))
             if call.form:
                 rows[name] = rule
             elif isinstance(rule, Pictures):
@@ -118,7 +125,7 @@ class Availability:
             return rule is not None
         try:
             rule.check(name, value)
-            rule.limit(name, value, model.id, call.fields)
+            rule.check_supported(name, value, model.id, call.fields)
         except APIError:
             return False
         return True
@@ -131,6 +138,7 @@ class Availability:
 
 
 @lru_cache(maxsize=64)
-def availability_on(as_of: AsOf, dialect: Dialect = OPENAI) -> Availability:
-    """The table on the day *as_of* in a *dialect*, read once for all calls of that day."""
-    return Availability(as_of, dialect)
+def availability_on(as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> Availability:
+    """The table on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
+    `Policy.day`; None for the newest version of every row."""
+    return Availability(as_of, dialect, day)

@@ -34,7 +34,7 @@ ALWAYS = Period()
 
 def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
     """The version that held on *day*: one of *earlier*, which are `(until, version)` with the
-    oldest first and the day *until* not included, or the *newest*, which `any` has too."""
+    oldest first and the day *until* not included, or the *newest*, which None asks for."""
     if day is None:
         return newest
     return next((version for until, version in earlier if day < until), newest)

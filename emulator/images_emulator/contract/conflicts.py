@@ -1,69 +1,197 @@
-"""The vocabulary for parameters that exclude each other."""
+"""Conflicts: combinations of parameters that a model refuses, as data.
+
+A conflict names a condition for each of its parameters; a call that meets all of them is refused.
+Validation, the JSON Schemas and the tables of the README read the same rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from images_emulator.contract.calendar import AsOf
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.rules import Choice, Rule
+
+
+class Condition(ABC):
+    """A test of one parameter's value, after defaults and `auto` are resolved; None where the call
+    has no such value."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def holds(self, value: Any) -> bool:
+        """Whether *value* meets the condition."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the values, other than null, that meet it."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """What follows the parameter's name in a table: `above 1`."""
+
+    def schema_within(self, rule: Rule) -> dict[str, Any] | None:
+        """JSON Schema of the values that *rule* accepts and that meet the condition; None where
+        there are none."""
+        if not isinstance(rule, Choice):
+            return self.schema()
+        words = [
+            word
+            for word in (*rule.words, *rule.unlisted)
+            if self.holds(rule.resolve(word, None, {}))
+        ]
+        return {"enum": words} if words else None
+
+
+@dataclass(frozen=True, slots=True)
+class Equal(Condition):
+    """The value is *value*."""
+
+    value: str | int
+
+    def holds(self, value: Any) -> bool:
+        return bool(value == self.value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"const": self.value}
+
+    def __str__(self) -> str:
+        return str(self.value).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherThan(Condition):
+    """The value is not *value*."""
+
+    value: str | int
+
+    def holds(self, value: Any) -> bool:
+        return bool(value != self.value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"not": {"const": self.value}}
+
+    def __str__(self) -> str:
+        return f"other than {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Above(Condition):
+    """The value is a number greater than *limit*."""
+
+    limit: int
+
+    def holds(self, value: Any) -> bool:
+        return value is not None and bool(value > self.limit)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "exclusiveMinimum": self.limit}
+
+    def __str__(self) -> str:
+        return f"above {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Below(Condition):
+    """The value is a number less than *limit*."""
+
+    limit: int
+
+    def holds(self, value: Any) -> bool:
+        return value is not None and bool(value < self.limit)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "exclusiveMaximum": self.limit}
+
+    def __str__(self) -> str:
+        return f"below {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Present(Condition):
+    """The call has a value."""
+
+    def holds(self, value: Any) -> bool:
+        return value is not None
+
+    def schema(self) -> dict[str, Any]:
+        return {}
+
+    def __str__(self) -> str:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Parameters that exclude each other: all of *when* at once is refused with *refusal*.
+    """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
-    *when* maps a parameter to a test of its settled value; the first is the one that gives way
-    where mistakes are forgiven. *until* is the day on which that changed; under `any` it has
-    changed.
+    *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter. From
+    the day *until* on, the parameters no longer exclude each other.
     """
 
-    when: Mapping[str, Callable[[Any], bool]]
-    refusal: Callable[..., APIError]
-    facts: Mapping[str, str]
+    when: Mapping[str, Condition]
+    refusal: Refusal
     until: date | None = None
+
+    def __str__(self) -> str:
+        parts = (f"`{name}` {condition}".rstrip() for name, condition in self.when.items())
+        return " with ".join(parts)
 
     @property
     def yielding(self) -> str:
+        """The parameter that is dropped where mistakes are forgiven: the first one."""
         return next(iter(self.when))
 
-    def holds_at(self, as_of: AsOf) -> bool:
-        return self.until is None or (as_of is not None and as_of < self.until)
+    def is_in_force(self, day: AsOf) -> bool:
+        """Whether the conflict is one on that *day*; None asks for all days that are to come."""
+        return self.until is None or (day is not None and day < self.until)
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises APIError where the settled *values* exclude each other."""
-        for name, test in self.when.items():
-            if not test(values.get(name)):
+        """Raises APIError where the resolved *values* exclude each other."""
+        for name, condition in self.when.items():
+            if not condition.holds(values.get(name)):
                 return
-        raise self.refusal(**self.facts)
+        raise self.error()
+
+    def error(self) -> APIError:
+        """The error that refuses the combination."""
+        values = {
+            name: condition.value
+            for name, condition in self.when.items()
+            if isinstance(condition, Equal | OtherThan)
+        }
+        return self.refusal(**{"name": self.yielding, **values})
+
+    def schema(self, rows: Mapping[str, Rule]) -> dict[str, Any] | None:
+        """JSON Schema of what is left of the calls that *rows* accept: those that do not meet all
+        conditions. None where no call can meet them all."""
+        properties: dict[str, Any] = {}
+        required = []
+        for name, condition in self.when.items():
+            rule = rows.get(name)
+            if not condition.holds(rule and rule.resolve(None, None, {})):
+                required.append(name)
+            schema = condition.schema_within(rule) if rule else None
+            if schema is not None:
+                properties[name] = schema
+            elif name in required:
+                return None
+            elif rule:
+                properties[name] = False
+        return {
+            "description": self.error().message,
+            "not": {"properties": properties, "required": required},
+        }
 
 
-def excludes(
-    refusal: Callable[..., APIError],
-    when: Mapping[str, Callable[[Any], bool]],
-    until: date | None = None,
-    **facts: str,
-) -> Conflict:
-    return Conflict(when, refusal, facts, until)
-
-
-def given(value: Any) -> bool:
-    return value is not None
-
-
-def equal(word: Any) -> Callable[[Any], bool]:
-    return lambda value: bool(value == word)
-
-
-def other_than(word: Any) -> Callable[[Any], bool]:
-    return lambda value: bool(value != word)
-
-
-def above(least: int) -> Callable[[Any], bool]:
-    return lambda value: value is not None and value > least
-
-
-def below(most: int) -> Callable[[Any], bool]:
-    return lambda value: value is not None and value < most
+def conflicts_within(
+    rows: Mapping[str, Rule], conflicts: Iterable[Conflict], day: AsOf
+) -> list[Conflict]:
+    """Those of *conflicts* that are in force on *day* and that a call can have which *rows*
+    accept."""
+    return [each for each in conflicts if each.is_in_force(day) and each.schema(rows)]

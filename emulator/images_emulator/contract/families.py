@@ -14,7 +14,15 @@ from typing import Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import GATEWAY_SINCE, Period
-from images_emulator.contract.conflicts import above, below, equal, excludes, given, other_than
+from images_emulator.contract.conflicts import (
+    Above,
+    Below,
+    Condition,
+    Conflict,
+    Equal,
+    OtherThan,
+    Present,
+)
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
@@ -274,55 +282,50 @@ def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Operatio
 
 
 # In the documentation until the day on which it became a preview.
-TRANSPARENT_LATER: Final = excludes(
-    errors.transparent_unsupported,
-    {"background": equal("transparent")},
-    until=date(2026, 8, 20),
+TRANSPARENT_LATER: Final = Conflict(
+    {"background": Equal("transparent")}, errors.transparent_unsupported, until=date(2026, 8, 20)
 )
 
-CONFLICTS: Final = (
-    excludes(errors.streamed_batch, {"n": above(1), "stream": equal(True)}),
-    excludes(
-        errors.transparent_jpeg,
-        {"background": equal("transparent"), "output_format": equal("jpeg")},
-    ),
-    excludes(
-        errors.compressed_png, {"output_compression": below(100), "output_format": equal("png")}
-    ),
-    excludes(errors.mask_with_markup, {"markup": given, "mask": given}),
-    *(
-        excludes(
-            errors.only_with_format,
-            {name: given, "output_format": other_than(word)},
-            name=name,
-            output_format=word,
-        )
-        for name, word in (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg", "svg"))
-    ),
-    *(
-        excludes(
-            errors.not_with_format,
-            {name: test, "output_format": equal(word)},
-            name=name,
-            output_format=word,
-        )
-        for word in ("gif", "svg")
-        for name, test in (
-            ("stream", equal(True)),
-            ("partial_images", above(0)),
-            ("output_compression", below(100)),
-        )
-    ),
-    excludes(
-        errors.not_with_format,
-        {"mask": given, "output_format": equal("gif")},
-        name="mask",
-        output_format="gif",
-    ),
-    excludes(
-        errors.not_with_format,
-        {"n": above(1), "output_format": equal("svg")},
-        name="n",
-        output_format="svg",
-    ),
+STREAMED_BATCH: Final = Conflict({"n": Above(1), "stream": Equal(True)}, errors.streamed_batch)
+TRANSPARENT_JPEG: Final = Conflict(
+    {"background": Equal("transparent"), "output_format": Equal("jpeg")}, errors.transparent_jpeg
 )
+COMPRESSED_PNG: Final = Conflict(
+    {"output_compression": Below(100), "output_format": Equal("png")}, errors.compressed_png
+)
+MARKUP_WITH_MASK: Final = Conflict(
+    {"markup": Present(), "mask": Present()}, errors.mask_with_markup
+)
+
+
+def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
+    """The parameters *names* are for that format alone."""
+    return tuple(
+        Conflict(
+            {name: Present(), "output_format": OtherThan(output_format)}, errors.only_with_format
+        )
+        for name in names
+    )
+
+
+def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
+    """What that format refuses, by parameter."""
+    return tuple(
+        Conflict({name: condition, "output_format": Equal(output_format)}, errors.not_with_format)
+        for name, condition in conditions.items()
+    )
+
+
+CONFLICTS: Final = (
+    STREAMED_BATCH,
+    TRANSPARENT_JPEG,
+    COMPRESSED_PNG,
+    MARKUP_WITH_MASK,
+    *only_with("gif", "frame_count", "frame_duration_ms"),
+    *only_with("svg", "svg"),
+    *not_with("gif", stream=Equal(True), partial_images=Above(0), output_compression=Below(100)),
+    *not_with("svg", stream=Equal(True), partial_images=Above(0), output_compression=Below(100)),
+    *not_with("gif", mask=Present()),
+    *not_with("svg", n=Above(1)),
+)
+"""What the GPT image models refuse, in the order in which it is checked."""

@@ -9,6 +9,7 @@ from textwrap import fill
 from typing import Any, Final
 
 from images_emulator.contract.availability import availability_on
+from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODEL, MODELS
 from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
@@ -19,15 +20,16 @@ WIDTH: Final = 100
 """Columns of a terminal."""
 
 
-def schema_of(rows: Mapping[str, Rule]) -> dict[str, Any]:
-    """What one model accepts at one operation, as JSON Schema."""
+def schema_of(rows: Mapping[str, Rule], conflicts: Iterable[Conflict]) -> dict[str, Any]:
+    """The calls that *rows* and *conflicts* accept, as JSON Schema."""
+    excluded = [conflict.schema(rows) for conflict in conflicts]
     return {
         "type": "object",
         "properties": {"model": MODEL.schema()}
         | {name: rule.schema() for name, rule in rows.items()},
         "required": [name for name, rule in rows.items() if rule.required],
         "additionalProperties": False,
-    }
+    } | ({"allOf": excluded} if excluded else {})
 
 
 def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
@@ -36,8 +38,10 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
     for media_type in operation.bodies:
         # Not every model takes references in JSON.
         with suppress(APIError):
-            rows = availability_on(None).rows(model, Call(operation, media_type == FORM, {}))
-            schemas[media_type] = schema_of(rows)
+            call = Call(operation, media_type == FORM, {})
+            available = availability_on(None)
+            conflicts = available.conflicts(model, call)
+            schemas[media_type] = schema_of(available.rows(model, call), conflicts)
     return schemas
 
 
@@ -104,8 +108,13 @@ def _alike(operation: Operation) -> list[list[Model]]:
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
         if operation in model.accepts:
-            groups.setdefault(json.dumps(schema_of(model.accepts[operation])), []).append(model)
+            schema = schema_of(model.accepts[operation], _conflicts(model, operation))
+            groups.setdefault(json.dumps(schema), []).append(model)
     return [*groups.values()]
+
+
+def _conflicts(model: Model, operation: Operation) -> list[Conflict]:
+    return conflicts_within(model.accepts[operation], model.conflicts, None)
 
 
 def _parameters(operation: Operation) -> Iterator[list[str]]:
@@ -117,13 +126,29 @@ def _parameters(operation: Operation) -> Iterator[list[str]]:
         yield [f"`{name}`", *(_brief(rule.schema()) if rule else "" for rule in rules)]
 
 
+def _combinations(operation: Operation) -> Iterator[list[str]]:
+    """A row for each conflict, with a cell for each group of models that has any."""
+    refused = {
+        "<br>".join(model.id for model in group): [*map(str, _conflicts(group[0], operation))]
+        for group in _alike(operation)
+    }
+    refused = {names: conflicts for names, conflicts in refused.items() if conflicts}
+    if refused:
+        yield ["refused together", *refused]
+    for conflict in dict.fromkeys(each for conflicts in refused.values() for each in conflicts):
+        cells = ("refused" if conflict in conflicts else "" for conflicts in refused.values())
+        yield [conflict, *cells]
+
+
 def as_markdown() -> str:
-    """The models' lives, and what they take at each endpoint; an empty cell is refused as an
-    unknown parameter."""
+    """The dates of the models, what they accept at each operation, where an empty cell is an
+    unknown parameter, and the combinations that they refuse."""
     parts = ["\n".join(_markdown(_lives()))]
     for operation in IMAGE_OPERATIONS.values():
         parts.append(f"`POST {operation.path}`")
         parts.append("\n".join(_markdown(_parameters(operation))))
+        if combinations := [*_combinations(operation)]:
+            parts.append("\n".join(_markdown(combinations)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,7 +165,8 @@ def _folded(text: str, first: str, rest: str) -> str:
 
 
 def _listed(operation: Operation) -> Iterator[str]:
-    """For models that take the same at *operation*: their names, and a line for each parameter."""
+    """For models that take the same at *operation*: their names, and a line for each parameter and
+    each conflict."""
     for models in _alike(operation):
         rows = models[0].accepts[operation]
         indent = " " * (4 + max(map(len, rows)) + 2)
@@ -148,6 +174,11 @@ def _listed(operation: Operation) -> Iterator[str]:
         lines = [_folded(names, "  ", "  ")]
         for name, rule in rows.items():
             lines.append(_folded(_brief(rule.schema()), f"    {name}".ljust(len(indent)), indent))
+        if conflicts := _conflicts(models[0], operation):
+            lines.append("    refused together:")
+        lines += [
+            _folded(str(conflict).replace("`", ""), "      ", "        ") for conflict in conflicts
+        ]
         yield "\n".join(lines)
 
 

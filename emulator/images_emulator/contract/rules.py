@@ -56,18 +56,18 @@ class Rule:
     def check(self, name: str, value: Any) -> None:
         """The gateway's look: type, range, word. Raises APIError."""
 
-    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         """The image service's look: what *model* cannot do, beside the *others*. Raises
         APIError."""
 
-    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
         """The value that a valid request works with, given the first upload's size in pixels and
         the *others* as they were sent."""
         return self.default if value is None else value
 
-    def at(self, as_of: AsOf) -> Rule:
-        """The rule as it was on that day."""
-        return version_on(as_of, self, self.earlier)
+    def at(self, day: AsOf) -> Rule:
+        """The version of the rule that held on *day*; None for the newest one."""
+        return version_on(day, self, self.earlier)
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema, for people."""
@@ -97,7 +97,7 @@ class Text(Rule):
                 name=name, value=value, limit=self.longest, length=len(value)
             )
 
-    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
+    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def schema(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Choice(Rule):
         said = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
         raise said(name=name, value=value, listed=Words(self.words))
 
-    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
 
     def schema(self) -> dict[str, Any]:
@@ -242,7 +242,7 @@ class Unsupported(Rule):
     def check(self, name: str, value: Any) -> None:
         self.like.check(name, value)
 
-    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         raise errors.parameter_not_supported(model=model, name=name)
 
     def schema(self) -> dict[str, Any]:
@@ -268,14 +268,14 @@ class Narrowed(Rule):
     def check(self, name: str, value: Any) -> None:
         self.shared.check(name, value)
 
-    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         try:
             self.own.check(name, value)
         except APIError as error:
             raise self.refusal(**error.facts) from None
 
-    def settle(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
-        return self.own.settle(value, source, others)
+    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+        return self.own.resolve(value, source, others)
 
     def schema(self) -> dict[str, Any]:
         return self.own.schema()

@@ -47,7 +47,7 @@ class ListedSize(Choice):
         # `super()` without arguments does not survive slots.
         Choice.check(self, name, value)
 
-    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         return _known(value or self.default)
 
 
@@ -65,11 +65,11 @@ class FixedSize(Rule):
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
 
-    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
             raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
 
-    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value in (None, "auto"):
             value = closest(self.sizes, source) if source else self.auto
         return _known(value)
@@ -151,7 +151,7 @@ class FlexibleSize(FixedSize):
     auto_pixels: int
     sheets: Sheets | None = None
 
-    def limit(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         if value == "auto":
             return
         pixels = parse(value)
@@ -180,7 +180,7 @@ class FlexibleSize(FixedSize):
         if pixels > self.most_pixels:
             raise errors.sheet_too_many_pixels(value=value, sheet=sheet, limit=self.most_pixels)
 
-    def settle(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value not in (None, "auto"):
             return _known(value)
         if self.sheets and self.sheets.wanted(others):

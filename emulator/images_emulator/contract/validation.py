@@ -47,7 +47,7 @@ class _Judgement:
         self.call = call
         self.loader = loader
         self.policy = policy
-        self.available = availability_on(policy.as_of, dialect)
+        self.available = availability_on(policy.as_of, dialect, policy.day)
         self.forgiven: list[Violation] = []
         self.source: tuple[int, int] | None = None
 
@@ -139,24 +139,24 @@ class _Judgement:
     def _service(self, model: Model, rows: Rows, values: Values) -> ImageRequest:
         for name, value in list(values.items()):
             try:
-                rows[name].limit(name, value, model.id, values)
+                rows[name].check_supported(name, value, model.id, values)
             except APIError as error:
                 self.forgive(error)
                 del values[name]
-        settled = self._settled(rows, values)
-        for conflict in self.available.conflicts(model):
+        resolved = self._resolved(rows, values)
+        for conflict in self.available.conflicts(model, self.call):
             try:
-                conflict.check(settled)
+                conflict.check(resolved)
             except APIError as error:
                 self.forgive(error)
-                del values[conflict.yielding]
-                settled = self._settled(rows, values)
+                values.pop(conflict.yielding, None)
+                resolved = self._resolved(rows, values)
         # The bytes of uploads are looked at last: they take longest.
         pictures = self._opened(rows, values)
-        settled["size"] = rows["size"].settle(values.get("size"), self.source, values)
+        resolved["size"] = rows["size"].resolve(values.get("size"), self.source, values)
         known = {
             name: value
-            for name, value in (settled | pictures).items()
+            for name, value in (resolved | pictures).items()
             if name in _REQUEST_FIELDS and value is not None
         }
         proven = {
@@ -167,8 +167,8 @@ class _Judgement:
         }
         return ImageRequest(**(known | proven))
 
-    def _settled(self, rows: Rows, values: Values) -> Values:
-        return {name: rule.settle(values.get(name), None, values) for name, rule in rows.items()}
+    def _resolved(self, rows: Rows, values: Values) -> Values:
+        return {name: rule.resolve(values.get(name), None, values) for name, rule in rows.items()}
 
     def _opened(self, rows: Rows, values: Values) -> Values:
         """The uploads as pictures, under the names that a request gives them."""

@@ -90,7 +90,7 @@ def _settled(accepted: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[
             yield name, "{}x{}".format(*accepted.size)
             continue
         known = name in _SETTLED
-        value = getattr(accepted, name) if known else rule.settle(sent.get(name), None, sent)
+        value = getattr(accepted, name) if known else rule.resolve(sent.get(name), None, sent)
         if value is not None:
             yield name, _field(name, value)
 

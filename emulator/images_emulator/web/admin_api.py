@@ -20,8 +20,8 @@ from images_emulator.contract.errors import APIError, masked
 from images_emulator.contract.reference import as_json
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
+from images_emulator.web.admin_docs import add_docs, json_body_schema
 from images_emulator.web.authentication import error_response
-from images_emulator.web.document import describe, taken
 from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.recorder import ADMIN_PREFIX
@@ -58,7 +58,7 @@ class AdminAPI:
         router.get("/settings")(self.settings)
         router.get("/models")(self.models)
         router.get("/clock")(self.clock)
-        router.post("/clock", openapi_extra=taken(ClockMove))(self.move_clock)
+        router.post("/clock", openapi_extra=json_body_schema(ClockMove))(self.move_clock)
         router.post("/reset")(self.reset)
         return router
 
@@ -175,5 +175,5 @@ def create_admin_api(emulator: Emulator) -> FastAPI:
     app.include_router(AdminAPI(emulator).router())
     app.include_router(JournalAPI(emulator).router())
     app.include_router(ScenarioAPI(emulator).router())
-    describe(app, ClockMove, *BODIES)
+    add_docs(app, ClockMove, *BODIES)
     return app

@@ -1,4 +1,4 @@
-"""The admin API's OpenAPI document, and a page of it that needs nothing else."""
+"""The admin API's OpenAPI document, and an HTML page of it without scripts or other requests."""
 
 from __future__ import annotations
 
@@ -12,44 +12,48 @@ from starlette.responses import HTMLResponse, Response
 
 from images_emulator.web.recorder import ADMIN_PREFIX
 
-CSP: Final = "default-src 'none'; style-src 'unsafe-inline'"
+CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+"""Of the page, which loads nothing."""
 
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def taken(model: type[BaseModel]) -> dict[str, Any]:
-    """What the document says of a body that is read by hand, and so under any content type."""
+def json_body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The entry of the document for a route whose handler reads its JSON body, a *model*, itself;
+    FastAPI describes the bodies that it reads."""
     schema = {"$ref": _SCHEMAS + model.__name__}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
 
 
-def describe(app: FastAPI, *bodies: type[BaseModel]) -> None:
-    """Put the schemas of *bodies*, and a page, beside the document that FastAPI makes."""
+def add_docs(app: FastAPI, *bodies: type[BaseModel]) -> None:
+    """Add the schemas of *bodies* to the OpenAPI document of *app*, and the route of the page."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             document = make()
-            _, defined = models_json_schema(
+            _, schemas = models_json_schema(
                 [(body, "validation") for body in bodies], ref_template=_SCHEMAS + "{model}"
             )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(defined["$defs"])
+            components = document.setdefault("components", {}).setdefault("schemas", {})
+            components.update(schemas["$defs"])
         return make()
 
     async def docs() -> Response:
-        return HTMLResponse(_page(openapi()), headers={"Content-Security-Policy": CSP})
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        return HTMLResponse(_page(openapi()), headers=headers)
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation does it
     app.add_api_route(f"{ADMIN_PREFIX}/docs", docs, include_in_schema=False)
 
 
 def _page(document: dict[str, Any]) -> str:
+    """The page: a table of the methods and paths in the *document*."""
     rows = "".join(
         f"<tr><td>{method.upper()}<td><code>{escape(path)}</code>"
-        f"<td>{escape(told.get('description', ''))}"
+        f"<td>{escape(operation.get('description', ''))}"
         for path, methods in document["paths"].items()
-        for method, told in methods.items()
+        for method, operation in methods.items()
     )
     return (
         "<!doctype html><meta charset=utf-8><title>/_emulator</title>"

@@ -1,0 +1,129 @@
+"""Conflicts: combinations of parameters that a model refuses, in validation, schemas and tables."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+
+from images_emulator.contract.availability import availability_on
+from images_emulator.contract.calendar import Policy
+from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
+from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import FORM
+from images_emulator.contract.reference import as_markdown, as_text, schema_of
+from images_emulator.contract.request import Call
+from images_emulator.contract.rules import Choice, Integer
+from tests.test_table import Body, accepted, bodies, judged, legal, named
+
+ABSENT = object()
+
+
+def meets(schema: Any, value: Any) -> bool:
+    """Whether *value* is valid by *schema*, of which the keywords are known that conflicts use."""
+    match schema:
+        case bool():
+            return schema
+        case {"const": constant}:
+            return bool(value == constant)
+        case {"enum": words}:
+            return value in words
+        case {"not": inner}:
+            return not meets(inner, value)
+        case {"exclusiveMinimum": limit}:
+            return isinstance(value, int) and value > limit
+        case {"exclusiveMaximum": limit}:
+            return isinstance(value, int) and value < limit
+        case {"properties": properties, "required": required}:
+            return all(name in value for name in required) and all(
+                meets(inner, value[name]) for name, inner in properties.items() if name in value
+            )
+        case _:
+            return True
+
+
+def conflicts_of(body: Body) -> Iterator[Conflict]:
+    model, operation, media_type = body
+    yield from availability_on(None).conflicts(
+        MODELS[model], Call(operation, media_type == FORM, {})
+    )
+
+
+CASES = [(body, conflict) for body in bodies() for conflict in conflicts_of(body)]
+
+
+@pytest.mark.parametrize(("body", "conflict"), CASES, ids=named)
+def test_the_schema_refuses_the_combinations_that_validation_refuses(
+    body: Body, conflict: Conflict
+) -> None:
+    rows = accepted(body)
+    schemas = schema_of(rows, conflicts_of(body))["allOf"]
+    values = [[ABSENT, *legal(rows[name])] for name in conflict.when if name in rows]
+    verdicts = set()
+    for combination in product(*values):
+        fields = {
+            name: value
+            for name, value in zip(conflict.when, combination, strict=True)
+            if value is not ABSENT
+        }
+        sent: Mapping[str, Any] = fields
+        broken = [each["description"] for each in schemas if not meets(each, sent)]
+        verdicts.add(bool(broken))
+        if not broken:
+            judged(body, fields)
+            continue
+        with pytest.raises(APIError) as refused:
+            judged(body, fields)
+        assert refused.value.message == broken[0]
+    assert verdicts == {True, False}
+
+
+def test_the_schema_has_no_combination_that_the_rows_exclude() -> None:
+    refusal = Refusal("No {name} with {output_format}.")
+    rows = {"n": Integer(least=1, default=1), "output_format": Choice(("png",), default="png")}
+    assert Conflict({"n": Above(1), "output_format": Equal("gif")}, refusal).schema(rows) is None
+    assert Conflict({"n": Above(1), "mask": Present()}, refusal).schema(rows) is None
+    assert Conflict({"n": Above(1), "output_format": Equal("png")}, refusal).schema(rows) == {
+        "description": "No n with png.",
+        "not": {
+            "properties": {"n": {"type": "integer", "exclusiveMinimum": 1}}
+            | {"output_format": {"enum": ["png"]}},
+            "required": ["n"],
+        },
+    }
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_conflicts_can_be_compared_and_sent_to_another_process(model: Any) -> None:
+    assert pickle.loads(pickle.dumps(model.conflicts)) == model.conflicts  # noqa: S301 - our own
+
+
+def test_conditions_are_compared_by_value() -> None:
+    assert Equal("jpeg") == Equal("jpeg") != Equal("png")
+    assert len({Equal("jpeg"), OtherThan("jpeg")}) == 2
+    assert {Above(1), Above(1), Present()} == {Above(1), Present()}
+
+
+@pytest.mark.parametrize(("body", "conflict"), CASES, ids=named)
+def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
+    body: Body, conflict: Conflict
+) -> None:
+    rows = accepted(body)
+    meeting = {
+        name: next(value for value in legal(rows[name]) if meets(schema, value))
+        for name, schema in (conflict.schema(rows) or {})["not"]["properties"].items()
+    }
+    request = judged(body, meeting, policy=Policy(lenient=True))
+    assert str(request.forgiven[0]).endswith(conflict.error().code or "")
+
+
+def test_tables_list_the_refused_combinations() -> None:
+    assert "| `background` transparent with `output_format` jpeg | refused |" in as_markdown()
+    assert "| `frame_count` with `output_format` other than gif |  |  |  | refused |" in (
+        as_markdown()
+    )
+    assert "    refused together:\n      n above 1 with stream true\n" in as_text()
