@@ -1,4 +1,4 @@
-"""What is kept, and for how long."""
+"""The LRU cache: its budget, and what it evicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from images_emulator.lru_cache import LRUCache
 
 
-def test_what_was_not_asked_for_the_longest_goes_first() -> None:
+def test_the_least_recently_used_is_evicted_first() -> None:
     cache = LRUCache(30)
     for name in "abc":
         cache.put(name, name.upper(), 10)
@@ -18,7 +18,7 @@ def test_what_was_not_asked_for_the_longest_goes_first() -> None:
     assert [cache.get(name) for name in "abcd"] == ["A", None, "C", "D"]
 
 
-def test_a_value_put_twice_weighs_once() -> None:
+def test_a_replaced_value_weighs_once() -> None:
     cache = LRUCache(100)
     cache.put("a", 1, 60)
     cache.put("a", 2, 50)
@@ -26,7 +26,7 @@ def test_a_value_put_twice_weighs_once() -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 10])
-def test_what_is_heavier_than_all_is_not_kept(budget: int) -> None:
+def test_a_value_above_the_budget_is_not_cached(budget: int) -> None:
     cache = LRUCache(budget)
     cache.put("a", 1, 1)
     cache.put("b", 2, 11)
@@ -34,7 +34,7 @@ def test_what_is_heavier_than_all_is_not_kept(budget: int) -> None:
     assert cache.get("a") == (1 if budget else None)
 
 
-def test_the_budget_is_never_passed() -> None:
+def test_the_budget_is_never_exceeded() -> None:
     chance, cache = Random(1), LRUCache(1000)
     for _ in range(5000):
         cache.put(chance.randrange(300), None, chance.randrange(1, 200))

@@ -1,4 +1,4 @@
-"""The renderer: no picture is drawn twice, and none is lost."""
+"""The renderer: single flight and the cache of image files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import render
+from images_emulator.imaging.render import render_image
 from images_emulator.rendering.renderer import Renderer
 from tests.test_streams import frames
 
 
-def asked(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
+def request(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
     return ImageRequest(
         operation=GENERATIONS,
         model=next(iter(MODELS.values())),
@@ -31,17 +31,12 @@ def asked(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
 
 @pytest.fixture
 def renderer() -> Iterator[Renderer]:
-    renderer = Renderer(budget=2**20)
+    renderer = Renderer(cache_bytes=2**20)
     yield renderer
     renderer.close()
 
 
-def drawings(renderer: Renderer) -> int:
-    """How many jobs wait for the thread."""
-    return len(renderer.pool._jobs)
-
-
-async def test_those_who_ask_for_the_same_share_one_drawing(renderer: Renderer) -> None:
+async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Renderer) -> None:
     gate, begun = Event(), Event()
 
     def hold() -> bool:
@@ -50,59 +45,57 @@ async def test_those_who_ask_for_the_same_share_one_drawing(renderer: Renderer) 
 
     held = asyncio.create_task(renderer.run(hold))
     await asyncio.to_thread(begun.wait)
-    waiting = [asyncio.create_task(renderer.render(asked(), 0)) for _ in range(8)]
-    other = asyncio.create_task(renderer.render(asked("a fox"), 0))
+    waiting = [asyncio.create_task(renderer.render(request(), 0)) for _ in range(8)]
+    other = asyncio.create_task(renderer.render(request("a fox"), 0))
     await asyncio.sleep(0)
-    assert drawings(renderer) == 2
+    assert len(renderer.pool._jobs) == 2
     waiting[0].cancel()
     gate.set()
-    pictures = await asyncio.gather(*waiting[1:])
-    assert {base64.b64decode(each) for each in pictures} == {render.render_image(asked(), 0)}
-    assert await other != pictures[0]
+    images = await asyncio.gather(*waiting[1:])
+    assert {base64.b64decode(each) for each in images} == {render_image(request(), 0)}
+    assert await other != images[0]
     assert await held
 
 
-async def test_pictures_of_one_request_that_are_drawn_at_once_are_not_shared(
-    renderer: Renderer,
-) -> None:
-    pictures = await asyncio.gather(*(renderer.render(asked(), index) for index in range(3)))
-    rendered = [render.render_image(asked(), index) for index in range(3)]
-    assert [base64.b64decode(each) for each in pictures] == rendered
+async def test_images_of_one_request_are_rendered_apart(renderer: Renderer) -> None:
+    images = await asyncio.gather(*(renderer.render(request(), index) for index in range(3)))
+    rendered = [render_image(request(), index) for index in range(3)]
+    assert [base64.b64decode(each) for each in images] == rendered
 
 
-async def test_what_is_kept_is_not_drawn_again(renderer: Renderer) -> None:
-    first = await renderer.render(asked(), 0)
-    assert renderer.cached(asked(), 0) is first
-    assert await renderer.render(asked(), 0) is first
-    assert renderer.cached(asked(), 1) is None
+async def test_a_cached_image_is_not_rendered_again(renderer: Renderer) -> None:
+    first = await renderer.render(request(), 0)
+    assert renderer.cached(request(), 0) is first
+    assert await renderer.render(request(), 0) is first
+    assert renderer.cached(request(), 1) is None
 
 
-async def test_a_stream_is_drawn_once_and_ends_in_the_plain_picture(renderer: Renderer) -> None:
-    first = await renderer.render(asked(partials=3), 0, partial=0)
-    rest = [renderer.cached(asked(partials=3), 0, number) for number in (1, 2, None)]
+async def test_a_stream_is_rendered_once_and_ends_in_the_plain_image(renderer: Renderer) -> None:
+    first = await renderer.render(request(partials=3), 0, partial=0)
+    rest = [renderer.cached(request(partials=3), 0, number) for number in (1, 2, None)]
     assert None not in rest
     assert len({first, *rest}) == 4
-    assert rest[-1] == await renderer.render(asked(), 0)
+    assert rest[-1] == await renderer.render(request(), 0)
 
 
-async def test_without_a_budget_all_is_drawn_anew() -> None:
-    renderer = Renderer(budget=0)
-    first = await renderer.render(asked(partials=2), 0, partial=0)
-    assert renderer.cached(asked(), 0) is None
-    assert await renderer.render(asked(partials=2), 0, partial=0) == first
+async def test_without_a_cache_every_call_renders() -> None:
+    renderer = Renderer(cache_bytes=0)
+    first = await renderer.render(request(partials=2), 0, partial=0)
+    assert renderer.cached(request(), 0) is None
+    assert await renderer.render(request(partials=2), 0, partial=0) == first
     renderer.close()
 
 
-async def test_a_broken_drawing_is_told_to_all_and_not_kept(renderer: Renderer) -> None:
+async def test_a_failed_rendering_is_raised_to_all_and_not_cached(renderer: Renderer) -> None:
     broken = ImageRequest(operation=GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1))
     results = await asyncio.gather(
         *(renderer.render(broken, 0) for _ in range(2)), return_exceptions=True
     )
     assert all(isinstance(result, Exception) for result in results)
-    assert await renderer.render(asked(), 0)
+    assert await renderer.render(request(), 0)
 
 
-def test_equal_calls_get_equal_pictures_and_ids_of_their_own(http: httpx2.Client) -> None:
+def test_equal_calls_get_equal_images_and_their_own_ids(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2.6-sunburst", "prompt": "twice", "n": 2, "size": "1024x1024"}
     first, second = (http.post("/v1/images/generations", json=body).json() for _ in range(2))
     identities = {
@@ -114,19 +107,19 @@ def test_equal_calls_get_equal_pictures_and_ids_of_their_own(http: httpx2.Client
     assert first["usage"] == second["usage"]
 
 
-def test_text_that_looks_like_a_hole_stays_text(http: httpx2.Client) -> None:
+def test_text_that_looks_like_a_template_placeholder_stays_text(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2.6-sunburst", "prompt": "x", "safety_identifier": "#created"}
     assert http.post("/v1/images/generations", json=body).json()["safety_identifier"] == "#created"
 
 
-def test_a_cache_of_nothing_changes_no_answer() -> None:
+def test_a_cache_size_of_zero_changes_no_answer() -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 3}
-    pictures = []
+    images = []
     for cache in (0, 2**25):
         with (
             Server(emulator=Emulator(Settings(port=0, cache=cache))) as server,
             httpx2.Client(base_url=server.base_url, headers={"Authorization": "Bearer x"}) as http,
         ):
             answer = http.post("/images/generations", json=body)
-            pictures.append([event["b64_json"] for _, event in frames(answer.text)])
-    assert pictures[0] == pictures[1]
+            images.append([event["b64_json"] for _, event in frames(answer.text)])
+    assert images[0] == images[1]

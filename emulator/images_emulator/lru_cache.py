@@ -1,4 +1,4 @@
-"""What was made lately and may be asked for again, within a budget of bytes."""
+"""A cache with a budget of bytes that evicts the least recently used value."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from typing import Any
 
 
 class LRUCache:
-    """Values by key. Past *budget* bytes those go that were not asked for the longest; a budget
-    of 0 keeps nothing. Threads may share it."""
+    """Values by key. Past *budget* bytes the least recently used are evicted; a budget of 0 caches
+    nothing. Threads may share it."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.weight = 0
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        """Bytes of all values, as `put` was told."""
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: Hashable) -> Any:
         """The value, or None where there is none."""
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is None:
+            entry = self._entries.get(key)
+            if entry is None:
                 return None
-            self._kept.move_to_end(key)
-            return kept[0]
+            self._entries.move_to_end(key)
+            return entry[0]
 
     def put(self, key: Hashable, value: Any, weight: int) -> None:
-        """Keep *value*, which holds about *weight* bytes, unless that is more than all."""
+        """Cache *value*, which holds about *weight* bytes, unless that exceeds the budget."""
         if weight > self.budget:
             return
         with self._lock:
-            _, before = self._kept.pop(key, (None, 0))
-            self._kept[key] = value, weight
-            self.weight += weight - before
+            _, replaced = self._entries.pop(key, (None, 0))
+            self._entries[key] = value, weight
+            self.weight += weight - replaced
             while self.weight > self.budget:
-                _, (_, oldest) = self._kept.popitem(last=False)
-                self.weight -= oldest
+                _, (_, evicted) = self._entries.popitem(last=False)
+                self.weight -= evicted
 
     def clear(self) -> None:
         with self._lock:
-            self._kept.clear()
+            self._entries.clear()
             self.weight = 0

@@ -41,7 +41,7 @@ counts; in a period that is not listed, `model` is required."""
 
 
 class Drawing(Enum):
-    """How the pictures of an operation are made; `imaging/synthesis.py` has a function for each."""
+    """How the pictures of an operation are made; `imaging/render.py` has a function for each."""
 
     FROM_PROMPT = "from prompt"
     EDIT = "edit"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -16,6 +16,26 @@ from images_emulator.contract.calendar import (
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.errors import Refusal, Violation
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.request_fields import (
+    ANIMATION,
+    DAY,
+    DELIVERY,
+    DRAWING,
+    ENCODING,
+    MODEL_ID,
+    OPERATION_NAME,
+    PICTURE,
+    PICTURES,
+    PIXELS,
+    VIOLATIONS,
+    Decides,
+    Sources,
+    forms_of,
+    json_of,
+    key_function,
+    recipe_of,
+    values_of,
+)
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import Tokens
@@ -140,34 +160,40 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """A request that nothing is wrong with; every `auto` is settled. The same one always draws
-    the same pictures."""
+    """A validated call: every parameter has its value, every `auto` is resolved.
 
-    operation: Operation
-    model: Model
-    prompt: str = ""
-    n: int = 1
-    size: tuple[int, int]
-    quality: str | None = None
-    style: str | None = None
-    background: str = "opaque"
-    complexity: str | None = None
-    input_fidelity: str | None = None
-    output_format: str = "png"
-    output_compression: int = 100
-    response_format: str = "b64_json"
-    stream: bool = False
-    partial_images: int = 0
-    user: str | None = None
-    safety_identifier: str | None = None
-    frame_count: int = 9
-    frame_duration_ms: int = 200
-    svg: Mapping[str, Any] | None = None
-    images: tuple[Picture, ...] = ()
-    mask: Picture | None = None
-    markup: Picture | None = None
-    forgiven: tuple[Violation, ...] = field(default=(), compare=False)
-    as_of: AsOf = field(default=None, compare=False)
+    Rendering is a function of the fields that are marked as deciding the drawing or the encoding.
+    Two requests that are equal in these get the same bytes, in any process. A field without a mark
+    fails at import; see `request_fields`.
+    """
+
+    operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
+    model: Model = field(metadata=DRAWING | MODEL_ID)
+    prompt: str = field(default="", metadata=DRAWING)
+    n: int = field(default=1, metadata=DELIVERY)
+    size: tuple[int, int] = field(metadata=DRAWING | PIXELS)
+    quality: str | None = field(default=None, metadata=DRAWING)
+    style: str | None = field(default=None, metadata=DRAWING)
+    background: str = field(default="opaque", metadata=DRAWING)
+    complexity: str | None = field(default=None, metadata=DRAWING)
+    input_fidelity: str | None = field(default=None, metadata=ENCODING)
+    output_format: str = field(default="png", metadata=ENCODING)
+    output_compression: int = field(default=100, metadata=ENCODING)
+    response_format: str = field(default="b64_json", metadata=DELIVERY)
+    stream: bool = field(default=False, metadata=DELIVERY)
+    partial_images: int = field(default=0, metadata=DELIVERY)
+    user: str | None = field(default=None, metadata=DELIVERY)
+    safety_identifier: str | None = field(default=None, metadata=DELIVERY)
+    frame_count: int = field(default=9, metadata=ANIMATION)
+    frame_duration_ms: int = field(default=200, metadata=ANIMATION)
+    svg: Mapping[str, Any] | None = field(default=None, metadata=DELIVERY)
+    images: tuple[Picture, ...] = field(default=(), metadata=DRAWING | PICTURES)
+    mask: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
+    markup: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
+    forgiven: tuple[Violation, ...] = field(
+        default=(), compare=False, metadata=DELIVERY | VIOLATIONS
+    )
+    as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
 
     @property
     def transparent(self) -> bool:
@@ -180,27 +206,42 @@ class ImageRequest:
 
     @cached_property
     def drawing_key(self) -> tuple[str, ...]:
-        """All that decides what is drawn; how it is encoded and delivered does not."""
-        overlays = (self.mask, self.markup)
-        return (
-            self.operation.name,
-            self.model.id,
-            self.prompt,
-            "{}x{}".format(*self.size),
-            *(str(word) for word in (self.quality, self.style, self.background, self.complexity)),
-            *(picture.digest for picture in self.images),
-            *(picture.digest if picture else "" for picture in overlays),
-        )
+        """The texts of all fields that decide the drawing. They seed its chance, too."""
+        return _drawing_key(self)
 
     @cached_property
     def cache_key(self) -> bytes:
-        """Names all that decides the bytes of the files, in 16 bytes."""
-        encoding = (
-            self.input_fidelity,
-            self.output_format,
-            self.output_compression,
-            self.frame_count,
-            self.frame_duration_ms,
-        )
-        text = "\x1f".join([*self.drawing_key, *map(str, encoding)])
+        """A hash of all fields that decide the bytes of the files, in 16 bytes."""
+        text = "\x1f".join([*self.drawing_key, *_encoding_key(self)])
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def recipe(self) -> dict[str, Any]:
+        """The values that a file carries as its recipe, by parameter, without null ones; inputs are
+        named by their digests."""
+        return recipe_of(_RECIPE_FIELDS, self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as JSON for another process or a store, without null values. A picture is its
+        description (the attributes of `Picture`); the file itself is to be kept by its digest."""
+        return json_of(_FIELDS, self)
+
+    @classmethod
+    def from_json(
+        cls,
+        values: Mapping[str, Any],
+        *,
+        models: Mapping[str, Model],
+        picture: Callable[[Mapping[str, Any]], Picture],
+    ) -> ImageRequest:
+        """The request that `to_json` wrote; *models* are by id, *picture* makes a picture of its
+        description. Raises ValueError where *values* are of no request."""
+        try:
+            return cls(**values_of(_FIELDS, values, Sources(models, picture)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is no request: {error!r}") from error
+
+
+_drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
+_encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)
+_RECIPE_FIELDS: Final = forms_of(ImageRequest, Decides.DRAWING, Decides.ENCODING)
+_FIELDS: Final = forms_of(ImageRequest)

@@ -1,13 +1,14 @@
-"""Opens what a client sent, safely: only wanted formats, never more pixels than memory allows."""
+"""Decodes uploaded images: formats and modes that the API accepts, within bounds of memory."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from threading import RLock
-from typing import Final
+from typing import Any, Final
 from weakref import finalize
 
 from PIL import Image, ImageDraw, ImageOps
@@ -16,25 +17,41 @@ from images_emulator.contract.request import ImageRequest, Picture
 from images_emulator.imaging.file_parts import has_too_many_parts
 
 INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
+"""Formats of uploads, as Pillow calls them."""
 
-MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
-"""CMYK and deeper greys are refused, as "Invalid image file or mode" says."""
+INPUT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+"""Modes of uploads, as Pillow calls them. The API refuses CMYK and deeper greys: "Invalid image
+file or mode"."""
 
-MOST_PIXELS: Final = 64_000_000
-"""Not documented: a bound for memory, above all that any model can give back."""
+MAX_PIXELS: Final = 64_000_000
+"""Pixels of an upload. Not documented: it bounds memory, and no model answers as many."""
 
-LONGEST_EDGE: Final = 16_384
+MAX_EDGE: Final = 16_384
+"""Pixels along the longer edge of an upload."""
 
-KEPT_PIXELS: Final = 2048 * 2048
-"""A larger upload is proven to decode and then rests until it is drawn, so that sixteen of them
-are never in memory at once."""
+RAW_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
+"""Modes whose pixels are an image by themselves, without a palette."""
+
+MAX_KEPT_PIXELS: Final = 2048 * 2048
+"""Pixels of a larger upload are released after validation, and decoded again for rendering, so that
+sixteen of them are never in memory at once."""
 
 MAX_DECODED_BYTES: Final = 128 * 2**20
-"""What all uploads together may take that are kept decoded until they are drawn."""
+"""Bytes of pixels that all uploads together may hold between validation and rendering."""
+
+REQUEST_OVERHEAD_BYTES: Final = 1024
+"""Bytes that a request holds beside its texts and uploads."""
+
+VIOLATION_OVERHEAD_BYTES: Final = 256
+"""Bytes that a forgiven mistake holds beside the name of its parameter."""
+
+MAX_CHAR_BYTES: Final = 4
+"""Bytes that one character of a text may take in memory."""
 
 
 class PixelBudget:
-    """Bounds the memory of decoded uploads: those past *size* bytes rest like the large ones."""
+    """Memory for decoded uploads, *size* bytes. An image that does not fit is to release its
+    pixels; see `MAX_KEPT_PIXELS`. Threads may share it."""
 
     def __init__(self, size: int = MAX_DECODED_BYTES) -> None:
         self.left = size
@@ -42,7 +59,7 @@ class PixelBudget:
         self._lock = RLock()
 
     def admits(self, image: Image.Image) -> bool:
-        """Whether *image* may stay; its bytes count until it is let go of."""
+        """Whether *image* fits. If so its bytes are taken off the budget until it is released."""
         weight = image.width * image.height * (1 if image.mode in ("1", "L", "P") else 4)
         with self._lock:
             if weight > self.left:
@@ -57,17 +74,17 @@ class PixelBudget:
 
 
 def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
-    """The first frame, upright, with the file's format and mode; or None where *data* is no usable
-    picture. Raises MemoryError where there is no room for it."""
+    """The first frame, upright, with the file's format and mode; None where *data* is no image that
+    is accepted. Raises MemoryError where there is no room for it."""
     if has_too_many_parts(data):
         return None
     try:
         with Image.open(BytesIO(data), formats=INPUT_FORMATS) as file:
             name, mode, (width, height) = str(file.format), file.mode, file.size
             # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
-            if name not in INPUT_FORMATS or mode not in MODES:
+            if name not in INPUT_FORMATS or mode not in INPUT_MODES:
                 return None
-            if width * height > MOST_PIXELS or max(width, height) > LONGEST_EDGE:
+            if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
                 return None
             file.load()
             return ImageOps.exif_transpose(file), name, mode
@@ -82,7 +99,7 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
 class DecodedImage:
     """A decoded upload; see `contract.request.Picture`.
 
-    A resting one has let go of its pixels and decodes its *data* again when it is asked for them.
+    *data* is the file. *pixels* is None once they were released; `image` then decodes them again.
     """
 
     data: bytes = field(repr=False)
@@ -92,6 +109,7 @@ class DecodedImage:
     height: int
     has_alpha: bool
     digest: str
+    """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
 
     @property
@@ -111,22 +129,49 @@ class DecodedImage:
 
 
 def decode(data: bytes, budget: PixelBudget | None = None) -> DecodedImage | None:
-    """Decode *data* whole, or None where it is no PNG, JPEG or WebP that can be used. The pixels
-    are kept within *budget*. Raises MemoryError where there is no room for them at all."""
+    """Decode *data* whole; None where it is no PNG, JPEG or WebP that is accepted. The pixels are
+    kept within *budget*. Raises MemoryError where there is no room for them at all."""
     decoded = _decode(data)
     if not decoded:
         return None
     image, name, mode = decoded
     alpha = image.has_transparency_data
-    small = image.width * image.height <= KEPT_PIXELS
-    kept = image if small and (not budget or budget.admits(image)) else None
+    is_small = image.width * image.height <= MAX_KEPT_PIXELS
+    pixels = image if is_small and (not budget or budget.admits(image)) else None
     # Taken here, by the thread that decodes: of sixteen large uploads it takes a second.
     digest = hashlib.sha256(data).hexdigest()
-    return DecodedImage(data, name, mode, image.width, image.height, alpha, digest, kept)
+    return DecodedImage(data, name, mode, image.width, image.height, alpha, digest, pixels)
 
 
-def _sheet(width: int, height: int, *, hole: bool) -> bytes:
-    """A white PNG with an alpha channel, and a round hole in its middle where one is asked for."""
+def restore(description: Mapping[str, Any], data: bytes) -> DecodedImage:
+    """The image that `ImageRequest.to_json` wrote *description* of, with *data* as its file and
+    without pixels. Raises TypeError where that is no description."""
+    return DecodedImage(data=data, pixels=None, **description)
+
+
+def pack(image: DecodedImage) -> tuple[Mapping[str, Any] | None, bytes]:
+    """What another process needs of *image* beside its description: the raw pixels, with their mode
+    and size, where no palette or transparent colour belongs to them; otherwise None and the file.
+    """
+    pixels = image.pixels
+    if pixels is None or pixels.mode not in RAW_MODES or "transparency" in pixels.info:
+        return None, image.data
+    return {"mode": pixels.mode, "size": pixels.size}, pixels.tobytes()
+
+
+def unpack(
+    description: Mapping[str, Any], raw: Mapping[str, Any] | None, data: bytes
+) -> DecodedImage:
+    """The image that `pack` made *raw* and *data* of. Where *data* is raw pixels, its file is
+    empty."""
+    if raw is None:
+        return restore(description, data)
+    pixels = Image.frombytes(raw["mode"], tuple(raw["size"]), data)
+    return DecodedImage(data=b"", pixels=pixels, **description)
+
+
+def _white_png(width: int, height: int, *, hole: bool) -> bytes:
+    """A white PNG with an alpha channel, and a round transparent *hole* in its middle or none."""
     image = Image.new("RGBA", (width, height), (255, 255, 255, 255))
     if hole:
         box = (width // 4, height // 4, width * 3 // 4, height * 3 // 4)
@@ -136,52 +181,61 @@ def _sheet(width: int, height: int, *, hole: bool) -> bytes:
     return file.getvalue()
 
 
-def blank() -> bytes:
-    """A white picture, in place of one that cannot be used."""
-    return _sheet(1024, 1024, hole=False)
+def blank_png() -> bytes:
+    """A white PNG of 1024×1024, in place of an upload that lenient validation lets pass."""
+    return _white_png(1024, 1024, hole=False)
 
 
-def pierced(width: int, height: int) -> bytes:
-    """A mask, in place of one that is not fetched."""
-    return _sheet(width, height, hole=True)
+def mask_png(width: int, height: int) -> bytes:
+    """A white PNG with a round transparent hole, in place of a mask that is not fetched."""
+    return _white_png(width, height, hole=True)
 
 
 def image_of(picture: Picture) -> Image.Image:
-    """The pixels of a picture that this module has developed."""
+    """The pixels of a picture that `decode` returned."""
     assert isinstance(picture, DecodedImage)
     return picture.image
 
 
+def decoded_images(request: ImageRequest) -> list[DecodedImage]:
+    """The uploads of *request*: images, mask and markup."""
+    pictures = [*request.images, request.mask, request.markup]
+    return [each for each in pictures if isinstance(each, DecodedImage)]
+
+
 def files_of(request: ImageRequest) -> list[bytes]:
     """The files of the uploads of *request*."""
-    pictures = [*request.images, request.mask, request.markup]
-    return [each.data for each in pictures if isinstance(each, DecodedImage)]
+    return [each.data for each in decoded_images(request)]
 
 
 def needs_decoding(request: ImageRequest) -> bool:
-    """Whether any upload of *request* has to be decoded again before it can be drawn."""
-    pictures = [*request.images, request.mask, request.markup]
-    return any(isinstance(each, DecodedImage) and each.pixels is None for each in pictures)
+    """Whether the pixels of any upload of *request* were released."""
+    return any(each.pixels is None for each in decoded_images(request))
 
 
 def without_pixels(request: ImageRequest) -> ImageRequest:
-    """The same request with its uploads at rest, to be kept for long."""
-    photographs = [each for each in request.images if isinstance(each, DecodedImage)]
-    mask, markup = (
-        replace(each, pixels=None) if isinstance(each, DecodedImage) else None
-        for each in (request.mask, request.markup)
+    """*request* with the pixels of its uploads released, to be kept for long."""
+    if not request.images:
+        return request
+    return replace(
+        request,
+        images=tuple(map(_released, request.images)),
+        mask=request.mask and _released(request.mask),
+        markup=request.markup and _released(request.markup),
     )
-    images = tuple(replace(each, pixels=None) for each in photographs)
-    return replace(request, images=images, mask=mask, markup=markup)
+
+
+def _released(picture: Picture) -> Picture:
+    assert isinstance(picture, DecodedImage)
+    return replace(picture, pixels=None)
 
 
 def weight_of(request: ImageRequest) -> int:
-    """Bytes that a resting *request* holds, about."""
-    # A character may take four bytes.
-    words = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
-    told = 1024 + 4 * sum(len(word or "") for word in words)
+    """Bytes that *request* holds without the pixels of its uploads, about."""
+    texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
+    weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
-        told += 256 + 4 * len(violation.param or "")
+        weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
     if not request.images:
-        return told
-    return told + sum(map(len, files_of(request)))
+        return weight
+    return weight + sum(map(len, files_of(request)))

@@ -13,7 +13,12 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import png, svg
 from images_emulator.imaging.drawing import CLEAR
 from images_emulator.imaging.partial_images import PartialImage
-from images_emulator.imaging.recipe import KEYWORD, MOST_IN_JPEG, exif, note
+from images_emulator.imaging.recipe import (
+    KEYWORD,
+    MAX_JPEG_RECIPE_BYTES,
+    recipe_exif,
+    recipe_json,
+)
 
 Options = Mapping[str, Any]
 
@@ -70,10 +75,12 @@ def _png(
     index: int = 0,
     partial: int | None = None,
 ) -> bytes:
-    return png.write(image, mode_of(request), {KEYWORD: note(request, index, partial)})
+    return png.write(image, mode_of(request), {KEYWORD: recipe_json(request, index, partial)})
 
 
-def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> Encoder:
+def _by_pillow(
+    name: str, options: Callable[[int], Options], max_recipe_bytes: int | None = None
+) -> Encoder:
     def encode(
         request: ImageRequest,
         image: Image.Image | PartialImage,
@@ -85,7 +92,7 @@ def _by_pillow(name: str, options: Callable[[int], Options], room: int = 0) -> E
         whole.convert(mode_of(request)).save(
             file,
             name,
-            exif=exif(request, index, partial, room),
+            exif=recipe_exif(request, index, partial, max_recipe_bytes),
             **options(request.output_compression),
         )
         return file.getvalue()
@@ -158,7 +165,7 @@ def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
         append_images=frames,
         duration=frame_delay(request.frame_duration_ms),
         loop=0,
-        comment=note(request, index),
+        comment=recipe_json(request, index),
         disposal=2,
         optimize=False,
         **({"transparency": CLEAR} if request.transparent else {}),
@@ -168,7 +175,7 @@ def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
 
 OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "png": _still("image/png", _png),
-    "jpeg": _still("image/jpeg", _by_pillow("JPEG", _jpeg, MOST_IN_JPEG)),
+    "jpeg": _still("image/jpeg", _by_pillow("JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES)),
     "webp": _still("image/webp", _by_pillow("WEBP", _webp)),
     "gif": Format("image/gif", _gif),
     "svg": Format("image/svg+xml", svg.write),

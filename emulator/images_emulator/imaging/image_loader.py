@@ -28,7 +28,7 @@ class ImageLoader:
             return decoder.decode(data, self._budget)
 
     def blank(self) -> Picture:
-        picture = decoder.decode(decoder.blank())
+        picture = decoder.decode(decoder.blank_png())
         assert picture
         return picture
 
@@ -43,6 +43,6 @@ class ImageLoader:
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
         """A white sheet with a round hole in its middle: addresses are not fetched."""
-        picture = decoder.decode(decoder.pierced(width, height))
+        picture = decoder.decode(decoder.mask_png(width, height))
         assert picture
         return picture

@@ -1,4 +1,4 @@
-"""What a picture was asked to be, written into its file and read back from there."""
+"""The recipe of an image file: the parameters it was rendered from, as JSON in its metadata."""
 
 from __future__ import annotations
 
@@ -13,82 +13,86 @@ from PIL import Image
 from images_emulator.contract.request import ImageRequest
 
 KEYWORD: Final = "openai-images-emulator"
-"""Names the text in a PNG, and the element in an SVG."""
+"""Keyword of the text chunk of a PNG, and id of the `<metadata>` element of an SVG."""
 
-DESCRIPTION: Final = 0x010E
-"""EXIF's `ImageDescription`."""
+EXIF_IMAGE_DESCRIPTION: Final = 0x010E
+"""The EXIF tag `ImageDescription`, which holds the recipe of a JPEG or a WebP."""
 
-MOST_IN_JPEG: Final = 65_000
-"""Bytes: a segment holds 65,533."""
+MAX_JPEG_RECIPE_BYTES: Final = 65_000
+"""An EXIF segment of a JPEG holds 65,533 bytes, with its own header."""
 
-_IN_SVG: Final = re.compile(rb'<metadata id="%b">(.*?)</metadata>' % KEYWORD.encode(), re.DOTALL)
+_SVG_METADATA: Final = re.compile(
+    rb'<metadata id="%b">(.*?)</metadata>' % KEYWORD.encode(), re.DOTALL
+)
 
 
-def note(request: ImageRequest, index: int, partial: int | None = None, room: int = 0) -> bytes:
-    """The recipe of picture number *index*, or of its partial image *partial*: JSON in UTF-8.
+def recipe_json(
+    request: ImageRequest, index: int, partial: int | None = None, max_bytes: int | None = None
+) -> bytes:
+    """The recipe of image *index* (from 0), or of its partial image *partial*: JSON in UTF-8.
 
-    Where there is *room* for so many bytes only, the prompt is cut, and `prompt_cut` says so.
+    Past *max_bytes* the prompt is cut, and `prompt_cut` is true.
     """
-    prompt = request.prompt
-    told: dict[str, Any] = {
-        "endpoint": request.operation.name,
-        "model": request.model.id,
-        "prompt": prompt,
+    values = request.recipe()
+    recipe = {
+        "endpoint": values.pop("operation"),
+        "model": values.pop("model"),
+        "prompt": values.pop("prompt"),
         "index": index,
-        "partial_image_index": partial,
-        "size": "{}x{}".format(*request.size),
-        "quality": request.quality,
-        "style": request.style,
-        "background": request.background,
-        "complexity": request.complexity,
-        "input_fidelity": request.input_fidelity,
-        "output_format": request.output_format,
-        "output_compression": request.output_compression,
-        "images": [picture.digest for picture in request.images] or None,
-        "mask": request.mask.digest if request.mask else None,
-        "markup": request.markup.digest if request.markup else None,
     }
-    told = {name: value for name, value in told.items() if value is not None}
-    text = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
-    while room and len(text) > room:
-        prompt = prompt[: len(prompt) * room // len(text) - 1]
-        told |= {"prompt": prompt, "prompt_cut": True}
-        text = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+    if partial is not None:
+        recipe["partial_image_index"] = partial
+    recipe |= values
+    text = _encoded(recipe)
+    while max_bytes and len(text) > max_bytes:
+        prompt = recipe["prompt"]
+        recipe["prompt"] = prompt[: len(prompt) * max_bytes // len(text) - 1]
+        recipe["prompt_cut"] = True
+        text = _encoded(recipe)
     return text
 
 
-def exif(request: ImageRequest, index: int, partial: int | None, room: int) -> Image.Exif:
-    """The same for a JPEG or a WebP."""
-    told = Image.Exif()
-    told[DESCRIPTION] = note(request, index, partial, room)
-    return told
+def _encoded(recipe: dict[str, Any]) -> bytes:
+    return json.dumps(recipe, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _written(picture: bytes) -> str | bytes | None:
-    if drawn := _IN_SVG.search(picture):
-        return unescape(drawn[1].decode())
+def recipe_exif(
+    request: ImageRequest, index: int, partial: int | None, max_bytes: int | None
+) -> Image.Exif:
+    """The EXIF of a JPEG or a WebP, which has the recipe as its only entry."""
+    exif = Image.Exif()
+    exif[EXIF_IMAGE_DESCRIPTION] = recipe_json(request, index, partial, max_bytes)
+    return exif
+
+
+def _recipe_text(image_file: bytes) -> str | bytes | None:
+    """The recipe in the metadata of *image_file*, not yet parsed."""
+    if element := _SVG_METADATA.search(image_file):
+        return unescape(element[1].decode())
     try:
-        with Image.open(BytesIO(picture), formats=("PNG", "JPEG", "WEBP", "GIF")) as file:
-            described = file.getexif().get(DESCRIPTION)
-            # Texts in EXIF are read as Latin-1, whatever they are.
-            exif = described.encode("latin-1") if isinstance(described, str) else None
-            found: str | bytes | None = file.info.get(KEYWORD) or file.info.get("comment") or exif
+        with Image.open(BytesIO(image_file), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+            description = image.getexif().get(EXIF_IMAGE_DESCRIPTION)
+            # Pillow reads texts of EXIF as Latin-1, in whatever they were written.
+            exif = description.encode("latin-1") if isinstance(description, str) else None
+            text: str | bytes | None = image.info.get(KEYWORD) or image.info.get("comment") or exif
     except OSError:
         raise ValueError("this is no picture") from None
-    return found
+    return text
 
 
 def read_recipe(picture: bytes) -> dict[str, Any]:
-    """What the emulator was asked for when it drew *picture*, the bytes of a file that it answered:
-    `endpoint`, `model`, `prompt`, `index` (from 0), `size`, and what else applied, named as the API
-    names it; of a partial image `partial_image_index` too, of inputs their SHA-256.
+    """The recipe of *picture*, the bytes of a file that the emulator answered.
+
+    Its keys are `endpoint`, `model`, `prompt`, `index` (from 0), `size`, and the other parameters
+    that applied, named as the API names them. Of a partial image there is `partial_image_index`,
+    of inputs their SHA-256.
 
     Raises ValueError for any other file, and for one that was saved anew.
     """
     try:
-        told = json.loads(_written(picture) or b"")
+        recipe = json.loads(_recipe_text(picture) or b"")
     except json.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict) or "model" not in told:
+        recipe = None
+    if not isinstance(recipe, dict) or "model" not in recipe:
         raise ValueError("this picture carries no recipe")
-    return told
+    return recipe

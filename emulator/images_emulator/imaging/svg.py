@@ -24,7 +24,7 @@ from images_emulator.imaging.drawing import (
     sun_rings,
 )
 from images_emulator.imaging.outlines import outline, units
-from images_emulator.imaging.recipe import KEYWORD, note
+from images_emulator.imaging.recipe import KEYWORD, recipe_json
 from images_emulator.imaging.shaping import possible
 from images_emulator.imaging.text_layout import Line, Run
 from images_emulator.imaging.typefaces import GLYPHS
@@ -142,11 +142,12 @@ def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
     """The file; its title is the prompt."""
     width, height = request.size
     scene = scene_of(request, index)
+    recipe = escape(_printable(recipe_json(request, index).decode()))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(str(request.model))}">',
         f"<title>{escape(_printable(request.prompt))}</title>",
-        f'<metadata id="{KEYWORD}">{escape(_printable(note(request, index).decode()))}</metadata>',
+        f'<metadata id="{KEYWORD}">{recipe}</metadata>',
     ]
     if request.images:
         parts.append(_embedded(request, index, artist))

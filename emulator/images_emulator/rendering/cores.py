@@ -1,4 +1,4 @@
-"""How much of the processor there is for this process."""
+"""The number of CPU cores for render processes, within the quota of a container."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-GROUP: Final = Path("/sys/fs/cgroup")
-"""What Linux tells a container of its control group."""
+CGROUP_FOLDER: Final = Path("/sys/fs/cgroup")
+"""Where Linux shows a container its control group."""
 
-QUOTAS: Final = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
-"""Files of version 2 and version 1 that hold a quota: microseconds of processor in a period of so
-many. Where there is none they say "max" and -1.
+QUOTA_FILES: Final = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+"""Files of cgroup version 2 and version 1 that hold the CPU quota: microseconds of CPU time, in a
+period of so many. Without a quota they say "max" and -1.
 https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/scheduler/sched-bwc.html
 """
 
 
-def spare_cores(group: Path = GROUP) -> int:
-    """Whole cores that this process may use beside the first: of those that it may run on, as many
-    as its container's quota pays for."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return min(cores, _paid_for(group) or cores) - 1
+def spare_cores(group: Path = CGROUP_FOLDER) -> int:
+    """Whole CPU cores that this process may use beside one: those of its CPU affinity, as far as
+    the quota of its container covers them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, _quota_cores(group) or cores) - 1
 
 
-def _paid_for(group: Path) -> int | None:
-    for files in QUOTAS:
+def _quota_cores(group: Path) -> int | None:
+    """Whole cores that the quota covers, at least one; None without a quota."""
+    for files in QUOTA_FILES:
         with suppress(OSError, ValueError):
-            told = " ".join((group / file).read_text() for file in files)
-            quota, period = map(int, told.split())
+            text = " ".join((group / file).read_text() for file in files)
+            quota, period = map(int, text.split())
             return None if quota < 0 else max(1, quota // period)
     return None

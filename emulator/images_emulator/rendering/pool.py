@@ -1,4 +1,4 @@
-"""Who draws: one thread of the server's own, and processes that join it under load."""
+"""The render pool: a queue of jobs for one thread, and render processes that join it under load."""
 
 from __future__ import annotations
 
@@ -11,39 +11,47 @@ from typing import Any, Final, TypeVar
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
-from images_emulator.rendering.process import Draw, Drawn, ProcessGoneError, RenderProcess, draw
+from images_emulator.rendering.process import (
+    ProcessGoneError,
+    Render,
+    Rendered,
+    RenderProcess,
+    render,
+)
 from images_emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")
 
 BUSY_JOBS: Final = 32
-"""Jobs in a row that find others waiting, before a process is worth its start: it takes as long as
-to draw so many pictures of 1024²."""
+"""Start a render process after this many consecutive submissions that found a queue: starting one
+costs about as much as rendering 32 images of 1024×1024."""
 
 
 class RenderPool:
-    """Does jobs in the order in which they come, each once.
+    """Runs jobs in the order of their submission, each once.
 
-    Drawing holds the interpreter lock: a second thread would make it slower, and on the event loop
-    it would hold up every other call. Where jobs queue, at most *helpers* processes join, each
-    behind a thread that waits for it.
+    A job is a function that is given the means to render: `render` in the pool's own thread, or a
+    render process. There is one thread: rendering holds the interpreter lock, so a second one would
+    make it slower, and on the event loop it would hold up every other call. While jobs queue, up to
+    *max_processes* render processes join, each with a thread that waits for it. The pool's threads
+    are named *name*. Threads may share it.
     """
 
-    def __init__(self, helpers: int, name: str = "renderer") -> None:
-        self._jobs: OrderedDict[Future[Any], Callable[[Draw], Any]] = OrderedDict()
+    def __init__(self, max_processes: int, name: str = "render") -> None:
+        self._jobs: OrderedDict[Future[Any], Callable[[Render], Any]] = OrderedDict()
         self._name = name
         self._lock = Lock()
         self._at_work = False
-        self._pressed = 0
+        self._busy_submissions = 0
         self._closed = False
         self._own: ThreadPoolExecutor | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self.processes = [RenderProcess() for _ in range(helpers)]
+        self.processes = [RenderProcess() for _ in range(max_processes)]
         self._idle = [*self.processes]
 
     @property
     def executor(self) -> ThreadPoolExecutor:
-        """The server's own thread. Raises RuntimeError after `close`."""
+        """The pool's own thread. Raises RuntimeError after `close`."""
         with self._lock:
             self._check_open()
             if self._own is None:
@@ -56,9 +64,9 @@ class RenderPool:
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
-    def submit(self, job: Callable[[Draw], T]) -> Future[T]:
-        """Have *job* done by the next who is free, with the means to draw that this one has. Raises
-        RuntimeError where the server's own thread has been shut down, or after `close`."""
+    def submit(self, job: Callable[[Render], T]) -> Future[T]:
+        """Queue *job* and return the future of its result. Raises RuntimeError after `close`, or
+        where the pool's own thread was shut down."""
         future: Future[T] = Future()
         with self._lock:
             self._check_open()
@@ -66,37 +74,38 @@ class RenderPool:
             self._jobs[future] = job
             self._at_work = True
         if begin:
-            self._turn(self.executor)
-        if self._pressed < BUSY_JOBS:
-            self._pressed = self._pressed + 1 if waiting else 0
+            self._schedule(self.executor)
+        if self._busy_submissions < BUSY_JOBS:
+            self._busy_submissions = self._busy_submissions + 1 if waiting else 0
         elif waiting and self._idle:
-            # A thread may be one more than the system allows.
+            # The system may allow no further thread.
             with suppress(RuntimeError):
-                self._join(self._idle.pop())
+                self._add_process(self._idle.pop())
         return future
 
     def withdraw(self, future: Future[Any]) -> None:
-        """Cancel the job behind *future* and remove it from the queue, unless it has begun."""
+        """Cancel the job of *future* and remove it from the queue, unless it has begun."""
         if future.cancel():
             with self._lock:
                 self._jobs.pop(future, None)
 
-    def _turn(self, executor: ThreadPoolExecutor) -> None:
+    def _schedule(self, executor: ThreadPoolExecutor) -> None:
         try:
-            executor.submit(self._work, executor)
+            executor.submit(self._run_one, executor)
         except RuntimeError:
             self.cancel_all()
             raise
 
-    def _work(self, executor: ThreadPoolExecutor) -> None:
-        """One job at a time, so that what else is asked of the thread has its turn."""
-        self._next(draw)
+    def _run_one(self, executor: ThreadPoolExecutor) -> None:
+        """Run one job and schedule the next, so that other calls of the executor have their turn
+        in between."""
+        self._run_next(render)
         with self._lock:
             self._at_work = bool(self._jobs)
         if self._at_work:
-            self._turn(executor)
+            self._schedule(executor)
 
-    def _next(self, means: Draw) -> None:
+    def _run_next(self, means: Render) -> None:
         with self._lock:
             if not self._jobs:
                 return  # another thread was faster, or the job was withdrawn
@@ -105,26 +114,29 @@ class RenderPool:
             return
         try:
             future.set_result(job(means))
-        except BaseException as error:  # noqa: BLE001 - it is raised for who waits
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             future.set_exception(error)
 
-    def _join(self, process: RenderProcess) -> None:
+    def _add_process(self, process: RenderProcess) -> None:
         with self._lock:
             self._check_open()
             if self._threads is None:
-                self._threads = DaemonThreadPool(len(self.processes), thread_name_prefix="helper")
+                self._threads = DaemonThreadPool(
+                    len(self.processes), thread_name_prefix=f"{self._name}-process"
+                )
             threads = self._threads
-        threads.submit(self._run_process, process)
+        threads.submit(self._run_jobs_in, process)
 
-    def _run_process(self, process: RenderProcess) -> None:
-        """Do jobs as long as there are any, if the process can be had at all."""
-        if process.ready():
+    def _run_jobs_in(self, process: RenderProcess) -> None:
+        """Run jobs in *process* until the queue is empty, if the process can be started."""
+        if process.start():
+            means = _render_in(process)
             while self._jobs:
-                self._next(_render_or_fall_back(process))
+                self._run_next(means)
             self._idle.append(process)
 
     def close(self) -> None:
-        """Let the threads go, and the processes, and all jobs that have not begun."""
+        """End the threads and the processes, and cancel all jobs that have not begun."""
         with self._lock:
             self._closed = True
         for executor in (self._own, self._threads):
@@ -136,21 +148,22 @@ class RenderPool:
             process.close()
 
     def cancel_all(self) -> None:
+        """Cancel all jobs that have not begun."""
         with self._lock:
             self._at_work = False
-            jobs = [*self._jobs]
+            futures = [*self._jobs]
             self._jobs.clear()
-        for future in jobs:
+        for future in futures:
             future.cancel()
 
 
-def _render_or_fall_back(process: RenderProcess) -> Draw:
-    """Drawing by *process*, or by this thread where it has gone."""
+def _render_in(process: RenderProcess) -> Render:
+    """Rendering in *process*, or in the calling thread where it has gone."""
 
-    def drawn(request: ImageRequest, index: int, partial: int | None) -> Drawn:
+    def rendered(request: ImageRequest, index: int, partial: int | None) -> Rendered:
         try:
-            return process.draw(request, index, partial)
+            return process.render(request, index, partial)
         except ProcessGoneError:
-            return draw(request, index, partial)
+            return render(request, index, partial)
 
-    return drawn
+    return rendered

@@ -1,106 +1,111 @@
-"""A process that draws, for a thread that waits for it: what two threads of one interpreter cannot
-do at once, two processes can."""
+"""Render processes: each renders for one thread that waits for it, since the interpreter lock lets
+two threads render no faster than one."""
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import signal
+import struct
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from threading import Lock
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from images_emulator.contract.models import NEWEST_MODEL
+from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
-from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.request import ImageRequest, Picture
 from images_emulator.imaging.memory import keep_memory
 
-Drawn = Sequence[tuple[int | None, bytes]]
-"""Files by the numbers of the partial images that they are; the final one's is None."""
+Rendered = Sequence[tuple[int | None, bytes]]
+"""Image files, each with the index of the partial image that it is; the final one's is None."""
 
-Draw = Callable[[ImageRequest, int, int | None], Drawn]
-"""See `draw`."""
+Render = Callable[[ImageRequest, int, int | None], Rendered]
+"""See `render`."""
 
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""What is drawn first: Pillow, fonts and encoders are loaded at their first use."""
+"""Rendered once at the start: Pillow, fonts and encoders are loaded at their first use."""
 
-_GONE: Final = (EOFError, OSError, ValueError, pickle.UnpicklingError)
-"""What a pipe says whose other end has gone, in the middle of a message or not."""
+NICENESS: Final = 10
+"""At equal priority the p99 of requests that need no image was 25 % higher."""
+
+_LENGTH: Final = struct.Struct("<I")
+
+_PIPE_ERRORS: Final = (EOFError, OSError, ValueError)
+"""Raised by a pipe whose other end has gone, between two messages or within one."""
 
 _COMMAND: Final = (
     "import sys; sys.path[:] = {!r}; from images_emulator.rendering import process; process.run()"
 )
 
+Message = tuple[dict[str, Any], list[bytes]]
+"""JSON, and the bytes that go with it."""
 
-def draw(request: ImageRequest, index: int, partial: int | None) -> Drawn:
-    """The picture number *index* of *request*; or where *partial* is the number of a partial image
-    that one, all that follow it in the stream, and the final one."""
-    from images_emulator.imaging import render  # noqa: PLC0415 - who leaves it to a worker needs none
+
+def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
+    """Image *index* (from 0) of *request*; or where *partial* is the index of a partial image that
+    one, all that follow it in the stream, and the final one."""
+    from images_emulator.imaging.render import render_image, render_stream  # noqa: PLC0415 - it loads Pillow
 
     if partial is None:
-        return [(None, render.render_image(request, index))]
-    return [*render.render_stream(request, partial)]
-
-
-def _portable(request: ImageRequest) -> ImageRequest:
-    """*request* without its model's rules, which are functions: they have done their part."""
-    model = replace(request.model, accepts={}, conflicts=(), tokens=None, seconds={})
-    return replace(request, model=model, forgiven=())
+        return [(None, render_image(request, index))]
+    return [*render_stream(request, partial)]
 
 
 class ProcessGoneError(RuntimeError):
-    """The process that was asked to draw is there no more, nor is its successor."""
+    """The render process has ended, and so has the one started in its place."""
 
 
 class RenderProcess:
-    """The process, which starts at its first picture, and anew when it was killed. Ask it from one
-    thread at a time; `multiprocessing` would run the main module of whoever started the server."""
+    """One render process. It starts with the first image, and again after it was killed.
+
+    Only one thread at a time may call `render`. `multiprocessing` is not used: it would run the
+    main module of the program that started the server.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._closed = False
 
-    def draw(self, request: ImageRequest, index: int, partial: int | None) -> Drawn:
-        """What `draw` returns. Raises RuntimeError where that raised anything and where the process
-        was let go, ProcessGoneError where it went twice or cannot be had."""
-        job = pickle.dumps((_portable(request), index, partial))
+    def render(self, request: ImageRequest, index: int, partial: int | None) -> Rendered:
+        """Return what `render` returns. Raises RuntimeError with its traceback where that raised,
+        RuntimeError after `close`, and ProcessGoneError where the process ended twice or cannot be
+        started."""
+        job = _job_message(request, index, partial)
         for _ in range(2):
-            with suppress(*_GONE):
-                drawn, failure = _asked(self._started(), job)
-                if failure:
+            with suppress(*_PIPE_ERRORS):
+                answer, files = _exchange(self._started(), job)
+                if failure := answer["failure"]:
                     raise RuntimeError(failure)
-                return drawn
+                return [*zip(answer["partials"], files, strict=True)]
             self._end()
-        raise ProcessGoneError("the process that draws has gone")
+        raise ProcessGoneError("the process that renders has gone")
 
-    def ready(self) -> bool:
-        """Whether the process is there, when it has had its time to start."""
+    def start(self) -> bool:
+        """Start the process and wait until it has rendered once. Returns whether it runs."""
         if self._process is None:
             with suppress(RuntimeError):
-                self.draw(WARM_UP, 0, None)
+                self.render(WARM_UP, 0, None)
         return self._process is not None
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
-                raise RuntimeError("the process that draws was let go")
+                raise RuntimeError("the process that renders was let go")
             if self._process is None:
                 if not sys.executable or getattr(sys, "frozen", False):
                     raise ProcessGoneError("there is no Python to start")
-                # Its modules are to be these very ones, wherever it starts.
+                # It is to import these very modules, whatever its working directory.
                 command = [sys.executable, "-c", _COMMAND.format([*map(str, sys.path)])]
                 pipe = subprocess.PIPE
-                # No session of its own, which Linux would give as much of the processor as the
-                # server's.
-                self._process = subprocess.Popen(  # noqa: S603 - our own words
+                # No session of its own: Linux would schedule that on a par with the server's.
+                self._process = subprocess.Popen(  # noqa: S603 - a constant and our own path
                     command, stdin=pipe, stdout=pipe, process_group=0
                 )
             return self._process
@@ -110,46 +115,96 @@ class RenderProcess:
             process, self._process = self._process, None
         if process:
             process.kill()
-            # A pipe that is closed while it is full says so.
+            # Closing a pipe with unsent bytes fails.
             with suppress(OSError), process:
                 pass
 
     def close(self) -> None:
-        """Let the process go, from any thread; who waits for it hears that it has gone."""
+        """End the process, from any thread; a thread that waits for it gets ProcessGoneError or
+        RuntimeError."""
         self._closed = True
         self._end()
 
 
-def _asked(process: subprocess.Popen[bytes], job: bytes) -> tuple[Drawn, str]:
+def _job_message(request: ImageRequest, index: int, partial: int | None) -> Message:
+    """The request, with each of its distinct uploads once."""
+    raws: dict[str, Mapping[str, Any] | None] = {}
+    blobs = []
+    if request.images:
+        from images_emulator.imaging.decoder import decoded_images, pack  # noqa: PLC0415 - it loads Pillow
+
+        for each in decoded_images(request):
+            if each.digest not in raws:
+                raws[each.digest], blob = pack(each)
+                blobs.append(blob)
+    job = {"request": request.to_json(), "index": index, "partial": partial, "raws": raws}
+    return job, blobs
+
+
+def _exchange(process: subprocess.Popen[bytes], job: Message) -> Message:
     assert process.stdin
     assert process.stdout
-    process.stdin.write(job)
-    process.stdin.flush()
-    answer: tuple[Drawn, str] = pickle.load(process.stdout)  # noqa: S301 - our own process wrote it
-    return answer
+    _write(process.stdin, job)
+    return _read(process.stdout)
 
 
-def _answer(job: tuple[ImageRequest, int, int | None]) -> tuple[Drawn, str]:
+def _write(pipe: IO[bytes], message: Message) -> None:
+    """Write a message: its length in four bytes, JSON with the lengths of the blobs, the blobs."""
+    values, blobs = message
+    text = json.dumps([values, [*map(len, blobs)]]).encode()
+    pipe.write(_LENGTH.pack(len(text)) + text)
+    for blob in blobs:
+        pipe.write(blob)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> Message:
+    """Read the next message. Raises EOFError where there is none, or not all of it."""
+
+    def read(length: int) -> bytes:
+        data = pipe.read(length)
+        if len(data) < length:
+            raise EOFError
+        return data
+
+    values, lengths = json.loads(read(*_LENGTH.unpack(read(_LENGTH.size))))
+    return values, [read(length) for length in lengths]
+
+
+def _answer(message: Message) -> Message:
+    """The message that answers a job: the files, or the traceback of the failure."""
+    job, blobs = message
     try:
-        return draw(*job), ""
-    except Exception:  # noqa: BLE001 - it is raised where it was asked for
-        return (), traceback.format_exc()
+        rendered = render(_request_of(job, blobs), job["index"], job["partial"])
+    except Exception:  # noqa: BLE001 - it is raised in the server
+        return {"failure": traceback.format_exc()}, []
+    return {"failure": "", "partials": [each for each, _ in rendered]}, [
+        data for _, data in rendered
+    ]
+
+
+def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
+    uploads = {
+        digest: (raw, blob) for (digest, raw), blob in zip(job["raws"].items(), blobs, strict=True)
+    }
+
+    def picture(description: Mapping[str, Any]) -> Picture:
+        from images_emulator.imaging.decoder import unpack  # noqa: PLC0415 - it loads Pillow
+
+        return unpack(description, *uploads[description["digest"]])
+
+    return ImageRequest.from_json(job["request"], models=MODELS, picture=picture)
 
 
 def run() -> None:
-    """Draw what comes in, until nothing more can."""
-    # Ctrl-C is the server's to hear. Where there are process groups, only it does.
+    """Main function of a render process: answer jobs until the pipe is closed."""
+    # Ctrl-C is for the server. Where there are process groups, it does not come here at all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
-        # Who answers goes first: with equal rights p99 of a call that wants no picture was a
-        # quarter longer.
-        os.nice(10)
+        os.nice(NICENESS)
     keep_memory()
-    jobs: Any = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library might print is no answer
-    with suppress(*_GONE):
+    with suppress(*_PIPE_ERRORS):
         while True:
-            job = pickle.load(jobs)  # noqa: S301 - the server wrote it
-            pickle.dump(_answer(job), answers)
-            answers.flush()
+            _write(answers, _answer(_read(sys.stdin.buffer)))

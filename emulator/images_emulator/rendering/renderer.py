@@ -1,4 +1,5 @@
-"""Where pictures are drawn: off the event loop, and none twice."""
+"""The renderer: a cache of image files, one rendering for all calls that wait for the same file
+(single flight), and withdrawal of work whose clients have left."""
 
 from __future__ import annotations
 
@@ -15,15 +16,16 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import usage
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.pool import RenderPool
-from images_emulator.rendering.process import WARM_UP, Draw
+from images_emulator.rendering.process import WARM_UP, Render
 
 T = TypeVar("T")
 
 RenderKey = tuple[bytes, int, int | None]
-"""A request's edition, the number of the picture, and that of the partial image."""
+"""Cache key of one image file: (`ImageRequest.cache_key`, image index from 0, index of the partial
+image or None for the final image)."""
 
 ENTRY_OVERHEAD_BYTES: Final = 512
-"""Bytes that a kept picture takes beside its own."""
+"""Bytes that a cached image takes beside its base64."""
 
 
 class WithdrawnError(Exception):
@@ -40,50 +42,52 @@ class _Queued:
 
 
 class Renderer:
-    """Who draws, and what was drawn lately. *helpers* processes may join; see `RenderPool`.
+    """Renders images off the event loop and caches them, in at most *cache_bytes* of base64.
 
-    Large bodies are parsed by a thread of their own. Uploads are decoded by another one, which also
-    draws the edits whose uploads are too large to be kept decoded: no upload, however slow to
-    decode, holds up the other drawings.
+    *pool* renders; up to *max_processes* render processes join it under load, see `RenderPool`.
+    Large bodies are parsed by the thread of *parser*. Uploads are decoded by that of *decoder*,
+    which also renders edits whose uploads are too large to be kept decoded: no upload, however slow
+    to decode, holds up the other renderings. Nothing but the budget empties the cache: equal keys
+    give equal bytes for ever.
     """
 
-    def __init__(self, budget: int, helpers: int = 0) -> None:
-        self.cache = LRUCache(budget)
-        self.pool = RenderPool(helpers)
+    def __init__(self, cache_bytes: int, max_processes: int = 0) -> None:
+        self.cache = LRUCache(cache_bytes)
+        self.pool = RenderPool(max_processes)
         self.decoder = RenderPool(0, "decoder")
         self.parser = RenderPool(0, "parser")
         self._underway: dict[RenderKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
 
     def is_warm(self) -> bool:
-        """Whether all that the first picture needs is loaded; it is from the first time that
-        somebody asks."""
+        """Whether everything is loaded that the first image needs. The first call of this method
+        starts the loading."""
         if self._warm_up is None:
-            self._warm_up = self.pool.submit(_draw_warm_up)
+            self._warm_up = self.pool.submit(_warm_up)
         return self._warm_up.done()
 
     async def run(self, job: Callable[[], T]) -> T:
-        """What *job* returns, done by the server's own thread in its turn."""
+        """Return what *job* returns, run by the thread of the pool, between two renderings."""
         return await asyncio.get_running_loop().run_in_executor(self.pool.executor, job)
 
     def cached(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
-        """The base64 of a picture that is still there."""
-        found: bytes | None = self.cache.get((request.cache_key, index, partial))
-        return found
+        """The base64 of an image that is in the cache, or None."""
+        image: bytes | None = self.cache.get((request.cache_key, index, partial))
+        return image
 
     async def parse(self, job: Callable[[], T]) -> T:
-        """What *job* returns, done in its turn by the thread that parses large bodies."""
-        parsed: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
-        return parsed
+        """Return what *job* returns, run in its turn by the thread that parses large bodies."""
+        result: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
+        return result
 
     async def decode(
         self, job: Callable[[], T], disconnect: asyncio.Future[None] | None = None
     ) -> T:
-        """What *job* returns, done in its turn by the thread that decodes uploads. Raises
+        """Return what *job* returns, run in its turn by the thread that decodes uploads. Raises
         WithdrawnError once *disconnect* is done; a job that has not begun is then withdrawn."""
         queued = _Queued(self.decoder, self.decoder.submit(lambda _: job()))
-        decoded: T = await _result(queued, disconnect)
-        return decoded
+        result: T = await _result(queued, disconnect)
+        return result
 
     async def render(
         self,
@@ -92,53 +96,55 @@ class Renderer:
         partial: int | None = None,
         disconnect: asyncio.Future[None] | None = None,
     ) -> bytes:
-        """The base64 of the picture number *index*, or of its partial image *partial*.
+        """Return the base64 of image *index* (from 0), or of its partial image *partial*.
 
-        Raises WithdrawnError once *disconnect* is done. A drawing that has not begun is withdrawn
+        Raises WithdrawnError once *disconnect* is done. A rendering that has not begun is withdrawn
         when the last call that waits for it ends.
         """
-        kept = self.cached(request, index, partial)
-        if kept is not None:
-            return kept
+        image = self.cached(request, index, partial)
+        if image is not None:
+            return image
         key = (request.cache_key, index, partial)
         queued = self._underway.get(key)
         if queued is None:
             slow = bool(request.images) and imaging.decoder.needs_decoding(request)
             pool = self.decoder if slow else self.pool
-            future = pool.submit(lambda draw: self._render(draw, request, index, partial))
+            future = pool.submit(lambda render: self._render(render, request, index, partial))
             queued = self._underway[key] = _Queued(pool, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
-        drawn: bytes = await _result(queued, disconnect)
-        return drawn
+        rendered: bytes = await _result(queued, disconnect)
+        return rendered
 
-    def _render(self, draw: Draw, request: ImageRequest, index: int, partial: int | None) -> bytes:
-        # What follows in a stream comes of the same drawing, and is kept.
-        drawn = draw(request, index, partial)
-        prints = [self._keep(request, index, number, image) for number, image in drawn]
-        return prints[0]
+    def _render(
+        self, render: Render, request: ImageRequest, index: int, partial: int | None
+    ) -> bytes:
+        # What follows in a stream comes of the same drawing, and is cached.
+        files = render(request, index, partial)
+        images = [self._store(request, index, number, data) for number, data in files]
+        return images[0]
 
-    def _keep(self, request: ImageRequest, index: int, partial: int | None, image: bytes) -> bytes:
-        encoded = b2a_base64(image, newline=False)
+    def _store(self, request: ImageRequest, index: int, partial: int | None, data: bytes) -> bytes:
+        encoded = b2a_base64(data, newline=False)
         key = (request.cache_key, index, partial)
         self.cache.put(key, encoded, len(encoded) + ENTRY_OVERHEAD_BYTES)
         return encoded
 
     def close(self) -> None:
-        """Let those go who draw, and all that waits for them."""
+        """End all threads and processes, and cancel the jobs that have not begun."""
         self.pool.close()
         self.decoder.close()
         self.parser.close()
 
 
-def _draw_warm_up(draw: Draw) -> None:
-    """Draw and count once: the tokenizer, too, is loaded at its first use."""
-    draw(WARM_UP, 0, None)
+def _warm_up(render: Render) -> None:
+    """Render once and count tokens once: both load much at their first use."""
+    render(WARM_UP, 0, None)
     usage(WARM_UP)
 
 
 async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> Any:
-    """What the job returns. Raises what it raises, and WithdrawnError where *disconnect* is done
-    before it is."""
+    """Return the result of a job. Raises what it raised, and WithdrawnError where *disconnect* is
+    done before it."""
     queued.waiters += 1
     try:
         done = await _done(queued.future, disconnect)
@@ -152,27 +158,27 @@ async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> A
 
 
 async def _done(job: Future[Any], disconnect: asyncio.Future[None] | None) -> bool:
-    """Return when *job* is done or *disconnect* is, and whether *job* is. The end of one call does
+    """Wait until *job* or *disconnect* is done. Returns whether *job* is. The end of one call does
     not cancel a job that others wait for."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
 
-    def tell(_: object = None) -> None:
+    def wake(_: object = None) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    def told(_: Future[Any]) -> None:
-        # Nobody waits on a loop that is closed.
+    def wake_from_thread(_: Future[Any]) -> None:
+        # A loop that was closed has nobody who waits.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell)
+            loop.call_soon_threadsafe(wake)
 
-    job.add_done_callback(told)
+    job.add_done_callback(wake_from_thread)
     if disconnect is None:
         await waiter
         return True
-    disconnect.add_done_callback(tell)
+    disconnect.add_done_callback(wake)
     try:
         await waiter
     finally:
-        disconnect.remove_done_callback(tell)
+        disconnect.remove_done_callback(wake)
     return job.done()

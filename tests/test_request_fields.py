@@ -1,0 +1,179 @@
+"""The marks on the fields of a request: keys, recipe and JSON follow from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import field, fields, make_dataclass
+from datetime import date
+from typing import Any, Final
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from images_emulator.contract.errors import Violation
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.request import ImageRequest, Picture
+from images_emulator.contract.request_fields import DRAWING, Decides, forms_of
+from images_emulator.imaging.decoder import decode, restore
+from images_emulator.imaging.render import render_image, render_stream
+from tests.pictures import BLUE, encoded, half_clear, plain, png
+
+# The same examples in each run, and few: the files of one take milliseconds.
+usual = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+keys_only = settings(usual, max_examples=10)
+
+FILES: Final = (
+    *(png(), png((64, 48), colour=BLUE), half_clear()),
+    *(half_clear((48, 64), BLUE), encoded(plain(), "JPEG")),
+)
+PICTURES: Final = [picture for each in FILES if (picture := decode(each))]
+DATA: Final = {picture.digest: picture.data for picture in PICTURES}
+
+texts = st.text(max_size=40)
+pictures = st.sampled_from(PICTURES)
+VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
+    "operation": st.sampled_from([*IMAGE_OPERATIONS.values()]),
+    "model": st.sampled_from([*MODELS.values()]),
+    "prompt": st.text(max_size=40) | st.text(st.characters(codec=None), max_size=5),
+    "n": st.integers(1, 10),
+    "size": st.tuples(st.integers(16, 96), st.integers(16, 96)),
+    "quality": st.sampled_from([None, "low", "medium", "high", "standard", "hd"]),
+    "style": st.sampled_from([None, "vivid", "natural"]),
+    "background": st.sampled_from(["opaque", "transparent"]),
+    "complexity": st.sampled_from([None, "low", "high"]),
+    "input_fidelity": st.sampled_from([None, "low", "high"]),
+    "output_format": st.sampled_from(["png", "webp", "gif", "svg"]),
+    "output_compression": st.integers(0, 100),
+    "response_format": st.sampled_from(["b64_json", "url"]),
+    "stream": st.booleans(),
+    "partial_images": st.integers(0, 3),
+    "user": st.none() | texts,
+    "safety_identifier": st.none() | texts,
+    "frame_count": st.integers(2, 3),
+    "frame_duration_ms": st.integers(50, 1000),
+    "svg": st.none() | st.dictionaries(texts, st.none() | texts | st.integers()),
+    "images": st.lists(pictures, min_size=1, max_size=3).map(tuple),
+    "mask": st.none() | pictures,
+    "markup": st.just(None),
+    "forgiven": st.lists(st.builds(Violation, st.none() | texts, st.none() | texts)).map(tuple),
+    "as_of": st.none() | st.dates(date(2022, 1, 1), date(2030, 1, 1)),
+}
+"""Values of each field that can be rendered together."""
+
+FILE_FIELDS: Final = [*forms_of(ImageRequest, *set(Decides) - {Decides.DELIVERY})]
+DELIVERY_FIELDS: Final = [*forms_of(ImageRequest, Decides.DELIVERY)]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> ImageRequest:
+    values = {name: draw(strategy) for name, strategy in VALUES.items()}
+    if values["operation"] is GENERATIONS:
+        values |= {"images": (), "mask": None}
+    return ImageRequest(**values)
+
+
+def values_of(request: ImageRequest) -> dict[str, Any]:
+    return {each.name: getattr(request, each.name) for each in fields(request)}
+
+
+def changed(request: ImageRequest, **values: Any) -> ImageRequest:
+    return ImageRequest(**values_of(request) | values)
+
+
+def test_there_are_values_of_every_field() -> None:
+    assert VALUES.keys() == {each.name for each in fields(ImageRequest)}
+
+
+def test_a_field_without_a_mark_fails_at_import() -> None:
+    marked = [("prompt", str, field(metadata=DRAWING)), ("seed", int, field())]
+    with pytest.raises(TypeError, match=r"Marked\.seed does not say what it decides"):
+        forms_of(make_dataclass("Marked", marked))
+
+
+@usual
+@given(requests(), st.data())
+def test_requests_with_equal_keys_get_equal_files(
+    request: ImageRequest, data: st.DataObject
+) -> None:
+    other = changed(request, **{name: data.draw(VALUES[name]) for name in DELIVERY_FIELDS})
+    assert other.cache_key == request.cache_key
+    assert other.drawing_key == request.drawing_key
+    assert render_image(other, 1) == render_image(request, 1)
+
+
+@usual
+@given(requests(), st.integers(1, 3), st.integers(1, 3))
+def test_a_partial_image_is_the_same_in_a_stream_of_any_length(
+    request: ImageRequest, one: int, two: int
+) -> None:
+    drawn = changed(request, output_format="png")
+    few, many = (
+        dict(render_stream(changed(drawn, partial_images=count))) for count in sorted((one, two))
+    )
+    assert few.items() <= many.items()
+
+
+@pytest.mark.parametrize("name", FILE_FIELDS)
+def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> None:
+    strategy = pictures if name == "markup" else VALUES[name]
+    (decided,) = (mark for mark in Decides if name in forms_of(ImageRequest, mark))
+
+    @keys_only
+    @given(requests(), strategy)
+    def check(request: ImageRequest, value: Any) -> None:
+        other = changed(request, **{name: value})
+        assume(other != request)
+        assert other.cache_key != request.cache_key
+        assert (other.drawing_key != request.drawing_key) is (decided is Decides.DRAWING)
+
+    check()
+
+
+def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
+    values = dict.fromkeys(("quality", "style", "complexity", "input_fidelity"), "x")
+    request = ImageRequest(
+        operation=EDITS,
+        model=next(iter(MODELS.values())),
+        size=(64, 48),
+        images=(PICTURES[0], PICTURES[1]),
+        mask=PICTURES[2],
+        markup=PICTURES[3],
+        **values,  # type: ignore[arg-type]
+    )
+    recipe = request.recipe()
+    assert {*recipe} == {*FILE_FIELDS} - {"frame_count", "frame_duration_ms"}
+    assert recipe["size"] == "64x48"
+    assert recipe["images"] == [PICTURES[0].digest, PICTURES[1].digest]
+
+
+def read(values: Mapping[str, Any]) -> ImageRequest:
+    def picture(description: Mapping[str, Any]) -> Picture:
+        return restore(description, DATA[description["digest"]])
+
+    return ImageRequest.from_json(values, models=MODELS, picture=picture)
+
+
+@usual
+@given(requests())
+def test_a_request_survives_json(request: ImageRequest) -> None:
+    other = read(json.loads(json.dumps(request.to_json())))
+    assert values_of(other) == values_of(request)
+    assert other.cache_key == request.cache_key
+    assert render_image(other, 0) == render_image(request, 0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({}, {"size": "64"}, {"size": 64}, {"model": "none"}, {"operation": "list_models"}),
+        *({"seed": 1}, {"images": [{"digest": "none"}]}, {"images": 1}, {"images": [1]}),
+        *({"forgiven": [[1, 2, 3]]}, {"as_of": "yesterday"}),
+    ],
+)
+def test_json_of_no_request_is_refused(values: dict[str, Any]) -> None:
+    valid = {"operation": "edits", "model": next(iter(MODELS)), "size": "64x64"} if values else {}
+    with pytest.raises(ValueError, match="no request"):
+        read(valid | values)
