@@ -311,7 +311,7 @@ def test_the_notice_goes_by_the_day_that_the_call_is_judged_by(
 
 @pytest.mark.parametrize("model", ["dall-e-3", "gpt-image-1", "gpt-image-1.5", "no-such-model"])
 def test_a_retired_model_is_judged_as_an_unknown_one_is(http: httpx2.Client, model: str) -> None:
-    """The newest model's rows first, of which the older ones have no `complexity`."""
+    """The newest model's rules first, of which the older ones have no `complexity`."""
     day = "2026-12-01"
     unknown = ask(http, day, model=model, response_format="url")
     assert verdict(unknown) == "unknown_parameter response_format"
@@ -429,8 +429,8 @@ def test_a_rule_to_come_waits_for_its_day_under_any(
     monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
 ) -> None:
     rule = Integer(least=1, most=4, earlier=versions(lambda n: Integer(least=1, most=n + 2)))
-    rows: Any = MODELS["gpt-image-2"].accepts[GENERATIONS]
-    monkeypatch.setitem(rows, "n", rule)
+    rules: Any = MODELS["gpt-image-2"].accepts[GENERATIONS]
+    monkeypatch.setitem(rules, "n", rule)
     days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])
     limits = [on_day(day, n=9).partition("<= ")[2].partition(",")[0] for day in days]
     assert limits == ["2", "2", "3", "4"]

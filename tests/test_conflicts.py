@@ -60,9 +60,9 @@ CASES = [(body, conflict) for body in bodies() for conflict in conflicts_of(body
 def test_the_schema_refuses_the_combinations_that_validation_refuses(
     body: Body, conflict: Conflict
 ) -> None:
-    rows = accepted(body)
-    schemas = schema_of(rows, conflicts_of(body))["allOf"]
-    values = [[ABSENT, *legal(rows[name])] for name in conflict.when if name in rows]
+    rules = accepted(body)
+    schemas = schema_of(rules, conflicts_of(body))["allOf"]
+    values = [[ABSENT, *legal(rules[name])] for name in conflict.when if name in rules]
     verdicts = set()
     for combination in product(*values):
         fields = {
@@ -84,10 +84,10 @@ def test_the_schema_refuses_the_combinations_that_validation_refuses(
 
 def test_the_schema_has_no_combination_that_the_rows_exclude() -> None:
     refusal = Refusal("No {name} with {output_format}.")
-    rows = {"n": Integer(least=1, default=1), "output_format": Choice(("png",), default="png")}
-    assert Conflict({"n": Above(1), "output_format": Equal("gif")}, refusal).schema(rows) is None
-    assert Conflict({"n": Above(1), "mask": Present()}, refusal).schema(rows) is None
-    assert Conflict({"n": Above(1), "output_format": Equal("png")}, refusal).schema(rows) == {
+    rules = {"n": Integer(least=1, default=1), "output_format": Choice(("png",), default="png")}
+    assert Conflict({"n": Above(1), "output_format": Equal("gif")}, refusal).schema(rules) is None
+    assert Conflict({"n": Above(1), "mask": Present()}, refusal).schema(rules) is None
+    assert Conflict({"n": Above(1), "output_format": Equal("png")}, refusal).schema(rules) == {
         "description": "No n with png.",
         "not": {
             "properties": {"n": {"type": "integer", "exclusiveMinimum": 1}}
@@ -112,10 +112,10 @@ def test_conditions_are_compared_by_value() -> None:
 def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
     body: Body, conflict: Conflict
 ) -> None:
-    rows = accepted(body)
+    rules = accepted(body)
     meeting = {
-        name: next(value for value in legal(rows[name]) if meets(schema, value))
-        for name, schema in (conflict.schema(rows) or {})["not"]["properties"].items()
+        name: next(value for value in legal(rules[name]) if meets(schema, value))
+        for name, schema in (conflict.schema(rules) or {})["not"]["properties"].items()
     }
     request = judged(body, meeting, policy=Policy(lenient=True))
     assert str(request.forgiven[0]).endswith(conflict.error().code or "")

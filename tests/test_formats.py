@@ -24,8 +24,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_every_format_of_the_table_is_written_and_no_other() -> None:
     words: set[str] = set()
     for model in MODELS.values():
-        for rows in model.accepts.values():
-            rule = rows.get("output_format")
+        for rules in model.accepts.values():
+            rule = rules.get("output_format")
             words |= {*rule.words} if isinstance(rule, Choice) else set()
     assert words == OUTPUT_FORMATS.keys()
 

@@ -21,9 +21,9 @@ def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:
 def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> None:
     body = http.get(f"/v1/models/{model}").json()
     assert list(body) == ["id", "object", "created", "owned_by", "shutdown_date"]
-    row = MODELS[body["id"]]
-    assert datetime.fromtimestamp(body["created"], UTC).date() == row.released
-    assert body["shutdown_date"] == (row.shutdown.isoformat() if row.shutdown else None)
+    entry = MODELS[body["id"]]
+    assert datetime.fromtimestamp(body["created"], UTC).date() == entry.released
+    assert body["shutdown_date"] == (entry.shutdown.isoformat() if entry.shutdown else None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_replacement_is_a_model_that_lives_on() -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_every_auto_comes_down_to_a_word_that_may_be_asked_for(model: object) -> None:
-    for rows in MODELS[str(model)].accepts.values():
-        for name, rule in rows.items():
+    for rules in MODELS[str(model)].accepts.values():
+        for name, rule in rules.items():
             if isinstance(rule, Choice) and "auto" in (*rule.words, *rule.unlisted):
                 assert rule.auto in {*rule.words, *rule.unlisted}, name

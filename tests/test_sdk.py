@@ -33,10 +33,10 @@ def test_every_model_of_the_sdk_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
 def test_every_parameter_of_the_sdk_is_in_some_row(operation: Operation) -> None:
-    rows = {name for model in MODELS.values() for name in model.accepts.get(operation, {})} | {
+    rules = {name for model in MODELS.values() for name in model.accepts.get(operation, {})} | {
         "model"
     }
-    assert set(get_type_hints(PARAMS[operation])) <= rows
+    assert set(get_type_hints(PARAMS[operation])) <= rules
 
 
 def words(hint: Any) -> set[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from images_emulator.contract.availability import Rows, availability_on
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
 from images_emulator.contract.models import MODEL, MODELS
@@ -30,6 +30,7 @@ from images_emulator.contract.rules import (
     Narrowed,
     Object,
     Rule,
+    Rules,
     Text,
     Unsupported,
 )
@@ -164,10 +165,10 @@ Body = tuple[str, Operation, str]
 """A model, an operation, and the media type of what is sent there."""
 
 
-def accepted(body: Body, as_of: AsOf = None) -> Rows:
+def accepted(body: Body, as_of: AsOf = None) -> Rules:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, operation, media_type = body
-    return availability_on(as_of).rows(MODELS[model], Call(operation, media_type == FORM, {}))
+    return availability_on(as_of).rules(MODELS[model], Call(operation, media_type == FORM, {}))
 
 
 def is_read(body: Body, as_of: AsOf = None) -> bool:

@@ -1,4 +1,4 @@
-"""The table as it stood on one day: which models there were, and which one a call goes to."""
+"""The tables as they stood on one day: which models there were, and which one a call goes to."""
 
 from __future__ import annotations
 
@@ -15,37 +15,35 @@ from images_emulator.contract.models import MODEL, MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, Model
-from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import FixedSize
-
-Rows = Mapping[str, Rule]
 
 
 class Availability:
-    """The table on one day: the models of *as_of* and their rows in a *dialect*. Immutable, so one
-    instance serves all calls of that day: see `availability_on`.
+    """The tables on one day: the models of *as_of* and their rules in a *dialect*. Immutable, so
+    that one instance serves all calls of that day: see `availability_on`.
 
-    Rows that change have the version of *day*: where *as_of* is `any`, a change to come waits.
+    Rules that change have the version of *day*: where *as_of* is `any`, a change to come waits.
     """
 
     def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> None:
         self.as_of = as_of
         self.dialect = dialect
         self.day = as_of or day
-        self._rows: dict[tuple[str, Operation, bool], Rows] = {}
+        self._rules: dict[tuple[str, Operation, bool], Rules] = {}
         self._conflicts: dict[tuple[str, Operation, bool], Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if model.lives_at(as_of)
         }
 
-    def rows(self, model: Model, call: Call) -> Rows:
-        """The rows of *model*, as they are for the kind of body that *call* has. Raises APIError
+    def rules(self, model: Model, call: Call) -> Rules:
+        """The rules of *model* for the operation of *call* and its kind of body. Raises APIError
         where it takes no such body."""
         key = (model.id, call.operation, call.form)
-        rows = self._rows.get(key)
-        if rows is None:
-            rows = self._rows[key] = self._read(model, call)
-        return rows
+        rules = self._rules.get(key)
+        if rules is None:
+            rules = self._rules[key] = self._read(model, call)
+        return rules
 
     def conflicts(self, model: Model, call: Call) -> Sequence[Conflict]:
         """The conflicts that *call* can have at *model*. Raises APIError where it takes no such
@@ -53,27 +51,27 @@ class Availability:
         key = (model.id, call.operation, call.form)
         conflicts = self._conflicts.get(key)
         if conflicts is None:
-            rows = self.rows(model, call)
-            conflicts = conflicts_within(rows, model.conflicts, self.day)
+            rules = self.rules(model, call)
+            conflicts = conflicts_within(rules, model.conflicts, self.day)
             self._conflicts[key] = conflicts
         return conflicts
 
-    def _read(self, model: Model, call: Call) -> Rows:
-        rows: dict[str, Rule] = {}
+    def _read(self, model: Model, call: Call) -> Rules:
+        rules: dict[str, Rule] = {}
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
             rule = self.dialect.rule(name, dated.at(self.day))
             if call.form:
-                rows[name] = rule
+                rules[name] = rule
             elif isinstance(rule, Pictures):
                 references = rule.in_json(self.as_of)
                 if not references:
                     raise errors.unsupported_content_type(given=JSON, listed=Words([FORM]))
-                rows["images"] = references
+                rules["images"] = references
             else:
-                rows[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
-        return rows
+                rules[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
+        return rules
 
     def model_name(
         self, call: Call, forgive: Callable[[APIError], None] = lambda error: None
@@ -86,15 +84,15 @@ class Availability:
         if call.operation.only_model:
             return call.operation.only_model
         if "model" in call.fields:
-            named = call.fields["model"]
+            name = call.fields["model"]
             try:
                 if self.as_of not in MODEL.period:
                     raise errors.unknown_parameter(name="model")
-                MODEL.check("model", named)
+                MODEL.check("model", name)
             except APIError as error:
                 forgive(error)
             else:
-                return str(named)
+                return str(name)
         return self.default(call)
 
     def default(self, call: Call) -> str | None:
@@ -104,10 +102,10 @@ class Availability:
         names = next((names for period, names in periods if self.as_of in period), None)
         if names is None:
             return None
-        known = [self.models[name] for name in names if name in self.models]
-        if not known:
+        candidates = [self.models[name] for name in names if name in self.models]
+        if not candidates:
             return names[0]
-        first, *later = known
+        first, *later = candidates
         for candidate in later:
             for name, value in call.fields.items():
                 if self._takes(candidate, call, name, value) and not self._takes(
@@ -118,7 +116,7 @@ class Availability:
 
     def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
         """Whether *model* knows a parameter of that name, and the word or the number of files."""
-        rule = self.rows(model, call).get(name)
+        rule = self.rules(model, call).get(name)
         if isinstance(rule, Pictures):
             return not isinstance(value, list) or 1 < rule.most >= len(value)
         if not isinstance(rule, (Choice, FixedSize)):
@@ -130,15 +128,17 @@ class Availability:
             return False
         return True
 
-    def stand_in(self, operation: Operation) -> Model:
-        """The model whose rows the gateway goes by where it does not know the one asked for."""
-        known = [model for model in self.models.values() if operation in model.accepts]
-        newest = [NEWEST_MODEL] if NEWEST_MODEL in known else known[-1:]
-        return (newest or [model for model in MODELS.values() if operation in model.accepts])[0]
+    def newest_model(self, operation: Operation) -> Model:
+        """The model whose rules check a call of *operation* that names an unknown one: the newest
+        of the day, or of all where the day has none."""
+        models = [model for model in self.models.values() if operation in model.accepts]
+        if NEWEST_MODEL in models:
+            return NEWEST_MODEL
+        return (models[-1:] or [each for each in MODELS.values() if operation in each.accepts])[0]
 
 
 @lru_cache(maxsize=64)
 def availability_on(as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> Availability:
-    """The table on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
-    `Policy.day`; None for the newest version of every row."""
+    """The tables on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
+    `Policy.day`; None for the newest version of every rule."""
     return Availability(as_of, dialect, day)

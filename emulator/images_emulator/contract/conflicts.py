@@ -1,7 +1,7 @@
 """Conflicts: combinations of parameters that a model refuses, as data.
 
 A conflict names a condition for each of its parameters; a call that meets all of them is refused.
-Validation, the JSON Schemas and the tables of the README read the same rows.
+Validation, the JSON Schemas and the tables of the README read the same conflicts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError, Refusal
-from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.rules import Choice, Rule, Rules
 
 
 class Condition(ABC):
@@ -167,13 +167,13 @@ class Conflict:
         }
         return self.refusal(**{"name": self.yielding, **values})
 
-    def schema(self, rows: Mapping[str, Rule]) -> dict[str, Any] | None:
-        """JSON Schema of what is left of the calls that *rows* accept: those that do not meet all
+    def schema(self, rules: Rules) -> dict[str, Any] | None:
+        """JSON Schema of what is left of the calls that *rules* accept: those that do not meet all
         conditions. None where no call can meet them all."""
         properties: dict[str, Any] = {}
         required = []
         for name, condition in self.when.items():
-            rule = rows.get(name)
+            rule = rules.get(name)
             if not condition.holds(rule and rule.resolve(None, None, {})):
                 required.append(name)
             schema = condition.schema_within(rule) if rule else None
@@ -189,9 +189,7 @@ class Conflict:
         }
 
 
-def conflicts_within(
-    rows: Mapping[str, Rule], conflicts: Iterable[Conflict], day: AsOf
-) -> list[Conflict]:
-    """Those of *conflicts* that are in force on *day* and that a call can have which *rows*
+def conflicts_within(rules: Rules, conflicts: Iterable[Conflict], day: AsOf) -> list[Conflict]:
+    """Those of *conflicts* that are in force on *day* and that a call can have which *rules*
     accept."""
-    return [each for each in conflicts if each.is_in_force(day) and each.schema(rows)]
+    return [each for each in conflicts if each.is_in_force(day) and each.schema(rules)]

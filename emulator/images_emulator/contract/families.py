@@ -1,6 +1,6 @@
-"""The families: the rows and conflicts that models of the table share.
+"""The families: the rules and conflicts that models of the table share.
 
-The order of the rows is the order in which they are checked. Facts are from OpenAI's documentation
+The order of the rules is the order in which they are checked. Facts are from OpenAI's documentation
 (the specification of August 2026 and openai-python 3.52.0) except where a comment names another
 source; what was recorded on the wire goes before what is documented.
 """
@@ -37,6 +37,7 @@ from images_emulator.contract.rules import (
     Integer,
     Object,
     Rule,
+    Rules,
     Text,
     Unsupported,
     narrowed,
@@ -50,26 +51,24 @@ from images_emulator.contract.sizes import (
 )
 from images_emulator.contract.uploads import Images, Overlay, SquarePNG
 
-Rows = dict[str, Rule]
-
 
 def since(year: int, month: int, day: int) -> Period:
     return Period(since=date(year, month, day))
 
 
-def prompt(longest: int) -> Rows:
+def prompt(longest: int) -> Rules:
     return {"prompt": Text(required=True, nullable=False, shortest=1, longest=longest)}
 
 
-def count(most: int) -> Rows:
+def count(most: int) -> Rules:
     return {"n": Integer(least=1, most=most, default=1)}
 
 
 # --- DALL·E: square lists, URLs, no streams ------------------------------------------------------
 
 # `user: 123` was seen to pass.
-USER: Final[Rows] = {"user": Text(loose=True, nullable=False)}
-URL: Final[Rows] = {"response_format": Choice(("url", "b64_json"), default="url")}
+USER: Final[Rules] = {"user": Text(loose=True, nullable=False)}
+URL: Final[Rules] = {"response_format": Choice(("url", "b64_json"), default="url")}
 
 # With dall-e-3 the older stack had one schema for both models, and each model refused on its own
 # what it did not take of that. From about 2024-11 on, the sizes listed are the model's own.
@@ -86,7 +85,7 @@ def dalle_size(*sizes: str) -> ListedSize:
     return ListedSize(sizes, default="1024x1024")
 
 
-DALLE_2_PROMPT: Final[Rows] = {
+DALLE_2_PROMPT: Final[Rules] = {
     "prompt": Text(
         required=True,
         nullable=False,
@@ -104,7 +103,7 @@ DALLE_2_PROMPT: Final[Rows] = {
 DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
 
-DALLE_2: Final[Rows] = {
+DALLE_2: Final[Rules] = {
     **count(10),
     # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
     # (powerdalle#9) and a recording of 2026-03-31.
@@ -128,7 +127,7 @@ DALLE_2: Final[Rows] = {
 
 OWN_MASK: Final = SquarePNG(mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L"))
 
-DALLE_2_ENDPOINTS: Final[Mapping[Operation, Rows]] = {
+DALLE_2_ENDPOINTS: Final[Mapping[Operation, Rules]] = {
     GENERATIONS: {**DALLE_2_PROMPT, **DALLE_2},
     EDITS: {
         **DALLE_2_PROMPT,
@@ -153,7 +152,7 @@ DALLE_2_ENDPOINTS: Final[Mapping[Operation, Rows]] = {
 
 DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
 
-DALLE_3: Final[Rows] = {
+DALLE_3: Final[Rules] = {
     "prompt": SHARED_PROMPT,
     "n": Integer(
         least=1,
@@ -213,7 +212,7 @@ SVG: Final = Object(
 STREAMS: Final = since(2025, 7, 16)
 
 
-def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rows:
+def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rules:
     """What every GPT image model takes; *more_qualities* pass though refusals do not list them
     (seen on gpt-image-2.5)."""
     quality = Choice(("low", "medium", "high", "auto"), unlisted=more_qualities, auto=auto_quality)
@@ -239,7 +238,7 @@ EDIT_FORMATS: Final = replace(
     FORMATS,
     earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
 )
-MOTION: Final[Rows] = {
+MOTION: Final[Rules] = {
     "output_format": FORMATS,
     "frame_count": Integer(least=2, most=16),
     "frame_duration_ms": Integer(least=20),
@@ -265,20 +264,20 @@ EDITS_SINCE: Final[Mapping[str, Period]] = {
 MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
 
 
-def endpoints(rows: Rows, fidelity: Rule, **edit_rows: Rule) -> Mapping[Operation, Rows]:
-    """*rows* at generations, and at edits with the uploads before them."""
-    edits: Rows = {
+def endpoints(rules: Rules, fidelity: Rule, **edit_rules: Rule) -> Mapping[Operation, Rules]:
+    """*rules* at generations, and at edits with the uploads before them."""
+    edits: Rules = {
         **prompt(32_000),
         "image": Images(earlier=((date(2025, 6, 2), Images(below=25 * MB)),)),
         **{
             name: replace(rule, period=EDITS_SINCE.get(name, rule.period))
-            for name, rule in rows.items()
+            for name, rule in rules.items()
         },
         "mask": Overlay(),
         "input_fidelity": fidelity,
-        **edit_rows,
+        **edit_rules,
     }
-    return {GENERATIONS: {**prompt(32_000), **rows}, EDITS: edits}
+    return {GENERATIONS: {**prompt(32_000), **rules}, EDITS: edits}
 
 
 # In the documentation until the day on which it became a preview.

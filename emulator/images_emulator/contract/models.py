@@ -36,7 +36,7 @@ from images_emulator.contract.service_errors import content_policy_dalle_2, rate
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
 MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
-"""`model` is looked at before the rows, which depend on it."""
+"""The rule of `model`, which is checked before all others: they depend on it."""
 
 TABLE_OUTPUT: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
@@ -118,7 +118,7 @@ GPT_2_6: Final = replace(
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
     accepts=endpoints(
-        FIVE_QUALITIES | {"size": FLEXIBLE_WITH_GIF} | MOTION,
+        {**FIVE_QUALITIES, "size": FLEXIBLE_WITH_GIF, **MOTION},
         NO_FIDELITY,
         markup=MARKUP,
         output_format=EDIT_FORMATS,

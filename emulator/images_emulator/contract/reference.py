@@ -14,20 +14,20 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODEL, MODELS
 from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.request import Call, Model
-from images_emulator.contract.rules import Rule
+from images_emulator.contract.rules import Rules
 
 WIDTH: Final = 100
 """Columns of a terminal."""
 
 
-def schema_of(rows: Mapping[str, Rule], conflicts: Iterable[Conflict]) -> dict[str, Any]:
-    """The calls that *rows* and *conflicts* accept, as JSON Schema."""
-    excluded = [conflict.schema(rows) for conflict in conflicts]
+def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
+    """The calls that *rules* and *conflicts* accept, as JSON Schema."""
+    excluded = [conflict.schema(rules) for conflict in conflicts]
     return {
         "type": "object",
         "properties": {"model": MODEL.schema()}
-        | {name: rule.schema() for name, rule in rows.items()},
-        "required": [name for name, rule in rows.items() if rule.required],
+        | {name: rule.schema() for name, rule in rules.items()},
+        "required": [name for name, rule in rules.items() if rule.required],
         "additionalProperties": False,
     } | ({"allOf": excluded} if excluded else {})
 
@@ -41,7 +41,7 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
             call = Call(operation, media_type == FORM, {})
             available = availability_on(None)
             conflicts = available.conflicts(model, call)
-            schemas[media_type] = schema_of(available.rows(model, call), conflicts)
+            schemas[media_type] = schema_of(available.rules(model, call), conflicts)
     return schemas
 
 
@@ -168,11 +168,11 @@ def _listed(operation: Operation) -> Iterator[str]:
     """For models that take the same at *operation*: their names, and a line for each parameter and
     each conflict."""
     for models in _alike(operation):
-        rows = models[0].accepts[operation]
-        indent = " " * (4 + max(map(len, rows)) + 2)
+        rules = models[0].accepts[operation]
+        indent = " " * (4 + max(map(len, rules)) + 2)
         names = ", ".join(model.id for model in models)
         lines = [_folded(names, "  ", "  ")]
-        for name, rule in rows.items():
+        for name, rule in rules.items():
             lines.append(_folded(_brief(rule.schema()), f"    {name}".ljust(len(indent)), indent))
         if conflicts := _conflicts(models[0], operation):
             lines.append("    refused together:")

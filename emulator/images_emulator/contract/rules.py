@@ -281,6 +281,11 @@ class Narrowed(Rule):
         return self.own.schema()
 
 
+Rules = Mapping[str, Rule]
+"""What a model takes at an operation: the rule of each parameter, in the order in which they are
+checked."""
+
+
 def narrowed(shared: Rule, own: Rule, refusal: Callable[..., APIError]) -> Narrowed:
     """*own*, and *refusal* where it refuses what *shared* takes."""
     return Narrowed(
