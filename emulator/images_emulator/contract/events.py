@@ -1,4 +1,4 @@
-"""Server-sent events, framed as the API frames them."""
+"""Server-sent events, in the API's framing: two lines, `event` and `data`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from images_emulator.contract.errors import APIError
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:
-    """One event: its name, and *payload* as one line of compact JSON."""
+    """The event *name* with *payload* as one line of compact JSON."""
     data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
     return f"event: {name}\ndata: {data}\n\n"
 
 
 def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
-    """The name and the payload of an event."""
+    """The name and the payload of the event in *frame*, which `event` wrote."""
     head, _, data = frame.partition(b"\ndata: ")
     payload: dict[str, Any] = json.loads(data)
     return head.removeprefix(b"event: ").decode(), payload
 
 
 def error_event(error: APIError) -> bytes:
-    """What a stream says when it fails after it has begun."""
+    """The last event of a stream that fails after it has begun."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     return event("error", {"type": "error", "error": inner}).encode()

@@ -1,7 +1,7 @@
-"""The shapes on the wire, with the API's keys in the API's order.
+"""Response bodies and stream events: their keys, the order of these, and since when each is there.
 
-In a body the keys are alphabetical after `created`, in an event after `created_at` and `type`;
-what does not apply is left out.
+In a body the keys are alphabetical after `created`, in an event after `created_at` and `type`. A
+key without a value is left out.
 """
 
 from __future__ import annotations
@@ -19,80 +19,81 @@ from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage
 
-DESCRIBED: Final = Period(since=date(2025, 6, 25))
-"""Recorded on that day; the SDK has them from the next one on."""
+# Recorded on that day; the SDK has them from the next one on.
+_PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
 
-GAINED: Final[Mapping[str, Period]] = {
+KEY_PERIODS: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
     # On no event of a capture of 2025-10, on all of those of 2026; the turn of the year stands for
     # the day between them, which is not known.
     "sequence_number": Period(since=date(2026, 1, 1)),
-    "background": DESCRIBED,
-    "output_format": DESCRIBED,
-    "quality": DESCRIBED,
-    "size": DESCRIBED,
+    "background": _PARAMETERS_ECHOED,
+    "output_format": _PARAMETERS_ECHOED,
+    "quality": _PARAMETERS_ECHOED,
+    "size": _PARAMETERS_ECHOED,
     "output_tokens_details": Period(since=date(2025, 12, 16)),
     "safety_identifier": Period(since=date(2026, 10, 16)),
 }
-"""Keys that answers have not always had."""
+"""The days on which answers have a key, for the keys that they have not always had."""
 
-SHORT: Final = 4096
-"""Characters of a body without its pictures that is worth keeping."""
-
-
-def _dated(told: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
-    """*told* without the keys that there were not yet."""
-    return {key: value for key, value in told.items() if as_of in GAINED.get(key, ALWAYS)}
+MAX_CACHED_TEMPLATE_CHARS: Final = 4096
+"""The longest body, without its images, whose template is cached."""
 
 
-def _pretty(body: Mapping[str, Any]) -> str:
+def _keys_of_day(values: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
+    """*values* without the keys that answers did not have on that day."""
+    return {key: value for key, value in values.items() if as_of in KEY_PERIODS.get(key, ALWAYS)}
+
+
+def _indented(body: Mapping[str, Any]) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def pretty(body: Mapping[str, Any]) -> bytes:
-    """JSON as the API writes it: two spaces, no newline at the end."""
-    return _pretty(body).encode()
+    """*body* as the API writes JSON: indented by two spaces, without a newline at the end."""
+    return _indented(body).encode()
 
 
 def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
-    told = {
+    values = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"image_tokens": usage.image, "text_tokens": usage.text},
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"image_tokens": usage.output, "text_tokens": usage.output_text},
         "total_tokens": usage.total_tokens,
     }
-    return _dated(told, as_of)
+    return _keys_of_day(values, as_of)
 
 
-def _svg_usage(spent: SvgUsage) -> dict[str, Any]:
+def _svg_usage(usage: SvgUsage) -> dict[str, Any]:
     return {
-        "input_tokens": spent.input_tokens,
-        "model": spent.model,
-        "output_tokens": spent.output_tokens,
-        "reasoning_tokens": spent.reasoning_tokens,
-        "total_tokens": spent.input_tokens + spent.output_tokens,
+        "input_tokens": usage.input_tokens,
+        "model": usage.model,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 
 
-def _described(request: ImageRequest) -> dict[str, Any]:
-    """What a GPT image model says of its picture."""
-    told = {
+def _parameters(request: ImageRequest) -> dict[str, Any]:
+    """The parameters that answers of a GPT image model repeat, with their resolved values."""
+    values = {
         "background": request.background,
         "output_format": request.output_format,
         "quality": request.quality,
         "size": "{}x{}".format(*request.size),
     }
     identifier = request.effective_safety_identifier
-    told |= {"safety_identifier": identifier} if identifier else {}
-    return _dated(told, request.as_of)
+    values |= {"safety_identifier": identifier} if identifier else {}
+    return _keys_of_day(values, request.as_of)
 
 
 def revised_prompt(request: ImageRequest) -> str:
-    """The prompt as dall-e-3 would have rewritten it: in one style's words, which the
-    documentation calls "hyper-real and dramatic" and "more natural, less hyper-real looking"."""
-    manner = {"natural": "A natural, unembellished photograph"}.get(request.style or "")
-    return f"{manner or 'A vivid, hyper-real and dramatic picture'} of the following: " + (
+    """The prompt after a phrase for its style, in place of the rewriting that dall-e-3 did. The
+    documentation calls the styles "hyper-real and dramatic" and "more natural, less hyper-real
+    looking"."""
+    phrase = {"natural": "A natural, unembellished photograph"}.get(request.style or "")
+    return f"{phrase or 'A vivid, hyper-real and dramatic picture'} of the following: " + (
         request.prompt
     )
 
@@ -100,37 +101,41 @@ def revised_prompt(request: ImageRequest) -> str:
 def images_response(
     request: ImageRequest,
     usage: Usage | None,
-    weight: int = 0,
+    size: int = 0,
     annotations: Mapping[str, Any] = MappingProxyType({}),
 ) -> Template:
-    """The body that answers *request*, with holes for `created`, each `picture` (base64 or a URL,
-    as it asks) and each `generation_id`; each picture has the *annotations* too. An SVG's first
-    file has *weight* bytes."""
+    """The body that answers *request*, with slots for `created`, each `image` (base64 or a URL, as
+    the call asks) and each `generation_id`. *usage* is None for models that count no tokens. The
+    *annotations* are further keys of every image, *size* is that of the first file in bytes, which
+    the usage of an SVG depends on."""
     item: dict[str, Any] = {request.response_format: string_slot("image"), **annotations}
     if request.model.revises_prompt:
         item["revised_prompt"] = revised_prompt(request)
     if usage:
         item["generation_id"] = string_slot("generation_id")
-    item = dict(sorted(_dated(item, request.as_of).items()))
+    item = dict(sorted(_keys_of_day(item, request.as_of).items()))
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
-        body |= _described(request) | {"usage": _usage(usage, request.as_of)}
-        if spent := svg_usage(request, weight):
-            body["svg_usage"] = _svg_usage(spent)
-    told = {"created": number_slot("created")} | dict(sorted(body.items()))
+        body |= _parameters(request) | {"usage": _usage(usage, request.as_of)}
+        if counts := svg_usage(request, size):
+            body["svg_usage"] = _svg_usage(counts)
+    body = {"created": number_slot("created")} | dict(sorted(body.items()))
     # The older stack ends its bodies with a newline, as recorded to the last.
     end = "\n" if request.operation.older_stack else ""
     unique = "generation_id" in item or request.response_format == "url"
-    text = json.dumps(told, ensure_ascii=False)
-    return (_short if len(text) <= SHORT else _long)(text, end, unique)
+    text = json.dumps(body, ensure_ascii=False)
+    make = _cached_template if len(text) <= MAX_CACHED_TEMPLATE_CHARS else _template
+    return make(text, end, unique)
 
 
-def _long(text: str, end: str, unique: bool) -> Template:
-    return Template(_pretty(json.loads(text)) + end, unique=unique)
+def _template(text: str, end: str, unique: bool) -> Template:
+    """The template of the compact JSON *text*, indented, with *end* behind it."""
+    return Template(_indented(json.loads(text)) + end, unique=unique)
 
 
-_short = lru_cache(maxsize=256)(_long)
-"""Most bodies differ in a few counts, and indented JSON is what takes longest in a new answer."""
+_cached_template = lru_cache(maxsize=256)(_template)
+"""Bodies of calls with different prompts are often equal, and indenting JSON takes longer than the
+rest of a new answer. The arguments decide the template alone, so nothing empties the cache."""
 
 
 def slot_values(
@@ -146,16 +151,16 @@ def slot_values(
 
 
 def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Template:
-    """Event *number* of a stream, the completed one where *usage* is given, else a partial one,
-    with holes for `created` and `picture`."""
+    """Event *number* (from 0) of a stream: the completed one where *usage* is given, else that of a
+    partial image. Its slots are `created` and `image`."""
     name = f"{request.operation.event_name}.{'completed' if usage else 'partial_image'}"
     extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
-    told = {"b64_json": string_slot("image"), "sequence_number": number}
-    told = _dated(told, request.as_of) | _described(request) | extra
+    image = {"b64_json": string_slot("image"), "sequence_number": number}
+    values = _keys_of_day(image, request.as_of) | _parameters(request) | extra
     if not usage:
-        told.pop("safety_identifier", None)
+        values.pop("safety_identifier", None)
     head = {"created_at": number_slot("created"), "type": name}
-    return Template(event(name, head | dict(sorted(told.items()))))
+    return Template(event(name, head | dict(sorted(values.items()))))
 
 
 def model_object(model: Model) -> dict[str, Any]:
