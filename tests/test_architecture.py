@@ -31,7 +31,7 @@ HOMES = {
     "pydantic": {"faults", "web"},
     "pydantic_core": {"faults"},
     "sse_starlette": {"web"},
-    "python_multipart": {"web"},
+    "python_multipart": {"exchange"},
     "uvicorn": {"http_server", "protocol"},
     "httptools": {"protocol"},
 }

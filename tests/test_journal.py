@@ -7,7 +7,6 @@ import gc
 import json
 import socket
 import tracemalloc
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -24,42 +23,39 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
+from images_emulator.exchange.bodies import parse_body
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.imaging.image_loader import ImageLoader
-from images_emulator.state.entry import Entry
 from images_emulator.state.journal import Journal, Query
-from images_emulator.web.request_body import parse_again
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
 BODY = b'{"prompt": "a lighthouse"}' * 40
 
 
-def only(emulator: Emulator) -> Entry:
+def only(emulator: Emulator) -> Exchange:
     (entry,) = emulator.journal.find()
     return entry
 
 
-def arrived(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
-    entry = Entry(
-        "POST",
-        "/v1/images/generations",
-        "",
-        [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)],
-        identity=identity,
-        time=datetime.now(UTC),
-        state=state if state is not None else {"body": (BODY,)},
-    )
-    journal.arrived(entry)
-    return entry
+def arrived(journal: Journal, identity: str, **known: Any) -> Exchange:
+    headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
+    head = RequestHead("POST", "/v1/images/generations", b"", headers)
+    exchange = Exchange(head, identity, datetime.now(UTC), operation=GENERATIONS)
+    for name, value in ({"chunks": (BODY,)} | known).items():
+        setattr(exchange, name, value)
+    journal.arrived(exchange)
+    return exchange
 
 
-def answered(journal: Journal, identity: str, state: Mapping[str, Any] | None = None) -> Entry:
-    entry = arrived(journal, identity, state)
-    entry.answering(200)
-    entry.sent()
-    entry.end()
-    journal.completed(entry)
-    return entry
+def answered(journal: Journal, identity: str, **known: Any) -> Exchange:
+    exchange = arrived(journal, identity, **known)
+    exchange.start_response(200)
+    exchange.sent.end()
+    exchange.end()
+    journal.completed(exchange)
+    return exchange
 
 
 # --- what it tells
@@ -217,29 +213,42 @@ def test_a_call_that_comes_again_is_told_with_the_same_facts(
         assert http.post("/v1/images/generations", json=body).status_code == 200
     entries = emulator.journal.find()
     assert [entry.parameters["moderation"] for entry in entries] == ["low"] * 4
-    assert all(entry.facts == entries[0].facts for entry in entries)
+    assert all(entry.details == entries[0].details for entry in entries)
 
 
-class Emptied(dict[str, Any]):
-    """The state of a call that is answered while somebody reads the first thing in it."""
+class CompactedMeanwhile(Exchange):
+    """An exchange whose answer ends just before a reader on another thread takes *before*."""
 
-    entry: Entry | None = None
+    before: str | None = None
 
-    def get(self, key: str, default: Any = None) -> Any:
-        if entry := self.entry:
-            self.entry = None
-            entry.load()
-            self.clear()
-        return super().get(key, default)
+    def __getattribute__(self, name: str) -> Any:
+        if name == object.__getattribute__(self, "before"):
+            self.before = None
+            self.compact()
+        return object.__getattribute__(self, name)
 
 
-def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile() -> None:
-    journal = Journal(10, 10**6)
-    for name, wanted in (("body", BODY), ("fault", "latency")):
-        state = Emptied(body=(BODY,), fault="latency")
-        entry = arrived(journal, name, state)
-        state.entry = entry
-        assert getattr(entry, name) == wanted
+@pytest.mark.parametrize("before", ["call", "request", "chunks", "_details"])
+@pytest.mark.parametrize("fault", [None, "latency"])
+@pytest.mark.parametrize("length", [10, 20_000])
+def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
+    before: str, fault: str | None, length: int
+) -> None:
+    body = json.dumps({"model": "gpt-image-2", "prompt": "x" * length}).encode()
+    headers = [(b"content-type", b"application/json")]
+    exchange = CompactedMeanwhile(
+        RequestHead("POST", GENERATIONS.path, b"", headers),
+        "req_1",
+        datetime.now(UTC),
+        operation=GENERATIONS,
+        chunks=(body,),
+        call=Call(GENERATIONS, form=False, fields=json.loads(body)),
+        fault=fault,
+    )
+    exchange.before = before
+    details = exchange.details
+    assert (details.model, details.prompt) == ("gpt-image-2", "x" * length)
+    assert exchange.call is None
 
 
 @pytest.mark.parametrize("path", ["requests", "requests/ID", "images"])
@@ -248,11 +257,11 @@ def test_no_body_is_parsed_on_the_event_loop_to_be_told(
 ) -> None:
     loops = []
 
-    def parse(*what: Any) -> Call | None:
+    def parse(*arguments: Any) -> Call:
         loops.append(asyncio._get_running_loop())
-        return parse_again(*what)
+        return parse_body(*arguments)
 
-    monkeypatch.setattr("images_emulator.web.recorder.parse_again", parse)
+    monkeypatch.setattr("images_emulator.exchange.exchange.parse_body", parse)
     form = {"model": "none", "prompt": "x"}
     http.post("/v1/images/edits", data=form, files={"image": ("a.png", png((64, 64)), "image/png")})
     (entry,) = server.requests
@@ -398,7 +407,7 @@ def test_the_oldest_entries_go() -> None:
 def test_bodies_go_before_entries_do() -> None:
     journal = Journal(1000, 80_000)
     for number in range(10):
-        answered(journal, str(number), {"body": (b"x" * 30_000,), "fault": "latency"})
+        answered(journal, str(number), chunks=(b"x" * 30_000,), fault="latency")
     entries = journal.find()
     assert len(entries) == 10
     assert [entry.body is None for entry in entries] == [True] * 9 + [False]
@@ -407,7 +416,7 @@ def test_bodies_go_before_entries_do() -> None:
 
 def test_one_body_above_the_limit_is_not_kept() -> None:
     journal = Journal(10, 10_000)
-    entry = answered(journal, "a", {"body": (b"x" * 10**6,)})
+    entry = answered(journal, "a", chunks=(b"x" * 10**6,))
     assert journal.find() == [entry]
     assert entry.body is None
 
@@ -418,7 +427,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
-        answered(journal, str(number), {"body": (body,), "call": call, "accepted": accepted})
+        answered(journal, str(number), chunks=(body,), call=call, request=accepted)
     first, *_ = journal.find()
     assert first.body is None
     assert first.prompt == "0" * 30_000
@@ -439,14 +448,13 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     accepted = ImageRequest(
         operation=GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
     )
-    state = {"body": (BODY,), "accepted": accepted}
-    waiting: list[Entry] = []
+    waiting: list[Exchange] = []
     heaviest = 0
     for number in range(100_000):
         if number % 7:
-            answered(journal, str(number), state)
+            answered(journal, str(number), request=accepted)
         else:
-            waiting.append(arrived(journal, str(number), state))
+            waiting.append(arrived(journal, str(number), request=accepted))
         if len(waiting) == 50:
             # Answers come in another order than calls.
             while waiting:
@@ -471,9 +479,13 @@ def test_an_entry_weighs_at_least_what_it_takes() -> None:
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
-        state = {"body": (body,), "call": call, "accepted": accepted}
-        entry = Entry(
-            "POST", "/v1", "", headers, identity=f"{number}", time=datetime.now(UTC), state=state
+        entry = Exchange(
+            RequestHead("POST", "/v1", b"", headers),
+            f"{number}",
+            datetime.now(UTC),
+            chunks=(body,),
+            call=call,
+            request=accepted,
         )
         journal.arrived(entry)
         entry.end()

@@ -12,7 +12,7 @@ import pytest
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.web.json_body import (
+from images_emulator.exchange.json_body import (
     MAX_OUTSIDE_BYTES,
     MAX_STRUCTURE,
     MAX_WHOLE_BYTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from sys import getrefcount
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 from images_emulator import Server
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import Call, Upload
-from images_emulator.web.json_body import parse_json
-from images_emulator.web.release import release
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.json_body import parse_json
+from images_emulator.web.release import large_parts, release
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -105,15 +108,19 @@ def test_all_that_a_large_call_held_is_released() -> None:
     file, chunk, text = png(), LARGE.encode(), LARGE * 2
     alone = [getrefcount(each) for each in (file, chunk, text)]
     fields = {"image": [Upload("a.png", "image/png", file, len(file))], "user": text}
-    state: dict[str, Any] = {
-        "body": (chunk,),
-        "call": Call(EDITS, True, fields),
-        "accepted": None,
-    }
+    exchange = Exchange(
+        RequestHead("POST", EDITS.path, b"", []),
+        "req_1",
+        datetime.now(UTC),
+        chunks=(chunk,),
+        call=Call(EDITS, form=True, fields=fields),
+    )
     del fields
-    assert [getrefcount(each) for each in (file, chunk, text)] != alone
-    release(state)
-    assert not state
+    parts = large_parts(exchange)
+    del exchange
+    assert len(parts) == 3
+    release(parts)
+    assert not parts
     assert [getrefcount(each) for each in (file, chunk, text)] == alone
 
 
@@ -126,7 +133,7 @@ def test_a_large_body_that_cannot_be_read_is_parsed_once(
         parsed.append(len(body))
         return parse_json(body)
 
-    monkeypatch.setattr("images_emulator.web.request_body.parse_json", parse)
+    monkeypatch.setattr("images_emulator.exchange.bodies.parse_json", parse)
     server.inject("server_error", match={"prompt": "a hare"})
     body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
     answer = http.post(

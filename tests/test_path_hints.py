@@ -107,7 +107,7 @@ def test_a_mistake_is_logged_once_until_a_reset(
 def test_mistakes_without_end_are_not_all_remembered(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hints = PathHints(None, [], server.emulator)  # type: ignore[arg-type]
+    hints = PathHints([], server.emulator)
     for number in range(MAX_NOTICES + 10):
         hints._log(f"mistake {number}")
     assert len(caplog.records) == len(server.emulator.noticed) == MAX_NOTICES

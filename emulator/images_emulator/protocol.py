@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import sys
 from typing import Any, Final, cast
 
@@ -11,10 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from images_emulator.contract import errors
 from images_emulator.contract.wire import pretty
-
-TRANSPORT: Final = "transport"
-"""The key in a call's state under which its connection is found, for who wants to break it."""
-
+from images_emulator.exchange.exchange import CONNECTION
 
 COPIED: Final = 32 * 1024
 """Bytes that are sooner copied than handed over apart."""
@@ -58,6 +57,20 @@ class _Corked:
             held, self._held = self._held, b""
             self._transport.write(held)
 
+    async def hang_up(self, *, reset: bool) -> None:
+        """Close the connection when all that was written is out, with a TCP RST where *reset*."""
+        self._send()
+        if not reset:
+            self._transport.close()
+            return
+        while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.001)
+        # Lingering for no time at all is what makes the kernel send RST instead of FIN.
+        now = struct.pack("ii", 1, 0)
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+        self._transport.abort()
+
     def get_write_buffer_size(self) -> int:
         return len(self._held) + self._transport.get_write_buffer_size()
 
@@ -96,7 +109,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][TRANSPORT] = self.transport
+        self.scope["state"][CONNECTION] = self.transport
 
     def data_received(self, data: bytes) -> None:
         chunks = [memoryview(data)]

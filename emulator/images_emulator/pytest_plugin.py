@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    from images_emulator.exchange.exchange import Exchange
     from images_emulator.server import Server
     from images_emulator.settings import Settings
-    from images_emulator.state.entry import Entry
 
 MARKER: Final = "images_emulator"
 FIXTURE: Final = "images_emulator"
@@ -74,7 +74,7 @@ class _Session:
 
 
 _SESSION: Final = pytest.StashKey[_Session]()
-_BEFORE: Final = pytest.StashKey["list[Entry]"]()
+_BEFORE: Final = pytest.StashKey["list[Exchange]"]()
 
 
 def _lead_to(server: Server, environment: pytest.MonkeyPatch) -> None:
@@ -263,12 +263,12 @@ def pytest_runtest_makereport(
     return report
 
 
-def _calls_since(before: list[Entry], calls: list[Entry]) -> list[Entry]:
+def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange]:
     """Those of *calls* that came after *before*, which a reset may have taken out of them."""
     return calls[calls.index(before[0]) + 1 :] if before and before[0] in calls else calls
 
 
-def _described(call: Entry) -> str:
+def _described(call: Exchange) -> str:
     """A call in a line, and beneath it what it asked, what was wrong, and what it met."""
     error = call.error or {}
     facts = {

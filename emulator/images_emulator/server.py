@@ -9,11 +9,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.entry import Entry
 from images_emulator.state.journal import CALLS, DOWNLOADS
 from images_emulator.web.app import create_app
 
@@ -68,12 +68,12 @@ class Server:
         return f"{self.url}/v1"
 
     @property
-    def requests(self) -> list[Entry]:
+    def requests(self) -> list[Exchange]:
         """The API calls since the last `reset`, oldest first."""
         return self.emulator.journal.find(CALLS)
 
     @property
-    def downloads(self) -> list[Entry]:
+    def downloads(self) -> list[Exchange]:
         """The requests for hosted pictures since the last `reset`, oldest first."""
         return self.emulator.journal.find(DOWNLOADS)
 

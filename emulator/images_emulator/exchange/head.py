@@ -1,96 +1,125 @@
-"""The head of one call: where it went, with which headers, and what they tell."""
+"""The request line and the headers of one call, and what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
+from urllib.parse import parse_qs
 
 from images_emulator.contract.errors import masked
 from images_emulator.exchange.credentials import (
     api_key,
+    bearer_token,
     redacted_header,
     redacted_query,
     redacted_text,
 )
 
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, with their values."""
+
 
 class RequestHead:
-    """The request line and the headers."""
+    """Method, path, query string and headers of a call: the one place that reads a header.
 
-    __slots__ = ("_headers", "_packed", "_query", "method", "path")
+    Of a header that came twice, the first counts.
+    """
 
-    def __init__(
-        self, method: str, path: str, query: str, headers: Sequence[tuple[bytes, bytes]]
-    ) -> None:
+    __slots__ = ("_by_name", "_packed", "_pairs", "method", "path", "query_string")
+
+    def __init__(self, method: str, path: str, query_string: bytes, headers: Headers) -> None:
         self.method = method
         self.path = path
-        self._query = query
-        self._headers = headers
+        self.query_string = query_string
+        self._pairs: Headers | None = headers
         self._packed = b""
+        self._by_name: Mapping[bytes, bytes] | None = None
 
     def pack(self) -> int:
-        """Hold the headers in one piece: a thousand heads in thousands of pieces are more than a
-        processor's cache has room for. What that weighs, with the request line."""
-        # In this order: see `_pairs`.
-        self._packed = b"\n".join(chain.from_iterable(self._headers))
-        self._headers = ()
-        return self.size
+        """Hold the headers in one piece and return the bytes that the head takes: the pieces of a
+        thousand heads are more than a processor's cache has room for."""
+        if self._pairs is not None:
+            # In this order: a reader on another thread that finds no pairs finds them packed.
+            self._packed = b"\n".join(chain.from_iterable(self._pairs))
+            self._pairs = self._by_name = None
+        return len(self.path) + len(self.query_string) + len(self._packed)
 
-    def _pairs(self) -> Iterable[tuple[bytes, bytes]]:
-        """The headers, packed or not."""
-        if headers := self._headers:
-            return headers
+    @property
+    def _headers(self) -> Iterable[tuple[bytes, bytes]]:
+        pairs = self._pairs
+        if pairs is not None:
+            return pairs
         parts = self._packed.split(b"\n")
         return zip(parts[::2], parts[1::2], strict=False)
 
     @property
-    def size(self) -> int:
-        """Bytes that a packed one holds."""
-        return len(self.path) + len(self._query) + len(self._packed)
+    def by_name(self) -> Mapping[bytes, bytes]:
+        """The headers by their names in lower case."""
+        headers = self._by_name
+        if headers is None:
+            headers = dict([*self._headers][::-1])
+            if self._pairs is not None:
+                self._by_name = headers
+        return headers
+
+    def header(self, name: bytes) -> str:
+        """The value of the header of that *name* in lower case, or nothing."""
+        return self.by_name.get(name, b"").decode("latin-1")
+
+    def __contains__(self, name: bytes) -> bool:
+        """Whether there is a header of that *name* in lower case."""
+        return name in self.by_name
 
     @property
-    def query(self) -> str:
-        """The query string, without `?`; credentials are redacted."""
-        return redacted_query(self._query, self._key()) if self._query else ""
+    def api_key(self) -> str:
+        """The API key, as it was sent, or nothing; see `credentials.api_key`."""
+        return api_key(self.path, self.header)
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """The request's headers by their names in lower case; credentials are redacted. Of one that
-        came twice, it is the first that counts."""
-        shown: dict[str, str] = {}
-        key = self._key()
-        for raw_name, value in self._pairs():
-            name = raw_name.decode("latin-1")
-            shown_name = redacted_text(name, key)
-            if shown_name not in shown:
-                shown[shown_name] = redacted_header(name, value.decode("latin-1"), key)
-        return shown
-
-    def _header(self, wanted: bytes) -> str:
-        return next((v.decode("latin-1") for name, v in self._pairs() if name == wanted), "")
-
-    def _key(self) -> str:
-        return api_key(self.path, self._header)
+    def bearer_token(self) -> str:
+        """The token of `Authorization: Bearer TOKEN`, or nothing."""
+        return bearer_token(self.header(b"authorization"))
 
     @property
-    def key(self) -> str | None:
-        """The API key, redacted where it has more than 12 characters; None for a call without."""
-        return masked(self._key()) or None
-
-    def came_with(self, key: str) -> bool:
-        """Whether *key*, whole or redacted, is the one that was sent."""
-        return key in (self._key(), self.key)
+    def api_version(self) -> str:
+        """The `api-version` in the query, or nothing."""
+        return parse_qs(self.query_string.decode("latin-1")).get("api-version", [""])[0]
 
     @property
-    def retries(self) -> int:
-        """How often the SDK had tried before."""
-        count = self._header(b"x-stainless-retry-count")
-        return int(count) if count.isascii() and count.isdigit() and len(count) < 5 else 0
+    def retry_count(self) -> int:
+        """How often the SDK has tried before, by `x-stainless-retry-count`; 0 where that has more
+        than nine digits."""
+        count = self.header(b"x-stainless-retry-count")
+        return int(count) if count.isascii() and count.isdigit() and len(count) < 10 else 0
 
     @property
     def sdk(self) -> str | None:
         """`openai-python 3.52.0`, or else the first word of the user agent."""
-        language = self._header(b"x-stainless-lang")
+        language = self.header(b"x-stainless-lang")
         if language:
-            return f"openai-{language} {self._header(b'x-stainless-package-version')}".strip()
-        return self._header(b"user-agent").partition(" ")[0] or None
+            return f"openai-{language} {self.header(b'x-stainless-package-version')}".strip()
+        return self.header(b"user-agent").partition(" ")[0] or None
+
+    @property
+    def redacted_key(self) -> str | None:
+        """The API key with its middle hidden where it has more than 12 characters; None for a call
+        without."""
+        return masked(self.api_key) or None
+
+    @property
+    def redacted_query(self) -> str:
+        """The query string, without `?`; credentials are redacted."""
+        text = self.query_string.decode("latin-1")
+        return redacted_query(text, self.api_key) if text else ""
+
+    @property
+    def redacted_headers(self) -> Mapping[str, str]:
+        """The headers by their names in lower case; credentials are redacted."""
+        key = self.api_key
+        redacted: dict[str, str] = {}
+        redact = partial(redacted_text, key=key)
+        for raw_name, value in self._headers:
+            name = raw_name.decode("latin-1")
+            redacted.setdefault(redact(name), redacted_header(name, value.decode("latin-1"), key))
+        return redacted

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct
 from abc import abstractmethod
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.exchange.exchange import Exchange
 
 START: Final = "http.response.start"
 BODY: Final = "http.response.body"
@@ -55,7 +54,9 @@ class BaseFault(Form):
         return self.kind
 
     @abstractmethod
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer in place of *app*, or let it answer through another *send*. Raises APIError."""
 
 
@@ -76,24 +77,11 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
-    """Close the connection when all that was sent is out, with a true TCP reset where *reset*.
-
-    In-process there is no connection; the injector raises ConnectionResetError there.
-    """
-    scope["state"]["hung_up"] = True
-    transport = scope["state"].get("transport")
-    if transport is None:
-        return
-    # The head of an answer is held back for what follows it, until the loop's next round.
-    await asyncio.sleep(0)
-    if reset:
-        while transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when it is empty
-            await asyncio.sleep(0.001)
-        # Lingering for no time at all is what makes the kernel send RST instead of FIN.
-        now = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
-        transport.abort()
-    else:
-        transport.close()
-    await gone(receive)
+async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+    """Close the connection when all that was sent is out, with a TCP RST where *reset*, and wait
+    until the client has left. Without a connection, in process, the fault middleware raises
+    ConnectionResetError in its place."""
+    exchange.is_hung_up = True
+    if exchange.connection is not None:
+        await exchange.connection.hang_up(reset=reset)
+        await gone(receive)

@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.events import event, read_event
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import BODY, START, BaseFault, is_event, streams
 
 Answer = dict[str, Any]
@@ -29,7 +30,9 @@ class BodyFault(BaseFault):
         nothing, to leave it out."""
         return frame
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         start: Message = {}
         body = bytearray()
         events = count()

@@ -7,11 +7,18 @@ from typing import Literal
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import BODY, BaseFault, hang_up
 
 
 async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, after: int | None, reset: bool
+    app: ASGIApp,
+    exchange: Exchange,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    after: int | None,
+    reset: bool,
 ) -> None:
     """Let *app* answer, and hang up after so many bytes of the body; None: half of its first
     message. A shorter body arrives whole."""
@@ -27,7 +34,7 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
             if len(body) > left:
                 over = True
                 await send({**message, "body": body[:left], "more_body": True})
-                await hang_up(scope, receive, reset=reset)
+                await hang_up(exchange, receive, reset=reset)
                 return
             left -= len(body)
         await send(message)
@@ -41,11 +48,13 @@ class ConnectionReset(BaseFault):
     kind: Literal["connection_reset"] = "connection_reset"
     after_bytes: int | None = Field(default=None, ge=0)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if self.after_bytes is None:
-            await hang_up(scope, receive, reset=True)
+            await hang_up(exchange, receive, reset=True)
         else:
-            await _cut(app, scope, receive, send, self.after_bytes, True)
+            await _cut(app, exchange, scope, receive, send, self.after_bytes, True)
 
 
 class Truncated(BaseFault):
@@ -54,5 +63,7 @@ class Truncated(BaseFault):
     kind: Literal["truncated"] = "truncated"
     after_bytes: int | None = Field(default=None, ge=0)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        await _cut(app, scope, receive, send, self.after_bytes, False)
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        await _cut(app, exchange, scope, receive, send, self.after_bytes, False)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract.storage import EXPIRED
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import BaseFault
 
 
@@ -18,6 +18,8 @@ class Expired(BaseFault):
 
     kind: Literal["expired"] = "expired"
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"][EXPIRED] = True
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        exchange.is_expired = True
         await app(scope, receive, send)

@@ -9,13 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, masked
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import DAY, BaseFault
 
-SOON: Final = 100
+DEFAULT_RETRY_AFTER_MS: Final = 100
 """Milliseconds after which a rate limit lets pass again, where the fault does not say it. The API
 said 12 seconds; a test need not wait for them."""
 
@@ -70,68 +70,74 @@ class Error(BaseFault):
     def label(self) -> str:
         return self.name or self.kind
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        raise self.refusal(scope)
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        raise self.refusal(exchange)
 
-    def refusal(self, scope: Scope) -> APIError:
-        """The error for the call in *scope*, as its sentence needs its facts."""
-        facts = self._facts(scope)
-        dialect: Dialect = scope["state"].get("dialect", OPENAI)
-        refusal = dialect.refusal(self.name) if self.name else None
+    def refusal(self, exchange: Exchange) -> APIError:
+        """The error that the call is answered with, in the words of its day."""
+        fields = self._fields(exchange)
+        refusal = exchange.dialect.refusal(self.name) if self.name else None
         if refusal is service_errors.rate_limited:
-            refusal = facts["limited"]
+            refusal = fields["limited"]
         elif refusal is service_errors.content_policy:
-            refusal = facts["rejected"]
-        told = (
-            refusal.on(scope["state"].get("day"))(**facts)
-            if refusal
-            else APIError(None, type=self._kind_of_status())
-        )
+            refusal = fields["rejected"]
+        if refusal:
+            operation, day = exchange.operation, exchange.day
+            error = refusal.on(operation.day_of_words(day) if operation else day)(**fields)
+        else:
+            error = APIError(None, type=self._type_of_status())
         for name in ("status", "type", "code", "message", "param"):
             if getattr(self, name) is not None:
-                setattr(told, name, getattr(self, name))
-        told.headers = {**told.headers, **self._headers()}
+                setattr(error, name, getattr(self, name))
+        error.headers = {**error.headers, **self._headers()}
         if self.name == "moderation_blocked":
             details = {"moderation_stage": self.stage, "categories": self.categories}
-            told.details = {"moderation_details": details}
-        return told
+            error.details = {"moderation_details": details}
+        return error
 
-    def _kind_of_status(self) -> str:
+    def _type_of_status(self) -> str:
         return "server_error" if (self.status or 0) >= 500 else "invalid_request_error"
 
     def _headers(self) -> dict[str, str]:
-        told = {}
+        headers = {}
         if self.retry_after is not None:
-            told["retry-after"] = f"{self.retry_after:g}"
+            headers["retry-after"] = f"{self.retry_after:g}"
         if self.retry_after_ms is not None:
-            told["retry-after-ms"] = str(self.retry_after_ms)
-        if self.name == "rate_limit_exceeded" and not told:
-            told = service_errors.retry_headers(SOON)
+            headers["retry-after-ms"] = str(self.retry_after_ms)
+        if self.name == "rate_limit_exceeded" and not headers:
+            headers = service_errors.retry_headers(DEFAULT_RETRY_AFTER_MS)
         if self.should_retry is not None:
-            told["x-should-retry"] = str(self.should_retry).lower()
-        return told
+            headers["x-should-retry"] = str(self.should_retry).lower()
+        return headers
 
-    def _facts(self, scope: Scope) -> dict[str, Any]:
-        state, call = scope["state"], scope["state"].get("call")
-        fields = call.fields if call else {}
-        available = availability_on(state.get("as_of"), state.get("dialect", OPENAI))
-        named = call and available.model_name(call)
-        model = MODELS.get(named or "", NEWEST_MODEL)
-        wait = self.retry_after_ms
-        if wait is None:
-            wait = SOON if self.retry_after is None else round(self.retry_after * 1000)
+    def _fields(self, exchange: Exchange) -> dict[str, Any]:
+        """What the sentences of errors may name of the call."""
+        call = exchange.call
+        policy = exchange.policy
+        available = availability_on(policy.as_of if policy else None, exchange.dialect)
+        name = call and available.model_name(call)
+        model = MODELS.get(name or "", NEWEST_MODEL)
+        wait_ms = self.retry_after_ms
+        if wait_ms is None:
+            seconds = self.retry_after
+            wait_ms = DEFAULT_RETRY_AFTER_MS if seconds is None else round(seconds * 1000)
         return {
-            "model": named or model.id,
+            "model": name or model.id,
             "limited": model.limited,
             "rejected": model.rejected,
-            "organization": state.get("organization"),
-            "request_id": state.get("request_id"),
-            "key": masked(state.get("key", "")),
+            "request_id": exchange.id,
+            "key": masked(exchange.principal or ""),
             **service_errors.rate_limit_facts(
-                limit=LIMIT, used=LIMIT, requested=_count(fields.get("n")), unit="min", wait_ms=wait
+                limit=LIMIT,
+                used=LIMIT,
+                requested=_count(call.fields.get("n") if call else None),
+                unit="min",
+                wait_ms=wait_ms,
             ),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "violations": service_errors.violations(self.categories),
-            **state.get("facts", {}),
+            **exchange.error_fields,
         }

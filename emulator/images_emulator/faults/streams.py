@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.events import error_event, event, read_event
 from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import (
     BODY,
     DAY,
@@ -31,10 +32,12 @@ class StreamFault(BaseFault):
     after: int = Field(default=1, ge=0)
 
     @abstractmethod
-    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         """Do it; whether that was the end of the stream."""
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         streaming = struck = over = False
         sent = 0
 
@@ -44,7 +47,7 @@ class StreamFault(BaseFault):
                 streaming = streams(message)
             elif streaming and not struck and sent == self.after:
                 struck = True
-                over = await self.strike(scope, receive, send)
+                over = await self.strike(exchange, receive, send)
             if not over:
                 sent += is_event(message)
                 await send(message)
@@ -58,8 +61,8 @@ class StreamError(StreamFault):
     kind: Literal["stream_error"] = "stream_error"
     name: ErrorName = "image_generation_failed"
 
-    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        told = error_event(Error(name=self.name).refusal(scope))
+    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+        told = error_event(Error(name=self.name).refusal(exchange))
         await send({"type": BODY, "body": told, "more_body": False})
         return True
 
@@ -70,8 +73,8 @@ class StreamCut(StreamFault):
     kind: Literal["stream_cut"] = "stream_cut"
     reset: bool = False
 
-    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        await hang_up(scope, receive, reset=self.reset)
+    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+        await hang_up(exchange, receive, reset=self.reset)
         return True
 
 
@@ -83,7 +86,7 @@ class Stall(StreamFault):
     kind: Literal["stall"] = "stall"
     seconds: float | None = Field(default=None, ge=0, le=DAY)
 
-    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         if self.seconds is None:
             await gone(receive)
             return True
@@ -97,7 +100,7 @@ class UnknownEvent(StreamFault):
     kind: Literal["unknown_event"] = "unknown_event"
     name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
 
-    async def strike(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         told = event(self.name, {"type": self.name}).encode()
         await send({"type": BODY, "body": told, "more_body": True})
         return False

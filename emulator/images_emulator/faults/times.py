@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import DAY, START, BaseFault, gone, is_event, streams
 
 
@@ -26,7 +27,9 @@ class Latency(BaseFault):
     realistic: bool = False
     scale: float = Field(default=1, ge=0, le=100)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if not self.realistic:
             await asyncio.sleep(self.seconds + random.uniform(0, self.jitter))
             await app(scope, receive, send)
@@ -38,14 +41,14 @@ class Latency(BaseFault):
             if message["type"] == START:
                 streaming = streams(message)
             if is_event(message) if streaming else message["type"] == START:
-                await asyncio.sleep(self.share(scope))
+                await asyncio.sleep(self.share(exchange))
             await send(message)
 
         await app(scope, receive, sending)
 
-    def share(self, scope: Scope) -> float:
+    def share(self, exchange: Exchange) -> float:
         """Seconds before an answer, or before each event of one. Refusals are quick: none."""
-        request = scope["state"].get("accepted")
+        request = exchange.request
         if not request:
             return 0
         events = 1 + request.partial_images if request.stream else 1
@@ -63,7 +66,9 @@ class Timeout(BaseFault):
 
     kind: Literal["timeout"] = "timeout"
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         await gone(receive)
 
 
@@ -75,7 +80,9 @@ class SlowBody(BaseFault):
     kind: Literal["slow_body"] = "slow_body"
     bytes_per_second: int = Field(default=100_000, ge=1)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         # Twenty pieces a second look like a line, and not like steps.
         step = max(1, self.bytes_per_second // 20)
 

@@ -20,8 +20,8 @@ from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.store import Codec, MemoryStore, Packed, Store
 
-ANSWERS_SHARE: Final = 4
-"""The cache of answers may hold the bytes of the picture cache by this divisor."""
+PREPARED_SHARE: Final = 4
+"""Prepared requests may take the bytes of the picture cache by this divisor."""
 
 
 def _settings_codec(initial: Settings) -> Codec[Settings]:
@@ -63,8 +63,8 @@ class Emulator:
         """Uploaded files by id."""
         self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()))
         """Draws pictures, and caches them."""
-        self.answers = LRUCache(initial.cache // ANSWERS_SHARE)
-        """Response cache: answers of the same second to the same call."""
+        self.prepared_requests = LRUCache(initial.cache // PREPARED_SHARE)
+        """Validated requests, for calls that are repeated; see `web.images.ImagesAPI`."""
         self.journal = Journal(initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
         self.noticed: dict[str, bytes] = {}
@@ -99,7 +99,7 @@ class Emulator:
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()
-        self.answers.clear()
+        self.prepared_requests.clear()
         self.journal.reset()
         self.noticed.clear()
         trim_memory()

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import Final
 
-from images_emulator.state.entry import Entry, Kind
+from images_emulator.exchange.exchange import Exchange, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Query:
     fault: str | None = None
     kind: Kind | None = None
 
-    def __contains__(self, entry: Entry) -> bool:
+    def __contains__(self, entry: Exchange) -> bool:
         return (
             (self.kind is None or entry.kind == self.kind)
             and (self.method is None or entry.method == self.method.upper())
@@ -45,23 +45,23 @@ ANY = Query()
 CALLS = Query(kind="call")
 DOWNLOADS = Query(kind="download")
 
-HEAVY: Final = 16_384
+MIN_DROPPED_BYTES: Final = 16_384
 """Bytes from which on it is worth while to let go of a body and keep the entry."""
 
 
 class Journal:
     """What has been called, oldest first. One thread writes, any may read and reset.
 
-    Past *most_bytes* the heavy bodies and pictures of the oldest entries go, then the entries
-    themselves, as they do past *most_entries*.
+    Past *max_bytes* the heavy bodies and pictures of the oldest entries go, then the entries
+    themselves, as they do past *max_entries*.
     """
 
-    def __init__(self, most_entries: int, most_bytes: int) -> None:
-        self.most_entries = most_entries
-        self.most_bytes = most_bytes
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
         self._lock = Lock()
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._laden: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, Exchange] = OrderedDict()
+        self._with_body: OrderedDict[str, Exchange] = OrderedDict()
         self._weight = 0
 
     @property
@@ -69,25 +69,25 @@ class Journal:
         """Bytes that it holds, about."""
         return self._weight
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Exchange) -> None:
         """Keep a call that has come and is not answered yet."""
         with self._lock:
             self._entries[entry.id] = entry
             self._weight += entry.weight
             self._shrink()
 
-    def completed(self, entry: Entry) -> None:
+    def completed(self, entry: Exchange) -> None:
         """Weigh a call that has been answered. One that was cleared meanwhile stays forgotten."""
         with self._lock:
             if self._entries.get(entry.id) is not entry:
                 return
-            load = entry.load()
-            self._weight += load
-            if load >= HEAVY:
-                self._laden[entry.id] = entry
+            held = entry.compact()
+            self._weight += held
+            if held >= MIN_DROPPED_BYTES:
+                self._with_body[entry.id] = entry
             self._shrink()
 
-    def find(self, query: Query = ANY) -> list[Entry]:
+    def find(self, query: Query = ANY) -> list[Exchange]:
         """The entries that *query* asks for, oldest first."""
         with self._lock:
             entries = list(self._entries.values())
@@ -95,7 +95,7 @@ class Journal:
 
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None
-    ) -> tuple[list[Entry], int]:
+    ) -> tuple[list[Exchange], int]:
         """At most *limit* of the entries that *query* asks for, and how many they are in all.
 
         They are the newest ones; with *since* the first that came after that entry, with *before*
@@ -108,7 +108,7 @@ class Journal:
         found = [entry for entry in entries[start:end] if entry in query]
         return (found[-limit:] if since is None else found[:limit]), len(found)
 
-    def get(self, identity: str) -> Entry | None:
+    def get(self, identity: str) -> Exchange | None:
         return self._entries.get(identity)
 
     def reset(self) -> int:
@@ -116,7 +116,7 @@ class Journal:
         with self._lock:
             count = len(self._entries)
             self._entries.clear()
-            self._laden.clear()
+            self._with_body.clear()
             self._weight = 0
             return count
 
@@ -124,12 +124,12 @@ class Journal:
         return len(self._entries)
 
     def _shrink(self) -> None:
-        while self._weight > self.most_bytes and self._laden:
-            _, entry = self._laden.popitem(last=False)
+        while self._weight > self.max_bytes and self._with_body:
+            _, entry = self._with_body.popitem(last=False)
             self._weight -= entry.weight
-            entry.unload()
+            entry.drop_body()
             self._weight += entry.weight
-        while self._weight > self.most_bytes or len(self._entries) > self.most_entries:
+        while self._weight > self.max_bytes or len(self._entries) > self.max_entries:
             identity, entry = self._entries.popitem(last=False)
-            self._laden.pop(identity, None)
+            self._with_body.pop(identity, None)
             self._weight -= entry.weight

@@ -96,7 +96,7 @@ class AdminAPI:
     async def move_clock(self, request: Request) -> dict[str, Any]:
         """Move the time, hold it, or let it run on."""
         clock = self.emulator.clock
-        body = await read_json(request.scope, request.receive, self.emulator)
+        body = await read_json(request.receive, self.emulator)
         move = ClockMove.model_validate(body)
         given = move.model_dump(exclude_none=True)
         if len(given) != 1:

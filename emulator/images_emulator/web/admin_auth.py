@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError
+from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.authentication import error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
-from images_emulator.web.request_body import bearer
 
 OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """What probes ask; it tells nothing and changes nothing."""
@@ -57,12 +57,13 @@ class AdminAuth:
 
     def _check(self, scope: Scope) -> None:
         """Raises APIError for those who may not ask."""
+        headers = Headers(scope=scope)
         if self.token is not None:
             # No other site can know it, wherever the call comes from.
-            if not compare_digest(bearer(scope).encode(), self.token.encode()):
+            token = bearer_token(headers.get("authorization", ""))
+            if not compare_digest(token.encode(), self.token.encode()):
                 raise admin_errors.no_token()
             return
-        headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._own(_name(host)):
             raise admin_errors.foreign_host(host=host)

@@ -28,8 +28,9 @@ from images_emulator.state.hosting import PREFIX
 from images_emulator.web import models
 from images_emulator.web.authentication import ApiAuth, Handler
 from images_emulator.web.azure import AzureAuth
+from images_emulator.web.downloads import Downloads
 from images_emulator.web.files import FilesAPI
-from images_emulator.web.images import Images
+from images_emulator.web.images import ImagesAPI
 from images_emulator.web.unserved import not_served
 
 ANY: Final = list(HTTPMethod)
@@ -75,7 +76,7 @@ def paths_of(service: Service) -> list[str]:
 def routes(emulator: Emulator) -> list[Route]:
     """All routes but those of `/_emulator`. Raises ValueError for a setting that they cannot use,
     and KeyError for an operation without a handler."""
-    images, handlers = Images(emulator), _handlers(emulator)
+    images, handlers = ImagesAPI(emulator), _handlers(emulator)
     gate, azure = ApiAuth(emulator), AzureAuth(emulator)
     gates = {Service.OPENAI: gate, Service.AZURE: azure}
 
@@ -105,5 +106,5 @@ def routes(emulator: Emulator) -> list[Route]:
     return [
         *(route for mount in MOUNTS for route in served(mount)),
         *(route for mount in MOUNTS for route in unserved(mount)),
-        Route(f"{PREFIX}{{name:path}}", images.hosted, methods=()),
+        Route(f"{PREFIX}{{name:path}}", Downloads(emulator).download, methods=()),
     ]

@@ -1,84 +1,88 @@
-"""The application: the routes, the one place that writes errors, and the layers around them."""
+"""The application: the router, the one place that turns errors into answers, and the layers around
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+import logging
+from collections.abc import Sequence
 
-from starlette.applications import Starlette
+import starlette.routing
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.errors import APIError
+from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
-from images_emulator.web.authentication import error_response, server_error
+from images_emulator.web.authentication import Endpoint, error_response, server_error
 from images_emulator.web.cors import CORS
-from images_emulator.web.dialect import dialect_of
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
-from images_emulator.web.response_cache import ResponseCache
 
-Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, APIError)
-    return error_response(error, dialect_of(request.scope))
+logger = logging.getLogger("images_emulator")
 
 
-async def _unrouted(request: Request, error: Exception) -> Response:
-    """No such path, or not by that method: in OpenAI's dialect an empty 404, and words."""
-    assert isinstance(error, HTTPException)
-    dialect = dialect_of(request.scope)
-    refusal = dialect.wrong_method if error.status_code == 405 else dialect.unknown_path
-    if refusal is None:
-        return Response(status_code=error.status_code)
-    return error_response(refusal(method=request.method, path=request.url.path), dialect)
+class Router:
+    """Calls the endpoint of a path and answers with what it returns, or with the error that it
+    raises.
 
+    A path without parameters is found in a dictionary. Starlette's own router and its exception
+    middleware would take as long as all else that a repeated call does.
+    """
 
-async def _broken(request: Request, error: Exception) -> Response:
-    return error_response(server_error(request), dialect_of(request.scope))
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    """The client hung up in the middle of its request; nobody reads this."""
-    return Response(status_code=499)
-
-
-HANDLERS: Final[dict[type[Exception], Handler]] = {
-    APIError: _refused,
-    HTTPException: _unrouted,
-    ClientDisconnect: _gone,
-    Exception: _broken,
-}
-
-
-class Front:
-    """Finds the fixed paths in a dictionary and leads past the framework's own layers, which cost
-    as much as all else that a repeated call does; every other path goes to *app*."""
-
-    def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
-        self.app = app
-        self._doors = {route.path: route.endpoint for route in routes if "{" not in route.path}
+    def __init__(self, routes: Sequence[Route], hints: PathHints) -> None:
+        self._hints = hints
+        self._not_http = starlette.routing.Router()
+        self._fixed = {route.path: route.endpoint for route in routes if "{" not in route.path}
+        self._with_parameters = [route for route in routes if "{" in route.path]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = self._doors.get(scope["path"]) if scope["type"] == "http" else None
-        if door is None:
-            await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
             return
-        request = Request(scope, receive, send)
+        request, exchange = Request(scope, receive, send), exchange_of(scope)
         try:
-            response: Response = await door(request)
-        except tuple(HANDLERS) as error:
-            handler = next(each for kind, each in HANDLERS.items() if isinstance(error, kind))
-            response = await handler(request, error)
+            response = await self._endpoint(scope)(request)
+        except APIError as error:
+            response = error_response(error, exchange.dialect)
+        except HTTPException as error:
+            response = _unrouted(error.status_code, exchange)
+        except ClientDisconnect:
+            # The client hung up in the middle of its request; nobody reads this.
+            response = Response(status_code=499)
+        except Exception:
+            logger.exception("%s %s failed", exchange.method, exchange.path)
+            response = error_response(server_error(exchange), exchange.dialect)
+        if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
+            response.raw_headers.append((b"x-emulator-notice", hint))
         await response(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        """The endpoint of the path, whose parameters go into *scope*. Raises HTTPException."""
+        endpoint: Endpoint | None = self._fixed.get(scope["path"])
+        if endpoint:
+            return endpoint
+        for route in self._with_parameters:
+            match, child_scope = route.matches(scope)
+            if match is not Match.NONE:
+                scope.update(child_scope)
+                found: Endpoint = child_scope["endpoint"]
+                return found
+        raise HTTPException(404)
+
+
+def _unrouted(status: int, exchange: Exchange) -> Response:
+    """No such path, or not by that method: in OpenAI's dialect an empty 404, and words."""
+    dialect = exchange.dialect
+    refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
+    if refusal is None:
+        return Response(status_code=status)
+    return error_response(refusal(method=exchange.method, path=exchange.path), dialect)
 
 
 def create_app(emulator: Emulator | None = None) -> ASGIApp:
@@ -89,8 +93,5 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     """
     emulator = emulator or Emulator()
     served = routes(emulator)
-    app = Starlette(routes=served, exception_handlers=HANDLERS)
-    app.router.redirect_slashes = False
-    router = PathHints(app, served, emulator)
-    inner = ResponseCache(FaultMiddleware(Front(router, served), emulator), emulator)
-    return CORS(Recorder(inner, Admin(emulator), emulator), emulator)
+    router = Router(served, PathHints(served, emulator))
+    return CORS(Recorder(FaultMiddleware(router, emulator), Admin(emulator), emulator), emulator)

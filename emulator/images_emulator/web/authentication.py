@@ -1,9 +1,10 @@
-"""What every call passes before it is read: the day, the key, the method."""
+"""Authentication: what every call of the API passes before it is answered: the day by which it is
+judged, the key, the method."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -14,20 +15,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import AsOf, Period, Policy
+from images_emulator.contract.calendar import Period, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
+from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.head import RequestHead
 from images_emulator.settings import Settings, parse_as_of, parse_lenient
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.dialect import dialect_of
-from images_emulator.web.request_body import headers_of, key_of
 
 T = TypeVar("T")
 
 logger = logging.getLogger("images_emulator")
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
-Route = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
@@ -64,27 +65,32 @@ def error_response(error: APIError, dialect: Dialect = OPENAI) -> Response:
     return Response(dialect.error_body(error), error.status, dict(error.headers), JSON)
 
 
-def server_error(request: Request) -> APIError:
-    """What a call is told in which the emulator itself broke."""
-    refusal = dialect_of(request.scope).refusal("server_error")
-    return refusal(request_id=request.scope["state"]["request_id"])
+def server_error(exchange: Exchange) -> APIError:
+    """The answer to a call in which the emulator itself fails."""
+    return exchange.dialect.refusal("server_error")(request_id=exchange.id)
 
 
 @lru_cache
-def _policy_of(as_of: str, validation: str, today: date) -> Policy:
+def _policy_of_settings(as_of: str, validation: str, today: date) -> Policy:
     return Policy(parse_as_of(as_of, today), parse_lenient(validation), today)
 
 
-def policy_of(scope: Scope, settings: Settings) -> Policy:
-    """How the call in *scope* is judged: the settings, and the headers that change them for one
-    call. Raises APIError for a header that says neither."""
-    today, headers = scope["state"]["time"].date(), headers_of(scope)
-    if OVERRIDES.isdisjoint(headers):
-        return _policy_of(settings.as_of, settings.validation, today)
+def policy_of(exchange: Exchange, settings: Settings) -> Policy:
+    """How the call is judged: the *settings*, and the headers that change them for one call. Raises
+    APIError for a header that says neither."""
+    if exchange.policy is None:
+        exchange.policy = _policy(exchange.head, exchange.time.date(), settings)
+    return exchange.policy
+
+
+def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
+    if OVERRIDES.isdisjoint(head.by_name):
+        return _policy_of_settings(settings.as_of, settings.validation, today)
 
     def read(header: str, default: str, parse: Callable[[str], T]) -> T:
+        name = header.encode()
         try:
-            return parse(headers.get(header.encode(), default.encode()).decode("latin-1"))
+            return parse(head.header(name) if name in head else default)
         except ValueError as error:
             raise errors.bad_override(header=header, reason=str(error)) from None
 
@@ -95,46 +101,42 @@ def policy_of(scope: Scope, settings: Settings) -> Policy:
     )
 
 
-def day_of(scope: Scope, settings: Settings) -> AsOf:
-    """The day whose headers the answer to the call in *scope* has; that of `any` where the
-    emulator's own headers cannot be read."""
-    try:
-        return policy_of(scope, settings).day
-    except APIError:
-        return Policy(today=scope["state"]["time"].date()).day
-
-
-def authenticated(scope: Scope, settings: Settings) -> bool:
-    """Whether the call has an API key that is accepted: any, unless the *settings* name some."""
-    key = key_of(scope)
-    return bool(key) and (not settings.api_key or key in settings.api_key)
+def authenticate(exchange: Exchange, settings: Settings) -> bool:
+    """Whether the call has an API key that is accepted, which becomes its principal: any key,
+    unless the *settings* name some."""
+    if exchange.principal is None:
+        key = exchange.head.api_key
+        if key and (not settings.api_key or key in settings.api_key):
+            exchange.principal = key
+    return exchange.principal is not None
 
 
 class ApiAuth:
-    """The way in to OpenAI's own paths."""
+    """The gateway before OpenAI's own paths."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:
-        """The handlers by method, behind the key, which is looked at before anything else but
-        whether the path is there at all: from the day on which it *retired* it is not."""
+    def guarded(self, methods: Mapping[str, Handler], retired: date | None = None) -> Endpoint:
+        """An endpoint that calls the handler of a call's method. It looks at the key before
+        anything else but whether the path is there at all: from the day on which it *retired* it is
+        not."""
         life = Period(until=retired)
 
-        async def entered(request: Request) -> Response:
+        async def endpoint(request: Request) -> Response:
+            exchange = exchange_of(request.scope)
             try:
-                policy = policy_of(request.scope, self.emulator.settings)
+                policy = policy_of(exchange, self.emulator.settings)
             except APIError:
                 # A mistake in the emulator's own headers is for those who have a key.
-                self.check_key(request)
+                self.check_key(exchange)
                 raise
             if retired and policy.as_of not in life:
                 raise HTTPException(404)
             try:
-                self.check_key(request)
+                self.check_key(exchange)
                 # A HEAD request is answered with what GET has.
-                method = request.scope["method"]
-                method = "GET" if method == "HEAD" else method
+                method = "GET" if exchange.method == "HEAD" else exchange.method
                 if method not in methods:
                     raise HTTPException(405)
                 return await methods[method](request, policy)
@@ -144,14 +146,14 @@ class ApiAuth:
                 raise
             except Exception as error:
                 # Raised on, it would close the connection under the client's next request.
-                logger.exception("%s %s broke", request.method, request.url.path)
-                raise server_error(request) from error
+                logger.exception("%s %s failed", exchange.method, exchange.path)
+                raise server_error(exchange) from error
 
-        return entered
+        return endpoint
 
-    def check_key(self, request: Request) -> None:
+    def check_key(self, exchange: Exchange) -> None:
         """Raises APIError without a key that is accepted."""
-        if authenticated(request.scope, self.emulator.settings):
+        if authenticate(exchange, self.emulator.settings):
             return
-        key = key_of(request.scope)
+        key = exchange.head.api_key
         raise errors.incorrect_key(key=errors.masked(key)) if key else errors.missing_key()

@@ -5,32 +5,32 @@ Its sentences, headers and bodies are in `emulator/images_emulator/contract/azur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from images_emulator.contract import azure
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
-from images_emulator.web.authentication import ApiAuth, Handler, Route, authenticated
-from images_emulator.web.dialect import admit, api_version, deployment_of
+from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.web.authentication import ApiAuth, Endpoint, Handler, authenticate
+from images_emulator.web.dialect import deployment_of
 
 
 class AzureAuth(ApiAuth):
     """Azure's gateway, which looks for the operation first and then at the key."""
 
-    def check_key(self, request: Request) -> None:
+    def check_key(self, exchange: Exchange) -> None:
         """Raises APIError without a key that is accepted."""
-        if not authenticated(request.scope, self.emulator.settings):
+        if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
-        admit(request.scope)
+        exchange.past_gateway = True
 
-    def guarded(self, methods: dict[str, Handler], retired: date | None = None) -> Route:
+    def guarded(self, methods: Mapping[str, Handler], retired: date | None = None) -> Endpoint:
         """The handlers by method; another method is no operation."""
         entered = super().guarded(methods, retired)
 
@@ -41,15 +41,15 @@ class AzureAuth(ApiAuth):
 
         return with_method
 
-    def require_api_version(self, operations: Sequence[Operation], route: Route) -> Route:
-        """*route* for the `api-version`s that have any of its *operations*; other calls find
+    def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
+        """*endpoint* for the `api-version`s that have any of its *operations*; other calls find
         nothing there."""
 
         async def with_version(request: Request) -> Response:
-            version = api_version(request.scope)
+            version = exchange_of(request.scope).head.api_version
             if not any(azure.serves(each, version) for each in operations):
                 raise azure.not_found()
-            return await route(request)
+            return await endpoint(request)
 
         return with_version
 
@@ -58,7 +58,7 @@ class AzureAuth(ApiAuth):
         before anybody reads the body."""
 
         async def with_deployment(request: Request, policy: Policy) -> Response:
-            self._admit(request.scope, deployment_of(request.scope, None))
+            self._admit(exchange_of(request.scope))
             return await handler(request, policy)
 
         return with_deployment
@@ -66,13 +66,14 @@ class AzureAuth(ApiAuth):
     def model_of_deployment(self, request: Request, call: Call) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where
         there is no such deployment."""
-        return self._admit(request.scope, deployment_of(request.scope, call.fields.get("model")))
+        return self._admit(exchange_of(request.scope), call.fields.get("model"))
 
-    def _admit(self, scope: Scope, deployment: str) -> str:
-        """Let the call past the gateway to the *deployment*; the model behind it. Raises APIError
-        where there is no such deployment."""
-        model = self.emulator.deployments.get(deployment, deployment)
-        if model not in MODELS:
+    def _admit(self, exchange: Exchange, model: object = None) -> str:
+        """Let the call in to the deployment that the path names, or else the body as its *model*;
+        the model behind it. Raises APIError where there is no such deployment."""
+        deployment = deployment_of(exchange, model)
+        deployed = self.emulator.deployments.get(deployment, deployment)
+        if deployed not in MODELS:
             raise azure.no_deployment()
-        admit(scope, deployment)
-        return model
+        exchange.deployment = deployment
+        return deployed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -10,18 +11,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.cors import preflight_headers
 from images_emulator.contract.storage import preflight_failure
+from images_emulator.exchange.exchange import CONNECTION
+from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as BLOBS
+from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_uuid
 from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
-from images_emulator.web.request_body import header, headers_of
 from images_emulator.web.storage import storage_error_response
 
 REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"
-
-TRANSPORT: Final = "transport"
-"""The key in a scope's state for the connection, which the emulator's own server puts there."""
 
 ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What stands before the path of a target in absolute form, which RFC 9112 asks servers to take
@@ -41,30 +40,30 @@ class CORS:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = _own_scope(scope)
-            if scope["method"] == "OPTIONS" and _is_preflight(scope):
-                await self._preflight(scope)(scope, receive, send)
-                return
+            if scope["method"] == "OPTIONS" and ADMIN_PREFIX not in scope["path"]:
+                headers = RequestHead("", "", b"", scope["headers"]).by_name
+                if ORIGIN in headers and REQUEST_METHOD in headers:
+                    await self._preflight(scope, headers)(scope, receive, send)
+                    return
         await self.app(scope, receive, send)
 
-    def _preflight(self, scope: Scope) -> Response:
-        if scope["path"].startswith(BLOBS):
-            scope["state"]["request_id"] = random_uuid()
-            return storage_error_response(preflight_failure(), scope, self.emulator)
-        asked = header(scope, REQUEST_HEADERS) if REQUEST_HEADERS in headers_of(scope) else None
-        return Response(headers=preflight_headers(header(scope, REQUEST_METHOD), asked))
+    def _preflight(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response:
+        if scope["path"].startswith(DOWNLOAD_PREFIX):
+            now = self.emulator.clock.now()
+            return storage_error_response(preflight_failure(), random_uuid(), now)
+        method = headers[REQUEST_METHOD].decode("latin-1")
+        names = headers.get(REQUEST_HEADERS)
+        return Response(
+            headers=preflight_headers(method, None if names is None else names.decode("latin-1"))
+        )
 
 
 def _own_scope(scope: Scope) -> Scope:
     """The *scope* for the layers within, with a state of its own: where the application is mounted
     in another one, that of *scope* belongs to the host."""
-    given = scope.get("state", {})
-    state = {TRANSPORT: given[TRANSPORT]} if TRANSPORT in given else {}
+    host = scope.get("state", {})
+    state = {CONNECTION: host[CONNECTION]} if CONNECTION in host else {}
     path = scope["path"]
     if absolute := ABSOLUTE_FORM.match(path):
         path = path[absolute.end() :] or "/"
     return {**scope, "path": path, "state": state}
-
-
-def _is_preflight(scope: Scope) -> bool:
-    headers = headers_of(scope)
-    return ORIGIN in headers and REQUEST_METHOD in headers and ADMIN_PREFIX not in scope["path"]

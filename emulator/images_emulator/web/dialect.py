@@ -1,18 +1,15 @@
-"""The dialect of a call, and what its sentences name of it."""
+"""The dialect of a path, and what its sentences name of a call."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs
-
-from starlette.types import Scope
 
 from images_emulator.contract import azure
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.operations import Operation
+from images_emulator.exchange.exchange import Exchange
 
 DEPLOYMENT: Final = re.compile(rf"{azure.PREFIX}deployments/([^/]+)/")
 
@@ -22,32 +19,13 @@ def dialect_at(path: str) -> Dialect:
     return AZURE if path.startswith(azure.PREFIX) else OPENAI
 
 
-def dialect_of(scope: Scope) -> Dialect:
-    """The dialect that the recorder noted for this call; OpenAI's for what is no call."""
-    dialect: Dialect = scope.get("state", {}).get("dialect", OPENAI)
-    return dialect
-
-
-def api_version(scope: Scope) -> str:
-    """The `api-version` in the query, or nothing."""
-    text: str = scope["query_string"].decode("latin-1")
-    query = parse_qs(text)
-    return query.get("api-version", [""])[0]
-
-
-def deployment_of(scope: Scope, model: object) -> str:
+def deployment_of(exchange: Exchange, model: object) -> str:
     """The deployment that the path names, or else the body as its *model*."""
-    match = DEPLOYMENT.match(scope["path"])
+    match = DEPLOYMENT.match(exchange.path)
     return match.group(1) if match else str(model or "")
 
 
-def admit(scope: Scope, deployment: str | None = None) -> None:
-    """Note that this call came past Azure's gateway, and to which *deployment*."""
-    scope["state"].update(admitted=True, deployment=deployment)
-
-
-def sentence_facts(
-    scope: Scope, operation: Operation | None, deployment: str, model: str
-) -> Mapping[str, str]:
+def dialect_fields(exchange: Exchange, deployment: str, model: str) -> Mapping[str, str]:
     """What the sentences of its dialect name of this call beside what OpenAI's do."""
-    return dialect_of(scope).facts(operation, deployment, model, api_version(scope))
+    head, dialect = exchange.head, exchange.dialect
+    return dialect.facts(exchange.operation, deployment, model, head.api_version)

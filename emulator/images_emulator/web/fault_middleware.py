@@ -1,7 +1,7 @@
-"""The layer of faults: asks who wants one for a call, and lets it meet it.
+"""The fault middleware: finds the fault that a call meets, and applies it around the application.
 
-A header asks for one call, a directive in its prompt does the same where headers cannot be reached,
-and the scenario asks for calls to come.
+The header `x-emulator-fault` asks for a fault for one call, a directive in its prompt does the same
+where headers cannot be reached, and the scenario asks for faults for calls to come.
 """
 
 from __future__ import annotations
@@ -19,35 +19,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract import errors
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import Operation, operation_at
 from images_emulator.contract.request import Call
 from images_emulator.contract.storage import error_in_place_of
+from images_emulator.exchange.bodies import is_large
+from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as BLOBS
 from images_emulator.state.steps import MatchInput
-from images_emulator.web.authentication import authenticated, error_response, policy_of
-from images_emulator.web.dialect import admit, deployment_of, dialect_of, sentence_facts
-from images_emulator.web.request_body import (
-    header,
-    headers_of,
-    is_large,
-    key_of,
-    read_body,
-    read_call,
-)
+from images_emulator.web.authentication import authenticate, error_response, policy_of
+from images_emulator.web.dialect import deployment_of, dialect_fields
+from images_emulator.web.request_body import read_body, read_call
 from images_emulator.web.storage import storage_error_response
 
 if TYPE_CHECKING:
     from images_emulator.faults import AnyFault
 
-HEADER: Final = "x-emulator-fault"
-RAW_HEADER: Final = HEADER.encode()
-MARK: Final = b"[[emulator:"
+FAULT_HEADER: Final = "x-emulator-fault"
+_FAULT_HEADER: Final = FAULT_HEADER.encode()
+DIRECTIVE_START: Final = b"[[emulator:"
 DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """Wraps the application, inside the recorder."""
+    """Wraps the response cache and the router, within the recorder.
+
+    A call without an accepted key meets no fault: a page of another site could use up a test's. Of
+    a download, whose URL is all the key that it needs, the signature has to be right.
+    """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
@@ -57,115 +54,105 @@ class FaultMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["path"].startswith(BLOBS):
-            # The URL is all the key that a download needs. A page of another site, which has none,
-            # could use up a test's faults.
-            wanted = self.emulator.scenario or RAW_HEADER in headers_of(scope)
-            if wanted and self._is_download(scope):
-                await self._met(scope, receive, send, None, False)
-            else:
-                await self.app(scope, receive, send)
-            return
-        operation = operation_at(scope["path"])
-        body = await self._body(scope, receive) if operation else ()
-        if not authenticated(scope, self.emulator.settings):
-            # It will be refused. A page of another site could use up a test's faults.
-            await self.app(scope, receive, send)
-            return
-        marked = await self._marked(body)
-        if marked or self.emulator.scenario or RAW_HEADER in headers_of(scope):
-            await self._met(scope, receive, send, operation, marked)
+        exchange, directive = exchange_of(scope), False
+        if exchange.kind == "download":
+            may_fail = self._is_signed_download(exchange)
+        else:
+            body = await self._body(exchange, receive) if exchange.operation else ()
+            may_fail = authenticate(exchange, self.emulator.settings)
+            directive = may_fail and await self._has_directive(body)
+        if may_fail and (directive or self.emulator.scenario or _FAULT_HEADER in exchange.head):
+            await self._call_with_fault(exchange, scope, receive, send, directive)
         else:
             await self.app(scope, receive, send)
 
-    def _is_download(self, scope: Scope) -> bool:
-        query = scope["query_string"].decode("latin-1")
-        reads = scope["method"] in ("GET", "HEAD")
-        return reads and self.emulator.hosting.is_signed(scope["path"], query)
+    def _is_signed_download(self, exchange: Exchange) -> bool:
+        query = exchange.head.query_string.decode("latin-1")
+        reads = exchange.method in ("GET", "HEAD")
+        return reads and self.emulator.hosting.is_signed(exchange.path, query)
 
-    async def _met(
-        self, scope: Scope, receive: Receive, send: Send, operation: Operation | None, marked: bool
+    async def _call_with_fault(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, directive: bool
     ) -> None:
-        """Let the call meet its fault, if there is one."""
-        state = scope.setdefault("state", {})
+        """Apply the fault that the call meets, if there is one."""
         fault: AnyFault | None = None
         try:
-            fault = await self._fault(scope, receive, operation, marked)
+            fault = await self._fault(exchange, receive, directive)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
-            # All of it: an answer before the end of a request resets the connection.
-            await (self._call if operation else self._body)(scope, receive)
-            state["fault"], state["altered"] = fault.label, fault.alters
-            state["facts"] = self._sentence_facts(scope, operation)
-            state["organization"] = self.emulator.account.organization_id
-            state["key"] = key_of(scope)
-            policy = policy_of(scope, self.emulator.settings)
-            state["as_of"] = policy.as_of
-            state["day"] = operation.day_of_words(policy.day) if operation else policy.day
-            await fault(self.app, scope, receive, send)
+            # The whole body: an answer before the end of a request resets the connection.
+            await (self._call if exchange.operation else self._body)(exchange, receive)
+            exchange.fault, exchange.alters = fault.label, fault.alters
+            fields = self._dialect_fields(exchange)
+            exchange.error_fields = {
+                "organization": self.emulator.account.organization_id,
+                **fields,
+            }
+            policy_of(exchange, self.emulator.settings)
+            await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
-            if fault and scope["path"].startswith(BLOBS):
-                await self._storage_failure(error, fault, scope)(scope, receive, send)
-                return
-            facts = state.get("facts", {})
-            # Another name than that of a deployment could be anything, and it goes into a header.
-            admit(scope, facts["deployment"] if facts.get("model") in MODELS else None)
-            await error_response(error, dialect_of(scope))(scope, receive, send)
-        if state.get("hung_up") and "transport" not in state:
+            await self._response(error, exchange, fault)(scope, receive, send)
+        if exchange.is_hung_up and exchange.connection is None:
             raise ConnectionResetError("a fault closed the connection")
 
-    def _storage_failure(self, error: APIError, fault: AnyFault, scope: Scope) -> Response:
-        """An *error* as the blob store has it, with the code and the words that *fault* gives."""
-        code, message = getattr(fault, "code", None), getattr(fault, "message", None)
-        failure = error_in_place_of(error.status, code, message, error.headers)
-        return storage_error_response(failure, scope, self.emulator)
+    def _response(self, error: APIError, exchange: Exchange, fault: AnyFault | None) -> Response:
+        """The answer to a call that is refused with *error*: of a download as the blob store has
+        it, with the code and the words that *fault* gives."""
+        if fault and exchange.kind == "download":
+            code, message = getattr(fault, "code", None), getattr(fault, "message", None)
+            failure = error_in_place_of(error.status, code, message, error.headers)
+            return storage_error_response(failure, exchange.id, self.emulator.clock.now())
+        fields = exchange.error_fields
+        # Another name than that of a deployment could be anything, and it goes into a header.
+        exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
+        exchange.past_gateway = True
+        return error_response(error, exchange.dialect)
 
     async def _fault(
-        self, scope: Scope, receive: Receive, operation: Operation | None, marked: bool
+        self, exchange: Exchange, receive: Receive, directive: bool
     ) -> AnyFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
-        directed = await self._directed(scope, receive) if marked else None
-        if asked := header(scope, RAW_HEADER):
+        text = await self._take_directive(exchange, receive) if directive else None
+        if header := exchange.head.header(_FAULT_HEADER):
             try:
-                return _read(asked)
+                return _read(header)
             except ValueError as error:
-                raise errors.bad_override(header=HEADER, reason=str(error)) from None
-        if directed is not None:
+                raise errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
+        if text is not None:
             try:
-                return _read(";".join(directed.split()))
+                return _read(";".join(text.split()))
             except ValueError as error:
                 raise errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
         if not scenario:
             return None
-        facts = await self._facts(scope, receive)
-        fault, scope["state"]["near_misses"] = await scenario.meet(facts)
+        fault, misses = await scenario.meet(await self._match_input(exchange, receive))
+        exchange.near_misses = tuple(misses)
         return fault
 
-    async def _marked(self, body: Sequence[bytes]) -> bool:
+    async def _has_directive(self, body: Sequence[bytes]) -> bool:
         if is_large(body):
-            return await self.emulator.renderer.parse(lambda: _marked(body))
-        return _marked(body)
+            return await self.emulator.renderer.parse(lambda: _has_directive(body))
+        return _has_directive(body)
 
-    async def _body(self, scope: Scope, receive: Receive) -> tuple[bytes, ...]:
-        """The body; nothing where the handler will say what is wrong with it."""
+    async def _body(self, exchange: Exchange, receive: Receive) -> tuple[bytes, ...]:
+        """The body; nothing where the endpoint will say what is wrong with it."""
         try:
-            return await read_body(scope, receive, self.emulator.settings.max_body)
+            return await read_body(exchange, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
             return ()
 
-    async def _call(self, scope: Scope, receive: Receive) -> Call | None:
+    async def _call(self, exchange: Exchange, receive: Receive) -> Call | None:
         """The call, where there is one that can be understood."""
-        operation = operation_at(scope["path"])
-        if operation and await self._body(scope, receive):
+        if exchange.operation and await self._body(exchange, receive):
             with suppress(APIError):
-                return await read_call(scope, receive, operation, self.emulator)
+                return await read_call(exchange, receive, exchange.operation, self.emulator)
         return None
 
-    async def _directed(self, scope: Scope, receive: Receive) -> str | None:
-        """What the directive in the prompt says; it is taken out of the prompt."""
-        call = await self._call(scope, receive)
+    async def _take_directive(self, exchange: Exchange, receive: Receive) -> str | None:
+        """Take the directive out of the prompt, and return what it says."""
+        call = await self._call(exchange, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
             return None
@@ -174,42 +161,36 @@ class FaultMiddleware:
             return None
         # Text and directives take turns; the space before a directive goes with it.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
-        scope["state"]["call"] = replace(call, fields={**call.fields, "prompt": text})
+        exchange.call = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
 
-    def _sentence_facts(self, scope: Scope, operation: Operation | None) -> Mapping[str, str]:
-        call: Call | None = scope["state"].get("call")
-        named = call.fields.get("model") if call else None
-        deployment = deployment_of(scope, named)
-        model = self.emulator.deployments.get(deployment, deployment)
-        return sentence_facts(scope, operation, deployment, model)
+    def _dialect_fields(self, exchange: Exchange) -> Mapping[str, str]:
+        model = exchange.call.fields.get("model") if exchange.call else None
+        deployment = deployment_of(exchange, model)
+        deployed = self.emulator.deployments.get(deployment, deployment)
+        return dialect_fields(exchange, deployment, deployed)
 
-    async def _facts(self, scope: Scope, receive: Receive) -> MatchInput:
-        if scope["path"].startswith(BLOBS):
-            return await self._download_facts(scope)
-        call = await self._call(scope, receive)
+    async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
+        """What the steps of the scenario may ask about the call. A download is one of its picture's
+        model and prompt."""
+        if exchange.kind == "download":
+            if not (request := exchange.request):
+                return MatchInput(exchange.path, download=True)
+            return MatchInput(exchange.path, request.model.id, request.prompt, download=True)
+        call = await self._call(exchange, receive)
         fields = call.fields if call else {}
-        said = {
+        texts = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        if call and (model := self._sentence_facts(scope, call.operation).get("model")):
+        if call and (model := self._dialect_fields(exchange).get("model")):
             # That of the deployment, however the call names it.
-            said["model"] = model
-        count = header(scope, b"x-stainless-retry-count")
+            texts["model"] = model
         return MatchInput(
-            path=scope["path"],
-            api_key=key_of(scope),
-            retry_count=int(count) if re.fullmatch("[0-9]{1,9}", count) else 0,
-            **said,
+            path=exchange.path,
+            api_key=exchange.principal or "",
+            retry_count=exchange.head.retry_count,
+            **texts,
         )
-
-    async def _download_facts(self, scope: Scope) -> MatchInput:
-        """What a step may ask about a download: it is of that picture's model and prompt."""
-        hosted = await self.emulator.hosting.peek(scope["path"])
-        if hosted is None:
-            return MatchInput(scope["path"], download=True)
-        request = hosted.request
-        return MatchInput(scope["path"], request.model.id, request.prompt, download=True)
 
 
 def _read(text: str) -> AnyFault:
@@ -218,13 +199,14 @@ def _read(text: str) -> AnyFault:
     return read(text)
 
 
-def _marked(body: Sequence[bytes]) -> bool:
-    """Whether the mark of a directive is in the chunks of *body*, or on the seam of two."""
+def _has_directive(body: Sequence[bytes]) -> bool:
+    """Whether a directive begins in the chunks of *body*, or on the seam of two."""
     if len(body) == 1:
-        return MARK in body[0]
+        return DIRECTIVE_START in body[0]
     tail = b""
     for chunk in body:
-        if MARK in chunk or (tail and MARK in tail + chunk[: len(MARK)]):
+        seam = tail + chunk[: len(DIRECTIVE_START)]
+        if DIRECTIVE_START in chunk or DIRECTIVE_START in seam:
             return True
-        tail = chunk[-len(MARK) :]
+        tail = chunk[-len(DIRECTIVE_START) :]
     return False

@@ -10,11 +10,13 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.files import check_upload, deleted_file, file_list, file_object
 from images_emulator.contract.operations import CREATE_FILE
+from images_emulator.exchange.bodies import is_large
+from images_emulator.exchange.exchange import exchange_of
+from images_emulator.exchange.form import read_form
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
 from images_emulator.web.authentication import json_response
-from images_emulator.web.form import read_form
-from images_emulator.web.request_body import is_large, read_body
+from images_emulator.web.request_body import read_body
 
 
 class FilesAPI:
@@ -34,7 +36,7 @@ class FilesAPI:
         content_type = request.headers.get("content-type", "")
         CREATE_FILE.media_type(content_type, policy.as_of)
         limit = self.emulator.settings.max_body
-        body = await read_body(request.scope, request.receive, limit)
+        body = await read_body(exchange_of(request.scope), request.receive, limit)
         if is_large(body):
             fields = await self.emulator.renderer.parse(lambda: read_form(content_type, body))
         else:

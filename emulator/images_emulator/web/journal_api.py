@@ -15,9 +15,10 @@ from starlette.responses import PlainTextResponse, Response
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import listed
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.entry import Entry
 from images_emulator.state.journal import Query
+from images_emulator.web.base_url import base_url
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_json import (
     CallDetail,
@@ -29,7 +30,6 @@ from images_emulator.web.journal_json import (
     summary,
 )
 from images_emulator.web.recorder import ADMIN_PREFIX
-from images_emulator.web.request_body import base_url
 
 PAGING: Final = ("limit", "since", "before")
 
@@ -76,13 +76,13 @@ class JournalAPI:
 
     def _page(
         self, query: Query, limit: int, since: str | None, before: str | None
-    ) -> tuple[list[Entry], int]:
+    ) -> tuple[list[Exchange], int]:
         try:
             return self.journal.page(query, limit, since=since, before=before)
         except KeyError as unknown:
             raise admin_errors.no_such_request(id=unknown.args[0]) from None
 
-    def _entry(self, identity: str) -> Entry:
+    def _entry(self, identity: str) -> Exchange:
         entry = self.journal.get(identity)
         if not entry:
             raise admin_errors.no_such_request(id=identity)
@@ -109,7 +109,7 @@ class JournalAPI:
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
-        # The body may have to be parsed; see `Entry.files`.
+        # The body may have to be parsed; see `Exchange.files`.
         return await asyncio.to_thread(detail, self._entry(id))
 
     async def body(self, id: str) -> Response:
@@ -122,7 +122,7 @@ class JournalAPI:
     async def file(self, id: str, index: int) -> Response:
         """A file of the call's form, by its place in `files`."""
         entry = self._entry(id)
-        # The form may be long; see `Entry.files`.
+        # The form may be long; see `Exchange.files`.
         files = await asyncio.to_thread(lambda: entry.files)
         if not 0 <= index < len(files):
             raise admin_errors.no_such_part(id=id, part=f"file {index}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from images_emulator.exchange.details import UploadDetails
-from images_emulator.state.entry import Entry, Kind
+from images_emulator.exchange.exchange import Exchange, Kind
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 LONGEST_LINE: Final = 100_000
@@ -84,7 +84,7 @@ class Gallery:
     total: int
 
 
-def pictures(entry: Entry) -> Iterator[Drawn]:
+def pictures(entry: Exchange) -> Iterator[Drawn]:
     drawn = entry.drawn
     for index in entry.images if drawn else ():
         assert drawn
@@ -98,8 +98,8 @@ def pictures(entry: Entry) -> Iterator[Drawn]:
         )
 
 
-def _told(entry: Entry) -> dict[str, Any]:
-    facts = entry.facts
+def _told(entry: Exchange) -> dict[str, Any]:
+    facts = entry.details
     return {
         "id": entry.id,
         "kind": entry.kind,
@@ -124,11 +124,11 @@ def _told(entry: Entry) -> dict[str, Any]:
     }
 
 
-def summary(entry: Entry) -> CallSummary:
+def summary(entry: Exchange) -> CallSummary:
     return CallSummary(**_told(entry))
 
 
-def detail(entry: Entry) -> CallDetail:
+def detail(entry: Exchange) -> CallDetail:
     body = entry.body
     return CallDetail(
         **_told(entry),
@@ -148,7 +148,7 @@ def _text(data: bytes | None) -> str | None:
         return None
 
 
-def curl(entry: Entry, base: str, *, token: bool) -> str:
+def curl(entry: Exchange, base: str, *, token: bool) -> str:
     """A command for a shell that makes the call again; *token* says that `/_emulator` wants one.
 
     A body that is no short text comes from the journal.

@@ -9,11 +9,10 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract import admin_errors, azure
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as BLOBS
+from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
 from images_emulator.web.dialect import DEPLOYMENT
 
 MAX_PATH_CHARS: Final = 256
@@ -32,28 +31,22 @@ logger = logging.getLogger("images_emulator")
 
 
 class PathHints:
-    """ASGI middleware around the router; *routes* are all of its routes."""
+    """Suggests the path that a call to an unknown one means; *routes* are all that are served."""
 
-    def __init__(self, app: ASGIApp, routes: Sequence[Route], emulator: Emulator) -> None:
-        self.app = app
+    def __init__(self, routes: Sequence[Route], emulator: Emulator) -> None:
         self.emulator = emulator
-        self._routes = [route for route in routes if not route.path.startswith(BLOBS)]
+        self._routes = [route for route in routes if not route.path.startswith(DOWNLOAD_PREFIX)]
         self._fixed = [route.path for route in self._routes if "{" not in route.path]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_hint(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 404:
-                path = scope["path"]
-                if suggestion := self.suggest(path):
-                    notice = admin_errors.wrong_path.format(
-                        path=quote(path), meant=quote(suggestion)
-                    )
-                    self._log(notice)
-                    header = (b"x-emulator-notice", notice.encode())
-                    message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
-
-        await self.app(scope, receive, send_with_hint)
+    def hint(self, path: str) -> bytes | None:
+        """The sentence for a call to *path*, which is logged once until a reset; None where the
+        path is served, or none is like it."""
+        suggestion = self.suggest(path)
+        if suggestion is None:
+            return None
+        notice = admin_errors.wrong_path.format(path=quote(path), meant=quote(suggestion))
+        self._log(notice)
+        return notice.encode()
 
     def suggest(self, path: str) -> str | None:
         """The served path that *path* is probably meant to be; None where *path* is served itself,

@@ -1,23 +1,26 @@
-"""The layer of the journal: gives each call its id, writes it down, and gives each answer the API's
-standard headers."""
+"""The recorder: makes the `Exchange` of each call, journals it on arrival and on completion, and
+adds the API's standard headers to each answer."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.dialect import Answer, Dialect
+from images_emulator.contract.dialect import Answer, Header
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.operations import operation_at
+from images_emulator.exchange.bodies import is_large
+from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.entry import Entry, Kind
-from images_emulator.state.hosting import PREFIX as BLOBS
+from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
-from images_emulator.web.authentication import day_of
+from images_emulator.web.authentication import policy_of
 from images_emulator.web.dialect import dialect_at
-from images_emulator.web.release import release
-from images_emulator.web.request_body import headers_of, is_large, parse_again
+from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
@@ -43,78 +46,86 @@ class Recorder:
         if path.startswith(f"{ADMIN_PREFIX}/") or path == ADMIN_PREFIX:
             await self.admin(scope, receive, send)
             return
-        download = path.startswith(BLOBS)
-        dialect = dialect_at(path)
-        identity = random_uuid() if download else dialect.request_id(random_digits())
-        entry = await self._arrived(identity, scope, dialect, "download" if download else "call")
-        transport = scope["state"].get("transport")
+        exchange = await self._exchange(scope)
+        journal, connection = self.emulator.journal, exchange.connection
+        scope["state"][EXCHANGE] = exchange
+        parts: list[Any] = []
+        journal.arrived(exchange)
 
-        async def sending(message: Message) -> None:
+        def complete() -> None:
+            """Once the last of the answer is to be sent, or there will be no more of it."""
+            exchange.end()
+            if is_large(exchange.chunks):
+                parts.extend(large_parts(exchange))
+            journal.completed(exchange)
+
+        async def record(message: Message) -> None:
             # What is sent on a closed connection leaves no more.
-            leaves = transport is None or not transport.is_closing()
-            if message["type"] == "http.response.start" and download:
-                # The store's headers are its own.
+            leaves = connection is None or not connection.is_closing()
+            if message["type"] == "http.response.start":
+                if exchange.kind == "call":
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        *self._standard_headers(exchange, message),
+                    ]
                 if leaves:
-                    entry.answering(message["status"])
-            elif message["type"] == "http.response.start":
-                answer = Answer(
-                    identity,
-                    message["status"],
-                    round(entry.elapsed_ms),
-                    *self._account,
-                    day_of(scope, self.emulator.settings),
-                    headers_of(scope).get(b"x-ms-client-request-id"),
-                    scope["state"].get("admitted", False),
-                    scope["state"].get("deployment"),
-                )
-                headers = [*message.get("headers", ()), *dialect.headers(answer)]
-                if ORIGIN in headers_of(scope) and ALLOW_ORIGIN not in headers:
-                    headers.append(ALLOW_ORIGIN)
-                message["headers"] = headers
-                if leaves:
-                    entry.answering(message["status"])
+                    exchange.start_response(message["status"])
             elif message["type"] == "http.response.body":
-                if leaves and entry.listens:
-                    entry.sending(message.get("body", b""))
-                if not message.get("more_body") and entry.duration_ms is None:
+                if leaves and exchange.sent.listens:
+                    exchange.sent.add(message.get("body", b""))
+                if not message.get("more_body") and exchange.duration_ms is None:
                     if leaves:
-                        entry.sent()
-                    self._completed(entry)
+                        exchange.sent.end()
+                    complete()
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receive, record)
         finally:
-            if entry.duration_ms is None:
-                self._completed(entry)
+            if exchange.duration_ms is None:
+                complete()
             # What still holds the scope holds no body and no pictures.
-            state = {**scope["state"]}
-            scope["state"].clear()
-            if is_large(state.get("body") or ()):
+            del scope["state"][EXCHANGE]
+            if parts:
                 with suppress(RuntimeError):  # the server ends
-                    self.emulator.renderer.parser.submit(lambda _: release(state))
+                    self.emulator.renderer.parser.submit(lambda _: release(parts))
 
-    async def _arrived(self, identity: str, scope: Scope, dialect: Dialect, kind: Kind) -> Entry:
-        state = scope.setdefault("state", {})
-        state["request_id"], state["time"] = identity, self.emulator.clock.now()
-        state["dialect"] = dialect
-        entry = Entry(
-            scope["method"],
-            scope["path"],
-            scope["query_string"].decode("latin-1"),
-            scope["headers"],
-            identity=identity,
-            time=state["time"],
-            state=state,
-            parse=parse_again,
-            kind=kind,
+    async def _exchange(self, scope: Scope) -> Exchange:
+        path = scope["path"]
+        head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
+        time, connection = self.emulator.clock.now(), scope["state"].get(CONNECTION)
+        if path.startswith(DOWNLOAD_PREFIX):
+            exchange = Exchange(head, random_uuid(), time, "download", connection=connection)
+            if hosted := await self.emulator.hosting.peek(path):
+                exchange.request = hosted.request
+            return exchange
+        dialect = dialect_at(path)
+        return Exchange(
+            head,
+            dialect.request_id(random_digits()),
+            time,
+            dialect=dialect,
+            operation=operation_at(path),
+            connection=connection,
         )
-        if kind == "download" and (hosted := await self.emulator.hosting.peek(scope["path"])):
-            state["drawing"] = hosted.request
-        self.emulator.journal.arrived(entry)
-        return entry
 
-    def _completed(self, entry: Entry) -> None:
-        """Once the last of the answer is to be sent, or there will be no more of it."""
-        entry.end()
-        self.emulator.journal.completed(entry)
+    def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
+        """What the API adds to the headers of each answer, whatever it answers."""
+        with suppress(APIError):
+            # It was not asked for where the path is none.
+            policy_of(exchange, self.emulator.settings)
+        head = exchange.head
+        answer = Answer(
+            exchange.id,
+            start["status"],
+            round(exchange.elapsed_ms),
+            *self._account,
+            exchange.day,
+            head.by_name.get(b"x-ms-client-request-id"),
+            exchange.past_gateway,
+            exchange.deployment,
+        )
+        headers = [*exchange.dialect.headers(answer)]
+        if ORIGIN in head and ALLOW_ORIGIN not in headers:
+            headers.append(ALLOW_ORIGIN)
+        return headers

@@ -11,24 +11,28 @@ from typing import Any, Final
 
 from images_emulator import imaging
 from images_emulator.contract.request import Upload
+from images_emulator.exchange.exchange import Exchange
 
 LARGE_BYTES: Final = 2**18
 
 
-def release(state: dict[str, Any]) -> None:
-    """Empty the *state* of a call. For a thread: others have their turn after each large part."""
-    parts = [*(state.get("body") or ())]
-    if call := state.get("call"):
-        parts += _large_parts(call.fields)
-    if (accepted := state.get("accepted")) and accepted.images:
-        parts += imaging.decoder.files_of(accepted)
-    state.clear()
-    call = accepted = None
+def large_parts(exchange: Exchange) -> list[Any]:
+    """The chunks, long strings and files that a call holds: they outlive it in this list."""
+    parts = [*(exchange.chunks or ())]
+    if exchange.call:
+        parts += _large_fields(exchange.call.fields)
+    if exchange.request and exchange.request.images:
+        parts += imaging.decoder.files_of(exchange.request)
+    return parts
+
+
+def release(parts: list[Any]) -> None:
+    """Empty *parts*. For a thread: others have their turn after each of them."""
     while parts:
         parts.pop()
 
 
-def _large_parts(value: object) -> Iterator[Any]:
+def _large_fields(value: object) -> Iterator[Any]:
     """The long strings and the files in the fields of a call."""
     if isinstance(value, Upload):
         yield value.data
@@ -37,7 +41,7 @@ def _large_parts(value: object) -> Iterator[Any]:
             yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from _large_parts(inner)
+            yield from _large_fields(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _large_parts(inner)
+            yield from _large_fields(inner)

@@ -55,7 +55,7 @@ class ScenarioAPI:
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
     ) -> Response:
-        given = await read_json(request.scope, request.receive, self.emulator)
+        given = await read_json(request.receive, self.emulator)
         try:
             change(given)
         except ValueError as error:

@@ -1,19 +1,19 @@
-"""A call that comes again within a second is answered from what is known, and nobody can tell."""
+"""Prepared requests: a call that comes again is not validated again, and nobody can tell."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.contract.validation import validate
 from tests.answers import error_of
 from tests.test_streams import frames
 
@@ -26,114 +26,57 @@ OWN = {"x-request-id", "openai-processing-ms", "date"}
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-Headers = Sequence[Sequence[bytes]]
-HEADERS: Headers = (
-    (b"host", b"emulator"),
-    (b"authorization", b"Bearer x"),
-    (b"content-type", b"application/json"),
-)
-
-
-class Asked:
-    """The application of an emulator, and how often what is behind the echo was asked."""
-
-    def __init__(self) -> None:
-        self.emulator = Emulator()
-        self.emulator.clock.freeze(NOON)
-        cors: Any = create_app(self.emulator)
-        self.app, self.echo = cors, cors.app.app
-        self.behind, self.echo.app = self.echo.app, self
-        self.times = 0
-        self.meanwhile: list[Coroutine[Any, Any, int]] = []
-        """What comes while the next call is answered."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.times += 1
-        await self.behind(scope, receive, send)
-        while self.meanwhile:
-            await self.meanwhile.pop()
-
-    async def call(
-        self,
-        headers: Headers = HEADERS,
-        before_the_body: Callable[[], None] = lambda: None,
-        prompt: str = "a fox",
-    ) -> int:
-        """The status of a call whose body comes after its head."""
-        statuses = []
-        arrived = asyncio.Event()
-
-        async def receive() -> Message:
-            if arrived.is_set():
-                # The client stays.
-                await asyncio.Future()
-            arrived.set()
-            before_the_body()
-            body = json.dumps(SMALL | {"prompt": prompt}).encode()
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        scope = {"type": "http", "method": "POST", "path": GENERATIONS, "query_string": b""}
-        await self.app({**scope, "headers": headers}, receive, send)
-        (status,) = statuses
-        return int(status)
-
-
 @pytest.fixture
-def asked() -> Iterator[Asked]:
-    asked = Asked()
-    yield asked
-    asked.emulator.close()
+def validations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The calls that were validated."""
+    calls = []
+
+    def count(call: Any, *arguments: Any) -> Any:
+        calls.append(call)
+        return validate(call, *arguments)
+
+    monkeypatch.setattr("images_emulator.web.images.validate", count)
+    return calls
 
 
-@pytest.mark.parametrize("pair", [tuple, list])
-async def test_what_is_known_is_not_asked_for(asked: Asked, pair: Callable[..., Any]) -> None:
-    headers = [pair(each) for each in HEADERS]
-    assert [await asked.call(headers) for _ in range(5)] == [200] * 5
-    assert asked.times == 2
-    asked.emulator.clock.advance(seconds=1)
-    assert await asked.call(headers) == 200
-    assert asked.times == 3
-
-
-async def test_what_changes_before_the_body_has_come_counts(asked: Asked) -> None:
-    emulator = asked.emulator
+def test_a_call_is_validated_once_a_day(
+    emulator: Emulator, again: Callable[..., httpx2.Response], validations: list[Any]
+) -> None:
     for _ in range(3):
-        await asked.call()
-    then = partial(emulator.configure, as_of="2020-01-01")
-    assert await asked.call(before_the_body=then) == 400
-    emulator.configure(as_of="any")
-    for _ in range(3):
-        await asked.call()
-    inject = partial(emulator.scenario.inject, "server_error")
-    assert await asked.call(before_the_body=inject) == 500
-    assert await asked.call() == 200
+        assert again().status_code == 200
+        emulator.clock.advance(seconds=1)
+    assert len(validations) == 1
+    emulator.clock.advance(hours=24)
+    assert again().status_code == 200
+    assert len(validations) == 2
 
 
-async def test_what_took_until_the_next_second_is_not_known_in_it(asked: Asked) -> None:
-    async def later() -> int:
-        asked.emulator.clock.advance(seconds=1)
-        return await asked.call(prompt="a hare")
-
-    await asked.call()
-    asked.meanwhile.append(later())
-    await asked.call()
-    before = asked.times
-    await asked.call()
-    assert asked.times == before + 1
+def test_a_reset_forgets_prepared_requests(
+    emulator: Emulator, again: Callable[..., httpx2.Response], validations: list[Any]
+) -> None:
+    again()
+    emulator.reset()
+    again()
+    assert len(validations) == 2
 
 
-async def test_after_a_reset_nothing_is_known(asked: Asked) -> None:
-    for _ in range(3):
-        await asked.call()
-    asked.emulator.reset()
-    asked.emulator.clock.freeze(NOON)
-    assert asked.emulator.noticed == {}
-    await asked.call()
-    assert list(asked.emulator.noticed) == [SMALL["model"]]
+@pytest.mark.parametrize(
+    "change", [{"x_emulator_as_of": "2026-01-01"}, {"x_emulator_validation": "lenient"}]
+)
+def test_what_a_call_is_judged_by_is_a_part_of_the_key(
+    again: Callable[..., httpx2.Response], validations: list[Any], change: dict[str, str]
+) -> None:
+    for headers in ({}, change, {}, change):
+        again(**headers)
+    assert len(validations) == 2
+
+
+def test_headers_that_decide_nothing_are_no_part_of_the_key(
+    again: Callable[..., httpx2.Response], validations: list[Any]
+) -> None:
+    for number in range(3):
+        again(x_stainless_retry_count=str(number), authorization=f"Bearer {number}")
+    assert len(validations) == 1
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 409), ("HEAD", 409), ("POST", 405)])
@@ -176,9 +119,9 @@ def test_the_journal_knows_as_much_of_it(
     for _ in range(4):
         again()
     entries = emulator.journal.find()
-    facts = [(each.facts, each.body, each.drawn, each.status, each.headers) for each in entries]
-    assert len(facts) == 4
-    assert all(each == facts[0] for each in facts)
+    known = [(each.details, each.body, each.drawn, each.status, each.headers) for each in entries]
+    assert len(known) == 4
+    assert all(each == known[0] for each in known)
     assert entries[-1].prompt == "a fox"
     assert entries[-1].drawn
 
@@ -255,13 +198,37 @@ def test_a_limit_counts_each_call() -> None:
     assert statuses == [200, 200, 200, 429, 429]
 
 
-@pytest.mark.parametrize("body", [SMALL, UNIQUE], ids=["the same", "with ids of its own"])
-def test_an_answer_that_is_kept_weighs_its_pictures(
-    emulator: Emulator, again: Callable[..., httpx2.Response], body: dict[str, Any]
+def test_a_prepared_request_weighs_its_body(
+    emulator: Emulator, again: Callable[..., httpx2.Response]
 ) -> None:
-    for _ in range(3):
-        (item,) = again(body).json()["data"]
-    assert emulator.answers.weight > len(item["b64_json"])
+    again(SMALL | {"prompt": "x" * 1000})
+    assert emulator.prepared_requests.weight > 8 * 1000
+
+
+async def test_settings_that_change_before_the_body_has_come_count() -> None:
+    emulator = Emulator()
+    app = create_app(emulator)
+    statuses = []
+
+    async def call(before_the_body: Callable[[], None]) -> int:
+        async def receive() -> Message:
+            before_the_body()
+            body = json.dumps(SMALL).encode()
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {"type": "http", "method": "POST", "path": GENERATIONS, "query_string": b""}
+        headers = [(b"authorization", b"Bearer x"), (b"content-type", b"application/json")]
+        await app({**scope, "headers": headers}, receive, send)
+        return int(statuses[-1])
+
+    assert await call(partial(emulator.configure, as_of="2020-01-01")) == 400
+    emulator.configure(as_of="any")
+    assert await call(partial(emulator.scenario.inject, "server_error")) == 500
+    emulator.close()
 
 
 def test_without_a_cache_nothing_is_known() -> None:

@@ -1,0 +1,27 @@
+"""Parses the body of an API call, by its media type, into a `Call`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from images_emulator.contract.operations import FORM, Operation
+from images_emulator.contract.request import Call
+from images_emulator.exchange.form import read_form
+from images_emulator.exchange.json_body import parse_json
+
+MAX_INLINE_BYTES: Final = 2**18
+"""A body up to this length is parsed on the event loop; that takes at most 5 ms."""
+
+
+def is_large(body: Sequence[bytes] | None) -> bool:
+    """Whether the chunks of *body* are too long to be looked through on the event loop."""
+    return body is not None and sum(map(len, body)) > MAX_INLINE_BYTES
+
+
+def parse_body(content_type: str, body: tuple[bytes, ...], operation: Operation) -> Call:
+    """The call to *operation* whose *body* came in these chunks. Raises APIError where it has
+    another media type or cannot be understood."""
+    if operation.media_type(content_type, None) == FORM:
+        return Call(operation, form=True, fields=read_form(content_type, body))
+    return Call(operation, form=False, fields=parse_json(b"".join(body)))

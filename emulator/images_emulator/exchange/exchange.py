@@ -1,0 +1,354 @@
+"""One call from its arrival to its end, as one typed value.
+
+The recorder makes it, the layers within fill it in as they come to know more, faults are given it,
+and the journal holds it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from sys import getsizeof
+from time import perf_counter
+from typing import Any, Final, Literal, Protocol
+
+from images_emulator import imaging
+from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.dialect import OPENAI, Dialect
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.operations import Operation
+from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.exchange.bodies import parse_body
+from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.sent import SentResponse
+
+EXCHANGE: Final = "exchange"
+"""The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
+
+CONNECTION: Final = "connection"
+"""The key under which the emulator's own HTTP protocol hands over the `Connection` of the call."""
+
+ENTRY_OVERHEAD_BYTES: Final = 2048
+"""What a completed exchange takes beside its head, its body and its pictures, about."""
+
+MAX_LATE_PARSE_BYTES: Final = 16_384
+"""A body up to this length is parsed again whenever somebody asks what is in it: parsed, it may
+take 24 times its length. Of a longer body only the details are kept, if it was parsed to answer the
+call."""
+
+Kind = Literal["call", "download"]
+"""A call to the API, or a request for a hosted picture."""
+
+
+class Connection(Protocol):
+    """The TCP connection of a call, which the emulator's own HTTP protocol hands over. An
+    application that another server serves, or that is called in process, has none."""
+
+    def is_closing(self) -> bool: ...
+
+    async def hang_up(self, *, reset: bool) -> None:
+        """Close the connection once all that was sent is out, with a TCP RST where *reset*."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One call, filled in as it goes; as an entry of the journal, what is known of it.
+
+    The server's thread writes it; any thread may read what the journal's entries tell: all that is
+    documented below the fields, and `id`, `time`, `kind`, `fault`, `duration_ms`.
+    """
+
+    head: RequestHead
+    id: str
+    """`req_` and 32 hexadecimal digits, on Azure's paths and of a download a UUID."""
+    time: datetime
+    """When it arrived, by the emulator's clock."""
+    kind: Kind = "call"
+    dialect: Dialect = OPENAI
+    operation: Operation | None = None
+    """The operation of the Images API that the path leads to; None for every other path."""
+    connection: Connection | None = None
+    policy: Policy | None = None
+    """How the call is judged. None before its headers were read, and where they are mistaken."""
+    principal: str | None = None
+    """The API key that was let in: rate limits and scenarios go by it. None before authentication,
+    and of a call that was refused there."""
+    deployment: str | None = None
+    """Azure's deployment that the call was let in to."""
+    past_gateway: bool = False
+    """Whether Azure's gateway let the call in, whose headers its answer then has."""
+    chunks: tuple[bytes, ...] | None = None
+    """The body as it came in. None before it was read, and of one that is too long."""
+    is_too_long: bool = False
+    """Whether the body has more bytes than the settings allow."""
+    call: Call | None = None
+    """The parsed body, until the call is completed."""
+    call_error: APIError | None = None
+    """Why the body could not be parsed, until the call is completed."""
+    request: ImageRequest | None = None
+    """The validated request, of a download that for which the picture was made."""
+    fault: str | None = None
+    """The name of the fault that it met."""
+    alters: bool = False
+    """Whether that fault may change or cut the answer."""
+    error_fields: Mapping[str, Any] = field(default_factory=dict)
+    """What an error that a fault answers with may name of the call."""
+    near_misses: Sequence[str] = ()
+    """Why the steps of the scenario did not match, one sentence each."""
+    is_expired: bool = False
+    """Whether a fault wants the URL of this download to count as expired."""
+    is_hung_up: bool = False
+    """Whether a fault closed the connection."""
+    sent: SentResponse = field(default_factory=SentResponse)
+    duration_ms: float | None = None
+    """None until the answer has left."""
+    weight: int = ENTRY_OVERHEAD_BYTES
+    """Bytes that the journal counts for it, about."""
+    _details: CallDetails | None = None
+    _file_count: int | None = None
+    _start: float = field(default_factory=perf_counter)
+
+    # --- while it is answered; for the server's thread
+
+    @property
+    def day(self) -> AsOf:
+        """The day whose sentences and headers the answer has; that of `any` where the emulator's
+        own headers cannot be read."""
+        return (self.policy or Policy(today=self.time.date())).day
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (perf_counter() - self._start) * 1000
+
+    def keep_details(self, details: CallDetails | None) -> None:
+        """Tell these *details*, which are shared with other calls and not counted for this one."""
+        self._details = details
+
+    def start_response(self, status: int) -> None:
+        """Note how the answer begins, before the client can see it."""
+        request = self.request if self.kind == "call" else None
+        self.sent.start(status, request, altered=self.alters)
+
+    def end(self) -> None:
+        """Note that nothing more will be sent."""
+        self.duration_ms = self.elapsed_ms
+        self.sent.close()
+
+    # --- in the journal; for its thread, under its lock
+
+    def compact(self) -> int:
+        """Let go of all that was only needed to answer, and return the bytes that are held for the
+        journal: head, body and pictures.
+
+        What was parsed is not held: it is many times as large as the body, and nobody may ask.
+        """
+        length = sum(map(len, self.chunks or ()))
+        held = length + self.head.pack()
+        if (
+            self._details is None
+            and self.call
+            and (length > MAX_LATE_PARSE_BYTES or self.fault is not None)
+        ):
+            # In this order: see `details`.
+            self._file_count = len(_uploads(self.call))
+            self._details = details_of(self.call, self.request)
+            held += getsizeof(repr(self._details))
+        if request := self.request:
+            held += imaging.decoder.weight_of(request)
+            if request.images:
+                self.request = imaging.decoder.without_pixels(request)
+        held += self._sentence_bytes()
+        self.call = self.call_error = self.connection = None
+        self.error_fields = {}
+        self.weight += held
+        return held
+
+    def drop_body(self) -> None:
+        """Let go of body and pictures, and count what is left."""
+        details = self.details
+        request = self.request if self.request and not self.request.images else None
+        own = details
+        self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._sentence_bytes()
+        if request:
+            # They decide nothing of a drawing, and may be as long as a body.
+            request = replace(request, user=None, safety_identifier=None)
+            self.weight += imaging.decoder.weight_of(request)
+            own = replace(details, prompt=None)
+        self.weight += getsizeof(repr(own))
+        # In this order: see `details`.
+        self._details = details
+        self.request = request
+        self.chunks = None
+
+    def _sentence_bytes(self) -> int:
+        return len(self.sent.error_body) + sum(map(len, self.near_misses))
+
+    # --- what is known of it; any thread may ask
+
+    @property
+    def details(self) -> CallDetails:
+        """What the call asks, as far as it is known."""
+        # Taken before the details, which are there by the time that these are not.
+        call, request, chunks = self.call, self.request, self.chunks
+        if details := self._details:
+            return details
+        if self.kind == "download":
+            if request is None:
+                return CallDetails()
+            return CallDetails(request.model.id, request.prompt or None)
+        late = sum(map(len, chunks or ())) <= MAX_LATE_PARSE_BYTES
+        return details_of(self._parsed(call, chunks) if late else call, request)
+
+    def _parsed(self, call: Call | None, chunks: tuple[bytes, ...] | None) -> Call | None:
+        """The parsed body; None where there is none or it cannot be understood."""
+        if call or not chunks or not self.operation:
+            return call
+        with suppress(APIError):
+            return parse_body(self.head.header(b"content-type"), chunks, self.operation)
+        return None
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        return self.head.path
+
+    @property
+    def query(self) -> str:
+        """The query string, without `?`; credentials are redacted."""
+        return self.head.redacted_query
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers by their names in lower case; credentials are redacted."""
+        return self.head.redacted_headers
+
+    @property
+    def key(self) -> str | None:
+        """The API key that was sent, redacted where it has more than 12 characters."""
+        return self.head.redacted_key
+
+    @property
+    def retries(self) -> int:
+        """How often the SDK had tried before."""
+        return self.head.retry_count
+
+    @property
+    def sdk(self) -> str | None:
+        """`openai-python 3.52.0`, or else the first word of the user agent."""
+        return self.head.sdk
+
+    @property
+    def model(self) -> str | None:
+        return self.details.model
+
+    @property
+    def prompt(self) -> str | None:
+        return self.details.prompt
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.details.parameters
+
+    @property
+    def uploads(self) -> Sequence[UploadDetails]:
+        return self.details.uploads
+
+    @property
+    def violations(self) -> Sequence[str]:
+        """What was forgiven, as `param: code`."""
+        return self.details.violations
+
+    @property
+    def status(self) -> int | None:
+        """The status that has left; None before, and where the connection was cut before it."""
+        return self.sent.status
+
+    @property
+    def events(self) -> int:
+        """The events of a stream that have left."""
+        return self.sent.events
+
+    @property
+    def images(self) -> Sequence[int]:
+        """The indexes of the images that have left whole."""
+        return self.sent.images
+
+    @property
+    def drawn(self) -> ImageRequest | None:
+        """What the pictures of the answer can be drawn from again; None where none has left."""
+        return self.request if self.images else None
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """The `error` object of the answer, or of the event that ended the stream."""
+        text = self.sent.error_body
+        if self.sent.streams:
+            text = text.partition(b"data: ")[2]
+        try:
+            error = json.loads(text)["error"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return error if isinstance(error, dict) else None
+
+    @property
+    def error_code(self) -> str | None:
+        return (self.error or {}).get("code")
+
+    @property
+    def answer(self) -> bytes:
+        """The beginning of a refusal's body, or the error event of a stream."""
+        return self.sent.error_body
+
+    @property
+    def body(self) -> bytes | None:
+        """The body as it came, or None where it was not read or is not kept any more."""
+        chunks = self.chunks
+        return None if chunks is None else b"".join(chunks)
+
+    @property
+    def files(self) -> Sequence[Upload]:
+        """The files that came with a form, as far as they are kept, in its order. The body is
+        parsed anew, which takes a second for 200 MB."""
+        call = self._parsed(self.call, self.chunks)
+        return _uploads(call) if call else ()
+
+    @property
+    def file_count(self) -> int:
+        """How many `files` there are."""
+        if not self.chunks:
+            return 0
+        return len(self.files) if self._file_count is None else self._file_count
+
+    def came_with(self, key: str) -> bool:
+        """Whether *key*, whole or redacted, is the one that was sent."""
+        return key in (self.head.api_key, self.key)
+
+    def __str__(self) -> str:
+        spent = "unfinished" if self.duration_ms is None else f"{self.duration_ms:.0f} ms"
+        error = self.error or {}
+        code = error.get("code") or error.get("type")
+        parts = (self.method, self.path, self.model, self.status, code, spent)
+        return " ".join(str(part) for part in parts if part is not None)
+
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self}>"
+
+
+def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
+    """The exchange of the call in an ASGI *scope*."""
+    exchange: Exchange = scope["state"][EXCHANGE]
+    return exchange
+
+
+def _uploads(call: Call) -> Sequence[Upload]:
+    """The files in a *call*'s form, in its order."""
+    values = [v if isinstance(v, list) else [v] for v in call.fields.values()]
+    return [item for items in values for item in items if isinstance(item, Upload)]

@@ -1,0 +1,15 @@
+"""The URL under which a client reaches the server."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+
+def base_url(request: Request, public_url: str | None) -> str:
+    """Where this client reaches the server, without a slash at the end: *public_url* if it is
+    given, else what the request tells, and a proxy before it that took it over TLS."""
+    if public_url:
+        return public_url.rstrip("/")
+    proto = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    url = request.base_url
+    return str(url.replace(scheme=proto) if proto in ("http", "https") else url).rstrip("/")

@@ -1,0 +1,39 @@
+"""The handler of hosted images, by the URLs that answers name."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from images_emulator import imaging
+from images_emulator.contract.storage import StorageError, unsupported_verb
+from images_emulator.exchange.exchange import exchange_of
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.hosting import LIFE
+from images_emulator.web.image_responses import image
+from images_emulator.web.storage import storage_error_response
+
+
+class Downloads:
+    """The blob store as it answers: a URL is all the key that a download needs, and it can only be
+    read."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    async def download(self, request: Request) -> Response:
+        """The image, drawn from what was published."""
+        exchange, emulator = exchange_of(request.scope), self.emulator
+        try:
+            if exchange.method not in ("GET", "HEAD"):
+                raise unsupported_verb()
+            query = exchange.head.query_string.decode("latin-1")
+            hosted = await emulator.hosting.find(exchange.path, query, expired=exchange.is_expired)
+        except StorageError as error:
+            return storage_error_response(error, exchange.id, emulator.clock.now())
+        encoded = await image(emulator.renderer, request, hosted.request, hosted.index)
+        headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
+        media_type = imaging.render.mimetype(hosted.request)
+        return Response(a2b_base64(encoded), headers=headers, media_type=media_type)

@@ -1,0 +1,154 @@
+"""Answers to image requests: JSON with images or their URLs, and streams of events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from images_emulator import imaging
+from images_emulator.contract import errors, wire
+from images_emulator.contract.events import error_event
+from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.templates import Template
+from images_emulator.contract.usage import Usage, usage
+from images_emulator.exchange.details import CallDetails
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import Headers
+from images_emulator.rendering.renderer import Renderer
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.hosted_picture import HostedPicture
+from images_emulator.state.identity import random_uuid
+from images_emulator.web.authentication import json_response
+from images_emulator.web.base_url import base_url
+from images_emulator.web.disconnect import watch_disconnect
+
+logger = logging.getLogger("images_emulator")
+
+MAX_INLINE_PROMPT_CHARS: Final = 4000
+"""Characters of a prompt whose tokens are counted in less than a millisecond."""
+
+
+@dataclass(slots=True, eq=False)
+class PreparedRequest:
+    """A validated request with its body, and what is the same in all answers to it."""
+
+    request: ImageRequest
+    chunks: tuple[bytes, ...]
+    templates: dict[int | None, Template] = field(default_factory=dict)
+    """The template of the body under None, those of events under their numbers, once they were
+    needed."""
+    details: CallDetails | None = None
+    """What the journal tells of it, where the body is too long to be parsed again for that."""
+
+
+async def image(
+    renderer: Renderer,
+    request: Request,
+    image_request: ImageRequest,
+    index: int,
+    partial: int | None = None,
+) -> bytes:
+    """The base64 of image *index* of *image_request*, or of its partial image *partial*. Raises
+    ClientDisconnect where the client of *request* leaves before it is drawn."""
+    encoded = renderer.cached(image_request, index, partial)
+    if encoded is not None:
+        return encoded
+    with watch_disconnect(request) as disconnect:
+        return await renderer.render(image_request, index, partial, disconnect)
+
+
+class ImageResponses:
+    """Makes the answer to a validated request."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.renderer = emulator.renderer
+
+    async def respond(
+        self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: Headers
+    ) -> Response:
+        """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect."""
+        if prepared.request.stream:
+            from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
+
+            response: Response = EventStream(self._events(prepared, request))
+        else:
+            response = json_response(await self._body(request, exchange, prepared))
+        response.raw_headers += headers
+        return response
+
+    async def _body(self, request: Request, exchange: Exchange, prepared: PreparedRequest) -> bytes:
+        image_request, created = prepared.request, exchange.time.replace(microsecond=0)
+        by_url = image_request.response_format == "url"
+        if by_url:
+            images = await self._publish(request, exchange, image_request, created)
+        else:
+            # One job for each, so that others get their turn, and none for a client that left.
+            images = [
+                await image(self.renderer, request, image_request, index)
+                for index in range(image_request.n)
+            ]
+        template = prepared.templates.get(None)
+        if template is None:
+            counts = None if by_url else await self._usage(image_request)
+            annotations = exchange.dialect.annotations(image_request)
+            size = len(images[0]) * 3 // 4
+            template = wire.images_response(image_request, counts, size, annotations)
+            prepared.templates[None] = template
+        return template.render(wire.slot_values(created, images, random_uuid))
+
+    async def _publish(
+        self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
+    ) -> list[bytes]:
+        """Host the images, which are drawn when they are downloaded; their URLs."""
+        hosted = imaging.decoder.without_pixels(image_request)
+        weight = imaging.decoder.weight_of(image_request)
+        base, urls = base_url(request, self.emulator.settings.public_url), exchange.dialect.hosted
+
+        async def publish(index: int) -> bytes:
+            url = await self.emulator.hosting.publish(
+                HostedPicture(hosted, index),
+                weight,
+                created,
+                urls,
+                request_id=exchange.id,
+                index=index,
+            )
+            return (base + url).encode()
+
+        return [await publish(index) for index in range(image_request.n)]
+
+    async def _usage(self, request: ImageRequest, partial_images: int = 0) -> Usage | None:
+        # In the queue of the renderer it would wait for the images of others.
+        if len(request.prompt) <= MAX_INLINE_PROMPT_CHARS:
+            return usage(request, partial_images)
+        return await self.renderer.run(lambda: usage(request, partial_images))
+
+    async def _events(self, prepared: PreparedRequest, request: Request) -> AsyncIterator[bytes]:
+        try:
+            for number in range(prepared.request.partial_images + 1):
+                yield await self._event(prepared, request, number)
+        except ClientDisconnect:
+            return
+        except Exception:
+            # Raised on, it would reset the connection before the client has read the event.
+            logger.exception("a stream failed")
+            yield error_event(errors.generation_failed())
+
+    async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
+        image_request = prepared.request
+        created = self.emulator.clock.now().replace(microsecond=0)
+        is_last = number == image_request.partial_images
+        encoded = await image(self.renderer, request, image_request, 0, None if is_last else number)
+        template = prepared.templates.get(number)
+        if template is None:
+            counts = await self._usage(image_request, number) if is_last else None
+            template = wire.image_event(image_request, number, counts)
+            prepared.templates[number] = template
+        return template.render(wire.slot_values(created, [encoded], random_uuid))
