@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -42,10 +43,12 @@ from tests.pictures import half_clear
 
 DAY = timedelta(days=1)
 
+PICTURE = half_clear()
+
 # A file's id is its size in bytes.
-LOADER = ImageLoader(lambda size: half_clear().ljust(int(size), b"\0"), lambda url: None)
-FILE = Upload("a.png", "image/png", half_clear(), len(half_clear()))
-DATA_URL = "data:image/png;base64," + base64.b64encode(half_clear()).decode()
+LOADER = ImageLoader(cache(lambda size: PICTURE.ljust(int(size), b"\0")), lambda url: PICTURE)
+FILE = Upload("a.png", "image/png", PICTURE, len(PICTURE))
+DATA_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 REFERENCE = {"image_url": DATA_URL}
 LONG_URL = "https://example.invalid/".ljust(LONGEST_URL, "x")
 
