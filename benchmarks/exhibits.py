@@ -42,6 +42,9 @@ SIZES: Final = (
     (USUAL, "3840x2160"),
 )
 
+SOURCE_EDGE: Final = 1024
+"""Pixels of an edge of a source and of its mask. The holes are drawn for this one."""
+
 SCRIPTS: Final = {
     "Latin": "Ein Leuchtturm auf der Mole, früh am Morgen – déjà vu, żółw, naïve",
     "Cyrillic": "Маяк на краю пирса зимним утром",
@@ -129,39 +132,54 @@ def _transparent() -> list[Tile]:
     ]
 
 
+@cache
+def _stream() -> list[bytes]:
+    """Three partial images and the final one."""
+    fields = {**USUAL, "stream": True, "partial_images": 3}
+    return subject.render_partials(subject.request_of(fields))
+
+
+def _image_of_stream(place: int) -> bytes:
+    return _stream()[place]
+
+
 def _previews() -> list[Tile]:
-    request = subject.request_of({**USUAL, "stream": True, "partial_images": 3})
     names = ("partial 0", "partial 1", "partial 2", "final")
-    return [*zip(names, subject.render_partials(request), strict=True)]
+    return [(name, partial(_image_of_stream, place)) for place, name in enumerate(names)]
+
+
+def _grain() -> Image.Image:
+    """The grain of a photograph."""
+    with Image.open(io.BytesIO(subject.photograph(SOURCE_EDGE).data)) as opened:
+        return opened.convert("RGB")
 
 
 @cache
 def _photographs() -> list[Upload]:
     """Five scenes with the grain of a photograph."""
-    with Image.open(io.BytesIO(subject.photograph(1024).data)) as opened:
-        grain = opened.convert("RGB")
+    grain = _grain()
     taken = subject.request_of({**USUAL, "prompt": "A photograph", "n": 5})
-    scenes = [subject.draw_scene(taken, index).convert("RGB") for index in range(taken.n)]
-    return [subject.upload("a.png", Image.blend(scene, grain, 0.35)) for scene in scenes]
+    scenes = (subject.draw_scene(taken, index).convert("RGB") for index in range(taken.n))
+    grainy = (Image.blend(scene.resize(grain.size), grain, 0.35) for scene in scenes)
+    return [subject.upload("a.png", picture) for picture in grainy]
 
 
 @cache
 def _product() -> Upload:
     """A jug before a plain ground, with the grain of a photograph."""
-    with Image.open(io.BytesIO(subject.photograph(1024).data)) as opened:
-        grain = opened.convert("RGB")
+    grain = _grain()
     picture = Image.new("RGB", (1024, 1024), "#e9e6df")
     pen = ImageDraw.Draw(picture)
     pen.ellipse((600, 360, 860, 680), outline="#27566b", width=52)
     pen.rounded_rectangle((300, 240, 700, 860), radius=120, fill="#2f6f8a")
     pen.ellipse((300, 200, 700, 330), fill="#1f4a5c")
     pen.rounded_rectangle((350, 420, 400, 760), radius=25, fill="#5f9bb2")
-    return subject.upload("product.png", Image.blend(picture, grain, 0.08))
+    return subject.upload("product.png", Image.blend(picture.resize(grain.size), grain, 0.08))
 
 
 def _mask(*holes: tuple[int, int, int, int], round_ones: bool = False) -> Upload:
-    """A mask of 1024×1024 with *holes*."""
-    mask = Image.new("RGBA", (1024, 1024), "black")
+    """A mask with *holes*."""
+    mask = Image.new("RGBA", (SOURCE_EDGE, SOURCE_EDGE), "black")
     pen = ImageDraw.Draw(mask)
     for hole in holes:
         (pen.ellipse if round_ones else pen.rectangle)(hole, fill=(0, 0, 0, 0))
@@ -177,7 +195,7 @@ def _edit(
 
 
 def _edits() -> list[Tile]:
-    photographs, hole = _photographs(), subject.hole(1024)
+    photographs, hole = _photographs(), subject.hole(SOURCE_EDGE)
     one, sixteen = photographs[0], [*photographs, _product()] * 2 + photographs[:4]
     quarter = _mask((600, 120, 856, 376))
     return [
@@ -208,7 +226,7 @@ def _transparent_edits() -> list[Tile]:
     fields = {"model": "gpt-image-1", "prompt": PROMPT, "background": "transparent"}
     photographs, product = _photographs(), _product()
     webp = {**fields, "output_format": "webp", "output_compression": 60}
-    hole = subject.hole(1024)
+    hole = subject.hole(SOURCE_EDGE)
     return [
         ("the source", product.data),
         ("png", _edit(fields, product)),
@@ -261,7 +279,7 @@ def gallery() -> Row:
         ("an edit", _edit({**USUAL, "quality": "high"}, photographs[1])),
         (
             "with a round hole",
-            _edit({**USUAL, "quality": "high"}, photographs[2], mask=subject.hole(1024)),
+            _edit({**USUAL, "quality": "high"}, photographs[2], mask=subject.hole(SOURCE_EDGE)),
         ),
         (
             "a hole of a quarter of the edge",
