@@ -19,6 +19,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
+from images_emulator.contract.wire import KEY_PERIODS
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -434,6 +435,20 @@ def test_a_rule_to_come_waits_for_its_day_under_any(
     days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])
     limits = [on_day(day, n=9).partition("<= ")[2].partition(",")[0] for day in days]
     assert limits == ["2", "2", "3", "4"]
+
+
+def test_a_key_to_come_waits_for_its_day_under_any(
+    monkeypatch: pytest.MonkeyPatch, http: httpx2.Client, emulator: Emulator
+) -> None:
+    monkeypatch.setitem(KEY_PERIODS, "quality", Period(since=CHANGES[0]))
+
+    def keys(day: date) -> dict[str, Any]:
+        emulator.clock.freeze(datetime.combine(day, time(12), UTC))
+        body: dict[str, Any] = ask(http, "any", model="gpt-image-2", prompt=str(CHANGES)).json()
+        return body
+
+    assert "quality" not in keys(CHANGES[0] - DAY)
+    assert "quality" in keys(CHANGES[0])
 
 
 @pytest.mark.parametrize(("day", "refused"), [(CHANGES[0] - DAY, True), (CHANGES[0], False)])

@@ -60,6 +60,7 @@ VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "markup": st.just(None),
     "forgiven": st.lists(st.builds(Violation, st.none() | texts, st.none() | texts)).map(tuple),
     "as_of": st.none() | st.dates(date(2022, 1, 1), date(2030, 1, 1)),
+    "day": st.none() | st.dates(date(2022, 1, 1), date(2030, 1, 1)),
 }
 """Values of each field that can be rendered together."""
 

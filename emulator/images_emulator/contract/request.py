@@ -194,6 +194,9 @@ class ImageRequest:
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
     as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
+    """The date that the call asks for: it decides which parameters and models there are."""
+    day: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
+    """`Policy.day`: it decides which keys and sentences the answer has."""
 
     @property
     def transparent(self) -> bool:

@@ -164,6 +164,7 @@ class _Validation:
             "model": model,
             "forgiven": tuple(self.violations[:MAX_VIOLATIONS]),
             "as_of": self.policy.as_of,
+            "day": self.policy.day,
         }
         return ImageRequest(**arguments)
 

@@ -40,9 +40,9 @@ MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
 
 
-def _keys_of_day(values: dict[str, Any], as_of: AsOf) -> dict[str, Any]:
+def _keys_of_day(values: dict[str, Any], day: AsOf) -> dict[str, Any]:
     """*values* without the keys that answers did not have on that day."""
-    return {key: value for key, value in values.items() if as_of in KEY_PERIODS.get(key, ALWAYS)}
+    return {key: value for key, value in values.items() if day in KEY_PERIODS.get(key, ALWAYS)}
 
 
 def _indented(body: Mapping[str, Any]) -> str:
@@ -54,7 +54,7 @@ def pretty(body: Mapping[str, Any]) -> bytes:
     return _indented(body).encode()
 
 
-def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
+def _usage(usage: Usage, day: AsOf) -> dict[str, Any]:
     values = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"image_tokens": usage.image, "text_tokens": usage.text},
@@ -62,7 +62,7 @@ def _usage(usage: Usage, as_of: AsOf) -> dict[str, Any]:
         "output_tokens_details": {"image_tokens": usage.output, "text_tokens": usage.output_text},
         "total_tokens": usage.total_tokens,
     }
-    return _keys_of_day(values, as_of)
+    return _keys_of_day(values, day)
 
 
 def _svg_usage(usage: SvgUsage) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _parameters(request: ImageRequest) -> dict[str, Any]:
     }
     identifier = request.effective_safety_identifier
     values |= {"safety_identifier": identifier} if identifier else {}
-    return _keys_of_day(values, request.as_of)
+    return _keys_of_day(values, request.day)
 
 
 def revised_prompt(request: ImageRequest) -> str:
@@ -113,10 +113,10 @@ def images_response(
         item["revised_prompt"] = revised_prompt(request)
     if usage:
         item["generation_id"] = string_slot("generation_id")
-    item = dict(sorted(_keys_of_day(item, request.as_of).items()))
+    item = dict(sorted(_keys_of_day(item, request.day).items()))
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
-        body |= _parameters(request) | {"usage": _usage(usage, request.as_of)}
+        body |= _parameters(request) | {"usage": _usage(usage, request.day)}
         if counts := svg_usage(request, size):
             body["svg_usage"] = _svg_usage(counts)
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
@@ -154,9 +154,9 @@ def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Temp
     """Event *number* (from 0) of a stream: the completed one where *usage* is given, else that of a
     partial image. Its slots are `created` and `image`."""
     name = f"{request.operation.event_name}.{'completed' if usage else 'partial_image'}"
-    extra = {"usage": _usage(usage, request.as_of)} if usage else {"partial_image_index": number}
+    extra = {"usage": _usage(usage, request.day)} if usage else {"partial_image_index": number}
     image = {"b64_json": string_slot("image"), "sequence_number": number}
-    values = _keys_of_day(image, request.as_of) | _parameters(request) | extra
+    values = _keys_of_day(image, request.day) | _parameters(request) | extra
     if not usage:
         values.pop("safety_identifier", None)
     head = {"created_at": number_slot("created"), "type": name}

@@ -36,6 +36,7 @@ def _pack(hosted: HostedPicture) -> Packed:
         "markup": _description(request.markup),
         "forgiven": [[each.param, each.code] for each in request.forgiven],
         "as_of": request.as_of and request.as_of.isoformat(),
+        "day": request.day and request.day.isoformat(),
     }
     document = {
         "request": values | special,
@@ -76,6 +77,7 @@ def _unpack(packed: Packed) -> HostedPicture:
         "markup": picture(values["markup"]),
         "forgiven": tuple(Violation(*each) for each in values["forgiven"]),
         "as_of": values["as_of"] and date.fromisoformat(values["as_of"]),
+        "day": values["day"] and date.fromisoformat(values["day"]),
     }
     return HostedPicture(ImageRequest(**{**values, **special}), packed.document["index"])
 

@@ -47,7 +47,7 @@ class RateLimits:
             now=now,
         )
         if not take.granted:
-            refusal = (refusal or request.model.limited).on(request.as_of or now.date())
+            refusal = (refusal or request.model.limited).on(request.day)
             raise self._error(refusal, self.rate, request, take, facts)
 
     def _error(
