@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import httpx2
 import pytest
 from openai import OpenAI
 
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
-from images_emulator.contract.operations import IMAGE_OPERATIONS
-from images_emulator.contract.rules import Choice
+from images_emulator.contract.operations import GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.request import Model
+from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.token_rates import OutputFormula, Tokens
 
 
 def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:
@@ -37,9 +41,14 @@ def test_head_answers_as_get_does_without_a_body(
     assert (get.status_code, len(get.content)) == (status, int(head.headers["content-length"]))
 
 
-def test_a_models_row_is_found_by_its_own_name() -> None:
+def test_a_model_is_found_by_its_own_name() -> None:
     assert all(name == model.id for name, model in MODELS.items())
-    assert NEWEST_MODEL.id in MODELS
+
+
+def test_models_stand_in_the_order_of_their_release() -> None:
+    families = dict.fromkeys(model.released for model in MODELS.values())
+    assert [*families] == sorted(families), "MODELS: the newest model stands last"
+    assert NEWEST_MODEL.released == max(families)
 
 
 def test_the_default_models_of_an_operation_are_in_the_table() -> None:
@@ -54,6 +63,65 @@ def test_a_replacement_is_a_model_that_lives_on() -> None:
         assert bool(model.replacement) == bool(model.shutdown)
         for replacement in model.replacement.split(" or ") if model.replacement else ():
             assert MODELS[replacement].shutdown is None
+
+
+def gaps(model: Model) -> Iterator[str]:
+    """What the row of *model* lacks for answers to all that it accepts."""
+    if not model.accepts:
+        yield "accepts: no operation"
+    if bool(model.shutdown) != bool(model.replacement):
+        yield "shutdown and replacement go together"
+    for operation, rules in model.accepts.items():
+        quality = rules.get("quality", Rule())
+        words = quality.schema().get("enum", ())
+        for word in sorted({quality.resolve(word, None, {}) for word in words}):
+            if word not in model.seconds:
+                yield f"seconds: no figure for quality {word!r}, which {operation} takes"
+            if model.tokens and not has_rate(model.tokens, word):
+                yield f"tokens: no output rate for quality {word!r}, which {operation} takes"
+        if not model.seconds:
+            yield "seconds: no figure"
+        if not model.tokens and "response_format" not in rules:
+            yield f"tokens: {operation} answers with pictures alone, and so with usage"
+        if "size" not in rules and not operation.reads_uploads:
+            yield f"accepts: {operation} has neither a size nor an upload to take it from"
+
+
+def has_rate(tokens: Tokens, quality: str) -> bool:
+    try:
+        return tokens.output((1024, 1024), quality) > 0
+    except KeyError:
+        return False
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+def test_the_row_of_a_model_is_complete(model: Model) -> None:
+    missing = [*gaps(model)]
+    assert not missing, f"{model} in contract/models.py: {'; '.join(missing)}"
+
+
+def test_an_incomplete_row_is_told_what_it_lacks() -> None:
+    newest = replace(NEWEST_MODEL, id="gpt-image-9", shutdown=date(2027, 1, 1))
+    known = [word for word in newest.seconds if word != "low"]
+    rates = OutputFormula({word: 16 for word in known if word != "high"})
+    assert newest.tokens
+    row = replace(
+        newest,
+        accepts={GENERATIONS: {**newest.accepts[GENERATIONS]}},
+        seconds={word: newest.seconds[word] for word in known},
+        tokens=replace(newest.tokens, output=rates),
+    )
+    assert [*gaps(row)] == [
+        "shutdown and replacement go together",
+        "tokens: no output rate for quality 'high', which generations takes",
+        "seconds: no figure for quality 'low', which generations takes",
+        "tokens: no output rate for quality 'low', which generations takes",
+    ]
+    assert [*gaps(Model("gpt-image-9", released=newest.released, accepts={GENERATIONS: {}}))] == [
+        "seconds: no figure",
+        "tokens: generations answers with pictures alone, and so with usage",
+        "accepts: generations has neither a size nor an upload to take it from",
+    ]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)

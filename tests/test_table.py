@@ -18,7 +18,7 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
-from images_emulator.contract.models import MODEL, MODELS
+from images_emulator.contract.models import LISTED_MODEL, MODEL, MODELS
 from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
 from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
@@ -52,14 +52,37 @@ DATA_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 REFERENCE = {"image_url": DATA_URL}
 LONG_URL = "https://example.invalid/".ljust(LONGEST_URL, "x")
 
-# What a legal value needs beside it.
-BESIDE: dict[str, dict[str, Any]] = {
-    "frame_count": {"output_format": "gif", "size": "512x512"},
-    "frame_duration_ms": {"output_format": "gif"},
-    "svg": {"output_format": "svg"},
-    "output_compression": {"output_format": "webp"},
-    "partial_images": {"stream": True},
-}
+
+@cache
+def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
+    """The sizes that *rule* only just takes, and those that it only just refuses: by its step, its
+    longest edge, its proportions, its fewest and its most pixels."""
+    edges = range(rule.step, rule.longest_edge + rule.step, rule.step)
+    shapes = [(w, h) for w, h in product(edges, edges) if w <= rule.ratio * h]
+    shapes = [(w, h) for w, h in shapes if h <= rule.ratio * w]
+    pixels = [w * h for w, h in shapes]
+    few, many = rule.fewest_pixels, rule.most_pixels
+    within = [shape for shape, area in zip(shapes, pixels, strict=True) if few <= area <= many]
+
+    def area(shape: tuple[int, int]) -> int:
+        return shape[0] * shape[1]
+
+    def proportions(shape: tuple[int, int]) -> float:
+        return shape[0] / shape[1]
+
+    smallest, largest = min(within, key=area), max(within, key=area)
+    widest, narrowest = max(within, key=proportions), min(within, key=proportions)
+    longest = max(within)
+    refused = [
+        (smallest[0] + 1, smallest[1]),
+        (rule.longest_edge + rule.step, longest[1]),
+        (rule.ratio * widest[1] + rule.step, widest[1]),
+        (narrowest[0], rule.ratio * narrowest[0] + rule.step),
+        max((shape for shape in shapes if area(shape) < few), key=area),
+        min((shape for shape in shapes if area(shape) > many), key=area),
+    ]
+    taken = [smallest, largest, widest, narrowest, longest]
+    return [f"{w}x{h}" for w, h in taken], [f"{w}x{h}" for w, h in refused]
 
 
 def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
@@ -70,7 +93,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
         case Choice():
             yield from (*rule.words, *rule.unlisted)
         case FlexibleSize():
-            yield from (*rule.sizes, "auto", "1024x640", "3840x2160", "1440x480", "480x1440")
+            yield from (*rule.sizes, "auto", *sizes_at_the_limits(rule)[0])
         case FixedSize():
             yield from (*rule.sizes, "auto")
         case Integer():
@@ -95,24 +118,24 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
             yield from (REFERENCE, {"file_id": str(rule.below - 1)})
 
 
-def illegal(rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912, PLR0915 - one for each rule
+def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912, PLR0915 - one for each rule
     """The first values that are too much, with the code of the refusal."""
     match rule:
         case Narrowed():
-            yield from illegal(rule.own)
+            yield from illegal(name, rule.own)
         case Unsupported():
-            yield "low", "invalid_input_fidelity_model"
+            yield next(legal(rule.like)), f"invalid_{name}_model"
         case Choice(refusal=refusal) if refusal:
-            yield "no-such-word", "unknown_parameter"
+            yield "no-such-word", str(refusal(name=name).code)
         case Choice():
             yield "no-such-word", "invalid_value"
             yield 1, "invalid_type"
         case FlexibleSize():
-            for size in ("1024x624", "3856x1600", "1456x480", "2896x2880", "1000x1024", "big", ""):
+            for size in (*sizes_at_the_limits(rule)[1], "big", ""):
                 yield size, "invalid_value"
             yield 1024, "invalid_type"
         case FixedSize():
-            yield "512x512", "invalid_value"
+            yield f"1{rule.sizes[0]}", "invalid_value"
             yield 1024, "invalid_type"
         case Integer():
             yield rule.least - 1, "integer_below_min_value"
@@ -213,6 +236,24 @@ def judged(
     return validate(call, LOADER, policy or Policy(as_of))
 
 
+def beside(body: Body, name: str, value: Any, as_of: AsOf) -> dict[str, Any]:
+    """Other parameters with which that *value* has no conflict."""
+    model, operation, media_type = body
+    rules = accepted(body, as_of)
+    call = Call(operation, media_type == FORM, {})
+    others: dict[str, Any] = {}
+    for conflict in availability_on(as_of).conflicts(MODELS[model], call):
+        fields = others | {name: value}
+        values = {each: rule.resolve(fields.get(each), None, {}) for each, rule in rules.items()}
+        if name in conflict.when and all(
+            condition.holds(values.get(each)) for each, condition in conflict.when.items()
+        ):
+            other = next(each for each in conflict.when if each != name)
+            words = (word for word in legal(rules[other]) if not conflict.when[other].holds(word))
+            others[other] = next(words)
+    return others
+
+
 def has_code(error: APIError, code: str) -> bool:
     """Whether *error* has that *code*; the older stack had few, and named no param."""
     return error.code == code or (error.envelope == OLDER_ENVELOPE and error.param is None)
@@ -228,10 +269,8 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
 
 def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
     """Assert that each legal value of *rule* does."""
-    known = accepted(body, as_of)
-    beside = {key: value for key, value in BESIDE.get(name, {}).items() if key in known}
     for value in legal(rule):
-        request = judged(body, beside | {name: value}, as_of)
+        request = judged(body, beside(body, name, value, as_of) | {name: value}, as_of)
         if isinstance(rule, (Integer, Flag)):
             assert getattr(request, name) == value
     if not rule.required:
@@ -240,7 +279,7 @@ def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
 
 def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
     """Assert that each illegal value of *rule* is."""
-    for value, code in illegal(rule):
+    for value, code in illegal(name, rule):
         if body[2] == FORM and no_mistake_in_a_form(rule, value, code):
             continue
         with pytest.raises(APIError) as refused:
@@ -301,7 +340,7 @@ def test_a_refusal_reaches_the_client(
     http: httpx2.Client, body: Body, name: str, rule: Rule
 ) -> None:
     model, operation, _ = body
-    for value, code in illegal(rule):
+    for value, code in illegal(name, rule):
         answer = http.post(operation.path, json={"model": model, "prompt": "x", name: value})
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == code
@@ -320,7 +359,7 @@ def test_what_is_in_no_row_is_unknown(body: Body) -> None:
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
 def test_an_endpoint_refuses_the_models_of_others(model: Model, operation: Operation) -> None:
     if operation not in model.accepts and not operation.only_model:
-        with pytest.raises(APIError, match="Value must be 'dall-e-2'"):
+        with pytest.raises(APIError, match=f"Value must be '{LISTED_MODEL}'"):
             validate(Call(operation, form=True, fields={"model": model.id}), LOADER)
 
 

@@ -179,6 +179,6 @@ LISTED_MODEL: Final = "dall-e-2"
 """The model that a refusal lists where a call names one that its endpoint does not take: recorded
 for gpt-image-1 at edits."""
 
-NEWEST_MODEL: Final = GPT_2_6
+NEWEST_MODEL: Final = max(MODELS.values(), key=lambda model: model.released)
 """The model whose rules check a call that names an unknown model: the newest, as the API was
-seen to do."""
+seen to do. Of several of one day it is the first."""
