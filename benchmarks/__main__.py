@@ -1,4 +1,4 @@
-"""The command: which figures, how thoroughly, in what form. Exits with 1 where one is missed."""
+"""The command line of the benchmarks. Exits with 1 where a goal is missed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks import machine, report, subject
+from benchmarks.bench_memory import LEFT, MEMORY
+from benchmarks.bench_pictures import PICTURES
+from benchmarks.bench_records import JOURNALLED, STEPPED
+from benchmarks.bench_serving import SERVING
+from benchmarks.bench_starting import STARTING
+from benchmarks.bench_streams import STREAMS
+from benchmarks.bench_uploads import UPLOADS
 from benchmarks.figures import FIGURES
-from benchmarks.of_memory import LEFT, MEMORY
-from benchmarks.of_pictures import PICTURES
-from benchmarks.of_records import JOURNALLED, STEPPED
-from benchmarks.of_serving import SERVING
-from benchmarks.of_starting import STARTING
-from benchmarks.of_streams import STREAMS
-from benchmarks.of_uploads import UPLOADS
-from benchmarks.readings import Bench, Effort, read
+from benchmarks.measure import Bench, Effort, measure
 
 BENCHES: Final[Mapping[str, Bench]] = {
     "pictures": PICTURES,
@@ -29,11 +29,11 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "journal": JOURNALLED,
     "uploads": UPLOADS,
 }
-QUICK: Final = Effort(rounds=1, idle=0, part=0.02)
+QUICK: Final = Effort(rounds=1, warm_up=0, scale=0.02)
 
 
 def _numbers(text: str) -> set[int]:
-    """Raises ValueError for what is no list of figures."""
+    """The figures in *text*, numbers with commas. Raises ValueError for others."""
     numbers = {int(part) for part in text.split(",")}
     if unknown := numbers - {figure.number for figure in FIGURES}:
         raise ValueError(f"no such figure: {unknown}")
@@ -47,28 +47,31 @@ def _rounds(text: str) -> int:
 
 
 def main() -> int:
-    """Run the command; its exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
-        "python -m benchmarks", description="The figures to reach, measured here and now."
+        "python -m benchmarks",
+        description="Measure the figures of benchmarks/figures.py on this machine.",
     )
-    parser.add_argument("--only", type=_numbers, metavar="1,5,8", help="these figures")
-    parser.add_argument("--rounds", type=_rounds, default=Effort().rounds, help="rounds that count")
+    parser.add_argument("--only", type=_numbers, metavar="1,5,8", help="only these figures")
+    parser.add_argument("--rounds", type=_rounds, default=Effort().rounds, help="rounds to measure")
     parser.add_argument(
-        "--quick", action="store_true", help="one short round, to see that it runs; judges nothing"
+        "--quick", action="store_true", help="one short round, which judges nothing"
     )
-    parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
-    given = parser.parse_args()
-    effort = QUICK if given.quick else Effort(rounds=given.rounds)
-    figures = [each for each in FIGURES if not given.only or each.number in given.only]
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    arguments = parser.parse_args()
+    effort = QUICK if arguments.quick else Effort(rounds=arguments.rounds)
+    figures = [each for each in FIGURES if not arguments.only or each.number in arguments.only]
 
-    rounds = read(BENCHES, figures, effort)
-    found = report.results(figures, rounds)
+    rounds = measure(BENCHES, figures, effort)
+    results = report.results(figures, rounds)
 
-    print("\n".join(machine.described(*subject.parser_and_loop())))
+    print("\n".join(machine.description(*subject.parser_and_loop())))
     print(f"{effort.rounds} rounds; {report.noise(rounds)}", end="\n\n")
-    print(report.as_markdown(found) if given.markdown else report.as_text(found), end="\n\n")
-    print(report.readings_as_text(rounds))
-    return int(any(result.missed for result in found) and not given.quick)
+    print(
+        report.as_markdown(results) if arguments.markdown else report.as_text(results), end="\n\n"
+    )
+    print(report.measurements_as_text(rounds))
+    return int(any(result.missed for result in results) and not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The least that a uvicorn app can do: the body in, prebuilt bytes out.
+"""The smallest uvicorn app: it reads the body and answers prebuilt bytes.
 
     python -m benchmarks.bare PORT HTTP LOOP FOLDER
 
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def create_app(folder: Path) -> ASGIApp:
-    """Answers with the files that are in *folder* now."""
+    """An app that answers each path with the file of that name in *folder*, read now."""
     answers = {f"/{file.name}": file.read_bytes() for file in folder.iterdir()}
     starts: dict[str, Any] = {
         path: {

@@ -1,4 +1,4 @@
-"""The calls that are made: as JSON and forms, and as the bytes of a request."""
+"""The calls of the benchmarks: their bodies, and the bytes of their requests."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ PROMPT: Final = (
 )
 """95 characters."""
 
-STALL: Final = "x-emulator-fault"
-EVENTS: Final = 4
+FAULT_HEADER: Final = "x-emulator-fault"
+STREAM_EVENTS: Final = 4
+"""Events of a stream, of which the last has the final image."""
 
 _blocks: Final = count(1)
 
 
 def fresh() -> int:
-    """The first of a thousand million numbers that no other call of this run has."""
+    """The first of 10⁹ numbers that no other call of this run uses."""
     return next(_blocks) * 10**9
 
 
 def numbered(number: int, prompt: str = PROMPT) -> str:
-    """*prompt* with *number* in it, as long as with any other."""
+    """*prompt* with *number* in it; its length does not depend on the number."""
     return prompt.replace(_NUMBER, f"{number:0{_DIGITS}}")
 
 
-def generation(size: int | tuple[int, int], **further: Any) -> dict[str, Any]:
+def generation(size: int | tuple[int, int], **fields: Any) -> dict[str, Any]:
     """The body of a call for one PNG of that size, a square one by its edge, in base64."""
     wide, high = (size, size) if isinstance(size, int) else size
-    told = {"prompt": PROMPT, "size": f"{wide}x{high}"}
+    values = {"prompt": PROMPT, "size": f"{wide}x{high}"}
     if wide < 1024:
-        return {"model": "dall-e-2", "response_format": "b64_json", **told, **further}
-    return {"model": "gpt-image-2", "quality": "low", **told, **further}
+        return {"model": "dall-e-2", "response_format": "b64_json", **values, **fields}
+    return {"model": "gpt-image-2", "quality": "low", **values, **fields}
 
 
 SMALL: Final = generation(256)
 USUAL: Final = generation(1024)
 LARGE: Final = generation((3840, 2160))
-STREAM: Final = generation(1024, stream=True, partial_images=EVENTS - 1)
+STREAM: Final = generation(1024, stream=True, partial_images=STREAM_EVENTS - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The bytes of a request, in two halves around the number that makes it unlike others."""
+    """The bytes of an HTTP request, in two halves around the number that makes it unique."""
 
     before: bytes
     after: bytes = b""
@@ -77,14 +78,14 @@ def get(path: str) -> Wire:
 def post(path: str, body: Mapping[str, Any], **headers: str) -> Wire:
     """A JSON body whose prompt is `PROMPT`; an underscore in a header's name is a hyphen."""
     before, after = json.dumps(body).split(_NUMBER)
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    renamed = {name.replace("_", "-"): value for name, value in headers.items()}
     length = str(len(before) + _DIGITS + len(after))
-    described = {"content-type": "application/json", "content-length": length, **told}
-    return Wire(_request("POST", path, described, before.encode()), after.encode())
+    all_headers = {"content-type": "application/json", "content-length": length, **renamed}
+    return Wire(_request("POST", path, all_headers, before.encode()), after.encode())
 
 
 def upload(path: str, size: int) -> Wire:
-    """An edit in a form, with a file of *size* bytes that is no picture: it is read, parsed and
+    """An edit in a form, with a file of *size* bytes that is no image: it is read, parsed and
     refused before anything is decoded."""
     return edit(path, [Random(13).randbytes(size)])
 
@@ -104,15 +105,15 @@ def edit(path: str, files: Sequence[bytes]) -> Wire:
     for file in files:
         parts += head.encode(), file, b"\r\n"
     body = b"".join([*parts, f"--{mark}--\r\n".encode()])
-    described = {
+    headers = {
         "content-type": f"multipart/form-data; boundary={mark}",
         "content-length": str(len(body)),
     }
-    return Wire(_request("POST", path, described, body))
+    return Wire(_request("POST", path, headers, body))
 
 
 def objects(path: str, size: int) -> Wire:
     """*size* bytes of JSON that are an array of empty objects."""
     body = b"[" + b",".join([b"{}"] * (size // 3)) + b"]"
-    described = {"content-type": "application/json", "content-length": str(len(body))}
-    return Wire(_request("POST", path, described, body))
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    return Wire(_request("POST", path, headers, body))

@@ -1,4 +1,4 @@
-"""What a figure is: one reading over another, and where it should come to."""
+"""A figure: one measurement divided by another, and its goal."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from math import floor, log10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table: the reading *over*, divided by the reading *under* if there is one."""
+    """One line of the table: measurement *over*, divided by measurement *under* if that is set. The
+    goal is *most*, where less is better, or *least*."""
 
     number: int
     words: str
     over: str
     under: str | None = None
     most: float | None = None
-    least: float | None = None  # the goal, where small or where large is good
+    least: float | None = None
     unit: str = ""
 
     @property
-    def readings(self) -> tuple[str, ...]:
+    def measurements(self) -> tuple[str, ...]:
         return (self.over, self.under) if self.under else (self.over,)
 
     @property
@@ -28,11 +29,11 @@ class Figure:
         bound, sign = (self.most, "≤") if self.least is None else (self.least, "≥")
         return f"{sign} {bound:g} {self.unit}".rstrip()
 
-    def of(self, taken: Mapping[str, float]) -> float | None:
-        """The figure of one round, or None where a reading of it could not be taken."""
-        if any(name not in taken for name in self.readings):
+    def of(self, measurements: Mapping[str, float]) -> float | None:
+        """The figure of one round; None where it was not measured."""
+        if any(name not in measurements for name in self.measurements):
             return None
-        return taken[self.over] / (taken[self.under] if self.under else 1)
+        return measurements[self.over] / (measurements[self.under] if self.under else 1)
 
     def reached(self, value: float) -> bool:
         return (self.most is None or value <= self.most) and (
@@ -40,6 +41,6 @@ class Figure:
         )
 
     def shown(self, value: float) -> str:
-        """*value* with three digits that count."""
+        """*value* with three significant digits and its unit."""
         digits = min(4, max(0, 2 - floor(log10(abs(value))))) if value else 0
         return f"{value:.{digits}f} {self.unit}".rstrip()

@@ -1,5 +1,4 @@
-"""The figures to reach, as data: which reading is put over which, and where it should come to. A MB
-is a million bytes, a KB a thousand."""
+"""The figures: which measurements, and which goal. A MB is a million bytes, a KB a thousand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The load: many connections that call, count what comes and call again, in a process of its own.
+"""The load generator: many connections that call, count the answers and call again, in a process
+of its own.
 
 HTTP is read by its lengths only, into one buffer that all connections share. Compared by hand with
 `wrk -t1 -c32` on two shared cores: 35,000 to 45,000 answers of 50 KB a second from a raw asyncio
@@ -25,18 +26,18 @@ from benchmarks.calls import Wire
 
 _BUFFER: Final = bytearray(1 << 16)
 _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
-_OPENING: Final = 256
+_MAX_OPENING: Final = 256
 """Connections that are opened at once; the servers' backlogs are 2,048."""
 
-_PATIENCE: Final = 60
+_TIMEOUT_SECONDS: Final = 60
 """Seconds without a byte, after which what is still awaited counts as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What *clients* connections ask of a port, until *seconds* are over or *calls* are made.
+    """The calls of *clients* connections to a port, until *seconds* are over or *calls* are made.
 
-    Numbers from *unique* on go into the calls, one into each; without it all are the same.
+    With *unique*, each call has the next number from there on; without it all are the same.
     """
 
     port: int
@@ -60,8 +61,8 @@ class Load:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a load; *times* are seconds from a call to the end of its answer, but for the
-    first call of a connection, which meets an idle server."""
+    """The results of a load. *times* are seconds from a call to the end of its answer;
+    *first_times* those of the first calls of connections, which meet an idle server."""
 
     answers: int = 0
     received: int = 0
@@ -80,7 +81,7 @@ class Tally:
         return self.answers / self.seconds
 
     def percentile(self, part: float) -> float:
-        """The time within which *part*, from 0 to 1, of the answers came, in seconds."""
+        """The percentile *part*, from 0 to 1, of the times, in seconds."""
         ordered = sorted(self.times or self.first_times)
         return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
@@ -165,8 +166,8 @@ class _Connection(asyncio.BufferedProtocol):
             self.done.set_result(None)
 
 
-async def _opened(load: Load, tally: Tally) -> list[_Connection]:
-    gate, requests = asyncio.Semaphore(_OPENING), load.requests()
+async def _open_connections(load: Load, tally: Tally) -> list[_Connection]:
+    gate, requests = asyncio.Semaphore(_MAX_OPENING), load.requests()
     loop = asyncio.get_running_loop()
 
     async def one() -> _Connection | None:
@@ -183,9 +184,9 @@ async def _opened(load: Load, tally: Tally) -> list[_Connection]:
     return [connection for connection in opened if connection]
 
 
-async def _driven(loads: Sequence[Load]) -> list[Tally]:
+async def _run_all(loads: Sequence[Load]) -> list[Tally]:
     tallies = [Tally() for _ in loads]
-    all_of = [await _opened(*pair) for pair in zip(loads, tallies, strict=True)]
+    all_of = [await _open_connections(*pair) for pair in zip(loads, tallies, strict=True)]
 
     async def run(load: Load, tally: Tally, connections: Sequence[_Connection]) -> None:
         begun = perf_counter()
@@ -197,8 +198,8 @@ async def _driven(loads: Sequence[Load]) -> list[Tally]:
         left = {connection.done for connection in connections}
         while left:
             before, rest = tally.received, begun + load.limit - perf_counter()
-            _, left = await asyncio.wait(left, timeout=max(0.0, min(_PATIENCE, rest)))
-            if left and (tally.received == before or rest < _PATIENCE):
+            _, left = await asyncio.wait(left, timeout=max(0.0, min(_TIMEOUT_SECONDS, rest)))
+            if left and (tally.received == before or rest < _TIMEOUT_SECONDS):
                 for connection in connections:
                     connection.transport.abort()
         tally.seconds = perf_counter() - begun
@@ -208,8 +209,8 @@ async def _driven(loads: Sequence[Load]) -> list[Tally]:
 
 
 def drive(loads: Sequence[Load]) -> list[Tally]:
-    """Run all *loads* at once; what came of each. For a process of its own."""
+    """Run all *loads* at once and return their tallies. It needs a process of its own."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        return runner.run(_driven(loads))
+        return runner.run(_run_all(loads))

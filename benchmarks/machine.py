@@ -1,4 +1,4 @@
-"""Where a run took place: the processor, the system, the libraries that count."""
+"""The machine of a run: processor, system, versions of libraries."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _installed(library: str) -> str:
+def _version(library: str) -> str:
     try:
         return f"{library} {version(library)}"
     except PackageNotFoundError:
         return f"no {library}"
 
 
-def described(parser: str, loop: str) -> list[str]:
-    """The lines that say it; *parser* and *loop* are those of the emulator's server."""
+def description(parser: str, loop: str) -> list[str]:
+    """Lines that describe it; *parser* and *loop* are those of the emulator's server."""
     return [
         f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
         f"{platform.python_implementation()} {platform.python_version()}",
-        ", ".join(_installed(library) for library in LIBRARIES),
+        ", ".join(_version(library) for library in LIBRARIES),
         f"the emulator's parser is {parser}, its loop {loop}, the bare server's too",
     ]

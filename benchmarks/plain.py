@@ -1,5 +1,5 @@
-"""The server that one would write in an afternoon: a pydantic body, Pillow's default PNG, base64
-and a dict. It draws the emulator's own picture, so that only the way there differs.
+"""A plain mock server to compare with: FastAPI, a pydantic body, Pillow's default PNG, base64 and a
+dict. It draws the emulator's own images, so that only serving and encoding differ.
 
     python -m benchmarks.plain PORT
 """

@@ -1,4 +1,4 @@
-"""The servers that are compared: processes on ports of their own, and what memory they hold."""
+"""The servers that are compared: processes on free ports, and their memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HEALTH: Final = get("/_emulator/health")
 ROOT: Final = get("/")
 GENERATIONS: Final = "/v1/images/generations"
 
-SOURCE: Final = "BENCHMARKS_SOURCE"
-"""The variable that names the checkout whose emulator is measured; this one where it is not set."""
+SOURCE_VARIABLE: Final = "BENCHMARKS_SOURCE"
+"""Environment variable: the checkout whose emulator is measured, in place of this one."""
 
-PATIENCE: Final = 60
-"""Seconds that a server gets to start, or to answer one call."""
+TIMEOUT_SECONDS: Final = 60
+"""For the start of a server, and for the answer to one call."""
 
 
 def free_port() -> int:
@@ -37,9 +37,9 @@ def free_port() -> int:
 
 
 class Process:
-    """A Python module that serves on a port; as a context manager it ends.
+    """A server process: the Python module of *command*, on *port*. Leaving the context ends it.
 
-    *started* is when its process was asked for, by `perf_counter`.
+    *started* is the time of its start, by `perf_counter`.
     """
 
     def __init__(self, name: str, port: int, *command: str, source: str | None = None) -> None:
@@ -52,14 +52,14 @@ class Process:
             stderr=subprocess.PIPE,
             cwd=source,
         )
-        # Read on, lest a full pipe stop the server; kept for the report of a failure.
-        self.remarks = b""
-        threading.Thread(target=self._listen, daemon=True).start()
+        # Always read, since a full pipe stops the server; shown if it fails.
+        self.stderr = b""
+        threading.Thread(target=self._read_stderr, daemon=True).start()
 
     @classmethod
     def emulator(cls, *flags: str) -> Process:
         port = free_port()
-        source, package = os.environ.get(SOURCE), "images_emulator"
+        source, package = os.environ.get(SOURCE_VARIABLE), "images_emulator"
         if source and (Path(source) / "emulator" / package).is_dir():
             source = str(Path(source) / "emulator")
         elif source:
@@ -69,25 +69,25 @@ class Process:
 
     @classmethod
     def plain(cls) -> Process:
-        return cls._ours("plain")
+        return cls._of_benchmarks("plain")
 
     @classmethod
     def hello(cls) -> Process:
-        return cls._ours("hello")
+        return cls._of_benchmarks("hello")
 
     @classmethod
     def bare(cls, http: str, loop: str, folder: Path) -> Process:
-        return cls._ours("bare", http, loop, str(folder))
+        return cls._of_benchmarks("bare", http, loop, str(folder))
 
     @classmethod
-    def _ours(cls, name: str, *arguments: str) -> Process:
+    def _of_benchmarks(cls, name: str, *arguments: str) -> Process:
         port = free_port()
         return cls(name, port, f"benchmarks.{name}", str(port), *arguments)
 
-    def _listen(self) -> None:
+    def _read_stderr(self) -> None:
         assert self._process.stderr
         for line in self._process.stderr:
-            self.remarks = (self.remarks + line)[-4096:]
+            self.stderr = (self.stderr + line)[-4096:]
 
     def __enter__(self) -> Self:
         return self
@@ -99,17 +99,17 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def connected(self) -> socket.socket:
-        """A connection, as soon as the server takes one. Raises RuntimeError if it never does."""
-        while perf_counter() < self.started + PATIENCE and self._process.poll() is None:
+    def connect(self) -> socket.socket:
+        """Connect as soon as the server accepts. Raises RuntimeError if it never does."""
+        while perf_counter() < self.started + TIMEOUT_SECONDS and self._process.poll() is None:
             with contextlib.suppress(ConnectionRefusedError):
-                return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+                return socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS)
             sleep(0.0005)
-        raise RuntimeError(f"{self.name} did not start:\n{self.remarks.decode()}")
+        raise RuntimeError(f"{self.name} did not start:\n{self.stderr.decode()}")
 
     def ask(self, wire: Wire, number: int = 0) -> bytes:
-        """The body of the answer to one call. Raises RuntimeError where it is no 200."""
-        with self.connected() as connection:
+        """Make one call and return the body of the answer. Raises RuntimeError unless it is 200."""
+        with self.connect() as connection:
             connection.sendall(wire.numbered(number))
             with HTTPResponse(connection) as response:
                 response.begin()
@@ -118,15 +118,15 @@ class Process:
             raise RuntimeError(f"{self.name} answered {response.status}: {body[:2000]!r}")
         return body
 
-    def megabytes(self, what: str = "Pss") -> float:
-        """Memory of the process and those that it started: `Pss`, the proportional set, or `Rss`,
-        the resident one. Raises OSError where there is no Linux to tell."""
-        held = _bytes(self._process.pid, what)
-        # One that has just ended holds nothing.
+    def megabytes(self, kind: str = "Pss") -> float:
+        """Memory of the process and its children: `Pss`, the proportional set, or `Rss`, the
+        resident one. Raises OSError on other systems than Linux."""
+        size = _bytes(self._process.pid, kind)
+        # A child that has just ended has no memory.
         for child in _children(self._process.pid):
             with contextlib.suppress(OSError):
-                held += _bytes(child, what)
-        return held / 1e6
+                size += _bytes(child, kind)
+        return size / 1e6
 
 
 def _children(process: int) -> Iterator[int]:
@@ -135,14 +135,14 @@ def _children(process: int) -> Iterator[int]:
             yield from map(int, (thread / "children").read_text().split())
 
 
-def _bytes(process: int, what: str) -> int:
+def _bytes(process: int, kind: str) -> int:
     rolled = Path(f"/proc/{process}/smaps_rollup").read_text()
-    line = next(line for line in rolled.splitlines() if line.startswith(f"{what}:"))
+    line = next(line for line in rolled.splitlines() if line.startswith(f"{kind}:"))
     return int(line.split()[1]) * 1024
 
 
 class Peak:
-    """Looks at a server's proportional set every 50 ms while it is entered; in MB."""
+    """The largest proportional set of a server within the context, in MB, sampled every 50 ms."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -164,13 +164,13 @@ class Peak:
 
 
 class Crowd:
-    """The process that the load comes from."""
+    """The clients: one process that runs loads."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
     def tallies(self, loads: Sequence[Load]) -> list[Tally]:
-        """Run *loads* at once, whatever comes of them."""
+        """Run *loads* at once and return their tallies, also those of failures."""
         return self._pool.submit(drive, loads).result()
 
     def run(self, *loads: Load) -> list[Tally]:
@@ -178,12 +178,12 @@ class Crowd:
         tallies = self.tallies(loads)
         for load, tally in zip(loads, tallies, strict=True):
             if tally.failure or tally.lost or not tally.answers:
-                told = tally.failure or f"{tally.lost} calls without an answer"
-                raise RuntimeError(f"port {load.port}: {told[:2000]}")
+                failure = tally.failure or f"{tally.lost} calls without an answer"
+                raise RuntimeError(f"port {load.port}: {failure[:2000]}")
         return tallies
 
     def pictures(self, server: Process, body: dict[str, object], clients: int, calls: int) -> Tally:
-        """*calls* unique pictures."""
+        """Make *calls* calls, each for another image."""
         wire = post(GENERATIONS, body)
         load = Load(port=server.port, wire=wire, clients=clients, calls=calls, unique=fresh())
         return self.run(load)[0]

@@ -1,4 +1,4 @@
-"""The one door to the emulator's insides: what is timed in this process goes through here."""
+"""The emulator's functions that are timed within the process of the benchmark."""
 
 from __future__ import annotations
 

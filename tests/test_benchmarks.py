@@ -1,4 +1,4 @@
-"""The benchmarks run. What they find is judged by people, on a quiet machine."""
+"""The benchmarks run. Their figures are judged by people, on a quiet machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import exhibits
+from benchmarks import samples
 from benchmarks.__main__ import BENCHES
 from benchmarks.figures import FIGURES
 
@@ -24,7 +24,7 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def test_every_figure_is_of_one_bench() -> None:
+def test_every_figure_has_a_bench() -> None:
     measured = sorted(number for bench in BENCHES.values() for number in bench.numbers)
     assert measured == sorted({figure.number for figure in FIGURES})
 
@@ -34,23 +34,23 @@ def test_every_figure_has_one_goal() -> None:
 
 
 @pytest.mark.parametrize("number", [8, 11])
-def test_a_figure_is_measured_and_told_with_its_goal(number: int) -> None:
+def test_a_figure_is_measured_and_printed_with_its_goal(number: int) -> None:
     printed = run("benchmarks", "--quick", "--only", str(number), "--markdown")
-    asked = [figure for figure in FIGURES if figure.number == number]
-    told = [line for line in printed.splitlines() if line.startswith(f"| {number} ")]
-    assert len(told) == len(asked)
-    assert all(figure.goal in line for figure, line in zip(asked, told, strict=True))
+    figures = [figure for figure in FIGURES if figure.number == number]
+    lines = [line for line in printed.splitlines() if line.startswith(f"| {number} ")]
+    assert len(lines) == len(figures)
+    assert all(figure.goal in line for figure, line in zip(figures, lines, strict=True))
     assert "not measured" not in printed
 
 
 def test_a_contact_sheet_is_drawn(tmp_path: Path) -> None:
-    run("benchmarks.sheet", str(tmp_path / "sheet.png"), "gallery")
+    run("benchmarks.contact_sheet", str(tmp_path / "sheet.png"), "gallery")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > sheet.height > 4 * 320
 
 
-def test_each_call_of_the_contact_sheet_is_legal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exhibits, "SOURCE_EDGE", 64)
-    rows = list(exhibits.rows())
+def test_each_call_of_the_contact_sheet_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "SOURCE_EDGE", 64)
+    rows = list(samples.rows())
     assert len({row.heading for row in rows}) == len(rows) == 13
     assert all(row.tiles for row in rows)

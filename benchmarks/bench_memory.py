@@ -1,5 +1,5 @@
-"""Figures 9 and 18: what the emulator holds, and what it holds after a reset more than before.
-Only Linux tells the proportional set of a process."""
+"""Figures 9 and 18: memory of the emulator under load, and after a reset compared to before. They
+need Linux, which shows the proportional set of a process."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from typing import Final
 from PIL import Image
 
 from benchmarks.calls import LARGE, SMALL, USUAL, post
-from benchmarks.readings import Bench, Effort, Probe, Taken
-from benchmarks.servers import GENERATIONS, HEALTH, PATIENCE, Crowd, Peak, Process, crowd
+from benchmarks.measure import Bench, Effort, Measurements, Probe
+from benchmarks.servers import GENERATIONS, HEALTH, TIMEOUT_SECONDS, Crowd, Peak, Process, crowd
 
-FILL: Final = 10_000
-FURTHER: Final = 3_000
+FILL_CALLS: Final = 10_000
+"""Calls after which cache and journal are full."""
+
+GROWTH_CALLS: Final = 3_000
+"""Further calls, over which growth is measured."""
 
 
-def _filled(callers: Crowd, effort: Effort) -> Taken:
+def _filled_server(callers: Crowd, effort: Effort) -> Measurements:
     with Process.emulator() as server:
         server.ask(HEALTH)
         ready = server.megabytes("Rss")
-        callers.pictures(server, USUAL, 8, effort.calls(FILL))
+        callers.pictures(server, USUAL, 8, effort.calls(FILL_CALLS))
         filled = server.megabytes()
-        further = effort.calls(FURTHER)
+        further = effort.calls(GROWTH_CALLS)
         callers.pictures(server, USUAL, 8, further)
         growth = (server.megabytes() - filled) * 1000 / further
     return {"ready MB": ready, "filled MB": filled, "growth MB": growth}
 
 
-def _crowded(callers: Crowd, effort: Effort) -> Taken:
+def _server_under_4k(callers: Crowd, effort: Effort) -> Measurements:
     with Process.emulator() as server:
         server.ask(HEALTH)
         with Peak(server) as peak:
@@ -45,8 +48,8 @@ def _crowded(callers: Crowd, effort: Effort) -> Taken:
 def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     with crowd() as callers:
         yield [
-            Probe(("ready MB", "filled MB", "growth MB"), lambda: _filled(callers, effort)),
-            Probe(("peak 4K MB",), lambda: _crowded(callers, effort)),
+            Probe(("ready MB", "filled MB", "growth MB"), lambda: _filled_server(callers, effort)),
+            Probe(("peak 4K MB",), lambda: _server_under_4k(callers, effort)),
         ]
 
 
@@ -59,19 +62,19 @@ EDITS: Final = "/v1/images/edits"
 JSON: Final = {"content-type": "application/json"}
 KEY: Final = {"authorization": "Bearer sk-benchmark"}
 
-FORGIVEN: Final = 25
-PARTS: Final = 7_000_000
+FORGIVEN_EDITS: Final = 25
+JSON_PARTS: Final = 7_000_000
 """Empty objects in 21 MB of JSON."""
 
-NAMES: Final = 150
-NAME_CHARS: Final = 4_000_000
+USER_CALLS: Final = 150
+USER_CHARS: Final = 4_000_000
 
 
 def _send(
     server: Process, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> int:
-    """The status of one call on a connection of its own, whatever it is."""
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    """Make one call on a connection of its own and return the status of the answer."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
     connection.request(method, path, body, headers)
     with connection.getresponse() as answer:
         answer.read()
@@ -87,16 +90,21 @@ def _picture(edge: int, number: int) -> bytes:
 
 
 def _edit(server: Process, number: int, **fields: str) -> None:
-    """An edit of a picture of 2000² with a wrong mask, leniently judged. Raises RuntimeError where
-    it is refused."""
-    told = {"model": "gpt-image-2", "prompt": f"A lighthouse, {number}", "quality": "low", **fields}
+    """Make an edit of an image of 2000² with a mask of the wrong size, under lenient validation.
+    Raises RuntimeError where it is refused."""
+    values = {
+        "model": "gpt-image-2",
+        "prompt": f"A lighthouse, {number}",
+        "quality": "low",
+        **fields,
+    }
     mark = "benchmark-3141592653589793"
     parts = [
         f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in told.items()
+        for name, value in values.items()
     ]
     body = "".join(parts).encode()
-    # A mask of another size is forgiven when the picture has been decoded.
+    # A mask of another size is forgiven once the image is decoded.
     for name, image in (("image", _picture(2000, number)), ("mask", _picture(10, number))):
         body += (
             (
@@ -117,27 +125,27 @@ def _edit(server: Process, number: int, **fields: str) -> None:
 
 
 def _forgiven(effort: Effort, server: Process) -> None:
-    for number in range(1, 1 + effort.calls(FORGIVEN)):
+    for number in range(1, 1 + effort.calls(FORGIVEN_EDITS)):
         _edit(server, number, colour="red")
 
 
 def _structured(effort: Effort, server: Process) -> None:
-    parts = b"{}," * effort.calls(PARTS)
+    parts = b"{}," * effort.calls(JSON_PARTS)
     body = b'{"model": "gpt-image-2", "prompt": "A lighthouse", "svg": [%s{}]}' % parts
     for headers in (JSON, JSON | KEY):
         _send(server, "POST", GENERATIONS, headers, body)
 
 
-def _named(effort: Effort, server: Process) -> None:
-    for number in range(effort.calls(NAMES)):
-        user = f"{number:09}" + "u" * NAME_CHARS
+def _long_users(effort: Effort, server: Process) -> None:
+    for number in range(effort.calls(USER_CALLS)):
+        user = f"{number:09}" + "u" * USER_CHARS
         body = json.dumps({**SMALL, "response_format": "url", "user": user}).encode()
         _send(server, "POST", GENERATIONS, JSON | KEY, body)
 
 
-def _held(name: str, load: Callable[[Process], None], journal: int) -> Taken:
-    """Resident megabytes that a server with a *journal* of so many bytes holds more than before:
-    after *load*, and after a reset."""
+def _held_and_left(name: str, load: Callable[[Process], None], journal: int) -> Measurements:
+    """Resident megabytes above those of a warm server, whose journal holds *journal* bytes: after
+    *load*, and after a reset."""
     with Process.emulator("--render-processes", "0", "--journal-bytes", str(journal)) as server:
         server.ask(post(GENERATIONS, USUAL))
         _edit(server, 0)
@@ -156,12 +164,12 @@ def _open_left(effort: Effort) -> Iterator[Sequence[Probe]]:
     loads = {
         "forgiven": (_forgiven, 2_000_000),
         "structure": (_structured, 64_000_000),
-        "user": (_named, 64_000_000),
+        "user": (_long_users, 64_000_000),
     }
     yield [
         Probe(
             (f"{name} held MB", f"{name} left MB"),
-            partial(_held, name, partial(load, effort), journal),
+            partial(_held_and_left, name, partial(load, effort), journal),
         )
         for name, (load, journal) in loads.items()
     ]

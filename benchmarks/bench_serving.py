@@ -1,4 +1,4 @@
-"""Figures 3 to 7 and 13: the way through the server, against a loop, a plain and a bare one."""
+"""Figures 3 to 7 and 13: serving, compared with a plain loop, the plain and the bare server."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any, Final
 from benchmarks import subject
 from benchmarks.calls import LARGE, SMALL, STREAM, USUAL, fresh, post, upload
 from benchmarks.load import Load
-from benchmarks.readings import Bench, Effort, Probe, Taken, probe
+from benchmarks.measure import Bench, Effort, Measurements, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
 
 EDITS: Final = "/v1/images/edits"
-UPLOAD: Final = 50_000_000
+UPLOAD_BYTES: Final = 50_000_000
 PREBUILT: Final = {"256": SMALL, "1024": USUAL, "stream": STREAM}
-"""What the bare server answers, by its paths."""
+"""The calls whose answers the bare server has, by its paths."""
 
 
-def _loop(fields: Mapping[str, Any], seconds: float) -> float:
-    """Pictures that the renderer makes in a second, called in a plain loop."""
+def _loop_rate(fields: Mapping[str, Any], seconds: float) -> float:
+    """Images that are rendered in a second, in a plain loop."""
     requests, done, start = subject.requests_of(fields), 0, perf_counter()
     while perf_counter() < start + seconds:
         subject.render(next(requests))
@@ -32,8 +32,8 @@ def _loop(fields: Mapping[str, Any], seconds: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """The servers, up at once, and who calls them."""
+class _Servers:
+    """The servers, all up at once, and the process that calls them."""
 
     emulator: Process
     plain: Process
@@ -42,7 +42,7 @@ class _Field:
     effort: Effort
 
     def unique(self, server: Process, fields: Mapping[str, Any], seconds: float) -> float:
-        """Pictures a second for 8 clients, no two alike."""
+        """Images a second for 8 clients, each for another prompt."""
         wire, time = post(GENERATIONS, fields), self.effort.seconds(seconds)
         load = Load(port=server.port, wire=wire, clients=8, seconds=time, unique=fresh())
         return self.crowd.run(load)[0].rate
@@ -50,12 +50,12 @@ class _Field:
     def repeated(
         self, server: Process, path: str, fields: Mapping[str, Any], clients: int = 32
     ) -> float:
-        """Answers a second to the same call, again and again."""
+        """Answers a second to the same call, repeated."""
         seconds = self.effort.seconds(1)
         load = Load(port=server.port, wire=post(path, fields), clients=clients, seconds=seconds)
         return self.crowd.run(load)[0].rate
 
-    def tail(self) -> Taken:
+    def latency(self) -> Measurements:
         wire, seconds = post(GENERATIONS, USUAL), self.effort.seconds(4)
         load = Load(port=self.emulator.port, wire=wire, clients=32, seconds=seconds, unique=fresh())
         tally = self.crowd.run(load)[0]
@@ -65,7 +65,7 @@ class _Field:
         }
 
     def health(self) -> float:
-        """p99 in ms of a call every 5 ms, while 8 others want pictures."""
+        """p99 in ms of a health call every 5 ms, while 8 clients wait for images."""
         port, seconds = self.emulator.port, self.effort.seconds(3)
         wire = post(GENERATIONS, USUAL)
         pictures = Load(port=port, wire=wire, clients=8, seconds=seconds, unique=fresh())
@@ -76,30 +76,30 @@ class _Field:
         """Seconds from the first byte sent to the answer."""
         load = Load(
             port=server.port,
-            wire=upload(path, UPLOAD),
+            wire=upload(path, UPLOAD_BYTES),
             calls=self.effort.calls(6),
             status=status,
         )
         return self.crowd.run(load)[0].percentile(0.5)
 
     def probes(self) -> Iterator[Probe]:
-        def of(name: str, take: Callable[..., float], *arguments: Any) -> Probe:
-            return probe(name, lambda: take(*arguments))
+        def of(name: str, measure: Callable[..., float], *arguments: Any) -> Probe:
+            return probe(name, lambda: measure(*arguments))
 
         for name, fields, seconds in (("1024", USUAL, 2.0), ("4K", LARGE, 4.0)):
-            yield of(f"loop {name} /s", _loop, fields, self.effort.seconds(seconds))
+            yield of(f"loop {name} /s", _loop_rate, fields, self.effort.seconds(seconds))
             for server in (self.emulator, self.plain):
                 yield of(f"{server.name} {name} /s", self.unique, server, fields, seconds)
         for name in ("1024", "256"):
             fields = PREBUILT[name]
-            again = (self.emulator, GENERATIONS, fields)
-            yield of(f"emulator repeated {name} /s", self.repeated, *again)
+            call = (self.emulator, GENERATIONS, fields)
+            yield of(f"emulator repeated {name} /s", self.repeated, *call)
             yield of(f"bare {name} /s", self.repeated, self.bare, f"/{name}", fields)
-        yield Probe(("emulator 1024 p50 s", "emulator 1024 p99 s"), self.tail)
+        yield Probe(("emulator 1024 p50 s", "emulator 1024 p99 s"), self.latency)
         yield of("health p99 ms", self.health)
         yield of("emulator stream /s", self.repeated, self.emulator, GENERATIONS, STREAM, 8)
         yield of("bare stream /s", self.repeated, self.bare, "/stream", STREAM, 8)
-        # Read and parsed, then refused: no picture is in it.
+        # Read, parsed and refused: there is no image in it.
         yield of("emulator upload s", self.upload, self.emulator, EDITS, 400)
         yield of("bare upload s", self.upload, self.bare, "/256", 200)
 
@@ -117,7 +117,7 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
         bare.ask(post("/256", SMALL))
         plain.ask(post(GENERATIONS, SMALL))
         callers = stack.enter_context(crowd())
-        yield [*_Field(emulator, plain, bare, callers, effort).probes()]
+        yield [*_Servers(emulator, plain, bare, callers, effort).probes()]
 
 
 SERVING: Final = Bench((3, 4, 5, 6, 7, 13), _open)

@@ -1,5 +1,5 @@
-"""Rounds: every reading is taken once in each, one after the other, so that a slow minute of the
-machine is every reading's slow minute."""
+"""Rounds of measurements. In each round every value is measured once, one after the other, so that
+a slow minute of the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -13,43 +13,46 @@ from time import perf_counter
 
 from benchmarks.figure import Figure
 
-Taken = Mapping[str, float]
+Measurements = Mapping[str, float]
+"""Values by name; the name ends in the unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long to measure: *rounds* that count, after *idle* ones that do not, and of each
-    reading's usual seconds or numbers *part*."""
+    """How long to measure: *rounds* after *warm_up* rounds that do not count, with the usual
+    durations and numbers of calls times *scale*."""
 
     rounds: int = 9
-    idle: int = 1
-    part: float = 1.0
+    warm_up: int = 1
+    scale: float = 1.0
 
     def seconds(self, usual: float) -> float:
-        return usual * self.part
+        return usual * self.scale
 
     def calls(self, usual: int) -> int:
-        return max(1, round(usual * self.part))
+        return max(1, round(usual * self.scale))
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Takes the readings of those names."""
+    """Measures the values of *names*."""
 
     names: tuple[str, ...]
-    take: Callable[[], Taken]
+    measure: Callable[[], Measurements]
 
 
-def probe(name: str, take: Callable[[], float]) -> Probe:
-    """A probe of one reading."""
-    return Probe((name,), lambda: {name: take()})
+def probe(name: str, measure: Callable[[], float]) -> Probe:
+    """A probe of one value."""
+    return Probe((name,), lambda: {name: measure()})
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The probes for the figures of those *numbers*; *open* starts what they need and ends it. A
-    bench that takes its readings *once* has no rounds: one of it takes minutes. What one of *linux*
-    reads, no other system tells."""
+    """The probes for the figures *numbers*; *open* starts and ends the servers that they need.
+
+    A bench with *once* is measured in a single round, since that takes minutes. One with *linux*
+    needs `/proc`.
+    """
 
     numbers: tuple[int, ...]
     open: Callable[[Effort], AbstractContextManager[Sequence[Probe]]]
@@ -59,7 +62,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The same figure from several rounds."""
+    """The values of one figure or measurement over several rounds."""
 
     median: float
     low: float
@@ -67,7 +70,7 @@ class Spread:
 
     @property
     def width(self) -> float:
-        """From lowest to highest, as a part of the median."""
+        """Highest minus lowest, as a fraction of the median."""
         return (self.high - self.low) / self.median if self.median else 0.0
 
 
@@ -75,10 +78,10 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
-def timed(
+def median_time(
     job: Callable[[], object], seconds: float, clock: Callable[[], float] = perf_counter
 ) -> float:
-    """The median time of a *job*, in seconds of *clock*, done at least three times."""
+    """The median time of *job* in seconds of *clock*, over *seconds* and at least three runs."""
     times: list[float] = []
     until = perf_counter() + seconds
     while len(times) < 3 or perf_counter() < until:
@@ -92,35 +95,35 @@ CALIBRATION = "calibration s"
 
 
 def calibration() -> float:
-    """Seconds that a fixed piece of work takes; that they differ is the machine's doing."""
-    return timed(lambda: Random(4).randbytes(1 << 20).count(7) + sum(range(50_000)), 0.05)
+    """Seconds that a fixed piece of work takes. They differ only by the machine's load."""
+    return median_time(lambda: Random(4).randbytes(1 << 20).count(7) + sum(range(50_000)), 0.05)
 
 
 def _rounds(bench: Bench, figures: Sequence[Figure], effort: Effort) -> Iterator[dict[str, float]]:
-    """The readings that *figures* need, and what is taken with them, round by round."""
-    wanted = {name for figure in figures for name in figure.readings}
+    """The measurements of each round: those that *figures* need, and all of the same probes."""
+    wanted = {name for figure in figures for name in figure.measurements}
     with bench.open(effort) as probes:
         chosen = [each for each in probes if wanted & {*each.names}]
-        idle, rounds = (0, 1) if bench.once else (effort.idle, effort.rounds)
-        for number in range(idle + rounds):
-            print(f"  round {number - idle + 1} of {rounds}", file=sys.stderr)
-            taken = {CALIBRATION: calibration()}
+        warm_up, rounds = (0, 1) if bench.once else (effort.warm_up, effort.rounds)
+        for number in range(warm_up + rounds):
+            print(f"  round {number - warm_up + 1} of {rounds}", file=sys.stderr)
+            measurements = {CALIBRATION: calibration()}
             for each in chosen:
                 print(f"    {', '.join(each.names)}", file=sys.stderr)
-                taken |= each.take()
-            if number >= idle:
-                yield taken
+                measurements |= each.measure()
+            if number >= warm_up:
+                yield measurements
 
 
-def read(
+def measure(
     benches: Mapping[str, Bench], figures: Sequence[Figure], effort: Effort
 ) -> list[dict[str, float]]:
-    """All rounds of what *figures* need; those of one bench hold no reading of another."""
+    """Run all rounds that *figures* need. A round has the measurements of one bench."""
     rounds: list[dict[str, float]] = []
     for name, bench in benches.items():
         needing = [figure for figure in figures if figure.number in bench.numbers]
         if needing and bench.linux and sys.platform != "linux":
-            print(f"{name}: not measured, for only Linux tells", file=sys.stderr)
+            print(f"{name}: not measured, it needs Linux", file=sys.stderr)
         elif needing:
             print(name, file=sys.stderr)
             rounds += _rounds(bench, needing, effort)

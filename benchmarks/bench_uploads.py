@@ -1,4 +1,4 @@
-"""Figures 16 and 17: what hostile and heavy bodies cost everybody else."""
+"""Figures 16 and 17: the effect of heavy and hostile bodies on other clients."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Final
 from benchmarks import subject
 from benchmarks.calls import USUAL, Wire, edit, fresh, objects, post, upload
 from benchmarks.load import Load
-from benchmarks.readings import Bench, Effort, Probe, probe
+from benchmarks.measure import Bench, Effort, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
 
 EDITS: Final = "/v1/images/edits"
-FORM: Final = 240_000_000
-OBJECTS: Final = 21_000_000
-"""Bytes of a form, and of JSON."""
-PICTURES: Final = 16
-EDGE: Final = 4080
-"""Pixels of a PNG of 50 MB."""
-SCANS: Final = 1_000
-SCANNED_EDGE: Final = 4096
+FORM_BYTES: Final = 240_000_000
+JSON_BYTES: Final = 21_000_000
+EDIT_IMAGES: Final = 16
+EDIT_EDGE: Final = 4080
+"""Pixels along an edge of a PNG of 50 MB."""
+JPEG_SCANS: Final = 1_000
+JPEG_EDGE: Final = 4096
+"""Pixels along an edge of the JPEG of so many scans."""
 
 
 def _longest_wait(server: Process, callers: Crowd, others: Crowd, wire: Wire) -> float:
-    """Milliseconds that a call every 5 ms has to wait at most, while *others* send *wire*."""
+    """The longest wait of a health call every 5 ms, in milliseconds, while *others* send *wire*."""
     heavy = Load(port=server.port, wire=wire, calls=1)
     probing = Load(port=server.port, wire=HEALTH, seconds=0.5, pause=0.005)
     callers.run(probing)
     waits = []
     with ThreadPoolExecutor(1) as thread:
-        # Whatever it is answered with: that has changed over time.
+        # The status of the answer does not matter: it has changed over time.
         sent = thread.submit(others.tallies, [heavy])
         while not sent.done():
             waits += callers.run(probing)[0].times
@@ -40,7 +40,7 @@ def _longest_wait(server: Process, callers: Crowd, others: Crowd, wire: Wire) ->
 
 
 def _rate(server: Process, callers: Crowd, seconds: float) -> float:
-    """Pictures a second, no two alike."""
+    """Images a second, each for another prompt."""
     wire = post(GENERATIONS, USUAL)
     load = Load(port=server.port, wire=wire, clients=8, seconds=seconds, unique=fresh())
     return callers.run(load)[0].rate
@@ -49,7 +49,7 @@ def _rate(server: Process, callers: Crowd, seconds: float) -> float:
 def _rate_beside(
     server: Process, callers: Crowd, others: Crowd, wire: Wire, seconds: float
 ) -> float:
-    """The same while *others* send *wire* ten times a second, or as often as it is answered."""
+    """The same while *others* send *wire* ten times a second, or as fast as it is answered."""
     uploads = Load(port=server.port, wire=wire, seconds=seconds, pause=0.1)
     with ThreadPoolExecutor(1) as thread:
         sent = thread.submit(others.tallies, [uploads])
@@ -64,13 +64,13 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
         callers, others = stack.enter_context(crowd()), stack.enter_context(crowd())
         server = stack.enter_context(Process.emulator())
         server.ask(HEALTH)
-        picture = subject.noise(EDGE)
+        picture = subject.noise(EDIT_EDGE)
         bodies = {
-            "edit": edit(EDITS, [picture] * effort.calls(PICTURES)),
-            "form": upload(EDITS, effort.calls(FORM)),
-            "JSON": objects(GENERATIONS, effort.calls(OBJECTS)),
+            "edit": edit(EDITS, [picture] * effort.calls(EDIT_IMAGES)),
+            "form": upload(EDITS, effort.calls(FORM_BYTES)),
+            "JSON": objects(GENERATIONS, effort.calls(JSON_BYTES)),
         }
-        scans = edit(EDITS, [subject.scans(effort.calls(SCANS), SCANNED_EDGE)])
+        scans = edit(EDITS, [subject.scans(effort.calls(JPEG_SCANS), JPEG_EDGE)])
         seconds = effort.seconds(4)
         yield [
             *(

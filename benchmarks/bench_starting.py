@@ -1,4 +1,4 @@
-"""Figure 8: how long until a new process answers."""
+"""Figure 8: time from the start of a process to its first answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.calls import USUAL, post
-from benchmarks.readings import Bench, Effort, Probe, Taken, probe
+from benchmarks.measure import Bench, Effort, Measurements, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, ROOT, Process
 
 
@@ -18,7 +18,7 @@ def _hello() -> float:
         return perf_counter() - server.started
 
 
-def _emulator() -> Taken:
+def _emulator() -> Measurements:
     with Process.emulator() as server:
         server.ask(HEALTH)
         first = perf_counter() - server.started

@@ -1,4 +1,4 @@
-"""What the contact sheet shows: calls that between them draw all that can be drawn."""
+"""Samples for the contact sheet: calls that together draw everything that can be drawn."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, 
 from images_emulator.contract.request import Upload
 
 Picture = Image.Image | bytes
-"""A picture, or its file."""
+"""An image, or its file."""
 
 Tile = tuple[str, Picture | Callable[[], Picture]]
-"""A caption, and a picture or what draws it: rows can be listed, and their calls judged, without a
-picture drawn."""
+"""A caption, and an image or the function that renders it: rows can be listed, and their calls
+validated, without rendering."""
 
 PROMPT: Final = "A lighthouse at the end of the pier"
 USUAL: Final = {"model": "gpt-image-2", "prompt": PROMPT}
@@ -78,7 +78,7 @@ ODD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Pictures of one kind, under a heading."""
+    """Samples of one kind, under a heading."""
 
     heading: str
     tiles: Sequence[Tile]
@@ -251,7 +251,7 @@ def _variations() -> list[Tile]:
 
 
 def gallery() -> Row:
-    """24 pictures: something of each kind."""
+    """24 samples, some of each kind."""
     photographs, product = _photographs(), _product()
     clear = {"model": "gpt-image-1", "prompt": PROMPT, "background": "transparent"}
     partials = _previews()
@@ -293,7 +293,7 @@ def gallery() -> Row:
 
 
 def rows() -> Iterator[Row]:
-    """All that is shown, in its order."""
+    """All rows of the sheet, in their order."""
     yield gallery()
     yield Row("Sizes", _sizes())
     scenes = subject.request_of({**USUAL, "n": 10})

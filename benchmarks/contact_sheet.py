@@ -1,7 +1,7 @@
-"""A contact sheet: every kind of picture on one page, to be judged at a glance.
+"""A contact sheet: every kind of image on one page, to judge by eye.
 
-python -m benchmarks.sheet OUT.png
-python -m benchmarks.sheet GALLERY.png gallery    # 24 pictures: something of each kind
+python -m benchmarks.contact_sheet OUT.png
+python -m benchmarks.contact_sheet GALLERY.png gallery    # 24 images, some of each kind
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks import exhibits
-from benchmarks.exhibits import Row, Tile
+from benchmarks import samples
+from benchmarks.samples import Row, Tile
 
 COLUMNS: Final = 6
-EDGE: Final = 320
-"""The longest edge of a picture on the sheet, in pixels; smaller ones keep their size."""
+MAX_EDGE: Final = 320
+"""Pixels along the longer edge of an image on the sheet; smaller ones keep their size."""
 GAP: Final = 20
 CAPTION: Final = 28
 HEADING: Final = 64
@@ -30,8 +30,8 @@ def _opened(tile: Tile) -> Image.Image:
     return Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
 
 
-def _checked(size: tuple[int, int]) -> Image.Image:
-    """A chequered ground, which shows through what is transparent."""
+def _chequered(size: tuple[int, int]) -> Image.Image:
+    """A chequered background, which shows where an image is transparent."""
     ground = Image.new("RGBA", size, LIGHT)
     pen = ImageDraw.Draw(ground)
     for top in range(0, size[1], 16):
@@ -42,30 +42,30 @@ def _checked(size: tuple[int, int]) -> Image.Image:
 
 def _thumbnail(tile: Tile) -> Image.Image:
     picture = _opened(tile)
-    # What is opaque is made smaller in half the time.
+    # Scaling without an alpha channel takes half the time.
     small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    small.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
-    return Image.alpha_composite(_checked(small.size), small.convert("RGBA"))
+    small.thumbnail((MAX_EDGE, MAX_EDGE), Image.Resampling.LANCZOS)
+    return Image.alpha_composite(_chequered(small.size), small.convert("RGBA"))
 
 
-def _strips(tiles: Sequence[Image.Image]) -> list[Sequence[Image.Image]]:
+def _lines(tiles: Sequence[Image.Image]) -> list[Sequence[Image.Image]]:
     return [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
 
 
 def _panel(row: Row) -> Image.Image:
-    """One row of the sheet, with its heading, over as many lines as it needs."""
-    strips = _strips([_thumbnail(tile) for tile in row.tiles])
-    heights = [max(small.height for small in strip) + CAPTION + GAP for strip in strips]
-    width = COLUMNS * (EDGE + GAP) + GAP
+    """One row of samples with its heading, in as many lines as it needs."""
+    lines = _lines([_thumbnail(tile) for tile in row.tiles])
+    heights = [max(small.height for small in line) + CAPTION + GAP for line in lines]
+    width = COLUMNS * (MAX_EDGE + GAP) + GAP
     panel = Image.new("RGB", (width, HEADING + sum(heights)), PAPER)
     pen = ImageDraw.Draw(panel)
     pen.text((GAP, HEADING // 3), row.heading, fill=INK, font=ImageFont.load_default(30))
     captions = iter(row.tiles)
     plain = ImageFont.load_default(17)
     top = HEADING
-    for strip, height in zip(strips, heights, strict=True):
-        for column, small in enumerate(strip):
-            left = GAP + column * (EDGE + GAP)
+    for line, height in zip(lines, heights, strict=True):
+        for column, small in enumerate(line):
+            left = GAP + column * (MAX_EDGE + GAP)
             panel.paste(small, (left, top))
             pen.text((left, top + small.height + 6), next(captions)[0], fill=INK, font=plain)
         top += height
@@ -73,7 +73,7 @@ def _panel(row: Row) -> Image.Image:
 
 
 def contact_sheet(rows: Iterable[Row]) -> Image.Image:
-    """The pictures of *rows*, one row under the other."""
+    """The samples of *rows*, one row under the other."""
     panels = [_panel(row) for row in rows]
     height = sum(panel.height for panel in panels) + GAP
     sheet = Image.new("RGB", (panels[0].width, height), PAPER)
@@ -85,5 +85,5 @@ def contact_sheet(rows: Iterable[Row]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    shown = [exhibits.gallery()] if sys.argv[2:] == ["gallery"] else exhibits.rows()
-    contact_sheet(shown).save(sys.argv[1], compress_level=1)
+    rows = [samples.gallery()] if sys.argv[2:] == ["gallery"] else samples.rows()
+    contact_sheet(rows).save(sys.argv[1], compress_level=1)
