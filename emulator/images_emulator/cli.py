@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="start the server")
     serve.set_defaults(run=_serve)
     for each in all_settings():
-        default = "" if each.default in (None, ()) else f" (default {each.default})"
+        default = "" if each.default in (None, ()) else f" Default: {each.default}."
         serve.add_argument(
             each.flag,
             dest=each.name,

@@ -1,5 +1,4 @@
-"""Every setting once: its name, default and help become a flag, a variable and a line of the
-README."""
+"""The settings: each field is a flag, an environment variable and a row of the README's table."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 PREFIX: Final = "IMAGES_EMULATOR_"
+"""Prefix of the environment variables."""
 
 
 def parse_as_of(text: str, today: date) -> date | None:
@@ -87,8 +87,8 @@ def parse_rate(text: str) -> Rate:
 
 
 def _setting(default: Any, metavar: str, help: str, *, command_default: Any = None) -> Any:
-    """A field of `Settings`. *command_default* goes before *default* where a flag or a variable
-    could say otherwise: see `from_environment`."""
+    """A field of `Settings`. *command_default* is the default of the flag and the variable where
+    it is another one; see `from_environment`."""
     shown = default if command_default is None else command_default
     return field(default=default, metadata={"metavar": metavar, "help": help, "shown": shown})
 
@@ -101,76 +101,116 @@ def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
 
 
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "as_of": _parse_day,
+    "validation": parse_lenient,
+    "remote_images": _check_remote_images,
+    "rate_limit": parse_rate,
+}
+"""What reads the text of a setting and raises ValueError where it cannot."""
+
+_MINIMUMS: Final[Mapping[str, int]] = {
+    "max_body": 1,
+    "cache": 0,
+    "render_processes": 0,
+    "journal_entries": 0,
+    "journal_bytes": 0,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How an emulator behaves. Raises ValueError for a value that it cannot have.
+    """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
-    A setting that may be given more than once is a tuple; a list or a single text becomes one.
+    A repeatable setting is a tuple; a list or a single text becomes one. Two of them, `as_of` and
+    `validation`, change at run time: see `Emulator.configure`.
     """
 
-    host: str = _setting("127.0.0.1", "ADDRESS", "address to listen on")
-    port: int = _setting(0, "PORT", "port to listen on; 0 takes a free one", command_default=8080)
+    host: str = _setting("127.0.0.1", "ADDRESS", "Address to listen on.")
+    port: int = _setting(
+        0, "PORT", "TCP port to listen on. 0: any free port.", command_default=8080
+    )
     api_key: Sequence[str] = _setting(
-        (), "KEY", "accept this API key and no other; may be given more than once"
+        (), "KEY", "API key that is accepted. Unset: every key is. Repeatable."
     )
     public_url: str | None = _setting(
-        None, "URL", "where clients reach this server, for the URLs in answers"
+        None,
+        "URL",
+        "Base of the URLs in answers, behind a proxy. Unset: the host that the client called.",
     )
 
     as_of: str = _setting(
         "any",
         "DATE",
-        "answer as the API did on that day: YYYY-MM-DD, today, or any for all it ever was",
+        "Day whose API is emulated: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
+        "parameter that was ever documented is accepted; where two days contradict, the newer "
+        "rule holds.",
     )
     validation: str = _setting(
-        "strict", "MODE", "strict refuses what the API refuses, lenient forgives what it can"
+        "strict",
+        "MODE",
+        "`strict`: what the API refuses is refused. `lenient`: mistakes are forgiven where "
+        "possible, and named in the header `x-emulator-violations`.",
     )
 
     remote_images: str = _setting(
         "placeholder",
         "MODE",
-        "for an image_url: placeholder draws a picture in its place, refuse, or fetch",
+        "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
+        "download. `fetch`: the image there, from allowed hosts.",
     )
     allow_host: Sequence[str] = _setting(
-        (), "HOST", "a host that pictures may be fetched from; may be given more than once"
+        (), "HOST", "Host from which images may be fetched. Repeatable."
     )
     deployment: Sequence[str] = _setting(
-        (), "NAME=MODEL", "an Azure deployment and its model; may be given more than once"
+        (),
+        "NAME=MODEL",
+        "Azure deployment and its model. Unset: a deployment has the model of its name. "
+        "Repeatable.",
     )
 
-    journal_entries: int = _setting(1000, "COUNT", "calls that the journal keeps; the oldest go")
+    journal_entries: int = _setting(
+        1000, "COUNT", "Calls in the journal. Past it the oldest are dropped."
+    )
     journal_bytes: int = _setting(
         64 * 2**20,
         "BYTES",
-        "what the journal may hold; the bodies of the oldest calls go first, then the calls",
+        "Memory of the journal, in bytes. Past it the bodies of the oldest calls are dropped, "
+        "then the calls.",
     )
     admin_token: str | None = _setting(
-        None, "TOKEN", "what /_emulator asks for, as a bearer token; without it, nothing"
+        None,
+        "TOKEN",
+        "Bearer token that `/_emulator` requires. Unset: no token is required.",
     )
 
     scenario: str | None = _setting(
-        None, "FILE", "let calls meet the faults of this scenario, in TOML or JSON"
+        None, "FILE", "Scenario of faults to start with, in TOML or JSON."
     )
     rate_limit: str | None = _setting(
-        None, "RATE", "pictures per key and model that are answered: 5/min, 1/s, 100/hour"
+        None,
+        "RATE",
+        "Images per API key and model: `5/min`, `1/s`, `100/hour`. Unset: no limit.",
     )
 
     max_body: int = _setting(
         17 * 50 * 2**20,
         "BYTES",
-        "the largest body that is read; by default sixteen of the largest pictures and a mask",
+        "Largest request body, in bytes. The default has room for 16 images and a mask of 50 MB "
+        "each.",
     )
 
     cache: int = _setting(
         12 * 2**20,
         "BYTES",
-        "cache of pictures drawn lately; a quarter as much again is for whole answers; 0 for none",
+        "Memory of the image cache, in bytes. The response cache has a quarter as much beside "
+        "it. 0 disables both.",
     )
     render_processes: int = _setting(
         1,
         "COUNT",
-        "processes that join in the drawing while more pictures are asked for than the server's "
-        "own thread can draw, where there are cores for them; 0 for none",
+        "Extra render processes, started only while requests queue for the render thread and CPU "
+        "cores are free. 0 disables them.",
     )
 
     def _check_types(self) -> None:
@@ -187,13 +227,7 @@ class Settings:
         for pair in self.deployment:
             if not all(pair.partition("=")):
                 raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
-        parsers: tuple[tuple[str, Callable[[str], object]], ...] = (
-            ("as_of", _parse_day),
-            ("validation", parse_lenient),
-            ("remote_images", _check_remote_images),
-            ("rate_limit", parse_rate),
-        )
-        for name, parse in parsers:
+        for name, parse in _PARSERS.items():
             try:
                 if getattr(self, name) is not None:
                     parse(getattr(self, name))
@@ -203,13 +237,9 @@ class Settings:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
-        leasts = (
-            *(("max_body", 1), ("cache", 0), ("render_processes", 0)),
-            *(("journal_entries", 0), ("journal_bytes", 0)),
-        )
-        for name, least in leasts:
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name, minimum in _MINIMUMS.items():
+            if getattr(self, name) < minimum:
+                raise ValueError(f"{name} must be at least {minimum}, not {getattr(self, name)}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -221,11 +251,17 @@ class Setting:
     """One setting as the command line, the variables and the README show it."""
 
     name: str
+    """Name of the field of `Settings`."""
     default: Any
+    """Default of the flag and the variable."""
     metavar: str
+    """What stands for the value in the help, in capitals."""
     help: str
+    """Sentences with the unit and what an unset one means."""
     repeatable: bool
+    """Whether it has any number of values."""
     type: type[Any]
+    """Type of one value: text or a number."""
 
     @property
     def flag(self) -> str:
@@ -236,7 +272,8 @@ class Setting:
         return PREFIX + self.name.upper()
 
     def parse(self, text: str) -> Any:
-        """A variable's text as a value; a comma separates those of a repeatable one."""
+        """The value in a variable's *text*; commas separate those of a repeatable setting. Raises
+        ValueError."""
         if self.repeatable:
             return tuple(part.strip() for part in text.split(",") if part.strip())
         try:
@@ -262,11 +299,12 @@ def all_settings() -> tuple[Setting, ...]:
     )
 
 
-def from_environment(environment: Mapping[str, str], **given: Any) -> Settings:
-    """The command's settings, from the `IMAGES_EMULATOR_*` variables; *given* ones go before them.
+def from_environment(environment: Mapping[str, str], **flags: Any) -> Settings:
+    """The command's settings. *flags* go before the `IMAGES_EMULATOR_*` variables of *environment*,
+    and these before the defaults.
 
-    Where neither names a port it is 8080. A `Server` made in Python takes a free one: tests that
-    run side by side need one each.
+    The default port is 8080. A `Server` made in Python takes a free one: tests that run side by
+    side need one each.
     """
     values = {
         each.name: each.parse(environment[each.variable])
@@ -274,4 +312,4 @@ def from_environment(environment: Mapping[str, str], **given: Any) -> Settings:
         else each.default
         for each in all_settings()
     }
-    return Settings(**(values | given))
+    return Settings(**(values | flags))
