@@ -126,7 +126,7 @@ def test_a_server_whose_start_is_interrupted_leaves_nothing(
         raise KeyboardInterrupt
 
     server = Server()
-    monkeypatch.setattr(server._up, "wait", interrupt)
+    monkeypatch.setattr(server._started, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         server.__enter__()
     assert repr(server).endswith("(closed)>")

@@ -1,4 +1,4 @@
-"""A real server: in this thread for the command line, in one of its own for tests."""
+"""The HTTP server: an emulator on a port, served in the calling thread or in one of its own."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from images_emulator.web.app import create_app
 
 
 class Server:
-    """An emulator on a port: a free one where the settings name none.
+    """An emulator on a TCP port.
 
-    *settings* may be given by their names, or changed by them: `Server(as_of="2026-06-01")`. Raises
-    ValueError for settings that do not fit each other, TypeError for names that are none, OSError
-    where the port cannot be had. Connections wait from then on; they are accepted, as a context
-    manager, also an asynchronous one, by a thread of its own:
-
-        with Server() as server:
+        with Server(as_of="2026-06-01") as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
+
+    *changes* are settings by their names; they go before *settings*. An *emulator* has settings of
+    its own. Port 0, the default, takes a free one.
+
+    The port is open from the start, and connections queue. They are served from `run` on, or by a
+    thread of its own while it is used as a context manager, synchronous or asynchronous.
+
+    Raises ValueError for a setting's value, TypeError for a name that is no setting's, OSError
+    where the port is taken.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class Server:
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self.port = int(self._listener.getsockname()[1])
         self._thread: threading.Thread | None = None
-        self._up = threading.Event()
-        self._down = threading.Event()
+        self._started = threading.Event()
+        """Set when connections are accepted, or never will be."""
+        self._stopped = threading.Event()
+        """Set when the port is free again."""
         self._failure: BaseException | None = None
         self._closed = False
 
@@ -58,13 +64,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        """`http://HOST:PORT`"""
+        """Address of the server, as `http://HOST:PORT`."""
         host = self.settings.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        """What an SDK takes as its `base_url`."""
+        """The `base_url` for OpenAI's SDKs: `http://HOST:PORT/v1`."""
         return f"{self.url}/v1"
 
     @property
@@ -79,11 +85,11 @@ class Server:
 
     @property
     def clock(self) -> Clock:
-        """The time by which URLs and rate limits expire."""
+        """The emulator's clock, by which URLs and rate limits expire."""
         return self.emulator.clock
 
     def reset(self) -> None:
-        """Forget everything; see `Emulator.reset`. Raises RuntimeError for a closed server."""
+        """Reset the emulator; see `Emulator.reset`. Raises RuntimeError for a closed server."""
         self._check_open()
         self.emulator.reset()
 
@@ -100,22 +106,21 @@ class Server:
         self.emulator.scenario.inject(fault, times=times, match=match)
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve in this thread until a signal or `close` says stop; *on_ready* is called when
-        connections are accepted. Raises RuntimeError where the server has run before."""
+        """Serve in this thread until SIGINT, SIGTERM or `close`. *on_ready* is called when
+        connections are accepted. Raises RuntimeError for a server that has run before."""
         self._begin(threading.current_thread())
         self._on_ready = on_ready
         self._serve()
 
     def close(self) -> None:
-        """Stop for good: open answers get half a second, then all connections are closed, the port
-        is free, and what draws has gone. What the server has seen can still be read. Any thread may
-        call it, and more than once."""
+        """Stop for good. Open answers get half a second; then connections and port are closed, and
+        the renderer stops. The journal can still be read. Any thread may call it, also twice."""
         self._closed = True
         self._http.should_exit = True
         if self._thread is None:
             self._release()
         elif self._thread is not threading.current_thread():
-            self._down.wait()
+            self._stopped.wait()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -135,11 +140,11 @@ class Server:
             try:
                 self._release()
             finally:
-                # Others wait for them without end.
-                self._down.set()
-                self._up.set()
+                # `close` and `__enter__` wait for these without a timeout.
+                self._stopped.set()
+                self._started.set()
 
-    def _serve_apart(self) -> None:
+    def _serve_in_thread(self) -> None:
         try:
             self._serve()
         except BaseException as error:  # also SystemExit, by which uvicorn gives up
@@ -149,26 +154,27 @@ class Server:
 
     def _ready(self) -> None:
         self._on_ready()
-        self._up.set()
+        self._started.set()
 
     def _release(self) -> None:
-        # uvloop leaves it open.
+        # uvloop leaves the socket open.
         self._listener.close()
         self.emulator.close()
 
     def __enter__(self) -> Self:
-        """Raises RuntimeError where the server does not come up, or has been closed."""
-        thread = threading.Thread(target=self._serve_apart, name="images-emulator", daemon=True)
+        """Serve in a thread of its own. Raises RuntimeError where the server does not start, or has
+        run before."""
+        thread = threading.Thread(target=self._serve_in_thread, name="images-emulator", daemon=True)
         self._begin(thread)
         try:
             thread.start()
         except RuntimeError:
-            self._down.set()
+            self._stopped.set()
             self.close()
             self._release()
             raise
         try:
-            self._up.wait()
+            self._started.wait()
         except BaseException:  # such as Ctrl-C
             self.close()
             raise
@@ -189,7 +195,7 @@ class Server:
         try:
             return await asyncio.to_thread(self.__enter__)
         except asyncio.CancelledError:
-            # The thread goes on, and nobody else could close what it has begun.
+            # The thread runs on, and nothing else has a reference to close it by.
             await asyncio.to_thread(self.close)
             raise
 

@@ -1,23 +1,21 @@
-"""The way in to the admin API, which is made when somebody first comes."""
+"""Entry of the admin API, which creates the rest of it at its first call."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Final
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_auth import AdminAuth
+from images_emulator.web.health import HEALTH
 from images_emulator.web.recorder import ADMIN_PREFIX
-
-HEALTH: Final = {"status": "ok"}
 
 
 class Admin:
-    """Answers `health` by itself, so that the start of a server does not wait for FastAPI, which
-    takes a tenth of a second for the rest."""
+    """ASGI application for `/_emulator`. It answers the liveness probe itself, and imports FastAPI
+    for the first other call, since that takes a tenth of a second."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -26,10 +24,10 @@ class Admin:
         if scope["path"] == f"{ADMIN_PREFIX}/health" and scope["method"] in ("GET", "HEAD"):
             await JSONResponse(HEALTH)(scope, receive, send)
         else:
-            await self._guarded(scope, receive, send)
+            await self._api(scope, receive, send)
 
     @cached_property
-    def _guarded(self) -> ASGIApp:
+    def _api(self) -> ASGIApp:
         from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415 - see above
 
         return AdminAuth(create_admin_api(self.emulator), self.emulator.settings)

@@ -1,7 +1,8 @@
-"""The admin API, `/_emulator`: what is the emulator's own and not the API's."""
+"""The admin API, `/_emulator`: health, version, settings, models, clock and reset."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 from datetime import datetime
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError, masked
 from images_emulator.contract.reference import as_json
+from images_emulator.exchange.credentials import HIDDEN
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
@@ -34,8 +36,8 @@ logger = logging.getLogger("images_emulator")
 
 
 class ClockMove(BaseModel):
-    """One of three: `advance` by seconds, `freeze` at a moment, which is in UTC where it names no
-    zone, or `resume`."""
+    """Body of `POST /_emulator/clock`, with one of three keys: `advance` by seconds, `freeze` at a
+    moment, which is in UTC where it names no zone, or `resume`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +47,7 @@ class ClockMove(BaseModel):
 
 
 class AdminAPI:
-    """The handlers that concern the emulator as a whole."""
+    """Handlers that concern the emulator as a whole."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -74,48 +76,53 @@ class AdminAPI:
 
     async def version(self) -> dict[str, str]:
         """The versions of the emulator and of its Python."""
-        told = version(DISTRIBUTION)
-        return {"name": DISTRIBUTION, "version": told, "python": platform.python_version()}
+        return {
+            "name": DISTRIBUTION,
+            "version": version(DISTRIBUTION),
+            "python": platform.python_version(),
+        }
 
     async def settings(self) -> dict[str, Any]:
         """The settings as they are now; keys are redacted."""
-        now = self.emulator.settings
-        told = {each.name: getattr(now, each.name) for each in all_settings()}
-        hidden = "*" * 8 if now.admin_token is not None else None
-        return told | {"api_key": [masked(key) for key in now.api_key], "admin_token": hidden}
+        settings = self.emulator.settings
+        values = {each.name: getattr(settings, each.name) for each in all_settings()}
+        keys = [masked(key) for key in settings.api_key]
+        token = HIDDEN if settings.admin_token is not None else None
+        return values | {"api_key": keys, "admin_token": token}
 
     async def models(self) -> dict[str, Any]:
         """Each model's dates, and its JSON Schema for each endpoint."""
         return as_json()
 
     async def clock(self) -> dict[str, Any]:
-        """The emulator's time, by which pictures and limits expire."""
+        """The emulator's time, by which URLs and rate limits expire."""
         clock = self.emulator.clock
         return {"now": clock.now(), "frozen": clock.frozen}
 
     async def move_clock(self, request: Request) -> dict[str, Any]:
-        """Move the time, hold it, or let it run on."""
+        """Advance the clock, freeze it, or let it run on."""
         clock = self.emulator.clock
         body = await read_json(request.receive, self.emulator)
         move = ClockMove.model_validate(body)
-        given = move.model_dump(exclude_none=True)
-        if len(given) != 1:
+        keys = list(move.model_dump(exclude_none=True))
+        if len(keys) != 1:
             reason = "expected one of 'advance', 'freeze' and 'resume'"
             raise admin_errors.bad_input(name="body", reason=reason)
         try:
             if move.advance is not None:
-                clock.advance(seconds=move.advance)
+                await asyncio.to_thread(clock.advance, seconds=move.advance)
             elif move.freeze is not None:
-                clock.freeze(move.freeze)
+                await asyncio.to_thread(clock.freeze, move.freeze)
             else:
-                clock.resume()
+                await asyncio.to_thread(clock.resume)
         except ValueError as error:
-            raise admin_errors.bad_input(name=next(iter(given)), reason=str(error)) from None
+            raise admin_errors.bad_input(name=keys[0], reason=str(error)) from None
         return await self.clock()
 
     async def reset(self) -> dict[str, str]:
-        """Forget calls, pictures, files and faults; clock and settings are as at the start."""
-        self.emulator.reset()
+        """Forget calls, pictures, files and injected faults; clock, settings and scenario are as at
+        the start."""
+        await asyncio.to_thread(self.emulator.reset)
         return {"status": "ok"}
 
 
@@ -128,9 +135,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Of a parameter that FastAPI has read, the place begins with where it was."""
+    """A body or a parameter that pydantic refuses."""
     assert isinstance(error, RequestValidationError | ValidationError)
     first = error.errors()[0]
+    # FastAPI's errors begin with the part of the request: `query` or `path`.
     place = first["loc"][isinstance(error, RequestValidationError) :]
     name = ".".join(str(part) for part in place) or "body"
     return error_response(admin_errors.bad_input(name=name, reason=first["msg"]))
@@ -145,7 +153,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """The client hung up in the middle of its request; nobody reads this."""
+    """The client left in the middle of its request, and no one reads this."""
     return Response(status_code=499)
 
 

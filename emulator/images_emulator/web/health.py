@@ -1,4 +1,4 @@
-"""Body of `GET /_emulator/health`, the liveness probe."""
+"""The answer to the liveness probe, `GET /_emulator/health`."""
 
 from __future__ import annotations
 

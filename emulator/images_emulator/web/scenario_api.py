@@ -1,7 +1,8 @@
-"""The admin API of faults: the scenario, and what is injected into it."""
+"""Routes of the scenario in the admin API: its steps, and injected ones."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,10 +18,11 @@ from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_json
 
 BODIES: Final = (Plan, Step)
+"""Schemas of the request bodies, for the OpenAPI document."""
 
 
 class ScenarioAPI:
-    """The handlers, around one emulator's scenario."""
+    """Handlers around the scenario of one emulator. To change it blocks, see `Store.run`."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.scenario = emulator.scenario
@@ -36,28 +38,28 @@ class ScenarioAPI:
 
     async def show(self, request: Request) -> Response:
         """The steps, and how many calls have met each."""
-        return JSONResponse(self.scenario.as_json())
+        return JSONResponse(await asyncio.to_thread(self.scenario.as_json))
 
     async def replace(self, request: Request) -> Response:
-        """Begin the scenario in the body."""
+        """Begin the scenario in the body; injected steps are gone."""
         return await self._changed(request, self.scenario.load)
 
     async def clear(self, request: Request) -> Response:
-        """No more faults."""
-        self.scenario.clear()
+        """Remove all steps."""
+        await asyncio.to_thread(self.scenario.clear)
         return await self.show(request)
 
     async def inject(self, request: Request) -> Response:
-        """Put the step in the body before those of the scenario, after those that were injected
-        earlier; once, where it does not say how often. It goes when it has met all its calls."""
+        """Inject the step in the body: before those of the scenario, after those injected earlier,
+        once where it has no `times`. It goes when it has met all its calls."""
         return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
 
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
     ) -> Response:
-        given = await read_json(request.receive, self.emulator)
+        document = await read_json(request.receive, self.emulator)
         try:
-            change(given)
+            await asyncio.to_thread(change, document)
         except ValueError as error:
             raise errors.bad_scenario(reason=str(error)) from None
         return await self.show(request)
