@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from images_emulator.contract.operations import FORM, Operation
@@ -12,11 +11,6 @@ from images_emulator.exchange.json_body import parse_json
 
 MAX_INLINE_BYTES: Final = 2**18
 """A body up to this length is parsed on the event loop; that takes at most 5 ms."""
-
-
-def is_large(body: Sequence[bytes] | None) -> bool:
-    """Whether the chunks of *body* are too long to be looked through on the event loop."""
-    return body is not None and sum(map(len, body)) > MAX_INLINE_BYTES
 
 
 def parse_body(content_type: str, body: tuple[bytes, ...], operation: Operation) -> Call:

@@ -21,7 +21,7 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.exchange.bodies import parse_body
+from images_emulator.exchange.bodies import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.sent import SentResponse
@@ -84,6 +84,8 @@ class Exchange:
     """Whether Azure's gateway let the call in, whose headers its answer then has."""
     chunks: tuple[bytes, ...] | None = None
     """The body as it came in. None before it was read, and of one that is too long."""
+    body_bytes: int = 0
+    """The length of the body that is held in `chunks`."""
     is_too_long: bool = False
     """Whether the body has more bytes than the settings allow."""
     call: Call | None = None
@@ -96,7 +98,7 @@ class Exchange:
     """The name of the fault that it met."""
     alters: bool = False
     """Whether that fault may change or cut the answer."""
-    error_fields: Mapping[str, Any] = field(default_factory=dict)
+    error_fields: Mapping[str, Any] | None = None
     """What an error that a fault answers with may name of the call."""
     near_misses: Sequence[str] = ()
     """Why the steps of the scenario did not match, one sentence each."""
@@ -120,6 +122,11 @@ class Exchange:
         """The day whose sentences and headers the answer has; that of `any` where the emulator's
         own headers cannot be read."""
         return (self.policy or Policy(today=self.time.date())).day
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the body is too long to be looked through on the event loop."""
+        return self.body_bytes > MAX_INLINE_BYTES
 
     @property
     def elapsed_ms(self) -> float:
@@ -147,12 +154,11 @@ class Exchange:
 
         What was parsed is not held: it is many times as large as the body, and nobody may ask.
         """
-        length = sum(map(len, self.chunks or ()))
-        held = length + self.head.pack()
+        held = self.body_bytes + self.head.pack()
         if (
             self._details is None
             and self.call
-            and (length > MAX_LATE_PARSE_BYTES or self.fault is not None)
+            and (self.body_bytes > MAX_LATE_PARSE_BYTES or self.fault is not None)
         ):
             # In this order: see `details`.
             self._file_count = len(_uploads(self.call))
@@ -162,9 +168,10 @@ class Exchange:
             held += imaging.decoder.weight_of(request)
             if request.images:
                 self.request = imaging.decoder.without_pixels(request)
-        held += self._sentence_bytes()
+        if self.near_misses or self.sent.error_body:
+            held += self._sentence_bytes()
         self.call = self.call_error = self.connection = None
-        self.error_fields = {}
+        self.error_fields = None
         self.weight += held
         return held
 
@@ -201,7 +208,7 @@ class Exchange:
             if request is None:
                 return CallDetails()
             return CallDetails(request.model.id, request.prompt or None)
-        late = sum(map(len, chunks or ())) <= MAX_LATE_PARSE_BYTES
+        late = self.body_bytes <= MAX_LATE_PARSE_BYTES
         return details_of(self._parsed(call, chunks) if late else call, request)
 
     def _parsed(self, call: Call | None, chunks: tuple[bytes, ...] | None) -> Call | None:

@@ -139,5 +139,5 @@ class Error(BaseFault):
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "violations": service_errors.violations(self.categories),
-            **exchange.error_fields,
+            **(exchange.error_fields or {}),
         }

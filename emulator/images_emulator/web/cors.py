@@ -64,6 +64,6 @@ def _own_scope(scope: Scope) -> Scope:
     host = scope.get("state", {})
     state = {CONNECTION: host[CONNECTION]} if CONNECTION in host else {}
     path = scope["path"]
-    if absolute := ABSOLUTE_FORM.match(path):
+    if not path.startswith("/") and (absolute := ABSOLUTE_FORM.match(path)):
         path = path[absolute.end() :] or "/"
     return {**scope, "path": path, "state": state}

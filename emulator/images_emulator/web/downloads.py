@@ -12,7 +12,7 @@ from images_emulator.contract.storage import StorageError, unsupported_verb
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import LIFE
-from images_emulator.web.image_responses import image
+from images_emulator.web.image_responses import render
 from images_emulator.web.storage import storage_error_response
 
 
@@ -33,7 +33,10 @@ class Downloads:
             hosted = await emulator.hosting.find(exchange.path, query, expired=exchange.is_expired)
         except StorageError as error:
             return storage_error_response(error, exchange.id, emulator.clock.now())
-        encoded = await image(emulator.renderer, request, hosted.request, hosted.index)
+        renderer = emulator.renderer
+        encoded = renderer.cached(hosted.request, hosted.index)
+        if encoded is None:
+            encoded = await render(renderer, request, hosted.request, hosted.index)
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
         media_type = imaging.render.mimetype(hosted.request)
         return Response(a2b_base64(encoded), headers=headers, media_type=media_type)

@@ -21,7 +21,6 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Call
 from images_emulator.contract.storage import error_in_place_of
-from images_emulator.exchange.bodies import is_large
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
@@ -58,9 +57,11 @@ class FaultMiddleware:
         if exchange.kind == "download":
             may_fail = self._is_signed_download(exchange)
         else:
-            body = await self._body(exchange, receive) if exchange.operation else ()
+            if exchange.operation:
+                await self._read_body(exchange, receive)
             may_fail = authenticate(exchange, self.emulator.settings)
-            directive = may_fail and await self._has_directive(body)
+            if may_fail and exchange.chunks:
+                directive = await self._has_directive(exchange, exchange.chunks)
         if may_fail and (directive or self.emulator.scenario or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(exchange, scope, receive, send, directive)
         else:
@@ -82,7 +83,7 @@ class FaultMiddleware:
                 await self.app(scope, receive, send)
                 return
             # The whole body: an answer before the end of a request resets the connection.
-            await (self._call if exchange.operation else self._body)(exchange, receive)
+            await (self._call if exchange.operation else self._read_body)(exchange, receive)
             exchange.fault, exchange.alters = fault.label, fault.alters
             fields = self._dialect_fields(exchange)
             exchange.error_fields = {
@@ -103,7 +104,7 @@ class FaultMiddleware:
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             failure = error_in_place_of(error.status, code, message, error.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
-        fields = exchange.error_fields
+        fields = exchange.error_fields or {}
         # Another name than that of a deployment could be anything, and it goes into a header.
         exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
         exchange.past_gateway = True
@@ -131,22 +132,22 @@ class FaultMiddleware:
         exchange.near_misses = tuple(misses)
         return fault
 
-    async def _has_directive(self, body: Sequence[bytes]) -> bool:
-        if is_large(body):
+    async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
+        if exchange.is_large:
             return await self.emulator.renderer.parse(lambda: _has_directive(body))
         return _has_directive(body)
 
-    async def _body(self, exchange: Exchange, receive: Receive) -> tuple[bytes, ...]:
-        """The body; nothing where the endpoint will say what is wrong with it."""
+    async def _read_body(self, exchange: Exchange, receive: Receive) -> None:
         try:
-            return await read_body(exchange, receive, self.emulator.settings.max_body)
+            await read_body(exchange, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
-            return ()
+            # The endpoint will say what is wrong with it.
+            return
 
     async def _call(self, exchange: Exchange, receive: Receive) -> Call | None:
         """The call, where there is one that can be understood."""
-        if exchange.operation and await self._body(exchange, receive):
-            with suppress(APIError):
+        if exchange.operation:
+            with suppress(APIError, ClientDisconnect):
                 return await read_call(exchange, receive, exchange.operation, self.emulator)
         return None
 

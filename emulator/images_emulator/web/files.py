@@ -10,7 +10,6 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.files import check_upload, deleted_file, file_list, file_object
 from images_emulator.contract.operations import CREATE_FILE
-from images_emulator.exchange.bodies import is_large
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.exchange.form import read_form
 from images_emulator.state.emulator import Emulator
@@ -36,8 +35,9 @@ class FilesAPI:
         content_type = request.headers.get("content-type", "")
         CREATE_FILE.media_type(content_type, policy.as_of)
         limit = self.emulator.settings.max_body
-        body = await read_body(exchange_of(request.scope), request.receive, limit)
-        if is_large(body):
+        exchange = exchange_of(request.scope)
+        body = await read_body(exchange, request.receive, limit)
+        if exchange.is_large:
             fields = await self.emulator.renderer.parse(lambda: read_form(content_type, body))
         else:
             fields = read_form(content_type, body)

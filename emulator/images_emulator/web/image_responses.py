@@ -47,7 +47,7 @@ class PreparedRequest:
     """What the journal tells of it, where the body is too long to be parsed again for that."""
 
 
-async def image(
+async def render(
     renderer: Renderer,
     request: Request,
     image_request: ImageRequest,
@@ -56,9 +56,6 @@ async def image(
 ) -> bytes:
     """The base64 of image *index* of *image_request*, or of its partial image *partial*. Raises
     ClientDisconnect where the client of *request* leaves before it is drawn."""
-    encoded = renderer.cached(image_request, index, partial)
-    if encoded is not None:
-        return encoded
     with watch_disconnect(request) as disconnect:
         return await renderer.render(image_request, index, partial, disconnect)
 
@@ -91,7 +88,8 @@ class ImageResponses:
         else:
             # One job for each, so that others get their turn, and none for a client that left.
             images = [
-                await image(self.renderer, request, image_request, index)
+                self.renderer.cached(image_request, index)
+                or await render(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
         template = prepared.templates.get(None)
@@ -145,7 +143,10 @@ class ImageResponses:
         image_request = prepared.request
         created = self.emulator.clock.now().replace(microsecond=0)
         is_last = number == image_request.partial_images
-        encoded = await image(self.renderer, request, image_request, 0, None if is_last else number)
+        partial = None if is_last else number
+        encoded = self.renderer.cached(image_request, 0, partial)
+        if encoded is None:
+            encoded = await render(self.renderer, request, image_request, 0, partial)
         template = prepared.templates.get(number)
         if template is None:
             counts = await self._usage(image_request, number) if is_last else None

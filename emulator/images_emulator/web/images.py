@@ -19,7 +19,6 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageLoader, ImageRequest
 from images_emulator.contract.validation import validate
-from images_emulator.exchange.bodies import is_large
 from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import Headers
@@ -96,9 +95,11 @@ class ImagesAPI:
         was judged by the same policy, which holds the day and the settings that can change. The
         directive of a fault is taken out of the prompt of all of them, or of none.
         """
-        body = await read_body(exchange, request.receive, self.emulator.settings.max_body)
+        body = exchange.chunks
+        if body is None:
+            body = await read_body(exchange, request.receive, self.emulator.settings.max_body)
         key = None
-        if not (operation.reads_uploads or model_of or is_large(body)):
+        if not (operation.reads_uploads or model_of or exchange.is_large):
             content_type = exchange.head.by_name.get(b"content-type")
             key = operation, policy, content_type, body
             prepared: PreparedRequest | None = self.emulator.prepared_requests.get(key)
@@ -112,7 +113,7 @@ class ImagesAPI:
             call = replace(call, fields={**call.fields, "model": model_of(request, call)})
         prepared = PreparedRequest(await self._validated(request, exchange, call, policy), body)
         if key:
-            length = sum(map(len, body))
+            length = exchange.body_bytes
             if length > MAX_LATE_PARSE_BYTES:
                 prepared.details = details_of(call, prepared.request)
                 exchange.keep_details(prepared.details)

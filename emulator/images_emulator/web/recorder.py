@@ -12,7 +12,6 @@ from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialect import Answer, Header
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import operation_at
-from images_emulator.exchange.bodies import is_large
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
@@ -55,7 +54,7 @@ class Recorder:
         def complete() -> None:
             """Once the last of the answer is to be sent, or there will be no more of it."""
             exchange.end()
-            if is_large(exchange.chunks):
+            if exchange.is_large:
                 parts.extend(large_parts(exchange))
             journal.completed(exchange)
 
@@ -111,9 +110,10 @@ class Recorder:
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
         """What the API adds to the headers of each answer, whatever it answers."""
-        with suppress(APIError):
-            # It was not asked for where the path is none.
-            policy_of(exchange, self.emulator.settings)
+        if exchange.policy is None:
+            # Nobody has asked for it where the path is none.
+            with suppress(APIError):
+                policy_of(exchange, self.emulator.settings)
         head = exchange.head
         answer = Answer(
             exchange.id,

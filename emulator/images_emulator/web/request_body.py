@@ -13,7 +13,7 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.bodies import is_large, parse_body
+from images_emulator.exchange.bodies import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.state.emulator import Emulator
@@ -22,9 +22,10 @@ MAX_ADMIN_STRUCTURE: Final = 1_000_000
 """See `json_body.MAX_STRUCTURE`: a scenario may have many thousand steps."""
 
 
-async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
-    """The body in the chunks that it comes in; None past *max_bytes*, when all of them have come:
-    an answer before the end of a request resets the connection. Raises ClientDisconnect."""
+async def _chunks(receive: Receive, max_bytes: int) -> tuple[tuple[bytes, ...] | None, int]:
+    """The body in the chunks that it comes in, and its length; no chunks past *max_bytes*, when all
+    have come: an answer before the end of a request resets the connection. Raises
+    ClientDisconnect."""
     chunks, size = [], 0
     more = True
     while more:
@@ -35,14 +36,14 @@ async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
         size += len(chunk)
         if size <= max_bytes and chunk:
             chunks.append(chunk)
-    return tuple(chunks) if size <= max_bytes else None
+    return (tuple(chunks), size) if size <= max_bytes else (None, 0)
 
 
 async def read_body(exchange: Exchange, receive: Receive, max_bytes: int) -> tuple[bytes, ...]:
     """The chunks of the body, read once and the same for all who ask. Raises APIError past
     *max_bytes*, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
-        exchange.chunks = await _chunks(receive, max_bytes)
+        exchange.chunks, exchange.body_bytes = await _chunks(receive, max_bytes)
         exchange.is_too_long = exchange.chunks is None
     if exchange.chunks is None:
         raise errors.body_too_large()
@@ -67,7 +68,7 @@ async def read_call(
     if exchange.call is None:
         parse = partial(parse_body, content_type, body, operation)
         try:
-            exchange.call = await emulator.renderer.parse(parse) if is_large(body) else parse()
+            exchange.call = await emulator.renderer.parse(parse) if exchange.is_large else parse()
         except APIError as error:
             # Who asks again need not parse it again.
             exchange.call_error = error
@@ -78,10 +79,10 @@ async def read_call(
 async def read_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
     """The object in the JSON body of a call to the admin API. Raises APIError where there is none,
     and ClientDisconnect."""
-    body = await _chunks(receive, emulator.settings.max_body)
+    body, length = await _chunks(receive, emulator.settings.max_body)
     if body is None:
         raise errors.body_too_large()
-    if is_large(body):
+    if length > MAX_INLINE_BYTES:
         return await emulator.renderer.parse(
             lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
         )
