@@ -61,7 +61,7 @@ class Availability:
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
-            rule = self.dialect.rule(name, dated.at(self.day))
+            rule = self.dialect.adapt_rule(name, dated.at(self.day))
             if call.form:
                 rules[name] = rule
             elif isinstance(rule, Pictures):

@@ -1,4 +1,4 @@
-"""Azure OpenAI's dialect: its sentences and bodies, headers, URLs, and how its models differ.
+"""Azure OpenAI's dialect: its error sentences and bodies, headers, URLs, and what its models refuse.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
@@ -11,44 +11,42 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from images_emulator.contract import service_errors
-from images_emulator.contract.dialect import Answer, Dialect, Header, HostedURLs
+from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
 from images_emulator.contract.errors import APIError, Envelope, Refusal
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
 
-if TYPE_CHECKING:
-    from images_emulator.contract.request import ImageRequest
-
 PREFIX: Final = "/openai/"
-"""Where its paths begin."""
-
+"""Azure's paths begin with it."""
 
 V1: Final = "v1"
-"""The version of `/openai/v1/…`, where none has to be named."""
+"""The API version that sentences name for `/openai/v1/…`, where a call names none."""
 
 REGION: Final = "East US 2"
 TIER: Final = "AIServices S0"
+"""The pricing tier that the sentence of a rate limit names."""
 
-_OWN: Final = Envelope(("code", "message"))
-"""What the gateway says for itself."""
+_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
+"""The keys of the gateway's own errors."""
 
 # fmt: off
 access_denied = Refusal(
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=_OWN)
-not_found = Refusal("Resource not found", None, "404", status=404, envelope=_OWN)
+    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=_GATEWAY_ENVELOPE)
+not_found = Refusal("Resource not found", None, "404", status=404, envelope=_GATEWAY_ENVELOPE)
 no_deployment = Refusal(
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
-    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=_OWN)
+    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=_GATEWAY_ENVELOPE)
 rate_limited = Refusal(
     f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your current {TIER} "
     "pricing tier. This request was{purpose} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
-    None, "RateLimitReached", status=429, envelope=_OWN)
+    None, "RateLimitReached", status=429, envelope=_GATEWAY_ENVELOPE)
 content_policy = replace(
     service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(
@@ -67,34 +65,34 @@ _DETAILS: Final[Mapping[str | None, Mapping[str, Any]]] = {
         }
     }
 }
-"""Further fields of errors, by their codes."""
+"""Further fields of error objects, by code."""
 
 _BLANKS: Final[Mapping[str | None, tuple[str, str]]] = {
     # Recorded so, and the second with its length of 198 bytes (microsoft/semantic-kernel#4464).
     "404": ('"message":', '"message": '),
     "DeploymentNotFound": (',"message"', ', "message"'),
 }
-"""Where a body that is compact otherwise has a blank."""
+"""The blank in error bodies that are compact otherwise, by code: what to replace, and by what."""
 
 
 def _error_body(error: APIError) -> bytes:
-    """Compact JSON; of errors that the service behind the gateway says, in OpenAI's order of keys
+    """Compact JSON. The service behind the gateway has OpenAI's order of keys
     (openai/openai-python#2749)."""
-    told = error.body()["error"]
+    fields = error.body()["error"]
     if details := _DETAILS.get(error.code):
-        told = dict(sorted({**told, **details}.items()))
-    text = json.dumps({"error": told}, separators=(",", ":"), ensure_ascii=False)
+        fields = dict(sorted({**fields, **details}.items()))
+    text = json.dumps({"error": fields}, separators=(",", ":"), ensure_ascii=False)
     return text.replace(*_BLANKS.get(error.code, ("", "")), 1).encode()
 
 
-def _headers(answer: Answer) -> Sequence[Header]:
-    """The gateway itself sends one header, what is behind it the others. Left out is
-    `strict-transport-security`, which a browser would keep for all of localhost."""
-    identity = answer.request_id.encode()
-    headers = [(b"apim-request-id", identity)]
+def _headers(answer: AnswerFacts) -> Sequence[Header]:
+    """The gateway sends one header, the service behind it the others. `strict-transport-security`
+    is left out: a browser would apply it to all of localhost."""
+    request_id = answer.request_id.encode()
+    headers = [(b"apim-request-id", request_id)]
     if answer.status == 401:
         return headers
-    if answer.admitted:
+    if answer.past_gateway:
         headers += [
             (b"x-content-type-options", b"nosniff"),
             (b"x-ms-region", REGION.encode()),
@@ -102,18 +100,18 @@ def _headers(answer: Answer) -> Sequence[Header]:
         ]
     if answer.deployment:
         deployment = answer.deployment.encode("latin-1", "replace")
-        headers += [(b"x-ms-deployment-name", deployment), (b"x-request-id", identity)]
+        headers += [(b"x-ms-deployment-name", deployment), (b"x-request-id", request_id)]
     return headers
 
 
-def _facts(
+def _error_fields(
     operation: Operation | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
-    """What the sentences name of a call. Of calls to no deployment, or to none of the operations,
-    no sentence is known: it leaves out what they have not."""
-    named = {"deployment": deployment, "model": model} if deployment else {}
+    """What error sentences name of a call. No sentence is known for a call without a deployment or
+    an operation: the emulator's leaves out what the call does not have."""
+    names = {"deployment": deployment, "model": model} if deployment else {}
     return {
-        **named,
+        **names,
         "subject": f" to {deployment} for {model}" if deployment else "",
         "purpose": f" for {operation.azure.name}" if operation and operation.azure else "",
         "version": version or V1,
@@ -128,16 +126,17 @@ _PROMPT: Final = dict(
 
 
 def _annotations(request: ImageRequest) -> Mapping[str, Any]:
-    """The filters' results: "The GPT-image-1 model doesn't return content filtering
-    annotations"."""
+    """The results of the content filters, for DALL·E alone: "The GPT-image-1 model doesn't return
+    content filtering annotations"."""
     if not request.model.content_filters:
         return {}
     return {"content_filter_results": _CONTENT, "prompt_filter_results": _PROMPT}
 
 
-def _rule(name: str, rule: Rule) -> Rule:
-    """Of every GPT image model Azure documents that "WEBP images are not supported" and that "the
-    default value is `high`"; recorded: `'png' and 'jpeg'` on gpt-image-2."""
+def _adapt_rule(name: str, rule: Rule) -> Rule:
+    """*rule* without WebP, and with the quality `high` by default: Azure documents of every GPT
+    image model that "WEBP images are not supported" and that "the default value is `high`".
+    Recorded on gpt-image-2: `'png' and 'jpeg'`."""
     if not isinstance(rule, Choice):
         return rule
     if name == "output_format":
@@ -175,7 +174,7 @@ AZURE: Final = Dialect(
         key_start=-_DAY,
         key_expiry=6 * _DAY,
     ),
-    own_errors={
+    error_overrides={
         "rate_limit_exceeded": rate_limited,
         "content_policy_violation": content_policy,
         "moderation_blocked": moderated,
@@ -184,10 +183,20 @@ AZURE: Final = Dialect(
     },
     unknown_path=not_found,
     wrong_method=not_found,
-    rule=_rule,
+    adapt_rule=_adapt_rule,
     annotations=_annotations,
-    facts=_facts,
+    error_fields=_error_fields,
 )
+
+DEPLOYMENT_PATH: Final = re.compile(rf"{PREFIX}deployments/([^/]+)/")
+"""The beginning of a path that names a deployment."""
+
+
+def deployment_in(path: str) -> str | None:
+    """The deployment that *path* names, or None."""
+    match = DEPLOYMENT_PATH.match(path)
+    return match.group(1) if match else None
+
 
 _VERSION: Final = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?", re.ASCII)
 

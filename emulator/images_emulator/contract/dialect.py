@@ -1,7 +1,7 @@
-"""What a service that serves the Images API says and does in its own way, and OpenAI's own way.
+"""Dialects: what differs on the wire between OpenAI and Azure, which serve the same API.
 
-Routes, validation and drawing are the same for all; whatever differs on the wire is a field here.
-`emulator/images_emulator/contract/azure.py` is the other dialect.
+A dialect has the headers, error bodies, error sentences and URLs of one service. Routes, validation
+and rendering are the same for both. OpenAI's is here, Azure's in `azure.py`.
 """
 
 from __future__ import annotations
@@ -11,94 +11,103 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
 from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.operations import Operation
+from images_emulator.contract.request import ImageRequest, Model
+from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 
-if TYPE_CHECKING:
-    from images_emulator.contract.operations import Operation
-    from images_emulator.contract.request import ImageRequest, Model
-    from images_emulator.contract.rules import Rule
-
 Header = tuple[bytes, bytes]
+"""Name, in lower case, and value."""
 
 
-class Answer(NamedTuple):
-    """What the standard headers of one answer tell. *day* is the one that the call is judged by;
-    *deployment* and *admitted*, whether the call came past the gateway, are Azure's."""
+class AnswerFacts(NamedTuple):
+    """What the headers of one answer depend on. The last three fields are Azure's."""
 
     request_id: str
     status: int
+    """The HTTP status."""
     elapsed_ms: int
     organization: bytes
     project: bytes
     day: AsOf = None
+    """The day that the call is judged by."""
     client_request_id: bytes | None = None
-    admitted: bool = False
+    """The value of `x-ms-client-request-id`, if the call has one."""
+    past_gateway: bool = False
+    """Whether the gateway let the call pass."""
     deployment: str | None = None
+    """The deployment that the call reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostedURLs:
-    """The URLs of hosted pictures. *path* and *query*, in its order, have these braces: `account`
-    (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0); `start`, `expiry`,
-    `key_start` and `key_expiry` (of the key that signs, counted from the picture's creation),
-    `signer` (a UUID) and `signature`."""
+    """The URLs of hosted images. *path* and the values of *query* are formats with these fields:
+    `account` (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0), `start`,
+    `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID), `signature`."""
 
     life: timedelta
+    """How long a URL works."""
     path: str
     query: Mapping[str, str]
+    """In the order of the URL."""
     key_start: timedelta
+    """When the key that signs begins, counted from the creation of the image."""
     key_expiry: timedelta
+    """When the key that signs ends, counted from the creation of the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dialect:
-    """One service's way to say what all of them have to say."""
+    """What one service puts on the wire in its own way."""
 
     request_id: Callable[[str], str]
-    """A call's id, from 32 hexadecimal digits."""
-    headers: Callable[[Answer], Sequence[Header]]
+    """Makes a request id of 32 hexadecimal digits."""
+    headers: Callable[[AnswerFacts], Sequence[Header]]
+    """The headers of an answer, beside those of its body."""
     error_body: Callable[[APIError], bytes]
     hosted: HostedURLs
-    own_errors: Mapping[str, Refusal] = field(default_factory=dict)
-    """Its own words for some errors, by the names that faults give them."""
+    error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
+    """Errors that differ from `ERRORS_BY_NAME`, by the same names."""
     unknown_path: Refusal | None = None
     """None: an empty 404."""
     wrong_method: Refusal = errors.method_not_allowed
-    rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
-    """What it makes of a model's rule for the parameter of that name."""
+    adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
+    """The service's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
-    """What it adds to each picture of an answer."""
-    facts: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
-    """What its sentences name of a call beside what OpenAI's do, from its operation, deployment,
-    model and API version."""
+    """Keys that each image of an answer has beside OpenAI's."""
+    error_fields: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
+    """What error sentences may name of a call, beside what OpenAI's do: from its operation, its
+    deployment, its model and its API version."""
 
     def refusal(self, name: str) -> Refusal:
         """The error of that *name*. Raises KeyError where there is none."""
-        return self.own_errors.get(name) or ERRORS_BY_NAME[name]
+        return self.error_overrides.get(name) or ERRORS_BY_NAME[name]
 
     def rate_limit(self, model: Model) -> Refusal:
-        """What it says past a rate limit of *model*."""
-        return self.own_errors.get("rate_limit_exceeded") or model.limited
+        """The error past a rate limit of *model*."""
+        return self.error_overrides.get("rate_limit_exceeded") or model.limited
 
 
 _EXPOSED: Final = b"access-control-expose-headers"
 _EXPOSED_SINCE: Final = Period(since=date(2026, 6, 1))
 """Recorded from 2026-06 on, absent in 2025-09."""
 
-_STANDARD: Final[Sequence[tuple[Period, Header]]] = (
+_API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
     (ALWAYS, (b"x-content-type-options", b"nosniff")),
     (_EXPOSED_SINCE, (_EXPOSED, b"X-Request-ID")),
     (_EXPOSED_SINCE, (_EXPOSED, b"CF-Ray")),
     (SENT_TO_ALL, ALLOW_ORIGIN),
 )
-"""On every answer of these days, beside its id and what it took."""
+"""Headers of every answer that the API's service gives on these days, beside the request id, the
+duration and the account. Preflights have none of them, nor have the answers of the HTTP server in
+front of it, which refuses what is no HTTP (400) or has too large a head (431)."""
 
 _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 """When `openai-project` came to the account's headers, as recorded."""
@@ -106,8 +115,9 @@ _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 
 @lru_cache
 def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
-    """What all answers of a *day* have, with the account's headers where it is known."""
-    headers = [header for period, header in _STANDARD if day in period]
+    """The headers that all answers of a *day* share, with the account's where *organization* is
+    not empty. The arguments decide them alone, so nothing empties the cache."""
+    headers = [header for period, header in _API_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))
         if day in _PROJECT_SINCE:
@@ -115,8 +125,8 @@ def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[H
     return tuple(headers)
 
 
-def _headers(answer: Answer) -> Sequence[Header]:
-    # A refused key has no account.
+def _headers(answer: AnswerFacts) -> Sequence[Header]:
+    # A refused key belongs to no account.
     account = (answer.organization, answer.project) if answer.status != 401 else (b"", b"")
     return (
         (b"x-request-id", answer.request_id.encode()),

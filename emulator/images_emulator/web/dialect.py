@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from images_emulator.contract import azure
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.exchange.exchange import Exchange
-
-DEPLOYMENT: Final = re.compile(rf"{azure.PREFIX}deployments/([^/]+)/")
 
 
 def dialect_at(path: str) -> Dialect:
@@ -21,11 +17,10 @@ def dialect_at(path: str) -> Dialect:
 
 def deployment_of(exchange: Exchange, model: object) -> str:
     """The deployment that the path names, or else the body as its *model*."""
-    match = DEPLOYMENT.match(exchange.path)
-    return match.group(1) if match else str(model or "")
+    return azure.deployment_in(exchange.path) or str(model or "")
 
 
 def dialect_fields(exchange: Exchange, deployment: str, model: str) -> Mapping[str, str]:
     """What the sentences of its dialect name of this call beside what OpenAI's do."""
     head, dialect = exchange.head, exchange.dialect
-    return dialect.facts(exchange.operation, deployment, model, head.api_version)
+    return dialect.error_fields(exchange.operation, deployment, model, head.api_version)

@@ -13,7 +13,6 @@ from starlette.routing import Route
 from images_emulator.contract import admin_errors, azure
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
-from images_emulator.web.dialect import DEPLOYMENT
 
 MAX_PATH_CHARS: Final = 256
 """Longer paths get no hint."""
@@ -82,7 +81,7 @@ def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
     yield path
     prefixes = ["/v1"]
     if azure.PREFIX in f"{path}/":
-        deployment = DEPLOYMENT.search(f"{path}/")
+        deployment = azure.DEPLOYMENT_PATH.search(f"{path}/")
         prefixes = [*([deployment.group().rstrip("/")] if deployment else ()), "/openai/v1"]
     for start in range(len(segments)):
         end = "/" + "/".join(segments[start:])

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.dialect import Answer, Header
+from images_emulator.contract.dialect import AnswerFacts, Header
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import operation_at
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
@@ -115,7 +115,7 @@ class Recorder:
             with suppress(APIError):
                 policy_of(exchange, self.emulator.settings)
         head = exchange.head
-        answer = Answer(
+        answer = AnswerFacts(
             exchange.id,
             start["status"],
             round(exchange.elapsed_ms),
