@@ -43,7 +43,8 @@ def arrived(journal: Journal, identity: str, **known: Any) -> Exchange:
     headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
     head = RequestHead("POST", "/v1/images/generations", b"", headers)
     exchange = Exchange(head, identity, datetime.now(UTC), operation=GENERATIONS)
-    for name, value in ({"chunks": (BODY,)} | known).items():
+    exchange.keep_body(known.pop("chunks", (BODY,)))
+    for name, value in known.items():
         setattr(exchange, name, value)
     journal.arrived(exchange)
     return exchange
@@ -241,10 +242,10 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         "req_1",
         datetime.now(UTC),
         operation=GENERATIONS,
-        chunks=(body,),
         call=Call(GENERATIONS, form=False, fields=json.loads(body)),
         fault=fault,
     )
+    exchange.keep_body((body,))
     exchange.before = before
     details = exchange.details
     assert (details.model, details.prompt) == ("gpt-image-2", "x" * length)
@@ -483,10 +484,10 @@ def test_an_entry_weighs_at_least_what_it_takes() -> None:
             RequestHead("POST", "/v1", b"", headers),
             f"{number}",
             datetime.now(UTC),
-            chunks=(body,),
             call=call,
             request=accepted,
         )
+        entry.keep_body((body,))
         journal.arrived(entry)
         entry.end()
         journal.completed(entry)

@@ -112,9 +112,9 @@ def test_all_that_a_large_call_held_is_released() -> None:
         RequestHead("POST", EDITS.path, b"", []),
         "req_1",
         datetime.now(UTC),
-        chunks=(chunk,),
         call=Call(EDITS, form=True, fields=fields),
     )
+    exchange.keep_body((chunk,))
     del fields
     parts = large_parts(exchange)
     del exchange

@@ -132,6 +132,12 @@ class Exchange:
     def elapsed_ms(self) -> float:
         return (perf_counter() - self._start) * 1000
 
+    def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:
+        """Hold the body in the *chunks* that it came in; None where it is too long."""
+        self.chunks = chunks
+        self.is_too_long = chunks is None
+        self.body_bytes = sum(map(len, chunks or ()))
+
     def keep_details(self, details: CallDetails | None) -> None:
         """Tell these *details*, which are shared with other calls and not counted for this one."""
         self._details = details
@@ -191,6 +197,7 @@ class Exchange:
         self._details = details
         self.request = request
         self.chunks = None
+        self.body_bytes = 0
 
     def _sentence_bytes(self) -> int:
         return len(self.sent.error_body) + sum(map(len, self.near_misses))

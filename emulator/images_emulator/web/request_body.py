@@ -22,10 +22,9 @@ MAX_ADMIN_STRUCTURE: Final = 1_000_000
 """See `json_body.MAX_STRUCTURE`: a scenario may have many thousand steps."""
 
 
-async def _chunks(receive: Receive, max_bytes: int) -> tuple[tuple[bytes, ...] | None, int]:
-    """The body in the chunks that it comes in, and its length; no chunks past *max_bytes*, when all
-    have come: an answer before the end of a request resets the connection. Raises
-    ClientDisconnect."""
+async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
+    """The body in the chunks that it comes in; None past *max_bytes*, when all of them have come:
+    an answer before the end of a request resets the connection. Raises ClientDisconnect."""
     chunks, size = [], 0
     more = True
     while more:
@@ -36,15 +35,14 @@ async def _chunks(receive: Receive, max_bytes: int) -> tuple[tuple[bytes, ...] |
         size += len(chunk)
         if size <= max_bytes and chunk:
             chunks.append(chunk)
-    return (tuple(chunks), size) if size <= max_bytes else (None, 0)
+    return tuple(chunks) if size <= max_bytes else None
 
 
 async def read_body(exchange: Exchange, receive: Receive, max_bytes: int) -> tuple[bytes, ...]:
     """The chunks of the body, read once and the same for all who ask. Raises APIError past
     *max_bytes*, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
-        exchange.chunks, exchange.body_bytes = await _chunks(receive, max_bytes)
-        exchange.is_too_long = exchange.chunks is None
+        exchange.keep_body(await _chunks(receive, max_bytes))
     if exchange.chunks is None:
         raise errors.body_too_large()
     return exchange.chunks
@@ -79,10 +77,10 @@ async def read_call(
 async def read_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
     """The object in the JSON body of a call to the admin API. Raises APIError where there is none,
     and ClientDisconnect."""
-    body, length = await _chunks(receive, emulator.settings.max_body)
+    body = await _chunks(receive, emulator.settings.max_body)
     if body is None:
         raise errors.body_too_large()
-    if length > MAX_INLINE_BYTES:
+    if sum(map(len, body)) > MAX_INLINE_BYTES:
         return await emulator.renderer.parse(
             lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
         )
