@@ -18,7 +18,7 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
-from images_emulator.contract.models import LISTED_MODEL, MODEL, MODELS
+from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
 from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
@@ -230,7 +230,7 @@ def judged(
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
     right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
-    known = {*accepted(body, as_of), *(["model"] if as_of in MODEL.period else [])}
+    known = {*accepted(body, as_of), *(["model"] if as_of in MODEL_RULE.period else [])}
     needed = {name: value for name, value in right.items() if name in known}
     call = Call(operation, media_type == FORM, needed | fields)
     return validate(call, LOADER, policy or Policy(as_of))

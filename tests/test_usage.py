@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.models import FIVE_TIERS, MODELS, TILED, billed_by_patches
+from images_emulator.contract.models import FIVE_QUALITY_RATES, MODELS, TILE_RATES, patch_rates
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles
@@ -34,7 +34,7 @@ CELLS = [(quality, *cell) for quality, cells in CALCULATOR.items() for cell in c
 def test_the_formula_gives_the_calculators_figures(
     quality: str, size: tuple[int, int], tokens: int
 ) -> None:
-    assert billed_by_patches(low=16, medium=48, high=96).output(size, quality) == tokens
+    assert patch_rates(low=16, medium=48, high=96).output(size, quality) == tokens
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_the_formula_gives_the_calculators_figures(
     ],
 )
 def test_the_newer_models_have_five_tiers(quality: str, square: int, wide: int) -> None:
-    assert FIVE_TIERS.output((1024, 1024), quality) == square
-    assert FIVE_TIERS.output((1536, 1024), quality) == wide
+    assert FIVE_QUALITY_RATES.output((1024, 1024), quality) == square
+    assert FIVE_QUALITY_RATES.output((1536, 1024), quality) == wide
 
 
 def test_the_older_models_have_a_table() -> None:
     sizes = ((1024, 1024), (1024, 1536), (1536, 1024))
-    figures = {q: [TILED.output(size, q) for size in sizes] for q in ("low", "medium", "high")}
+    figures = {q: [TILE_RATES.output(size, q) for size in sizes] for q in ("low", "medium", "high")}
     assert figures == {
         "low": [272, 408, 400],
         "medium": [1056, 1584, 1568],

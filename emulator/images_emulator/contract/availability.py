@@ -11,7 +11,7 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
-from images_emulator.contract.models import MODEL, MODELS, NEWEST_MODEL
+from images_emulator.contract.models import MODEL_RULE, MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, Model
@@ -86,9 +86,9 @@ class Availability:
         if "model" in call.fields:
             name = call.fields["model"]
             try:
-                if self.as_of not in MODEL.period:
+                if self.as_of not in MODEL_RULE.period:
                     raise errors.unknown_parameter(name="model")
-                MODEL.check("model", name)
+                MODEL_RULE.check("model", name)
             except APIError as error:
                 forgive(error)
             else:

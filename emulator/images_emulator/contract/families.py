@@ -1,6 +1,6 @@
-"""The families: the rules and conflicts that models of the table share.
+"""The families: rules and conflicts that several models of the table share.
 
-The order of the rules is the order in which they are checked. Facts are from OpenAI's documentation
+Rules are checked in their order. Facts are from OpenAI's documentation
 (the specification of August 2026 and openai-python 3.52.0) except where a comment names another
 source; what was recorded on the wire goes before what is documented.
 """
@@ -53,112 +53,117 @@ from images_emulator.contract.uploads import Images, Overlay, SquarePNG
 
 
 def since(year: int, month: int, day: int) -> Period:
+    """From that day on."""
     return Period(since=date(year, month, day))
 
 
-def prompt(longest: int) -> Rules:
-    return {"prompt": Text(required=True, nullable=False, shortest=1, longest=longest)}
+def prompt(longest: int) -> Text:
+    """The rule of `prompt`, of at most *longest* characters."""
+    return Text(required=True, nullable=False, shortest=1, longest=longest)
 
 
-def count(most: int) -> Rules:
-    return {"n": Integer(least=1, most=most, default=1)}
+def count(most: int) -> Integer:
+    """The rule of `n`."""
+    return Integer(least=1, most=most, default=1)
 
 
-# --- DALL·E: square lists, URLs, no streams ------------------------------------------------------
+# --- DALL·E: listed sizes, URLs, no streams ------------------------------------------------------
 
-# `user: 123` was seen to pass.
-USER: Final[Rules] = {"user": Text(loose=True, nullable=False)}
-URL: Final[Rules] = {"response_format": Choice(("url", "b64_json"), default="url")}
+USER: Final = Text(loose=True, nullable=False)
+"""The rule of `user`; `user: 123` was seen to pass."""
 
-# With dall-e-3 the older stack had one schema for both models, and each model refused on its own
-# what it did not take of that. From about 2024-11 on, the sizes listed are the model's own.
-DALLE_3_SINCE: Final = date(2023, 11, 6)
+RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
+
+SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
+"""The day from which the older stack had one schema for both DALL·E models, and each model refused
+on its own what it did not take of that."""
+
 OWN_SIZES_SINCE: Final = date(2024, 11, 1)
-SHARED_PROMPT: Final = Text(required=True, nullable=False, shortest=1, longest=4000)
+"""About the day from which the older stack listed the sizes of the model alone."""
+
+SHARED_PROMPT: Final = prompt(4000)
+"""`prompt` in the schema that both DALL·E models shared, and of dall-e-3."""
+
 SHARED_SIZES: Final = ListedSize(
     ("256x256", "512x512", "1024x1024", "1024x1792", "1792x1024"), default="1024x1024"
 )
+"""`size` in the schema that both DALL·E models shared."""
 
 
 def dalle_size(*sizes: str) -> ListedSize:
-    """The *sizes* of a model as the older stack listed them."""
+    """The rule of `size` of a DALL·E model; refusals list *sizes* in their order."""
     return ListedSize(sizes, default="1024x1024")
 
 
-DALLE_2_PROMPT: Final[Rules] = {
-    "prompt": Text(
-        required=True,
-        nullable=False,
-        shortest=1,
-        longest=1000,
-        earlier=(
-            (DALLE_3_SINCE, prompt(1000)["prompt"]),
-            (
-                GATEWAY_SINCE,
-                narrowed(SHARED_PROMPT, prompt(1000)["prompt"], errors.prompt_too_long),
-            ),
-        ),
-    )
-}
+DALLE_2_PROMPT: Final = replace(
+    prompt(1000),
+    earlier=(
+        (SHARED_SCHEMA_SINCE, prompt(1000)),
+        (GATEWAY_SINCE, narrowed(SHARED_PROMPT, prompt(1000), errors.prompt_too_long)),
+    ),
+)
 DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
 
-DALLE_2: Final[Rules] = {
-    **count(10),
+DALLE_2_RULES: Final[Rules] = {
+    "n": count(10),
     # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
     # (powerdalle#9) and a recording of 2026-03-31.
     "quality": Choice(
         ("standard",),
         unlisted=("auto",),
         auto="standard",
-        period=Period(DALLE_3_SINCE, GATEWAY_SINCE),
+        period=Period(SHARED_SCHEMA_SINCE, GATEWAY_SINCE),
         earlier=((GATEWAY_SINCE, DALLE_QUALITY),),
     ),
     "size": replace(
         DALLE_2_SIZE,
         earlier=(
-            (DALLE_3_SINCE, DALLE_2_SIZE),
+            (SHARED_SCHEMA_SINCE, DALLE_2_SIZE),
             (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.size_not_supported)),
         ),
     ),
-    **URL,
-    **USER,
+    "response_format": RESPONSE_FORMAT,
+    "user": USER,
 }
 
-OWN_MASK: Final = SquarePNG(mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L"))
+PNG_WITH_OWN_MASK: Final = SquarePNG(
+    mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L")
+)
+"""`image` of a dall-e-2 edit, whose transparent pixels are the mask where there is none."""
 
-DALLE_2_ENDPOINTS: Final[Mapping[Operation, Rules]] = {
-    GENERATIONS: {**DALLE_2_PROMPT, **DALLE_2},
+DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
+    GENERATIONS: {"prompt": DALLE_2_PROMPT, **DALLE_2_RULES},
     EDITS: {
-        **DALLE_2_PROMPT,
+        "prompt": DALLE_2_PROMPT,
         # The modes were more from about 2023-04 on.
         "image": replace(
-            OWN_MASK,
+            PNG_WITH_OWN_MASK,
             earlier=(
-                (date(2023, 4, 1), replace(OWN_MASK, mimetypes=(), modes=("RGBA",))),
+                (date(2023, 4, 1), replace(PNG_WITH_OWN_MASK, mimetypes=(), modes=("RGBA",))),
                 # The MIME type is the gateway's; openai-python 0.x sent application/octet-stream.
-                (GATEWAY_SINCE, replace(OWN_MASK, mimetypes=())),
+                (GATEWAY_SINCE, replace(PNG_WITH_OWN_MASK, mimetypes=())),
             ),
         ),
-        **DALLE_2,
+        **DALLE_2_RULES,
         "mask": Overlay(earlier=((date(2022, 12, 20), Overlay(required=True)),)),
     },
     VARIATIONS: {
         # Two recordings sent application/octet-stream and were answered.
         "image": SquarePNG(mimetypes=(), modes=("RGB", "RGBA")),
-        **{name: rule for name, rule in DALLE_2.items() if name != "quality"},
+        **{name: rule for name, rule in DALLE_2_RULES.items() if name != "quality"},
     },
 }
 
 DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
 
-DALLE_3: Final[Rules] = {
+DALLE_3_RULES: Final[Rules] = {
     "prompt": SHARED_PROMPT,
     "n": Integer(
         least=1,
         most=1,
         default=1,
-        earlier=((GATEWAY_SINCE, narrowed(count(10)["n"], count(1)["n"], errors.more_than_one)),),
+        earlier=((GATEWAY_SINCE, narrowed(count(10), count(1), errors.more_than_one)),),
     ),
     "quality": DALLE_QUALITY,
     "size": replace(
@@ -169,31 +174,27 @@ DALLE_3: Final[Rules] = {
         ),
     ),
     "style": Choice(("vivid", "natural"), default="vivid"),
-    **URL,
-    **USER,
+    "response_format": RESPONSE_FORMAT,
+    "user": USER,
 }
 
 # --- GPT image: base64, streams, tokens ----------------------------------------------------------
 
-# `auto` was seen to become 1024x1536 and `high` on gpt-image-1 where nothing was asked.
-FIXED_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
-FIXED: Final = FixedSize(
-    FIXED_SIZES,
+GPT_IMAGE_PROMPT: Final = prompt(32_000)
+
+THREE_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
+FIXED_SIZE: Final = FixedSize(
+    THREE_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=(
-        (
-            date(2026, 2, 1),
-            GatewayFixedSize(FIXED_SIZES, auto="1024x1536"),
-        ),
-    ),
+    earlier=((date(2026, 2, 1), GatewayFixedSize(THREE_SIZES, auto="1024x1536")),),
 )
+"""`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 
-# `auto` on an edit was seen to become 1254x1254, which is 1536 * 1024 pixels of a square.
-GIF: Final = Sheets(
+GIF_SHEETS: Final = Sheets(
     "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
 )
-FLEXIBLE: Final = FlexibleSize(
+FLEXIBLE_SIZE: Final = FlexibleSize(
     ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
     auto="1024x1024",
     step=16,
@@ -203,55 +204,65 @@ FLEXIBLE: Final = FlexibleSize(
     most_pixels=8_294_400,
     auto_pixels=1536 * 1024,
 )
-FLEXIBLE_WITH_GIF: Final = replace(FLEXIBLE, sheets=GIF)
+"""`size` from gpt-image-2 on; without it, a square edit was seen to become 1254x1254."""
 
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+FLEXIBLE_SIZE_WITH_GIF: Final = replace(FLEXIBLE_SIZE, sheets=GIF_SHEETS)
+"""`size` of models that draw GIFs, whose frames share one sheet."""
+
+REASONING_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SVG: Final = Object(
-    {"model": Text(required=True), "reasoning": Object({"effort": Choice(EFFORTS)})}, nullable=False
+    {"model": Text(required=True), "reasoning": Object({"effort": Choice(REASONING_EFFORTS)})},
+    nullable=False,
 )
-STREAMS: Final = since(2025, 7, 16)
+STREAM_DAYS: Final = since(2025, 7, 16)
+"""The days on which answers could be streamed; `input_fidelity` came with it."""
 
 
-def gpt_image(size: FixedSize, auto_quality: str, *more_qualities: str) -> Rules:
-    """What every GPT image model takes; *more_qualities* pass though refusals do not list them
-    (seen on gpt-image-2.5)."""
-    quality = Choice(("low", "medium", "high", "auto"), unlisted=more_qualities, auto=auto_quality)
+def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str) -> Rules:
+    """The rules that every GPT image model has at every endpoint. `quality` comes to *auto_quality*
+    where it is `auto` or absent; *unlisted_qualities* pass though refusals do not list them (seen
+    on gpt-image-2.5)."""
+    words = ("low", "medium", "high", "auto")
     return {
-        **count(10),
-        "quality": quality,
+        "n": count(10),
+        "quality": Choice(words, unlisted=unlisted_qualities, auto=auto_quality),
         "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
         "output_format": Choice(("png", "webp", "jpeg"), default="png"),
         "output_compression": Integer(least=0, most=100, default=100),
         "moderation": Choice(("auto", "low"), auto="auto"),
         "size": size,
-        "stream": Flag(default=False, period=STREAMS),
-        "partial_images": Integer(least=0, most=3, default=0, period=STREAMS),
+        "stream": Flag(default=False, period=STREAM_DAYS),
+        "partial_images": Integer(least=0, most=3, default=0, period=STREAM_DAYS),
         # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
         "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
-        **USER,
+        "user": USER,
         "safety_identifier": Text(longest=128, period=since(2026, 10, 16)),
     }
 
 
-FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
-EDIT_FORMATS: Final = replace(
-    FORMATS,
+FIVE_FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+FIVE_FORMATS_AT_EDITS: Final = replace(
+    FIVE_FORMATS,
     earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
 )
-MOTION: Final[Rules] = {
-    "output_format": FORMATS,
+"""`output_format` at edits, where SVG came later."""
+
+GIF_AND_SVG: Final[Rules] = {
+    "output_format": FIVE_FORMATS,
     "frame_count": Integer(least=2, most=16),
     "frame_duration_ms": Integer(least=20),
     "svg": SVG,
 }
-"""What came with GIF and SVG output."""
+"""The rules that came with GIF and SVG output."""
 
-FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAMS)
-# Documented as `low` only; `input_fidelity` on this model was recorded as an unknown parameter.
-LOW_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
-NO_FIDELITY: Final = Unsupported(like=FIDELITY)
+INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
+LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
+"""`input_fidelity` of gpt-image-1-mini: documented as `low` only, and another value was recorded as
+refused like an unknown parameter."""
+NO_INPUT_FIDELITY: Final = Unsupported(like=INPUT_FIDELITY)
+"""`input_fidelity` from gpt-image-2 on, whose input is always of high fidelity."""
 
-EDITS_SINCE: Final[Mapping[str, Period]] = {
+PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "background": since(2025, 5, 2),
     "output_format": since(2025, 6, 16),
     "output_compression": since(2025, 6, 16),
@@ -259,31 +270,34 @@ EDITS_SINCE: Final[Mapping[str, Period]] = {
     "moderation": JSON_EDITS,
     "svg": since(2026, 11, 12),
 }
-"""What edits got later than generations did."""
+"""The periods of parameters that edits got later than generations did."""
 
 MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
 
 
-def endpoints(rules: Rules, fidelity: Rule, **edit_rules: Rule) -> Mapping[Operation, Rules]:
-    """*rules* at generations, and at edits with the uploads before them."""
+def at_generations_and_edits(
+    rules: Rules, input_fidelity: Rule, **edit_rules: Rule
+) -> Mapping[Operation, Rules]:
+    """What a GPT image model accepts: *rules* at both endpoints, and at edits also its uploads,
+    *input_fidelity* and the *edit_rules*, which go before *rules* of the same name."""
     edits: Rules = {
-        **prompt(32_000),
+        "prompt": GPT_IMAGE_PROMPT,
         "image": Images(earlier=((date(2025, 6, 2), Images(below=25 * MB)),)),
         **{
-            name: replace(rule, period=EDITS_SINCE.get(name, rule.period))
+            name: replace(rule, period=PERIODS_AT_EDITS.get(name, rule.period))
             for name, rule in rules.items()
         },
         "mask": Overlay(),
-        "input_fidelity": fidelity,
+        "input_fidelity": input_fidelity,
         **edit_rules,
     }
-    return {GENERATIONS: {**prompt(32_000), **rules}, EDITS: edits}
+    return {GENERATIONS: {"prompt": GPT_IMAGE_PROMPT, **rules}, EDITS: edits}
 
 
-# In the documentation until the day on which it became a preview.
-TRANSPARENT_LATER: Final = Conflict(
+TRANSPARENT_NOT_YET: Final = Conflict(
     {"background": Equal("transparent")}, errors.transparent_unsupported, until=date(2026, 8, 20)
 )
+"""What gpt-image-2 refused until transparency became a preview there, as documented."""
 
 STREAMED_BATCH: Final = Conflict({"n": Above(1), "stream": Equal(True)}, errors.streamed_batch)
 TRANSPARENT_JPEG: Final = Conflict(
@@ -298,7 +312,7 @@ MARKUP_WITH_MASK: Final = Conflict(
 
 
 def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
-    """The parameters *names* are for that format alone."""
+    """Conflicts of the parameters *names* with every other *output_format*."""
     return tuple(
         Conflict(
             {name: Present(), "output_format": OtherThan(output_format)}, errors.only_with_format
@@ -308,7 +322,7 @@ def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
 
 
 def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
-    """What that format refuses, by parameter."""
+    """Conflicts of *output_format* with the parameters of which a condition is given."""
     return tuple(
         Conflict({name: condition, "output_format": Equal(output_format)}, errors.not_with_format)
         for name, condition in conditions.items()
@@ -327,4 +341,4 @@ CONFLICTS: Final = (
     *not_with("gif", mask=Present()),
     *not_with("svg", n=Above(1)),
 )
-"""What the GPT image models refuse, in the order in which it is checked."""
+"""The conflicts of the GPT image models, in the order in which they are checked."""

@@ -1,7 +1,7 @@
-"""THE table: each model, its life, what it accepts at each endpoint, and what it costs.
+"""THE table: one row for each model, with its dates, what it accepts, its token rates and seconds.
 
 Dates are those of OpenAI's deprecations page and changelog. A model that takes what another takes
-is that one's row with another name.
+is that one's row with another name. A test tells what a row lacks.
 """
 
 from __future__ import annotations
@@ -13,53 +13,54 @@ from typing import Final
 
 from images_emulator.contract.families import (
     CONFLICTS,
-    DALLE_2_ENDPOINTS,
-    DALLE_3,
-    EDIT_FORMATS,
-    FIDELITY,
-    FIXED,
-    FLEXIBLE,
-    FLEXIBLE_WITH_GIF,
-    LOW_FIDELITY,
+    DALLE_2_ACCEPTS,
+    DALLE_3_RULES,
+    FIVE_FORMATS_AT_EDITS,
+    FIXED_SIZE,
+    FLEXIBLE_SIZE,
+    FLEXIBLE_SIZE_WITH_GIF,
+    GIF_AND_SVG,
+    INPUT_FIDELITY,
+    LOW_INPUT_FIDELITY,
     MARKUP,
-    MOTION,
-    NO_FIDELITY,
-    TRANSPARENT_LATER,
-    endpoints,
-    gpt_image,
+    NO_INPUT_FIDELITY,
+    TRANSPARENT_NOT_YET,
+    at_generations_and_edits,
+    gpt_image_rules,
     since,
 )
 from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
+from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles, Tokens
 
-MODEL: Final = Text(nullable=False, period=since(2023, 11, 6))
+MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
 """The rule of `model`, which is checked before all others: they depend on it."""
 
-TABLE_OUTPUT: Final = OutputTable(
+OUTPUT_RATES: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
 )
-TILED: Final = Tokens(TABLE_OUTPUT, Tiles(high_fidelity=(4160, 6240)))
-# Recorded on edits: 143 at low, 262 and 308 at medium; from words alone 334 and 335 at medium. The
+TILE_RATES: Final = Tokens(OUTPUT_RATES, Tiles(high_fidelity=(4160, 6240)))
+# Recorded on edits: 143 at low, 262 and 308 at medium; without uploads 334 and 335 at medium. The
 # others are taken to be as those.
-WITH_OUTPUT_TEXT: Final = replace(
-    TILED,
+TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
+    TILE_RATES,
     output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
     output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
 )
-MINI: Final = Tokens(TABLE_OUTPUT, Tiles())
+MINI_RATES: Final = Tokens(OUTPUT_RATES, Tiles())
 
 
-def billed_by_patches(**factors: int) -> Tokens:
+def patch_rates(**factors: int) -> Tokens:
     """Token rates of a model that counts the pictures it is sent in patches of 32×32 pixels, and
     those it makes by a formula with a factor for each quality."""
     return Tokens(OutputFormula(factors), Patches())
 
 
 # gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
-FIVE_TIERS: Final = billed_by_patches(low=16, medium=24, high=48, xhigh=64, max=96)
+FIVE_QUALITY_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
 
 # The seconds of a call, from `openai-processing-ms` as recorded. dall-e-2: 8.9 for two pictures.
 # dall-e-3: 11.5 and 14.4; `hd` was not recorded and counts twice, as its price does.
@@ -72,17 +73,18 @@ GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
 GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
 
-GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
-"""In place of the models that are shut down on 2026-12-01, as the deprecations page has it."""
+BOTH_GPT_2_6: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
+"""The replacement of the models that are shut down on 2026-12-01, as the deprecations page words
+it."""
 
 GPT_1: Final = Model(
     "gpt-image-1",
     released=date(2025, 4, 23),
     shutdown=date(2026, 10, 23),
     replacement="gpt-image-2.5-sunburst",
-    accepts=endpoints(gpt_image(FIXED, "high"), FIDELITY),
+    accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "high"), INPUT_FIDELITY),
     conflicts=CONFLICTS,
-    tokens=TILED,
+    tokens=TILE_RATES,
     seconds=GPT_1_SECONDS,
 )
 GPT_1_5: Final = replace(
@@ -90,38 +92,38 @@ GPT_1_5: Final = replace(
     id="gpt-image-1.5",
     released=date(2025, 12, 16),
     shutdown=date(2026, 12, 1),
-    replacement=GPT_2_6_TIERS,
+    replacement=BOTH_GPT_2_6,
     # Without `quality`, `medium` was recorded, and never `high`.
-    accepts=endpoints(gpt_image(FIXED, "medium"), FIDELITY),
-    tokens=WITH_OUTPUT_TEXT,
+    accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "medium"), INPUT_FIDELITY),
+    tokens=TILE_RATES_WITH_OUTPUT_TEXT,
 )
 GPT_2: Final = Model(
     "gpt-image-2",
     released=date(2026, 4, 21),
     # Without `quality`, and with `auto`, `low` was recorded.
-    accepts=endpoints(gpt_image(FLEXIBLE, "low"), NO_FIDELITY),
-    conflicts=(TRANSPARENT_LATER, *CONFLICTS),
-    tokens=billed_by_patches(low=16, medium=48, high=96),
+    accepts=at_generations_and_edits(gpt_image_rules(FLEXIBLE_SIZE, "low"), NO_INPUT_FIDELITY),
+    conflicts=(TRANSPARENT_NOT_YET, *CONFLICTS),
+    tokens=patch_rates(low=16, medium=48, high=96),
     seconds=GPT_2_SECONDS,
 )
-FIVE_QUALITIES: Final = gpt_image(FLEXIBLE, "low", "xhigh", "max")
+FIVE_QUALITIES: Final = gpt_image_rules(FLEXIBLE_SIZE, "low", "xhigh", "max")
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
-    accepts=endpoints(FIVE_QUALITIES, NO_FIDELITY, markup=MARKUP),
+    accepts=at_generations_and_edits(FIVE_QUALITIES, NO_INPUT_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
-    tokens=FIVE_TIERS,
+    tokens=FIVE_QUALITY_RATES,
     seconds=GPT_2_5_SECONDS,
 )
 GPT_2_6: Final = replace(
     GPT_2_5,
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
-    accepts=endpoints(
-        {**FIVE_QUALITIES, "size": FLEXIBLE_WITH_GIF, **MOTION},
-        NO_FIDELITY,
+    accepts=at_generations_and_edits(
+        {**FIVE_QUALITIES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
+        NO_INPUT_FIDELITY,
         markup=MARKUP,
-        output_format=EDIT_FORMATS,
+        output_format=FIVE_FORMATS_AT_EDITS,
     ),
 )
 
@@ -133,7 +135,7 @@ MODELS: Final[Mapping[str, Model]] = {
             released=date(2022, 11, 3),
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
-            accepts=DALLE_2_ENDPOINTS,
+            accepts=DALLE_2_ACCEPTS,
             seconds=DALLE_2_SECONDS,
             limited=rate_limited_dalle,
             rejected=content_policy_dalle_2,
@@ -144,7 +146,7 @@ MODELS: Final[Mapping[str, Model]] = {
             released=date(2023, 11, 6),
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
-            accepts={GENERATIONS: DALLE_3},
+            accepts={GENERATIONS: DALLE_3_RULES},
             seconds=DALLE_3_SECONDS,
             limited=rate_limited_dalle,
             revises_prompt=True,
@@ -155,10 +157,12 @@ MODELS: Final[Mapping[str, Model]] = {
             "gpt-image-1-mini",
             released=date(2025, 10, 6),
             shutdown=date(2026, 12, 1),
-            replacement=GPT_2_6_TIERS,
-            accepts=endpoints(gpt_image(FIXED, "high"), LOW_FIDELITY),
+            replacement=BOTH_GPT_2_6,
+            accepts=at_generations_and_edits(
+                gpt_image_rules(FIXED_SIZE, "high"), LOW_INPUT_FIDELITY
+            ),
             conflicts=CONFLICTS,
-            tokens=MINI,
+            tokens=MINI_RATES,
             seconds=GPT_1_SECONDS,
         ),
         GPT_1_5,
@@ -174,6 +178,15 @@ MODELS: Final[Mapping[str, Model]] = {
         replace(GPT_2_6, id="gpt-image-2.6-flare"),
     )
 }
+
+FILE_PARAMETERS: Final = frozenset(
+    name
+    for model in MODELS.values()
+    for rules in model.accepts.values()
+    for name, rule in rules.items()
+    if isinstance(rule, Pictures | OverlayRule)
+)
+"""The parameters that a form carries as files."""
 
 LISTED_MODEL: Final = "dall-e-2"
 """The model that a refusal lists where a call names one that its endpoint does not take: recorded

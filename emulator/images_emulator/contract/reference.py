@@ -11,7 +11,7 @@ from typing import Any, Final
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.models import MODEL, MODELS
+from images_emulator.contract.models import MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Rules
@@ -25,7 +25,7 @@ def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
     excluded = [conflict.schema(rules) for conflict in conflicts]
     return {
         "type": "object",
-        "properties": {"model": MODEL.schema()}
+        "properties": {"model": MODEL_RULE.schema()}
         | {name: rule.schema() for name, rule in rules.items()},
         "required": [name for name, rule in rules.items() if rule.required],
         "additionalProperties": False,

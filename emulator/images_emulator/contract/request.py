@@ -40,9 +40,6 @@ from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import Tokens
 
-FILE_PARAMETERS: Final = frozenset({"image", "mask", "markup"})
-"""The parameters that a form carries as files."""
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:

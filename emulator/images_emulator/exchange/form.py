@@ -11,8 +11,9 @@ from typing import Any, Final
 from python_multipart.multipart import parse_options_header
 
 from images_emulator.contract import errors
+from images_emulator.contract.models import FILE_PARAMETERS
 from images_emulator.contract.pictures import LARGEST
-from images_emulator.contract.request import FILE_PARAMETERS, Upload
+from images_emulator.contract.request import Upload
 
 MAX_PARTS: Final = 2**20
 """Parts that are read, in some seconds. A Buffer that the Node SDK is handed as an image arrives as
