@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,7 @@ from images_emulator.state.store import (
     Codec,
     Count,
     Counters,
+    Log,
     MemoryStore,
     Packed,
     Q,
@@ -24,20 +26,32 @@ from images_emulator.state.store import (
 
 T = TypeVar("T")
 
-Text = tuple[str, bytes]
-"""A value as a shared store keeps it: JSON text, and the bytes beside it."""
 
-AS_IT_IS: Codec[Text] = Codec(lambda _: Packed({}), lambda _: ("", b""))
+@dataclass
+class _Text:
+    """A value as a shared store keeps it: JSON text, and the bytes beside it."""
+
+    json: str
+    data: bytes
+    weight: int = 0
+
+    def detach(self) -> int:
+        self.weight -= len(self.data)
+        self.data = b""
+        return self.weight
+
+
+TEXT: Codec[_Text] = Codec(lambda _: Packed({}), lambda _: _Text("", b""))
 """For values that are packed already; the store in memory asks no codec."""
 
 
-def _written(codec: Codec[T], value: T) -> Text:
+def _written(codec: Codec[T], value: T) -> _Text:
     packed = codec.pack(value)
-    return json.dumps(packed.document), packed.data
+    return _Text(json.dumps(packed.document), packed.data)
 
 
-def _read(codec: Codec[T], text: Text) -> T:
-    return codec.unpack(Packed(json.loads(text[0]), text[1]))
+def _read(codec: Codec[T], text: _Text) -> T:
+    return codec.unpack(Packed(json.loads(text.json), text.data))
 
 
 async def _journey() -> None:
@@ -53,17 +67,35 @@ class JSONStore:
         self._memory = MemoryStore()
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        register = self._memory.register(name, _written(codec, initial), AS_IT_IS)
+        register = self._memory.register(name, _written(codec, initial), TEXT)
         return _JSONRegister(register, codec)
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
-        return _JSONRecords(self._memory.records(name, budget, AS_IT_IS), codec)
+        return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
 
     def counters(self, name: str) -> Counters:
         return _SlowCounters(self._memory.counters(name))
 
     def buckets(self, name: str) -> Buckets:
         return _SlowBuckets(self._memory.buckets(name))
+
+    def log(
+        self,
+        name: str,
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+        detach: Callable[[T], int],
+    ) -> Log[T]:
+        log = self._memory.log(
+            name,
+            TEXT,
+            max_entries=max_entries,
+            max_bytes=max_bytes,
+            detach=_Text.detach,
+        )
+        return _JSONLog(log, codec)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         # In a thread of its own: that of the caller may run a loop.
@@ -72,7 +104,7 @@ class JSONStore:
 
 
 class _JSONRegister(Generic[T]):
-    def __init__(self, register: Register[Text], codec: Codec[T]) -> None:
+    def __init__(self, register: Register[_Text], codec: Codec[T]) -> None:
         self._register = register
         self._codec = codec
         self._latest = register.value, _read(codec, register.value)
@@ -92,7 +124,7 @@ class _JSONRegister(Generic[T]):
 
 
 class _JSONRecords(Generic[T]):
-    def __init__(self, records: Records[Text], codec: Codec[T]) -> None:
+    def __init__(self, records: Records[_Text], codec: Codec[T]) -> None:
         self._records = records
         self._codec = codec
 
@@ -124,6 +156,35 @@ class _JSONRecords(Generic[T]):
     async def clear(self) -> None:
         await _journey()
         await self._records.clear()
+
+
+class _JSONLog(Generic[T]):
+    def __init__(self, log: Log[_Text], codec: Codec[T]) -> None:
+        self._log = log
+        self._codec = codec
+
+    async def append(self, key: str, entry: T, weight: int) -> None:
+        text = replace(_written(self._codec, entry), weight=weight)
+        await _journey()
+        await self._log.append(key, text, weight)
+
+    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+        text = replace(_written(self._codec, entry), weight=weight)
+        await _journey()
+        await self._log.amend(key, text, weight, detachable=detachable)
+
+    async def get(self, key: str) -> T | None:
+        await _journey()
+        text = await self._log.get(key)
+        return None if text is None else _read(self._codec, text)
+
+    async def all(self) -> list[T]:
+        await _journey()
+        return [_read(self._codec, text) for text in await self._log.all()]
+
+    async def clear(self) -> int:
+        await _journey()
+        return await self._log.clear()
 
 
 class _SlowCounters:

@@ -28,7 +28,7 @@ from images_emulator.state.clock import ClockSetting
 from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.steps import ScenarioStep, Steps
-from images_emulator.state.store import Codec, Count, MemoryStore, Packed, Store, Take
+from images_emulator.state.store import Codec, Count, Log, MemoryStore, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 
@@ -217,6 +217,87 @@ async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them
     takes = [await buckets.take("k", 1, limit=7, seconds=1, now=NOW) for _ in range(8)]
     assert [take.granted for take in takes] == [True] * 7 + [False]
     assert takes[-1].wait_ms == 143
+
+
+# --- logs
+
+
+@dataclass
+class Call:
+    """An entry of a log; *body* is detachable."""
+
+    name: str
+    body: bytes = b""
+
+    def detach(self) -> int:
+        self.body = b""
+        return 10
+
+
+CALL: Final[Codec[Call]] = Codec(
+    lambda call: Packed({"name": call.name}, call.body),
+    lambda packed: Call(packed.document["name"], packed.data),
+)
+
+
+BODY: Final = b"x" * 30
+
+
+def log_of(store: Store, max_entries: int = 100, max_bytes: int = 1000) -> Log[Call]:
+    return store.log(
+        "calls", CALL, max_entries=max_entries, max_bytes=max_bytes, detach=Call.detach
+    )
+
+
+async def test_entries_of_a_log_are_listed_oldest_first_and_had_by_their_keys(store: Store) -> None:
+    log = log_of(store)
+    for name in "bac":
+        await log.append(name, Call(name), 10)
+    assert [call.name for call in await log.all()] == ["b", "a", "c"]
+    assert await log.get("a") == Call("a")
+    assert await log.get("d") is None
+    assert await log.clear() == 3
+    assert await log.clear() == 0
+    assert await log.get("a") is None
+
+
+async def test_an_entry_is_amended_in_its_place_unless_it_is_gone(store: Store) -> None:
+    log = log_of(store)
+    for name in "ab":
+        await log.append(name, Call(name), 10)
+    await log.amend("a", Call("A", b"body"), 20, detachable=True)
+    assert await log.all() == [Call("A", b"body"), Call("b")]
+    await log.clear()
+    await log.amend("a", Call("A"), 10, detachable=False)
+    assert await log.all() == []
+
+
+async def test_past_their_number_the_oldest_entries_of_a_log_go(store: Store) -> None:
+    log = log_of(store, max_entries=2)
+    for name in "abc":
+        await log.append(name, Call(name), 10)
+        await log.amend(name, Call(name, b"x"), 20, detachable=True)
+    assert [call.name for call in await log.all()] == ["b", "c"]
+
+
+async def test_past_the_bytes_of_a_log_bodies_go_before_entries(store: Store) -> None:
+    log = log_of(store, max_bytes=100)
+    for name in "abcd":
+        await log.append(name, Call(name), 10)
+        await log.amend(name, Call(name, BODY), 40, detachable=name != "b")
+    # a: 10, b: 40, c: 10, d: 40
+    bodies = [call.body for call in await log.all()]
+    assert bodies == [b"", BODY, b"", BODY]
+    await log.append("e", Call("e"), 31)
+    # Without the body of d there are 101 bytes, and without a 91.
+    assert await log.all() == [Call("b", BODY), Call("c"), Call("d"), Call("e")]
+
+
+async def test_a_log_may_be_of_no_size(store: Store) -> None:
+    log = log_of(store, max_entries=0)
+    await log.append("a", Call("a"), 10)
+    await log.amend("a", Call("a"), 10, detachable=True)
+    assert await log.all() == []
 
 
 # --- what the emulator stores is JSON and bytes

@@ -1,12 +1,13 @@
 """The store: all that outlives a call, behind a protocol that several processes could share.
 
-A store hands out four kinds of containers, each under a name:
+A store hands out five kinds of containers, each under a name:
 
 - `Register`: one small value that every call reads: the clock's setting, the changed settings, the
   account, the steps of the scenario.
 - `Records`: values by key within a budget of bytes: hosted pictures, uploaded files.
 - `Counters`: how many calls each step of the scenario has matched and met.
 - `Buckets`: token buckets of the rate limit.
+- `Log`: entries in their order, within a number and a budget of bytes: the journal.
 
 Operations are coroutines, because the client of a shared store waits on the event loop. Those of
 `MemoryStore` never suspend: awaiting one costs as much as a function call. Registers are read
@@ -179,6 +180,32 @@ class Buckets(Protocol):
     async def clear(self) -> None: ...
 
 
+class Log(Protocol[T]):
+    """Entries by key, oldest first, within a number and a budget of bytes.
+
+    An entry may have a detachable part, such as a body. Past the budget the oldest detachable parts
+    go first, then the oldest entries.
+    """
+
+    async def append(self, key: str, entry: T, weight: int) -> None:
+        """Add *entry*, of about *weight* bytes, as the newest."""
+        ...
+
+    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+        """Replace an entry in its place. One that has gone meanwhile stays gone."""
+        ...
+
+    async def get(self, key: str) -> T | None: ...
+
+    async def all(self) -> list[T]:
+        """The entries, oldest first."""
+        ...
+
+    async def clear(self) -> int:
+        """Remove all entries; how many they were."""
+        ...
+
+
 class Store(Protocol):
     """Hands out containers by kind and name. The same name is the same container, also in another
     process that shares the store."""
@@ -194,6 +221,19 @@ class Store(Protocol):
     def counters(self, name: str) -> Counters: ...
 
     def buckets(self, name: str) -> Buckets: ...
+
+    def log(
+        self,
+        name: str,
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+        detach: Callable[[T], int],
+    ) -> Log[T]:
+        """A log. *detach* takes the detachable part from an entry and returns the bytes that are
+        left. Of a packed entry that part is the bytes beside the document."""
+        ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of *work*, a coroutine that awaits nothing but this store. Blocks: a shared
@@ -342,6 +382,65 @@ class MemoryBuckets:
             self._full_at.clear()
 
 
+class MemoryLog(Generic[T]):
+    """A `Log` of one process. Reading one entry takes no lock."""
+
+    def __init__(self, max_entries: int, max_bytes: int, detach: Callable[[T], int]) -> None:
+        self.weight = 0
+        """Bytes that the entries hold, about."""
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._detach = detach
+        self._entries: OrderedDict[str, tuple[T, int]] = OrderedDict()
+        self._detachable: OrderedDict[str, None] = OrderedDict()
+        self._lock = Lock()
+
+    async def append(self, key: str, entry: T, weight: int) -> None:
+        with self._lock:
+            self._entries[key] = entry, weight
+            self.weight += weight
+            self._shrink()
+
+    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+        with self._lock:
+            if key not in self._entries:
+                return
+            self._put(key, entry, weight)
+            if detachable:
+                self._detachable[key] = None
+            self._shrink()
+
+    async def get(self, key: str) -> T | None:
+        item = self._entries.get(key)
+        return item[0] if item else None
+
+    async def all(self) -> list[T]:
+        with self._lock:
+            return [entry for entry, _ in self._entries.values()]
+
+    async def clear(self) -> int:
+        with self._lock:
+            count = len(self._entries)
+            self._entries.clear()
+            self._detachable.clear()
+            self.weight = 0
+            return count
+
+    def _put(self, key: str, entry: T, weight: int) -> None:
+        self.weight += weight - self._entries[key][1]
+        self._entries[key] = entry, weight
+
+    def _shrink(self) -> None:
+        while self.weight > self._max_bytes and self._detachable:
+            key, _ = self._detachable.popitem(last=False)
+            entry = self._entries[key][0]
+            self._put(key, entry, self._detach(entry))
+        while self.weight > self._max_bytes or len(self._entries) > self._max_entries:
+            key, (_, weight) = self._entries.popitem(last=False)
+            self._detachable.pop(key, None)
+            self.weight -= weight
+
+
 class MemoryStore:
     """A `Store` of one process. Threads may share it and all its containers."""
 
@@ -360,6 +459,17 @@ class MemoryStore:
 
     def buckets(self, name: str) -> Buckets:
         return self._container("buckets", name, MemoryBuckets)
+
+    def log(
+        self,
+        name: str,
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+        detach: Callable[[T], int],
+    ) -> Log[T]:
+        return self._container("log", name, lambda: MemoryLog(max_entries, max_bytes, detach))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
