@@ -330,7 +330,7 @@ def test_errors_have_one_shape(
     own_http: httpx2.Client, method: str, path: str, status: int, code: str
 ) -> None:
     error = error_of(own_http.request(method, path), status)
-    assert (error["code"], error["type"]) == (code, admin_errors.TYPE)
+    assert (error["code"], error["type"]) == (code, admin_errors.ERROR_TYPE)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])

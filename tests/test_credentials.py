@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract.errors import masked
+from images_emulator.contract.errors import mask_key
 from images_emulator.exchange.credentials import redacted_header, redacted_query
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz012345"
@@ -45,7 +45,7 @@ def anyone() -> Iterator[httpx2.Client]:
     ],
 )
 def test_a_key_of_13_characters_is_not_shown_whole(key: str, shown: str) -> None:
-    assert masked(key) == shown
+    assert mask_key(key) == shown
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_the_key_of_the_call_is_shown_nowhere_else(anyone: httpx2.Client, server
     headers = [*bearer(OTHER), ("x-note", f"sent with {OTHER}")]
     anyone.get(f"{server.url}/v1/models?note={OTHER}", headers=headers)
     (entry,) = server.requests
-    assert entry.headers["x-note"] == f"sent with {masked(OTHER)}"
-    assert entry.query == f"note={masked(OTHER)}"
+    assert entry.headers["x-note"] == f"sent with {mask_key(OTHER)}"
+    assert entry.query == f"note={mask_key(OTHER)}"
     assert entry.came_with(OTHER)
 
 
@@ -121,7 +121,7 @@ def test_a_key_among_the_parameters_is_redacted(anyone: httpx2.Client, server: S
     body = BODY | {"api_key": OTHER, "svg": {"auth_token": OTHER}}
     anyone.post(server.url + GENERATIONS, json=body, headers=bearer())
     (entry,) = server.requests
-    assert entry.parameters["api_key"] == entry.parameters["svg"]["auth_token"] == masked(OTHER)
+    assert entry.parameters["api_key"] == entry.parameters["svg"]["auth_token"] == mask_key(OTHER)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_key_of_a_step_is_redacted(anyone: httpx2.Client, server: Server) ->
     server.inject("server_error", match={"api_key": SECRET})
     told = anyone.get(f"{server.url}/_emulator/scenario").text
     assert SECRET not in told
-    assert json.loads(told)["steps"][0]["match"] == {"api_key": masked(SECRET)}
+    assert json.loads(told)["steps"][0]["match"] == {"api_key": mask_key(SECRET)}
     answer = anyone.post(server.url + GENERATIONS, json=BODY, headers=bearer(SECRET))
     assert answer.status_code == 500
 
@@ -154,9 +154,9 @@ def test_the_key_of_a_step_is_redacted(anyone: httpx2.Client, server: Server) ->
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
-        (SECRET, masked(SECRET)),
-        (f"{SECRET}=1", f"{masked(SECRET)}=1"),
-        (f"a=b&{SECRET.replace('-', '%2D')}=&c", f"a=b&{masked(SECRET)}=&c"),
+        (SECRET, mask_key(SECRET)),
+        (f"{SECRET}=1", f"{mask_key(SECRET)}=1"),
+        (f"a=b&{SECRET.replace('-', '%2D')}=&c", f"a=b&{mask_key(SECRET)}=&c"),
         ("password=hunter2hun", "password=********"),
         ("db_password=hunter2-is-longer", "db_password=********"),
         ("token=hunter2", "token=********"),
@@ -178,7 +178,7 @@ def test_a_query_shows_no_secret_in_a_name_nor_a_short_one(query: str, shown: st
         ("x-api-key", "hunter2", "********"),
         ("x-api-key", "", ""),
         ("helicone-auth", "Bearer hunter2", "Bearer ********"),
-        ("x-api-key", OTHER, masked(OTHER)),
+        ("x-api-key", OTHER, mask_key(OTHER)),
     ],
 )
 def test_a_short_secret_is_hidden_whole(name: str, value: str, shown: str) -> None:
@@ -193,7 +193,7 @@ def test_the_short_key_of_the_call_is_shown() -> None:
 def test_a_key_in_the_name_of_a_header_is_redacted(anyone: httpx2.Client, server: Server) -> None:
     anyone.get(f"{server.url}/v1/models", headers=[(SECRET, "1")])
     (entry,) = server.requests
-    assert entry.headers[masked(SECRET)] == "1"
+    assert entry.headers[mask_key(SECRET)] == "1"
     assert SECRET not in str(dict(entry.headers))
 
 

@@ -134,7 +134,7 @@ def test_every_refusal_is_said_somewhere(name: str) -> None:
     ],
 )
 def test_a_long_key_is_masked(key: str, shown: str) -> None:
-    assert errors.masked(key) == shown
+    assert errors.mask_key(key) == shown
 
 
 THREE_VERSIONS = Refusal(

@@ -1,4 +1,4 @@
-"""What the emulator says for itself under `/_emulator`; in the envelope of the API's errors."""
+"""Error messages of the admin API under `/_emulator`, in the form of the API's errors."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from typing import Final
 
 from images_emulator.contract.errors import Refusal
 
-TYPE: Final = "emulator_error"
+ERROR_TYPE: Final = "emulator_error"
+"""The `type` of all of them."""
 
 # fmt: off
-no_such_path = Refusal("There is no {path} here. GET /_emulator/docs lists what there is.", None, "not_found", TYPE, 404)
-wrong_method = Refusal("{path} does not take {method}.", None, "method_not_allowed", TYPE, 405)
-bad_input = Refusal("Invalid '{name}': {reason}.", "{name}", "invalid_value", TYPE, 422)
-unknown_input = Refusal("Unknown '{name}'. There are: {listed}.", "{name}", "unknown_parameter", TYPE, 422)
-no_such_request = Refusal("The journal has no request '{id}'.", "id", "not_found", TYPE, 404)
-no_such_part = Refusal("Request '{id}' has no {part}, or it is not kept any more.", None, "not_found", TYPE, 404)
+no_such_path = Refusal("There is no {path} here. GET /_emulator/docs lists what there is.", None, "not_found", ERROR_TYPE, 404)
+wrong_method = Refusal("{path} does not take {method}.", None, "method_not_allowed", ERROR_TYPE, 405)
+bad_input = Refusal("Invalid '{name}': {reason}.", "{name}", "invalid_value", ERROR_TYPE, 422)
+unknown_input = Refusal("Unknown '{name}'. There are: {listed}.", "{name}", "unknown_parameter", ERROR_TYPE, 422)
+no_such_request = Refusal("The journal has no request '{id}'.", "id", "not_found", ERROR_TYPE, 404)
+no_such_part = Refusal("Request '{id}' has no {part}, or it is not kept any more.", None, "not_found", ERROR_TYPE, 404)
 foreign_host = Refusal(
     "'{host}' is no host of this server, so a browser may have been lured here. If it is one, start the server with its "
-    "--public-url, or with an --admin-token and send that.", "host", "foreign_host", TYPE, 403)
-foreign_origin = Refusal("Pages of other sites may not ask this server.", "origin", "foreign_origin", TYPE, 403)
+    "--public-url, or with an --admin-token and send that.", "host", "foreign_host", ERROR_TYPE, 403)
+foreign_origin = Refusal("Pages of other sites may not ask this server.", "origin", "foreign_origin", ERROR_TYPE, 403)
 no_token = Refusal(
-    "Send the admin token as a header: Authorization: Bearer TOKEN.", "authorization", "admin_token_required", TYPE, 401,
+    "Send the admin token as a header: Authorization: Bearer TOKEN.", "authorization", "admin_token_required", ERROR_TYPE, 401,
     {"WWW-Authenticate": "Bearer"})
-not_ready = Refusal("The server is still loading what it draws with.", None, "not_ready", TYPE, 503, {"Retry-After": "1"})
-broken = Refusal("This is a mistake of the emulator; its log says more.", None, "server_error", TYPE, 500)
+not_ready = Refusal("The server is still loading what it draws with.", None, "not_ready", ERROR_TYPE, 503, {"Retry-After": "1"})
+broken = Refusal("This is a mistake of the emulator; its log says more.", None, "server_error", ERROR_TYPE, 500)
 # fmt: on
 
 wrong_path: Final = (
     "There is no {path}; {meant} is probably meant. Look at the base URL of the client."
 )
-"""To who calls a path that is almost one of the API's."""
+"""The notice in the answer to a call of a path that is almost one of the API's."""

@@ -1,4 +1,4 @@
-"""At which date the API is asked: a day, or any day there ever was; and what held on a day."""
+"""Dates: the day that a call is judged by, periods, and the version of a thing on a day."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 AsOf = date | None
-"""None is `any`: whatever was documented in a model's lifetime is accepted."""
+"""The day that a call asks for. None is `any`: every model and parameter that was ever documented
+is accepted; where two days contradict each other, the newer rule holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From *since*, included, to *until*, not included; open where they are None."""
+    """The days from *since*, included, to *until*, not included; None leaves an end open."""
 
     since: date | None = None
     until: date | None = None
 
     def __contains__(self, day: AsOf) -> bool:
-        """Whether *day* is in it; `any` is in every period."""
+        """Whether *day* is in the period; `any` is in every one."""
         if day is None:
             return True
         return (self.since is None or self.since <= day) and (
@@ -29,7 +30,8 @@ class Period:
         )
 
 
-ALWAYS = Period()
+ALWAYS: Final = Period()
+"""The period of all days."""
 
 
 def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
@@ -41,25 +43,25 @@ def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
 
 
 GATEWAY_SINCE: Final = date(2025, 4, 16)
-"""The day on which the gateway was first met: a week before gpt-image-1, and "since yesterday" on
-2025-04-17 (openai-node#1468, go-openai#967). Before it the older stack judged all calls: another
-wording, another order of keys, no `param`."""
+"""The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
+on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
+Its errors have other sentences, another order of keys, and no `param`."""
 
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
-"""The day from which edits took JSON, and with it a new reading of forms."""
+"""The first day on which edits read JSON. On the same day forms were first read in a new way."""
 
 OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
-"""The day whose sentences an endpoint keeps that never moved to the gateway."""
-
+"""The last day of the older stack: the day of the sentences of operations that never moved to the
+gateway."""
 
 KNOWN_UNTIL: Final = date(2026, 11, 25)
-"""The day up to which this contract knows the API: what its sources say of later days is announced
+"""The day up to which this contract knows the API. What its sources say of later days is announced,
 and may come otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one call is judged: at which date, and whether what can be forgiven is.
+    """How one call is judged: as of which day, and whether *lenient* validation forgives mistakes.
 
     *today* is the day by the emulator's clock.
     """
@@ -70,9 +72,9 @@ class Policy:
 
     @property
     def day(self) -> AsOf:
-        """The day whose sentences and headers hold; None for the newest ones.
+        """The day whose versions of rules, sentences, keys and headers hold; None: the newest ones.
 
-        Under `any` that is today, so that a change that is announced waits for its day, but none
-        before `KNOWN_UNTIL`: a test that freezes its clock in the past asks for no older API.
+        Under `any` it is today, so that an announced change waits for its day, but no day before
+        `KNOWN_UNTIL`: a test that freezes its clock in the past does not ask for an older API.
         """
         return self.as_of or (self.today and max(self.today, KNOWN_UNTIL))

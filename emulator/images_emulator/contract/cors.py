@@ -1,4 +1,4 @@
-"""Cross-origin resource sharing: what the API lets pages of other origins do, and since when.
+"""CORS (cross-origin resource sharing): the headers that let pages of other origins call the API.
 
 Preflights were recorded on 2026-07-29, 2026-08-14 and 2026-09-19 on another endpoint, and on
 2026-09-04 on `/v1/images/edits`; that they are the same on all paths is inferred.
@@ -12,20 +12,22 @@ from typing import Final
 from images_emulator.contract.calendar import Period
 
 ALLOW_ORIGIN: Final = (b"access-control-allow-origin", b"*")
-"""On each answer of the API's to a call that has an `Origin`."""
+"""The header of every answer to a call that has an `Origin`, errors included."""
 
 METHODS: Final = ("GET", "OPTIONS", "POST")
-"""What a preflight allows, whatever it asks for."""
+"""The methods that the answer to every preflight allows."""
 
 MAX_AGE_SECONDS: Final = 86_400
+"""How long a browser may cache the answer to a preflight."""
 
 SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
-"""When `ALLOW_ORIGIN` was on every answer: the last recording that has it without an `Origin` is of
-2025-09-17, the first that lacks it of 2026-03-31."""
+"""The days on which answers had `ALLOW_ORIGIN` without an `Origin` in the call, too: the last such
+recording is of 2025-09-17, the first without the header of 2026-03-31."""
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:
-    """The headers of the answer to a preflight that asks for a *method* and for *headers*."""
+    """The headers of the answer to a preflight that asks for a *method* and for *headers* (None:
+    for none)."""
     methods = METHODS if method in METHODS else (*METHODS, method)
     name, value = ALLOW_ORIGIN
     answer = {

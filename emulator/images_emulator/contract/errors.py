@@ -1,11 +1,11 @@
-"""Every sentence that the API can say when it refuses, each said once.
+"""Error messages of the API: each `Refusal` is one, with its type, param, code and HTTP status.
 
-A `Refusal` is one sentence with the type, param and code that go with it; called with the facts
-that its braces name, it gives the error to raise. The words are the API's own, as recorded. Those
-that no recording shows are written in the same form and have a comment that says so.
+A refusal is a format. Called with the values of its fields, it gives the `APIError` to raise. The
+words are the API's own, as recorded; those that no recording shows are in the same form and have a
+comment that says so.
 
-Sentences change: a refusal knows its earlier versions. What raises it need not know the day; the
-error is put into the words of a day (`APIError.on`) where that is known.
+A refusal that has changed has its earlier versions. Code that raises it need not know the day that
+a call is judged by: `APIError.on` gives the error in the words of a day.
 """
 
 from __future__ import annotations
@@ -19,28 +19,35 @@ from typing import Any, Final
 
 from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE, AsOf, version_on
 
-GATEWAY: Final = "invalid_request_error"
-SERVICE: Final = "image_generation_user_error"
+GATEWAY_TYPE: Final = "invalid_request_error"
+"""The `type` of errors of the gateway, which checks names, types, ranges and words."""
+
+SERVICE_TYPE: Final = "image_generation_user_error"
+"""The `type` of errors of the image service behind it, which checks models, sizes, files, and how
+parameters combine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """How an error object is written: its *keys* in their order, and the *end* of the body."""
+    """The form of an error body: the *keys* of the error object in their order, and the *end* of the
+    body, such as a newline."""
 
     keys: tuple[str, ...] = ("message", "type", "param", "code")
     end: str = ""
 
 
 TODAYS_ENVELOPE: Final = Envelope()
+"""The gateway's."""
+
 OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
 """The older stack's, recorded until 2025-08."""
 
 
 class APIError(Exception):
-    """An answer other than success: the HTTP *status* and the fields of the `error` object.
+    """An error answer: the HTTP *status* and the fields of the `error` object.
 
-    *headers* go out with the answer beside the standard ones, *details* as further fields. An error
-    that a *refusal* made keeps that and its *facts*.
+    *headers* go out beside the standard ones, *details* are further fields of the object. An error
+    that a *refusal* made has it, and its *facts*: the values of the refusal's fields.
     """
 
     def __init__(
@@ -48,7 +55,7 @@ class APIError(Exception):
         message: str | None,
         *,
         status: int = 400,
-        type: str = GATEWAY,
+        type: str = GATEWAY_TYPE,
         param: str | None = None,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -70,48 +77,49 @@ class APIError(Exception):
         self.facts: Mapping[str, object] = facts or {}
 
     def body(self) -> dict[str, Any]:
-        """The error object; `null` is written, not left out."""
+        """The body, without the envelope's end. Fields without a value are null, not left out."""
         return {
             "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
         }
 
     def on(self, day: AsOf) -> APIError:
-        """The error in the words of *day*; itself where those are the words it has."""
+        """The error in the words of *day*; the same object where its words are those."""
         version = self.refusal and self.refusal.on(day)
         return self if version is self.refusal or not version else version(**self.facts)
 
     def by_older_stack(self) -> APIError:
-        """The error as the older stack wrote its own, where its words are not known; itself where
-        another service wrote it."""
+        """The error in the envelope of the older stack, for a sentence whose older words are not
+        known; the same object where another service wrote it."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
         return APIError(
             self.message,
             status=self.status,
-            type=GATEWAY if self.type == SERVICE else self.type,
+            type=GATEWAY_TYPE if self.type == SERVICE_TYPE else self.type,
             headers=self.headers,
             envelope=OLDER_ENVELOPE,
         )
 
 
 MAX_SHOWN_VALUE: Final = 4096
-"""Characters of a text, or digits of a number, in a sentence that tells that it has another type."""
+"""Characters of a text, or digits of a number, that an error message repeats."""
 
 MAX_SHOWN_NAME: Final = 256
-"""Characters of a parameter's name in a violation: a client may send any name."""
+"""Characters of a parameter's name in a violation; a client may send names of any length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A mistake that lenient validation let pass: *param* and *code* of the error that strict
-    validation raises. It is kept with the request in place of the error, whose traceback keeps
-    every frame alive, and with them the decoded pictures."""
+    """A mistake that lenient validation forgives: *param* and *code* of the error that strict
+    validation raises. The request holds it in place of the error, whose traceback would keep every
+    frame alive, and with them the decoded images."""
 
     param: str | None
     code: str | None
 
     @classmethod
     def of(cls, error: APIError) -> Violation:
+        """The violation that *error* would refuse."""
         param = error.param
         if param and len(param) > MAX_SHOWN_NAME:
             param = f"{param[: MAX_SHOWN_NAME - 1]}…"
@@ -123,25 +131,28 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A sentence to refuse with; *param* and *code* may have braces too.
+    """One error message and what goes with it. *message*, *param* and *code* are formats.
 
-    *earlier* has what was said in its place before, as `(until, refusal)`, the oldest first.
+    *headers* go out with the answer. *earlier* has the versions before this one as `(until,
+    refusal)`, the oldest first; the day *until* is not included.
     """
 
     message: str
     param: str | None = None
     code: str | None = None
-    type: str = GATEWAY
+    type: str = GATEWAY_TYPE
     status: int = 400
     headers: Mapping[str, str] = field(default_factory=dict)
     envelope: Envelope = TODAYS_ENVELOPE
     earlier: tuple[tuple[date, Refusal], ...] = ()
 
     def on(self, day: AsOf) -> Refusal:
-        """The version of *day*."""
+        """The version of *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 
     def __call__(self, **facts: object) -> APIError:
+        """The error with *facts* as the values of the fields. Raises KeyError where one is
+        missing."""
         return APIError(
             self.message.format_map(facts),
             status=self.status,
@@ -155,23 +166,25 @@ class Refusal:
         )
 
 
-def older(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
-    """The older stack's *message*, as the only earlier version. It named no param."""
+def older_version(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+    """The older stack's *message* as the only earlier version. It had no param."""
     return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)
 
 
 class Words(tuple[str, ...]):
-    """Words that a sentence lists in its own way: `{words}` as `'a', 'b', and 'c'`, `{words:or}`
-    with another last one, `{words:,}` as `'a', 'b', 'c'`."""
+    """Words that a message lists: `{words}` gives `'a', 'b', and 'c'`, `{words:or}` gives
+    `'a', 'b', or 'c'`, `{words:,}` gives `'a', 'b', 'c'`."""
 
     __slots__ = ()
 
-    def __format__(self, how: str) -> str:
-        return ", ".join(f"'{word}'" for word in self) if how == "," else listed(self, how or "and")
+    def __format__(self, last: str) -> str:
+        if last == ",":
+            return ", ".join(f"'{word}'" for word in self)
+        return quoted_list(self, last or "and")
 
 
-def kind_of(value: object) -> str:
-    """How the API names the JSON type of *value*: `a string`, `an integer`, `null` …"""
+def json_type(value: object) -> str:
+    """The JSON type of *value* in the API's words: `a string`, `an integer`, `null` …"""
     match value:
         case None:
             return "null"
@@ -191,8 +204,8 @@ def kind_of(value: object) -> str:
             return "a file"
 
 
-class _Shown(reprlib.Repr):
-    """Python's own form of a value, as the older stack wrote it, with an end."""
+class _BoundedRepr(reprlib.Repr):
+    """Python's `repr` of a value, cut at `MAX_SHOWN_VALUE`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,26 +213,26 @@ class _Shown(reprlib.Repr):
 
     def repr_instance(self, value: object, level: int) -> str:
         scalar = value is None or isinstance(value, bool | float)
-        return repr(value) if scalar else kind_of(value)
+        return repr(value) if scalar else json_type(value)
 
 
-def shown(value: object) -> str:
-    """*value*, of JSON or a form, as the older stack's sentences show it: `'x'`, `True`, `[1, 2]`,
-    and `a file` for an upload. Long and deep ones are cut."""
-    return _SHOWN.repr(value)
+def python_repr(value: object) -> str:
+    """*value*, of JSON or a form, as the older stack's messages repeat it: `'x'`, `True`, `[1, 2]`,
+    and `a file` for an upload. Long and deep values are cut."""
+    return _BOUNDED_REPR.repr(value)
 
 
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """How the API lists *words*: `'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`."""
+def quoted_list(words: Sequence[str], last: str = "and") -> str:
+    """*words* in quotes, as the API lists them: `'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`."""
     quoted = [f"'{word}'" for word in words]
     if len(quoted) < 3:
         return f" {last} ".join(quoted)
     return f"{', '.join(quoted[:-1])}, {last} {quoted[-1]}"
 
 
-def masked(key: str) -> str:
-    """An API key as an error may show it: `fake_key`, but `sk-proj-****abcd` of one that is longer
-    than 12 characters, at least four of which are hidden."""
+def mask_key(key: str) -> str:
+    """An API key as error messages repeat it. Up to 12 characters it is whole; of a longer one the
+    prefix and the last four are left, and at least four are hidden: `sk-proj-****abcd`."""
     if len(key) <= 12:
         return key
     prefix = re.match(r"sk-(?:[a-z]+-)?", key)
@@ -227,16 +240,16 @@ def masked(key: str) -> str:
     return key[:start] + "*" * (len(key) - 4 - start) + key[-4:]
 
 
-_SHOWN: Final = _Shown()
+_BOUNDED_REPR: Final = _BoundedRepr()
 
 # fmt: off
 # --- the gateway: names, types, ranges and words
 missing_parameter = Refusal(
     "Missing required parameter: '{name}'.", "{name}", "missing_required_parameter",
-    earlier=older("'{name}' is a required property"))
+    earlier=older_version("'{name}' is a required property"))
 unknown_parameter = Refusal(
     "Unknown parameter: '{name}'.", "{name}", "unknown_parameter",
-    earlier=older("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
+    earlier=older_version("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
 image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
 images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
 duplicate_parameter = Refusal(  # the code was not recorded with the sentence
@@ -248,7 +261,7 @@ different_value = Refusal(  # with brackets and without; the code was not shown 
     "{name}", "invalid_parameter")
 _WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
 wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
-_NOT_OF_TYPE: Final = older("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
+_NOT_OF_TYPE: Final = older_version("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
 wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
 unconvertible = Refusal(  # recorded for integers only
     "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
@@ -257,17 +270,17 @@ empty_string = Refusal(
     "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
     "{name}", "empty_string",
     # in the form of `[] is too short - 'messages'`, seen on another endpoint
-    earlier=older("'' is too short - '{name}'"))
+    earlier=older_version("'' is too short - '{name}'"))
 string_too_long = Refusal(
     "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
-    "{name}", "string_above_max_length", earlier=older("'{value}' is too long - '{name}'"))
+    "{name}", "string_above_max_length", earlier=older_version("'{value}' is too long - '{name}'"))
 integer_too_small = Refusal(
     "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
-    "{name}", "integer_below_min_value", earlier=older("{value} is less than the minimum of {limit} - '{name}'"))
+    "{name}", "integer_below_min_value", earlier=older_version("{value} is less than the minimum of {limit} - '{name}'"))
 integer_too_large = Refusal(
     "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
-    "{name}", "integer_above_max_value", earlier=older("{value} is greater than the maximum of {limit} - '{name}'"))
-_NOT_ONE_OF: Final = older("'{value}' is not one of [{listed:,}] - '{name}'")
+    "{name}", "integer_above_max_value", earlier=older_version("{value} is greater than the maximum of {limit} - '{name}'"))
+_NOT_ONE_OF: Final = older_version("'{value}' is not one of [{listed:,}] - '{name}'")
 value_not_listed = Refusal(
     "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
 value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
@@ -279,7 +292,7 @@ array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `str
     "{name}", "array_above_max_length")
 missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
     "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=(
-        *older("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
+        *older_version("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
         (JSON_EDITS_SINCE, Refusal(
             "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type"))))
 unsupported_mimetype = Refusal(
@@ -302,12 +315,12 @@ _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 upload_not_png = Refusal(_NOT_PNG, None, "invalid_image_format", earlier=(
     # it had no code at first; the day is not known: the release of dall-e-3
     (date(2023, 11, 6), Refusal(_NOT_PNG, envelope=OLDER_ENVELOPE)),
-    *older(_NOT_PNG, "invalid_image_format"),
+    *older_version(_NOT_PNG, "invalid_image_format"),
 ))
 _NOT_SQUARE: Final = "Invalid input image - expected an image with equal width and height, got {width}x{height} instead."
-upload_not_square = Refusal(_NOT_SQUARE, earlier=older(_NOT_SQUARE))
+upload_not_square = Refusal(_NOT_SQUARE, earlier=older_version(_NOT_SQUARE))
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
-upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older(_WRONG_MODE))
+upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older_version(_WRONG_MODE))
 # what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
 prompt_too_long = Refusal(
     "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
@@ -317,56 +330,56 @@ size_not_supported = Refusal("The size is not supported by this model.", None, "
 
 # --- the image service: models, sizes, files, and how parameters combine
 no_such_model = Refusal(
-    "The model '{model}' does not exist.", "model", "invalid_value", SERVICE,
-    earlier=older("Invalid model {model}. The model argument should be left blank."))
-size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE)
-size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE)
+    "The model '{model}' does not exist.", "model", "invalid_value", SERVICE_TYPE,
+    earlier=older_version("Invalid model {model}. The model argument should be left blank."))
+size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE_TYPE)
+size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE_TYPE)
 size_not_divisible = Refusal(
-    "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE)
+    "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE_TYPE)
 size_edge_too_long = Refusal(
-    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE)
+    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE_TYPE)
 size_too_elongated = Refusal(  # not recorded; these words are those of clients that check it themselves
-    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE)
+    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE_TYPE)
 size_too_few_pixels = Refusal(
-    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE)
+    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE_TYPE)
 size_too_many_pixels = Refusal(
-    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE)
+    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE_TYPE)
 # not recorded: that the limits hold for the sheet of all frames was measured by third parties
 _SHEET: Final = (
     "Invalid size '{value}'. The {sheet.frames} frames of the animation share one sheet of {sheet.columns}x{sheet.rows} "
     "frames, here {sheet.width}x{sheet.height} pixels. ")
 sheet_edge_too_long = Refusal(
-    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.", "size", "invalid_value", SERVICE)
+    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.", "size", "invalid_value", SERVICE_TYPE)
 sheet_too_few_pixels = Refusal(
-    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
+    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.", "size", "invalid_value", SERVICE_TYPE)
 sheet_too_many_pixels = Refusal(
-    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.", "size", "invalid_value", SERVICE)
+    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.", "size", "invalid_value", SERVICE_TYPE)
 parameter_not_supported = Refusal(
-    "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE)
+    "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE_TYPE)
 transparent_unsupported = Refusal(
-    "Transparent background is not supported for this model.", "background", "invalid_value", SERVICE)
-transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE)
+    "Transparent background is not supported for this model.", "background", "invalid_value", SERVICE_TYPE)
+transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE_TYPE)
 compressed_png = Refusal(
-    "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE)
-streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE)
+    "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE_TYPE)
+streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE_TYPE)
 only_with_format = Refusal(  # not recorded; documented as "Only supported with output_format=gif" (svg)
-    "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+    "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE_TYPE)
 not_with_format = Refusal(  # not recorded; documented as "does not support" and "cannot use"
-    "The '{name}' parameter is not supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE)
+    "The '{name}' parameter is not supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE_TYPE)
 mask_with_markup = Refusal(  # not recorded; documented as "Cannot be combined with mask"
-    "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE)
+    "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE_TYPE)
 image_undecodable = Refusal(  # images are counted from 1
-    "Invalid image file or mode for image {number}, please check your image file.", None, "invalid_image_file", SERVICE)
-image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_file", SERVICE)
+    "Invalid image file or mode for image {number}, please check your image file.", None, "invalid_image_file", SERVICE_TYPE)
+image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_file", SERVICE_TYPE)
 # `param` was recorded for none of these, and they were recorded for `mask` only
 overlay_wrong_size = Refusal(
-    "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE)
+    "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE_TYPE)
 overlay_without_alpha = Refusal(
-    "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE)
+    "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE_TYPE)
 overlay_opaque = Refusal(  # not recorded; documented: a markup must "contain transparent pixels"
-    "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE)
+    "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE_TYPE)
 overlay_undecodable = Refusal(  # not recorded; documented: a mask is "a valid PNG file"
-    "Invalid {name} image format - {name} image is not a valid PNG file", None, "invalid_{name}_image_format", SERVICE)
+    "Invalid {name} image format - {name} image is not a valid PNG file", None, "invalid_{name}_image_format", SERVICE_TYPE)
 
 # --- before the gateway: keys, methods and bodies
 _ACCOUNT = "https://platform.openai.com/account/api-keys"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import kind_of
+from images_emulator.contract.errors import json_type
 from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
 from images_emulator.contract.request import ImageLoader, Picture
 
@@ -35,7 +35,7 @@ REFERENCE: Final[Mapping[str, Any]] = {
 def check_reference(name: str, value: Any) -> None:
     """Raises APIError where *value* is no reference."""
     if not isinstance(value, Mapping):
-        raise errors.wrong_type(name=name, expected="an object", got=kind_of(value))
+        raise errors.wrong_type(name=name, expected="an object", got=json_type(value))
     for key in value:
         if key not in ("image_url", "file_id"):
             raise errors.unknown_parameter(name=f"{name}.{key}")
@@ -44,7 +44,7 @@ def check_reference(name: str, value: Any) -> None:
         raise errors.not_one_reference(name=name)
     where, text = f"{name}.{given[0]}", value[given[0]]
     if not isinstance(text, str):
-        raise errors.wrong_type(name=where, expected="a string", got=kind_of(text))
+        raise errors.wrong_type(name=where, expected="a string", got=json_type(text))
     if given[0] == "image_url":
         if len(text) > LONGEST_URL:
             raise errors.string_too_long(
@@ -87,7 +87,7 @@ class References(Pictures):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str):
-            raise errors.wrong_type(name=name, expected="an array of objects", got=kind_of(value))
+            raise errors.wrong_type(name=name, expected="an array of objects", got=json_type(value))
         if not value:
             raise errors.empty_array(name=name)
         for where, reference in self.named(name, value):

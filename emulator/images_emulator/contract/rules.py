@@ -11,7 +11,7 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
-from images_emulator.contract.errors import APIError, Words, kind_of, listed, shown
+from images_emulator.contract.errors import APIError, Words, json_type, python_repr, quoted_list
 
 Values = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
     """The refusal of a *value* of another type than the parameter *name* has: *expected* in today's
     words (`a string`), *kind* in those of the older stack (`string`)."""
     return errors.wrong_scalar(
-        name=name, expected=expected, got=kind_of(value), value=shown(value), kind=kind
+        name=name, expected=expected, got=json_type(value), value=python_repr(value), kind=kind
     )
 
 
@@ -116,7 +116,7 @@ class Integer(Rule):
         # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
         if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
             raise errors.unconvertible(
-                name=name, expected="an integer", value=shown(text), kind="integer"
+                name=name, expected="an integer", value=python_repr(text), kind="integer"
             )
         return int(text)
 
@@ -140,7 +140,7 @@ class Flag(Rule):
     def convert(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
             raise errors.unconvertible(
-                name=name, expected="a boolean", value=shown(text), kind="boolean"
+                name=name, expected="a boolean", value=python_repr(text), kind="boolean"
             )
         return text == "true"
 
@@ -168,7 +168,7 @@ class Choice(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            expected = listed(self.words, last="or")
+            expected = quoted_list(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
             raise wrong_scalar(name, value, expected, "string")
         if value in self.words or value in self.unlisted:
@@ -208,7 +208,7 @@ class Object(Rule):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, Mapping):
-            raise errors.wrong_type(name=name, expected="an object", got=kind_of(value))
+            raise errors.wrong_type(name=name, expected="an object", got=json_type(value))
         for key, inner in value.items():
             if key not in self.fields:
                 raise errors.unknown_parameter(name=f"{name}.{key}")

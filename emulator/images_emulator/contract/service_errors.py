@@ -11,7 +11,13 @@ from datetime import date
 from typing import Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import OLDER_ENVELOPE, SERVICE, Envelope, Refusal, older
+from images_emulator.contract.errors import (
+    OLDER_ENVELOPE,
+    SERVICE_TYPE,
+    Envelope,
+    Refusal,
+    older_version,
+)
 from images_emulator.settings import RATE_UNITS
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
@@ -26,7 +32,7 @@ rate_limited = Refusal(
     "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429,
     earlier=((date(2025, 10, 6), Refusal(  # type and code are not known
         "You've exceeded the rate limit, please slow down and try again after {seconds} seconds.",
-        None, "rate_limit_exceeded", SERVICE, 429)),))
+        None, "rate_limit_exceeded", SERVICE_TYPE, 429)),))
 # as DALL·E was recorded to say it: the unit stands with the figures, a second call is one too many
 rate_limited_dalle = Refusal(
     "Rate limit exceeded for images per {unit_in_full} in organization {organization}. Limit: {limit}/1{unit}. "
@@ -43,18 +49,18 @@ spend_limited = Refusal(
     f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
 _BILLING_LIMIT: Final = "Billing hard limit has been reached"
 billing_limit = Refusal(
-    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE, earlier=older(_BILLING_LIMIT, "billing_hard_limit_reached"))
+    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE_TYPE, earlier=older_version(_BILLING_LIMIT, "billing_hard_limit_reached"))
 moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
     "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
-    "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE)
+    "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE_TYPE)
 _REJECTED: Final = "Your request was rejected as a result of our safety system. "
 _DESCRIPTIONS: Final = (
     f"{_REJECTED}Image descriptions generated from your prompt may contain text that is not allowed by our safety system. If "
     "you believe this was done in error, your request may succeed if retried, or by adjusting your prompt.")
 content_policy = Refusal(  # as dall-e-3 said it
-    _DESCRIPTIONS, None, "content_policy_violation", earlier=older(_DESCRIPTIONS, "content_policy_violation"))
+    _DESCRIPTIONS, None, "content_policy_violation", earlier=older_version(_DESCRIPTIONS, "content_policy_violation"))
 _PROMPT: Final = f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
-content_policy_dalle_2 = Refusal(_PROMPT, earlier=older(_PROMPT))
+content_policy_dalle_2 = Refusal(_PROMPT, earlier=older_version(_PROMPT))
 unverified = Refusal(
     "Your organization must be verified to use the model `{model}`. Please go to: "
     "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "

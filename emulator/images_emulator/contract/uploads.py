@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Period
-from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, shown
+from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, python_repr
 from images_emulator.contract.operations import JSON_EDITS
 from images_emulator.contract.pictures import LARGEST, MB, Forgive, OverlayRule, Pictures
 from images_emulator.contract.references import OverlayReference, References
@@ -38,7 +38,7 @@ def check_file(name: str, value: Any, expected: str) -> None:
         raise wrong_scalar(name, value, expected, "file")
     if not value.filename:
         text = value.data[:MAX_SHOWN_VALUE].decode(errors="replace")
-        raise errors.missing_filename(name=name, expected=expected, value=shown(text))
+        raise errors.missing_filename(name=name, expected=expected, value=python_repr(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote, unquote_plus
 
 from images_emulator.contract import azure
-from images_emulator.contract.errors import masked
+from images_emulator.contract.errors import mask_key
 
 HIDDEN: Final = "*" * 8
 
@@ -53,18 +53,18 @@ def _plain(name: str) -> str:
 
 
 def redacted_secret(name: str, value: str, key: str = "") -> str:
-    """The *value* of what `is_secret` by its *name*: *key* and longer keys as `masked` shows them,
-    a password and whatever else is short as stars."""
-    if value == key or (_HOLDS_KEY.search(_plain(name)) and masked(value) != value):
-        return masked(value)
+    """The *value* of what `is_secret` by its *name*: *key* and longer keys as `mask_key` gives
+    them, a password and whatever else is short as stars."""
+    if value == key or (_HOLDS_KEY.search(_plain(name)) and mask_key(value) != value):
+        return mask_key(value)
     return HIDDEN if value else value
 
 
 def redacted_text(text: str, key: str = "") -> str:
     """*text* without what looks like an API key of OpenAI's, and without *key*."""
     if key and key in text:
-        text = text.replace(key, masked(key))
-    return _KEY_LIKE.sub(lambda found: masked(found[0]), text) if "sk-" in text else text
+        text = text.replace(key, mask_key(key))
+    return _KEY_LIKE.sub(lambda found: mask_key(found[0]), text) if "sk-" in text else text
 
 
 def redacted_query(query: str, key: str = "") -> str:
@@ -85,7 +85,7 @@ def _redacted_pair(pair: str, key: str) -> str:
 
 
 def redacted_header(name: str, value: str, key: str = "") -> str:
-    """The *value* of the header *name*, without credentials: a key as `masked` shows it, a cookie
+    """The *value* of the header *name*, without credentials: a key as `mask_key` shows it, a cookie
     or a password as stars."""
     if name in ("cookie", "cookie2"):
         return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))

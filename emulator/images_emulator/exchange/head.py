@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from urllib.parse import parse_qs
 
-from images_emulator.contract.errors import masked
+from images_emulator.contract.errors import mask_key
 from images_emulator.exchange.credentials import (
     api_key,
     bearer_token,
@@ -105,7 +105,7 @@ class RequestHead:
     def redacted_key(self) -> str | None:
         """The API key with its middle hidden where it has more than 12 characters; None for a call
         without."""
-        return masked(self.api_key) or None
+        return mask_key(self.api_key) or None
 
     @property
     def redacted_query(self) -> str:

@@ -43,7 +43,7 @@ def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any
     except (ValueError, RecursionError):
         raise errors.malformed_json() from None
     if not isinstance(value, dict):
-        raise errors.not_an_object(got=errors.kind_of(value))
+        raise errors.not_an_object(got=errors.json_type(value))
     return value
 
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.errors import APIError, masked
+from images_emulator.contract.errors import APIError, mask_key
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.exchange import Exchange
@@ -128,7 +128,7 @@ class Error(BaseFault):
             "limited": model.limited,
             "rejected": model.rejected,
             "request_id": exchange.id,
-            "key": masked(exchange.principal or ""),
+            "key": mask_key(exchange.principal or ""),
             **service_errors.rate_limit_facts(
                 limit=LIMIT,
                 used=LIMIT,

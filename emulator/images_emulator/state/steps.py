@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from images_emulator.contract.errors import masked
+from images_emulator.contract.errors import mask_key
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class ScenarioStep:
         if name == "prompt":
             return f"the prompt does not have {wanted!r}"
         if name == "api_key":
-            value, wanted = masked(str(value)), masked(wanted)
+            value, wanted = mask_key(str(value)), mask_key(wanted)
         if isinstance(value, str):
             value = value[:MAX_QUOTED_CHARS]
         return f"{name} {value!r} is not {wanted!r}"
@@ -101,7 +101,7 @@ class ScenarioStep:
         """The step as it may be written, its key redacted, and how many calls have met it."""
         step = self.step.as_json()
         if key := self.step.match.api_key:
-            step["match"]["api_key"] = masked(key)
+            step["match"]["api_key"] = mask_key(key)
         return step | {"met": count.grants}
 
 

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import APIError, masked
+from images_emulator.contract.errors import APIError, mask_key
 from images_emulator.contract.reference import as_json
 from images_emulator.exchange.credentials import HIDDEN
 from images_emulator.settings import all_settings
@@ -86,7 +86,7 @@ class AdminAPI:
         """The settings as they are now; keys are redacted."""
         settings = self.emulator.settings
         values = {each.name: getattr(settings, each.name) for each in all_settings()}
-        keys = [masked(key) for key in settings.api_key]
+        keys = [mask_key(key) for key in settings.api_key]
         token = HIDDEN if settings.admin_token is not None else None
         return values | {"api_key": keys, "admin_token": token}
 

@@ -156,4 +156,4 @@ class ApiAuth:
         if authenticate(exchange, self.emulator.settings):
             return
         key = exchange.head.api_key
-        raise errors.incorrect_key(key=errors.masked(key)) if key else errors.missing_key()
+        raise errors.incorrect_key(key=errors.mask_key(key)) if key else errors.missing_key()

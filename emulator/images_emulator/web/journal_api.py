@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import listed
+from images_emulator.contract.errors import quoted_list
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Query
@@ -44,7 +44,7 @@ def asked(request: Request, query: Annotated[Query, Depends()]) -> Query:
     known = [*(each.name for each in fields(Query)), *PAGING]
     for name in request.query_params:
         if name not in known:
-            raise admin_errors.unknown_input(name=name, listed=listed(known))
+            raise admin_errors.unknown_input(name=name, listed=quoted_list(known))
     return query
 
 
