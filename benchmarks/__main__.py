@@ -12,7 +12,7 @@ from benchmarks.bench_memory import LEFT, MEMORY
 from benchmarks.bench_pictures import PICTURES
 from benchmarks.bench_records import JOURNALLED, STEPPED
 from benchmarks.bench_serving import SERVING
-from benchmarks.bench_starting import STARTING
+from benchmarks.bench_starting import AIMOCK_STARTING, STARTING
 from benchmarks.bench_streams import STREAMS
 from benchmarks.bench_uploads import UPLOADS
 from benchmarks.figures import FIGURES
@@ -22,6 +22,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "pictures": PICTURES,
     "serving": SERVING,
     "starting": STARTING,
+    "starting beside aimock": AIMOCK_STARTING,
     "memory": MEMORY,
     "memory after a reset": LEFT,
     "streams": STREAMS,

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from http.client import HTTPResponse
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from typing import Final, Self
 
@@ -29,6 +30,10 @@ SOURCE_VARIABLE: Final = "BENCHMARKS_SOURCE"
 TIMEOUT_SECONDS: Final = 60
 """For the start of a server, and for the answer to one call."""
 
+_bytecode = TemporaryDirectory(prefix="benchmarks-bytecode-")
+"""Keeps the bytecode of all servers: that of an installed package is kept beside it, and compiling
+would take a third of a start."""
+
 
 def free_port() -> int:
     with socket.socket() as listener:
@@ -37,19 +42,21 @@ def free_port() -> int:
 
 
 class Process:
-    """A server process: the Python module of *command*, on *port*. Leaving the context ends it.
+    """A server process: *command*, on *port*. Leaving the context ends it.
 
     *started* is the time of its start, by `perf_counter`.
     """
 
     def __init__(self, name: str, port: int, *command: str, source: str | None = None) -> None:
         self.name, self.port = name, port
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": _bytecode.name}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.started = perf_counter()
-        # With -m, Python looks into the working directory first.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            command,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=environment,
             cwd=source,
         )
         # Always read, since a full pipe stops the server; shown if it fails.
@@ -64,8 +71,16 @@ class Process:
             source = str(Path(source) / "emulator")
         elif source:
             package = "emulator"  # as it was called before
-        command = package, "serve", "--port", str(port), *flags
+        # With -m, Python looks into the working directory first.
+        command = sys.executable, "-m", package, "serve", "--port", str(port), *flags
         return cls("emulator", port, *command, source=source)
+
+    @classmethod
+    def aimock(cls, program: Path, fixture: Path) -> Process:
+        """aimock, which answers what stands in a *fixture*; *program* is its `dist/cli.js`."""
+        port = free_port()
+        command = "node", str(program), "--port", str(port), "--fixtures", str(fixture)
+        return cls("aimock", port, *command, "--log-level", "silent")
 
     @classmethod
     def plain(cls) -> Process:
@@ -82,7 +97,8 @@ class Process:
     @classmethod
     def _of_benchmarks(cls, name: str, *arguments: str) -> Process:
         port = free_port()
-        return cls(name, port, f"benchmarks.{name}", str(port), *arguments)
+        command = sys.executable, "-m", f"benchmarks.{name}", str(port), *arguments
+        return cls(name, port, *command)
 
     def _read_stderr(self) -> None:
         assert self._process.stderr
