@@ -28,7 +28,7 @@ from images_emulator.imaging.drawing import card_of
 from images_emulator.imaging.outlines import outline, units
 from images_emulator.imaging.shaping import shaped
 from images_emulator.imaging.text_layout import Line, lines, paragraph
-from images_emulator.imaging.typefaces import BOOK, EMOJI, FOLDER, GLYPHS, REGULAR, font, name_of
+from images_emulator.imaging.typefaces import BOOK, EMOJI, GLYPHS, REGULAR, font, name_of
 from tests.pictures import opened
 
 SIZE = 42
@@ -447,20 +447,11 @@ def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
     ]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in for fontconfig is a shell script")
-@pytest.mark.parametrize(
-    ("listing", "expected"),
-    [
-        ("printf '/nowhere/at/all.ttf\t28\n{font}\t20-7f 28\n'", "{font}"),
-        ("printf '{font}\t20-27\n'", "None"),
-        ("printf '{font}\t2e-7f\n'", "None"),
-        ("echo nonsense", "None"),
-        ("exit 1", "None"),
-    ],
-)
-def test_the_machine_is_asked_for_its_fonts(tmp_path: Path, listing: str, expected: str) -> None:
-    path = str(FOLDER / REGULAR)
-    (tmp_path / "fc-list").write_text(f"#!/bin/sh\n{listing.format(font=path)}\n")
-    (tmp_path / "fc-list").chmod(0o755)
-    code = "from images_emulator.imaging.installed import found; print(found('('))"
-    assert printed(code, PATH=str(tmp_path)) == expected.format(font=path)
+@pytest.mark.parametrize("text", ["\U00010330\U00010331", "\ue000", "a \U00013000 b"])
+def test_a_character_of_no_shipped_font_is_an_ellipsis_on_every_machine(text: str) -> None:
+    assert {cluster.font for cluster in clusters(text) if not cluster.text.isascii()} == {None}
+    code = f"""if True:
+        from images_emulator.imaging.text_layout import lines
+        print([line.text for line in lines({text!r}, 42, 850)])
+    """
+    assert printed(code, PATH="") == str(["a … b"] if "a" in text else [])

@@ -28,7 +28,6 @@ _FLAG: Final = re.compile("[\U0001f1e6-\U0001f1ff]")
 _ASKS_FOR_EMOJI: Final = re.compile("[\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff]")
 _STACKED: Final = "\u1039\u17d2"
 """The signs that put the next letter under this one, in Myanmar and Khmer."""
-_NOT_TEXT: Final = ("Cc", "Cf", "Cn", "Co", "Cs")
 
 _MOST_MARKS: Final = 6
 """On one letter: Burmese has words with five."""
@@ -64,19 +63,11 @@ def _shown(text: str, name: str) -> str:
     )
 
 
-def _installed(char: str) -> str | None:
-    from images_emulator.imaging import installed  # noqa: PLC0415 - it starts programs, and seldom
-
-    return installed.found(char)
-
-
 @lru_cache(maxsize=4096)
 def _cluster(text: str) -> Cluster:
     name = typefaces.name_of(text[0])
     if _ASKS_FOR_EMOJI.search(text, 1) and typefaces.has_emoji(text[0]):
         name = EMOJI
-    elif name is None and len(text) == 1 and category(text) not in _NOT_TEXT:
-        name = _installed(text)
     elif name != EMOJI and BOOK.get(name or "") and not shaping.possible():
         name = None
     return Cluster(text, name, _shown(text, name) if name else "")
