@@ -81,6 +81,8 @@ def gaps(model: Model) -> Iterator[str]:
                 yield f"tokens: no output rate for quality {word!r}, which {operation} takes"
         if not model.seconds:
             yield "seconds: no figure"
+        if model.tokens and not quality.schema():
+            yield f"accepts: {operation} has no quality, by which tokens are counted"
         if not model.tokens and "response_format" not in rules:
             yield f"tokens: {operation} answers with pictures alone, and so with usage"
         if "size" not in rules and not operation.reads_uploads:

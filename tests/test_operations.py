@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +14,14 @@ from images_emulator.contract.operations import (
     IMAGE_OPERATIONS,
     MOUNTS,
     OPERATIONS,
+    UNSERVED_ROUTES,
     VARIATIONS,
     Mount,
     Operation,
     operation_at,
 )
+
+README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.mark.parametrize(
@@ -69,3 +74,15 @@ def test_no_two_operations_share_a_method_and_a_path() -> None:
 def test_an_image_operation_is_called_like_the_end_of_its_path(operation: Operation) -> None:
     assert operation.route == f"/images/{operation.name}"
     assert operation.method == "POST"
+
+
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_the_readme_lists_the_path_of_an_image_operation(operation: Operation) -> None:
+    (line,) = re.findall(r"^\| endpoints \|.*$", README.read_text(), re.MULTILINE)
+    assert f"{operation.path}`" in line
+
+
+@pytest.mark.parametrize("path", UNSERVED_ROUTES)
+def test_an_unserved_route_is_no_operation(path: str) -> None:
+    assert operation_at(f"/v1{path}") is None
+    assert all(not each.route.startswith(path) for each in OPERATIONS.values())

@@ -81,8 +81,8 @@ class Operation:
     """What the names of its events begin with; None where it has no streams."""
     only_model: str | None = None
     """The model that serves every call, whatever `model` says; None where `model` decides."""
-    retired: date | None = None
-    """The day from which its path answers an empty 404, to any key."""
+    period: Period = ALWAYS
+    """The days on which it is there; on others its path answers an empty 404, to any key."""
     older_stack: bool = False
     """Whether it never moved to the gateway, and so keeps the older stack's sentences, key order
     and final newline to its end."""
@@ -168,7 +168,7 @@ VARIATIONS: Final = Operation(
     drawing=Drawing.VARIATION,
     # It pays no heed to `model`, as recorded in 2025-05.
     only_model="dall-e-2",
-    retired=DALLE_SHUTDOWN,
+    period=_DALLE_DAYS,
     # Recorded until 2025-09.
     older_stack=True,
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from http import HTTPMethod
 from typing import Final
 
 from starlette.routing import Route
 
+from images_emulator.contract.calendar import Period
 from images_emulator.contract.operations import (
     CREATE_FILE,
     DELETE_FILE,
@@ -59,10 +59,14 @@ def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operatio
     return by_route
 
 
-def _retired(operations: Sequence[Operation]) -> date | None:
-    """The day from which none of *operations*, and so their path, is there."""
-    days = [each.retired for each in operations if each.retired]
-    return max(days) if len(days) == len(operations) else None
+def _period(operations: Sequence[Operation]) -> Period:
+    """The days on which any of *operations*, and so their path, is there."""
+    starts = [each.period.since for each in operations]
+    ends = [each.period.until for each in operations]
+    return Period(
+        None if None in starts else min(day for day in starts if day),
+        None if None in ends else max(day for day in ends if day),
+    )
 
 
 def paths_of(service: Service) -> list[str]:
@@ -91,7 +95,7 @@ def routes(emulator: Emulator) -> list[Route]:
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
             by_method = {each.method: handler(mount, each) for each in operations}
-            entered = gates[mount.service].guarded(by_method, _retired(operations))
+            entered = gates[mount.service].guarded(by_method, _period(operations))
             if mount.names_deployment:
                 entered = azure.require_api_version(operations, entered)
             yield Route(mount.prefix + route, entered, methods=ANY)

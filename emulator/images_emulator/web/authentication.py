@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import Period, Policy
+from images_emulator.contract.calendar import ALWAYS, Period, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
@@ -117,11 +117,9 @@ class ApiAuth:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def guarded(self, methods: Mapping[str, Handler], retired: date | None = None) -> Endpoint:
+    def guarded(self, methods: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
         """An endpoint that calls the handler of a call's method. It looks at the key before
-        anything else but whether the path is there at all: from the day on which it *retired* it is
-        not."""
-        life = Period(until=retired)
+        anything else but whether the path is there at all: outside its *period* it is not."""
 
         async def endpoint(request: Request) -> Response:
             exchange = exchange_of(request.scope)
@@ -131,7 +129,7 @@ class ApiAuth:
                 # A mistake in the emulator's own headers is for those who have a key.
                 self.check_key(exchange)
                 raise
-            if retired and policy.as_of not in life:
+            if policy.as_of not in period:
                 raise HTTPException(404)
             try:
                 self.check_key(exchange)

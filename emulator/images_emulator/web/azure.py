@@ -6,13 +6,12 @@ Its sentences, headers and bodies are in `emulator/images_emulator/contract/azur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import azure
-from images_emulator.contract.calendar import Policy
+from images_emulator.contract.calendar import ALWAYS, Period, Policy
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
@@ -30,9 +29,9 @@ class AzureAuth(ApiAuth):
             raise azure.access_denied()
         exchange.past_gateway = True
 
-    def guarded(self, methods: Mapping[str, Handler], retired: date | None = None) -> Endpoint:
+    def guarded(self, methods: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
         """The handlers by method; another method is no operation."""
-        entered = super().guarded(methods, retired)
+        entered = super().guarded(methods, period)
 
         async def with_method(request: Request) -> Response:
             if ("GET" if request.method == "HEAD" else request.method) not in methods:

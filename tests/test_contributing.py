@@ -1,0 +1,99 @@
+"""The recipes of CONTRIBUTING.md are true: their diffs apply, and what they add works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DIFFS = re.findall(
+    r"```diff\n(.*?)```", (ROOT / ".github" / "CONTRIBUTING.md").read_text(), re.DOTALL
+)
+
+SCRIPT = """
+import base64
+from io import BytesIO
+import httpx2
+from PIL import Image
+from images_emulator import Server
+
+source = BytesIO()
+Image.new("RGB", (640, 480), "teal").save(source, "PNG")
+files = {"image": ("a.png", source.getvalue(), "image/png")}
+fields = {"model": "gpt-image-2.6-flare", "size": "1280x960"}
+path = "/v1/images/upscales"
+
+with Server() as server, httpx2.Client(
+    base_url=server.url, headers={"Authorization": "Bearer sk-test"}, timeout=60
+) as http:
+    answer = http.post(path, data=fields, files=files)
+    assert answer.status_code == 200, answer.text
+    (picture,) = answer.json()["data"]
+    assert Image.open(BytesIO(base64.b64decode(picture["b64_json"]))).size == (1280, 960)
+    assert answer.json()["usage"]["output_tokens"] > 0
+    assert http.post("/images/upscales", data=fields, files=files).status_code == 200
+
+    call = http.get("/_emulator/requests").json()["requests"][-1]
+    assert (call["path"], call["model"]) == ("/images/upscales", "gpt-image-2.6-flare")
+    assert call["uploads"][0]["pixels"] == [640, 480]
+
+    def code(answer: httpx2.Response) -> str:
+        return answer.json()["error"]["code"]
+
+    assert http.get(path).status_code == 405
+    assert code(http.post(path, json=fields)) == "unsupported_content_type"
+    wrong = http.post(path, data=fields | {"prompt": "x"}, files=files)
+    assert code(wrong) == "unknown_parameter"
+    words = {name: (None, value) for name, value in fields.items()}
+    assert code(http.post(path, files=words)) == "missing_required_parameter"
+    before = {"x-emulator-as-of": "2026-11-30"}
+    absent = http.post(path, data=fields, files=files, headers=before)
+    assert (absent.status_code, absent.content) == (404, b"")
+    fault = {"x-emulator-fault": "rate_limit_exceeded"}
+    assert http.post(path, data=fields, files=files, headers=fault).status_code == 429
+    assert path in http.post("/v1/images/upscale").headers["x-emulator-notice"]
+    assert path in http.post("/v1/responses").json()["error"]["message"]
+    assert path in http.get("/_emulator/models").json()["gpt-image-2.6-flare"]["endpoints"]
+
+    names = [model["id"] for model in http.get("/v1/models").json()["data"]]
+    assert names[-1] == "gpt-image-2.6-lantern"
+    fields = {"model": "gpt-image-2.6-lantern", "prompt": "a lighthouse", "quality": "max"}
+    assert http.post("/v1/images/generations", json=fields).status_code == 200
+    refused = http.post("/v1/images/generations", json=fields, headers=before)
+    assert refused.status_code == 400, refused.text
+"""
+
+
+def hunks(diff: str) -> Iterator[tuple[str, str, str]]:
+    """The path, the old and the new lines of each hunk."""
+    for part in re.split(r"^--- a/", diff, flags=re.MULTILINE)[1:]:
+        path, _, body = part.partition("\n")
+        for hunk in re.split(r"^@@.*\n", body, flags=re.MULTILINE)[1:]:
+            lines = [(line[:1], f"{line[1:]}\n") for line in hunk.splitlines()]
+            old, new = (
+                "".join(text for sign, text in lines if sign != other) for other in ("+", "-")
+            )
+            yield path, old, new
+
+
+def test_the_diffs_apply_one_after_the_other_and_what_they_add_works(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "emulator", tmp_path / "emulator")
+    for diff in DIFFS:
+        for name, old, new in hunks(diff):
+            path = tmp_path / name
+            assert path.read_text().count(old) == 1, f"{name} has not once:\n{old}"
+            path.write_text(path.read_text().replace(old, new))
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "emulator")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not ran.returncode, ran.stderr
