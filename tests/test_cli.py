@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx2
 import pytest
 from openai import OpenAI
+
+from tests.programs import run_command, running_command
 
 COMMAND = str(Path(sys.executable).parent / "images-emulator")
 
@@ -40,6 +43,17 @@ def served(
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def forked(
+    *arguments: str, variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[BaseProcess, TextIO, str]]:
+    """The same where a process that was forked will do: it, the rest of its output, and its URL."""
+    with running_command("serve", *arguments, variables=variables) as (process, output):
+        line = output.readline()
+        assert line.startswith("Listening on http://")
+        yield process, output, line.removeprefix("Listening on ").strip()
 
 
 @pytest.mark.parametrize(
@@ -69,10 +83,9 @@ ANY = (
     ],
 )
 def test_the_start_says_how_the_server_answers(flags: Sequence[str], lines: Sequence[str]) -> None:
-    with served("--port", "0", *flags) as (process, _):
+    with forked("--port", "0", *flags) as (process, output, _):
         process.terminate()
-        assert process.stdout
-        assert process.stdout.read().splitlines() == lines
+        assert output.read().splitlines() == lines
 
 
 def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
@@ -86,12 +99,12 @@ def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
 def test_the_port_is_the_one_that_is_asked_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with served("--port", str(port)) as (_, url):
+    with forked("--port", str(port)) as (_, _, url):
         assert url == f"http://127.0.0.1:{port}"
 
 
 def test_another_interface_can_be_listened_on() -> None:
-    with served("--host", "::1", "--port", "0") as (_, url):
+    with forked("--host", "::1", "--port", "0") as (_, _, url):
         assert url.startswith("http://[::1]:")
         assert httpx2.get(f"{url}/_emulator/health").status_code == 200
 
@@ -104,15 +117,15 @@ def statuses(url: str, *keys: str) -> list[int]:
 
 
 def test_a_repeated_flag_gives_several_keys() -> None:
-    with served("--port", "0", "--api-key", "sk-a", "--api-key", "sk-b") as (_, url):
+    with forked("--port", "0", "--api-key", "sk-a", "--api-key", "sk-b") as (_, _, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
 
 
 def test_a_variable_stands_for_each_flag_and_a_flag_goes_before_it() -> None:
     variables = {"IMAGES_EMULATOR_PORT": "0", "IMAGES_EMULATOR_API_KEY": "sk-a, sk-b"}
-    with served(variables=variables) as (_, url):
+    with forked(variables=variables) as (_, _, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
-    with served("--api-key", "sk-c", variables=variables) as (_, url):
+    with forked("--api-key", "sk-c", variables=variables) as (_, _, url):
         assert statuses(url, "sk-a", "sk-c") == [401, 200]
 
 
@@ -144,6 +157,13 @@ def asked(url: str, path: str, body: Mapping[str, Any], fault: str | None = None
     connection = socket.create_connection((host, int(port)))
     connection.sendall("\r\n".join([*head, "\r\n"]).encode() + data)
     return connection
+
+
+def wait_for_a_call(url: str) -> None:
+    """Wait until the server's journal has one."""
+    with httpx2.Client(base_url=url) as http:
+        while not http.get("/_emulator/requests").json()["total"]:
+            pass
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -196,8 +216,7 @@ def test_a_signal_ends_a_call_that_waits_without_an_answer(signals: Sequence[int
         served("--port", "0") as (process, url),
         asked(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
     ):
-        while not httpx2.get(f"{url}/_emulator/requests").json()["total"]:
-            pass
+        wait_for_a_call(url)
         stopped(process, signals)
         assert all_of(connection) == b""
 
@@ -220,8 +239,7 @@ def test_an_answer_that_is_soon_done_arrives_whole_before_the_end() -> None:
         served("--port", "0") as (process, url),
         asked(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
     ):
-        while not httpx2.get(f"{url}/_emulator/requests").json()["total"]:
-            pass
+        wait_for_a_call(url)
         stopped(process, [signal.SIGTERM])
         answer = all_of(connection)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -233,8 +251,8 @@ def test_an_answer_that_is_soon_done_arrives_whole_before_the_end() -> None:
     [(None, "model  "), ("--markdown", "| model |"), ("--json", '{\n  "dall-e-2": {')],
 )
 def test_the_models_are_printed(form: str | None, start: str) -> None:
-    arguments = [COMMAND, "models", *([form] if form else [])]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    done = run_command("models", *([form] if form else []))
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(start)
     assert "gpt-image-2.6-flare" in done.stdout
     assert "frame_duration_ms" in done.stdout
@@ -255,9 +273,7 @@ def test_a_reader_may_leave_early() -> None:
 def test_a_taken_port_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [COMMAND, "serve", "--port", port], capture_output=True, text=True, check=False
-        )
+        done = run_command("serve", "--port", port)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"images-emulator: 127.0.0.1:{port}: Address already in use\n"
@@ -277,13 +293,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
 def test_a_wrong_setting_is_said_and_nothing_starts(
     arguments: tuple[str, ...], variables: dict[str, str], words: str
 ) -> None:
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **variables},
-    )
+    done = run_command(*arguments, variables=variables)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import httpx2
@@ -23,7 +23,7 @@ from images_emulator.state.store import MemoryStore
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.test_cli import COMMAND
+from tests.programs import run_command
 
 ROOT = Path(__file__).parent.parent
 READY = sorted((ROOT / "fixtures/scenarios").iterdir())
@@ -286,10 +286,8 @@ BAD = {
 }
 
 
-def checked(path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "scenario", "check", str(path)], capture_output=True, text=True, check=False
-    )
+def checked(path: Path) -> CompletedProcess[str]:
+    return run_command("scenario", "check", str(path))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -309,9 +307,7 @@ def test_no_file_and_no_text_are_mistakes_too(tmp_path: Path) -> None:
     picture.write_bytes(b"\x89PNG\xff")
     assert checked(missing).stderr == f"{missing}: No such file or directory\n"
     assert checked(picture).stderr == f"{picture}:1: this is no UTF-8 text\n"
-    served = subprocess.run(
-        [COMMAND, "serve", "--scenario", str(missing)], capture_output=True, text=True, check=False
-    )
+    served = run_command("serve", "--scenario", str(missing))
     assert served.returncode == 2
     assert f"{missing}: No such file or directory" in served.stderr
 
