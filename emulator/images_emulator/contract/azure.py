@@ -17,12 +17,9 @@ from uuid import UUID
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
 from images_emulator.contract.errors import APIError, Envelope, Refusal
-from images_emulator.contract.operations import Operation
+from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
-
-PREFIX: Final = "/openai/"
-"""Azure's paths begin with it."""
 
 V1: Final = "v1"
 """The API version that sentences name for `/openai/v1/…`, where a call names none."""
@@ -188,7 +185,7 @@ AZURE: Final = Dialect(
     error_fields=_error_fields,
 )
 
-DEPLOYMENT_PATH: Final = re.compile(rf"{PREFIX}deployments/([^/]+)/")
+DEPLOYMENT_PATH: Final = re.compile(rf"{DEPLOYMENTS_PREFIX}([^/]+)/")
 """The beginning of a path that names a deployment."""
 
 

@@ -215,8 +215,15 @@ def _row_of_name(name: str) -> Operation:
     return OPERATIONS[name]
 
 
+AZURE_PREFIX: Final = "/openai/"
+"""What Azure's paths begin with, and no other."""
+
+DEPLOYMENTS_PREFIX: Final = f"{AZURE_PREFIX}deployments/"
+"""What precedes the name of a deployment in a path."""
+
+
 class Service(Enum):
-    """Whose gateway stands before a path, with its way to look at keys and to refuse."""
+    """A service that serves the API, with its own way to check keys and to refuse."""
 
     OPENAI = "OpenAI"
     AZURE = "Azure"
@@ -248,9 +255,9 @@ MOUNTS: Final[Sequence[Mount]] = (
     Mount("/v1", Service.OPENAI, [*OPERATIONS.values()]),
     # For clients whose base URL lacks the version.
     Mount("", Service.OPENAI, [*OPERATIONS.values()]),
-    Mount("/openai/deployments/{deployment}", Service.AZURE, _ON_AZURE),
+    Mount(f"{DEPLOYMENTS_PREFIX}{{deployment}}", Service.AZURE, _ON_AZURE),
     Mount(
-        "/openai/v1",
+        f"{AZURE_PREFIX}v1",
         Service.AZURE,
         [each for each in OPERATIONS.values() if each.azure or not each.drawing],
     ),
@@ -264,14 +271,13 @@ _BY_PATH: Final[Mapping[str, Operation]] = {
     for operation in mount.operations
     if operation.drawing
 }
-_DEPLOYMENTS: Final = "/openai/deployments/"
 _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _ON_AZURE}
 
 
 def operation_at(path: str) -> Operation | None:
     """The operation of the Images API that *path* leads to; None for every other path. Whether it
     is served by that method, and on that day, is another question."""
-    if path.startswith(_DEPLOYMENTS):
-        deployment, slash, rest = path[len(_DEPLOYMENTS) :].partition("/")
+    if path.startswith(DEPLOYMENTS_PREFIX):
+        deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")
         return _BY_ROUTE_OF_DEPLOYMENT.get(slash + rest) if deployment else None
     return _BY_PATH.get(path)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
-from images_emulator.contract import azure
 from images_emulator.contract.errors import mask_key
+from images_emulator.contract.operations import AZURE_PREFIX
 
 HIDDEN: Final = "*" * 8
 
@@ -38,7 +38,7 @@ def api_key(path: str, header: Callable[[bytes], str]) -> str:
 
     On Azure's paths `api-key` goes before a bearer token; elsewhere it is no key.
     """
-    azure_key = header(b"api-key").strip() if path.startswith(azure.PREFIX) else ""
+    azure_key = header(b"api-key").strip() if path.startswith(AZURE_PREFIX) else ""
     return azure_key or bearer_token(header(b"authorization"))
 
 

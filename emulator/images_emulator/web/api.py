@@ -1,4 +1,4 @@
-"""The API's routes: each operation of each mount behind its service's gate, and the handlers."""
+"""The API's routes: each operation of each mount behind its service's authentication."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from images_emulator.web.files import FilesAPI
 from images_emulator.web.images import ImagesAPI
 from images_emulator.web.unserved import not_served
 
-ANY: Final = list(HTTPMethod)
-"""Every route takes every method: the gate refuses some, after it has looked at the key."""
+ANY_METHOD: Final = list(HTTPMethod)
+"""Every route takes every method: its endpoint refuses some, after it has checked the key."""
 
 
 def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
@@ -81,31 +81,31 @@ def routes(emulator: Emulator) -> list[Route]:
     """All routes but those of `/_emulator`. Raises ValueError for a setting that they cannot use,
     and KeyError for an operation without a handler."""
     images, handlers = ImagesAPI(emulator), _handlers(emulator)
-    gate, azure = ApiAuth(emulator), AzureAuth(emulator)
-    gates = {Service.OPENAI: gate, Service.AZURE: azure}
+    azure = AzureAuth(emulator)
+    auth = {Service.OPENAI: ApiAuth(emulator), Service.AZURE: azure}
 
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.drawing:
             return handlers[operation]
         if mount.service is Service.OPENAI:
             return images.handler(operation)
-        of_images = images.handler(operation, azure.model_of_deployment)
-        return azure.require_deployment(of_images) if mount.names_deployment else of_images
+        with_model = images.handler(operation, azure.model_of_deployment)
+        return azure.require_deployment(with_model) if mount.names_deployment else with_model
 
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
             by_method = {each.method: handler(mount, each) for each in operations}
-            entered = gates[mount.service].guarded(by_method, _period(operations))
+            endpoint = auth[mount.service].endpoint(by_method, _period(operations))
             if mount.names_deployment:
-                entered = azure.require_api_version(operations, entered)
-            yield Route(mount.prefix + route, entered, methods=ANY)
+                endpoint = azure.require_api_version(operations, endpoint)
+            yield Route(mount.prefix + route, endpoint, methods=ANY_METHOD)
 
     def unserved(mount: Mount) -> Iterator[Route]:
         refuse = not_served(paths_of(mount.service))
-        entered = gates[mount.service].guarded(dict.fromkeys(map(str, HTTPMethod), refuse))
+        endpoint = auth[mount.service].endpoint(dict.fromkeys(map(str, HTTPMethod), refuse))
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):
-                yield Route(f"{mount.prefix}{route}{rest}", entered, methods=ANY)
+                yield Route(f"{mount.prefix}{route}{rest}", endpoint, methods=ANY_METHOD)
 
     return [
         *(route for mount in MOUNTS for route in served(mount)),

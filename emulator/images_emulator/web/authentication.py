@@ -117,9 +117,9 @@ class ApiAuth:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def guarded(self, methods: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
-        """An endpoint that calls the handler of a call's method. It looks at the key before
-        anything else but whether the path is there at all: outside its *period* it is not."""
+    def endpoint(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
+        """An endpoint that calls one of *handlers*, by the call's method. It checks the key before
+        anything else but whether the path is there at all: outside *period* it is not."""
 
         async def endpoint(request: Request) -> Response:
             exchange = exchange_of(request.scope)
@@ -135,9 +135,9 @@ class ApiAuth:
                 self.check_key(exchange)
                 # A HEAD request is answered with what GET has.
                 method = "GET" if exchange.method == "HEAD" else exchange.method
-                if method not in methods:
+                if method not in handlers:
                     raise HTTPException(405)
-                return await methods[method](request, policy)
+                return await handlers[method](request, policy)
             except APIError as error:
                 raise error.on(policy.day) from None
             except (HTTPException, ClientDisconnect):

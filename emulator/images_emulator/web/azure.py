@@ -29,20 +29,20 @@ class AzureAuth(ApiAuth):
             raise azure.access_denied()
         exchange.past_gateway = True
 
-    def guarded(self, methods: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
-        """The handlers by method; another method is no operation."""
-        entered = super().guarded(methods, period)
+    def endpoint(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
+        """The endpoint of these *handlers*; with another method there is no operation."""
+        endpoint = super().endpoint(handlers, period)
 
         async def with_method(request: Request) -> Response:
-            if ("GET" if request.method == "HEAD" else request.method) not in methods:
+            if ("GET" if request.method == "HEAD" else request.method) not in handlers:
                 raise azure.not_found()
-            return await entered(request)
+            return await endpoint(request)
 
         return with_method
 
     def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
-        """*endpoint* for the `api-version`s that have any of its *operations*; other calls find
-        nothing there."""
+        """*endpoint*, for calls whose `api-version` has any of *operations*; others find nothing
+        there."""
 
         async def with_version(request: Request) -> Response:
             version = exchange_of(request.scope).head.api_version
@@ -53,8 +53,8 @@ class AzureAuth(ApiAuth):
         return with_version
 
     def require_deployment(self, handler: Handler) -> Handler:
-        """*handler* for calls whose path names a deployment that there is: the gateway looks for it
-        before anybody reads the body."""
+        """*handler*, for calls whose path names a deployment that exists: the gateway looks for it
+        before the body is read."""
 
         async def with_deployment(request: Request, policy: Policy) -> Response:
             self._admit(exchange_of(request.scope))
@@ -68,11 +68,11 @@ class AzureAuth(ApiAuth):
         return self._admit(exchange_of(request.scope), call.fields.get("model"))
 
     def _admit(self, exchange: Exchange, model: object = None) -> str:
-        """Let the call in to the deployment that the path names, or else the body as its *model*;
-        the model behind it. Raises APIError where there is no such deployment."""
+        """Note the deployment that the path names, or else the body as its *model*, in *exchange*.
+        Return the model behind it. Raises APIError where there is no such deployment."""
         deployment = deployment_of(exchange, model)
-        deployed = self.emulator.deployments.get(deployment, deployment)
-        if deployed not in MODELS:
+        model_name = self.emulator.deployments.get(deployment, deployment)
+        if model_name not in MODELS:
             raise azure.no_deployment()
         exchange.deployment = deployment
-        return deployed
+        return model_name

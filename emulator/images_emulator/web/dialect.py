@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from images_emulator.contract import azure
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI, Dialect
+from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.exchange.exchange import Exchange
 
 
 def dialect_at(path: str) -> Dialect:
     """The dialect that is spoken at *path*."""
-    return AZURE if path.startswith(azure.PREFIX) else OPENAI
+    return AZURE if path.startswith(AZURE_PREFIX) else OPENAI
 
 
 def deployment_of(exchange: Exchange, model: object) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.routing import Route
 
 from images_emulator.contract import admin_errors, azure
+from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
 
@@ -80,9 +81,9 @@ def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
     as it is spelt and in lower case."""
     yield path
     prefixes = ["/v1"]
-    if azure.PREFIX in f"{path}/":
+    if AZURE_PREFIX in f"{path}/":
         deployment = azure.DEPLOYMENT_PATH.search(f"{path}/")
-        prefixes = [*([deployment.group().rstrip("/")] if deployment else ()), "/openai/v1"]
+        prefixes = [*([deployment.group().rstrip("/")] if deployment else ()), f"{AZURE_PREFIX}v1"]
     for start in range(len(segments)):
         end = "/" + "/".join(segments[start:])
         for prefix in prefixes:
