@@ -28,10 +28,20 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.journal import Journal, Query
+from images_emulator.state.store import MemoryLog, MemoryStore
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
 BODY = b'{"prompt": "a lighthouse"}' * 40
+
+
+RUN = MemoryStore().run
+
+
+def weight_of(journal: Journal) -> int:
+    """Bytes that a journal in memory holds, about."""
+    assert isinstance(journal._log, MemoryLog)
+    return journal._log.weight
 
 
 def only(emulator: Emulator) -> Exchange:
@@ -46,7 +56,7 @@ def arrived(journal: Journal, identity: str, **known: Any) -> Exchange:
     exchange.keep_body(known.pop("chunks", (BODY,)))
     for name, value in known.items():
         setattr(exchange, name, value)
-    journal.arrived(exchange)
+    RUN(journal.arrived(exchange))
     return exchange
 
 
@@ -55,7 +65,7 @@ def answered(journal: Journal, identity: str, **known: Any) -> Exchange:
     exchange.start_response(200)
     exchange.sent.end()
     exchange.end()
-    journal.completed(exchange)
+    RUN(journal.completed(exchange))
     return exchange
 
 
@@ -390,23 +400,23 @@ def test_entries_are_found(
 
 
 def test_updates_to_what_was_cleared_are_ignored() -> None:
-    journal = Journal(10, 10**6)
+    journal = Journal(MemoryStore(), 10, 10**6)
     entry = arrived(journal, "a")
     journal.reset()
     entry.end()
-    journal.completed(entry)
-    assert (journal.find(), journal.weight) == ([], 0)
+    RUN(journal.completed(entry))
+    assert (journal.find(), weight_of(journal)) == ([], 0)
 
 
 def test_the_oldest_entries_go() -> None:
-    journal = Journal(3, 10**6)
+    journal = Journal(MemoryStore(), 3, 10**6)
     for number in range(5):
         answered(journal, str(number))
     assert [entry.id for entry in journal.find()] == ["2", "3", "4"]
 
 
 def test_bodies_go_before_entries_do() -> None:
-    journal = Journal(1000, 80_000)
+    journal = Journal(MemoryStore(), 1000, 80_000)
     for number in range(10):
         answered(journal, str(number), chunks=(b"x" * 30_000,), fault="latency")
     entries = journal.find()
@@ -416,14 +426,14 @@ def test_bodies_go_before_entries_do() -> None:
 
 
 def test_one_body_above_the_limit_is_not_kept() -> None:
-    journal = Journal(10, 10_000)
+    journal = Journal(MemoryStore(), 10, 10_000)
     entry = answered(journal, "a", chunks=(b"x" * 10**6,))
     assert journal.find() == [entry]
     assert entry.body is None
 
 
 def test_a_picture_can_be_drawn_again_without_its_body() -> None:
-    journal = Journal(10, 400_000)
+    journal = Journal(MemoryStore(), 10, 400_000)
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
@@ -433,18 +443,18 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     assert first.body is None
     assert first.prompt == "0" * 30_000
     assert first.drawn
-    assert journal.weight == sum(entry.weight for entry in journal.find())
+    assert weight_of(journal) == sum(entry.weight for entry in journal.find())
 
 
 @pytest.mark.parametrize(("entries", "most_bytes"), [(0, 10**6), (10, 0)])
 def test_a_journal_may_be_of_no_size(entries: int, most_bytes: int) -> None:
-    journal = Journal(entries, most_bytes)
+    journal = Journal(MemoryStore(), entries, most_bytes)
     answered(journal, "a")
-    assert (len(journal), journal.weight) == (0, 0)
+    assert (len(journal), weight_of(journal)) == (0, 0)
 
 
 def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
-    journal = Journal(100_000, 10**6)
+    journal = Journal(MemoryStore(), 100_000, 10**6)
     model = MODELS["gpt-image-2"]
     accepted = ImageRequest(
         operation=GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
@@ -461,16 +471,16 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
             while waiting:
                 entry = waiting.pop()
                 entry.end()
-                journal.completed(entry)
-        heaviest = max(heaviest, journal.weight)
+                RUN(journal.completed(entry))
+        heaviest = max(heaviest, weight_of(journal))
     assert 0.9 * 10**6 < heaviest <= 10**6
-    assert journal.weight == sum(entry.weight for entry in journal.find())
+    assert weight_of(journal) == sum(entry.weight for entry in journal.find())
     journal.reset()
-    assert journal.weight == 0
+    assert weight_of(journal) == 0
 
 
 def test_an_entry_weighs_at_least_what_it_takes() -> None:
-    journal = Journal(10_000, 10**9)
+    journal = Journal(MemoryStore(), 10_000, 10**9)
     gc.collect()
     tracemalloc.start()
     for number in range(500):
@@ -488,9 +498,9 @@ def test_an_entry_weighs_at_least_what_it_takes() -> None:
             request=accepted,
         )
         entry.keep_body((body,))
-        journal.arrived(entry)
+        RUN(journal.arrived(entry))
         entry.end()
-        journal.completed(entry)
+        RUN(journal.completed(entry))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert taken <= journal.weight <= 3 * taken
+    assert taken <= weight_of(journal) <= 3 * taken

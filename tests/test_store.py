@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import Codec, Count, Log, MemoryStore, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
+from tests.stores import JSONStore
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NUMBER: Final[Codec[int]] = Codec(
@@ -424,6 +426,78 @@ def test_rate_limits_settings_and_resets_work_on_any_store(server: Server, clien
     assert not server.clock.frozen
     assert not server.emulator.scenario
     generate()
+
+
+def journal_of(server: Server) -> tuple[Any, list[bytes]]:
+    """What the admin API tells of calls of every kind, but for what differs each time; and their
+    bodies, files and pictures."""
+    server.reset()
+    server.clock.freeze(NOW)
+    server.inject("server_error", match={"prompt": "no such prompt"})
+    headers = {"authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as http:
+        for body in (
+            {"model": "gpt-image-2", "prompt": "a ⛵", "size": "1024x1024"},
+            {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 1},
+            {"model": "gpt-image-2", "prompt": "x" * 40_000},
+            {"model": "gpt-image-2", "prompt": 7},
+            {"model": "dall-e-2", "prompt": "x", "response_format": "url"},
+        ):
+            answer = http.post("/v1/images/generations", json=body)
+        http.get(answer.json()["data"][0]["url"])
+        form = {
+            "image": ("a.png", png(), "image/png"),
+            "mask": ("m.png", half_clear(), "image/png"),
+        }
+        http.post("/v1/images/edits", data={"model": "gpt-image-2", "prompt": "x"}, files=form)
+        http.get("/v1/models?api-key=secret", headers={"x-emulator-fault": "slow_down"})
+        calls = http.get("/_emulator/requests").json()["requests"]
+        details = [http.get(f"/_emulator/requests/{each['id']}").json() for each in calls]
+        places = [
+            place
+            for each in details
+            for place in (each["body_url"], *each["files"], *each["pictures"])
+            if place
+        ]
+        parts = [http.get(place) for place in places]
+    assert {part.status_code for part in parts} == {200}
+    text = json.dumps(details)
+    for call in calls:
+        text = text.replace(call["id"], "ID")
+    shown = json.loads(re.sub(r"/private/[^\"]*|localhost:\d+|127[.]0[.]0[.]1:\d+", "URL", text))
+    for each in shown:
+        del each["duration_ms"]
+        if each["kind"] == "download":
+            del each["query"]  # has the account's signature
+        each["headers"].pop("content-type", None)  # has a random boundary
+    return shown, [part.content for part in parts if not part.content.startswith(b"--")]
+
+
+def test_the_admin_api_tells_the_same_of_calls_whatever_store_has_them() -> None:
+    stores = (MemoryStore(), JSONStore())
+    shown = []
+    for store in stores:
+        with Server(emulator=Emulator(Settings(port=0), store)) as server:
+            shown.append(journal_of(server))
+    calls, parts = shown[0]
+    assert len(calls) == 8
+    assert len(parts) > 8
+    assert shown[0] == shown[1]
+
+
+def test_past_the_bytes_of_the_journal_calls_are_told_without_body(store: Store) -> None:
+    settings = Settings(port=0, journal_bytes=100_000)
+    with Server(emulator=Emulator(settings, store)) as server:
+        for prompt in ("first " + "x" * 30_000, "second " + "x" * 30_000):
+            httpx2.post(
+                f"{server.base_url}/images/generations",
+                json={"model": "gpt-image-2", "prompt": prompt, "n": 99},
+                headers={"Authorization": f"Bearer {KEY}"},
+            )
+        first, second = server.requests
+    assert first.body is None
+    assert (first.prompt or "").startswith("first xxx")
+    assert second.body
 
 
 async def test_an_emulator_is_reset_by_a_thread_that_runs_a_loop(store: Store) -> None:

@@ -46,7 +46,8 @@ class RequestHead:
         return len(self.path) + len(self.query_string) + len(self._packed)
 
     @property
-    def _headers(self) -> Iterable[tuple[bytes, bytes]]:
+    def pairs(self) -> Iterable[tuple[bytes, bytes]]:
+        """The headers in their order: names in lower case, with their values."""
         pairs = self._pairs
         if pairs is not None:
             return pairs
@@ -58,7 +59,7 @@ class RequestHead:
         """The headers by their names in lower case."""
         headers = self._by_name
         if headers is None:
-            headers = dict([*self._headers][::-1])
+            headers = dict([*self.pairs][::-1])
             if self._pairs is not None:
                 self._by_name = headers
         return headers
@@ -119,7 +120,7 @@ class RequestHead:
         key = self.api_key
         redacted: dict[str, str] = {}
         redact = partial(redacted_text, key=key)
-        for raw_name, value in self._headers:
+        for raw_name, value in self.pairs:
             name = raw_name.decode("latin-1")
             redacted.setdefault(redact(name), redacted_header(name, value.decode("latin-1"), key))
         return redacted

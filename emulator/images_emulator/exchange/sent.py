@@ -53,6 +53,22 @@ class SentResponse:
         self._altered = self._streams = False
         self._pending: bytearray | None = None
 
+    @classmethod
+    def completed(
+        cls,
+        status: int | None,
+        *,
+        events: int,
+        images: tuple[int, ...],
+        error_body: bytes,
+        streams: bool,
+    ) -> SentResponse:
+        """An answer of which nothing more will leave."""
+        sent = cls()
+        sent.status, sent.events, sent.images = status, events, images
+        sent.error_body, sent._streams = error_body, streams
+        return sent
+
     @property
     def streams(self) -> bool:
         return self._streams

@@ -65,7 +65,7 @@ class Emulator:
         """Draws pictures, and caches them."""
         self.prepared_requests = LRUCache(initial.cache // PREPARED_SHARE)
         """Validated requests, for calls that are repeated; see `web.images.ImagesAPI`."""
-        self.journal = Journal(initial.journal_entries, initial.journal_bytes)
+        self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
         self.noticed: dict[str, bytes] = {}
         """Notices that the log has had since the last reset and does not repeat: the end of a model

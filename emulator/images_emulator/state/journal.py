@@ -1,14 +1,15 @@
-"""The request journal: each call on arrival and on completion, bounded by entries and by bytes."""
+"""The request journal: calls from their arrival on, within a number and a budget of bytes."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from images_emulator.exchange.exchange import Exchange, Kind
+from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.state.store import Codec, Packed, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,87 +50,75 @@ MIN_DROPPED_BYTES: Final = 16_384
 """Bytes from which on it is worth while to let go of a body and keep the entry."""
 
 
-class Journal:
-    """What has been called, oldest first. One thread writes, any may read and reset.
+def _pack(exchange: Exchange) -> Packed:
+    return Packed(*pack_exchange(exchange))
 
-    Past *max_bytes* the heavy bodies and pictures of the oldest entries go, then the entries
-    themselves, as they do past *max_entries*.
+
+def _unpack(packed: Packed) -> Exchange:
+    return unpack_exchange(packed.document, packed.data)
+
+
+def _drop_body(exchange: Exchange) -> int:
+    exchange.drop_body()
+    return exchange.weight
+
+
+CODEC: Final = Codec(_pack, _unpack)
+
+
+class Journal:
+    """The calls, oldest first. One thread writes, any may read and reset; to read and reset blocks,
+    see `Store.run`.
+
+    Past *max_bytes* the bodies and pictures of the oldest calls go, where they weigh something,
+    then the calls themselves, as they do past *max_entries*.
     """
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
-        self.max_entries = max_entries
-        self.max_bytes = max_bytes
-        self._lock = Lock()
-        self._entries: OrderedDict[str, Exchange] = OrderedDict()
-        self._with_body: OrderedDict[str, Exchange] = OrderedDict()
-        self._weight = 0
+    def __init__(self, store: Store, max_entries: int, max_bytes: int) -> None:
+        self._store = store
+        self._log = store.log(
+            "journal", CODEC, max_entries=max_entries, max_bytes=max_bytes, detach=_drop_body
+        )
 
-    @property
-    def weight(self) -> int:
-        """Bytes that it holds, about."""
-        return self._weight
+    # Every call awaits these two. They return the store's coroutine, and are none around it.
 
-    def arrived(self, entry: Exchange) -> None:
-        """Keep a call that has come and is not answered yet."""
-        with self._lock:
-            self._entries[entry.id] = entry
-            self._weight += entry.weight
-            self._shrink()
+    def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
+        """Journal a call that is not answered yet."""
+        return self._log.append(exchange.id, exchange, exchange.weight)
 
-    def completed(self, entry: Exchange) -> None:
-        """Weigh a call that has been answered. One that was cleared meanwhile stays forgotten."""
-        with self._lock:
-            if self._entries.get(entry.id) is not entry:
-                return
-            held = entry.compact()
-            self._weight += held
-            if held >= MIN_DROPPED_BYTES:
-                self._with_body[entry.id] = entry
-            self._shrink()
+    def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
+        """Journal what became of a call. One that was cleared meanwhile stays forgotten."""
+        held = exchange.compact()
+        return self._log.amend(
+            exchange.id, exchange, exchange.weight, detachable=held >= MIN_DROPPED_BYTES
+        )
+
+    async def get(self, identity: str) -> Exchange | None:
+        return await self._log.get(identity)
 
     def find(self, query: Query = ANY) -> list[Exchange]:
-        """The entries that *query* asks for, oldest first."""
-        with self._lock:
-            entries = list(self._entries.values())
-        return entries if query is ANY else [entry for entry in entries if entry in query]
+        """The calls that *query* asks for, oldest first."""
+        calls = self._store.run(self._log.all())
+        return calls if query is ANY else [call for call in calls if call in query]
 
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None
     ) -> tuple[list[Exchange], int]:
-        """At most *limit* of the entries that *query* asks for, and how many they are in all.
+        """At most *limit* of the calls that *query* asks for, and how many they are in all.
 
-        They are the newest ones; with *since* the first that came after that entry, with *before*
-        the last that came before it. Raises KeyError for an entry that is not there.
+        They are the newest ones; with *since* the first that came after that call, with *before*
+        the last that came before it. Raises KeyError for a call that is not there.
         """
-        entries = self.find()
-        places = {entry.id: place for place, entry in enumerate(entries)}
-        end = places[before] if before is not None else len(entries)
+        calls = self.find()
+        places = {call.id: place for place, call in enumerate(calls)}
+        end = places[before] if before is not None else len(calls)
         start = places[since] + 1 if since is not None else 0
-        found = [entry for entry in entries[start:end] if entry in query]
-        return (found[-limit:] if since is None else found[:limit]), len(found)
-
-    def get(self, identity: str) -> Exchange | None:
-        return self._entries.get(identity)
+        matching = [call for call in calls[start:end] if call in query]
+        return (matching[-limit:] if since is None else matching[:limit]), len(matching)
 
     def reset(self) -> int:
-        """Forget all entries; how many they were."""
-        with self._lock:
-            count = len(self._entries)
-            self._entries.clear()
-            self._with_body.clear()
-            self._weight = 0
-            return count
+        """Forget all calls; how many they were."""
+        return self._store.run(self._log.clear())
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    def _shrink(self) -> None:
-        while self._weight > self.max_bytes and self._with_body:
-            _, entry = self._with_body.popitem(last=False)
-            self._weight -= entry.weight
-            entry.drop_body()
-            self._weight += entry.weight
-        while self._weight > self.max_bytes or len(self._entries) > self.max_entries:
-            identity, entry = self._entries.popitem(last=False)
-            self._with_body.pop(identity, None)
-            self._weight -= entry.weight
+        return len(self.find())

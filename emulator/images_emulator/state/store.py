@@ -187,11 +187,13 @@ class Log(Protocol[T]):
     go first, then the oldest entries.
     """
 
-    async def append(self, key: str, entry: T, weight: int) -> None:
+    def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, None]:
         """Add *entry*, of about *weight* bytes, as the newest."""
         ...
 
-    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+    def amend(
+        self, key: str, entry: T, weight: int, *, detachable: bool
+    ) -> Coroutine[Any, Any, None]:
         """Replace an entry in its place. One that has gone meanwhile stays gone."""
         ...
 
@@ -399,16 +401,20 @@ class MemoryLog(Generic[T]):
         with self._lock:
             self._entries[key] = entry, weight
             self.weight += weight
-            self._shrink()
+            if self.weight > self._max_bytes or len(self._entries) > self._max_entries:
+                self._shrink()
 
     async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
         with self._lock:
-            if key not in self._entries:
+            before = self._entries.get(key)
+            if before is None:
                 return
-            self._put(key, entry, weight)
+            self.weight += weight - before[1]
+            self._entries[key] = entry, weight
             if detachable:
                 self._detachable[key] = None
-            self._shrink()
+            if self.weight > self._max_bytes:
+                self._shrink()
 
     async def get(self, key: str) -> T | None:
         item = self._entries.get(key)
@@ -426,15 +432,13 @@ class MemoryLog(Generic[T]):
             self.weight = 0
             return count
 
-    def _put(self, key: str, entry: T, weight: int) -> None:
-        self.weight += weight - self._entries[key][1]
-        self._entries[key] = entry, weight
-
     def _shrink(self) -> None:
         while self.weight > self._max_bytes and self._detachable:
             key, _ = self._detachable.popitem(last=False)
-            entry = self._entries[key][0]
-            self._put(key, entry, self._detach(entry))
+            entry, before = self._entries[key]
+            weight = self._detach(entry)
+            self.weight += weight - before
+            self._entries[key] = entry, weight
         while self.weight > self._max_bytes or len(self._entries) > self._max_entries:
             key, (_, weight) = self._entries.popitem(last=False)
             self._detachable.pop(key, None)

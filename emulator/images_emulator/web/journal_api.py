@@ -82,8 +82,8 @@ class JournalAPI:
         except KeyError as unknown:
             raise admin_errors.no_such_request(id=unknown.args[0]) from None
 
-    def _entry(self, identity: str) -> Exchange:
-        entry = self.journal.get(identity)
+    async def _entry(self, identity: str) -> Exchange:
+        entry = await self.journal.get(identity)
         if not entry:
             raise admin_errors.no_such_request(id=identity)
         return entry
@@ -105,23 +105,23 @@ class JournalAPI:
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls; how many they were."""
-        return {"deleted": self.journal.reset()}
+        return {"deleted": await asyncio.to_thread(self.journal.reset)}
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
         # The body may have to be parsed; see `Exchange.files`.
-        return await asyncio.to_thread(detail, self._entry(id))
+        return await asyncio.to_thread(detail, await self._entry(id))
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
-        body = self._entry(id).body
+        body = (await self._entry(id)).body
         if body is None:
             raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def file(self, id: str, index: int) -> Response:
         """A file of the call's form, by its place in `files`."""
-        entry = self._entry(id)
+        entry = await self._entry(id)
         # The form may be long; see `Exchange.files`.
         files = await asyncio.to_thread(lambda: entry.files)
         if not 0 <= index < len(files):
@@ -132,7 +132,7 @@ class JournalAPI:
 
     async def curl(self, id: str, request: Request) -> Response:
         """A command for a shell that makes the call again."""
-        entry, settings = self._entry(id), self.emulator.settings
+        entry, settings = await self._entry(id), self.emulator.settings
         length = entry.headers.get("content-length", "0")
         if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
             raise admin_errors.no_such_part(id=id, part="body")
@@ -158,7 +158,7 @@ class JournalAPI:
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """One of these pictures, drawn again: the same bytes."""
-        entry = self._entry(id)
+        entry = await self._entry(id)
         drawn = entry.drawn
         if not drawn or index not in entry.images:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")

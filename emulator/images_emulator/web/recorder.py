@@ -3,6 +3,7 @@ adds the API's standard headers to each answer."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -49,14 +50,14 @@ class Recorder:
         journal, connection = self.emulator.journal, exchange.connection
         scope["state"][EXCHANGE] = exchange
         parts: list[Any] = []
-        journal.arrived(exchange)
+        await journal.arrived(exchange)
 
-        def complete() -> None:
+        def complete() -> Awaitable[None]:
             """Once the last of the answer is to be sent, or there will be no more of it."""
             exchange.end()
             if exchange.is_large:
                 parts.extend(large_parts(exchange))
-            journal.completed(exchange)
+            return journal.completed(exchange)
 
         async def record(message: Message) -> None:
             # What is sent on a closed connection leaves no more.
@@ -75,14 +76,14 @@ class Recorder:
                 if not message.get("more_body") and exchange.duration_ms is None:
                     if leaves:
                         exchange.sent.end()
-                    complete()
+                    await complete()
             await send(message)
 
         try:
             await self.app(scope, receive, record)
         finally:
             if exchange.duration_ms is None:
-                complete()
+                await complete()
             # What still holds the scope holds no body and no pictures.
             del scope["state"][EXCHANGE]
             if parts:

@@ -1,0 +1,133 @@
+"""Requests and exchanges outside the process: a JSON object, and bytes beside it.
+
+The object is text that a shared store and other programs read; the bytes are what would grow by a
+third in it, uploads and bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from images_emulator import imaging
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.request import ImageRequest, Picture
+from images_emulator.exchange.details import CallDetails, UploadDetails
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.sent import SentResponse
+
+PackedValue = tuple[Mapping[str, Any], bytes]
+"""A JSON object, and the bytes beside it."""
+
+
+def pack_request(request: ImageRequest) -> PackedValue:
+    """The bytes are the uploads in the order of their descriptions."""
+    files = imaging.decoder.files_of(request) if request.images else []
+    document = {"request": request.to_json(), "file_bytes": [len(file) for file in files]}
+    return document, b"".join(files)
+
+
+def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
+    """The request of `pack_request`. Raises ValueError for anything else."""
+    files = _cut(data, document["file_bytes"])
+
+    def picture(description: Mapping[str, Any]) -> Picture:
+        return imaging.decoder.DecodedImage(data=next(files), pixels=None, **description)
+
+    return ImageRequest.from_json(document["request"], models=MODELS, picture=picture)
+
+
+def pack_exchange(exchange: Exchange) -> PackedValue:
+    """What the journal tells of an exchange. The bytes are the uploads and the body: without them
+    the rest can be unpacked."""
+    request, files = None, b""
+    if exchange.request:
+        request, files = pack_request(exchange.request)
+    body = exchange.body
+    head, sent = exchange.head, exchange.sent
+    document = {
+        "method": head.method,
+        "path": head.path,
+        "query": head.query_string.decode("latin-1"),
+        "headers": [[part.decode("latin-1") for part in pair] for pair in head.pairs],
+        "id": exchange.id,
+        "time": exchange.time.isoformat(),
+        "kind": exchange.kind,
+        "operation": exchange.operation and exchange.operation.name,
+        "fault": exchange.fault,
+        "near_misses": list(exchange.near_misses),
+        "duration_ms": exchange.duration_ms,
+        "details": asdict(exchange.details),
+        "file_count": exchange._file_count,
+        "sent": {
+            "status": sent.status,
+            "events": sent.events,
+            "images": list(sent.images),
+            "error_body": sent.error_body.decode("latin-1"),
+            "streams": sent.streams,
+        },
+        "request": request,
+        "upload_bytes": len(files),
+        "body_bytes": None if body is None else len(body),
+    }
+    return document, files + (body or b"")
+
+
+def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
+    """The exchange of `pack_exchange`; of one whose bytes are gone without body and uploads."""
+    head = RequestHead(
+        document["method"],
+        document["path"],
+        document["query"].encode("latin-1"),
+        [(name.encode("latin-1"), value.encode("latin-1")) for name, value in document["headers"]],
+    )
+    exchange = Exchange(
+        head,
+        document["id"],
+        datetime.fromisoformat(document["time"]),
+        document["kind"],
+        operation=OPERATIONS[document["operation"]] if document["operation"] else None,
+        fault=document["fault"],
+        near_misses=document["near_misses"],
+        sent=_sent(document["sent"]),
+        duration_ms=document["duration_ms"],
+        _details=_details(document["details"]),
+        _file_count=document["file_count"],
+    )
+    upload_bytes, body_bytes = document["upload_bytes"], document["body_bytes"]
+    files, body = data[:upload_bytes], data[upload_bytes:]
+    if document["request"] and len(files) == upload_bytes:
+        exchange.request = unpack_request(document["request"], files)
+    if body_bytes is not None and len(body) == body_bytes:
+        exchange.keep_body((body,))
+    return exchange
+
+
+def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
+    start = 0
+    for length in lengths:
+        yield data[start : start + length]
+        start += length
+
+
+def _sent(document: Mapping[str, Any]) -> SentResponse:
+    return SentResponse.completed(
+        document["status"],
+        events=document["events"],
+        images=tuple(document["images"]),
+        error_body=document["error_body"].encode("latin-1"),
+        streams=document["streams"],
+    )
+
+
+def _details(document: Mapping[str, Any]) -> CallDetails:
+    uploads = tuple(
+        UploadDetails(**{**each, "pixels": each["pixels"] and tuple(each["pixels"])})
+        for each in document["uploads"]
+    )
+    violations = tuple(document["violations"])
+    return CallDetails(**{**document, "uploads": uploads, "violations": violations})
