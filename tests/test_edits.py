@@ -27,7 +27,7 @@ EDITORS = [
 """One model for each set of rows; those that share a row differ in their names alone."""
 
 CARD, INK = (252, 251, 248), (29, 31, 42)
-GPT = [name for name in EDITORS if MODELS[name].tokens]
+GPT = [name for name in EDITORS if MODELS[name].token_rates]
 
 
 def file(data: bytes, name: str = "a.png") -> tuple[str, bytes, str]:

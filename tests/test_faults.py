@@ -264,7 +264,7 @@ def test_a_rate_limit_has_the_words_for_its_model(client: OpenAI, model: str) ->
     # input-images per min: Limit 5, Used 5, Requested 1. Please try again in 12s."
     new = rf"Rate limit reached for {re.escape(model)} .* Limit 5, Used 5, Requested 1\. Please"
     old = r"Rate limit exceeded for images per minute in organization org-\w+\. Limit: 5/1min\."
-    kind, words = ("input-images", new) if MODELS[model].tokens else ("requests", old)
+    kind, words = ("input-images", new) if MODELS[model].token_rates else ("requests", old)
     assert refused.value.type == kind
     assert re.match(words, refused.value.message.partition(" - ")[2])
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 from images_emulator.contract.models import MODELS
 from tests.pictures import answered
 
-GPT = [name for name, model in MODELS.items() if model.tokens]
-DALLE = [name for name, model in MODELS.items() if not model.tokens]
+GPT = [name for name, model in MODELS.items() if model.token_rates]
+DALLE = [name for name, model in MODELS.items() if not model.token_rates]
 
 
 def generate(client: OpenAI, **parameters: Any) -> ImagesResponse:

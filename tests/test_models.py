@@ -77,13 +77,13 @@ def gaps(model: Model) -> Iterator[str]:
         for word in sorted({quality.resolve(word, None, {}) for word in words}):
             if word not in model.seconds:
                 yield f"seconds: no figure for quality {word!r}, which {operation} takes"
-            if model.tokens and not has_rate(model.tokens, word):
+            if model.token_rates and not has_rate(model.token_rates, word):
                 yield f"tokens: no output rate for quality {word!r}, which {operation} takes"
         if not model.seconds:
             yield "seconds: no figure"
-        if model.tokens and not quality.schema():
+        if model.token_rates and not quality.schema():
             yield f"accepts: {operation} has no quality, by which tokens are counted"
-        if not model.tokens and "response_format" not in rules:
+        if not model.token_rates and "response_format" not in rules:
             yield f"tokens: {operation} answers with pictures alone, and so with usage"
         if "size" not in rules and not operation.reads_uploads:
             yield f"accepts: {operation} has neither a size nor an upload to take it from"
@@ -106,12 +106,12 @@ def test_an_incomplete_row_is_told_what_it_lacks() -> None:
     newest = replace(NEWEST_MODEL, id="gpt-image-9", shutdown=date(2027, 1, 1))
     known = [word for word in newest.seconds if word != "low"]
     rates = OutputFormula({word: 16 for word in known if word != "high"})
-    assert newest.tokens
+    assert newest.token_rates
     row = replace(
         newest,
         accepts={GENERATIONS: {**newest.accepts[GENERATIONS]}},
         seconds={word: newest.seconds[word] for word in known},
-        tokens=replace(newest.tokens, output=rates),
+        token_rates=replace(newest.token_rates, output=rates),
     )
     assert [*gaps(row)] == [
         "shutdown and replacement go together",

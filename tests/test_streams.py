@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageStat
 from images_emulator.contract.models import MODELS
 from tests.pictures import opened, png
 
-GPT = [name for name, model in MODELS.items() if model.tokens]
+GPT = [name for name, model in MODELS.items() if model.token_rates]
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low", "size": "1024x1024"}
 
 PARTIAL_KEYS = [

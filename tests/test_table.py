@@ -306,7 +306,7 @@ def days() -> Iterator[tuple[Body, str, date]]:
             turns = {rule.period.since, rule.period.until, *(until for until, _ in rule.earlier)}
             for day in sorted(turn for turn in turns if turn):
                 around = (day - DAY, day)
-                if all(MODELS[model].lives_at(each) and is_read(body, each) for each in around):
+                if all(MODELS[model].exists_on(each) and is_read(body, each) for each in around):
                     yield body, name, day
 
 

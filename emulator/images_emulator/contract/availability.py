@@ -33,7 +33,7 @@ class Availability:
         self._rules: dict[tuple[str, Operation, bool], Rules] = {}
         self._conflicts: dict[tuple[str, Operation, bool], Sequence[Conflict]] = {}
         self.models: Mapping[str, Model] = {
-            name: model for name, model in MODELS.items() if model.lives_at(as_of)
+            name: model for name, model in MODELS.items() if model.exists_on(as_of)
         }
 
     def rules(self, model: Model, call: Call) -> Rules:

@@ -91,7 +91,7 @@ class Dialect:
 
     def rate_limit(self, model: Model) -> Refusal:
         """The error past a rate limit of *model*."""
-        return self.error_overrides.get("rate_limit_exceeded") or model.limited
+        return self.error_overrides.get("rate_limit_exceeded") or model.rate_limit_error
 
 
 _EXPOSED: Final = b"access-control-expose-headers"

@@ -84,7 +84,7 @@ GPT_1: Final = Model(
     replacement="gpt-image-2.5-sunburst",
     accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "high"), INPUT_FIDELITY),
     conflicts=CONFLICTS,
-    tokens=TILE_RATES,
+    token_rates=TILE_RATES,
     seconds=GPT_1_SECONDS,
 )
 GPT_1_5: Final = replace(
@@ -95,7 +95,7 @@ GPT_1_5: Final = replace(
     replacement=BOTH_GPT_2_6,
     # Without `quality`, `medium` was recorded, and never `high`.
     accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "medium"), INPUT_FIDELITY),
-    tokens=TILE_RATES_WITH_OUTPUT_TEXT,
+    token_rates=TILE_RATES_WITH_OUTPUT_TEXT,
 )
 GPT_2: Final = Model(
     "gpt-image-2",
@@ -103,7 +103,7 @@ GPT_2: Final = Model(
     # Without `quality`, and with `auto`, `low` was recorded.
     accepts=at_generations_and_edits(gpt_image_rules(FLEXIBLE_SIZE, "low"), NO_INPUT_FIDELITY),
     conflicts=(TRANSPARENT_NOT_YET, *CONFLICTS),
-    tokens=patch_rates(low=16, medium=48, high=96),
+    token_rates=patch_rates(low=16, medium=48, high=96),
     seconds=GPT_2_SECONDS,
 )
 FIVE_QUALITIES: Final = gpt_image_rules(FLEXIBLE_SIZE, "low", "xhigh", "max")
@@ -112,7 +112,7 @@ GPT_2_5: Final = Model(
     released=date(2026, 9, 8),
     accepts=at_generations_and_edits(FIVE_QUALITIES, NO_INPUT_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
-    tokens=FIVE_QUALITY_RATES,
+    token_rates=FIVE_QUALITY_RATES,
     seconds=GPT_2_5_SECONDS,
 )
 GPT_2_6: Final = replace(
@@ -137,8 +137,8 @@ MODELS: Final[Mapping[str, Model]] = {
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ACCEPTS,
             seconds=DALLE_2_SECONDS,
-            limited=rate_limited_dalle,
-            rejected=content_policy_dalle_2,
+            rate_limit_error=rate_limited_dalle,
+            content_policy_error=content_policy_dalle_2,
             content_filters=True,
         ),
         Model(
@@ -148,7 +148,7 @@ MODELS: Final[Mapping[str, Model]] = {
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3_RULES},
             seconds=DALLE_3_SECONDS,
-            limited=rate_limited_dalle,
+            rate_limit_error=rate_limited_dalle,
             revises_prompt=True,
             content_filters=True,
         ),
@@ -162,7 +162,7 @@ MODELS: Final[Mapping[str, Model]] = {
                 gpt_image_rules(FIXED_SIZE, "high"), LOW_INPUT_FIDELITY
             ),
             conflicts=CONFLICTS,
-            tokens=MINI_RATES,
+            token_rates=MINI_RATES,
             seconds=GPT_1_SECONDS,
         ),
         GPT_1_5,

@@ -36,7 +36,7 @@ from images_emulator.contract.request_fields import (
     recipe_of,
     values_of,
 )
-from images_emulator.contract.rules import Rule
+from images_emulator.contract.rules import Rules
 from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import Tokens
 
@@ -128,31 +128,37 @@ class ImageLoader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One row of the table: a model's life, what it accepts at each endpoint, what it costs.
-
-    *seconds* is how long the API takes, by quality; *limited* is what it says past a rate limit,
-    *rejected* what it says where its content policy forbids a prompt.
-    """
+    """One row of the table: a model."""
 
     id: str
     released: date
-    accepts: Mapping[Operation, Mapping[str, Rule]] = field(compare=False)
+    """The first day on which it exists."""
+    accepts: Mapping[Operation, Rules] = field(compare=False)
+    """Its rules for each operation that it has."""
     conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
-    tokens: Tokens | None = field(default=None, compare=False)
+    """Combinations of parameters that it refuses, in the order in which they are checked."""
+    token_rates: Tokens | None = field(default=None, compare=False)
+    """How it counts tokens; None where its answers have no `usage`."""
     shutdown: date | None = None
+    """The first day on which it no longer exists, where that is announced."""
     replacement: str | None = None
+    """The model to use in its place, as the deprecations page words it."""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
-    limited: Refusal = rate_limited
-    rejected: Refusal = content_policy
+    """How long the API takes for an image, by quality."""
+    rate_limit_error: Refusal = rate_limited
+    content_policy_error: Refusal = content_policy
+    """The refusal of a prompt that the content policy forbids."""
     revises_prompt: bool = False
+    """Whether answers have a `revised_prompt`."""
     content_filters: bool = False
     """Whether Azure's answers carry the results of its content filters."""
 
     def __str__(self) -> str:
         return self.id
 
-    def lives_at(self, as_of: AsOf) -> bool:
-        return as_of in Period(self.released, self.shutdown)
+    def exists_on(self, day: AsOf) -> bool:
+        """Whether it exists on *day*; on `any` every model does."""
+        return day in Period(self.released, self.shutdown)
 
 
 @dataclass(frozen=True, kw_only=True)

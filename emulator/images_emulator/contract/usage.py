@@ -40,7 +40,7 @@ class Usage:
 def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
     """What *request* costs with *partials* partial images sent, or None for a model that counts
     no tokens."""
-    tokens = request.model.tokens
+    tokens = request.model.token_rates
     if tokens is None:
         return None
     pictures: Sequence[Pixels] = [(each.width, each.height) for each in request.images]

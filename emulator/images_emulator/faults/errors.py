@@ -125,8 +125,8 @@ class Error(BaseFault):
             wait_ms = DEFAULT_RETRY_AFTER_MS if seconds is None else round(seconds * 1000)
         return {
             "model": name or model.id,
-            "limited": model.limited,
-            "rejected": model.rejected,
+            "limited": model.rate_limit_error,
+            "rejected": model.content_policy_error,
             "request_id": exchange.id,
             "key": mask_key(exchange.principal or ""),
             **service_errors.rate_limit_facts(

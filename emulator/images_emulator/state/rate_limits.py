@@ -47,7 +47,7 @@ class RateLimits:
             now=now,
         )
         if not take.granted:
-            refusal = (refusal or request.model.limited).on(request.day)
+            refusal = (refusal or request.model.rate_limit_error).on(request.day)
             raise self._error(refusal, self.rate, request, take, facts)
 
     def _error(
