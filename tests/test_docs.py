@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server
 from images_emulator.contract.reference import as_markdown
-from images_emulator.faults.plan import plan_of
 from images_emulator.faults.reference import as_markdown as faults_as_markdown
+from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT
@@ -117,7 +117,7 @@ def test_the_faults_of_the_readme_are_those_of_the_code() -> None:
 
 def test_the_scenario_of_the_readme_is_right() -> None:
     (scenario,) = (text for kind, text in BLOCKS if kind == "toml")
-    assert plan_of(tomllib.loads(scenario)).steps
+    assert parse_scenario(tomllib.loads(scenario)).steps
 
 
 def test_the_ready_scenarios_stand_in_the_readme() -> None:

@@ -25,8 +25,8 @@ from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
-from images_emulator.faults import FAULTS, read
-from images_emulator.faults.base import is_event, streams
+from images_emulator.faults import FAULTS, parse_fault
+from images_emulator.faults.base import is_event, is_event_stream
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -64,9 +64,9 @@ def seen(emulator: Emulator, client: OpenAI, fault: str, **asked: Any) -> Seen:
     asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | asked
     # Drawn once, its pictures are at hand, so that only a fault takes longer than its time.
     assert list(client.images.generate(**asked))
-    read_timeout = {"timeout": 0.1, "stall": 1}.get(read(fault).kind, 60)
+    read_timeout = {"timeout": 0.1, "stall": 1}.get(parse_fault(fault).kind, 60)
     client = client.with_options(timeout=httpx2.Timeout(60, read=read_timeout))
-    emulator.scenario.add({"fault": read(fault).model_dump(exclude_none=True)})
+    emulator.scenario.add({"fault": parse_fault(fault).model_dump(exclude_none=True)})
     events: list[str] = []
     try:
         told: Any = client.images.generate(**asked)
@@ -150,7 +150,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("outcomes", [ANSWERS, STREAMS], ids=["answers", "streams"])
 def test_every_fault_is_tried(outcomes: dict[str, Seen]) -> None:
-    assert {read(fault).kind for fault in outcomes} == FAULTS.keys()
+    assert {parse_fault(fault).kind for fault in outcomes} == FAULTS.keys()
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
@@ -222,7 +222,7 @@ def test_a_rate_limit_says_when_to_come_back(
     waited: float,
 ) -> None:
     caplog.set_level(logging.INFO, "openai")
-    emulator.scenario.inject(read(f"rate_limit_exceeded{settings}").model_dump())
+    emulator.scenario.inject(parse_fault(f"rate_limit_exceeded{settings}").model_dump())
     assert patient.images.generate(model="gpt-image-2", prompt="x").data
     assert waits(caplog) == [waited]
 
@@ -387,7 +387,7 @@ def test_a_rate_limit_says_how_many_pictures_were_requested(client: OpenAI, n: i
 )
 def test_a_figure_past_its_bound_is_refused(fault: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        read(fault)
+        parse_fault(fault)
 
 
 @pytest.mark.parametrize(
@@ -491,7 +491,7 @@ async def test_each_event_is_one_message_and_a_comment_is_none() -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
     messages = await messages_for(json.dumps(body).encode())
     start, *events, end = messages
-    assert streams(start)
+    assert is_event_stream(start)
     assert [message["body"].count(b"event: ") for message in events] == [1, 1, 1]
     assert [is_event(message) for message in messages] == [False, True, True, True, False]
     assert not is_event({"type": end["type"], "body": b": ping\n\n"})
@@ -556,4 +556,4 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
 )
 def test_what_is_no_fault_is_refused_with_what_there_is(given: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        read(given)
+        parse_fault(given)

@@ -16,7 +16,7 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.faults import AnyFault
-from images_emulator.faults.plan import read_plan
+from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.state.scenario import MAX_NEAR_MISSES, Scenario
 from images_emulator.state.steps import MatchInput
 from images_emulator.state.store import MemoryStore
@@ -216,7 +216,7 @@ def test_threads_may_inject_while_others_call() -> None:
 @pytest.mark.parametrize("path", READY, ids=lambda path: str(path.stem))
 def test_a_ready_scenario_is_right(path: Path) -> None:
     assert path.read_text().startswith("# ")
-    steps = read_plan(str(path)).steps
+    steps = read_scenario(str(path)).steps
     begun = Scenario(MemoryStore(), str(path))
     shown = begun.as_json()["steps"]
     assert [step.pop("met") for step in shown] == [0] * len(steps)

@@ -22,7 +22,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.faults.plan import step_of
+from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
 from images_emulator.state.clock import ClockSetting
@@ -317,7 +317,9 @@ def _request(**fields: Any) -> ImageRequest:
 
 IMAGES: Final = [decode(png((size, size))) for size in (8, 9)]
 MASK: Final = decode(half_clear((8, 8)))
-STEP: Final = step_of({"fault": "timeout", "match": {"api_key": "sk-x", "prompt": "x"}, "times": 2})
+STEP: Final = parse_step(
+    {"fault": "timeout", "match": {"api_key": "sk-x", "prompt": "x"}, "times": 2}
+)
 PLANNED: Final = tuple(ScenarioStep(STEP, f"step {n}", f"{n}") for n in (1, 2))
 STORED: Final[dict[str, tuple[Codec[Any], Any]]] = {
     "account": (account.CODEC, account.random_account()),

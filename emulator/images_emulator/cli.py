@@ -63,10 +63,10 @@ def _models(*, markdown: bool, json: bool) -> int:
 
 
 def _check(*, file: str) -> int:
-    from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - `serve` mostly does without it
+    from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - `serve` mostly does without it
 
     try:
-        steps = read_plan(file).steps
+        steps = read_scenario(file).steps
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,4 +1,5 @@
-"""What can go wrong on request: each fault is its settings plus one verb, around an ASGI app."""
+"""Faults: what can go wrong on request. Each is a class with its settings, which are its JSON form,
+and one method that wraps an ASGI application."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from images_emulator.faults.bodies import EmptyData, FewerImages, Malformed
 from images_emulator.faults.connections import ConnectionReset, Truncated
 from images_emulator.faults.downloads import Expired
 from images_emulator.faults.errors import Error
+from images_emulator.faults.messages import messages
 from images_emulator.faults.streams import (
     FewerPartials,
     Stall,
@@ -21,8 +23,7 @@ from images_emulator.faults.streams import (
     StreamError,
     UnknownEvent,
 )
-from images_emulator.faults.times import Latency, SlowBody, Timeout
-from images_emulator.faults.wording import explained
+from images_emulator.faults.timing import Latency, SlowBody, Timeout
 
 AnyFault = (
     Error
@@ -48,40 +49,43 @@ FAULTS: Final[Mapping[str, type[BaseFault]]] = {
 """Every fault by its kind."""
 
 
-def _spelled_out(given: Any) -> Any:
-    """A name, or a mapping whose kind is the name of an error, as the mapping that it means."""
-    told = {"kind": given} if isinstance(given, str) else given
-    if not isinstance(told, Mapping):
+def _with_kind(value: Any) -> Any:
+    """A name, or a mapping whose kind is the name of an error, spelt out as a mapping."""
+    settings = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(settings, Mapping):
         raise PydanticCustomError("no_fault", "a fault is a name or a mapping with a 'kind'")
-    told = dict(told)
-    kind = str(told.get("kind"))
-    if kind in ERRORS_BY_NAME and "name" not in told:
-        return {**told, "kind": "error", "name": kind}
+    settings = dict(settings)
+    kind = str(settings.get("kind"))
+    if kind in ERRORS_BY_NAME and "name" not in settings:
+        return {**settings, "kind": "error", "name": kind}
     if kind not in FAULTS:
         raise PydanticCustomError(
             "no_fault",
             "there is no fault '{kind}'; there are {faults}, and the errors {errors}",
             {"kind": kind, "faults": ", ".join(FAULTS), "errors": ", ".join(ERRORS_BY_NAME)},
         )
-    return told
+    return settings
 
 
-Fault = Annotated[AnyFault, Field(discriminator="kind"), BeforeValidator(_spelled_out)]
+Fault = Annotated[AnyFault, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+"""A fault as it stands in JSON or TOML: the name of a fault or of an error, or a mapping."""
 
-_reader: Final[TypeAdapter[AnyFault]] = TypeAdapter(Fault)
+_adapter: Final[TypeAdapter[AnyFault]] = TypeAdapter(Fault)
 
 
-def read(given: str | Mapping[str, Any]) -> AnyFault:
-    """The fault that *given* is: a mapping, or as text `NAME[;key=value…]`. Raises ValueError."""
+def parse_fault(value: str | Mapping[str, Any]) -> AnyFault:
+    """The fault in a mapping of its settings, or in a text `NAME[;key=value…]`. Raises
+    ValueError."""
     try:
-        if isinstance(given, str):
-            return _reader.validate_strings(_settings(given.split(";")), strict=False)
-        return _reader.validate_python(given)
+        if isinstance(value, str):
+            return _adapter.validate_strings(_settings(value.split(";")), strict=False)
+        return _adapter.validate_python(value)
     except ValidationError as error:
-        raise ValueError("; ".join(explained(error))) from None
+        raise ValueError("; ".join(messages(error))) from None
 
 
 def _settings(words: list[str]) -> dict[str, str]:
+    """The settings in the *words* between semicolons."""
     name, *pairs = (word.strip() for word in words if word.strip() or word is words[0])
     settings = {"kind": name}
     for pair in pairs:

@@ -11,22 +11,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import Exchange
 
-START: Final = "http.response.start"
-BODY: Final = "http.response.body"
+RESPONSE_START: Final = "http.response.start"
+RESPONSE_BODY: Final = "http.response.body"
 
-DAY: Final = 86_400
-"""Seconds that a fault may wait at most."""
+MAX_WAIT_SECONDS: Final = 86_400
+"""The longest that a fault may wait: a day."""
 
 
-class Form(BaseModel):
-    """What is read from JSON or TOML: nothing is converted, and no key is overlooked."""
+class StrictModel(BaseModel):
+    """A model that is read from JSON or TOML: nothing is converted, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, given: Any) -> Any:
-        for key in given if isinstance(given, dict) else ():
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        for key in value if isinstance(value, dict) else ():
             if key not in cls.model_fields:
                 listed = ", ".join(cls.model_fields)
                 raise PydanticCustomError(
@@ -34,33 +34,35 @@ class Form(BaseModel):
                     "unknown key '{key}'; it takes {listed}",
                     {"key": key, "listed": listed},
                 )
-        return given
+        return value
 
 
-class BaseFault(Form):
-    """The settings of a fault; `kind` says which one it is."""
+class BaseFault(StrictModel):
+    """The settings of a fault, and how it is applied."""
 
     for_downloads: ClassVar[bool] = False
-    """Whether it is downloads of hosted pictures that meet it, and no API calls."""
+    """Whether only downloads of hosted images meet it, and no API calls."""
 
     alters: ClassVar[bool] = True
     """Whether a good answer may leave with other bytes, or without its end."""
 
     kind: str
+    """The name by which the fault is asked for."""
 
     @property
     def label(self) -> str:
-        """What the journal calls it."""
+        """The name of the fault in the journal."""
         return self.kind
 
     @abstractmethod
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer in place of *app*, or let it answer through another *send*. Raises APIError."""
+        """Answer the call of *exchange* in place of *app*, or let *app* answer it through another
+        *send*. Raises APIError for a call that is to be refused."""
 
 
-def streams(start: Message) -> bool:
+def is_event_stream(start: Message) -> bool:
     """Whether the answer that *start* begins is a stream of events."""
     headers: dict[bytes, bytes] = dict(start["headers"])
     return headers.get(b"content-type", b"").startswith(b"text/event-stream")
@@ -68,10 +70,13 @@ def streams(start: Message) -> bool:
 
 def is_event(message: Message) -> bool:
     """Whether *message* is one event of a stream: not its end, nor a comment."""
-    return message["type"] == BODY and bytes(message.get("body", b"")[:1]) not in {b"", b":"}
+    return message["type"] == RESPONSE_BODY and bytes(message.get("body", b"")[:1]) not in {
+        b"",
+        b":",
+    }
 
 
-async def gone(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -84,4 +89,4 @@ async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     exchange.is_hung_up = True
     if exchange.connection is not None:
         await exchange.connection.hang_up(reset=reset)
-        await gone(receive)
+        await wait_for_disconnect(receive)

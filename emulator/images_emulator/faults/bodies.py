@@ -1,4 +1,4 @@
-"""Faults of the body: an answer in time, and not what it should be."""
+"""Faults of the body: a good answer that is rewritten before it leaves."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.events import event, read_event
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.base import BODY, START, BaseFault, is_event, streams
+from images_emulator.faults.base import (
+    RESPONSE_BODY,
+    RESPONSE_START,
+    BaseFault,
+    is_event,
+    is_event_stream,
+)
 
-Answer = dict[str, Any]
+JSONObject = dict[str, Any]
 
 
 class BodyFault(BaseFault):
-    """Rewrites a good answer before it leaves; the verbs are `changed` and `changed_event`."""
+    """Rewrites a good answer before it leaves, by `rewrite` or, where it is a stream, by
+    `rewrite_event`."""
 
-    def changed(self, body: bytes) -> bytes:
-        """Another body in place of this one, which is JSON."""
+    def rewrite(self, body: bytes) -> bytes:
+        """The body to send in place of *body*, which is JSON."""
         return body
 
-    def changed_event(self, frame: bytes, number: int) -> bytes:
-        """Another event of a stream in place of this one, the *number* of which counts from 0;
-        nothing, to leave it out."""
+    def rewrite_event(self, frame: bytes, number: int) -> bytes:
+        """The event to send in place of *frame*, the event with that *number* from 0; empty to send
+        none."""
         return frame
 
     async def __call__(
@@ -37,29 +44,29 @@ class BodyFault(BaseFault):
         body = bytearray()
         events = count()
 
-        async def sending(message: Message) -> None:
+        async def wrapped_send(message: Message) -> None:
             nonlocal start
-            if message["type"] == START:
+            if message["type"] == RESPONSE_START:
                 start = message
-            if message["type"] == START and _holds_json(start):
+            if message["type"] == RESPONSE_START and _holds_json(start):
                 return
-            if is_event(message) and streams(start):
+            if is_event(message) and is_event_stream(start):
                 message = {
                     **message,
-                    "body": self.changed_event(bytes(message["body"]), next(events)),
+                    "body": self.rewrite_event(bytes(message["body"]), next(events)),
                 }
                 if not message["body"]:
                     return
-            elif message["type"] == BODY and _holds_json(start):
+            elif message["type"] == RESPONSE_BODY and _holds_json(start):
                 body.extend(message.get("body", b""))
                 if message.get("more_body"):
                     return
-                changed = self.changed(bytes(body))
-                await send({**start, "headers": _measured(start["headers"], changed)})
-                message = {**message, "body": changed}
+                rewritten = self.rewrite(bytes(body))
+                await send({**start, "headers": _with_length(start["headers"], rewritten)})
+                message = {**message, "body": rewritten}
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, wrapped_send)
 
 
 def _holds_json(start: Message) -> bool:
@@ -69,14 +76,14 @@ def _holds_json(start: Message) -> bool:
     return bool(start["status"] == 200 and kind.startswith(b"application/json"))
 
 
-def _measured(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
     """*headers* with the length of *body*."""
     others = [(name, value) for name, value in headers if name != b"content-length"]
     return [*others, (b"content-length", str(len(body)).encode())]
 
 
-def _rewritten(body: bytes, change: Callable[[Answer], None]) -> bytes:
-    """The answer in *body* after a *change*; other bodies than answers with pictures stay."""
+def _rewrite_images(body: bytes, change: Callable[[JSONObject], None]) -> bytes:
+    """*body* after a *change* of the object in it, where that is an answer with images."""
     answer = json.loads(body)
     if "created" not in answer or "data" not in answer:
         return body
@@ -91,30 +98,30 @@ class Malformed(BodyFault):
     kind: Literal["malformed"] = "malformed"
     what: Literal["json", "base64", "picture"] = "json"
 
-    def changed(self, body: bytes) -> bytes:
+    def rewrite(self, body: bytes) -> bytes:
         if self.what == "json":
             return body[: len(body) // 2]
 
-        def spoil_all(answer: Answer) -> None:
+        def spoil_all(answer: JSONObject) -> None:
             for item in answer["data"]:
                 self.spoil(item)
 
-        return _rewritten(body, spoil_all)
+        return _rewrite_images(body, spoil_all)
 
-    def changed_event(self, frame: bytes, number: int) -> bytes:
+    def rewrite_event(self, frame: bytes, number: int) -> bytes:
         if self.what == "json":
             return frame[: len(frame) // 2] + b"\n\n"
-        name, told = read_event(frame)
-        self.spoil(told)
-        return event(name, told).encode()
+        name, payload = read_event(frame)
+        self.spoil(payload)
+        return event(name, payload).encode()
 
-    def spoil(self, holder: Answer) -> None:
-        """Put something else in the place of its picture."""
-        if picture := holder.get("b64_json"):
+    def spoil(self, item: JSONObject) -> None:
+        """Replace the image in *item*."""
+        if encoded := item.get("b64_json"):
             # One character more than whole groups of four: there is no padding that mends that.
-            odd = picture[: len(picture) // 8 * 4 + 1]
+            odd = encoded[: len(encoded) // 8 * 4 + 1]
             text = base64.b64encode(b"This is no picture.").decode()
-            holder["b64_json"] = odd if self.what == "base64" else text
+            item["b64_json"] = odd if self.what == "base64" else text
 
 
 class EmptyData(BodyFault):
@@ -122,8 +129,8 @@ class EmptyData(BodyFault):
 
     kind: Literal["empty_data"] = "empty_data"
 
-    def changed(self, body: bytes) -> bytes:
-        return _rewritten(body, lambda answer: answer["data"].clear())
+    def rewrite(self, body: bytes) -> bytes:
+        return _rewrite_images(body, lambda answer: answer["data"].clear())
 
 
 class FewerImages(BodyFault):
@@ -133,19 +140,19 @@ class FewerImages(BodyFault):
     kind: Literal["fewer_images"] = "fewer_images"
     by: int = Field(default=1, ge=1, le=10)
 
-    def changed(self, body: bytes) -> bytes:
-        def drop(answer: Answer) -> None:
-            asked = len(answer["data"])
-            kept = max(1, asked - self.by)
-            del answer["data"][kept:]
+    def rewrite(self, body: bytes) -> bytes:
+        def drop(answer: JSONObject) -> None:
+            count = len(answer["data"])
+            rest = max(1, count - self.by)
+            del answer["data"][rest:]
             if "usage" in answer:
-                answer["usage"] = _scaled(answer["usage"], kept, asked)
+                answer["usage"] = _share(answer["usage"], rest, count)
 
-        return _rewritten(body, drop)
+        return _rewrite_images(body, drop)
 
 
-def _scaled(counts: Any, kept: int, asked: int) -> Any:
-    """*counts*, all of which are sums over *asked* pictures, for *kept* of them."""
+def _share(counts: Any, part: int, whole: int) -> Any:
+    """*counts*, which are sums over *whole* images, for *part* of them."""
     if isinstance(counts, dict):
-        return {name: _scaled(value, kept, asked) for name, value in counts.items()}
-    return counts * kept // asked
+        return {name: _share(value, part, whole) for name, value in counts.items()}
+    return counts * part // whole

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.base import BODY, BaseFault, hang_up
+from images_emulator.faults.base import RESPONSE_BODY, BaseFault, hang_up
 
 
 async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
@@ -22,24 +22,24 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
 ) -> None:
     """Let *app* answer, and hang up after so many bytes of the body; None: half of its first
     message. A shorter body arrives whole."""
-    left, over = after, False
+    left, ended = after, False
 
-    async def sending(message: Message) -> None:
-        nonlocal left, over
-        if over:
+    async def wrapped_send(message: Message) -> None:
+        nonlocal left, ended
+        if ended:
             return
         body = message.get("body", b"")
-        if message["type"] == BODY and body:
+        if message["type"] == RESPONSE_BODY and body:
             left = len(body) // 2 if left is None else left
             if len(body) > left:
-                over = True
+                ended = True
                 await send({**message, "body": body[:left], "more_body": True})
                 await hang_up(exchange, receive, reset=reset)
                 return
             left -= len(body)
         await send(message)
 
-    await app(scope, receive, sending)
+    await app(scope, receive, wrapped_send)
 
 
 class ConnectionReset(BaseFault):

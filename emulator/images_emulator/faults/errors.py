@@ -1,4 +1,4 @@
-"""The fault that is an answer: an error by name, or of one's own."""
+"""The fault that refuses a call: with an error by name, or with one of one's own."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from images_emulator.contract.errors import APIError, mask_key
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.base import DAY, BaseFault
+from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
 
 DEFAULT_RETRY_AFTER_MS: Final = 100
 """Milliseconds after which a rate limit lets pass again, where the fault does not say it. The API
 said 12 seconds; a test need not wait for them."""
 
-LIMIT: Final = 5
-"""Pictures in a minute, of which the recorded sentence speaks."""
+IMAGES_PER_MINUTE: Final = 5
+"""The limit that the recorded sentence names."""
 
 
-def _named(name: str) -> str:
+def _check_name(name: str) -> str:
     if name not in ERRORS_BY_NAME:
         raise ValueError(f"no such error '{name}'; there are {', '.join(ERRORS_BY_NAME)}")
     return name
 
 
-ErrorName = Annotated[str, AfterValidator(_named)]
+ErrorName = Annotated[str, AfterValidator(_check_name)]
 
 
 def _count(n: Any) -> int:
@@ -40,8 +40,8 @@ def _count(n: Any) -> int:
         return 1
 
 
-def _split(given: Any) -> Any:
-    return given.split(",") if isinstance(given, str) else given
+def _split(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
 
 
 class Error(BaseFault):
@@ -54,14 +54,14 @@ class Error(BaseFault):
     code: str | None = None
     message: str | None = None
     param: str | None = None
-    retry_after: float | None = Field(default=None, ge=0, le=DAY)
-    retry_after_ms: int | None = Field(default=None, ge=0, le=DAY * 1000)
+    retry_after: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
+    retry_after_ms: int | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS * 1000)
     should_retry: bool | None = None
     stage: Literal["input", "output", "unknown"] = "input"
     categories: Annotated[list[str], BeforeValidator(_split)] = Field(default=["other"])
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_status(self) -> Self:
         if not (self.name or self.status):
             raise ValueError("an error has a name or a status")
         return self
@@ -130,8 +130,8 @@ class Error(BaseFault):
             "request_id": exchange.id,
             "key": mask_key(exchange.principal or ""),
             **service_errors.rate_limit_facts(
-                limit=LIMIT,
-                used=LIMIT,
+                limit=IMAGES_PER_MINUTE,
+                used=IMAGES_PER_MINUTE,
                 requested=_count(call.fields.get("n") if call else None),
                 unit="min",
                 wait_ms=wait_ms,

@@ -13,11 +13,12 @@ def _settings(fault: type[BaseFault]) -> Iterator[str]:
     for name, field in fault.model_fields.items():
         if name != "kind":
             default = field.default
-            said = str(default).lower() if isinstance(default, bool) else default
-            yield f"`{name}`" if default is None else f"`{name}={_text(said)}`"
+            yield f"`{name}`" if default is None else f"`{name}={_text(default)}`"
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

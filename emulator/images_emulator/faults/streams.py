@@ -13,46 +13,46 @@ from images_emulator.contract.events import error_event, event, read_event
 from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import (
-    BODY,
-    DAY,
-    START,
+    MAX_WAIT_SECONDS,
+    RESPONSE_BODY,
+    RESPONSE_START,
     BaseFault,
-    gone,
     hang_up,
     is_event,
-    streams,
+    is_event_stream,
+    wait_for_disconnect,
 )
 from images_emulator.faults.bodies import BodyFault
 from images_emulator.faults.errors import Error, ErrorName
 
 
 class StreamFault(BaseFault):
-    """Strikes a stream when so many events have been sent; the verb is `strike`."""
+    """Interrupts a stream once, when *after* events have been sent."""
 
     after: int = Field(default=1, ge=0)
 
     @abstractmethod
-    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        """Do it; whether that was the end of the stream."""
+    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+        """Interrupt the stream, and return whether it ends here."""
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        streaming = struck = over = False
+        streaming = interrupted = ended = False
         sent = 0
 
-        async def sending(message: Message) -> None:
-            nonlocal streaming, struck, over, sent
-            if message["type"] == START:
-                streaming = streams(message)
-            elif streaming and not struck and sent == self.after:
-                struck = True
-                over = await self.strike(exchange, receive, send)
-            if not over:
+        async def wrapped_send(message: Message) -> None:
+            nonlocal streaming, interrupted, ended, sent
+            if message["type"] == RESPONSE_START:
+                streaming = is_event_stream(message)
+            elif streaming and not interrupted and sent == self.after:
+                interrupted = True
+                ended = await self.interrupt(exchange, receive, send)
+            if not ended:
                 sent += is_event(message)
                 await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, wrapped_send)
 
 
 class StreamError(StreamFault):
@@ -61,9 +61,9 @@ class StreamError(StreamFault):
     kind: Literal["stream_error"] = "stream_error"
     name: ErrorName = "image_generation_failed"
 
-    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        told = error_event(Error(name=self.name).refusal(exchange))
-        await send({"type": BODY, "body": told, "more_body": False})
+    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+        frame = error_event(Error(name=self.name).refusal(exchange))
+        await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
         return True
 
 
@@ -73,7 +73,7 @@ class StreamCut(StreamFault):
     kind: Literal["stream_cut"] = "stream_cut"
     reset: bool = False
 
-    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         await hang_up(exchange, receive, reset=self.reset)
         return True
 
@@ -84,11 +84,11 @@ class Stall(StreamFault):
     alters: ClassVar[bool] = False
 
     kind: Literal["stall"] = "stall"
-    seconds: float | None = Field(default=None, ge=0, le=DAY)
+    seconds: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
 
-    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         if self.seconds is None:
-            await gone(receive)
+            await wait_for_disconnect(receive)
             return True
         await asyncio.sleep(self.seconds)
         return False
@@ -100,9 +100,9 @@ class UnknownEvent(StreamFault):
     kind: Literal["unknown_event"] = "unknown_event"
     name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
 
-    async def strike(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        told = event(self.name, {"type": self.name}).encode()
-        await send({"type": BODY, "body": told, "more_body": True})
+    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+        frame = event(self.name, {"type": self.name}).encode()
+        await send({"type": RESPONSE_BODY, "body": frame, "more_body": True})
         return False
 
 
@@ -112,16 +112,16 @@ class FewerPartials(BodyFault):
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3)
 
-    def changed_event(self, frame: bytes, number: int) -> bytes:
-        name, told = read_event(frame)
-        if "partial_image_index" in told:
-            return frame if told["partial_image_index"] < self.keep else b""
+    def rewrite_event(self, frame: bytes, number: int) -> bytes:
+        name, payload = read_event(frame)
+        if "partial_image_index" in payload:
+            return frame if payload["partial_image_index"] < self.keep else b""
         dropped = number - self.keep
-        if dropped <= 0 or "usage" not in told:
+        if dropped <= 0 or "usage" not in payload:
             return frame
-        if "sequence_number" in told:
-            told["sequence_number"] = self.keep
-        usage = told["usage"]
+        if "sequence_number" in payload:
+            payload["sequence_number"] = self.keep
+        usage = payload["usage"]
         for counts, count in (
             (usage, "output_tokens"),
             (usage, "total_tokens"),
@@ -129,4 +129,4 @@ class FewerPartials(BodyFault):
         ):
             if count in counts:
                 counts[count] -= dropped * PARTIAL_IMAGE_TOKENS
-        return event(name, told).encode()
+        return event(name, payload).encode()

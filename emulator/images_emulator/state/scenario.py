@@ -12,7 +12,7 @@ from images_emulator.state.store import Store, is_exhausted
 
 if TYPE_CHECKING:
     from images_emulator.faults import AnyFault
-    from images_emulator.faults.plan import Step
+    from images_emulator.faults.scenario_document import Step
 
 MAX_NEAR_MISSES: Final = 20
 """Steps of which a call is told why they did not match: the first ones."""
@@ -48,9 +48,9 @@ class Scenario:
         self._store = store
         self._initial: Sequence[Step] = ()
         if path is not None:
-            from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - most servers need none
+            from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
 
-            self._initial = read_plan(path).steps
+            self._initial = read_scenario(path).steps
         self._steps = store.register("scenario", _begun(self._initial), CODEC)
         self._counters = store.counters("scenario")
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
@@ -111,22 +111,22 @@ class Scenario:
 
     def add(self, document: Mapping[str, Any]) -> None:
         """Inject a step as a scenario has it. Raises ValueError."""
-        from images_emulator.faults.plan import step_of  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - see above
 
-        step = ScenarioStep(step_of(document), INJECTED, random_id())
+        step = ScenarioStep(parse_step(document), INJECTED, random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(step)))
 
     def load(self, document: Mapping[str, Any]) -> None:
         """Begin another scenario; injected steps are gone. Raises ValueError."""
-        from images_emulator.faults.plan import plan_of  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - see above
 
-        self._begin(plan_of(document).steps)
+        self._begin(parse_scenario(document).steps)
 
     def read(self, path: str) -> None:
         """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
-        from images_emulator.faults.plan import read_plan  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - see above
 
-        self._begin(read_plan(path).steps)
+        self._begin(read_scenario(path).steps)
 
     def clear(self) -> None:
         """No more faults, until `reset` begins the scenario of the settings again."""

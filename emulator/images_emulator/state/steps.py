@@ -11,7 +11,7 @@ from images_emulator.contract.errors import mask_key
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted
 
 if TYPE_CHECKING:
-    from images_emulator.faults.plan import Step
+    from images_emulator.faults.scenario_document import Step
 
 MAX_QUOTED_CHARS: Final = 80
 """Characters of a call's own words in a near miss."""
@@ -150,10 +150,10 @@ def _pack(steps: Steps) -> Packed:
 
 
 def _unpack(packed: Packed) -> Steps:
-    from images_emulator.faults.plan import step_of  # noqa: PLC0415 - most servers need none
+    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - most servers need none
 
     def read(document: Mapping[str, Any]) -> ScenarioStep:
-        return ScenarioStep(step_of(document["step"]), document["name"], document["key"])
+        return ScenarioStep(parse_step(document["step"]), document["name"], document["key"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
     planned = [(step, live) for step, live in steps if step.name != INJECTED]

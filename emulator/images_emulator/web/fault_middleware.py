@@ -39,7 +39,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """Wraps the response cache and the router, within the recorder.
+    """Wraps the router, within the recorder.
 
     A call without an accepted key meets no fault: a page of another site could use up a test's. Of
     a download, whose URL is all the key that it needs, the signature has to be right.
@@ -195,9 +195,9 @@ class FaultMiddleware:
 
 
 def _read(text: str) -> AnyFault:
-    from images_emulator.faults import read  # noqa: PLC0415 - most servers need none
+    from images_emulator.faults import parse_fault  # noqa: PLC0415 - most servers need none
 
-    return read(text)
+    return parse_fault(text)
 
 
 def _has_directive(body: Sequence[bytes]) -> bool:

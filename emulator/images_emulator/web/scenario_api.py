@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from images_emulator.contract import errors
-from images_emulator.faults.plan import Plan, Step
+from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import json_body_schema
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_json
 
-BODIES: Final = (Plan, Step)
+BODIES: Final = (ScenarioDocument, Step)
 """Schemas of the request bodies, for the OpenAPI document."""
 
 
@@ -31,7 +31,7 @@ class ScenarioAPI:
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["faults"])
         router.get("/scenario")(self.show)
-        router.put("/scenario", openapi_extra=json_body_schema(Plan))(self.replace)
+        router.put("/scenario", openapi_extra=json_body_schema(ScenarioDocument))(self.replace)
         router.delete("/scenario")(self.clear)
         router.post("/inject", openapi_extra=json_body_schema(Step))(self.inject)
         return router

@@ -1,4 +1,4 @@
-"""Scenarios as they are written: steps in TOML or JSON, each a fault and the calls it is for."""
+"""Scenario documents: steps in TOML or JSON, each a fault and the calls that it is for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 
 from images_emulator.faults import Fault
-from images_emulator.faults.base import Form
-from images_emulator.faults.wording import told
+from images_emulator.faults.base import StrictModel
+from images_emulator.faults.messages import message
 
 
-class Match(Form):
+class Match(StrictModel):
     """The calls that a step is for; what is left out matches every call.
 
     *path* and *model* may have the wildcards of file names, *prompt* is a part of the prompt,
@@ -30,7 +30,7 @@ class Match(Form):
     retry_count: int | None = Field(default=None, ge=0)
 
 
-class Step(Form):
+class Step(StrictModel):
     """A fault, and which calls meet it: of those that match, after the first *after* and with
     *probability*, as often as *times* says. The same *seed* gives the same luck."""
 
@@ -47,40 +47,42 @@ class Step(Form):
         return {"fault": fault} | self.model_dump(exclude={"fault"}, exclude_defaults=True)
 
 
-class Plan(Form):
+class ScenarioDocument(StrictModel):
     """A scenario: of its steps the first that accepts a call wins."""
 
     steps: list[Step]
 
 
-def plan_of(given: Mapping[str, Any]) -> Plan:
-    """The scenario that *given* is. Raises ValueError with all that is wrong with it."""
+def parse_scenario(document: Mapping[str, Any]) -> ScenarioDocument:
+    """The scenario in *document*. Raises ValueError with a sentence for each mistake."""
     try:
-        return Plan.model_validate(given)
+        return ScenarioDocument.model_validate(document)
     except ValidationError as error:
         raise ValueError("\n".join(_sentences(error))) from None
 
 
-def step_of(given: Mapping[str, Any]) -> Step:
-    """The step that *given* is. Raises ValueError with all that is wrong with it."""
+def parse_step(document: Mapping[str, Any]) -> Step:
+    """The step in *document*. Raises ValueError with a sentence for each mistake."""
     try:
-        return Step.model_validate(given)
+        return Step.model_validate(document)
     except ValidationError as error:
         raise ValueError("\n".join(_sentences(error))) from None
 
 
-def read_plan(path: str) -> Plan:
+def read_scenario(path: str) -> ScenarioDocument:
     """The scenario in a file. Raises ValueError, with a line `FILE:LINE: mistake` for each mistake,
     or `FILE: reason` where it cannot be read."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        given = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-        return Plan.model_validate(given)
+        document = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+        return ScenarioDocument.model_validate(document)
     except ValidationError as error:
         starts = _json_steps(text) if path.endswith(".json") else _toml_steps(text)
         lines = (_line(text, starts, each["loc"], each.get("ctx", {})) for each in _details(error))
         pairs = zip(lines, _sentences(error), strict=True)
-        raise ValueError("\n".join(f"{path}:{line}: {said}" for line, said in pairs)) from None
+        raise ValueError(
+            "\n".join(f"{path}:{line}: {sentence}" for line, sentence in pairs)
+        ) from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
@@ -105,17 +107,17 @@ def _sentences(error: ValidationError) -> Iterator[str]:
                 place = [f"step {index + 1}", *map(str, rest)]
             case loc:
                 place = list(map(str, loc))
-        yield ": ".join([*place, told(each)])
+        yield ": ".join([*place, message(each)])
 
 
-# --- lines: neither parser keeps them, so the text is looked through once more
+# --- line numbers: neither parser reports them, so the text is searched once more
 
 _TOML_STEP: Final = re.compile(r"^[ \t]*\[\[[ \t]*steps[ \t]*\]\]", re.MULTILINE)
 _JSON_STEPS: Final = re.compile(r'"steps"\s*:\s*\[')
 
 
 def _toml_steps(text: str) -> list[int]:
-    return [found.start() for found in _TOML_STEP.finditer(text)]
+    return [match.start() for match in _TOML_STEP.finditer(text)]
 
 
 def _json_steps(text: str) -> list[int]:
@@ -133,18 +135,18 @@ def _json_steps(text: str) -> list[int]:
 
 
 def _line(
-    text: str, starts: list[int], place: tuple[int | str, ...], facts: Mapping[str, Any]
+    text: str, starts: list[int], place: tuple[int | str, ...], context: Mapping[str, Any]
 ) -> int:
     """The line of the last key of *place* that stands in its step, or that of the step."""
     start, end = 0, len(text)
     if len(place) > 1 and isinstance(place[1], int) and place[1] < len(starts):
         start = starts[place[1]]
         end = (*starts, len(text))[place[1] + 1]
-    keys = [str(key) for key in (*place[2:], facts.get("key", "")) if key != ""]
+    keys = [str(key) for key in (*place[2:], context.get("key", "")) if key != ""]
     for key in reversed(keys):
         quoted = re.escape(key)
-        found = re.search(rf"""(?<![\w.-])["']?{quoted}["']?\s*[=:\].]""", text[start:end])
-        if found:
-            start += found.start()
+        match = re.search(rf"""(?<![\w.-])["']?{quoted}["']?\s*[=:\].]""", text[start:end])
+        if match:
+            start += match.start()
             break
     return text.count("\n", 0, start) + 1

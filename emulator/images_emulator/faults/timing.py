@@ -11,7 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.base import DAY, START, BaseFault, gone, is_event, streams
+from images_emulator.faults.base import (
+    MAX_WAIT_SECONDS,
+    RESPONSE_START,
+    BaseFault,
+    is_event,
+    is_event_stream,
+    wait_for_disconnect,
+)
 
 
 class Latency(BaseFault):
@@ -22,8 +29,8 @@ class Latency(BaseFault):
     alters: ClassVar[bool] = False
 
     kind: Literal["latency"] = "latency"
-    seconds: float = Field(default=1, ge=0, le=DAY)
-    jitter: float = Field(default=0, ge=0, le=DAY)
+    seconds: float = Field(default=1, ge=0, le=MAX_WAIT_SECONDS)
+    jitter: float = Field(default=0, ge=0, le=MAX_WAIT_SECONDS)
     realistic: bool = False
     scale: float = Field(default=1, ge=0, le=100)
 
@@ -36,15 +43,15 @@ class Latency(BaseFault):
             return
         streaming = False
 
-        async def sending(message: Message) -> None:
+        async def wrapped_send(message: Message) -> None:
             nonlocal streaming
-            if message["type"] == START:
-                streaming = streams(message)
-            if is_event(message) if streaming else message["type"] == START:
+            if message["type"] == RESPONSE_START:
+                streaming = is_event_stream(message)
+            if is_event(message) if streaming else message["type"] == RESPONSE_START:
                 await asyncio.sleep(self.share(exchange))
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, wrapped_send)
 
     def share(self, exchange: Exchange) -> float:
         """Seconds before an answer, or before each event of one. Refusals are quick: none."""
@@ -69,7 +76,7 @@ class Timeout(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        await gone(receive)
+        await wait_for_disconnect(receive)
 
 
 class SlowBody(BaseFault):
@@ -86,7 +93,7 @@ class SlowBody(BaseFault):
         # Twenty pieces a second look like a line, and not like steps.
         step = max(1, self.bytes_per_second // 20)
 
-        async def sending(message: Message) -> None:
+        async def wrapped_send(message: Message) -> None:
             body = message.get("body", b"")
             for place in range(0, len(body) - step, step):
                 await send({**message, "body": body[place : place + step], "more_body": True})
@@ -97,4 +104,4 @@ class SlowBody(BaseFault):
                 await asyncio.sleep(rest / self.bytes_per_second)
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, wrapped_send)

@@ -1,0 +1,34 @@
+"""Messages for mistakes in faults and scenarios, which say what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+
+def messages(error: ValidationError) -> Iterator[str]:
+    """One sentence for each mistake, after the place where it is."""
+    for details in error.errors(include_url=False):
+        place = ".".join(map(str, details["loc"]))
+        yield f"{place}: {message(details)}" if place else message(details)
+
+
+def message(details: ErrorDetails) -> str:
+    """The sentence for one mistake."""
+    kind, text = details["type"], details["msg"]
+    if kind in {"unknown_key", "no_fault"}:
+        return text
+    if kind == "value_error":
+        return text.removeprefix("Value error, ")
+    if kind == "missing":
+        return "is missing"
+    if kind == "model_type":
+        return "this is no mapping of keys to values"
+    value: Any = details["input"]
+    sentence = f"{text[0].lower()}{text[1:]}"
+    if isinstance(value, str | int | float | None):
+        return f"{sentence}, not {value!r}"
+    return sentence
