@@ -388,8 +388,8 @@ def versions(make: Callable[[int], T]) -> tuple[tuple[date, T], ...]:
 def test_a_row_and_a_sentence_that_change_twice_have_three_versions(
     day: date | None, version: int
 ) -> None:
-    rule = Text(longest=2, earlier=versions(lambda number: Text(longest=number)))
-    assert rule.at(day) == (rule if version == 2 else Text(longest=version))
+    rule = Text(max_length=2, earlier=versions(lambda number: Text(max_length=number)))
+    assert rule.at(day) == (rule if version == 2 else Text(max_length=version))
     refusal = Refusal("2", earlier=versions(lambda number: Refusal(str(number))))
     assert refusal.on(day).message == str(version)
     assert refusal().on(day).message == str(version)
@@ -429,7 +429,9 @@ def unread_table() -> Iterator[None]:
 def test_a_rule_to_come_waits_for_its_day_under_any(
     monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
 ) -> None:
-    rule = Integer(least=1, most=4, earlier=versions(lambda n: Integer(least=1, most=n + 2)))
+    rule = Integer(
+        minimum=1, maximum=4, earlier=versions(lambda n: Integer(minimum=1, maximum=n + 2))
+    )
     rules: Any = MODELS["gpt-image-2"].accepts[GENERATIONS]
     monkeypatch.setitem(rules, "n", rule)
     days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])

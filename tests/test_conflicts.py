@@ -84,7 +84,7 @@ def test_the_schema_refuses_the_combinations_that_validation_refuses(
 
 def test_the_schema_has_no_combination_that_the_rows_exclude() -> None:
     refusal = Refusal("No {name} with {output_format}.")
-    rules = {"n": Integer(least=1, default=1), "output_format": Choice(("png",), default="png")}
+    rules = {"n": Integer(minimum=1, default=1), "output_format": Choice(("png",), default="png")}
     assert Conflict({"n": Above(1), "output_format": Equal("gif")}, refusal).schema(rules) is None
     assert Conflict({"n": Above(1), "mask": Present()}, refusal).schema(rules) is None
     assert Conflict({"n": Above(1), "output_format": Equal("png")}, refusal).schema(rules) == {

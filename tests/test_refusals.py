@@ -21,8 +21,8 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import OLDER_STACK, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
-from images_emulator.contract.pictures import LARGEST
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.validation import _Validation
 from images_emulator.imaging.image_loader import ImageLoader
@@ -193,7 +193,7 @@ EMPTY = Upload("a.png", "image/png", b"", 0)
 CHANGES: tuple[dict[str, Any], ...] = (
     {"filename": ""},
     {"content_type": "image/gif"},
-    {"size": LARGEST},
+    {"size": IMAGE_BYTES_LIMIT},
 )
 BAD_FILES = [EMPTY, [EMPTY] * 20, *(replace(EMPTY, **change) for change in CHANGES)]
 BAD_VALUES: list[object] = ["", "x", "99", [], {}, ["x"], *BAD_FILES]

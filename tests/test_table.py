@@ -18,11 +18,11 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
-from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
 from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
-from images_emulator.contract.references import LONGEST_URL, OverlayReference, References
+from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.request import Call, ImageRequest, Model, Upload
 from images_emulator.contract.rules import (
     Choice,
@@ -36,7 +36,7 @@ from images_emulator.contract.rules import (
     Unsupported,
 )
 from images_emulator.contract.sizes import FixedSize, FlexibleSize
-from images_emulator.contract.uploads import Images, Overlay, SquarePNG
+from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear
@@ -50,18 +50,18 @@ LOADER = ImageLoader(cache(lambda size: PICTURE.ljust(int(size), b"\0")), lambda
 FILE = Upload("a.png", "image/png", PICTURE, len(PICTURE))
 DATA_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 REFERENCE = {"image_url": DATA_URL}
-LONG_URL = "https://example.invalid/".ljust(LONGEST_URL, "x")
+LONG_URL = "https://example.invalid/".ljust(MAX_URL_CHARS, "x")
 
 
 @cache
 def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
     """The sizes that *rule* only just takes, and those that it only just refuses: by its step, its
     longest edge, its proportions, its fewest and its most pixels."""
-    edges = range(rule.step, rule.longest_edge + rule.step, rule.step)
-    shapes = [(w, h) for w, h in product(edges, edges) if w <= rule.ratio * h]
-    shapes = [(w, h) for w, h in shapes if h <= rule.ratio * w]
+    edges = range(rule.step, rule.max_edge + rule.step, rule.step)
+    shapes = [(w, h) for w, h in product(edges, edges) if w <= rule.max_ratio * h]
+    shapes = [(w, h) for w, h in shapes if h <= rule.max_ratio * w]
     pixels = [w * h for w, h in shapes]
-    few, many = rule.fewest_pixels, rule.most_pixels
+    few, many = rule.min_pixels, rule.max_pixels
     within = [shape for shape, area in zip(shapes, pixels, strict=True) if few <= area <= many]
 
     def area(shape: tuple[int, int]) -> int:
@@ -75,9 +75,9 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
     longest = max(within)
     refused = [
         (smallest[0] + 1, smallest[1]),
-        (rule.longest_edge + rule.step, longest[1]),
-        (rule.ratio * widest[1] + rule.step, widest[1]),
-        (narrowest[0], rule.ratio * narrowest[0] + rule.step),
+        (rule.max_edge + rule.step, longest[1]),
+        (rule.max_ratio * widest[1] + rule.step, widest[1]),
+        (narrowest[0], rule.max_ratio * narrowest[0] + rule.step),
         max((shape for shape in shapes if area(shape) < few), key=area),
         min((shape for shape in shapes if area(shape) > many), key=area),
     ]
@@ -97,25 +97,25 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
         case FixedSize():
             yield from (*rule.sizes, "auto")
         case Integer():
-            yield from (rule.least, rule.most if rule.most is not None else 10**6)
+            yield from (rule.minimum, rule.maximum if rule.maximum is not None else 10**6)
         case Flag():
             yield from (True, False)
         case Text():
-            yield from ("x" * max(1, rule.shortest), "é" * (rule.longest or 1000))
+            yield from ("x" * max(1, rule.min_length), "é" * (rule.max_length or 1000))
         case Object():
             yield {name: next(legal(inner)) for name, inner in rule.fields.items()}
             yield {n: next(legal(inner)) for n, inner in rule.fields.items() if inner.required}
         case SquarePNG():
-            yield from (FILE, replace(FILE, size=rule.below - 1))
-        case Images():
-            yield from (FILE, [FILE] * rule.most, replace(FILE, size=rule.below - 1))
-        case Overlay():
-            yield from (FILE, replace(FILE, size=rule.below - 1))
-        case References():
-            yield from ([REFERENCE], [REFERENCE] * rule.most)
-            yield from ([{"file_id": str(LARGEST - 1)}], [{"image_url": LONG_URL}])
-        case OverlayReference():
-            yield from (REFERENCE, {"file_id": str(rule.below - 1)})
+            yield from (FILE, replace(FILE, size=rule.size_limit - 1))
+        case UploadedImages():
+            yield from (FILE, [FILE] * rule.max_items, replace(FILE, size=rule.size_limit - 1))
+        case UploadedOverlay():
+            yield from (FILE, replace(FILE, size=rule.size_limit - 1))
+        case ImageReferences():
+            yield from ([REFERENCE], [REFERENCE] * rule.max_items)
+            yield from ([{"file_id": str(IMAGE_BYTES_LIMIT - 1)}], [{"image_url": LONG_URL}])
+        case ReferencedOverlay():
+            yield from (REFERENCE, {"file_id": str(rule.size_limit - 1)})
 
 
 def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912, PLR0915 - one for each rule
@@ -138,16 +138,16 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
             yield f"1{rule.sizes[0]}", "invalid_value"
             yield 1024, "invalid_type"
         case Integer():
-            yield rule.least - 1, "integer_below_min_value"
-            if rule.most is not None:
-                yield rule.most + 1, "integer_above_max_value"
+            yield rule.minimum - 1, "integer_below_min_value"
+            if rule.maximum is not None:
+                yield rule.maximum + 1, "integer_above_max_value"
             yield from product(("1", 1.5, True, []), ["invalid_type"])
         case Flag():
             yield from product(("true", 1, []), ["invalid_type"])
         case Text():
-            if rule.longest:
-                yield "x" * (rule.longest + 1), "string_above_max_length"
-            if rule.shortest:
+            if rule.max_length:
+                yield "x" * (rule.max_length + 1), "string_above_max_length"
+            if rule.min_length:
                 yield "", "empty_string"
             yield [], "invalid_type"
         case Object():
@@ -155,23 +155,23 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
             if any(inner.required for inner in rule.fields.values()):
                 yield {}, "missing_required_parameter"
             yield "x", "invalid_type"
-        case Images():
+        case UploadedImages():
             yield "x", "invalid_type"
             one = isinstance(rule, SquarePNG)
-            yield [FILE] * (rule.most + 1), "invalid_type" if one else "array_above_max_length"
-            yield replace(FILE, size=rule.below), "invalid_image_format" if one else TOO_LARGE
-        case Overlay():
+            yield [FILE] * (rule.max_items + 1), "invalid_type" if one else "array_above_max_length"
+            yield replace(FILE, size=rule.size_limit), "invalid_image_format" if one else TOO_LARGE
+        case UploadedOverlay():
             yield "x", "invalid_type"
-            yield replace(FILE, size=rule.below), TOO_LARGE
-        case References():
+            yield replace(FILE, size=rule.size_limit), TOO_LARGE
+        case ImageReferences():
             yield from (("x", "invalid_type"), ([], "empty_array"))
-            yield [REFERENCE] * (rule.most + 1), "array_above_max_length"
+            yield [REFERENCE] * (rule.max_items + 1), "array_above_max_length"
             yield from (([value], code) for value, code in no_references())
-            yield [{"file_id": str(LARGEST)}], TOO_LARGE
+            yield [{"file_id": str(IMAGE_BYTES_LIMIT)}], TOO_LARGE
             yield [{"image_url": "data:image/png;base64,AAAA"}], "invalid_image_file"
-        case OverlayReference():
+        case ReferencedOverlay():
             yield from no_references()
-            yield {"file_id": str(rule.below)}, TOO_LARGE
+            yield {"file_id": str(rule.size_limit)}, TOO_LARGE
 
 
 TOO_LARGE = "file_above_max_size"
@@ -201,7 +201,7 @@ def is_read(body: Body, as_of: AsOf = None) -> bool:
     """Whether the model takes such a body, by its row for pictures."""
     model, operation, media_type = body
     image = MODELS[model].accepts[operation].get("image")
-    if media_type == FORM or not isinstance(image, Images):
+    if media_type == FORM or not isinstance(image, UploadedImages):
         return True
     return image.json is not None and as_of in image.json
 
@@ -263,7 +263,7 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
     """A form has nothing but texts, and an empty one, or an object of none, is not given."""
     if value == {} and isinstance(rule, Object):
         return True
-    text = isinstance(value, str) and not isinstance(rule, (Pictures, OverlayRule, Text))
+    text = isinstance(value, str) and not isinstance(rule, (InputImages, OverlayRule, Text))
     return text and (code == "invalid_type" or not value)
 
 
@@ -318,7 +318,7 @@ def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before:
     dated = MODELS[model].accepts[operation][name]
     rule = dated.at(as_of)
     if media_type == JSON and isinstance(rule, OverlayRule):
-        rule = rule.in_json()
+        rule = rule.json_rule()
     if as_of not in dated.period:
         with pytest.raises(APIError, match=f"'{name}'") as unknown:
             judged(body, {name: next(legal(rule))}, as_of)

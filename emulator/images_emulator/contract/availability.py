@@ -11,9 +11,9 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
+from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.models import MODEL_RULE, MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import FORM, JSON, Operation
-from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import FixedSize
@@ -64,13 +64,13 @@ class Availability:
             rule = self.dialect.adapt_rule(name, dated.at(self.day))
             if call.form:
                 rules[name] = rule
-            elif isinstance(rule, Pictures):
-                references = rule.in_json(self.as_of)
+            elif isinstance(rule, InputImages):
+                references = rule.json_rule(self.as_of)
                 if not references:
                     raise errors.unsupported_content_type(given=JSON, listed=Words([FORM]))
                 rules["images"] = references
             else:
-                rules[name] = rule.in_json() if isinstance(rule, OverlayRule) else rule
+                rules[name] = rule.json_rule() if isinstance(rule, OverlayRule) else rule
         return rules
 
     def model_name(
@@ -117,8 +117,8 @@ class Availability:
     def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
         """Whether *model* knows a parameter of that name, and the word or the number of files."""
         rule = self.rules(model, call).get(name)
-        if isinstance(rule, Pictures):
-            return not isinstance(value, list) or 1 < rule.most >= len(value)
+        if isinstance(rule, InputImages):
+            return not isinstance(value, list) or 1 < rule.max_items >= len(value)
         if not isinstance(rule, (Choice, FixedSize)):
             return rule is not None
         try:

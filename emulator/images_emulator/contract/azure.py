@@ -1,4 +1,5 @@
-"""Azure OpenAI's dialect: its error sentences and bodies, headers, URLs, and what its models refuse.
+"""Azure OpenAI's dialect: its error sentences and bodies, headers, URLs, and what its models
+refuse.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.

@@ -29,8 +29,8 @@ parameters combine."""
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The form of an error body: the *keys* of the error object in their order, and the *end* of the
-    body, such as a newline."""
+    """The form of an error body: the *keys* of the error object in their order, and the *end* of
+    the body, such as a newline."""
 
     keys: tuple[str, ...] = ("message", "type", "param", "code")
     end: str = ""

@@ -23,6 +23,7 @@ from images_emulator.contract.conflicts import (
     OtherThan,
     Present,
 )
+from images_emulator.contract.image_rules import MB
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
@@ -30,7 +31,6 @@ from images_emulator.contract.operations import (
     VARIATIONS,
     Operation,
 )
-from images_emulator.contract.pictures import MB
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -47,9 +47,9 @@ from images_emulator.contract.sizes import (
     FlexibleSize,
     GatewayFixedSize,
     ListedSize,
-    Sheets,
+    SheetLayouts,
 )
-from images_emulator.contract.uploads import Images, Overlay, SquarePNG
+from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 
 
 def since(year: int, month: int, day: int) -> Period:
@@ -59,17 +59,17 @@ def since(year: int, month: int, day: int) -> Period:
 
 def prompt(longest: int) -> Text:
     """The rule of `prompt`, of at most *longest* characters."""
-    return Text(required=True, nullable=False, shortest=1, longest=longest)
+    return Text(required=True, nullable=False, min_length=1, max_length=longest)
 
 
 def count(most: int) -> Integer:
     """The rule of `n`."""
-    return Integer(least=1, most=most, default=1)
+    return Integer(minimum=1, maximum=most, default=1)
 
 
 # --- DALL·E: listed sizes, URLs, no streams ------------------------------------------------------
 
-USER: Final = Text(loose=True, nullable=False)
+USER: Final = Text(any_scalar=True, nullable=False)
 """The rule of `user`; `user: 123` was seen to pass."""
 
 RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
@@ -128,7 +128,7 @@ DALLE_2_RULES: Final[Rules] = {
 }
 
 PNG_WITH_OWN_MASK: Final = SquarePNG(
-    mimetypes=("image/png",), own_mask=True, modes=("RGBA", "LA", "L")
+    mimetypes=("image/png",), alpha_is_mask=True, modes=("RGBA", "LA", "L")
 )
 """`image` of a dall-e-2 edit, whose transparent pixels are the mask where there is none."""
 
@@ -146,7 +146,7 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
             ),
         ),
         **DALLE_2_RULES,
-        "mask": Overlay(earlier=((date(2022, 12, 20), Overlay(required=True)),)),
+        "mask": UploadedOverlay(earlier=((date(2022, 12, 20), UploadedOverlay(required=True)),)),
     },
     VARIATIONS: {
         # Two recordings sent application/octet-stream and were answered.
@@ -160,8 +160,8 @@ DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
 DALLE_3_RULES: Final[Rules] = {
     "prompt": SHARED_PROMPT,
     "n": Integer(
-        least=1,
-        most=1,
+        minimum=1,
+        maximum=1,
         default=1,
         earlier=((GATEWAY_SINCE, narrowed(count(10), count(1), errors.more_than_one)),),
     ),
@@ -191,17 +191,17 @@ FIXED_SIZE: Final = FixedSize(
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 
-GIF_SHEETS: Final = Sheets(
+GIF_SHEETS: Final = SheetLayouts(
     "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
 )
 FLEXIBLE_SIZE: Final = FlexibleSize(
     ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
     auto="1024x1024",
     step=16,
-    longest_edge=3840,
-    ratio=3,
-    fewest_pixels=655_360,
-    most_pixels=8_294_400,
+    max_edge=3840,
+    max_ratio=3,
+    min_pixels=655_360,
+    max_pixels=8_294_400,
     auto_pixels=1536 * 1024,
 )
 """`size` from gpt-image-2 on; without it, a square edit was seen to become 1254x1254."""
@@ -228,15 +228,15 @@ def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str
         "quality": Choice(words, unlisted=unlisted_qualities, auto=auto_quality),
         "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
         "output_format": Choice(("png", "webp", "jpeg"), default="png"),
-        "output_compression": Integer(least=0, most=100, default=100),
+        "output_compression": Integer(minimum=0, maximum=100, default=100),
         "moderation": Choice(("auto", "low"), auto="auto"),
         "size": size,
         "stream": Flag(default=False, period=STREAM_DAYS),
-        "partial_images": Integer(least=0, most=3, default=0, period=STREAM_DAYS),
+        "partial_images": Integer(minimum=0, maximum=3, default=0, period=STREAM_DAYS),
         # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
         "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
         "user": USER,
-        "safety_identifier": Text(longest=128, period=since(2026, 10, 16)),
+        "safety_identifier": Text(max_length=128, period=since(2026, 10, 16)),
     }
 
 
@@ -249,8 +249,8 @@ FIVE_FORMATS_AT_EDITS: Final = replace(
 
 GIF_AND_SVG: Final[Rules] = {
     "output_format": FIVE_FORMATS,
-    "frame_count": Integer(least=2, most=16),
-    "frame_duration_ms": Integer(least=20),
+    "frame_count": Integer(minimum=2, maximum=16),
+    "frame_duration_ms": Integer(minimum=20),
     "svg": SVG,
 }
 """The rules that came with GIF and SVG output."""
@@ -272,7 +272,7 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
 }
 """The periods of parameters that edits got later than generations did."""
 
-MARKUP: Final = Overlay(holes=True, period=since(2026, 10, 31))
+MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
 
 
 def at_generations_and_edits(
@@ -282,12 +282,12 @@ def at_generations_and_edits(
     *input_fidelity* and the *edit_rules*, which go before *rules* of the same name."""
     edits: Rules = {
         "prompt": GPT_IMAGE_PROMPT,
-        "image": Images(earlier=((date(2025, 6, 2), Images(below=25 * MB)),)),
+        "image": UploadedImages(earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)),
         **{
             name: replace(rule, period=PERIODS_AT_EDITS.get(name, rule.period))
             for name, rule in rules.items()
         },
-        "mask": Overlay(),
+        "mask": UploadedOverlay(),
         "input_fidelity": input_fidelity,
         **edit_rules,
     }

@@ -29,8 +29,8 @@ from images_emulator.contract.families import (
     gpt_image_rules,
     since,
 )
+from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
-from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
@@ -184,7 +184,7 @@ FILE_PARAMETERS: Final = frozenset(
     for model in MODELS.values()
     for rules in model.accepts.values()
     for name, rule in rules.items()
-    if isinstance(rule, Pictures | OverlayRule)
+    if isinstance(rule, InputImages | OverlayRule)
 )
 """The parameters that a form carries as files."""
 

@@ -1,4 +1,4 @@
-"""Pictures that JSON names: `{"image_url": …}` or `{"file_id": …}`."""
+"""Rules for images that a JSON body refers to: `{"image_url": …}` or `{"file_id": …}`."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any, Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import json_type
-from images_emulator.contract.pictures import LARGEST, OverlayRule, Pictures
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.request import ImageLoader, Picture
 
-LONGEST_URL: Final = 20_971_520
+MAX_URL_CHARS: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""
 
-BASE64_PIECE: Final = 2**20
-"""Characters that are decoded at once; a multiple of four."""
+BASE64_CHUNK_CHARS: Final = 2**20
+"""Characters of base64 that are decoded at once; a multiple of four."""
 
-REFERENCE: Final[Mapping[str, Any]] = {
+REFERENCE_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {
-        "image_url": {"type": "string", "maxLength": LONGEST_URL},
+        "image_url": {"type": "string", "maxLength": MAX_URL_CHARS},
         "file_id": {"type": "string"},
     },
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,
 }
-"""A reference, as JSON Schema."""
+"""JSON Schema of a reference."""
 
 
 def check_reference(name: str, value: Any) -> None:
@@ -39,33 +39,33 @@ def check_reference(name: str, value: Any) -> None:
     for key in value:
         if key not in ("image_url", "file_id"):
             raise errors.unknown_parameter(name=f"{name}.{key}")
-    given = [key for key in ("image_url", "file_id") if value.get(key) is not None]
-    if len(given) != 1:
+    keys = [key for key in ("image_url", "file_id") if value.get(key) is not None]
+    if len(keys) != 1:
         raise errors.not_one_reference(name=name)
-    where, text = f"{name}.{given[0]}", value[given[0]]
+    where, text = f"{name}.{keys[0]}", value[keys[0]]
     if not isinstance(text, str):
         raise errors.wrong_type(name=where, expected="a string", got=json_type(text))
-    if given[0] == "image_url":
-        if len(text) > LONGEST_URL:
+    if keys[0] == "image_url":
+        if len(text) > MAX_URL_CHARS:
             raise errors.string_too_long(
-                name=where, value=text, limit=LONGEST_URL, length=len(text)
+                name=where, value=text, limit=MAX_URL_CHARS, length=len(text)
             )
         if not re.match(r"(?i)https?://[^/]|data:", text):
             raise errors.not_an_image_url(name=where)
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes that *text* is the base64 of. Raises ValueError. Between two pieces of it other
-    threads have their turn: 20 MB take 100 ms."""
+    """The bytes of the base64 *text*. Raises ValueError. It is decoded in chunks, between which
+    other threads run: 20 MB take 100 ms."""
     if 0 <= text.find("=") < len(text) - 2:
         raise ValueError("padding before the end")
-    pieces = (text[at : at + BASE64_PIECE] for at in range(0, len(text), BASE64_PIECE))
-    return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
+    chunks = (text[at : at + BASE64_CHUNK_CHARS] for at in range(0, len(text), BASE64_CHUNK_CHARS))
+    return b"".join([base64.b64decode(chunk, validate=True) for chunk in chunks])
 
 
 def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
-    """The bytes that a checked reference names, none where they cannot be read, or None where a
-    picture is to stand in for them. Raises APIError."""
+    """The bytes of the image that the checked reference *value* names: empty where its data URL is
+    malformed, None where a placeholder is to stand in for it. Raises APIError."""
     if value.get("file_id") is not None:
         data = loader.file(value["file_id"])
         if data is None:
@@ -82,38 +82,43 @@ def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class References(Pictures):
-    """`images`, in JSON."""
+class ImageReferences(InputImages):
+    """`images`: an array of references."""
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise errors.wrong_type(name=name, expected="an array of objects", got=json_type(value))
         if not value:
             raise errors.empty_array(name=name)
-        for where, reference in self.named(name, value):
+        for where, reference in self.named_items(name, value):
             check_reference(where, reference)
 
-    def open_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
         where = f"{name}[{index}]"
         check_reference(where, item)
         data = _data_of(item, loader)
         if data is None:
             return loader.placeholder(item["image_url"])
-        if len(data) >= LARGEST:
-            raise errors.file_too_large(name=where, limit=LARGEST, size=len(data))
+        if len(data) >= IMAGE_BYTES_LIMIT:
+            raise errors.file_too_large(name=where, limit=IMAGE_BYTES_LIMIT, size=len(data))
         picture = loader.decode(data)
         if not picture:
-            named = next(key for key in item if item[key] is not None)
-            raise errors.image_data_invalid(name=f"{where}.{named}")
+            key = next(key for key in item if item[key] is not None)
+            raise errors.image_data_invalid(name=f"{where}.{key}")
         return picture
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "array", "items": REFERENCE, "minItems": 1, "maxItems": self.most}
+        return {
+            "type": "array",
+            "items": REFERENCE_SCHEMA,
+            "minItems": 1,
+            "maxItems": self.max_items,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayReference(OverlayRule):
-    """`mask` in JSON."""
+class ReferencedOverlay(OverlayRule):
+    """`mask` or `markup`: a reference."""
 
     def check(self, name: str, value: Any) -> None:
         check_reference(name, value)
@@ -126,4 +131,4 @@ class OverlayReference(OverlayRule):
         return loader.decode(data)
 
     def schema(self) -> dict[str, Any]:
-        return {**REFERENCE}
+        return {**REFERENCE_SCHEMA}

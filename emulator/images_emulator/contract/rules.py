@@ -1,23 +1,32 @@
-"""The vocabulary in which the table says what one parameter may be."""
+"""Rules: what the table says of one parameter. Rules for `size` are in `sizes.py`, those for images
+in `image_rules.py`."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
-from images_emulator.contract.errors import APIError, Words, json_type, python_repr, quoted_list
+from images_emulator.contract.errors import (
+    APIError,
+    Refusal,
+    Words,
+    json_type,
+    python_repr,
+    quoted_list,
+)
 
 Values = Mapping[str, Any]
+"""Parameters of a call, by name."""
 
 
 def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError:
-    """The refusal of a *value* of another type than the parameter *name* has: *expected* in today's
+    """The error for a *value* of another type than the parameter *name* has: *expected* in today's
     words (`a string`), *kind* in those of the older stack (`string`)."""
     return errors.wrong_scalar(
         name=name, expected=expected, got=json_type(value), value=python_repr(value), kind=kind
@@ -26,11 +35,11 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one parameter may be; the base accepts anything.
+    """What one parameter may be. The base class accepts everything.
 
-    `null` counts as omitted unless *nullable* is off. *default* stands in where nothing is sent.
-    Outside its *period* the parameter is unknown. *earlier* has the rules that held before this one
-    as `(until, rule)`, the oldest first.
+    `null` counts as omitted where the rule is *nullable*. *default* is the value where none is
+    sent. Outside its *period* the parameter is unknown. *earlier* has the versions of the rule
+    before this one as `(until, rule)`, the oldest first; the day *until* is not included.
     """
 
     period: Period = ALWAYS
@@ -40,29 +49,29 @@ class Rule:
     default: Any = None
 
     def coerce(self, name: str, text: str) -> Any:
-        """Turn the *text* of a form field into the value that JSON would have carried.
-
-        An empty field and the text `null` are what clients send for "not given".
-        """
+        """The value that JSON would have carried, of the *text* of a form field; None for an empty
+        field and for the text `null`, which clients send for an omitted one. Raises APIError."""
         return None if text in ("", "null") else self.convert(name, text)
 
     def convert(self, name: str, text: str) -> Any:
+        """The value of a *text* that is not empty. Raises APIError."""
         return text
 
     def from_form(self, name: str, value: Any) -> Any:
-        """What a form has under *name*, as JSON would have carried it."""
+        """The *value* that a form has under *name*, as JSON would have carried it. Raises
+        APIError."""
         return self.coerce(name, value) if isinstance(value, str) else value
 
     def check(self, name: str, value: Any) -> None:
-        """The gateway's look: type, range, word. Raises APIError."""
+        """The gateway's check: type, range, word. Raises APIError."""
 
     def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
-        """The image service's look: what *model* cannot do, beside the *others*. Raises
+        """The image service's check: what *model* supports, beside the *others*. Raises
         APIError."""
 
     def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
-        """The value that a valid request works with, given the first upload's size in pixels and
-        the *others* as they were sent."""
+        """The value of a valid request: the default for None, and what `auto` comes to. *source* is
+        the size of the first input image in pixels, if it is known; *others* are as sent."""
         return self.default if value is None else value
 
     def at(self, day: AsOf) -> Rule:
@@ -70,47 +79,48 @@ class Rule:
         return version_on(day, self, self.earlier)
 
     def schema(self) -> dict[str, Any]:
-        """JSON Schema, for people."""
+        """JSON Schema of the accepted values."""
         return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Rule):
-    """A string, measured in characters. A *loose* one takes any scalar (`user: 123` passes)."""
+    """A string of *min_length* to *max_length* characters (None: any length); with *any_scalar*
+    also a number or a boolean."""
 
-    longest: int | None = None
-    shortest: int = 0
-    loose: bool = False
+    max_length: int | None = None
+    min_length: int = 0
+    any_scalar: bool = False
 
     def coerce(self, name: str, text: str) -> str:
         return text
 
     def check(self, name: str, value: Any) -> None:
-        if self.loose and isinstance(value, (bool, int, float)):
+        if self.any_scalar and isinstance(value, (bool, int, float)):
             return
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
-        if len(value) < self.shortest:
+        if len(value) < self.min_length:
             raise errors.empty_string(name=name)
-        if self.longest is not None and len(value) > self.longest:
+        if self.max_length is not None and len(value) > self.max_length:
             raise errors.string_too_long(
-                name=name, value=value, limit=self.longest, length=len(value)
+                name=name, value=value, limit=self.max_length, length=len(value)
             )
 
     def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def schema(self) -> dict[str, Any]:
-        bounds = {"minLength": self.shortest or None, "maxLength": self.longest}
+        bounds = {"minLength": self.min_length or None, "maxLength": self.max_length}
         return {"type": "string"} | {key: bound for key, bound in bounds.items() if bound}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(Rule):
-    """A whole number from *least* to *most*, both included."""
+    """A whole number from *minimum* to *maximum*, both included (None: no maximum)."""
 
-    least: int
-    most: int | None = None
+    minimum: int
+    maximum: int | None = None
 
     def convert(self, name: str, text: str) -> int:
         # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
@@ -123,19 +133,19 @@ class Integer(Rule):
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise wrong_scalar(name, value, "an integer", "integer")
-        if value < self.least:
-            raise errors.integer_too_small(name=name, limit=self.least, value=value)
-        if self.most is not None and value > self.most:
-            raise errors.integer_too_large(name=name, limit=self.most, value=value)
+        if value < self.minimum:
+            raise errors.integer_too_small(name=name, limit=self.minimum, value=value)
+        if self.maximum is not None and value > self.maximum:
+            raise errors.integer_too_large(name=name, limit=self.maximum, value=value)
 
     def schema(self) -> dict[str, Any]:
-        bounds = {"minimum": self.least, "maximum": self.most, "default": self.default}
+        bounds = {"minimum": self.minimum, "maximum": self.maximum, "default": self.default}
         return {"type": "integer"} | {k: bound for k, bound in bounds.items() if bound is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag(Rule):
-    """True or false."""
+    """A boolean."""
 
     def convert(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
@@ -154,17 +164,16 @@ class Flag(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Rule):
-    """One of *words*, in the order in which the API lists them.
+    """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
-    *unlisted* words pass too, though the refusal does not name them. *auto* is what the word
-    `auto`, or nothing at all, comes down to. *refusal* speaks where another sentence than the
-    usual one was recorded; it gets the parameter's name.
+    `auto`, and an omitted value, resolve to *auto*. *refusal* is the error for another word, where
+    it is not the usual one; it may name the parameter as `{name}`.
     """
 
     words: tuple[str, ...]
     unlisted: tuple[str, ...] = ()
     auto: str | None = None
-    refusal: Callable[..., APIError] | None = None
+    refusal: Refusal | None = None
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -175,8 +184,8 @@ class Choice(Rule):
             return
         if self.refusal:
             raise self.refusal(name=name)
-        said = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
-        raise said(name=name, value=value, listed=Words(self.words))
+        refusal = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
+        raise refusal(name=name, value=value, listed=Words(self.words))
 
     def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
@@ -189,7 +198,7 @@ class Choice(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Object(Rule):
-    """A JSON object, or the form fields `name[field]`."""
+    """A JSON object, or the form fields `name[field]`, with a rule for each of its *fields*."""
 
     fields: Mapping[str, Rule]
 
@@ -232,7 +241,8 @@ class Object(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Rule):
-    """A parameter that the gateway knows and the model refuses, whatever its value."""
+    """A parameter that the model refuses with any value. The gateway checks it by the rule *like*
+    before."""
 
     like: Rule
 
@@ -251,13 +261,13 @@ class Unsupported(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowed(Rule):
-    """A parameter of the older stack: *shared* is the schema of all its models, *own* what the
-    model takes of that. *refusal* answers what only the schema takes; it gets the facts of the
-    error that *own* raises."""
+    """A parameter as the older stack checked it: first by the rule *shared* of all models, then by
+    the model's *own*. What only *shared* accepts is refused with *refusal*, which may name the
+    facts of the error that *own* raises."""
 
     shared: Rule
     own: Rule
-    refusal: Callable[..., APIError]
+    refusal: Refusal
 
     def convert(self, name: str, text: str) -> Any:
         return self.own.convert(name, text)
@@ -286,8 +296,8 @@ Rules = Mapping[str, Rule]
 checked."""
 
 
-def narrowed(shared: Rule, own: Rule, refusal: Callable[..., APIError]) -> Narrowed:
-    """*own*, and *refusal* where it refuses what *shared* takes."""
+def narrowed(shared: Rule, own: Rule, refusal: Refusal) -> Narrowed:
+    """A `Narrowed` rule that is required, nullable and by default what *own* is."""
     return Narrowed(
         required=own.required,
         nullable=own.nullable,

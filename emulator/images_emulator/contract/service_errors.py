@@ -106,11 +106,12 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "slow_down": slow_down,
     "temporarily_blocked": temporarily_blocked,
 }
-"""The errors by the names that faults give them: their codes, where they have one. `test_faults` and
-the README's table go through it."""
+"""The errors by the names that faults give them: their codes, where they have one. `test_faults`
+and the README's table go through it."""
 
 AZURE_ONLY: Final = frozenset({"temporarily_blocked"})
-"""Errors of `ERRORS_BY_NAME` that only Azure sends. A fault on OpenAI's paths sends Azure's sentence."""
+"""Errors of `ERRORS_BY_NAME` that only Azure sends. A fault on OpenAI's paths sends Azure's
+sentence."""
 
 
 def rate_limit_facts(

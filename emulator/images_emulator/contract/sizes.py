@@ -1,4 +1,4 @@
-"""The vocabulary for picture sizes: fixed lists, and WIDTHxHEIGHT within limits."""
+"""Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from images_emulator.contract.rules import Choice, Rule, Values, wrong_scalar
 Pixels = tuple[int, int]
 
 
-def parse(text: str) -> Pixels | None:
+def parse_size(text: str) -> Pixels | None:
     """WIDTHxHEIGHT as two positive integers, or None."""
     match = re.fullmatch(r"([1-9][0-9]{0,9})x([1-9][0-9]{0,9})", text)
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _known(text: str) -> Pixels:
-    pixels = parse(text)
+def _pixels(text: str) -> Pixels:
+    """The pixels of a size that the table has."""
+    pixels = parse_size(text)
     assert pixels, f"the table lists {text!r} as a size"
     return pixels
 
 
-def closest(sizes: tuple[str, ...], source: Pixels) -> str:
-    """The one of *sizes* whose proportions are nearest to those of *source*."""
+def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
+    """The size of *sizes* whose proportions are nearest to those of *source*."""
 
     def stretch(size: str) -> float:
-        width, height = _known(size)
+        width, height = _pixels(size)
         wide, high = width * source[1], height * source[0]
         return max(wide, high) / min(wide, high)
 
@@ -39,7 +40,7 @@ def closest(sizes: tuple[str, ...], source: Pixels) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ListedSize(Choice):
-    """A fixed list that the gateway itself enforces, as it did for the DALL·E models."""
+    """A list of sizes that the gateway checks, as it did for the DALL·E models."""
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -48,14 +49,15 @@ class ListedSize(Choice):
         Choice.check(self, name, value)
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
-        return _known(value or self.default)
+        return _pixels(value or self.default)
 
 
 @dataclass(frozen=True, slots=True)
 class FixedSize(Rule):
-    """A fixed list, or `auto`, that the image service enforces.
+    """A list of sizes and `auto`, which the image service checks.
 
-    *auto* is the size that the model chooses where there is no upload to go by.
+    `auto` resolves to the listed size with the proportions of the first input image, or to *auto*
+    where there is none.
     """
 
     sizes: tuple[str, ...]
@@ -71,8 +73,8 @@ class FixedSize(Rule):
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value in (None, "auto"):
-            value = closest(self.sizes, source) if source else self.auto
-        return _known(value)
+            value = closest_size(self.sizes, source) if source else self.auto
+        return _pixels(value)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
@@ -80,7 +82,7 @@ class FixedSize(Rule):
 
 @dataclass(frozen=True, slots=True)
 class GatewayFixedSize(FixedSize):
-    """The same list as the gateway itself enforced it at first."""
+    """A `FixedSize` that the gateway checks, as it did at first."""
 
     def check(self, name: str, value: Any) -> None:
         # `super()` without arguments does not survive slots.
@@ -90,8 +92,8 @@ class GatewayFixedSize(FixedSize):
             raise errors.value_not_listed(name=name, value=value, listed=words)
 
 
-class Sheet(NamedTuple):
-    """How the frames of one animation, each of the pixels *frame*, lie."""
+class FrameSheet(NamedTuple):
+    """The sheet on which the frames of one animation lie, each of *frame* pixels."""
 
     frames: int
     columns: int
@@ -108,87 +110,93 @@ class Sheet(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheets:
-    """For an animation the size is that of a frame, and all frames on one sheet must keep the
-    limits (third-party measurements of gpt-image-2.6).
-
-    *layouts* has, for up to so many frames, the columns and rows of the sheet.
-    """
+class SheetLayouts:
+    """The sheets of an output format that is an animation. Its `size` is that of one frame, and the
+    sheet of all frames must keep the limits of an image (third-party measurements of
+    gpt-image-2.6)."""
 
     output_format: str
     frames: int
+    """Frames of a call without `frame_count`."""
     auto: str
+    """The size of a frame that `auto` resolves to."""
     layouts: tuple[tuple[int, int, int], ...]
+    """`(frames, columns, rows)`: the columns and rows of a sheet of up to so many frames."""
 
-    def wanted(self, others: Values) -> bool:
-        """Whether a call asks for an animation."""
+    def apply_to(self, others: Values) -> bool:
+        """Whether a call with the parameters *others* asks for an animation."""
         return bool(others.get("output_format") == self.output_format)
 
-    def of(self, frame: Pixels, others: Values) -> Sheet:
-        """The sheet of a call that asks for frames of that size."""
+    def sheet_of(self, frame: Pixels, others: Values) -> FrameSheet:
+        """The sheet of a call with the parameters *others* and frames of *frame* pixels."""
         frames = others.get("frame_count") or self.frames
         columns, rows = next(layout for most, *layout in self.layouts if frames <= most)
-        return Sheet(frames, columns, rows, frame)
+        return FrameSheet(frames, columns, rows, frame)
 
-    def described(self) -> str:
+    def describe(self) -> str:
+        """The layouts in words, for people."""
         layouts = [f"{columns}x{rows} up to {most}" for most, columns, rows in self.layouts]
         return f"sheet of all frames ({', '.join(layouts)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlexibleSize(FixedSize):
-    """WIDTHxHEIGHT, or `auto`, within limits that are checked in the order of the fields.
+    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields. *sizes*
+    are examples.
 
-    *sizes* are those to offer first. With an upload, `auto` keeps its proportions and comes to
-    *auto_pixels* or a little less; what it gives need not obey the limits.
+    With an input image, `auto` keeps its proportions, within *max_ratio*, and resolves to
+    *auto_pixels* or a little less; the other limits do not hold for it.
     """
 
     step: int
-    longest_edge: int
-    ratio: int
-    fewest_pixels: int
-    most_pixels: int
+    """Both edges are multiples of it."""
+    max_edge: int
+    max_ratio: int
+    """The long edge is at most so many times the short one."""
+    min_pixels: int
+    max_pixels: int
     auto_pixels: int
-    sheets: Sheets | None = None
+    sheets: SheetLayouts | None = None
+    """The sheets of an animation, where the model makes any."""
 
     def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         if value == "auto":
             return
-        pixels = parse(value)
+        pixels = parse_size(value)
         if not pixels:
             raise errors.size_syntax(value=value)
         short, long = sorted(pixels)
         if short % self.step or long % self.step:
             raise errors.size_not_divisible(value=value, step=self.step)
-        if long > self.longest_edge:
-            raise errors.size_edge_too_long(value=value, edge=self.longest_edge)
-        if long > self.ratio * short:
-            raise errors.size_too_elongated(value=value, ratio=self.ratio)
-        if self.sheets and self.sheets.wanted(others):
-            self._limit_sheet(value, self.sheets.of(pixels, others))
-        elif long * short < self.fewest_pixels:
+        if long > self.max_edge:
+            raise errors.size_edge_too_long(value=value, edge=self.max_edge)
+        if long > self.max_ratio * short:
+            raise errors.size_too_elongated(value=value, ratio=self.max_ratio)
+        if self.sheets and self.sheets.apply_to(others):
+            self._limit_sheet(value, self.sheets.sheet_of(pixels, others))
+        elif long * short < self.min_pixels:
             raise errors.size_too_few_pixels(value=value)
-        elif long * short > self.most_pixels:
+        elif long * short > self.max_pixels:
             raise errors.size_too_many_pixels(value=value)
 
-    def _limit_sheet(self, value: str, sheet: Sheet) -> None:
+    def _limit_sheet(self, value: str, sheet: FrameSheet) -> None:
         pixels = sheet.width * sheet.height
-        if max(sheet.width, sheet.height) > self.longest_edge:
-            raise errors.sheet_edge_too_long(value=value, sheet=sheet, limit=self.longest_edge)
-        if pixels < self.fewest_pixels:
-            raise errors.sheet_too_few_pixels(value=value, sheet=sheet, limit=self.fewest_pixels)
-        if pixels > self.most_pixels:
-            raise errors.sheet_too_many_pixels(value=value, sheet=sheet, limit=self.most_pixels)
+        if max(sheet.width, sheet.height) > self.max_edge:
+            raise errors.sheet_edge_too_long(value=value, sheet=sheet, limit=self.max_edge)
+        if pixels < self.min_pixels:
+            raise errors.sheet_too_few_pixels(value=value, sheet=sheet, limit=self.min_pixels)
+        if pixels > self.max_pixels:
+            raise errors.sheet_too_many_pixels(value=value, sheet=sheet, limit=self.max_pixels)
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value not in (None, "auto"):
-            return _known(value)
-        if self.sheets and self.sheets.wanted(others):
-            return _known(self.sheets.auto)
+            return _pixels(value)
+        if self.sheets and self.sheets.apply_to(others):
+            return _pixels(self.sheets.auto)
         if source is None:
-            return _known(self.auto)
+            return _pixels(self.auto)
         width, height = source
-        width, height = min(width, self.ratio * height), min(height, self.ratio * width)
+        width, height = min(width, self.max_ratio * height), min(height, self.max_ratio * width)
         return (
             isqrt(self.auto_pixels * width // height),
             isqrt(self.auto_pixels * height // width),
@@ -196,7 +204,7 @@ class FlexibleSize(FixedSize):
 
     def schema(self) -> dict[str, Any]:
         of_sheets = (
-            f"; edge and pixels of a GIF are those of the {self.sheets.described()}"
+            f"; edge and pixels of a GIF are those of the {self.sheets.describe()}"
             if self.sheets
             else ""
         )
@@ -206,8 +214,8 @@ class FlexibleSize(FixedSize):
             "examples": [*self.sizes],
             "default": "auto",
             "description": (
-                f"Both edges divisible by {self.step} and at most {self.longest_edge}, proportions "
-                f"from 1:{self.ratio} to {self.ratio}:1, {self.fewest_pixels:,} to "
-                f"{self.most_pixels:,} pixels{of_sheets}."
+                f"Both edges divisible by {self.step} and at most {self.max_edge}, proportions "
+                f"from 1:{self.max_ratio} to {self.max_ratio}:1, {self.min_pixels:,} to "
+                f"{self.max_pixels:,} pixels{of_sheets}."
             ),
         }

@@ -16,8 +16,8 @@ from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
+from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.models import LISTED_MODEL
-from images_emulator.contract.pictures import OverlayRule, Pictures
 from images_emulator.contract.request import Call, ImageLoader, ImageRequest, Model
 from images_emulator.contract.rules import Rule, Rules
 
@@ -97,7 +97,7 @@ class _Validation:
             try:
                 value = self._checked(name, rule)
             except APIError as error:
-                uploads = isinstance(rule, Pictures) and name in self.call.fields
+                uploads = isinstance(rule, InputImages) and name in self.call.fields
                 if rule.required and not uploads:
                     raise
                 self.forgive(error)
@@ -126,7 +126,7 @@ class _Validation:
         if "images" in rules and name in ("image", "image[]"):
             return errors.image_in_json(path=self.call.operation.path)
         image = rules.get("image")
-        if isinstance(image, Pictures) and image.most > 1 and name == "images":
+        if isinstance(image, InputImages) and image.max_items > 1 and name == "images":
             return errors.images_in_form()
         return errors.unknown_parameter(name=name)
 
@@ -174,9 +174,9 @@ class _Validation:
         for name, rule in rules.items():
             if name not in values:
                 continue
-            if isinstance(rule, Pictures):
+            if isinstance(rule, InputImages):
                 before = len(self.violations)
-                images = rule.open(name, values[name], self.loader, self.forgive)
+                images = rule.load(name, values[name], self.loader, self.forgive)
                 # A blank picture in place of another has no proportions to keep.
                 if len(self.violations) == before:
                     self.source = images[0].width, images[0].height
@@ -186,7 +186,7 @@ class _Validation:
             elif isinstance(rule, OverlayRule):
                 try:
                     first = pictures["images"][0]
-                    pictures[name] = rule.open(name, values[name], first, self.loader)
+                    pictures[name] = rule.load(name, values[name], first, self.loader)
                 except APIError as error:
                     self.forgive(error)
         return pictures

@@ -11,8 +11,8 @@ from typing import Any, Final
 from python_multipart.multipart import parse_options_header
 
 from images_emulator.contract import errors
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
-from images_emulator.contract.pictures import LARGEST
 from images_emulator.contract.request import Upload
 
 MAX_PARTS: Final = 2**20
@@ -60,8 +60,8 @@ class _Part:
         self.size = 0
 
     def write(self, data: memoryview) -> None:
-        if self.size < LARGEST:
-            self.pieces.append(bytes(data[: LARGEST - self.size]))
+        if self.size < IMAGE_BYTES_LIMIT:
+            self.pieces.append(bytes(data[: IMAGE_BYTES_LIMIT - self.size]))
         self.size += len(data)
 
     @property

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from images_emulator.contract import errors
-from images_emulator.contract.pictures import LARGEST
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.settings import RemoteImages, Settings
 
 Fetch = Callable[[str], bytes | None]
@@ -136,13 +136,13 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
         )
         try:
             with opener.open(url) as response:
-                data: bytes = response.read(LARGEST + 1)
+                data: bytes = response.read(IMAGE_BYTES_LIMIT + 1)
         except urllib.error.HTTPError as error:
             error.close()
             raise errors.download_failed(status=error.code) from None
         except (OSError, http.client.HTTPException, ValueError):
             raise errors.download_failed(status=502) from None
-        if len(data) > LARGEST:
+        if len(data) > IMAGE_BYTES_LIMIT:
             raise errors.download_failed(status=413)
         return data
 

@@ -1,0 +1,121 @@
+"""Rules for images that come with a call: what those for forms and those for JSON share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.errors import APIError
+from images_emulator.contract.request import ImageLoader, Picture
+from images_emulator.contract.rules import Rule
+
+MB: Final = 2**20
+"""Bytes of a megabyte; the documentation does not say which one it means."""
+
+IMAGE_BYTES_LIMIT: Final = 50 * MB
+"""Images must be smaller than this, for any model."""
+
+MAX_INPUT_IMAGES: Final = 16
+"""Input images of one edit."""
+
+Forgive = Callable[[APIError], None]
+"""Raises the error, or keeps it where mistakes are forgiven; then a blank image is used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputImages(Rule, ABC):
+    """`image` or `images`: the images to edit, at most *max_items*. A form carries files, a JSON
+    body references; each has its own rule, and `json_rule` gives that for JSON."""
+
+    required: bool = True
+    nullable: bool = False
+    max_items: int = MAX_INPUT_IMAGES
+
+    def coerce(self, name: str, text: str) -> Any:
+        return text
+
+    def named_items(self, name: str, value: Any) -> Iterator[tuple[str, Any]]:
+        """The items of *value* with their names in errors: `image[0]`, or `image` of a single one.
+        Raises APIError for too many."""
+        items = value if isinstance(value, list) else [value]
+        if len(items) > self.max_items:
+            raise errors.array_too_long(name=name, limit=self.max_items, length=len(items))
+        for index, item in enumerate(items):
+            yield (f"{name}[{index}]" if isinstance(value, list) else name), item
+
+    def load(
+        self, name: str, value: Any, loader: ImageLoader, forgive: Forgive
+    ) -> tuple[Picture, ...]:
+        """The decoded images of the checked *value*."""
+        images: list[Picture] = []
+        items = value if isinstance(value, list) else [value]
+        for index, item in enumerate(items):
+            try:
+                images.append(self.load_one(name, index, item, loader))
+            except APIError as error:
+                forgive(error)
+                images.append(loader.blank())
+        # An empty array may be forgiven.
+        return tuple(images) or (loader.blank(),)
+
+    @abstractmethod
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+        """The decoded image of one *item*. Raises APIError where it is none."""
+
+    def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
+        """The mask of a call without `mask`, or None."""
+        return None
+
+    def json_rule(self, as_of: AsOf) -> InputImages | None:
+        """The rule for a JSON body, or None where the model reads none on that day."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayRule(Rule, ABC):
+    """`mask` or `markup`: a PNG with an alpha channel, of the same size as the first input image.
+
+    It must have less than *size_limit* bytes, and with *needs_transparency* at least one fully
+    transparent pixel.
+    """
+
+    size_limit: int = 4 * MB
+    needs_transparency: bool = False
+
+    def coerce(self, name: str, text: str) -> Any:
+        return text
+
+    @abstractmethod
+    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+        """The decoded image of *value*, or None where it is none; *first* is the first input
+        image."""
+
+    def load(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture:
+        """The decoded image of the checked *value*. Raises APIError where it does not fit over
+        *first*, the first input image."""
+        picture = self.decode(name, value, first, loader)
+        if not picture or picture.format != "PNG":
+            raise errors.overlay_undecodable(name=name)
+        if (picture.width, picture.height) != (first.width, first.height):
+            raise errors.overlay_wrong_size(name=name)
+        if not picture.has_alpha:
+            raise errors.overlay_without_alpha(name=name)
+        if self.needs_transparency and not picture.has_transparent_pixels:
+            raise errors.overlay_opaque(name=name)
+        return picture
+
+    def check_size(self, name: str, size: int) -> None:
+        """Raises APIError for a file of *size* bytes that is too large."""
+        if size >= self.size_limit:
+            raise errors.file_too_large(name=name, limit=self.size_limit, size=size)
+
+    def json_rule(self) -> OverlayRule:
+        """The rule for a JSON body."""
+        return self
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "binary"}
