@@ -30,7 +30,7 @@ def test_every_token_is_found_at_its_rank(ranks: Mapping[bytes, int]) -> None:
 def test_bytes_that_are_no_token_are_not_found(ranks: Mapping[bytes, int]) -> None:
     chance = Random(11)
     tokens = list(ranks)
-    for _ in range(100_000):
+    for _ in range(50_000):
         data = chance.choice(tokens) + chance.choice(tokens)
         if data not in ranks:
             assert not position(data), data
@@ -86,6 +86,7 @@ def test_token_count_of_a_text_equals_that_of_its_words() -> None:
 
 
 @pytest.mark.parametrize("letters", ["a", "abcdefghijklmnopqrstuvwxyz", "灯台", " "])
-def test_tokens_of_a_word_of_a_hundred_thousand_letters_are_counted(letters: str) -> None:
-    text = "".join(Random(5).choices(letters, k=100_000))
-    assert 0 < count_tokens(text) < 300_000
+def test_tokens_of_a_word_of_32_000_letters_are_counted(letters: str) -> None:
+    """As many as a prompt may have."""
+    text = "".join(Random(5).choices(letters, k=32_000))
+    assert 0 < count_tokens(text) < 96_000
