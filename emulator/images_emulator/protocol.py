@@ -15,8 +15,8 @@ from images_emulator.contract import errors
 from images_emulator.contract.wire import pretty
 from images_emulator.exchange.exchange import CONNECTION
 
-COPIED: Final = 32 * 1024
-"""Bytes that are sooner copied than handed over apart."""
+MAX_COPIED_BYTES: Final = 32 * 1024
+"""An answer up to this length is joined to its head: copying it costs less than a second buffer."""
 
 MAX_HEAD_BYTES: Final = 256 * 1024
 """Of a request line with its headers."""
@@ -41,7 +41,7 @@ class _Corked:
     def write(self, data: bytes) -> None:
         if self._held:
             held, self._held = self._held, b""
-            if len(data) < COPIED:
+            if len(data) < MAX_COPIED_BYTES:
                 self._transport.write(held + data)
             else:
                 self._transport.writelines((held, data))
@@ -186,19 +186,19 @@ class Protocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Read the request again, without the header that stopped the parser in it."""
-        stopped = sys.exc_info()[1]
-        assert isinstance(stopped, httptools.HttpParserUpgrade)
-        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
-        if len(kept) == len(self.headers):
+        upgrade = sys.exc_info()[1]
+        assert isinstance(upgrade, httptools.HttpParserUpgrade)
+        headers = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        if len(headers) == len(self.headers):
             # CONNECT stops it too.
             self.send_400_response("Nothing is tunnelled here.")
             return
         version = self.parser.get_http_version().encode()
         head = [self.scope["method"].encode(), b" ", self.url, b" HTTP/", version, b"\r\n"]
-        for name, value in kept:
+        for name, value in headers:
             head += name, b": ", value, b"\r\n"
         self.parser = httptools.HttpRequestParser(self)
-        self._restart = b"".join((*head, b"\r\n")), stopped.args[0]
+        self._restart = b"".join((*head, b"\r\n")), upgrade.args[0]
 
 
 def _origin_form(target: bytes) -> bytes:

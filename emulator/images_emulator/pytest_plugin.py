@@ -64,7 +64,7 @@ class _Session:
             self.stop()
         self.server = Server(settings).__enter__()
         self.early = True
-        _lead_to(self.server, self.environment)
+        _set_environment(self.server, self.environment)
         return self.server
 
     def stop(self) -> None:
@@ -77,8 +77,8 @@ _SESSION: Final = pytest.StashKey[_Session]()
 _BEFORE: Final = pytest.StashKey["list[Exchange]"]()
 
 
-def _lead_to(server: Server, environment: pytest.MonkeyPatch) -> None:
-    """Have SDKs find *server* by their variables, and not ask a proxy for it."""
+def _set_environment(server: Server, environment: pytest.MonkeyPatch) -> None:
+    """Set the variables by which SDKs find *server*, and by which they ask no proxy for it."""
     key = next(iter(server.settings.api_key), KEY)
     environment.setenv("OPENAI_BASE_URL", server.base_url)
     environment.setenv("OPENAI_API_KEY", key)
@@ -101,13 +101,13 @@ def _lead_to(server: Server, environment: pytest.MonkeyPatch) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = (
+    help_text = (
         "start the images emulator for the tests that want it (fixture), or before tests are "
         "looked for and for all of them (session)"
     )
-    parser.addini(OPTION, told, default=MODES[0])
+    parser.addini(OPTION, help_text, default=MODES[0])
     parser.getgroup("images emulator").addoption(
-        "--images-emulator", dest=OPTION, choices=MODES, default=None, help=told
+        "--images-emulator", dest=OPTION, choices=MODES, default=None, help=help_text
     )
 
 
@@ -190,7 +190,7 @@ def _images_emulator(
     session.server = server
     before = server.emulator.settings
     with pytest.MonkeyPatch.context() as environment:
-        _lead_to(server, environment)
+        _set_environment(server, environment)
         if not session.users:
             server.reset()
         session.users += 1
@@ -258,8 +258,8 @@ def pytest_runtest_makereport(
     before = item.stash.get(_BEFORE, [])
     if report.failed and server and (calls := _calls_since(before, server.requests)):
         lines = [f"… and {len(calls) - MAX_CALLS} before"] if len(calls) > MAX_CALLS else []
-        shown = "\n".join([*lines, *map(_described, calls[-MAX_CALLS:])])
-        report.sections.append((TITLE, shown))
+        text = "\n".join([*lines, *map(_report_lines, calls[-MAX_CALLS:])])
+        report.sections.append((TITLE, text))
     return report
 
 
@@ -268,23 +268,23 @@ def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange
     return calls[calls.index(before[0]) + 1 :] if before and before[0] in calls else calls
 
 
-def _described(call: Exchange) -> str:
+def _report_lines(call: Exchange) -> str:
     """A call in a line, and beneath it what it asked, what was wrong, and what it met."""
     error = call.error or {}
-    facts = {
-        "prompt": _cut(call.prompt, MAX_PROMPT_CHARS),
+    fields = {
+        "prompt": _shortened(call.prompt, MAX_PROMPT_CHARS),
         "param": error.get("param"),
-        "message": _cut(error.get("message"), MAX_MESSAGE_CHARS),
+        "message": _shortened(error.get("message"), MAX_MESSAGE_CHARS),
         "fault": call.fault,
         "retry": call.retries or None,
     }
-    lines = [f"    {name}: {value}" for name, value in facts.items() if value is not None]
+    lines = [f"    {name}: {value}" for name, value in fields.items() if value is not None]
     return "\n".join([str(call), *lines])
 
 
-def _cut(text: str | None, most: int) -> str | None:
-    """*text* in one line, without its end where it is longer than *most*."""
+def _shortened(text: str | None, max_chars: int) -> str | None:
+    """*text* in one line, without its end where it is longer than *max_chars*."""
     if text is None:
         return None
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]}…"
+    return line if len(line) <= max_chars else f"{line[:max_chars]}…"

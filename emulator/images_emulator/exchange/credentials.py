@@ -64,7 +64,7 @@ def redacted_text(text: str, key: str = "") -> str:
     """*text* without what looks like an API key of OpenAI's, and without *key*."""
     if key and key in text:
         text = text.replace(key, mask_key(key))
-    return _KEY_LIKE.sub(lambda found: mask_key(found[0]), text) if "sk-" in text else text
+    return _KEY_LIKE.sub(lambda match: mask_key(match[0]), text) if "sk-" in text else text
 
 
 def redacted_query(query: str, key: str = "") -> str:
@@ -76,12 +76,12 @@ def _redacted_pair(pair: str, key: str) -> str:
     name, equals, value = pair.partition("=")
     plain_name, plain = unquote_plus(name), unquote_plus(value)
     if is_secret(plain_name):
-        shown = redacted_secret(plain_name, plain, key)
+        redacted = redacted_secret(plain_name, plain, key)
     else:
-        shown = redacted_text(plain, key)
-    shown_name = redacted_text(plain_name, key)
-    name = name if shown_name == plain_name else quote(shown_name, safe="*")
-    return f"{name}{equals}{value if shown == plain else quote(shown, safe='*')}"
+        redacted = redacted_text(plain, key)
+    redacted_name = redacted_text(plain_name, key)
+    name = name if redacted_name == plain_name else quote(redacted_name, safe="*")
+    return f"{name}{equals}{value if redacted == plain else quote(redacted, safe='*')}"
 
 
 def redacted_header(name: str, value: str, key: str = "") -> str:
@@ -89,16 +89,16 @@ def redacted_header(name: str, value: str, key: str = "") -> str:
     or a password as stars."""
     if name in ("cookie", "cookie2"):
         return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
-    if found := _WITH_SCHEME.fullmatch(value):
-        scheme, space, rest = found.groups()
+    if match := _WITH_SCHEME.fullmatch(value):
+        scheme, space, rest = match.groups()
         # A bearer token is a key under whatever name.
-        shown = redacted_secret("token", rest, key) if scheme.lower() == "bearer" else HIDDEN
-        return scheme + space + shown
+        redacted = redacted_secret("token", rest, key) if scheme.lower() == "bearer" else HIDDEN
+        return scheme + space + redacted
     if is_secret(name):
         return redacted_secret(name, value, key)
     head, mark, query = value.partition("?")
-    shown = redacted_text(head, key)
-    return f"{shown}?{redacted_query(query, key)}" if mark else shown
+    redacted = redacted_text(head, key)
+    return f"{redacted}?{redacted_query(query, key)}" if mark else redacted
 
 
 def _redacted_cookie(pair: str) -> str:

@@ -31,9 +31,9 @@ class SentResponse:
     """
 
     __slots__ = (
-        "_accepted",
         "_altered",
         "_pending",
+        "_request",
         "_streams",
         "error_body",
         "events",
@@ -49,7 +49,7 @@ class SentResponse:
         self.error_body = b""
         self.listens = False
         """Whether `add` is to be told of the body's parts."""
-        self._accepted: ImageRequest | None = None
+        self._request: ImageRequest | None = None
         self._altered = self._streams = False
         self._pending: bytearray | None = None
 
@@ -73,13 +73,13 @@ class SentResponse:
     def streams(self) -> bool:
         return self._streams
 
-    def start(self, status: int, accepted: ImageRequest | None, *, altered: bool) -> None:
+    def start(self, status: int, request: ImageRequest | None, *, altered: bool) -> None:
         """Note the *status*. An *altered* answer is one that a fault may have changed or cut; its
         body is read to find the images in it."""
         self.status = status
-        self._accepted = accepted if status == 200 else None
-        self._streams = bool(self._accepted and self._accepted.stream)
-        self._altered = altered and self._accepted is not None
+        self._request = request if status == 200 else None
+        self._streams = bool(self._request and self._request.stream)
+        self._altered = altered and self._request is not None
         self.listens = self._streams or self._altered or status >= 400
         self._pending = bytearray() if self._streams or self._altered else None
 
@@ -94,17 +94,17 @@ class SentResponse:
 
     def end(self) -> None:
         """Note that the body has left to its end."""
-        if self._streams or not self._accepted:
+        if self._streams or not self._request:
             return
         if not self._altered:
-            self.images = tuple(range(self._accepted.n))
+            self.images = tuple(range(self._request.n))
         else:
             self.images = tuple(_images(self._pending or b""))
 
     def close(self) -> None:
         """Let go of all that only a part to come would need."""
         self._pending = None
-        self._accepted = None
+        self._request = None
 
     def _add_events(self, part: bytes) -> None:
         pending = self._pending

@@ -1,4 +1,4 @@
-"""The admin API of the journal: what was called, and what was drawn for it."""
+"""The admin API of the journal: the calls, and the images that they were answered with."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options"
 RAW: Final = "application/octet-stream"
 
 
-def asked(request: Request, query: Annotated[Query, Depends()]) -> Query:
+def journal_query(request: Request, query: Annotated[Query, Depends()]) -> Query:
     """The filters in the address. Raises APIError for one that there is not."""
-    known = [*(each.name for each in fields(Query)), *PAGING]
+    names = [*(each.name for each in fields(Query)), *PAGING]
     for name in request.query_params:
-        if name not in known:
-            raise admin_errors.unknown_input(name=name, listed=quoted_list(known))
+        if name not in names:
+            raise admin_errors.unknown_input(name=name, listed=quoted_list(names))
     return query
 
 
-Filters = Annotated[Query, Depends(asked)]
+Filters = Annotated[Query, Depends(journal_query)]
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
@@ -79,8 +79,8 @@ class JournalAPI:
     ) -> tuple[list[Exchange], int]:
         try:
             return self.journal.page(query, limit, since=since, before=before)
-        except KeyError as unknown:
-            raise admin_errors.no_such_request(id=unknown.args[0]) from None
+        except KeyError as error:
+            raise admin_errors.no_such_request(id=error.args[0]) from None
 
     async def _entry(self, identity: str) -> Exchange:
         entry = await self.journal.get(identity)
@@ -97,11 +97,11 @@ class JournalAPI:
     ) -> Calls:
         """The newest calls, or those since or before the one of that id; newest last."""
 
-        def told() -> Calls:
-            found, total = self._page(query, limit, since, before)
-            return Calls([summary(entry) for entry in found], total)
+        def page() -> Calls:
+            entries, total = self._page(query, limit, since, before)
+            return Calls([summary(entry) for entry in entries], total)
 
-        return await asyncio.to_thread(told)
+        return await asyncio.to_thread(page)
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls; how many they were."""
@@ -126,9 +126,10 @@ class JournalAPI:
         files = await asyncio.to_thread(lambda: entry.files)
         if not 0 <= index < len(files):
             raise admin_errors.no_such_part(id=id, part=f"file {index}")
-        said = files[index].content_type or ""
-        kind = said if said in ("image/png", "image/jpeg", "image/webp") else RAW
-        return Response(files[index].data, headers=SANDBOX, media_type=kind)
+        media_type = files[index].content_type or ""
+        if media_type not in ("image/png", "image/jpeg", "image/webp"):
+            media_type = RAW
+        return Response(files[index].data, headers=SANDBOX, media_type=media_type)
 
     async def curl(self, id: str, request: Request) -> Response:
         """A command for a shell that makes the call again."""
@@ -148,21 +149,23 @@ class JournalAPI:
     ) -> Gallery:
         """The pictures that the same calls were answered with; newest last."""
 
-        def told() -> Gallery:
-            found, _ = self._page(query, limit, since, before)
-            shown = [picture for entry in found for picture in pictures(entry)]
+        def page() -> Gallery:
+            entries, _ = self._page(query, limit, since, before)
+            images = [image for entry in entries for image in pictures(entry)]
             total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
-            return Gallery(shown, total)
+            return Gallery(images, total)
 
-        return await asyncio.to_thread(told)
+        return await asyncio.to_thread(page)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """One of these pictures, drawn again: the same bytes."""
         entry = await self._entry(id)
-        drawn = entry.drawn
-        if not drawn or index not in entry.images:
+        image_request = entry.drawn
+        if not image_request or index not in entry.images:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
-            picture = await self.emulator.renderer.render(drawn, index, disconnect=disconnect)
+            picture = await self.emulator.renderer.render(
+                image_request, index, disconnect=disconnect
+            )
         data = a2b_base64(picture)
-        return Response(data, headers=SANDBOX, media_type=imaging.render.mimetype(drawn))
+        return Response(data, headers=SANDBOX, media_type=imaging.render.mimetype(image_request))

@@ -13,7 +13,7 @@ from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange, Kind
 from images_emulator.web.recorder import ADMIN_PREFIX
 
-LONGEST_LINE: Final = 100_000
+MAX_ARGUMENT_BYTES: Final = 100_000
 """Bytes of a body that a command line takes; Linux has 128 KB for one argument."""
 
 
@@ -65,7 +65,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class AnsweredImage:
     """A picture that was answered, drawn again by its link."""
 
     url: str
@@ -80,26 +80,26 @@ class Drawn:
 class Gallery:
     """The pictures of some of the calls, newest last, and how many there are of all."""
 
-    images: Sequence[Drawn]
+    images: Sequence[AnsweredImage]
     total: int
 
 
-def pictures(entry: Exchange) -> Iterator[Drawn]:
-    drawn = entry.drawn
-    for index in entry.images if drawn else ():
-        assert drawn
-        yield Drawn(
+def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
+    request = entry.drawn
+    for index in entry.images if request else ():
+        assert request
+        yield AnsweredImage(
             f"{ADMIN_PREFIX}/images/{entry.id}/{index}",
             entry.id,
-            drawn.model.id,
-            drawn.prompt,
-            "{}x{}".format(*drawn.size),
-            drawn.output_format,
+            request.model.id,
+            request.prompt,
+            "{}x{}".format(*request.size),
+            request.output_format,
         )
 
 
-def _told(entry: Exchange) -> dict[str, Any]:
-    facts = entry.details
+def _summary_fields(entry: Exchange) -> dict[str, Any]:
+    details = entry.details
     return {
         "id": entry.id,
         "kind": entry.kind,
@@ -109,29 +109,29 @@ def _told(entry: Exchange) -> dict[str, Any]:
         "key": entry.key,
         "sdk": entry.sdk,
         "retries": entry.retries,
-        "model": facts.model,
-        "prompt": facts.prompt,
-        "parameters": facts.parameters,
-        "uploads": facts.uploads,
+        "model": details.model,
+        "prompt": details.prompt,
+        "parameters": details.parameters,
+        "uploads": details.uploads,
         "status": entry.status,
         "error": entry.error,
         "duration_ms": entry.duration_ms and round(entry.duration_ms, 3),
         "events": entry.events,
         "pictures": [each.url for each in pictures(entry)],
         "fault": entry.fault,
-        "violations": facts.violations,
+        "violations": details.violations,
         "near_misses": entry.near_misses,
     }
 
 
 def summary(entry: Exchange) -> CallSummary:
-    return CallSummary(**_told(entry))
+    return CallSummary(**_summary_fields(entry))
 
 
 def detail(entry: Exchange) -> CallDetail:
     body = entry.body
     return CallDetail(
-        **_told(entry),
+        **_summary_fields(entry),
         query=entry.query,
         headers=entry.headers,
         body=_text(body),
@@ -157,18 +157,18 @@ def curl(entry: Exchange, base: str, *, token: bool) -> str:
     method = ["--head"] if entry.method == "HEAD" else ["-X", entry.method]
     words = ["curl", "-g", *method, f"{base}{quote(entry.path)}{query}"]
     # Without a value the header is left out; curl would say that this is a form.
-    told = {"content-type": ""} | dict(entry.headers)
-    for name, value in told.items():
+    headers = {"content-type": ""} | dict(entry.headers)
+    for name, value in headers.items():
         if name in ("content-type", "accept") or name.startswith("x-emulator-"):
             words += ["-H", f"{name}: {value}".rstrip()]
     line = shlex.join(words)
     for name, scheme in (("api-key", ""), ("authorization", "Bearer ")):
-        if name in told:
+        if name in headers:
             line += f' -H "{name}: {scheme}${{OPENAI_API_KEY:-sk-test}}"'
     if not entry.body:
         return f"{line}\n"
     text = _text(entry.body)
-    if text is not None and len(entry.body) <= LONGEST_LINE and "\0" not in text:
+    if text is not None and len(entry.body) <= MAX_ARGUMENT_BYTES and "\0" not in text:
         return f"{line} --data-raw {shlex.quote(text)}\n"
     proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
     source = shlex.quote(f"{base}{ADMIN_PREFIX}/requests/{entry.id}/body")
