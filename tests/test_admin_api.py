@@ -30,13 +30,13 @@ ROUTES = [(path, method) for path, methods in PATHS.items() for method in method
 
 
 @pytest.fixture
-def own_http(server: Server) -> Iterator[httpx2.Client]:
+def admin(server: Server) -> Iterator[httpx2.Client]:
     """Plain HTTP without a key."""
     with httpx2.Client(base_url=f"{server.url}/_emulator", timeout=60) as client:
         yield client
 
 
-def told(answer: httpx2.Response) -> Any:
+def json_of(answer: httpx2.Response) -> Any:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     return answer.json()
@@ -49,24 +49,24 @@ def told(answer: httpx2.Response) -> Any:
     ("path", "name"),
     [("/health", "status"), ("/version", "version"), ("/models", "gpt-image-2"), ("/clock", "now")],
 )
-def test_what_is_asked_needs_no_key_and_is_no_call(
-    own_http: httpx2.Client, emulator: Emulator, path: str, name: str
+def test_the_admin_api_needs_no_key_and_is_not_journalled(
+    admin: httpx2.Client, emulator: Emulator, path: str, name: str
 ) -> None:
-    assert name in told(own_http.get(path))
+    assert name in json_of(admin.get(path))
     assert len(emulator.journal) == 0
 
 
-def test_settings_are_told_without_their_secrets() -> None:
+def test_settings_are_shown_with_redacted_secrets() -> None:
     key = "sk-proj-abcdefghijklmnop"
     with Server(Settings(port=0, api_key=(key,), admin_token="secret")) as server:
         headers = {"Authorization": "Bearer secret"}
         answer = httpx2.get(f"{server.url}/_emulator/settings", headers=headers)
-    assert list(told(answer)) == [each.name for each in all_settings()]
+    assert list(json_of(answer)) == [each.name for each in all_settings()]
     assert key not in answer.text
     assert "secret" not in answer.text
 
 
-def test_ready_is_said_when_the_first_picture_would_be_quick() -> None:
+def test_ready_answers_200_once_the_renderer_is_warm() -> None:
     with Server(Settings(port=0)) as server, httpx2.Client(base_url=server.url) as http:
         end = monotonic() + 60
         while (status := http.get("/_emulator/ready").status_code) == 503:
@@ -74,7 +74,7 @@ def test_ready_is_said_when_the_first_picture_would_be_quick() -> None:
         assert status == 200
 
 
-async def test_ready_is_not_said_while_something_is_loaded() -> None:
+async def test_ready_answers_503_while_the_renderer_warms_up() -> None:
     emulator, loaded = Emulator(), Event()
     emulator.renderer.pool.executor.submit(loaded.wait)
     transport = httpx2.ASGITransport(create_app(emulator))
@@ -86,37 +86,39 @@ async def test_ready_is_not_said_while_something_is_loaded() -> None:
     assert answer.headers["retry-after"] == "1"
 
 
-def test_reset_forgets_all(own_http: httpx2.Client, emulator: Emulator, client: OpenAI) -> None:
+def test_reset_forgets_calls_pictures_clock_and_settings(
+    admin: httpx2.Client, emulator: Emulator, client: OpenAI
+) -> None:
     url = (client.images.generate(model="dall-e-3", prompt="x").data or [])[0].url or ""
     emulator.clock.freeze(datetime(2030, 1, 1, tzinfo=UTC))
     emulator.configure(as_of="2026-01-01", validation="lenient")
-    told(own_http.post("/reset"))
-    assert told(own_http.get("/requests")) == {"requests": [], "total": 0}
+    json_of(admin.post("/reset"))
+    assert json_of(admin.get("/requests")) == {"requests": [], "total": 0}
     assert httpx2.get(url).status_code == 404
-    assert not told(own_http.get("/clock"))["frozen"]
-    settings = told(own_http.get("/settings"))
+    assert not json_of(admin.get("/clock"))["frozen"]
+    settings = json_of(admin.get("/settings"))
     assert (settings["as_of"], settings["validation"]) == ("any", "strict")
 
 
 # --- the clock
 
 
-def test_the_clock_makes_urls_expire(own_http: httpx2.Client, client: OpenAI) -> None:
+def test_the_clock_makes_urls_expire(admin: httpx2.Client, client: OpenAI) -> None:
     url = (client.images.generate(model="dall-e-3", prompt="x").data or [])[0].url or ""
     assert httpx2.get(url).status_code == 200
-    told(own_http.post("/clock", json={"advance": 3661}))
+    json_of(admin.post("/clock", json={"advance": 3661}))
     assert httpx2.get(url).status_code == 403
-    told(own_http.post("/clock", json={"advance": -3661}))
+    json_of(admin.post("/clock", json={"advance": -3661}))
     assert httpx2.get(url).status_code == 200
 
 
-def test_the_clock_is_held_and_runs_on(own_http: httpx2.Client) -> None:
-    held = told(own_http.post("/clock", json={"freeze": "2026-11-21T00:00:00Z"}))
+def test_the_clock_is_frozen_advanced_and_resumed(admin: httpx2.Client) -> None:
+    held = json_of(admin.post("/clock", json={"freeze": "2026-11-21T00:00:00Z"}))
     assert held == {"now": "2026-11-21T00:00:00Z", "frozen": True}
-    assert told(own_http.get("/clock")) == held
-    moved = told(own_http.post("/clock", json={"advance": 60}))
+    assert json_of(admin.get("/clock")) == held
+    moved = json_of(admin.post("/clock", json={"advance": 60}))
     assert moved == {"now": "2026-11-21T00:01:00Z", "frozen": True}
-    running = told(own_http.post("/clock", content=b'{"resume": true}'))
+    running = json_of(admin.post("/clock", content=b'{"resume": true}'))
     assert running["now"].startswith("2026-11-21T00:01:0")
     assert not running["frozen"]
 
@@ -135,8 +137,8 @@ def test_the_clock_is_held_and_runs_on(own_http: httpx2.Client) -> None:
         (b'{"stop": 1}', "stop"),
     ],
 )
-def test_a_clock_is_not_moved_wrongly(own_http: httpx2.Client, move: bytes, param: str) -> None:
-    error = error_of(own_http.post("/clock", content=move), 422)
+def test_an_invalid_clock_move_is_refused(admin: httpx2.Client, move: bytes, param: str) -> None:
+    error = error_of(admin.post("/clock", content=move), 422)
     assert (error["param"], error["code"]) == (param, "invalid_value")
 
 
@@ -149,37 +151,37 @@ def draw(http: httpx2.Client, *prompts: str, model: str = "gpt-image-2") -> None
 
 
 def prompts_of(answer: httpx2.Response) -> list[str]:
-    return [each["prompt"] for each in told(answer)["requests"]]
+    return [each["prompt"] for each in json_of(answer)["requests"]]
 
 
-def test_calls_are_paged(http: httpx2.Client, own_http: httpx2.Client) -> None:
+def test_calls_are_paged(http: httpx2.Client, admin: httpx2.Client) -> None:
     for prompt in "abcde":
         http.post(GENERATIONS.path, json={"model": "dall-e-3", "prompt": prompt, "n": 9})
-    everything = told(own_http.get("/requests"))
+    everything = json_of(admin.get("/requests"))
     assert everything["total"] == 5
-    assert prompts_of(own_http.get("/requests?limit=2")) == ["d", "e"]
+    assert prompts_of(admin.get("/requests?limit=2")) == ["d", "e"]
     ids = [each["id"] for each in everything["requests"]]
-    assert prompts_of(own_http.get(f"/requests?limit=2&since={ids[0]}")) == ["b", "c"]
-    assert prompts_of(own_http.get(f"/requests?limit=2&before={ids[4]}")) == ["c", "d"]
-    assert told(own_http.get(f"/requests?since={ids[4]}")) == {"requests": [], "total": 0}
+    assert prompts_of(admin.get(f"/requests?limit=2&since={ids[0]}")) == ["b", "c"]
+    assert prompts_of(admin.get(f"/requests?limit=2&before={ids[4]}")) == ["c", "d"]
+    assert json_of(admin.get(f"/requests?since={ids[4]}")) == {"requests": [], "total": 0}
 
 
-def test_calls_are_filtered(http: httpx2.Client, own_http: httpx2.Client) -> None:
+def test_calls_are_filtered(http: httpx2.Client, admin: httpx2.Client) -> None:
     draw(http, "a cat")
     draw(http, "a dog", model="no-such-model")
-    assert prompts_of(own_http.get("/requests?status=400&prompt=dog&method=POST")) == ["a dog"]
-    assert prompts_of(own_http.get("/requests?model=gpt-image-2&path=*/generations")) == ["a cat"]
-    assert prompts_of(own_http.get("/requests?key=sk-other")) == []
+    assert prompts_of(admin.get("/requests?status=400&prompt=dog&method=POST")) == ["a dog"]
+    assert prompts_of(admin.get("/requests?model=gpt-image-2&path=*/generations")) == ["a cat"]
+    assert prompts_of(admin.get("/requests?key=sk-other")) == []
 
 
-def test_calls_are_forgotten(http: httpx2.Client, own_http: httpx2.Client) -> None:
+def test_requests_are_deleted(http: httpx2.Client, admin: httpx2.Client) -> None:
     http.get("/v1/models")
-    assert told(own_http.delete("/requests")) == {"deleted": 1}
-    assert told(own_http.get("/requests"))["total"] == 0
+    assert json_of(admin.delete("/requests")) == {"deleted": 1}
+    assert json_of(admin.get("/requests"))["total"] == 0
 
 
-def test_a_call_is_told_with_its_body_and_files(
-    http: httpx2.Client, own_http: httpx2.Client
+def test_a_request_is_shown_with_its_body_and_files(
+    http: httpx2.Client, admin: httpx2.Client
 ) -> None:
     picture = png((30, 20))
     request = http.build_request(
@@ -189,7 +191,7 @@ def test_a_call_is_told_with_its_body_and_files(
         files={"image": ("a.png", picture, "image/png")},
     )
     sent, answer = request.read(), http.send(request)
-    detail = told(own_http.get(f"/requests/{answer.headers['x-request-id']}"))
+    detail = json_of(admin.get(f"/requests/{answer.headers['x-request-id']}"))
     assert detail["uploads"] == [
         {
             "field": "image",
@@ -201,55 +203,55 @@ def test_a_call_is_told_with_its_body_and_files(
     ]
     assert detail["headers"]["authorization"] == f"Bearer {KEY}"
     assert detail["body"] is None
-    base = str(own_http.base_url).partition("/_emulator")[0]
-    assert own_http.get(base + detail["body_url"]).content == sent
-    file = own_http.get(base + detail["files"][0])
+    base = str(admin.base_url).partition("/_emulator")[0]
+    assert admin.get(base + detail["body_url"]).content == sent
+    file = admin.get(base + detail["files"][0])
     assert (file.content, file.headers["content-type"]) == (picture, "image/png")
-    drawn = own_http.get(base + detail["pictures"][0])
+    drawn = admin.get(base + detail["pictures"][0])
     assert drawn.headers["content-security-policy"] == "sandbox"
     assert opened(drawn.content) == opened(answer.json()["data"][0]["b64_json"])
 
 
-def test_a_file_that_claims_to_be_a_page_is_none(
-    http: httpx2.Client, own_http: httpx2.Client
+def test_an_html_upload_is_served_as_octet_stream(
+    http: httpx2.Client, admin: httpx2.Client
 ) -> None:
     answer = http.post(EDITS.path, files={"image": ("a.html", b"<script>1</script>", "text/html")})
-    file = own_http.get(f"/requests/{answer.headers['x-request-id']}/files/0")
+    file = admin.get(f"/requests/{answer.headers['x-request-id']}/files/0")
     assert file.headers["content-type"] == "application/octet-stream"
 
 
 def test_pictures_are_listed_with_the_calls_that_they_answer(
-    http: httpx2.Client, own_http: httpx2.Client
+    http: httpx2.Client, admin: httpx2.Client
 ) -> None:
     draw(http, "a cat", "a dog", "")
-    gallery = told(own_http.get("/images?prompt=dog"))
+    gallery = json_of(admin.get("/images?prompt=dog"))
     assert gallery["total"] == 2
     assert [each["prompt"] for each in gallery["images"]] == ["a dog", "a dog"]
-    base = str(own_http.base_url).partition("/_emulator")[0]
-    pictures = [opened(own_http.get(base + each["url"]).content) for each in gallery["images"]]
+    base = str(admin.base_url).partition("/_emulator")[0]
+    pictures = [opened(admin.get(base + each["url"]).content) for each in gallery["images"]]
     assert pictures[0].size == (1024, 1024)
     assert pictures[0] != pictures[1]
 
 
 @pytest.mark.parametrize("path", ["", "/body", "/files/0", "/curl"])
-def test_a_call_that_is_not_there_is_said(own_http: httpx2.Client, path: str) -> None:
-    assert error_of(own_http.get(f"/requests/req_x{path}"), 404)["code"] == "not_found"
+def test_an_unknown_request_is_404(admin: httpx2.Client, path: str) -> None:
+    assert error_of(admin.get(f"/requests/req_x{path}"), 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize("part", ["requests/{}/body", "requests/{}/files/0", "images/{}/0"])
-def test_a_part_that_is_not_there_is_said(
-    http: httpx2.Client, own_http: httpx2.Client, part: str
+def test_an_unknown_part_of_a_request_is_404(
+    http: httpx2.Client, admin: httpx2.Client, part: str
 ) -> None:
     identity = http.get("/v1/models").headers["x-request-id"]
-    assert error_of(own_http.get(f"/{part.format(identity)}"), 404)["code"] == "not_found"
+    assert error_of(admin.get(f"/{part.format(identity)}"), 404)["code"] == "not_found"
 
 
 # --- curl
 
 
-def pasted(own_http: httpx2.Client, identity: str) -> bytes:
+def pasted(admin: httpx2.Client, identity: str) -> bytes:
     """What the command of a call prints."""
-    answer = own_http.get(f"/requests/{identity}/curl")
+    answer = admin.get(f"/requests/{identity}/curl")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
     done = subprocess.run(
@@ -263,36 +265,36 @@ def pasted(own_http: httpx2.Client, identity: str) -> bytes:
 @pytest.mark.parametrize(
     "prompt", ['it\'s "$HOME" `ls` \\ !', "日本語\nzwei Zeilen", "@/etc/passwd"]
 )
-def test_a_call_can_be_pasted(http: httpx2.Client, own_http: httpx2.Client, prompt: str) -> None:
+def test_curl_repeats_a_call(http: httpx2.Client, admin: httpx2.Client, prompt: str) -> None:
     body = {"model": "dall-e-3", "prompt": prompt, "n": 9, "style": "x"}
     answer = http.post(GENERATIONS.path, json=body)
-    assert pasted(own_http, answer.headers["x-request-id"]) == answer.content
-    first, second = told(own_http.get("/requests"))["requests"]
+    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
+    first, second = json_of(admin.get("/requests"))["requests"]
     assert first["prompt"] == second["prompt"] == prompt
     assert first["parameters"] == second["parameters"]
 
 
-def test_a_form_can_be_pasted(http: httpx2.Client, own_http: httpx2.Client) -> None:
+def test_curl_repeats_a_form(http: httpx2.Client, admin: httpx2.Client) -> None:
     answer = http.post(
         EDITS.path,
         data={"model": "gpt-image-2", "prompt": "x", "n": "99"},
         files={"image": ("a.png", png(), "image/png")},
     )
-    assert pasted(own_http, answer.headers["x-request-id"]) == answer.content
+    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/v1/models/dall-e-2"), ("GET", "/v1/files?purpose=[a]'b"), ("POST", "/v1/models")],
 )
-def test_a_call_without_a_body_can_be_pasted(
-    http: httpx2.Client, own_http: httpx2.Client, method: str, path: str
+def test_curl_repeats_a_call_without_a_body(
+    http: httpx2.Client, admin: httpx2.Client, method: str, path: str
 ) -> None:
     answer = http.request(method, path)
-    assert pasted(own_http, answer.headers["x-request-id"]) == answer.content
+    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
 
 
-def test_a_call_whose_body_is_not_kept_cannot_be_pasted() -> None:
+def test_curl_is_404_where_the_body_is_not_kept() -> None:
     with Server(Settings(port=0, journal_bytes=20_000)) as server:
         answer = httpx2.post(
             f"{server.base_url}/images/edits",
@@ -300,7 +302,7 @@ def test_a_call_whose_body_is_not_kept_cannot_be_pasted() -> None:
             headers={"Authorization": f"Bearer {KEY}"},
         )
         path = f"{server.url}/_emulator/requests/{answer.headers['x-request-id']}"
-        assert told(httpx2.get(path))["body_url"] is None
+        assert json_of(httpx2.get(path))["body_url"] is None
         for part in ("curl", "body", "files/0"):
             assert error_of(httpx2.get(f"{path}/{part}"), 404)["code"] == "not_found"
 
@@ -327,39 +329,41 @@ def test_a_call_whose_body_is_not_kept_cannot_be_pasted() -> None:
     ],
 )
 def test_errors_have_one_shape(
-    own_http: httpx2.Client, method: str, path: str, status: int, code: str
+    admin: httpx2.Client, method: str, path: str, status: int, code: str
 ) -> None:
-    error = error_of(own_http.request(method, path), status)
+    error = error_of(admin.request(method, path), status)
     assert (error["code"], error["type"]) == (code, admin_errors.ERROR_TYPE)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 def test_nonsense_is_never_a_server_error(
-    own_http: httpx2.Client, path: str, method: str, body: bytes
+    admin: httpx2.Client, path: str, method: str, body: bytes
 ) -> None:
-    answer = own_http.request(method, path.removeprefix("/_emulator"), content=body)
+    answer = admin.request(method, path.removeprefix("/_emulator"), content=body)
     assert answer.status_code in (200, 400, 404, 422, 503)
     if answer.status_code >= 400:
         error_of(answer, answer.status_code)
 
 
-def test_a_path_that_only_begins_alike_is_a_call(http: httpx2.Client, emulator: Emulator) -> None:
+def test_a_path_that_only_begins_like_the_admin_api_is_a_call(
+    http: httpx2.Client, emulator: Emulator
+) -> None:
     assert http.get("/_emulators").content == b""
     assert len(emulator.journal) == 1
 
 
-def test_the_page_may_load_and_run_nothing(own_http: httpx2.Client) -> None:
-    policy = own_http.get("/docs").headers["content-security-policy"]
+def test_the_docs_page_has_a_strict_content_security_policy(admin: httpx2.Client) -> None:
+    policy = admin.get("/docs").headers["content-security-policy"]
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 def test_each_route_is_described_in_the_document_and_on_the_page(
-    own_http: httpx2.Client, path: str, method: str
+    admin: httpx2.Client, path: str, method: str
 ) -> None:
-    document = told(own_http.get("/openapi.json"))
+    document = json_of(admin.get("/openapi.json"))
     assert document["paths"][path][method]["description"]
-    page = own_http.get("/docs")
+    page = admin.get("/docs")
     assert path in page.text
     assert "//" not in page.text

@@ -76,7 +76,7 @@ def test_an_upload_without_a_file_is_refused(
     assert message in answer.json()["error"]["message"]
 
 
-def test_an_upload_needs_a_purpose_that_there_is(http: httpx2.Client) -> None:
+def test_an_upload_needs_a_valid_purpose(http: httpx2.Client) -> None:
     file = ("a.png", png(), "image/png")
     error = http.post("/v1/files", files={"file": file}).json()["error"]
     assert error["message"] == "'purpose' is a required property"
@@ -85,7 +85,7 @@ def test_an_upload_needs_a_purpose_that_there_is(http: httpx2.Client) -> None:
     assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
 
 
-def test_a_file_that_is_too_large_is_not_kept_in_part(http: httpx2.Client) -> None:
+def test_a_file_that_is_too_large_is_not_stored(http: httpx2.Client) -> None:
     file = ("a.bin", b"\0" * 53_000_000, "image/png")
     answer = http.post("/v1/files", files={"file": file}, data={"purpose": "vision"})
     assert answer.status_code == 413

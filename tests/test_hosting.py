@@ -50,7 +50,7 @@ def test_a_url_has_the_shape_of_the_recorded_ones(client: OpenAI) -> None:
     assert abs(start + timedelta(hours=1) - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-def test_anyone_with_the_url_gets_the_picture_and_always_the_same(client: OpenAI) -> None:
+def test_a_hosted_picture_needs_no_key_and_has_the_same_bytes_each_time(client: OpenAI) -> None:
     url = published(client)
     answers = [httpx2.get(url) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -59,7 +59,7 @@ def test_anyone_with_the_url_gets_the_picture_and_always_the_same(client: OpenAI
     assert opened(answers[0].content).size == (1024, 1024)
 
 
-def test_a_url_is_the_picture_that_base64_would_have_been(client: OpenAI) -> None:
+def test_url_and_base64_give_the_same_picture(client: OpenAI) -> None:
     image = ("a.png", half_clear(), "image/png")
     by_url = client.images.edit(model="dall-e-2", image=image, prompt="x", n=2)
     inline = client.images.edit(
@@ -72,7 +72,7 @@ def test_a_url_is_the_picture_that_base64_would_have_been(client: OpenAI) -> Non
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
 @pytest.mark.parametrize("known", [True, False])
-def test_the_store_itself_refuses_what_does_not_read(
+def test_the_blob_store_allows_get_and_head_only(
     server: Server, client: OpenAI, method: str, *, known: bool
 ) -> None:
     url = published(client) if known else f"{server.url}/private/nothing.png"
@@ -84,7 +84,7 @@ def test_the_store_itself_refuses_what_does_not_read(
     assert not [name for name in answer.headers if name.startswith("openai-")]
 
 
-def test_a_url_lives_for_an_hour_of_the_clock(client: OpenAI, emulator: Emulator) -> None:
+def test_a_url_expires_after_an_hour_of_the_clock(client: OpenAI, emulator: Emulator) -> None:
     url = published(client)
     emulator.clock.advance(minutes=59)
     assert httpx2.get(url).status_code == 200
@@ -121,7 +121,7 @@ def test_a_url_is_valid_from_its_start_to_its_expiry(client: OpenAI, emulator: E
     ("part", "other"),
     [("sig=", "sig=A"), ("&se=20", "&se=21"), ("img-", "img-x"), ("?", "?x=1&"), ("&sp=r", "")],
 )
-def test_a_changed_url_is_refused(client: OpenAI, part: str, other: str) -> None:
+def test_a_url_with_a_wrong_signature_is_refused(client: OpenAI, part: str, other: str) -> None:
     url = published(client)
     assert part in url
     answer = httpx2.get(url.replace(part, other))
@@ -145,7 +145,9 @@ def test_a_url_without_its_signature_is_not_public(client: OpenAI, kept: str) ->
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_hosted_picture_that_never_was_is_refused_alike(server: Server, method: str) -> None:
+def test_an_unknown_hosted_picture_is_refused_like_an_unsigned_url(
+    server: Server, method: str
+) -> None:
     answer = httpx2.request(method, f"{server.url}/private/org-x/user-x/img-x.png")
     assert answer.status_code == 409
 
@@ -160,7 +162,7 @@ def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server
 @pytest.mark.parametrize(
     ("said", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("gopher", "http")]
 )
-def test_a_url_has_the_scheme_that_a_proxy_was_called_by(
+def test_a_url_has_the_scheme_of_x_forwarded_proto(
     http: httpx2.Client, said: str, scheme: str
 ) -> None:
     headers = {"Host": "images.test", "X-Forwarded-Proto": said}
@@ -168,7 +170,7 @@ def test_a_url_has_the_scheme_that_a_proxy_was_called_by(
     assert answer.json()["data"][0]["url"].startswith(f"{scheme}://images.test/private/")
 
 
-def test_a_public_url_goes_before_the_host() -> None:
+def test_urls_begin_with_the_public_url() -> None:
     settings = Settings(port=0, public_url="https://images.test/base/")
     with Server(settings) as server, OpenAI(base_url=server.base_url, api_key="x") as client:
         assert published(client).startswith("https://images.test/base/private/")
@@ -226,7 +228,9 @@ async def test_an_expired_picture_goes_when_another_is_published() -> None:
         await hosting.find(*parts(url))
 
 
-def test_a_reset_forgets_all_and_stops_no_clock(client: OpenAI, emulator: Emulator) -> None:
+def test_a_reset_forgets_hosted_pictures_and_resets_the_clock(
+    client: OpenAI, emulator: Emulator
+) -> None:
     url = published(client)
     emulator.clock.advance(hours=5)
     emulator.reset()
@@ -234,7 +238,7 @@ def test_a_reset_forgets_all_and_stops_no_clock(client: OpenAI, emulator: Emulat
     assert httpx2.get(url).status_code == 404
 
 
-def test_two_emulators_do_not_know_each_others_urls(client: OpenAI) -> None:
+def test_the_url_of_another_emulator_is_refused(client: OpenAI) -> None:
     url = published(client)
     with Server(Settings(port=0)) as other:
         split = urlsplit(url)

@@ -110,7 +110,7 @@ def test_mistakes_without_end_are_not_all_remembered(
     hints = PathHints([], server.emulator)
     for number in range(MAX_NOTICES + 10):
         hints._log(f"mistake {number}")
-    assert len(caplog.records) == len(server.emulator.noticed) == MAX_NOTICES
+    assert len(caplog.records) == len(server.emulator.notices) == MAX_NOTICES
 
 
 def test_a_hint_cannot_add_a_header(http: httpx2.Client) -> None:

@@ -34,7 +34,7 @@ def draw(server: Server, n: int = 1, model: str = "gpt-image-2", key: str = "sk-
         client.images.generate(model=model, prompt="x", n=n)
 
 
-def test_past_the_limit_calls_are_refused_with_its_figures(fresh: Server) -> None:
+def test_a_rate_limit_refuses_with_its_figures(fresh: Server) -> None:
     for _ in range(5):
         draw(fresh)
     with pytest.raises(openai.RateLimitError) as refused:
@@ -46,7 +46,7 @@ def test_past_the_limit_calls_are_refused_with_its_figures(fresh: Server) -> Non
     assert refused.value.response.headers["retry-after"] == "12"
 
 
-def test_parts_of_a_second_are_said_in_milliseconds_and_rounded_up(fresh: Server) -> None:
+def test_retry_after_is_in_milliseconds_and_in_whole_seconds_rounded_up(fresh: Server) -> None:
     draw(fresh, n=5)
     fresh.clock.advance(seconds=1.5)
     with pytest.raises(openai.RateLimitError, match=r"Please try again in 10\.5s\.") as refused:
@@ -55,7 +55,7 @@ def test_parts_of_a_second_are_said_in_milliseconds_and_rounded_up(fresh: Server
     assert refused.value.response.headers["retry-after"] == "11"
 
 
-def test_the_clock_fills_the_bucket(fresh: Server) -> None:
+def test_the_clock_refills_a_rate_limit(fresh: Server) -> None:
     draw(fresh, n=5)
     fresh.emulator.clock.advance(seconds=11.5)
     with pytest.raises(openai.RateLimitError):
@@ -70,14 +70,14 @@ def test_the_clock_fills_the_bucket(fresh: Server) -> None:
         draw(fresh)
 
 
-def test_a_clock_that_is_moved_back_leaves_no_debt(fresh: Server) -> None:
+def test_a_clock_that_is_moved_back_refills_a_rate_limit(fresh: Server) -> None:
     fresh.emulator.clock.advance(hours=1)
     draw(fresh, n=5)
     fresh.emulator.clock.advance(hours=-1)
     draw(fresh, n=5)
 
 
-def test_each_key_and_model_has_a_bucket(fresh: Server) -> None:
+def test_a_rate_limit_counts_per_key_and_model(fresh: Server) -> None:
     draw(fresh, n=5)
     draw(fresh, n=5, model="gpt-image-1")
     draw(fresh, n=5, key="sk-b")
@@ -85,27 +85,27 @@ def test_each_key_and_model_has_a_bucket(fresh: Server) -> None:
         draw(fresh)
 
 
-def test_a_call_for_more_than_the_limit_is_refused_at_once(fresh: Server) -> None:
+def test_a_call_for_more_images_than_the_rate_limit_is_refused(fresh: Server) -> None:
     with pytest.raises(openai.RateLimitError, match=r"Used 0, Requested 6\. Please"):
         draw(fresh, n=6)
     draw(fresh, n=5)
 
 
-def test_what_is_refused_for_another_reason_does_not_count(fresh: Server) -> None:
+def test_refused_calls_do_not_count_against_a_rate_limit(fresh: Server) -> None:
     for _ in range(6):
         with pytest.raises(openai.BadRequestError):
             draw(fresh, n=11)
     draw(fresh, n=5)
 
 
-def test_dalle_says_it_in_its_own_words(fresh: Server) -> None:
+def test_dall_e_has_its_own_rate_limit_sentence(fresh: Server) -> None:
     draw(fresh, n=5, model="dall-e-2")
     with pytest.raises(openai.RateLimitError, match=r"Limit: 5/1min\. Current: 6/1") as refused:
         draw(fresh, model="dall-e-2")
     assert refused.value.type == "requests"
 
 
-def test_azure_is_limited_too(fresh: Server) -> None:
+def test_azure_has_its_own_rate_limit_error(fresh: Server) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "n": 5}
     answers = [
         httpx2.post(
@@ -121,7 +121,7 @@ def test_azure_is_limited_too(fresh: Server) -> None:
     assert answers[1].headers["retry-after-ms"]
 
 
-def test_the_sdk_waits_as_long_as_it_is_told() -> None:
+def test_the_sdk_retries_after_a_rate_limit() -> None:
     with (
         Server(Settings(port=0, rate_limit="20/s")) as server,
         OpenAI(base_url=server.base_url, api_key="x", max_retries=9) as client,
@@ -133,7 +133,7 @@ def test_the_sdk_waits_as_long_as_it_is_told() -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "0/min", "-1/min", "5/day", "5/", "/min", "five/min", "٥/s"]
 )
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="5/min, 1/s or 100/hour"):
         parse_rate(text)
     if text:

@@ -17,9 +17,9 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.faults import AnyFault
 from images_emulator.faults.scenario_document import read_scenario
-from images_emulator.state.scenario import MAX_NEAR_MISSES, Scenario
+from images_emulator.state.scenario import MAX_NEAR_MISSES, MAX_SCANS, Scenario
 from images_emulator.state.steps import MatchInput
-from images_emulator.state.store import MemoryStore
+from images_emulator.state.store import Count, MemoryStore
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png
@@ -79,7 +79,7 @@ def test_a_step_lets_the_first_calls_that_match_pass() -> None:
     assert meets(begun, calls=4) == ["", "", "server_error", ""]
 
 
-def test_chance_is_the_same_with_the_same_seed() -> None:
+def test_probability_is_reproducible_by_its_seed() -> None:
     step = {"probability": 0.5, "seed": 7}
     first, again = (meets(scenario(step), calls=100) for _ in range(2))
     assert first == again
@@ -93,7 +93,7 @@ def test_the_first_step_that_accepts_a_call_wins() -> None:
     assert meets(begun, calls=3) == ["slow_down", "timeout", "timeout"]
 
 
-def test_what_is_injected_goes_before_the_scenario_in_its_own_order() -> None:
+def test_injected_steps_go_before_the_scenario_in_their_order() -> None:
     begun = scenario({"fault": "timeout"})
     begun.inject("slow_down", times=2)
     begun.inject({"kind": "error", "status": 418})
@@ -109,12 +109,11 @@ def test_an_injected_step_goes_when_it_has_met_its_calls() -> None:
     assert [step["met"] for step in begun.as_json()["steps"]] == [0]
     assert meet(begun)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
     assert meets(begun, CALL._replace(prompt="a ship")) == ["slow_down"]
-    # Nothing keeps the response cache out any more.
     assert not begun
     assert meet(begun) == (None, [])
 
 
-def test_an_injected_step_that_met_its_calls_drowns_no_near_miss() -> None:
+def test_exhausted_injected_steps_are_no_near_misses() -> None:
     begun = scenario({"match": {"model": "gpt-image-1"}})
     for _ in range(2 * MAX_NEAR_MISSES):
         begun.inject("timeout")
@@ -134,6 +133,36 @@ def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
         400 + number % 100 for number in range(10_000)
     ]
     assert not begun
+
+
+def test_near_misses_of_the_same_call_change_with_the_calls_before_it() -> None:
+    begun = scenario({"after": 1, "probability": 0})
+    misses = [meet(begun)[1] for _ in range(3)]
+    assert misses == [
+        ["step 1 (server_error): lets the first 1 pass"],
+        ["step 1 (server_error): was left to chance"],
+        ["step 1 (server_error): was left to chance"],
+    ]
+
+
+def test_a_scenario_remembers_few_calls() -> None:
+    begun = scenario({"match": {"prompt": "no such thing"}})
+    for number in range(3 * MAX_SCANS):
+        assert meet(begun, CALL._replace(prompt=f"{number}"))[1]
+    _, scans = begun._scans
+    assert len(scans) <= MAX_SCANS
+
+
+def test_another_scenario_counts_anew() -> None:
+    store = MemoryStore()
+    begun = Scenario(store)
+    begun.load({"steps": [{"fault": "timeout"}]})
+    assert meets(begun) == ["timeout"]
+    keys = [step.key for step in begun._steps.value.planned]
+    counters = store.counters("scenario")
+    assert store.run(counters.counts(keys)) == [Count(1, 1)]
+    begun.reset()
+    assert store.run(counters.counts(keys)) == [Count()]
 
 
 def test_long_prompts_and_keys_are_not_remembered() -> None:
@@ -160,7 +189,7 @@ def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None
     assert meets(begun) == ["slow_down"]
 
 
-def test_a_call_that_meets_nothing_is_told_why() -> None:
+def test_near_misses_say_why_a_call_met_no_step() -> None:
     begun = scenario(
         {"match": {"model": "gpt-image-1"}},
         {"match": {"prompt": "ship"}},
@@ -214,7 +243,7 @@ def test_threads_may_inject_while_others_call() -> None:
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: str(path.stem))
-def test_a_ready_scenario_is_right(path: Path) -> None:
+def test_a_bundled_scenario_is_valid(path: Path) -> None:
     assert path.read_text().startswith("# ")
     steps = read_scenario(str(path)).steps
     begun = Scenario(MemoryStore(), str(path))
@@ -224,7 +253,7 @@ def test_a_ready_scenario_is_right(path: Path) -> None:
     assert begun.as_json()["steps"] == [step | {"met": 0} for step in shown]
 
 
-def test_a_setting_begins_a_scenario() -> None:
+def test_the_scenario_setting_loads_a_file() -> None:
     path = str(ROOT / "fixtures/scenarios/rate-limit-then-ok.toml")
     with (
         Server(Settings(port=0, scenario=path)) as server,
@@ -291,7 +320,7 @@ def checked(path: Path) -> CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_mistake_is_said_with_its_line(name: str, tmp_path: Path) -> None:
+def test_scenario_check_prints_the_line_of_a_mistake(name: str, tmp_path: Path) -> None:
     text, mistakes = BAD[name]
     path = tmp_path / name
     path.write_text(text)
@@ -302,7 +331,7 @@ def test_a_mistake_is_said_with_its_line(name: str, tmp_path: Path) -> None:
         assert f"{path}:{line}: {words}" in done.stderr
 
 
-def test_no_file_and_no_text_are_mistakes_too(tmp_path: Path) -> None:
+def test_scenario_check_refuses_a_missing_and_a_binary_file(tmp_path: Path) -> None:
     missing, picture = tmp_path / "no.toml", tmp_path / "a.toml"
     picture.write_bytes(b"\x89PNG\xff")
     assert checked(missing).stderr == f"{missing}: No such file or directory\n"
@@ -312,7 +341,7 @@ def test_no_file_and_no_text_are_mistakes_too(tmp_path: Path) -> None:
     assert f"{missing}: No such file or directory" in served.stderr
 
 
-def test_a_right_file_has_its_steps_counted() -> None:
+def test_scenario_check_counts_the_steps_of_a_valid_file() -> None:
     done = checked(READY[0])
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{re.escape(str(READY[0]))}: \d+ steps?\n", done.stdout)
@@ -323,7 +352,7 @@ def test_a_right_file_has_its_steps_counted() -> None:
 MISTAKE = "'no_such'; there are error, latency, timeout"
 
 
-def test_a_header_asks_for_one_call(client: OpenAI) -> None:
+def test_x_emulator_fault_injects_a_fault_into_one_call(client: OpenAI) -> None:
     asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x"}
     with pytest.raises(openai.RateLimitError):
         client.images.generate(**asked, extra_headers={"x-emulator-fault": "insufficient_quota"})
@@ -333,7 +362,7 @@ def test_a_header_asks_for_one_call(client: OpenAI) -> None:
     assert (refused.value.code, refused.value.param) == ("invalid_header", "x-emulator-fault")
 
 
-def test_a_header_asks_on_any_path(client: OpenAI) -> None:
+def test_x_emulator_fault_works_on_any_path(client: OpenAI) -> None:
     with pytest.raises(openai.InternalServerError):
         client.models.list(extra_headers={"x-emulator-fault": "server_error"})
 
@@ -355,7 +384,7 @@ def test_a_directive_is_neither_drawn_nor_counted(client: OpenAI, prompt: str) -
     assert (plain.data or [])[0].b64_json == (directed.data or [])[0].b64_json
 
 
-def test_a_directive_asks_for_one_call(client: OpenAI) -> None:
+def test_a_directive_in_the_prompt_injects_a_fault_into_one_call(client: OpenAI) -> None:
     directive = "x [[emulator: moderation_blocked stage=output categories=sexual,violence]]"
     with pytest.raises(openai.BadRequestError, match=r"safety_violations=\[sexual, violence\]"):
         client.images.generate(model="gpt-image-2", prompt=directive)
@@ -366,7 +395,7 @@ def test_a_directive_asks_for_one_call(client: OpenAI) -> None:
     assert (refused.value.code, refused.value.param) == ("invalid_directive", "prompt")
 
 
-def test_a_directive_stands_in_forms_too(http: httpx2.Client) -> None:
+def test_a_directive_works_in_forms(http: httpx2.Client) -> None:
     form = {"model": "gpt-image-2", "prompt": "x [[emulator: slow_down]]"}
     answer = http.post("/v1/images/edits", files={name: (None, form[name]) for name in form})
     assert answer.json()["error"]["code"] == "slow_down"
@@ -390,7 +419,7 @@ async def test_a_directive_is_found_where_chunks_meet(seam: int) -> None:
     assert start["status"] == 429
 
 
-async def test_in_process_a_reset_is_an_exception() -> None:
+async def test_connection_reset_in_process_raises_an_exception() -> None:
     emulator = Emulator()
     transport = httpx2.ASGITransport(create_app(emulator))
     async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as client:
@@ -400,7 +429,7 @@ async def test_in_process_a_reset_is_an_exception() -> None:
                 await client.get("/v1/models", headers={"Authorization": "Bearer x"})
 
 
-def test_azure_says_errors_in_its_own_form(server: Server, http: httpx2.Client) -> None:
+def test_faults_on_azure_have_its_error_form(server: Server, http: httpx2.Client) -> None:
     server.inject("rate_limit_exceeded")
     answer = http.post(
         "/openai/v1/images/generations", json={"prompt": "x", "model": "gpt-image-2"}
@@ -409,14 +438,14 @@ def test_azure_says_errors_in_its_own_form(server: Server, http: httpx2.Client) 
     assert answer.headers["retry-after-ms"] == "100"
 
 
-def test_retries_can_be_told_from_first_tries(server: Server) -> None:
+def test_a_step_may_match_the_retry_count(server: Server) -> None:
     server.inject({"kind": "error", "name": "server_error", "retry_after_ms": 1},
                   times=None, match={"retry_count": 0})  # fmt: skip
     with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as client:
         assert client.images.generate(model="gpt-image-2", prompt="x").data
 
 
-def test_odd_calls_meet_faults_too(server: Server, http: httpx2.Client) -> None:
+def test_malformed_calls_meet_faults(server: Server, http: httpx2.Client) -> None:
     bodies: list[Any] = [{"model": ["x"], "n": {}}, [], "x", {"model": None, "prompt": 7}]
     for body in bodies:
         server.inject("rate_limit_exceeded", match={"retry_count": 0})
@@ -425,7 +454,7 @@ def test_odd_calls_meet_faults_too(server: Server, http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("fault", ["malformed;what=base64", "empty_data", "fewer_images"])
-def test_what_holds_no_pictures_stays(http: httpx2.Client, fault: str) -> None:
+def test_faults_of_images_leave_other_answers_as_they_are(http: httpx2.Client, fault: str) -> None:
     file = http.post(
         "/v1/files", data={"purpose": "vision"}, files={"file": ("a.png", png(), "image/png")}
     ).json()
@@ -438,7 +467,7 @@ def test_what_holds_no_pictures_stays(http: httpx2.Client, fault: str) -> None:
 # --- the admin API
 
 
-def test_a_scenario_is_put_shown_and_deleted(http: httpx2.Client) -> None:
+def test_the_admin_api_replaces_shows_and_clears_a_scenario(http: httpx2.Client) -> None:
     step = {"fault": {"kind": "stream_cut", "after": 2}, "match": {"prompt": "x"}, "times": 3}
     shown = http.put("/_emulator/scenario", json={"steps": [step, {"fault": "timeout"}]})
     assert shown.status_code == 200
@@ -450,7 +479,7 @@ def test_a_scenario_is_put_shown_and_deleted(http: httpx2.Client) -> None:
     assert http.delete("/_emulator/scenario").json() == {"steps": []}
 
 
-def test_a_fault_is_injected_from_outside(http: httpx2.Client, client: OpenAI) -> None:
+def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> None:
     match = {"path": "*/generations"}
     shown = http.post("/_emulator/inject", json={"fault": "slow_down", "times": 2, "match": match})
     fault = {"kind": "error", "name": "slow_down"}
@@ -462,7 +491,7 @@ def test_a_fault_is_injected_from_outside(http: httpx2.Client, client: OpenAI) -
     assert client.images.generate(model="gpt-image-2", prompt="x").data
 
 
-def test_a_fault_is_injected_once_where_nothing_else_is_said(http: httpx2.Client) -> None:
+def test_the_admin_api_injects_a_fault_once_by_default(http: httpx2.Client) -> None:
     http.post("/_emulator/inject", json={"fault": {"kind": "error", "status": 418}})
     assert [http.get("/v1/models").status_code for _ in range(2)] == [418, 200]
 
@@ -479,7 +508,7 @@ def test_a_fault_is_injected_once_where_nothing_else_is_said(http: httpx2.Client
         ("PUT", "scenario", b"no", "not valid JSON"),
     ],
 )
-def test_a_mistake_changes_nothing(
+def test_an_invalid_scenario_or_step_changes_nothing(
     http: httpx2.Client, method: str, path: str, body: bytes, words: str
 ) -> None:
     http.post("/_emulator/inject", json={"fault": "timeout"})

@@ -49,7 +49,7 @@ def test_one_text_or_a_list_stands_for_a_tuple_of_settings() -> None:
     assert (settings.api_key, settings.allow_host) == (("sk-a",), ("a.test", "b.test"))
 
 
-def test_settings_that_there_are_none_of_are_refused() -> None:
+def test_unknown_settings_are_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         Server(colour="red")
     with pytest.raises(TypeError, match="settings of its own"):
@@ -148,7 +148,9 @@ async def test_a_server_whose_start_is_cancelled_leaves_nothing(turns: int) -> N
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_server_whose_end_fails_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_fails_to_stop_keeps_no_thread_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     server = Server()
     close = server.emulator.close
 
@@ -185,7 +187,7 @@ except RuntimeError as error:
 """
 
 
-def test_a_server_that_does_not_come_up_raises() -> None:
+def test_a_server_that_fails_to_start_raises() -> None:
     command = [sys.executable, "-c", OUT_OF_FILES]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert re.fullmatch(r"http://\S+ is not served: .*Too many open files.*\n", done.stdout)
@@ -255,14 +257,14 @@ async def test_a_server_serves_beside_a_running_loop() -> None:
     assert after <= before
 
 
-def test_a_server_may_have_an_emulator_of_ones_own() -> None:
+def test_a_server_serves_the_emulator_that_it_is_given() -> None:
     emulator = Emulator(Settings(port=0, validation="lenient"))
     with Server(emulator=emulator) as server:
         assert server.emulator is emulator
         assert server.settings.validation == "lenient"
 
 
-def test_a_reset_takes_everything_back(server: Server, client: OpenAI) -> None:
+def test_a_reset_undoes_every_change(server: Server, client: OpenAI) -> None:
     server.inject("server_error", times=None)
     server.clock.advance(hours=5)
     server.emulator.configure(as_of="2026-06-01", validation="lenient")
@@ -273,7 +275,7 @@ def test_a_reset_takes_everything_back(server: Server, client: OpenAI) -> None:
     assert abs(call.time - datetime.now(UTC)).total_seconds() < 60
 
 
-def test_settings_that_cannot_be_are_refused_and_change_nothing(emulator: Emulator) -> None:
+def test_invalid_settings_are_refused_and_change_nothing(emulator: Emulator) -> None:
     with pytest.raises(ValueError, match="as_of: expected"):
         emulator.configure(as_of="soon")
     assert emulator.settings.as_of == "any"
@@ -298,7 +300,7 @@ def test_the_journal_may_be_read_while_it_is_written(server: Server) -> None:
     assert len({call.id for call in server.requests}) == 100
 
 
-def test_a_server_starts_without_what_only_some_calls_need() -> None:
+def test_start_up_imports_nothing_that_only_some_calls_need() -> None:
     script = (
         "import sys; from images_emulator import Server; Server().close(); "
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"

@@ -203,8 +203,8 @@ class Settings:
     cache: int = _setting(
         12 * 2**20,
         "BYTES",
-        "Memory of the image cache, in bytes. The response cache has a quarter as much beside "
-        "it. 0 disables both.",
+        "Memory of the image cache, in bytes. The cache of validated requests has a quarter as "
+        "much beside it. 0 disables both.",
     )
     render_processes: int = _setting(
         1,

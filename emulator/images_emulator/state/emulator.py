@@ -67,7 +67,7 @@ class Emulator:
         """Validated requests, for calls that are repeated; see `web.images.ImagesAPI`."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
-        self.noticed: dict[str, bytes] = {}
+        self.notices: dict[str, bytes] = {}
         """Notices that the log has had since the last reset and does not repeat: the end of a model
         under its id, a hint at another path under itself."""
         self.scenario = Scenario(self.store, initial.scenario)
@@ -80,7 +80,7 @@ class Emulator:
     @property
     def settings(self) -> Settings:
         """The settings as they are now: those that it was made with, and the changes of
-        `configure`. Each change, and each reset, gives another object."""
+        `configure`."""
         return self._settings.value
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
@@ -101,12 +101,11 @@ class Emulator:
         self.scenario.reset()
         self.prepared_requests.clear()
         self.journal.reset()
-        self.noticed.clear()
+        self.notices.clear()
         trim_memory()
 
     async def _reset(self) -> None:
-        # Other ones, though they are equal: no cached answer is of theirs.
-        await self._settings.update(lambda _: replace(self._initial_settings))
+        await self._settings.update(lambda _: self._initial_settings)
         await self.hosting.reset()
         await self.files.reset()
         await self.rate_limits.reset()

@@ -146,10 +146,10 @@ class ImagesAPI:
             headers.append((b"x-emulator-violations", violations.encode()))
         model = request.model
         if model.shutdown and day and model.shutdown <= day:
-            notice = self.emulator.noticed.get(model.id)
+            notice = self.emulator.notices.get(model.id)
             if notice is None:
                 text = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
                 logger.warning(text)
-                notice = self.emulator.noticed[model.id] = text.encode()
+                notice = self.emulator.notices[model.id] = text.encode()
             headers.append((b"x-emulator-notice", notice))
         return headers

@@ -69,9 +69,9 @@ class PathHints:
 
     def _log(self, notice: str) -> None:
         """Log the *notice*, once until a reset."""
-        noticed = self.emulator.noticed
-        if notice not in noticed and len(noticed) < MAX_NOTICES:
-            noticed[notice] = notice.encode()
+        notices = self.emulator.notices
+        if notice not in notices and len(notices) < MAX_NOTICES:
+            notices[notice] = notice.encode()
             logger.warning(notice)
 
 
