@@ -40,7 +40,7 @@ def client(server: Server, key: str = KEY) -> AzureOpenAI:
 
 
 @pytest.mark.parametrize("deployment", ["drawings", "gpt-image-2"])
-def test_a_deployment_generates_and_edits(azure: Server, deployment: str) -> None:
+def test_azure_deployment_generates_and_edits(azure: Server, deployment: str) -> None:
     with client(azure) as sdk:
         drawn = sdk.images.generate(model=deployment, prompt="x", size="1024x1024")
         assert answered(drawn)[0].size == (1024, 1024)
@@ -49,7 +49,7 @@ def test_a_deployment_generates_and_edits(azure: Server, deployment: str) -> Non
         assert answered(edited)[0].size == (1024, 1024)
 
 
-def test_a_deployment_streams(azure: Server) -> None:
+def test_azure_deployment_streams(azure: Server) -> None:
     with client(azure) as sdk:
         stream = sdk.images.generate(model="drawings", prompt="x", stream=True, partial_images=1)
         assert [event.type for event in stream] == [
@@ -58,7 +58,7 @@ def test_a_deployment_streams(azure: Server) -> None:
         ]
 
 
-def test_the_newer_form_has_the_model_in_the_body(azure: Server) -> None:
+def test_azure_v1_takes_the_model_from_the_body(azure: Server) -> None:
     base = f"{azure.url}/openai/v1/"
     with OpenAI(base_url=base, api_key=KEY) as sdk:
         assert answered(sdk.images.generate(model="gpt-image-2", prompt="x"))
@@ -67,7 +67,7 @@ def test_the_newer_form_has_the_model_in_the_body(azure: Server) -> None:
     assert answer.status_code == 200
 
 
-def test_the_newer_form_knows_the_deployments_too(azure: Server) -> None:
+def test_azure_v1_takes_a_deployment_as_model(azure: Server) -> None:
     with OpenAI(base_url=f"{azure.url}/openai/v1/", api_key=KEY) as sdk:
         assert answered(sdk.images.generate(model="drawings", prompt="x"))
 
@@ -90,7 +90,9 @@ NOT_FOUND = b'{"error":{"code":"404","message": "Resource not found"}}'
     ],
 )
 @pytest.mark.parametrize("key", [KEY, "wrong"])
-def test_what_is_no_operation_is_not_found(azure: Server, method: str, path: str, key: str) -> None:
+def test_azure_path_without_an_operation_is_not_found(
+    azure: Server, method: str, path: str, key: str
+) -> None:
     url = f"{azure.url}{path}?api-version={VERSION}"
     answer = httpx2.request(method, url, headers={"api-key": key})
     assert (answer.status_code, answer.content) == (404, NOT_FOUND)
@@ -123,7 +125,7 @@ def test_what_is_no_operation_is_not_found(azure: Server, method: str, path: str
         ),
     ],
 )
-def test_an_operation_has_a_first_version(
+def test_azure_operation_needs_its_first_api_version(
     azure: Server, operation: str, version: str, served: bool
 ) -> None:
     answer = httpx2.post(
@@ -136,7 +138,7 @@ def test_an_operation_has_a_first_version(
     assert answer.status_code == (400 if served else 404)
 
 
-def test_a_body_may_do_without_a_model(azure: Server) -> None:
+def test_azure_body_needs_no_model(azure: Server) -> None:
     url = f"{azure.url}/openai/deployments/old/images/generations?api-version={VERSION}"
     answer = httpx2.post(url, json={"prompt": "x"}, headers={"api-key": KEY})
     assert answer.json()["data"][0]["revised_prompt"]
@@ -146,7 +148,7 @@ def asked(server: Server, path: str, **body: Any) -> httpx2.Response:
     return httpx2.post(f"{server.url}{path}", json=body, headers={"api-key": KEY})
 
 
-def test_errors_are_azures_own(azure: Server) -> None:
+def test_azure_errors_have_azures_messages(azure: Server) -> None:
     path = "/openai/deployments/{}/images/generations"
     answer = asked(azure, path.format("nowhere") + f"?api-version={VERSION}", prompt="x")
     assert answer.status_code == 404
@@ -161,7 +163,7 @@ def test_errors_are_azures_own(azure: Server) -> None:
     assert answer.content.startswith(b'{"error":{"message":"Invalid')
 
 
-def test_the_headers_are_azures_and_none_of_openais(azure: Server) -> None:
+def test_azure_headers_are_azures_and_none_of_openais(azure: Server) -> None:
     path = "/openai/deployments/drawings/images/generations"
     url = f"{azure.url}{path}?api-version={VERSION}"
     told = {"api-key": KEY, "x-ms-client-request-id": "mine"}
@@ -199,7 +201,7 @@ def test_the_headers_are_azures_and_none_of_openais(azure: Server) -> None:
     ("method", "path", "body"),
     [("GET", "files", None), ("GET", "models", None), ("POST", "images/generations", {})],
 )
-def test_a_fault_of_a_call_without_a_deployment_names_none(
+def test_azure_fault_without_a_deployment_names_none(
     azure: Server, method: str, path: str, body: Any
 ) -> None:
     told = {"api-key": KEY, "x-emulator-fault": "rate_limit_exceeded"}
@@ -217,7 +219,7 @@ def test_a_fault_of_a_call_without_a_deployment_names_none(
     ("kind", "body"),
     [("text/plain", b"x"), ("application/json", b"{"), ("application/json", b"[]"), ("", b"")],
 )
-def test_the_gateway_finds_the_deployment_before_the_body_is_read(
+def test_azure_unknown_deployment_is_refused_before_the_body_is_read(
     azure: Server, operation: str, kind: str, body: bytes
 ) -> None:
     def sent(deployment: str) -> httpx2.Response:
@@ -237,7 +239,9 @@ HARMS = ("hate", "self_harm", "sexual", "violence")
 
 
 @pytest.mark.parametrize(("form", "last"), [("b64_json", "revised_prompt"), ("url", "url")])
-def test_dall_e_answers_with_what_the_filters_found(azure: Server, form: Any, last: str) -> None:
+def test_azure_dall_e_answers_with_content_filter_results(
+    azure: Server, form: Any, last: str
+) -> None:
     with client(azure) as sdk:
         answer = sdk.images.with_raw_response.generate(
             model="old", prompt="x", response_format=form
@@ -249,20 +253,20 @@ def test_dall_e_answers_with_what_the_filters_found(azure: Server, form: Any, la
     assert item["prompt_filter_results"] == dict.fromkeys(HARMS, SAFE) | profanity
 
 
-def test_gpt_image_answers_without_filter_results(azure: Server) -> None:
+def test_azure_gpt_image_answers_without_content_filter_results(azure: Server) -> None:
     with client(azure) as sdk:
         answer = sdk.images.with_raw_response.generate(model="drawings", prompt="x")
     (item,) = answer.http_response.json()["data"]
     assert item.keys() == {"b64_json", "generation_id"}
 
 
-def test_openais_own_dall_e_has_no_filter_results(azure: Server) -> None:
+def test_openai_dall_e_answers_without_content_filter_results(azure: Server) -> None:
     with OpenAI(base_url=azure.base_url, api_key=KEY) as sdk:
         drawn = sdk.images.generate(model="dall-e-3", prompt="x")
     assert not (drawn.data or [])[0].model_extra
 
 
-def test_a_picture_by_url_has_azures_address_and_lives_for_a_day(azure: Server) -> None:
+def test_azure_hosted_image_url_works_for_a_day(azure: Server) -> None:
     with client(azure) as sdk:
         answer = sdk.images.with_raw_response.generate(model="old", prompt="x")
         url = (answer.parse().data or [])[0].url or ""
@@ -285,7 +289,7 @@ def test_a_picture_by_url_has_azures_address_and_lives_for_a_day(azure: Server) 
     assert "must be after signed start time" in expired.text
 
 
-def test_pictures_of_one_answer_are_numbered(azure: Server) -> None:
+def test_azure_hosted_image_urls_are_numbered(azure: Server) -> None:
     with client(azure) as sdk:
         drawn = sdk.images.generate(model="dall-e-2", prompt="x", n=2, size="256x256")
     names = [urlsplit(each.url or "").path.rpartition("/")[2] for each in drawn.data or []]
@@ -293,7 +297,7 @@ def test_pictures_of_one_answer_are_numbered(azure: Server) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-1.5", "gpt-image-2"])
-def test_azure_has_no_webp_and_draws_in_high_quality(azure: Server, model: str) -> None:
+def test_azure_refuses_webp_and_defaults_to_high_quality(azure: Server, model: str) -> None:
     with client(azure) as sdk:
         with pytest.raises(openai.BadRequestError, match="values are: 'png' and 'jpeg'"):
             sdk.images.generate(model=model, prompt="x", output_format="webp")
@@ -313,7 +317,7 @@ def test_azure_has_no_webp_and_draws_in_high_quality(azure: Server, model: str) 
         ("GET", "/openai/v1/models"),
     ],
 )
-def test_every_named_error_has_azures_form(
+def test_azure_named_errors_have_azures_form(
     azure: Server, method: str, path: str, name: str
 ) -> None:
     answer = httpx2.request(
@@ -328,7 +332,7 @@ def test_every_named_error_has_azures_form(
     assert azure.requests[-1].fault == name
 
 
-def test_what_a_path_calls_a_deployment_is_no_header_of_its_own(azure: Server) -> None:
+def test_azure_deployment_in_the_path_cannot_inject_headers(azure: Server) -> None:
     answer = httpx2.post(
         f"{azure.url}/openai/deployments/x%0D%0Aset-cookie:%20a=b/images/generations",
         json={"prompt": "x"},
@@ -340,7 +344,7 @@ def test_what_a_path_calls_a_deployment_is_no_header_of_its_own(azure: Server) -
     assert "requests to x\r\nset-cookie: a=b for" in answer.json()["error"]["message"]
 
 
-def test_a_rate_limit_fault_names_the_deployment_and_its_own_model(azure: Server) -> None:
+def test_azure_rate_limit_fault_names_the_deployment_and_its_model(azure: Server) -> None:
     azure.inject({"kind": "error", "name": "rate_limit_exceeded", "retry_after": 1.5}, times=2)
     with client(azure) as sdk, pytest.raises(openai.RateLimitError) as refused:
         sdk.images.generate(model="drawings", prompt="x")
@@ -358,7 +362,7 @@ def test_a_rate_limit_fault_names_the_deployment_and_its_own_model(azure: Server
         newer.images.generate(model="old", prompt="x")
 
 
-def test_a_step_matches_the_model_behind_a_deployment(azure: Server) -> None:
+def test_scenario_step_matches_the_model_behind_an_azure_deployment(azure: Server) -> None:
     azure.inject("server_error", match={"model": "gpt-image-*"})
     with client(azure) as sdk:
         assert sdk.images.generate(model="old", prompt="x").data
@@ -368,7 +372,7 @@ def test_a_step_matches_the_model_behind_a_deployment(azure: Server) -> None:
     assert broken.value.request_id in broken.value.message
 
 
-def test_each_deployment_has_its_own_rate_limit() -> None:
+def test_azure_rate_limit_counts_per_deployment() -> None:
     deployments = ("one=gpt-image-2", "two=gpt-image-2")
     settings = Settings(port=0, rate_limit="1/min", deployment=deployments)
     with Server(settings) as server, client(server) as sdk:
@@ -380,14 +384,14 @@ def test_each_deployment_has_its_own_rate_limit() -> None:
     assert f"Please retry after {seconds} seconds." in no.value.message
 
 
-def test_a_wrong_key_is_denied(azure: Server) -> None:
+def test_azure_wrong_key_is_denied(azure: Server) -> None:
     with client(azure, "wrong") as sdk, pytest.raises(openai.AuthenticationError) as refused:
         sdk.images.generate(model="drawings", prompt="x")
     assert refused.value.code == "401"
     assert "Access denied due to invalid subscription key" in str(refused.value)
 
 
-def test_a_deployment_of_no_model_is_no_setting() -> None:
+def test_deployment_setting_of_an_unknown_model_is_refused() -> None:
     with pytest.raises(ValueError, match="'a' is to be 'b', which is no model"):
         Server(Settings(port=0, deployment=("a=b",)))
     with pytest.raises(ValueError, match="expected NAME=MODEL, not 'a'"):

@@ -61,7 +61,7 @@ def blank(model: str) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_a_model_begins_and_ends_on_its_days(http: httpx2.Client, model: Any) -> None:
+def test_model_exists_from_its_release_until_its_shutdown(http: httpx2.Client, model: Any) -> None:
     answers = {
         day: ask(http, day, model=model.id) for day in (model.released - DAY, model.released)
     }
@@ -118,7 +118,7 @@ TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("day", "fields", "before", "after"), TIMELINE)
-def test_generations_change_on_the_day(
+def test_as_of_changes_what_generations_accept(
     http: httpx2.Client, day: str, fields: dict[str, Any], before: str, after: str
 ) -> None:
     then = date.fromisoformat(day)
@@ -174,7 +174,7 @@ EDIT_TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("day", "fields", "before", "after"), EDIT_TIMELINE)
-def test_edits_change_on_the_day(
+def test_as_of_changes_what_edits_accept(
     http: httpx2.Client, day: str, fields: dict[str, Any], before: str, after: str
 ) -> None:
     then = date.fromisoformat(day)
@@ -192,7 +192,7 @@ def test_json_edits_begin_on_their_day(http: httpx2.Client) -> None:
     assert verdict(ask(http, "2026-02-09", "edits", **fields)) == "ok"
 
 
-def test_variations_are_an_empty_404_before_the_key_is_looked_at(server: Server) -> None:
+def test_retired_variations_are_an_empty_404_even_without_a_key(server: Server) -> None:
     def answered(day: str) -> httpx2.Response:
         return httpx2.post(
             server.url + PATHS["variations"],
@@ -206,7 +206,7 @@ def test_variations_are_an_empty_404_before_the_key_is_looked_at(server: Server)
     assert gone.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_default_model_of_form_edits_changes_with_the_years(http: httpx2.Client) -> None:
+def test_default_model_of_form_edits_depends_on_as_of(http: httpx2.Client) -> None:
     def described(day: str) -> bool:
         answer = ask(http, day, "edits", form=True, prompt="x", image=MASK)
         assert verdict(answer) == "ok"
@@ -218,7 +218,7 @@ def test_the_default_model_of_form_edits_changes_with_the_years(http: httpx2.Cli
     assert verdict(refused) == "missing_required_parameter model"
 
 
-def test_answers_gain_their_keys_in_time(http: httpx2.Client) -> None:
+def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
     def keys(day: str, **fields: Any) -> set[str]:
         body = ask(http, day, model="gpt-image-1", **fields).json()
         return {*body, *body["data"][0], *body["usage"]}
@@ -234,17 +234,17 @@ def test_answers_gain_their_keys_in_time(http: httpx2.Client) -> None:
     assert "safety_identifier" in keys("2026-10-16", user="u")
 
 
-def test_an_unknown_model_is_judged_by_the_words_of_its_day(http: httpx2.Client) -> None:
+def test_unknown_model_error_has_the_message_of_the_day(http: httpx2.Client) -> None:
     asked: dict[str, Any] = {"model": "no-such-model", "response_format": "url"}
     assert verdict(ask(http, "2024-01-01", **asked)) == blank("no-such-model")
     assert verdict(ask(http, "2026-09-01", **asked)) == "unknown_parameter response_format"
 
 
-def test_before_there_was_an_api_there_was_no_model(http: httpx2.Client) -> None:
+def test_no_model_exists_before_the_api_began(http: httpx2.Client) -> None:
     assert verdict(ask(http, "2020-01-01")) == blank("dall-e-2")
 
 
-def test_the_list_has_the_models_of_the_day(http: httpx2.Client) -> None:
+def test_list_models_has_the_models_of_the_day(http: httpx2.Client) -> None:
     def listed(day: str) -> set[str]:
         answer = http.get("/v1/models", headers={"x-emulator-as-of": day})
         return {model["id"] for model in answer.json()["data"]}
@@ -259,14 +259,14 @@ def test_the_list_has_the_models_of_the_day(http: httpx2.Client) -> None:
     assert http.get("/v1/models/dall-e-3", headers=headers).status_code == 404
 
 
-def test_today_is_the_emulators_today(http: httpx2.Client, emulator: Emulator) -> None:
+def test_as_of_today_follows_the_emulators_clock(http: httpx2.Client, emulator: Emulator) -> None:
     asked: dict[str, Any] = {"model": "gpt-image-2"}
     assert verdict(ask(http, "today", **asked)) == "ok"
     emulator.clock.advance(hours=-24 * 365)
     assert verdict(ask(http, "today", **asked)) == GONE
 
 
-def test_a_setting_holds_for_every_call_and_a_header_for_one() -> None:
+def test_as_of_header_overrides_the_setting_for_one_call() -> None:
     settings = Settings(port=0, as_of="2024-01-01")
     with (
         Server(settings) as server,
@@ -278,13 +278,13 @@ def test_a_setting_holds_for_every_call_and_a_header_for_one() -> None:
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "", "20260101", "2026-W01-1"])
-def test_what_is_no_date_is_refused(http: httpx2.Client, day: str) -> None:
+def test_as_of_header_that_is_no_date_is_refused(http: httpx2.Client, day: str) -> None:
     answer = ask(http, day)
     assert verdict(answer) == "invalid_header x-emulator-as-of"
     assert "expected 'any', 'today' or a date as YYYY-MM-DD" in answer.text
 
 
-def test_a_retired_model_answers_with_a_notice(
+def test_retired_model_answers_with_a_notice_header(
     server: Server, http: httpx2.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.emulator.reset()
@@ -296,7 +296,7 @@ def test_a_retired_model_answers_with_a_notice(
     assert "x-emulator-notice" not in ask(http, "any", model="gpt-image-2").headers
 
 
-def test_the_notice_goes_by_the_day_that_the_call_is_judged_by(
+def test_notice_header_depends_on_the_day_of_the_call(
     http: httpx2.Client, emulator: Emulator
 ) -> None:
     def noticed(as_of: str) -> str | None:
@@ -311,7 +311,7 @@ def test_the_notice_goes_by_the_day_that_the_call_is_judged_by(
 
 
 @pytest.mark.parametrize("model", ["dall-e-3", "gpt-image-1", "gpt-image-1.5", "no-such-model"])
-def test_a_retired_model_is_judged_as_an_unknown_one_is(http: httpx2.Client, model: str) -> None:
+def test_retired_model_is_validated_like_an_unknown_one(http: httpx2.Client, model: str) -> None:
     """The newest model's rules first, of which the older ones have no `complexity`."""
     day = "2026-12-01"
     unknown = ask(http, day, model=model, response_format="url")
@@ -320,7 +320,7 @@ def test_a_retired_model_is_judged_as_an_unknown_one_is(http: httpx2.Client, mod
     assert verdict(ask(http, day, model=model, complexity="low", quality="max")) == GONE
 
 
-def test_the_headers_are_those_of_the_day(http: httpx2.Client) -> None:
+def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     def headers(day: str) -> tuple[list[str], bool]:
         answer = ask(http, day, model="gpt-image-1", size="bogus").headers
         return answer.get_list("access-control-expose-headers"), "openai-project" in answer
@@ -332,7 +332,7 @@ def test_the_headers_are_those_of_the_day(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("day", ["2022-11-03", "2024-06-01", "2025-10-01"])
-def test_a_clock_in_the_past_asks_for_no_older_words(
+def test_clock_frozen_in_the_past_keeps_todays_api_under_any(
     http: httpx2.Client, emulator: Emulator, day: str
 ) -> None:
     """Freezing time is what tests do; only a date or `today` asks for the API of a day."""
@@ -359,7 +359,7 @@ def test_a_clock_in_the_past_asks_for_no_older_words(
     assert ask(http, "today", model="gpt-image-2.6-flare").status_code == 400
 
 
-def test_an_announced_change_waits_for_its_day_under_any() -> None:
+def test_policy_day_under_any_is_today_and_not_before_the_known_api() -> None:
     assert Policy(today=date(2024, 6, 1)).day == KNOWN_UNTIL
     assert Policy(today=date(2027, 1, 1)).day == date(2027, 1, 1)
     assert Policy(date(2024, 6, 1), today=date(2027, 1, 1)).day == date(2024, 6, 1)
@@ -385,7 +385,7 @@ def versions(make: Callable[[int], T]) -> tuple[tuple[date, T], ...]:
         (None, 2),
     ],
 )
-def test_a_row_and_a_sentence_that_change_twice_have_three_versions(
+def test_rule_and_message_that_change_twice_have_three_versions(
     day: date | None, version: int
 ) -> None:
     rule = Text(max_length=2, earlier=versions(lambda number: Text(max_length=number)))
@@ -407,7 +407,7 @@ def on_day(http: httpx2.Client, emulator: Emulator) -> Callable[..., str]:
     return message
 
 
-def test_a_sentence_to_come_waits_for_its_day_under_any(
+def test_future_error_message_waits_for_its_day_under_any(
     monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
 ) -> None:
     refusal = Refusal("version 2", earlier=versions(lambda number: Refusal(f"version {number}")))
@@ -426,7 +426,7 @@ def unread_table() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unread_table")
-def test_a_rule_to_come_waits_for_its_day_under_any(
+def test_future_rule_waits_for_its_day_under_any(
     monkeypatch: pytest.MonkeyPatch, on_day: Callable[..., str]
 ) -> None:
     rule = Integer(
@@ -439,7 +439,7 @@ def test_a_rule_to_come_waits_for_its_day_under_any(
     assert limits == ["2", "2", "3", "4"]
 
 
-def test_a_key_to_come_waits_for_its_day_under_any(
+def test_future_response_key_waits_for_its_day_under_any(
     monkeypatch: pytest.MonkeyPatch, http: httpx2.Client, emulator: Emulator
 ) -> None:
     monkeypatch.setitem(KEY_PERIODS, "quality", Period(since=CHANGES[0]))
@@ -454,14 +454,14 @@ def test_a_key_to_come_waits_for_its_day_under_any(
 
 
 @pytest.mark.parametrize(("day", "refused"), [(CHANGES[0] - DAY, True), (CHANGES[0], False)])
-def test_a_conflict_is_in_force_until_its_day(day: date, refused: bool) -> None:
+def test_conflict_is_in_force_until_its_day(day: date, refused: bool) -> None:
     conflict = Conflict({"n": Above(1)}, errors.streamed_batch, until=CHANGES[0])
     assert conflict.is_in_force(day) is refused
     assert not conflict.is_in_force(None)
 
 
 @pytest.mark.parametrize("model", [each for each in MODELS.values() if each.shutdown], ids=str)
-def test_the_notice_begins_with_the_day_of_the_shutdown(
+def test_notice_header_begins_on_the_day_of_the_shutdown(
     http: httpx2.Client, emulator: Emulator, model: Model
 ) -> None:
     assert model.shutdown
@@ -474,7 +474,7 @@ def test_the_notice_begins_with_the_day_of_the_shutdown(
     assert f"{model} was shut down on {model.shutdown}" in notice
 
 
-def test_any_day_is_in_every_period() -> None:
+def test_any_is_in_every_period() -> None:
     period = Period(date(2025, 1, 1), date(2026, 1, 1))
     days = (None, date(2024, 12, 31), date(2025, 1, 1), date(2025, 12, 31), date(2026, 1, 1))
     assert [day in period for day in days] == [True, False, True, True, False]

@@ -33,7 +33,7 @@ def preflight(
 
 
 @pytest.mark.parametrize("path", API_PATHS)
-def test_a_preflight_is_allowed_without_a_key(path: str) -> None:
+def test_preflight_is_allowed_without_a_key(path: str) -> None:
     with Server(Settings(port=0, api_key=("sk-only",))) as server:
         answer = preflight(server, path)
         assert not server.requests
@@ -45,24 +45,24 @@ def test_a_preflight_is_allowed_without_a_key(path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "HEAD"])
-def test_a_preflight_allows_the_method_that_it_asks_for(server: Server, method: str) -> None:
+def test_preflight_allows_the_requested_method(server: Server, method: str) -> None:
     allowed = preflight(server, "/v1/files/x", method).headers["access-control-allow-methods"]
     assert allowed == f"GET, OPTIONS, POST, {method}"
 
 
 @pytest.mark.parametrize("headers", ["a,b, x-stainless-os", "X-" + "y" * 4000, ""])
-def test_a_preflight_allows_the_headers_that_it_asks_for(server: Server, headers: str) -> None:
+def test_preflight_allows_the_requested_headers(server: Server, headers: str) -> None:
     answer = preflight(server, GENERATIONS, headers=headers)
     assert answer.headers["access-control-allow-headers"] == headers
 
 
-def test_a_preflight_that_asks_for_no_headers_is_told_of_none(server: Server) -> None:
+def test_preflight_without_requested_headers_allows_none(server: Server) -> None:
     answer = preflight(server, GENERATIONS, headers=None)
     assert answer.headers[ALLOW] == "*"
     assert "access-control-allow-headers" not in answer.headers
 
 
-def test_a_preflight_meets_no_fault(server: Server) -> None:
+def test_preflight_meets_no_fault(server: Server) -> None:
     server.inject("server_error")
     assert preflight(server, GENERATIONS).status_code == 200
     headers = {"origin": ORIGIN, "authorization": "Bearer x"}
@@ -73,7 +73,7 @@ def test_a_preflight_meets_no_fault(server: Server) -> None:
 @pytest.mark.parametrize(
     "lacking", ["origin", "access-control-request-method"], ids=lambda name: f"without {name}"
 )
-def test_options_that_is_no_preflight_is_a_call(http: httpx2.Client, lacking: str) -> None:
+def test_options_request_that_is_no_preflight_is_a_call(http: httpx2.Client, lacking: str) -> None:
     headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
     del headers[lacking]
     assert http.options(GENERATIONS, headers=headers).status_code == 405
@@ -101,7 +101,7 @@ def test_options_that_is_no_preflight_is_a_call(http: httpx2.Client, lacking: st
         ("/openai/deployments/x/images/generations?api-version=2025-04-01-preview", {}, {}, 404),
     ],
 )
-def test_every_answer_to_a_call_with_an_origin_allows_it(
+def test_answers_to_calls_with_an_origin_allow_it(
     http: httpx2.Client, path: str, body: object, headers: dict[str, str], status: int
 ) -> None:
     for origin, allowed in ({"origin": ORIGIN}, ["*"]), ({}, []):
@@ -110,7 +110,7 @@ def test_every_answer_to_a_call_with_an_origin_allows_it(
             assert answer.headers.get_list(ALLOW) == allowed
 
 
-def test_a_repeated_answer_allows_an_origin_only_where_there_is_one(http: httpx2.Client) -> None:
+def test_repeated_answer_allows_an_origin_only_where_there_is_one(http: httpx2.Client) -> None:
     for _ in range(3):
         origin = {"origin": ORIGIN}
         assert http.post(GENERATIONS, json=BODY, headers=origin).headers.get_list(ALLOW) == ["*"]
@@ -125,14 +125,14 @@ def test_a_repeated_answer_allows_an_origin_only_where_there_is_one(http: httpx2
         *(("2025-09-18", False), ("2026-03-31", False), ("today", False), ("any", False)),
     ],
 )
-def test_answers_without_an_origin_allowed_all_until_2025(
+def test_answers_without_an_origin_allowed_any_origin_until_2025(
     http: httpx2.Client, path: str, as_of: str, *, allowed: bool
 ) -> None:
     answer = http.post(path, json=BODY, headers={"x-emulator-as-of": as_of})
     assert (ALLOW in answer.headers) == allowed
 
 
-def test_the_setting_as_of_decides_what_answers_allow() -> None:
+def test_as_of_setting_decides_which_origins_answers_allow() -> None:
     with Server(Settings(port=0, as_of="2024-01-19")) as server:
         assert httpx2.get(f"{server.url}/v1/models").headers[ALLOW] == "*"
         answer = httpx2.get(f"{server.url}/v1/models", headers={"x-emulator-as-of": "any"})
@@ -141,7 +141,7 @@ def test_the_setting_as_of_decides_what_answers_allow() -> None:
 
 @pytest.mark.parametrize("as_of", ["any", "today", "someday"])
 @pytest.mark.parametrize("day", ["2024-01-19", "2026-11-26"])
-def test_answers_allow_all_on_the_day_of_their_other_headers(
+def test_cors_headers_are_of_the_same_day_as_other_headers(
     server: Server, http: httpx2.Client, day: str, as_of: str
 ) -> None:
     server.clock.freeze(datetime.fromisoformat(f"{day}T12:00:00+00:00"))
@@ -155,19 +155,21 @@ def test_answers_allow_all_on_the_day_of_their_other_headers(
     "path",
     ["/openai/v1/images/generations", "/openai/deployments/x/images/edits", "/openai/nothing"],
 )
-def test_no_answer_of_azures_allows_all_without_an_origin(http: httpx2.Client, path: str) -> None:
+def test_azure_answers_without_an_origin_have_no_cors_header(
+    http: httpx2.Client, path: str
+) -> None:
     dated = {"x-emulator-as-of": "2024-01-19"}
     assert ALLOW not in http.post(path, json=BODY, headers=dated).headers
     answer = http.post(path, json=BODY, headers=dated | {"origin": ORIGIN})
     assert answer.headers.get_list(ALLOW) == ["*"]
 
 
-def test_a_dated_answer_allows_an_origin_once(http: httpx2.Client) -> None:
+def test_dated_answer_has_one_cors_header(http: httpx2.Client) -> None:
     headers = {"x-emulator-as-of": "2024-01-19", "origin": ORIGIN}
     assert http.get("/v1/models", headers=headers).headers.get_list(ALLOW) == ["*"]
 
 
-def test_the_id_of_a_call_is_exposed_to_a_page(http: httpx2.Client) -> None:
+def test_request_id_is_exposed_to_pages(http: httpx2.Client) -> None:
     answer = http.post(GENERATIONS, json=BODY, headers={"origin": ORIGIN})
     exposed = ",".join(answer.headers.get_list("access-control-expose-headers"))
     assert "x-request-id" in exposed.lower()
@@ -177,7 +179,7 @@ def test_the_id_of_a_call_is_exposed_to_a_page(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["settings", "reset", "nothing", "health", ""])
-def test_the_admin_api_allows_no_origin(server: Server, path: str) -> None:
+def test_admin_api_allows_no_origin(server: Server, path: str) -> None:
     asked = preflight(server, f"/_emulator/{path}")
     assert not [name for name in asked.headers if name.startswith("access-control")]
     answer = httpx2.get(f"{server.url}/_emulator/{path}", headers={"origin": ORIGIN})

@@ -157,7 +157,7 @@ def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> None:
+def test_exchange_is_answered_as_recorded(file: Path, served: Servers) -> None:
     exchange = json.loads(file.read_text())
     assert exchange["source"]
     request, response = exchange["request"], exchange["response"]
@@ -187,7 +187,7 @@ def test_an_exchange_is_answered_as_recorded(file: Path, served: Servers) -> Non
     assert not list(differences(response["body"], answer.json(), "body", error=error))
 
 
-def test_there_are_hundreds() -> None:
+def test_there_are_hundreds_of_exchanges() -> None:
     assert len(FILES) >= 250
 
 
@@ -214,7 +214,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("name", SENTENCES)
-def test_a_refusal_is_reached_by_an_exchange(name: str) -> None:
+def test_every_refusal_is_reached_by_an_exchange(name: str) -> None:
     literal = re.split(r"\{[\w.]+(?:[:!][^}]*)?\}", SENTENCES[name])
     sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
     assert any(sentence.fullmatch(message) for message in refusals_said())

@@ -37,7 +37,7 @@ def forgiven(answer: httpx2.Response) -> list[str]:
         ({"größe": 1}, ["gr\\xf6\\xdfe: unknown_parameter"]),
     ],
 )  # fmt: skip
-def test_a_mistake_is_ignored_and_named(
+def test_lenient_validation_ignores_and_names_a_mistake(
     http: httpx2.Client, fields: dict[str, Any], violations: list[str]
 ) -> None:
     body = {"model": "gpt-image-2", "prompt": "x"} | fields
@@ -45,7 +45,7 @@ def test_a_mistake_is_ignored_and_named(
     assert forgiven(answer) == violations
 
 
-def test_what_is_ignored_has_its_default(http: httpx2.Client) -> None:
+def test_lenient_validation_uses_the_default_of_an_ignored_parameter(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-1", "prompt": "x", "size": "7x7", "n": 0, "quality": 3}
     answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
     assert len(forgiven(answer)) == 3
@@ -54,7 +54,7 @@ def test_what_is_ignored_has_its_default(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("prompt", [None, "", 7, "x" * 40_000])
-def test_without_a_usable_prompt_there_is_nothing_to_answer(
+def test_lenient_validation_refuses_a_call_without_a_usable_prompt(
     http: httpx2.Client, prompt: object
 ) -> None:
     body = {"model": "gpt-image-2", "prompt": prompt}
@@ -67,7 +67,7 @@ def edited(http: httpx2.Client, **files: tuple[str, bytes, str]) -> httpx2.Respo
     return http.post("/v1/images/edits", data=data, files=files, headers=LENIENT)
 
 
-def test_the_bytes_of_an_upload_say_what_it_is(http: httpx2.Client) -> None:
+def test_lenient_validation_detects_the_format_of_an_upload(http: httpx2.Client) -> None:
     octets = ("upload", png((64, 64)), "application/octet-stream")
     mask = ("upload", half_clear((64, 64)), "application/octet-stream")
     answer = edited(http, image=octets, mask=mask)
@@ -77,7 +77,7 @@ def test_the_bytes_of_an_upload_say_what_it_is(http: httpx2.Client) -> None:
     assert picture.getpixel((1000, 500)) == RED
 
 
-def test_what_is_no_picture_counts_as_a_blank_one(http: httpx2.Client) -> None:
+def test_lenient_validation_takes_an_undecodable_image_as_blank(http: httpx2.Client) -> None:
     text = ("upload", b"Example data", "application/octet-stream")
     answer = edited(http, image=text, mask=text, markup=text)
     assert forgiven(answer) == [
@@ -90,27 +90,27 @@ def test_what_is_no_picture_counts_as_a_blank_one(http: httpx2.Client) -> None:
     assert forgiven(answer) == ["request: invalid_image_format"]
 
 
-def test_a_text_in_place_of_an_image_counts_as_a_blank_one(http: httpx2.Client) -> None:
+def test_lenient_validation_takes_a_text_in_place_of_an_image_as_blank(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "images": ["a", {"file_id": "file-x"}, {}]}
     answer = http.post("/v1/images/edits", json=body, headers=LENIENT)
     assert len(forgiven(answer)) == 4
 
 
-def test_an_empty_array_counts_as_a_blank_picture(http: httpx2.Client) -> None:
+def test_lenient_validation_takes_an_empty_array_as_a_blank_image(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "images": []}
     for size in ("auto", "1024x1024"):
         answer = http.post("/v1/images/edits", json=body | {"size": size}, headers=LENIENT)
         assert forgiven(answer) == ["images: empty_array"]
 
 
-def test_without_a_default_the_newest_model_answers(http: httpx2.Client) -> None:
+def test_lenient_validation_without_a_default_model_uses_the_newest(http: httpx2.Client) -> None:
     headers = LENIENT | {"x-emulator-as-of": "2026-11-21"}
     body = {"model": None, "prompt": "x"}
     answer = http.post("/v1/images/generations", json=body, headers=headers)
     assert forgiven(answer) == ["model: invalid_type", "model: missing_required_parameter"]
 
 
-def test_a_setting_makes_every_call_lenient_and_a_header_one_strict() -> None:
+def test_validation_header_overrides_the_setting_for_one_call() -> None:
     with (
         Server(Settings(port=0, validation="lenient")) as server,
         httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer x"}) as http,
@@ -122,13 +122,13 @@ def test_a_setting_makes_every_call_lenient_and_a_header_one_strict() -> None:
         assert answer.status_code == 400
 
 
-def test_another_mode_is_refused(http: httpx2.Client) -> None:
+def test_unknown_validation_mode_is_refused(http: httpx2.Client) -> None:
     headers = {"x-emulator-validation": "loose"}
     answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
     assert answer.json()["error"]["param"] == "x-emulator-validation"
 
 
-def test_what_was_forgiven_keeps_no_picture(http: httpx2.Client, server: Server) -> None:
+def test_violations_keep_no_decoded_image_alive(http: httpx2.Client, server: Server) -> None:
     for number in range(5):
         form = {"model": "gpt-image-2", "prompt": f"{number}", "colour": "red"}
         files = [("image[]", ("a.png", png((600, 400)), "image/png"))]
@@ -144,7 +144,7 @@ def test_what_was_forgiven_keeps_no_picture(http: httpx2.Client, server: Server)
     assert [entry.violations[0] for entry in server.requests] == ["colour: unknown_parameter"] * 5
 
 
-def test_many_mistakes_are_named_in_a_header_that_clients_take(
+def test_violations_header_stays_within_what_clients_accept(
     http: httpx2.Client, server: Server
 ) -> None:
     body = {"model": "gpt-image-2", "prompt": "x"} | {f"{n}" + "ö" * 999: n for n in range(1000)}

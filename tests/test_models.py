@@ -14,7 +14,7 @@ from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS, IMAGE_OPERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice, Rule
-from images_emulator.contract.token_rates import OutputFormula, Tokens
+from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 
 def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:
@@ -89,9 +89,9 @@ def gaps(model: Model) -> Iterator[str]:
             yield f"accepts: {operation} has neither a size nor an upload to take it from"
 
 
-def has_rate(tokens: Tokens, quality: str) -> bool:
+def has_rate(tokens: TokenRates, quality: str) -> bool:
     try:
-        return tokens.output((1024, 1024), quality) > 0
+        return tokens.output.tokens((1024, 1024), quality) > 0
     except KeyError:
         return False
 

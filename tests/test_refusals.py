@@ -43,7 +43,7 @@ SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
         ({"prompt": ""}, "empty_string", "prompt"),
     ],
 )
-def test_a_mistake_is_a_bad_request(
+def test_sdk_raises_bad_request_for_an_invalid_parameter(
     client: OpenAI, parameters: dict[str, Any], code: str, param: str
 ) -> None:
     asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | parameters
@@ -54,13 +54,13 @@ def test_a_mistake_is_a_bad_request(
     assert refused.value.body
 
 
-def test_bytes_without_a_name_are_refused_for_their_type(client: OpenAI) -> None:
+def test_upload_without_filename_is_refused_for_its_media_type(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.edit(model="gpt-image-2", image=png(), prompt="x")
     assert (refused.value.code, refused.value.param) == ("unsupported_file_mimetype", "image")
 
 
-def test_a_wrong_key_is_an_authentication_error() -> None:
+def test_sdk_raises_authentication_error_for_a_wrong_key() -> None:
     with Server(Settings(port=0, api_key=("sk-right", "sk-other"))) as server:
         for key in server.settings.api_key:
             with OpenAI(base_url=server.base_url, api_key=key) as client:
@@ -79,13 +79,13 @@ def test_a_wrong_key_is_an_authentication_error() -> None:
     assert "openai-project" not in headers
 
 
-def test_an_unknown_model_object_is_not_found(client: OpenAI) -> None:
+def test_sdk_raises_not_found_for_an_unknown_model_object(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as refused:
         client.models.retrieve("no-such-model")
     assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
 
 
-async def test_the_async_client_raises_the_same(async_client: AsyncOpenAI) -> None:
+async def test_async_sdk_raises_the_same_errors(async_client: AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         await async_client.images.generate(model="gpt-image-2", prompt="x", n=0)
     assert (refused.value.code, refused.value.param) == ("integer_below_min_value", "n")
@@ -114,12 +114,14 @@ def calls() -> Iterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.parametrize(("name", "facts"), sorted(calls(), key=str))
-def test_a_refusal_is_given_the_facts_that_its_braces_name(name: str, facts: set[str]) -> None:
+def test_every_use_of_a_refusal_passes_the_fields_of_its_message(
+    name: str, facts: set[str]
+) -> None:
     assert facts == braces(REFUSALS[name])
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_every_refusal_is_said_somewhere(name: str) -> None:
+def test_every_refusal_is_used(name: str) -> None:
     said = [path for path in SOURCES if f"errors.{name}" in path.read_text()]
     assert said, f"nothing refuses with {name}"
 
@@ -133,7 +135,7 @@ def test_every_refusal_is_said_somewhere(name: str) -> None:
         ("0123456789abcd", "**********abcd"),
     ],
 )
-def test_a_long_key_is_masked(key: str, shown: str) -> None:
+def test_api_key_in_an_error_message_is_masked(key: str, shown: str) -> None:
     assert errors.mask_key(key) == shown
 
 
@@ -153,14 +155,14 @@ THREE_VERSIONS = Refusal(
         (None, "the third, in full"),
     ],
 )
-def test_an_error_has_the_sentence_of_the_day(day: date | None, message: str) -> None:
+def test_error_message_is_that_of_the_day(day: date | None, message: str) -> None:
     error = THREE_VERSIONS(fact="in full").on(day)
     assert error.message == message
     # Worded once, it keeps its words.
     assert error.on(day) is error
 
 
-def test_a_sentence_changes_on_its_day_by_the_clock_and_has_changed_under_any(
+def test_error_message_changes_on_its_day_by_the_clock_and_has_changed_under_any(
     http: httpx2.Client, emulator: Emulator
 ) -> None:
     def answered(as_of: str) -> int:
@@ -174,7 +176,7 @@ def test_a_sentence_changes_on_its_day_by_the_clock_and_has_changed_under_any(
     assert (answered("any"), answered("today"), answered("2026-09-01")) == (429, 429, 503)
 
 
-def test_a_rate_limit_speaks_as_on_the_day() -> None:
+def test_rate_limit_error_has_the_message_of_the_day() -> None:
     body = {"model": "gpt-image-1", "prompt": "x"}
     with (
         Server(Settings(port=0, rate_limit="1/min")) as server,
@@ -216,7 +218,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
     return None
 
 
-def test_what_the_older_stack_refuses_has_its_words_but_for_these() -> None:
+def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions() -> None:
     days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK)
     endpoints = (EDITS, VARIATIONS)
     said = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]

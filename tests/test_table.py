@@ -282,13 +282,13 @@ def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=named)
-def test_legal_values_pass(body: Body) -> None:
+def test_legal_values_are_accepted(body: Body) -> None:
     for name, rule in accepted(body).items():
         passes(body, name, rule)
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=named)
-def test_the_first_illegal_values_are_refused(body: Body) -> None:
+def test_first_illegal_values_are_refused(body: Body) -> None:
     for name, rule in accepted(body).items():
         is_refused(body, name, rule)
 
@@ -307,7 +307,9 @@ def days() -> Iterator[tuple[Body, str, date]]:
 
 @pytest.mark.parametrize(("body", "name", "day"), list(days()), ids=named)
 @pytest.mark.parametrize("before", [DAY, timedelta()], ids=["before", "on"])
-def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before: timedelta) -> None:
+def test_dated_rule_holds_before_and_on_its_day(
+    body: Body, name: str, day: date, before: timedelta
+) -> None:
     as_of = day - before
     model, operation, media_type = body
     dated = MODELS[model].accepts[operation][name]
@@ -328,7 +330,7 @@ def test_a_dated_row_holds_in_its_days(body: Body, name: str, day: date, before:
 
 
 @pytest.mark.parametrize("body", [each for each in bodies() if each[1] is GENERATIONS], ids=named)
-def test_refusals_reach_the_client(http: httpx2.Client, body: Body) -> None:
+def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Body) -> None:
     model, operation, _ = body
     for name, rule in accepted(body).items():
         for value, code in illegal(name, rule):
@@ -348,13 +350,15 @@ def test_what_is_in_no_row_is_unknown(body: Body) -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
-def test_an_endpoint_refuses_the_models_of_others(model: Model, operation: Operation) -> None:
+def test_model_that_does_not_support_the_operation_is_refused(
+    model: Model, operation: Operation
+) -> None:
     if operation not in model.accepts and not operation.only_model:
         with pytest.raises(APIError, match=f"Value must be '{LISTED_MODEL}'"):
             validate(Call(operation, form=True, fields={"model": model.id}), LOADER)
 
 
-def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
+def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
     told = http.get("/_emulator/models").json()
     assert told == json.loads(json.dumps(as_json()))
     assert {
@@ -380,12 +384,12 @@ def test_the_table_is_told_as_schema(http: httpx2.Client) -> None:
     assert references["mask"]["properties"].keys() == {"image_url", "file_id"}
 
 
-def test_the_table_is_told_in_words() -> None:
+def test_text_and_markdown_list_every_model() -> None:
     for told in (as_text(), as_markdown()):
         assert all(model in told for model in MODELS)
 
 
-def test_the_table_fits_a_terminal_with_all_parameters() -> None:
+def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
     told = as_text()
     assert max(map(len, told.splitlines())) <= WIDTH
     _, *parts = told.split("POST ")

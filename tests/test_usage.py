@@ -10,8 +10,13 @@ import pytest
 from images_emulator.contract.models import FIVE_QUALITY_RATES, MODELS, TILE_RATES, patch_rates
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles
-from images_emulator.contract.usage import usage
+from images_emulator.contract.token_rates import (
+    InputPatches,
+    InputTiles,
+    OutputFormula,
+    OutputTable,
+)
+from images_emulator.contract.usage import usage_of
 from images_emulator.imaging.decoder import decode
 from tests.pictures import png
 
@@ -31,10 +36,10 @@ CELLS = [(quality, *cell) for quality, cells in CALCULATOR.items() for cell in c
 
 
 @pytest.mark.parametrize(("quality", "size", "tokens"), CELLS)
-def test_the_formula_gives_the_calculators_figures(
+def test_output_formula_gives_the_tokens_of_the_cost_calculator(
     quality: str, size: tuple[int, int], tokens: int
 ) -> None:
-    assert patch_rates(low=16, medium=48, high=96).output(size, quality) == tokens
+    assert patch_rates(low=16, medium=48, high=96).output.tokens(size, quality) == tokens
 
 
 @pytest.mark.parametrize(
@@ -44,14 +49,18 @@ def test_the_formula_gives_the_calculators_figures(
         *(("xhigh", 3122, 2459), ("max", 7024, 5488)),
     ],
 )
-def test_the_newer_models_have_five_tiers(quality: str, square: int, wide: int) -> None:
-    assert FIVE_QUALITY_RATES.output((1024, 1024), quality) == square
-    assert FIVE_QUALITY_RATES.output((1536, 1024), quality) == wide
+def test_newer_models_count_output_tokens_for_five_qualities(
+    quality: str, square: int, wide: int
+) -> None:
+    assert FIVE_QUALITY_RATES.output.tokens((1024, 1024), quality) == square
+    assert FIVE_QUALITY_RATES.output.tokens((1536, 1024), quality) == wide
 
 
-def test_the_older_models_have_a_table() -> None:
+def test_older_models_count_output_tokens_by_a_table() -> None:
     sizes = ((1024, 1024), (1024, 1536), (1536, 1024))
-    figures = {q: [TILE_RATES.output(size, q) for size in sizes] for q in ("low", "medium", "high")}
+    figures = {
+        q: [TILE_RATES.output.tokens(size, q) for size in sizes] for q in ("low", "medium", "high")
+    }
     assert figures == {
         "low": [272, 408, 400],
         "medium": [1056, 1584, 1568],
@@ -66,36 +75,36 @@ def test_the_older_models_have_a_table() -> None:
         *(((1024, 1025), 194), ((4096, 4096), 194), ((512, 2048), 65 + 129 * 4)),
     ],
 )
-def test_input_tiles_are_counted_as_documented(size: tuple[int, int], tokens: int) -> None:
-    assert Tiles()(size, "low") == tokens
+def test_input_tokens_by_tiles(size: tuple[int, int], tokens: int) -> None:
+    assert InputTiles().image_tokens(size, "low") == tokens
 
 
-def test_high_fidelity_costs_by_shape() -> None:
-    tiles = Tiles(high_fidelity=(4160, 6240))
-    assert tiles((1024, 1024), "high") == 194 + 4160
-    assert tiles((1024, 1536), "high") == 323 + 6240
-    assert tiles((1024, 1024), None) == 194
+def test_high_input_fidelity_costs_more_for_images_that_are_not_square() -> None:
+    tiles = InputTiles(high_fidelity=(4160, 6240))
+    assert tiles.image_tokens((1024, 1024), "high") == 194 + 4160
+    assert tiles.image_tokens((1024, 1536), "high") == 323 + 6240
+    assert tiles.image_tokens((1024, 1024), None) == 194
 
 
 @pytest.mark.parametrize(
     ("size", "tokens"),
     [((128, 128), 64), ((1024, 1024), 1024), ((1800, 2400), 1452), ((1, 1), 1), ((512, 512), 1024)],
 )
-def test_input_patches_are_counted_as_measured(size: tuple[int, int], tokens: int) -> None:
-    assert Patches()(size, None) == tokens
+def test_input_tokens_by_patches(size: tuple[int, int], tokens: int) -> None:
+    assert InputPatches().image_tokens(size, None) == tokens
 
 
-def test_patches_never_pass_their_budget() -> None:
+def test_input_patches_never_exceed_their_maximum() -> None:
     chance = Random(1)
     for _ in range(2000):
         size = chance.randint(1, 9000), chance.randint(1, 9000)
-        assert 1 <= Patches()(size, None) <= 1536, size
+        assert 1 <= InputPatches().image_tokens(size, None) <= 1536, size
 
 
 @pytest.mark.parametrize("rule", [OutputTable, OutputFormula])
-def test_an_unknown_quality_is_no_silent_zero(rule: type) -> None:
+def test_output_rate_raises_for_an_unknown_quality(rule: type) -> None:
     with pytest.raises(KeyError):
-        rule({})((1024, 1024), "low")
+        rule({}).tokens((1024, 1024), "low")
 
 
 RED_ROOM = (
@@ -122,7 +131,7 @@ VAPORWAVE = "Add a vaporwave sunset to the background"
         ("gpt-image-2", "turn the logo to green", 1, [(128, 128)], (12, 64)),
     ],
 )
-def test_every_recorded_input_is_counted_as_recorded(
+def test_input_tokens_of_recorded_calls(
     model: str, prompt: str, n: int, pictures: list[tuple[int, int]], counts: tuple[int, int]
 ) -> None:
     request = ImageRequest(
@@ -134,20 +143,20 @@ def test_every_recorded_input_is_counted_as_recorded(
         quality="low",
         images=tuple(decode(png(size)) or pytest.fail("no picture") for size in pictures),
     )
-    spent = usage(request)
+    spent = usage_of(request)
     assert spent
-    assert (spent.text, spent.image) == counts
+    assert (spent.input_text, spent.input_image) == counts
 
 
 @pytest.mark.parametrize(("quality", "fewest", "most"), [("low", 143, 143), ("medium", 262, 308)])
-def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
+def test_output_text_tokens_of_edits_are_within_the_recorded_range(
     quality: str, fewest: int, most: int
 ) -> None:
     picture = decode(png(NATIVE))
     assert picture
     asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
     asked |= {"model": MODELS["gpt-image-1.5"], "operation": EDITS, "images": (picture,)}
-    spent = [usage(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
+    spent = [usage_of(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
     counts = [each.output_text for each in spent if each]
     assert min(counts) >= fewest
     assert max(counts) <= most
@@ -155,11 +164,11 @@ def test_an_edit_that_is_thought_about_is_billed_within_what_was_recorded(
     assert counts == [
         each.output_text
         for number in range(40)
-        if (each := usage(ImageRequest(prompt=f"logo {number}", **asked)))
+        if (each := usage_of(ImageRequest(prompt=f"logo {number}", **asked)))
     ]
 
 
-def test_pictures_from_words_alone_are_billed_text_output_too() -> None:
+def test_generations_are_billed_output_text_tokens_too() -> None:
     """As recorded: 669 for two pictures, which is 334 and 335."""
 
     def output_text(model: str, prompt: str) -> int:
@@ -171,9 +180,9 @@ def test_pictures_from_words_alone_are_billed_text_output_too() -> None:
             size=(1024, 1536),
             quality="medium",
         )
-        spent = usage(request)
+        spent = usage_of(request)
         assert spent
-        assert spent.output == 2 * 1584
+        assert spent.output_image == 2 * 1584
         return spent.output_text
 
     assert {output_text("gpt-image-1.5", f"logo {number}") for number in range(40)} == {

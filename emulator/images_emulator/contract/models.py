@@ -34,7 +34,13 @@ from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
-from images_emulator.contract.token_rates import OutputFormula, OutputTable, Patches, Tiles, Tokens
+from images_emulator.contract.token_rates import (
+    InputPatches,
+    InputTiles,
+    OutputFormula,
+    OutputTable,
+    TokenRates,
+)
 
 MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
 """The rule of `model`, which is checked before all others: they depend on it."""
@@ -42,7 +48,7 @@ MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
 OUTPUT_RATES: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
 )
-TILE_RATES: Final = Tokens(OUTPUT_RATES, Tiles(high_fidelity=(4160, 6240)))
+TILE_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles(high_fidelity=(4160, 6240)))
 # Recorded on edits: 143 at low, 262 and 308 at medium; without uploads 334 and 335 at medium. The
 # others are taken to be as those.
 TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
@@ -50,13 +56,13 @@ TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
     output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
     output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
 )
-MINI_RATES: Final = Tokens(OUTPUT_RATES, Tiles())
+MINI_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles())
 
 
-def patch_rates(**factors: int) -> Tokens:
+def patch_rates(**factors: int) -> TokenRates:
     """Token rates of a model that counts the pictures it is sent in patches of 32×32 pixels, and
     those it makes by a formula with a factor for each quality."""
-    return Tokens(OutputFormula(factors), Patches())
+    return TokenRates(OutputFormula(factors), InputPatches())
 
 
 # gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.

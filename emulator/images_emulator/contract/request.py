@@ -38,7 +38,7 @@ from images_emulator.contract.request_fields import (
 )
 from images_emulator.contract.rules import Rules
 from images_emulator.contract.service_errors import content_policy, rate_limited
-from images_emulator.contract.token_rates import Tokens
+from images_emulator.contract.token_rates import TokenRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Model:
     """Its rules for each operation that it has."""
     conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
     """Combinations of parameters that it refuses, in the order in which they are checked."""
-    token_rates: Tokens | None = field(default=None, compare=False)
+    token_rates: TokenRates | None = field(default=None, compare=False)
     """How it counts tokens; None where its answers have no `usage`."""
     shutdown: date | None = None
     """The first day on which it no longer exists, where that is announced."""

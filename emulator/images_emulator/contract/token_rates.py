@@ -7,10 +7,9 @@ input patches, community.openai.com/t/1382940; input text, derived from recordin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
-from typing import Protocol
 
 Pixels = tuple[int, int]
 """Width and height."""
@@ -18,11 +17,13 @@ Pixels = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class OutputTable:
-    """Tokens of one picture by quality, for square, portrait and landscape."""
+    """Output tokens from a table. *rows* has, by quality, those of one square, portrait and
+    landscape image."""
 
     rows: Mapping[str, tuple[int, int, int]]
 
-    def __call__(self, size: Pixels, quality: str) -> int:
+    def tokens(self, size: Pixels, quality: str) -> int:
+        """The tokens of one image. Raises KeyError for a quality that has no row."""
         width, height = size
         square, portrait, landscape = self.rows[quality]
         return square if width == height else portrait if width < height else landscape
@@ -30,11 +31,12 @@ class OutputTable:
 
 @dataclass(frozen=True, slots=True)
 class OutputFormula:
-    """Tokens of one picture of any size, from a factor for each quality."""
+    """Output tokens from the size and a factor. *factors* has one for each quality."""
 
     factors: Mapping[str, int]
 
-    def __call__(self, size: Pixels, quality: str) -> int:
+    def tokens(self, size: Pixels, quality: str) -> int:
+        """The tokens of one image. Raises KeyError for a quality that has no factor."""
         width, height = size
         long = self.factors[quality]
         short = max(1, floor(long * min(size) / max(size) + 0.5))
@@ -42,19 +44,21 @@ class OutputFormula:
 
 
 @dataclass(frozen=True, slots=True)
-class Tiles:
-    """Input pictures by tiles of 512 pixels; *high_fidelity* is what that costs on top, for
-    square pictures and for others."""
+class InputTiles:
+    """Input tokens by tiles of 512×512 pixels. *high_fidelity* are the additional tokens of
+    `input_fidelity` high, for a square image and for others."""
 
     high_fidelity: tuple[int, int] = (0, 0)
 
-    def __call__(self, size: Pixels, fidelity: str | None) -> int:
+    def image_tokens(self, size: Pixels, fidelity: str | None) -> int:
+        """The image tokens of one input image."""
         square, other = self.high_fidelity
         surcharge = square if size[0] == size[1] else other
         return 65 + 129 * self._tiles(size) + (surcharge if fidelity == "high" else 0)
 
-    def text(self, size: Pixels) -> int:
-        # Derived from the recordings, one of which has 42 for two pictures of one and two tiles.
+    def text_tokens(self, size: Pixels) -> int:
+        """The text tokens that one input image adds to the prompt's."""
+        # Derived from the recordings, one of which has 42 for two images of one and two tiles.
         return 6 + 10 * self._tiles(size)
 
     def _tiles(self, size: Pixels) -> int:
@@ -66,55 +70,45 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Patches:
-    """Input pictures by patches of 32 pixels, at most *budget* of them."""
+class InputPatches:
+    """Input tokens by patches of 32×32 pixels, at most *max_patches* of them."""
 
-    budget: int = 1536
+    max_patches: int = 1536
 
-    def __call__(self, size: Pixels, fidelity: str | None) -> int:
+    def image_tokens(self, size: Pixels, fidelity: str | None) -> int:
+        """The image tokens of one input image."""
         width, height = min(size[0], 3 * size[1]), min(size[1], 3 * size[0])
         scale = max(1.0, min(2.0, 1024 / max(width, height)))
         wide, high = width * scale, height * scale
-        if ceil(wide / 32) * ceil(high / 32) > self.budget:
-            # Shrunk to the budget, then a little more until one edge is whole patches: the guide's
-            # example brings 1800x2400 to 1056x1408, which is 1,452 patches.
-            shrink = sqrt(32 * 32 * self.budget / (wide * high))
+        if ceil(wide / 32) * ceil(high / 32) > self.max_patches:
+            # Shrunk to that many, then a little more until one edge is a whole number of patches:
+            # the guide's example brings 1800x2400 to 1056x1408, which is 1,452 patches.
+            shrink = sqrt(32 * 32 * self.max_patches / (wide * high))
             columns, rows = wide * shrink / 32, high * shrink / 32
             whole = min(floor(columns) / columns, floor(rows) / rows)
             return ceil(round(columns * whole, 6)) * ceil(round(rows * whole, 6))
         return ceil(wide / 32) * ceil(high / 32)
 
-    def text(self, size: Pixels) -> int:
-        # One recording: a prompt of 5 tokens with one picture is 12; without pictures, 6 are added.
+    def text_tokens(self, size: Pixels) -> int:
+        """The text tokens that one input image adds to the prompt's."""
+        # One recording: a prompt of 5 tokens with one image is 12; without images, 6 are added.
         return 1
 
 
-class InputImage(Protocol):
-    """How an input picture is counted, by its size in pixels."""
-
-    def __call__(self, size: Pixels, fidelity: str | None) -> int:
-        """Its image tokens."""
-        ...
-
-    def text(self, size: Pixels) -> int:
-        """The text tokens that it adds to the prompt's."""
-        ...
-
-
 TextRange = Mapping[str, tuple[int, int]]
-"""By quality, the fewest and the most text tokens that one picture was billed as output."""
+"""By quality, the fewest and the most text tokens that the output of one image was billed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """How a model counts. *text* is what it adds to the prompt's own tokens.
+class TokenRates:
+    """How a model counts tokens. No source gives a rule for the text tokens of an output: a number
+    within the range is drawn from the request, the same each time."""
 
-    *output_text* is of pictures from words alone, *output_text_of_edits* of those from others. No
-    source gives a rule: how many it is to be is drawn from the request, the same each time.
-    """
-
-    output: Callable[[Pixels, str], int]
-    image: InputImage
-    text: int = 6
+    output: OutputTable | OutputFormula
+    input: InputTiles | InputPatches
+    prompt_overhead: int = 6
+    """Text tokens beside those of the prompt."""
     output_text: TextRange = field(default_factory=dict)
+    """Text tokens of the output of a generation."""
     output_text_of_edits: TextRange = field(default_factory=dict)
+    """Text tokens of the output of an edit."""

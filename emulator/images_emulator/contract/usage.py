@@ -17,51 +17,58 @@ PARTIAL_IMAGE_TOKENS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The counts of one answer; its sums are properties. *output_text* is what was thought."""
+    """The tokens of one answer, of text and of images."""
 
-    text: int
-    image: int
-    output: int
+    input_text: int
+    input_image: int
+    output_image: int
     output_text: int = 0
 
     @property
     def input_tokens(self) -> int:
-        return self.text + self.image
+        """All input tokens."""
+        return self.input_text + self.input_image
 
     @property
     def output_tokens(self) -> int:
-        return self.output + self.output_text
+        """All output tokens."""
+        return self.output_image + self.output_text
 
     @property
     def total_tokens(self) -> int:
+        """All tokens."""
         return self.input_tokens + self.output_tokens
 
 
-def usage(request: ImageRequest, partials: int = 0) -> Usage | None:
-    """What *request* costs with *partials* partial images sent, or None for a model that counts
-    no tokens."""
-    tokens = request.model.token_rates
-    if tokens is None:
+def usage_of(request: ImageRequest, partial_images: int = 0) -> Usage | None:
+    """The usage of the answer to *request*, in which so many *partial_images* were sent; None for a
+    model that counts no tokens."""
+    rates = request.model.token_rates
+    if rates is None:
         return None
-    pictures: Sequence[Pixels] = [(each.width, each.height) for each in request.images]
-    text = count_tokens(request.prompt) + tokens.text + sum(map(tokens.image.text, pictures))
-    image = sum(tokens.image(size, request.input_fidelity) for size in pictures)
-    output = tokens.output(request.size, request.quality or "")
-    output_text = tokens.output_text_of_edits if pictures else tokens.output_text
-    fewest, most = output_text.get(request.quality or "", (0, 0))
-    chance = int.from_bytes(request.cache_key)
+    sizes: Sequence[Pixels] = [(each.width, each.height) for each in request.images]
+    text = (
+        count_tokens(request.prompt)
+        + rates.prompt_overhead
+        + sum(map(rates.input.text_tokens, sizes))
+    )
+    image = sum(rates.input.image_tokens(size, request.input_fidelity) for size in sizes)
+    output = rates.output.tokens(request.size, request.quality or "")
+    text_ranges = rates.output_text_of_edits if sizes else rates.output_text
+    fewest, most = text_ranges.get(request.quality or "", (0, 0))
+    seed = int.from_bytes(request.cache_key)
     return Usage(
-        text=request.n * text,
-        image=request.n * image,
-        output=request.n * output + PARTIAL_IMAGE_TOKENS * partials,
-        # Each picture of several was billed its own.
+        input_text=request.n * text,
+        input_image=request.n * image,
+        output_image=request.n * output + PARTIAL_IMAGE_TOKENS * partial_images,
+        # Each image of several was billed its own number.
         output_text=sum(
-            fewest + (chance >> 8 * index) % (most - fewest + 1) for index in range(request.n)
+            fewest + (seed >> 8 * index) % (most - fewest + 1) for index in range(request.n)
         ),
     )
 
 
-REASONING: Final = {
+REASONING_TOKENS: Final = {
     "none": 0,
     "minimal": 64,
     "low": 256,
@@ -70,13 +77,15 @@ REASONING: Final = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""Reasoning tokens by effort, for `svg_usage`. No source says how writing an SVG is counted: this,
-and three bytes of the file for a token, are estimates that grow as those do."""
+"""By `svg.reasoning.effort`. No source says how the tokens of an SVG are counted. These numbers,
+and one token for `SVG_BYTES_PER_TOKEN` of the file, are estimates."""
+
+SVG_BYTES_PER_TOKEN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class SvgUsage:
-    """The counts of the model that wrote an SVG, beside those of the picture."""
+    """The tokens of the *model* that writes an SVG, beside those of the image."""
 
     model: str
     input_tokens: int
@@ -84,15 +93,15 @@ class SvgUsage:
     reasoning_tokens: int
 
 
-def svg_usage(request: ImageRequest, size: int) -> SvgUsage | None:
-    """What writing an SVG of *size* bytes cost, or None where none was asked for."""
+def svg_usage_of(request: ImageRequest, size: int) -> SvgUsage | None:
+    """The usage of writing an SVG of *size* bytes; None where *request* asks for another format."""
     if request.output_format != "svg":
         return None
-    asked = request.svg or {}
-    effort = (asked.get("reasoning") or {}).get("effort") or "medium"
+    svg = request.svg or {}
+    effort = (svg.get("reasoning") or {}).get("effort") or "medium"
     return SvgUsage(
-        model=asked.get("model") or request.model.id,
+        model=svg.get("model") or request.model.id,
         input_tokens=count_tokens(request.prompt),
-        output_tokens=ceil(size / 3) + REASONING[effort],
-        reasoning_tokens=REASONING[effort],
+        output_tokens=ceil(size / SVG_BYTES_PER_TOKEN) + REASONING_TOKENS[effort],
+        reasoning_tokens=REASONING_TOKENS[effort],
     )

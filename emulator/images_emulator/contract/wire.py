@@ -17,7 +17,7 @@ from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.events import event
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
-from images_emulator.contract.usage import SvgUsage, Usage, svg_usage
+from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 
 # Recorded on that day; the SDK has them from the next one on.
 _PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
@@ -57,9 +57,15 @@ def pretty(body: Mapping[str, Any]) -> bytes:
 def _usage(usage: Usage, day: AsOf) -> dict[str, Any]:
     values = {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"image_tokens": usage.image, "text_tokens": usage.text},
+        "input_tokens_details": {
+            "image_tokens": usage.input_image,
+            "text_tokens": usage.input_text,
+        },
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"image_tokens": usage.output, "text_tokens": usage.output_text},
+        "output_tokens_details": {
+            "image_tokens": usage.output_image,
+            "text_tokens": usage.output_text,
+        },
         "total_tokens": usage.total_tokens,
     }
     return _keys_of_day(values, day)
@@ -117,7 +123,7 @@ def images_response(
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
         body |= _parameters(request) | {"usage": _usage(usage, request.day)}
-        if counts := svg_usage(request, size):
+        if counts := svg_usage_of(request, size):
             body["svg_usage"] = _svg_usage(counts)
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
     # The older stack ends its bodies with a newline, as recorded to the last.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.usage import usage
+from images_emulator.contract.usage import usage_of
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.pool import RenderPool
 from images_emulator.rendering.process import WARM_UP, Render
@@ -139,7 +139,7 @@ class Renderer:
 def _warm_up(render: Render) -> None:
     """Render once and count tokens once: both load much at their first use."""
     render(WARM_UP, 0, None)
-    usage(WARM_UP)
+    usage_of(WARM_UP)
 
 
 async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> Any:

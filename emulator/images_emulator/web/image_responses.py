@@ -16,7 +16,7 @@ from images_emulator.contract import errors, wire
 from images_emulator.contract.events import error_event
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
-from images_emulator.contract.usage import Usage, usage
+from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.details import CallDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import Headers
@@ -125,8 +125,8 @@ class ImageResponses:
     async def _usage(self, request: ImageRequest, partial_images: int = 0) -> Usage | None:
         # In the queue of the renderer it would wait for the images of others.
         if len(request.prompt) <= MAX_INLINE_PROMPT_CHARS:
-            return usage(request, partial_images)
-        return await self.renderer.run(lambda: usage(request, partial_images))
+            return usage_of(request, partial_images)
+        return await self.renderer.run(lambda: usage_of(request, partial_images))
 
     async def _events(self, prepared: PreparedRequest, request: Request) -> AsyncIterator[bytes]:
         try:
