@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ HOMES = {
 }
 MODULES = sorted((ROOT / "emulator" / "images_emulator").rglob("*.py"))
 
+NAMES = {
+    ".".join(path.relative_to(ROOT / "emulator").with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
+    for path in MODULES
+}
+"""The modules by their dotted names."""
+
 
 def part_of(path: Path) -> str:
     return path.relative_to(ROOT / "emulator" / "images_emulator").with_suffix("").parts[0]
@@ -49,6 +58,19 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path} imports relatively"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_at_run_time(path: Path) -> Iterator[str]:
+    """The modules of the package that this one imports, at its head or in a function."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in NAMES else node.module
 
 
 def rank(part: str) -> int:
@@ -65,6 +87,11 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         if package == "images_emulator":
             assert inner[0] in DOORS or rank(inner[0]) <= rank(part), name
         assert part in HOMES.get(package, {part}), f"{name} belongs to {HOMES.get(package)}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: {*imports_at_run_time(path)} - {name} for name, path in NAMES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 def test_no_model_is_known_by_name_outside_the_tables() -> None:
