@@ -21,7 +21,7 @@ from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
-from images_emulator.contract.reference import WIDTH, as_json, as_markdown, as_text
+from images_emulator.contract.reference import TERMINAL_COLUMNS, as_json, as_markdown, as_text
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.request import Call, ImageRequest, Model, Upload
 from images_emulator.contract.rules import (
@@ -391,7 +391,7 @@ def test_text_and_markdown_list_every_model() -> None:
 
 def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
     told = as_text()
-    assert max(map(len, told.splitlines())) <= WIDTH
+    assert max(map(len, told.splitlines())) <= TERMINAL_COLUMNS
     _, *parts = told.split("POST ")
     assert len(parts) == len(IMAGE_OPERATIONS)
     for operation, part in zip(IMAGE_OPERATIONS.values(), parts, strict=True):

@@ -37,11 +37,15 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=f"{each.help}{default} [{each.variable}]",
         )
-    models = commands.add_parser("models", help="print what each model accepts")
+    models = commands.add_parser("models", help="list the models and what each accepts")
     models.set_defaults(run=_models)
     forms = models.add_mutually_exclusive_group()
-    forms.add_argument("--markdown", action="store_true", help="as the README's tables")
-    forms.add_argument("--json", action="store_true", help="as JSON Schema")
+    forms.add_argument(
+        "--markdown", action="store_true", help="as Markdown, like the tables of the README"
+    )
+    forms.add_argument(
+        "--json", action="store_true", help="as JSON, with a JSON Schema for each kind of body"
+    )
     scenario = commands.add_parser("scenario", help="look at scenarios and what they may hold")
     parts = scenario.add_subparsers(required=True, metavar="COMMAND")
     check = parts.add_parser("check", help="say what is wrong with a scenario, line by line")

@@ -1,4 +1,4 @@
-"""The table, written out for people and tools: plain text, Markdown, JSON Schema."""
+"""Reference: the table of models as plain text, Markdown and JSON Schema."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operatio
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Rules
 
-WIDTH: Final = 100
-"""Columns of a terminal."""
+TERMINAL_COLUMNS: Final = 100
+"""Width of the plain text."""
 
 
 def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
-    """The calls that *rules* and *conflicts* accept, as JSON Schema."""
+    """JSON Schema of the calls that *rules* accept, without the combinations of *conflicts*."""
     excluded = [conflict.schema(rules) for conflict in conflicts]
     return {
         "type": "object",
@@ -33,10 +33,10 @@ def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
 
 
 def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
-    """One for each kind of body that *model* takes at *operation*, by media type."""
+    """The JSON Schemas of *model* at *operation*, by media type of the body."""
     schemas = {}
     for media_type in operation.bodies:
-        # Not every model takes references in JSON.
+        # Not every model reads references in JSON.
         with suppress(APIError):
             call = Call(operation, media_type == FORM, {})
             available = availability_on(None)
@@ -46,7 +46,7 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
 
 
 def as_json() -> dict[str, Any]:
-    """Each model's dates, and its JSON Schema for each operation and media type."""
+    """By model: its dates, and its JSON Schemas by path and media type."""
     return {
         model.id: {
             "released": model.released.isoformat(),
@@ -60,18 +60,19 @@ def as_json() -> dict[str, Any]:
     }
 
 
-def _lives() -> Iterator[list[str]]:
+def _date_rows() -> Iterator[list[str]]:
+    """Rows of a table: the dates of each model, and the operations that it supports."""
     yield ["model", "released", "shut down", *IMAGE_OPERATIONS]
     for model in MODELS.values():
         end = model.shutdown.isoformat() if model.shutdown else ""
-        takes = [
+        cells = [
             "yes" if operation in model.accepts else "" for operation in IMAGE_OPERATIONS.values()
         ]
-        yield [model.id, model.released.isoformat(), end, *takes]
+        yield [model.id, model.released.isoformat(), end, *cells]
 
 
-def _brief(schema: Mapping[str, Any]) -> str:
-    """A schema in a few words."""
+def _summary(schema: Mapping[str, Any]) -> str:
+    """The accepted values of one parameter in a few words."""
     match schema:
         case {"enum": words}:
             return ", ".join(str(word) for word in words)
@@ -79,14 +80,14 @@ def _brief(schema: Mapping[str, Any]) -> str:
             return str(text).removesuffix(".")
         case {"not": _}:
             return "refused"
-        case {"type": "integer", "minimum": least, "maximum": most}:
-            return f"{least} to {most}"
-        case {"type": "integer", "minimum": least}:
-            return f"from {least}"
-        case {"type": "array", "maxItems": most}:
-            return f"up to {most}" if most > 1 else "one"
-        case {"maxLength": most}:
-            return f"up to {most:,} characters"
+        case {"type": "integer", "minimum": minimum, "maximum": maximum}:
+            return f"{minimum} to {maximum}"
+        case {"type": "integer", "minimum": minimum}:
+            return f"from {minimum}"
+        case {"type": "array", "maxItems": max_items}:
+            return f"up to {max_items}" if max_items > 1 else "one"
+        case {"maxLength": max_length}:
+            return f"up to {max_length:,} characters"
         case {"type": "boolean"}:
             return "true, false"
         case {"format": "binary"}:
@@ -95,16 +96,16 @@ def _brief(schema: Mapping[str, Any]) -> str:
             return "yes"
 
 
-def _markdown(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def _markdown_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         yield f"| {' | '.join(row)} |"
         if not number:
             yield f"|{'---|' * len(row)}"
 
 
-def _alike(operation: Operation) -> list[list[Model]]:
-    """The models of *operation* in groups that take the same; what becomes of a parameter that is
-    left out may differ within a group."""
+def _model_groups(operation: Operation) -> list[list[Model]]:
+    """The models of *operation* in groups that accept the same calls. Defaults may differ within a
+    group."""
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
         if operation in model.accepts:
@@ -117,20 +118,21 @@ def _conflicts(model: Model, operation: Operation) -> list[Conflict]:
     return conflicts_within(model.accepts[operation], model.conflicts, None)
 
 
-def _parameters(operation: Operation) -> Iterator[list[str]]:
-    groups = _alike(operation)
+def _parameter_rows(operation: Operation) -> Iterator[list[str]]:
+    """Rows of a table: for each parameter what the groups of models accept."""
+    groups = _model_groups(operation)
     yield ["parameter", *("<br>".join(model.id for model in group) for group in groups)]
     names = dict.fromkeys(name for group in groups for name in group[0].accepts[operation])
     for name in names:
         rules = [group[0].accepts[operation].get(name) for group in groups]
-        yield [f"`{name}`", *(_brief(rule.schema()) if rule else "" for rule in rules)]
+        yield [f"`{name}`", *(_summary(rule.schema()) if rule else "" for rule in rules)]
 
 
-def _combinations(operation: Operation) -> Iterator[list[str]]:
-    """A row for each conflict, with a cell for each group of models that has any."""
+def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
+    """Rows of a table: for each conflict which groups of models have it; none without conflicts."""
     refused = {
         "<br>".join(model.id for model in group): [*map(str, _conflicts(group[0], operation))]
-        for group in _alike(operation)
+        for group in _model_groups(operation)
     }
     refused = {names: conflicts for names, conflicts in refused.items() if conflicts}
     if refused:
@@ -141,50 +143,58 @@ def _combinations(operation: Operation) -> Iterator[list[str]]:
 
 
 def as_markdown() -> str:
-    """The dates of the models, what they accept at each operation, where an empty cell is an
-    unknown parameter, and the combinations that they refuse."""
-    parts = ["\n".join(_markdown(_lives()))]
+    """Tables of the models' dates, of what they accept at each operation (an empty cell: an unknown
+    parameter), and of the combinations that they refuse."""
+    parts = ["\n".join(_markdown_table(_date_rows()))]
     for operation in IMAGE_OPERATIONS.values():
         parts.append(f"`POST {operation.path}`")
-        parts.append("\n".join(_markdown(_parameters(operation))))
-        if combinations := [*_combinations(operation)]:
-            parts.append("\n".join(_markdown(combinations)))
+        parts.append("\n".join(_markdown_table(_parameter_rows(operation))))
+        if combinations := [*_conflict_rows(operation)]:
+            parts.append("\n".join(_markdown_table(combinations)))
     return "\n\n".join(parts) + "\n"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _text_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
 
 
-def _folded(text: str, first: str, rest: str) -> str:
-    """*text* in lines that begin with *first*, then with *rest*; no name is broken."""
-    return fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+def _wrapped(text: str, first: str, rest: str) -> str:
+    """*text* in lines, the first one after *first*, the others after *rest*; no name is broken."""
+    return fill(
+        text,
+        TERMINAL_COLUMNS,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+    )
 
 
-def _listed(operation: Operation) -> Iterator[str]:
-    """For models that take the same at *operation*: their names, and a line for each parameter and
-    each conflict."""
-    for models in _alike(operation):
+def _parameter_list(operation: Operation) -> Iterator[str]:
+    """For each group of models that accept the same at *operation*: their names, and a line for
+    each parameter and each conflict."""
+    for models in _model_groups(operation):
         rules = models[0].accepts[operation]
         indent = " " * (4 + max(map(len, rules)) + 2)
         names = ", ".join(model.id for model in models)
-        lines = [_folded(names, "  ", "  ")]
+        lines = [_wrapped(names, "  ", "  ")]
         for name, rule in rules.items():
-            lines.append(_folded(_brief(rule.schema()), f"    {name}".ljust(len(indent)), indent))
+            lines.append(
+                _wrapped(_summary(rule.schema()), f"    {name}".ljust(len(indent)), indent)
+            )
         if conflicts := _conflicts(models[0], operation):
             lines.append("    refused together:")
         lines += [
-            _folded(str(conflict).replace("`", ""), "      ", "        ") for conflict in conflicts
+            _wrapped(str(conflict).replace("`", ""), "      ", "        ") for conflict in conflicts
         ]
         yield "\n".join(lines)
 
 
 def as_text() -> str:
-    """The models' lives in columns, and what they take at each operation."""
-    parts = ["\n".join(_columns(list(_lives())))]
+    """The models' dates in columns, what they accept at each operation, and what they refuse."""
+    parts = ["\n".join(_text_table(list(_date_rows())))]
     for operation in IMAGE_OPERATIONS.values():
-        parts += [f"POST {operation.path}", *_listed(operation)]
+        parts += [f"POST {operation.path}", *_parameter_list(operation)]
     return "\n\n".join(parts) + "\n"
