@@ -15,7 +15,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
-from images_emulator.faults import AnyFault
+from images_emulator.faults.base import BaseFault
 from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.state.scenario import MAX_NEAR_MISSES, MAX_SCANS, Scenario
 from images_emulator.state.steps import MatchInput
@@ -36,7 +36,7 @@ def scenario(*steps: dict[str, Any]) -> Scenario:
     return begun
 
 
-def meet(begun: Scenario, call: MatchInput = CALL) -> tuple[AnyFault | None, list[str]]:
+def meet(begun: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses."""
     return MemoryStore().run(begun.meet(call))
 

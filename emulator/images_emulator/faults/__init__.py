@@ -3,49 +3,34 @@ and one method that wraps an ASGI application."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, get_args
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticUndefined
 
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.faults import bodies, connections, downloads, errors, streams, timing
 from images_emulator.faults.base import BaseFault
-from images_emulator.faults.bodies import EmptyData, FewerImages, Malformed
-from images_emulator.faults.connections import ConnectionReset, Truncated
-from images_emulator.faults.downloads import Expired
-from images_emulator.faults.errors import Error
 from images_emulator.faults.messages import messages
-from images_emulator.faults.streams import (
-    FewerPartials,
-    Stall,
-    StreamCut,
-    StreamError,
-    UnknownEvent,
-)
-from images_emulator.faults.timing import Latency, SlowBody, Timeout
 
-AnyFault = (
-    Error
-    | Latency
-    | Timeout
-    | SlowBody
-    | ConnectionReset
-    | Truncated
-    | Malformed
-    | EmptyData
-    | FewerImages
-    | StreamError
-    | StreamCut
-    | Stall
-    | UnknownEvent
-    | FewerPartials
-    | Expired
-)
+_MODULES: Final = (errors, timing, connections, bodies, streams, downloads)
+"""The modules of faults, in the order in which tables list what they define."""
 
-FAULTS: Final[Mapping[str, type[BaseFault]]] = {
-    fault.model_fields["kind"].default: fault for fault in get_args(AnyFault)
-}
+
+def _faults() -> Iterator[tuple[str, type[BaseFault]]]:
+    """The classes of faults by their kinds. A base class has no kind of its own."""
+    for module in _MODULES:
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, BaseFault):
+                kind = value.model_fields["kind"].get_default()
+                if kind is not PydanticUndefined and value.__module__ == module.__name__:
+                    yield kind, value
+
+
+FAULTS: Final[Mapping[str, type[BaseFault]]] = dict(_faults())
 """Every fault by its kind."""
 
 
@@ -67,13 +52,18 @@ def _with_kind(value: Any) -> Any:
     return settings
 
 
-Fault = Annotated[AnyFault, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+if TYPE_CHECKING:
+    Fault = BaseFault
+else:
+    Fault = Annotated[
+        reduce(or_, FAULTS.values()), Field(discriminator="kind"), BeforeValidator(_with_kind)
+    ]
 """A fault as it stands in JSON or TOML: the name of a fault or of an error, or a mapping."""
 
-_adapter: Final[TypeAdapter[AnyFault]] = TypeAdapter(Fault)
+_adapter: Final[TypeAdapter[BaseFault]] = TypeAdapter(Fault)
 
 
-def parse_fault(value: str | Mapping[str, Any]) -> AnyFault:
+def parse_fault(value: str | Mapping[str, Any]) -> BaseFault:
     """The fault in a mapping of its settings, or in a text `NAME[;key=value…]`. Raises
     ValueError."""
     try:

@@ -11,7 +11,7 @@ from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioSte
 from images_emulator.state.store import Store, is_exhausted
 
 if TYPE_CHECKING:
-    from images_emulator.faults import AnyFault
+    from images_emulator.faults.base import BaseFault
     from images_emulator.faults.scenario_document import Step
 
 MAX_NEAR_MISSES: Final = 20
@@ -59,7 +59,7 @@ class Scenario:
         steps = self._steps.value
         return bool(steps.injected or steps.planned)
 
-    async def meet(self, call: MatchInput) -> tuple[AnyFault | None, list[str]]:
+    async def meet(self, call: MatchInput) -> tuple[BaseFault | None, list[str]]:
         """The fault that a call meets; or None, and the near misses: why it met none of the first
         steps, one sentence each."""
         steps = self._steps.value

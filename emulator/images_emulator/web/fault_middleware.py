@@ -30,7 +30,7 @@ from images_emulator.web.request_body import read_body, read_call
 from images_emulator.web.storage import storage_error_response
 
 if TYPE_CHECKING:
-    from images_emulator.faults import AnyFault
+    from images_emulator.faults.base import BaseFault
 
 FAULT_HEADER: Final = "x-emulator-fault"
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
@@ -76,7 +76,7 @@ class FaultMiddleware:
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, directive: bool
     ) -> None:
         """Apply the fault that the call meets, if there is one."""
-        fault: AnyFault | None = None
+        fault: BaseFault | None = None
         try:
             fault = await self._fault(exchange, receive, directive)
             if fault is None:
@@ -97,7 +97,7 @@ class FaultMiddleware:
         if exchange.is_hung_up and exchange.connection is None:
             raise ConnectionResetError("a fault closed the connection")
 
-    def _response(self, error: APIError, exchange: Exchange, fault: AnyFault | None) -> Response:
+    def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:
         """The answer to a call that is refused with *error*: of a download as the blob store has
         it, with the code and the words that *fault* gives."""
         if fault and exchange.kind == "download":
@@ -112,7 +112,7 @@ class FaultMiddleware:
 
     async def _fault(
         self, exchange: Exchange, receive: Receive, directive: bool
-    ) -> AnyFault | None:
+    ) -> BaseFault | None:
         """The fault that this call meets. Raises APIError where one is asked for that is none."""
         text = await self._take_directive(exchange, receive) if directive else None
         if header := exchange.head.header(_FAULT_HEADER):
@@ -194,7 +194,7 @@ class FaultMiddleware:
         )
 
 
-def _read(text: str) -> AnyFault:
+def _read(text: str) -> BaseFault:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - most servers need none
 
     return parse_fault(text)
