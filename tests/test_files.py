@@ -19,7 +19,7 @@ from images_emulator.state.store import Store
 from tests.pictures import RED, half_clear, png
 
 
-def test_a_file_is_kept_until_it_is_deleted(client: OpenAI) -> None:
+def test_file_is_stored_until_deleted(client: OpenAI) -> None:
     data = png()
     file = client.files.create(file=("a.png", data, "image/png"), purpose="vision")
     assert (file.filename, file.bytes, file.purpose) == ("a.png", len(data), "vision")
@@ -34,7 +34,7 @@ def test_a_file_is_kept_until_it_is_deleted(client: OpenAI) -> None:
     assert list(client.files.list()) == []
 
 
-def test_an_edit_takes_its_images_and_its_mask_by_id(client: OpenAI, http: httpx2.Client) -> None:
+def test_edit_takes_images_and_mask_by_file_id(client: OpenAI, http: httpx2.Client) -> None:
     image = client.files.create(file=("a.png", png((64, 64))), purpose="vision")
     mask = client.files.create(file=("m.png", half_clear((64, 64))), purpose="vision")
     body = {
@@ -51,9 +51,7 @@ def test_an_edit_takes_its_images_and_its_mask_by_id(client: OpenAI, http: httpx
     assert picture.getpixel((10, 10)) != RED
 
 
-def test_a_file_that_is_no_picture_is_refused_as_an_image(
-    client: OpenAI, http: httpx2.Client
-) -> None:
+def test_file_that_is_no_image_is_refused_at_edits(client: OpenAI, http: httpx2.Client) -> None:
     file = client.files.create(file=("a.txt", b"text"), purpose="user_data")
     body = {"model": "gpt-image-2", "prompt": "x", "images": [{"file_id": file.id}]}
     error = http.post("/v1/images/edits", json=body).json()["error"]
@@ -67,7 +65,7 @@ def test_a_file_that_is_no_picture_is_refused_as_an_image(
         ({"file": "text", "purpose": "vision"}, "could not understand"),
     ],
 )
-def test_an_upload_without_a_file_is_refused(
+def test_upload_without_a_file_is_refused(
     http: httpx2.Client, fields: dict[str, str], message: str
 ) -> None:
     parts = {name: (None, value) for name, value in fields.items()}
@@ -76,7 +74,7 @@ def test_an_upload_without_a_file_is_refused(
     assert message in answer.json()["error"]["message"]
 
 
-def test_an_upload_needs_a_valid_purpose(http: httpx2.Client) -> None:
+def test_upload_with_an_invalid_purpose_is_refused(http: httpx2.Client) -> None:
     file = ("a.png", png(), "image/png")
     error = http.post("/v1/files", files={"file": file}).json()["error"]
     assert error["message"] == "'purpose' is a required property"
@@ -85,33 +83,33 @@ def test_an_upload_needs_a_valid_purpose(http: httpx2.Client) -> None:
     assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
 
 
-def test_a_file_that_is_too_large_is_not_stored(http: httpx2.Client) -> None:
+def test_too_large_file_is_not_stored(http: httpx2.Client) -> None:
     file = ("a.bin", b"\0" * 53_000_000, "image/png")
     answer = http.post("/v1/files", files={"file": file}, data={"purpose": "vision"})
     assert answer.status_code == 413
     assert http.get("/v1/files").json()["data"] == []
 
 
-def test_a_reset_forgets_the_files(client: OpenAI, emulator: Emulator) -> None:
+def test_reset_deletes_files(client: OpenAI, emulator: Emulator) -> None:
     client.files.create(file=("a.png", png()), purpose="vision")
     emulator.reset()
     assert list(client.files.list()) == []
 
 
-async def test_all_files_together_may_hold_512_mb(emulator: Emulator) -> None:
+async def test_files_budget_is_512_mb(emulator: Emulator) -> None:
     # The same bytes each time, so that they take memory once.
     data = bytes(50 * 2**20)
     added = [(await emulator.files.add("a", "vision", data)).id for _ in range(11)]
     assert [file.id for file in await emulator.files.all()] == added[1:]
 
 
-async def test_past_their_budget_the_oldest_files_go(store: Store) -> None:
+async def test_oldest_files_are_evicted_past_the_budget(store: Store) -> None:
     files = Files(Clock(store), store, budget=100_000)
     added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]
     assert await files.all() == added[2:]
 
 
-async def test_empty_files_and_their_names_count_against_the_budget(store: Store) -> None:
+async def test_empty_files_and_file_names_count_against_the_budget(store: Store) -> None:
     files = Files(Clock(store), store, budget=100_000)
     for _ in range(200):
         await files.add("a", "vision", b"")
@@ -124,7 +122,7 @@ async def test_empty_files_and_their_names_count_against_the_budget(store: Store
     ("name", "value", "shown"),
     [("purpose", ("a.txt", "x"), "a file"), ("purpose[a]", (None, "x"), "{'a': 'x'}")],
 )
-def test_a_purpose_is_a_text(
+def test_purpose_must_be_text(
     http: httpx2.Client, name: str, value: tuple[str | None, str], shown: str
 ) -> None:
     files: list[tuple[str, Any]] = [("file", ("a.png", png(), "image/png")), (name, value)]

@@ -17,12 +17,12 @@ from images_emulator.contract.rules import Choice, Rule
 from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 
-def test_the_list_has_every_model_of_the_table(client: OpenAI) -> None:
+def test_model_list_has_every_model_of_the_table(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == list(MODELS)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> None:
+def test_model_object_has_release_and_shutdown_dates(http: httpx2.Client, model: object) -> None:
     body = http.get(f"/v1/models/{model}").json()
     assert list(body) == ["id", "object", "created", "owned_by", "shutdown_date"]
     entry = MODELS[body["id"]]
@@ -33,32 +33,30 @@ def test_a_model_object_tells_its_dates(http: httpx2.Client, model: object) -> N
 @pytest.mark.parametrize(
     ("path", "status"), [("models", 200), ("models/gpt-image-2", 200), ("models/x", 404)]
 )
-def test_head_answers_as_get_does_without_a_body(
-    http: httpx2.Client, path: str, status: int
-) -> None:
+def test_head_answers_like_get_without_a_body(http: httpx2.Client, path: str, status: int) -> None:
     head, get = http.head(f"/v1/{path}"), http.get(f"/v1/{path}")
     assert (head.status_code, head.content) == (status, b"")
     assert (get.status_code, len(get.content)) == (status, int(head.headers["content-length"]))
 
 
-def test_a_model_is_found_by_its_own_name() -> None:
+def test_models_are_keyed_by_their_ids() -> None:
     assert all(name == model.id for name, model in MODELS.items())
 
 
-def test_models_stand_in_the_order_of_their_release() -> None:
+def test_models_are_listed_in_order_of_release() -> None:
     families = dict.fromkeys(model.released for model in MODELS.values())
     assert [*families] == sorted(families), "MODELS: the newest model stands last"
     assert NEWEST_MODEL.released == max(families)
 
 
-def test_the_default_models_of_an_operation_are_in_the_table() -> None:
+def test_default_models_of_operations_are_in_the_table() -> None:
     for operation in IMAGE_OPERATIONS.values():
         defaults = [body.default_models for body in operation.bodies.values()]
         names = {name for periods in defaults for _, each in periods for name in each}
         assert names | {operation.only_model or NEWEST_MODEL.id} <= MODELS.keys(), operation
 
 
-def test_a_replacement_is_a_model_that_lives_on() -> None:
+def test_replacement_models_are_not_shut_down() -> None:
     for model in MODELS.values():
         assert bool(model.replacement) == bool(model.shutdown)
         for replacement in model.replacement.split(" or ") if model.replacement else ():
@@ -97,12 +95,12 @@ def has_rate(tokens: TokenRates, quality: str) -> bool:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_the_row_of_a_model_is_complete(model: Model) -> None:
+def test_model_row_is_complete(model: Model) -> None:
     missing = [*gaps(model)]
     assert not missing, f"{model} in contract/models.py: {'; '.join(missing)}"
 
 
-def test_an_incomplete_row_is_told_what_it_lacks() -> None:
+def test_gaps_of_an_incomplete_model_row_are_named() -> None:
     newest = replace(NEWEST_MODEL, id="gpt-image-9", shutdown=date(2027, 1, 1))
     known = [word for word in newest.seconds if word != "low"]
     rates = OutputFormula({word: 16 for word in known if word != "high"})
@@ -127,7 +125,7 @@ def test_an_incomplete_row_is_told_what_it_lacks() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_every_auto_comes_down_to_a_word_that_may_be_asked_for(model: object) -> None:
+def test_auto_resolves_to_a_word_of_the_choice(model: object) -> None:
     for rules in MODELS[str(model)].accepts.values():
         for name, rule in rules.items():
             if isinstance(rule, Choice) and "auto" in (*rule.words, *rule.unlisted):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
@@ -45,14 +46,12 @@ README = Path(__file__).parent.parent / "README.md"
         ("", None),
     ],
 )
-def test_operation_at_knows_the_served_paths_of_the_images_api(
-    path: str, operation: Operation | None
-) -> None:
+def test_operation_at_finds_served_paths_only(path: str, operation: Operation | None) -> None:
     assert operation_at(path) is operation
 
 
 @pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.prefix or "no prefix")
-def test_operation_at_knows_every_image_operation_of_every_mount(mount: Mount) -> None:
+def test_operation_at_finds_every_image_operation_of_every_mount(mount: Mount) -> None:
     prefix = mount.prefix.replace("{deployment}", "some-deployment")
     for operation in mount.operations:
         found = operation_at(prefix + operation.route)
@@ -60,29 +59,43 @@ def test_operation_at_knows_every_image_operation_of_every_mount(mount: Mount) -
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)
-def test_an_operation_is_the_same_row_after_pickling(operation: Operation) -> None:
+def test_operation_is_the_same_object_after_pickling(operation: Operation) -> None:
     assert pickle.loads(pickle.dumps(operation)) is operation  # noqa: S301 - our own bytes
 
 
-def test_no_two_operations_share_a_method_and_a_path() -> None:
+def test_operations_have_distinct_methods_and_paths() -> None:
     for mount in MOUNTS:
         ways = [(each.method, each.route) for each in mount.operations]
         assert len(ways) == len(set(ways))
 
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
-def test_an_image_operation_is_called_like_the_end_of_its_path(operation: Operation) -> None:
+def test_image_operation_has_the_name_of_its_path(operation: Operation) -> None:
     assert operation.route == f"/images/{operation.name}"
     assert operation.method == "POST"
 
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
-def test_the_readme_lists_the_path_of_an_image_operation(operation: Operation) -> None:
+def test_readme_lists_the_paths_of_image_operations(operation: Operation) -> None:
     (line,) = re.findall(r"^\| endpoints \|.*$", README.read_text(), re.MULTILINE)
     assert f"{operation.path}`" in line
 
 
 @pytest.mark.parametrize("path", UNSERVED_ROUTES)
-def test_an_unserved_route_is_no_operation(path: str) -> None:
+def test_unserved_route_is_no_operation(path: str) -> None:
     assert operation_at(f"/v1{path}") is None
     assert all(not each.route.startswith(path) for each in OPERATIONS.values())
+
+
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_operation_has_an_event_name_if_a_model_streams_there(operation: Operation) -> None:
+    accepted = [model.accepts.get(operation, {}) for model in MODELS.values()]
+    streams = any("stream" in rules for rules in accepted)
+    assert streams == bool(operation.event_name), f"{operation} in contract/operations.py"
+
+
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_operation_is_accepted_by_a_model(operation: Operation) -> None:
+    models = [model.id for model in MODELS.values() if operation in model.accepts]
+    assert models, f"no model in contract/models.py has rules for {operation}"
+    assert operation.only_model in (None, *models)

@@ -46,7 +46,7 @@ EDITS = "/v1/images/edits"
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
     ],
 )
-def test_a_path_that_is_almost_right_is_told_the_right_one(
+def test_path_hint_names_the_served_path(
     server: Server, caplog: pytest.LogCaptureFixture, path: str, meant: str
 ) -> None:
     answer = httpx2.post(server.url + path, json={"model": "gpt-image-2", "prompt": "x"})
@@ -64,7 +64,7 @@ def test_a_path_that_is_almost_right_is_told_the_right_one(
         *("/v1/files/no-such-file", "/v1/chat/completions", "/%0d%0aX-Evil:%20x"),
     ],
 )
-def test_a_path_that_is_like_no_other_or_right_gets_no_hint(
+def test_served_or_dissimilar_path_gets_no_hint(
     http: httpx2.Client, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     answer = http.get(path)
@@ -73,27 +73,27 @@ def test_a_path_that_is_like_no_other_or_right_gets_no_hint(
     assert not caplog.records
 
 
-def test_a_list_with_a_slash_behind_it_is_hinted_at(http: httpx2.Client) -> None:
+def test_path_hint_for_a_trailing_slash(http: httpx2.Client) -> None:
     for path in ("/v1/models", "/v1/files"):
         answer = http.get(f"{path}/")
         assert answer.status_code == 404
         assert f"; {path} is probably meant" in answer.headers[NOTICE]
 
 
-def test_a_retired_path_gets_no_hint(http: httpx2.Client) -> None:
+def test_path_outside_its_period_gets_no_hint(http: httpx2.Client) -> None:
     answer = http.post("/v1/images/variations", headers={"x-emulator-as-of": "2026-11-01"})
     assert answer.status_code == 404
     assert NOTICE not in answer.headers
 
 
-def test_a_hint_changes_nothing_else(http: httpx2.Client) -> None:
+def test_path_hint_changes_nothing_else_in_the_404(http: httpx2.Client) -> None:
     hinted, plain = http.post("/v1/v1/images/edits"), http.post("/v1/nothing")
     assert hinted.content == plain.content == b""
     azure = http.post("/openai/images/edits").json()
     assert azure == {"error": {"code": "404", "message": "Resource not found"}}
 
 
-def test_a_mistake_is_logged_once_until_a_reset(
+def test_path_hint_is_logged_once_until_reset(
     http: httpx2.Client, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     for path in ("/v1/v1/models", "/v1/v1/models", "/api/v1/models"):
@@ -104,22 +104,20 @@ def test_a_mistake_is_logged_once_until_a_reset(
     assert len(caplog.records) == 3
 
 
-def test_mistakes_without_end_are_not_all_remembered(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logged_path_hints_are_limited(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     hints = PathHints([], server.emulator)
     for number in range(MAX_NOTICES + 10):
         hints._log(f"mistake {number}")
     assert len(caplog.records) == len(server.emulator.notices) == MAX_NOTICES
 
 
-def test_a_hint_cannot_add_a_header(http: httpx2.Client) -> None:
+def test_path_hint_cannot_inject_a_header(http: httpx2.Client) -> None:
     answer = http.get("/%0d%0ax-evil:%20y/v1/v1/models")
     assert "x-evil" not in answer.headers
     assert answer.headers[NOTICE].startswith("There is no /%0D%0Ax-evil%3A%20y/v1/v1/models; ")
 
 
-def test_the_sdk_with_a_doubled_v1_is_told(
+def test_path_hint_for_an_sdk_with_a_doubled_v1(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = OpenAI(base_url=f"{server.base_url}/v1", api_key="x", max_retries=0)

@@ -12,9 +12,7 @@ from images_emulator.contract.operations import UNSERVED_ROUTES
 
 @pytest.mark.parametrize("path", UNSERVED_ROUTES)
 @pytest.mark.parametrize("rest", ["", "/some-id"])
-def test_a_path_that_is_not_served_says_which_are(
-    http: httpx2.Client, path: str, rest: str
-) -> None:
+def test_unserved_path_names_the_served_paths(http: httpx2.Client, path: str, rest: str) -> None:
     answer = http.post(f"/v1{path}{rest}", json={})
     assert answer.status_code == 404
     error = answer.json()["error"]
@@ -25,12 +23,12 @@ def test_a_path_that_is_not_served_says_which_are(
 
 
 @pytest.mark.parametrize("path", ["/responses", "/openai/v1/responses"])
-def test_other_prefixes_say_so_too(http: httpx2.Client, path: str) -> None:
+def test_unserved_path_under_other_prefixes(http: httpx2.Client, path: str) -> None:
     assert http.post(path, json={}).json()["error"]["code"] == "not_served"
 
 
 @pytest.mark.parametrize("prefix", ["/openai/deployments/x", "/openai/v1"])
-def test_azure_has_no_chat_either_and_says_what_it_has(http: httpx2.Client, prefix: str) -> None:
+def test_unserved_path_at_azure_names_azures_paths(http: httpx2.Client, prefix: str) -> None:
     answer = http.post(f"{prefix}/chat/completions?api-version=1", json={})
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_served"
@@ -40,6 +38,6 @@ def test_azure_has_no_chat_either_and_says_what_it_has(http: httpx2.Client, pref
     assert all(path.startswith("/openai/") for path in served)
 
 
-def test_the_responses_api_is_refused_in_words(client: OpenAI) -> None:
+def test_sdk_call_to_the_responses_api_is_refused(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="/v1/images/generations"):
         client.responses.create(model="gpt-5", input="x")

@@ -1,9 +1,9 @@
 """The operations table: one row for each operation of the API (an HTTP method at a path).
 
-A row says what is particular to the operation: its path, the media types that it reads, the model
-of a call that names none, the names of its events, and since and until when all of that holds.
-Routes, validation, faults, journal, schema and documentation read it; `MOUNTS` says under which
-prefixes OpenAI and Azure serve which rows. What a model accepts at an operation is in `models.py`.
+A row has the path of its operation, the media types that it reads, the model of a call that names
+none, the names of its events, and the days on which all of that holds. Routes, validation, faults,
+journal, schemas and tests read it. `MOUNTS` has the prefixes under which OpenAI and Azure serve
+operations. What a model accepts at an operation is in `models.py`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
 """The days on which edits read JSON."""
 
 DefaultModels = Sequence[tuple[Period, tuple[str, ...]]]
-"""The models of a call that names none, by the days on which they are it: the first one, or a later
-one where the call has a parameter that only the later one takes. Under `any` the first period
-counts; in a period that is not listed, `model` is required."""
+"""The models of a call that names none, by period: the first one, or a later one where the call has
+a parameter that only the later one takes. Under `any` the first period counts; on a day in no
+period, `model` is required."""
 
 
 class Drawing(Enum):
@@ -49,15 +49,16 @@ class Drawing(Enum):
 
 
 class RequestBody(NamedTuple):
-    """One media type that an operation reads: in which days, and the models by default."""
+    """A media type that an operation reads: the days on which it does, and the default models of
+    such bodies."""
 
     period: Period = ALWAYS
     default_models: DefaultModels = ()
 
 
 class AzureOperation(NamedTuple):
-    """An operation in Azure's words: the name that its sentences give it, and the date of the first
-    `api-version` that has it."""
+    """An operation at Azure: its name in Azure's sentences, and the date of the first `api-version`
+    that has it."""
 
     name: str
     since: date
@@ -72,7 +73,8 @@ class Operation:
     method: str
     """The HTTP method, in capitals. A GET row answers HEAD too."""
     route: str
-    """The path behind a service's prefix, with parameters as in Starlette's routes."""
+    """The path behind a service's prefix (see `MOUNTS`), with parameters as in Starlette's
+    routes: `/files/{file}`."""
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
     """The request bodies that it reads, by media type."""
     drawing: Drawing | None = None
@@ -108,12 +110,12 @@ class Operation:
     def media_type(self, content_type: str, as_of: AsOf) -> str:
         """The media type that the header *content_type* names, in lower case. Raises APIError where
         no such body is read on that day."""
-        given = content_type.partition(";")[0].strip()
-        body = self.bodies.get(given.lower())
+        name = content_type.partition(";")[0].strip()
+        body = self.bodies.get(name.lower())
         if body and as_of in body.period:
-            return given.lower()
+            return name.lower()
         accepted = Words(each for each, body in self.bodies.items() if as_of in body.period)
-        raise errors.unsupported_content_type(given=given, listed=accepted)
+        raise errors.unsupported_content_type(given=name, listed=accepted)
 
     def day_of_words(self, day: AsOf) -> AsOf:
         """The day whose sentences are said on *day*; None for the newest ones."""
@@ -275,8 +277,8 @@ _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _O
 
 
 def operation_at(path: str) -> Operation | None:
-    """The operation of the Images API that *path* leads to; None for every other path. Whether it
-    is served by that method, and on that day, is another question."""
+    """The operation of the Images API at *path*; None for every other path. The method of the call
+    and its day are not looked at."""
     if path.startswith(DEPLOYMENTS_PREFIX):
         deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")
         return _BY_ROUTE_OF_DEPLOYMENT.get(slash + rest) if deployment else None
