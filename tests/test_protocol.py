@@ -161,6 +161,30 @@ def test_a_head_past_the_limit_is_refused_and_not_in_the_journal(
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("chunk", "status", "has_headers"),
+    [
+        (b"GET a HTTP/1.1\r\n" + HEAD + CLOSE, b"400", False),
+        (b"GET /v1/models HTTP/1.1\r\n" + HEAD + b"x: " + b"x" * 2 * MAX_HEAD_BYTES, b"431", False),
+        (
+            b"OPTIONS /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.invalid\r\n"
+            b"Access-Control-Request-Method: GET\r\n" + CLOSE,
+            b"200",
+            False,
+        ),
+        (b"GET /v1/models HTTP/1.1\r\n" + HEAD + CLOSE, b"200", True),
+    ],
+    ids=["no HTTP", "too large a head", "preflight", "call"],
+)
+def test_only_answers_to_calls_have_the_standard_headers(
+    server: Server, chunk: bytes, status: bytes, has_headers: bool
+) -> None:
+    head, _, _ = exchange(server, [chunk]).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert (b"openai-version: " in head) is has_headers
+    assert (b"x-request-id: " in head) is has_headers
+
+
 @pytest.mark.parametrize(("more", "status"), [(0, b"200"), (1, b"431")])
 def test_the_limit_of_a_head_is_exact(
     server: Server, caplog: pytest.LogCaptureFixture, more: int, status: bytes

@@ -26,8 +26,3 @@ no_token = Refusal(
 not_ready = Refusal("The server is still loading what it draws with.", None, "not_ready", ERROR_TYPE, 503, {"Retry-After": "1"})
 broken = Refusal("This is a mistake of the emulator; its log says more.", None, "server_error", ERROR_TYPE, 500)
 # fmt: on
-
-wrong_path: Final = (
-    "There is no {path}; {meant} is probably meant. Look at the base URL of the client."
-)
-"""The notice in the answer to a call of a path that is almost one of the API's."""

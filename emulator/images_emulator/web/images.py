@@ -16,6 +16,7 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
+from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageLoader, ImageRequest
 from images_emulator.contract.validation import validate
@@ -148,7 +149,9 @@ class ImagesAPI:
         if model.shutdown and day and model.shutdown <= day:
             notice = self.emulator.notices.get(model.id)
             if notice is None:
-                text = f"{model} was shut down on {model.shutdown}; use {model.replacement}"
+                text = MODEL_SHUT_DOWN.format(
+                    model=model, day=model.shutdown, replacement=model.replacement
+                )
                 logger.warning(text)
                 notice = self.emulator.notices[model.id] = text.encode()
             headers.append((b"x-emulator-notice", notice))

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from starlette.routing import Route
 
-from images_emulator.contract import admin_errors, azure
+from images_emulator.contract import azure
+from images_emulator.contract.notices import WRONG_PATH
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
@@ -44,7 +45,7 @@ class PathHints:
         suggestion = self.suggest(path)
         if suggestion is None:
             return None
-        notice = admin_errors.wrong_path.format(path=quote(path), meant=quote(suggestion))
+        notice = WRONG_PATH.format(path=quote(path), suggestion=quote(suggestion))
         self._log(notice)
         return notice.encode()
 

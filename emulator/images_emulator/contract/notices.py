@@ -1,0 +1,13 @@
+"""Notices: what the emulator says of a call in its log and in the header `x-emulator-notice`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WRONG_PATH: Final = (
+    "There is no {path}; {suggestion} is probably meant. Look at the base URL of the client."
+)
+"""For a call of a path that is almost one of the API's."""
+
+MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
+"""For a call that a model answers which is shut down by the day of the call."""
