@@ -13,7 +13,14 @@ from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
-from images_emulator.imaging.typefaces import ALSO_EMOJI, BOOK, COVERED, EMOJI, FOLDER, GLYPHS
+from images_emulator.imaging.typefaces import (
+    ALSO_EMOJI,
+    COVERED_CODE_POINTS,
+    EMOJI,
+    FIRST_GLYPH,
+    FONT_FOLDER,
+    NEEDS_SHAPING,
+)
 
 SOURCES: Final = {
     "Droid": "DroidSansFallback.ttf",
@@ -74,19 +81,19 @@ def made(source: Path, name: str, *, shaped: bool) -> TTFont:
     if shaped:
         table = CmapSubtable.newSubtable(12)
         table.platformID, table.platEncID, table.language = 3, 10, 0
-        glyphs = {GLYPHS + place: glyph for place, glyph in enumerate(font.getGlyphOrder())}
+        glyphs = {FIRST_GLYPH + place: glyph for place, glyph in enumerate(font.getGlyphOrder())}
         table.cmap = {**font.getBestCmap(), **glyphs}
         font["cmap"].tables = [table]
-    save_font(font, str(FOLDER / name), options)
+    save_font(font, str(FONT_FOLDER / name), options)
     return font
 
 
 def coverage() -> bytes:
     """For each code point the number of its font in the book, or 0."""
-    table = bytearray(COVERED)
-    for place, name in enumerate(BOOK, 1):
-        for code in TTFont(FOLDER / name).getBestCmap():
-            if 0x20 < code < COVERED:
+    table = bytearray(COVERED_CODE_POINTS)
+    for place, name in enumerate(NEEDS_SHAPING, 1):
+        for code in TTFont(FONT_FOLDER / name).getBestCmap():
+            if 0x20 < code < COVERED_CODE_POINTS:
                 if not table[code]:
                     table[code] = place
                 elif name == EMOJI:
@@ -95,12 +102,12 @@ def coverage() -> bytes:
 
 
 def main(folder: Path) -> None:
-    for name, shaped in BOOK.items():
+    for name, shaped in NEEDS_SHAPING.items():
         if name.startswith("DejaVu"):
             continue
         (source,) = set(folder.rglob(source_of(name)))
         made(source, name, shaped=shaped)
-    (FOLDER / "coverage").write_bytes(coverage())
+    (FONT_FOLDER / "coverage").write_bytes(coverage())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Anti-aliased edges: each pixel is about as much of a colour as the shape covers of it."""
+"""Anti-aliasing: each pixel on an edge has about as much of a colour as the shape covers of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def white_hill(scale: int, heights: tuple[float, ...]) -> Image.Image:
 
 
 @pytest.mark.parametrize("heights", HEIGHTS)
-def test_a_hill_is_what_a_larger_one_is_when_it_is_reduced(heights: tuple[float, ...]) -> None:
+def test_a_hill_looks_like_a_larger_one_scaled_down(heights: tuple[float, ...]) -> None:
     small, large = white_hill(1, heights), white_hill(8, heights).reduce(8)
     difference = ImageChops.difference(small, large)
     # A third is the step of its shades; on steep slopes an edge is in two pixels of a column.
@@ -50,7 +50,7 @@ def test_a_hill_is_what_a_larger_one_is_when_it_is_reduced(heights: tuple[float,
 
 @pytest.mark.parametrize("radius", [3, 12, 61, 200])
 @pytest.mark.parametrize("bands", [1, 3])
-def test_a_disc_covers_what_is_within_its_radius(radius: int, bands: int) -> None:
+def test_a_disc_covers_the_pixels_within_its_radius(radius: int, bands: int) -> None:
     edge = 2 * radius + 21
     canvas, colours = Image.new("L", (edge, edge), BLACK), inks()
     disc(canvas, colours, WHITE, centre=(edge // 2, edge // 2), radius=radius, bands=bands)
@@ -62,7 +62,7 @@ def test_a_disc_covers_what_is_within_its_radius(radius: int, bands: int) -> Non
         assert abs(level / 255 - cover) < 0.36
 
 
-def test_the_corners_of_a_box_are_round_and_its_sides_straight() -> None:
+def test_a_rounded_box_has_round_corners_and_straight_sides() -> None:
     canvas, colours = Image.new("L", (120, 80), BLACK), inks()
     rounded_box(canvas, colours, (10, 10, 109, 69), 20, WHITE)
     picture = coloured(canvas, colours).convert("L")
@@ -80,7 +80,7 @@ def test_the_corners_of_a_box_are_round_and_its_sides_straight() -> None:
             assert abs(level / 255 - cover) < 0.36
 
 
-def test_an_edge_on_nothing_is_partly_transparent() -> None:
+def test_an_edge_on_a_transparent_background_is_partly_transparent() -> None:
     canvas, colours = Image.new("L", (80, 80), CLEAR), inks()
     disc(canvas, colours, WHITE, centre=(40, 40), radius=30, bands=3)
     assert {level for _, level in coloured(canvas, colours).getchannel("A").getcolors() or []} == {
@@ -88,7 +88,7 @@ def test_an_edge_on_nothing_is_partly_transparent() -> None:
     }
 
 
-def test_without_room_in_the_palette_edges_are_sharp() -> None:
+def test_edges_are_sharp_where_the_palette_is_full() -> None:
     canvas = Image.new("L", (80, 80), BLACK)
     disc(
         canvas,
@@ -103,8 +103,8 @@ def test_without_room_in_the_palette_edges_are_sharp() -> None:
 
 
 @pytest.mark.parametrize("quality", ["low", "medium", "high"])
-def test_the_palette_has_room_for_every_edge_of_a_scene(quality: str) -> None:
-    """And for the spare place that animations need."""
+def test_the_palette_has_room_for_all_edges_of_a_scene(quality: str) -> None:
+    """And for the spare index that animations need."""
     request = ImageRequest(
         operation=GENERATIONS, model=NEWEST_MODEL, size=(512, 512), quality=quality
     )

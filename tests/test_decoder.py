@@ -1,4 +1,4 @@
-"""Uploads cost what they show: what a small file could do to the server is looked at first."""
+"""The decoder of uploads: bounds on files that take long to decode, and on memory."""
 
 from __future__ import annotations
 
@@ -28,19 +28,17 @@ def edited(http: httpx2.Client, data: bytes, kind: str = "image/jpeg") -> httpx2
 
 
 @pytest.mark.parametrize(
-    ("made", "most"),
+    ("make", "max_parts"),
     [(scans, 100), (chunks, 10_000), (segments, 10_000)],
     ids=["scans", "chunks", "segments"],
 )
-def test_a_file_of_too_many_parts_is_no_usable_picture(
-    made: Callable[[int], bytes], most: int
-) -> None:
-    assert decode(made(most))
-    assert decode(made(most + 1)) is None
-    assert opened(made(most + 1)).size == (64, 64)
+def test_a_file_of_too_many_parts_is_refused(make: Callable[[int], bytes], max_parts: int) -> None:
+    assert decode(make(max_parts))
+    assert decode(make(max_parts + 1)) is None
+    assert opened(make(max_parts + 1)).size == (64, 64)
 
 
-def test_a_webp_of_too_many_chunks_is_no_usable_picture() -> None:
+def test_a_webp_of_too_many_chunks_is_refused() -> None:
     assert decode(webp_chunks(100))
     assert decode(webp_chunks(10_000)) is None
 
@@ -62,30 +60,30 @@ def test_fill_bytes_count_as_segments(junk: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [encoded(plain(), "JPEG"), png(), encoded(plain(), "WEBP")])
-def test_what_follows_the_end_of_a_picture_is_no_part_of_it(data: bytes) -> None:
+def test_bytes_after_the_end_of_an_image_are_ignored(data: bytes) -> None:
     film = Random(3).randbytes(2**20) + b"\xff\xda\0\2" * 200 + bytes(2**20)
     assert decode(data + film)
 
 
 def test_a_marker_is_found_wherever_it_is_in_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
     data = scans(101)
-    monkeypatch.setattr("images_emulator.imaging.file_parts._WINDOW", 2)
+    monkeypatch.setattr("images_emulator.imaging.file_parts._WINDOW_BYTES", 2)
     assert decode(data) is None
     assert decode(scans(100))
 
 
 @pytest.mark.parametrize("prefix", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"])
-def test_a_file_that_is_cut_anywhere_is_no_picture(prefix: bytes) -> None:
+def test_a_file_that_is_cut_anywhere_is_refused(prefix: bytes) -> None:
     assert all(decode((prefix + b"\xff\xe0\0\x10")[:end]) is None for end in range(20))
 
 
-def test_no_upload_holds_up_a_drawing(server: Server, http: httpx2.Client) -> None:
+def test_decoding_an_upload_delays_no_rendering(server: Server, http: httpx2.Client) -> None:
     with held(server.emulator.renderer.decoder):
         body = FIELDS | {"prompt": "drawn while uploads are decoded"}
         assert http.post("/v1/images/generations", json=body).status_code == 200
 
 
-def test_an_edit_of_an_upload_that_is_decoded_again_holds_up_no_drawing(
+def test_an_edit_whose_upload_is_decoded_again_delays_no_rendering(
     server: Server, http: httpx2.Client
 ) -> None:
     with held(server.emulator.renderer.pool):
@@ -103,9 +101,9 @@ def test_decoded_uploads_are_kept_within_a_budget() -> None:
     pictures.clear()
     gc.collect()
     assert budget.left == 3 * 64 * 64 * 4
-    kept = decode(png(), budget)
-    assert kept
-    assert kept.pixels
+    picture = decode(png(), budget)
+    assert picture
+    assert picture.pixels
 
 
 @pytest.fixture
@@ -123,7 +121,7 @@ def limited_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
-def test_no_room_for_a_picture_is_the_server_s_error(
+def test_out_of_memory_is_a_server_error(
     limited_server: tuple[subprocess.Popen[bytes], str],
 ) -> None:
     import resource  # noqa: PLC0415 - not on Windows

@@ -54,9 +54,7 @@ def masked_halves(picture: Image.Image) -> tuple[Image.Image, Image.Image]:
 
 
 @pytest.mark.parametrize("model", EDITORS)
-def test_the_source_shows_where_the_mask_is_opaque_and_only_there(
-    client: OpenAI, model: str
-) -> None:
+def test_the_source_is_where_the_mask_is_opaque_and_only_there(client: OpenAI, model: str) -> None:
     source = png((1024, 1024), "RGBA", (*RED, 255))
     mask = half_clear((1024, 1024), BLUE)
     picture = edit(
@@ -103,7 +101,7 @@ def test_a_source_is_shown_upright_as_its_exif_says(client: OpenAI, form: str) -
 
 
 @pytest.mark.parametrize("model", GPT)
-def test_without_a_mask_the_whole_source_is_changed_and_still_seen(
+def test_without_a_mask_the_whole_source_is_changed_and_recognisable(
     client: OpenAI, model: str
 ) -> None:
     source = halves((1024, 1024))
@@ -125,7 +123,7 @@ def test_even_a_blank_source_is_changed(client: OpenAI, colour: tuple[int, int, 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 16])
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
-def test_all_of_several_sources_are_seen(client: OpenAI, count: int, masked: bool) -> None:
+def test_an_edit_shows_all_of_its_images(client: OpenAI, count: int, masked: bool) -> None:
     colours = [(15 * number, 255 - 15 * number, 90) for number in range(count)]
     sources = [file(png((256, 256), "RGB", colour)) for colour in colours]
     extra = {"mask": file(half_clear((256, 256)))} if masked else {}
@@ -134,7 +132,7 @@ def test_all_of_several_sources_are_seen(client: OpenAI, count: int, masked: boo
     assert all(seen.get(colour, 0) > 100 for colour in colours)
 
 
-def test_the_transparent_part_of_a_mask_stays_in_sight(client: OpenAI) -> None:
+def test_the_transparent_area_of_a_mask_is_not_cropped(client: OpenAI) -> None:
     mask = plain((900, 300), "RGBA", (*BLUE, 255))
     mask.paste((0, 0, 0, 0), (700, 100, 800, 200))
     picture = edit(
@@ -148,7 +146,7 @@ def test_the_transparent_part_of_a_mask_stays_in_sight(client: OpenAI) -> None:
     assert 0.85 < colours[RED] / 1024**2 < 0.92
 
 
-def test_a_mask_by_address_is_stood_in_for(http: httpx2.Client) -> None:
+def test_a_mask_by_url_gets_a_placeholder(http: httpx2.Client) -> None:
     url = "https://example.invalid/{}.png"
     for image in (url.format("a"), "data:image/png;base64," + base64.b64encode(png()).decode()):
         body = {
@@ -215,7 +213,7 @@ def product() -> Image.Image:
     [halves((1024, 1024)), product(), plain((300, 200))],
     ids=["scene", "product", "blank"],
 )
-def test_a_transparent_edit_of_an_opaque_source_is_clear_around_a_subject(
+def test_a_transparent_edit_of_an_opaque_source_cuts_out_a_subject(
     client: OpenAI, output_format: str, compression: int, source: Image.Image, size: str
 ) -> None:
     picture = edit(
@@ -238,7 +236,7 @@ def test_a_transparent_edit_of_an_opaque_source_is_clear_around_a_subject(
     assert 500 < sum(levels[1:255]) < width * height // 20
 
 
-def test_a_transparent_edit_cuts_out_what_stands_before_a_plain_ground(client: OpenAI) -> None:
+def test_a_transparent_edit_cuts_out_the_subject_on_a_plain_background(client: OpenAI) -> None:
     picture = edit(
         client,
         model="gpt-image-1",
@@ -255,7 +253,7 @@ def test_a_transparent_edit_cuts_out_what_stands_before_a_plain_ground(client: O
     assert ImageStat.Stat(alpha, outside).mean[0] == 0
 
 
-def test_a_transparent_edit_with_a_mask_is_clear_in_the_hole_alone(client: OpenAI) -> None:
+def test_a_transparent_edit_with_a_mask_is_transparent_within_it_only(client: OpenAI) -> None:
     picture = edit(
         client,
         model="gpt-image-1",
@@ -300,7 +298,7 @@ def masked_edit(
         ((300, 200, 560, 900), True),
     ],
 )
-def test_a_hole_of_a_quarter_of_the_edge_has_a_card(
+def test_a_masked_area_of_a_quarter_of_the_edge_has_a_card(
     client: OpenAI, box: tuple[int, int, int, int], is_round: bool
 ) -> None:
     picture = masked_edit(client, with_hole(box, is_round=is_round), "a lighthouse")
@@ -317,7 +315,7 @@ def test_a_hole_of_a_quarter_of_the_edge_has_a_card(
         *(("dall-e-2", 256, hole, prompts) for hole, prompts in ((20, 6), (5, 12), (2, 12))),
     ],
 )
-def test_two_prompts_fill_the_same_hole_with_different_pixels(
+def test_two_prompts_fill_the_same_mask_with_different_pixels(
     client: OpenAI, model: str, edge: int, hole: int, prompts: int
 ) -> None:
     box = (edge - hole, edge - hole, edge, edge)
@@ -343,7 +341,7 @@ def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
     mask = Image.new("RGBA", (512, 512), "black")
     for box in boxes:
         ImageDraw.Draw(mask).rectangle(box, fill=(0, 0, 0, 0))
-    holes = mask.getchannel("A").point([255] + [0] * 255)
+    area = mask.getchannel("A").point([255] + [0] * 255)
     fills = set()
     for number in range(60):
         request = ImageRequest(
@@ -352,14 +350,14 @@ def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
             prompt=f"prompt {number}",
             size=mask.size,
         )
-        drawing = edits._drawn_into(holes, request, 0, (), 0.0).convert("RGB")
+        drawing = edits._drawing_for(area, request, 0, (), 0.0).convert("RGB")
         fills.add(
             b"".join(drawing.crop((*box[:2], box[2] + 1, box[3] + 1)).tobytes() for box in boxes)
         )
     assert len(fills) == 60
 
 
-def test_a_mask_without_a_hole_counts_as_none(client: OpenAI) -> None:
+def test_a_mask_without_transparent_pixels_counts_as_none(client: OpenAI) -> None:
     mask = png((1024, 1024), "RGBA", (*BLUE, 255))
     first, second = (masked_edit(client, mask, prompt) for prompt in "AB")
     assert ImageChops.difference(first, second).getbbox()
@@ -367,7 +365,9 @@ def test_a_mask_without_a_hole_counts_as_none(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(("count", "rows"), [(16, [4, 4, 4, 4]), (5, [3, 2]), (2, [2])])
-def test_several_sources_lie_in_equal_squares(client: OpenAI, count: int, rows: list[int]) -> None:
+def test_several_images_are_in_a_grid_of_equal_squares(
+    client: OpenAI, count: int, rows: list[int]
+) -> None:
     colours = [(15 * number, 255 - 15 * number, 90) for number in range(count)]
     sources = [file(png((256, 256), "RGB", colour)) for colour in colours]
     picture = edit(client, model="gpt-image-1.5", image=sources, size="1024x1024").convert("RGB")
@@ -431,7 +431,7 @@ def test_references_in_json_are_read_like_files(http: httpx2.Client) -> None:
     assert right.getcolors() == [(512 * 1024, RED)]
 
 
-def test_an_address_is_stood_in_for_and_never_fetched(http: httpx2.Client) -> None:
+def test_an_image_url_gets_a_placeholder_and_is_never_fetched(http: httpx2.Client) -> None:
     urls = ["https://example.invalid/a.png", "https://example.invalid/b.png"]
     answers = []
     for url in urls:

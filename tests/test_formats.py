@@ -21,7 +21,7 @@ MODEL = "gpt-image-2.6-sunburst"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_every_format_of_the_table_is_written_and_no_other() -> None:
+def test_the_output_formats_are_those_of_the_table() -> None:
     words: set[str] = set()
     for model in MODELS.values():
         for rules in model.accepts.values():
@@ -220,7 +220,7 @@ def test_what_a_format_excludes_is_refused(
     assert answer.json()["error"]["param"] == param
 
 
-def test_an_svg_stands_for_itself(client: OpenAI) -> None:
+def test_an_svg_refers_to_no_other_file(client: OpenAI) -> None:
     prompt = 'a <b>"lighthouse"</b> & \x00 a pier 灯台'
     data = drawn(client, output_format="svg", size="1536x1024", prompt=prompt)
     root = ET.fromstring(data)  # noqa: S314 - our own server's
@@ -234,7 +234,7 @@ def test_an_svg_stands_for_itself(client: OpenAI) -> None:
     assert b"http" not in data.replace(b"http://www.w3.org/2000/svg", b"")
 
 
-def test_svgs_on_one_page_keep_their_own_skies(client: OpenAI) -> None:
+def test_svgs_on_one_page_have_their_own_gradients(client: OpenAI) -> None:
     pages = [ET.fromstring(drawn(client, output_format="svg", prompt=name)) for name in "ab"]  # noqa: S314
     skies = [page.find(f"{SVG}linearGradient") for page in pages]
     names = [sky.get("id") for sky in skies if sky is not None]
@@ -261,7 +261,7 @@ def test_an_svg_edit_embeds_the_edited_picture(client: OpenAI) -> None:
     assert ImageChops.difference(inner.convert("RGB"), Image.new("RGB", inner.size)).getbbox()
 
 
-def test_an_svg_says_what_its_writing_cost(client: OpenAI) -> None:
+def test_an_svg_answer_has_svg_usage(client: OpenAI) -> None:
     def spent(**svg: Any) -> Any:
         response = client.images.generate(
             model=MODEL, prompt="x", output_format="svg", extra_body={"svg": svg} if svg else None

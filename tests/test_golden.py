@@ -115,11 +115,11 @@ GOLDEN: Final = {
 
 
 @pytest.mark.parametrize("name", requests())
-def test_a_picture_has_the_pixels_that_it_has_everywhere(name: str) -> None:
+def test_an_image_has_the_same_pixels_everywhere(name: str) -> None:
     assert digest(opened(render.render_image(requests()[name], 0))) == GOLDEN[name]
 
 
-def test_previews_have_the_pixels_that_they_have_everywhere() -> None:
+def test_partial_images_have_the_same_pixels_everywhere() -> None:
     stream = render.render_stream(replace(USUAL, partial_images=3))
     for number, image in stream:
         assert digest(opened(image)) == GOLDEN[f"preview {number}"]

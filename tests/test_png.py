@@ -1,4 +1,4 @@
-"""The PNG writer: whatever goes in comes out of any reader, by either deflater."""
+"""The PNG writer: any reader gets the same pixels, by either deflater."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images_emulator.imaging import png
-from images_emulator.imaging.partial_images import CELLS, partial_images
+from images_emulator.imaging.partial_images import SQUARES, partial_images
 from tests.pictures import opened
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def photograph(size: tuple[int, int], mode: str) -> Image.Image:
 @DEFLATERS
 @SIZES
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_drawn_picture_comes_out_in_true_colour(
+def test_a_drawn_image_is_written_in_true_colour(
     size: tuple[int, int], mode: str, deflater: ModuleType
 ) -> None:
     image = drawn(size)
@@ -52,7 +52,7 @@ def test_a_drawn_picture_comes_out_in_true_colour(
 @DEFLATERS
 @SIZES
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_photograph_comes_out_as_it_went_in(
+def test_a_photograph_has_the_same_pixels_when_read(
     size: tuple[int, int], mode: str, deflater: ModuleType
 ) -> None:
     image = photograph(size, mode)
@@ -61,8 +61,8 @@ def test_a_photograph_comes_out_as_it_went_in(
 
 @DEFLATERS
 @SIZES
-@pytest.mark.parametrize("number", range(len(CELLS)))
-def test_a_preview_is_written_as_its_whole_picture_is(
+@pytest.mark.parametrize("number", range(len(SQUARES)))
+def test_a_partial_image_has_the_pixels_of_its_squares(
     size: tuple[int, int], number: int, deflater: ModuleType
 ) -> None:
     (squares,) = partial_images(drawn(size), "RGBA", number, number + 1)
@@ -75,13 +75,13 @@ def test_a_preview_is_written_as_its_whole_picture_is(
         assert not ImageChops.difference(mine, image.crop((0, row, size[0], row + 1))).getbbox()
 
 
-def test_equal_pictures_are_equal_files() -> None:
+def test_equal_images_are_equal_files() -> None:
     size = (400, 300)
     assert png.write(drawn(size), "RGB", {}) == png.write(drawn(size), "RGB", {})
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's settings spread the memory")
-def test_equal_pictures_are_equal_files_wherever_the_deflater_lies_in_memory() -> None:
+def test_equal_images_are_equal_files_wherever_the_deflater_is_in_memory() -> None:
     """Where the bytes hang on an address, one in 2,700 shows it, and this fails five times in six;
     without a cause it never does."""
     program = (
@@ -101,8 +101,8 @@ def test_equal_pictures_are_equal_files_wherever_the_deflater_lies_in_memory() -
     )
     command = [sys.executable, "-c", program]
     spread = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TOP_PAD_": "0"}
-    said = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, env=spread).stdout
-    files, places = map(int, said.split())
+    output = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, env=spread).stdout
+    files, places = map(int, output.split())
     assert files == 1
     assert places > 4000
 
@@ -124,10 +124,10 @@ def test_a_photograph_is_no_larger_than_with_every_filter_tried() -> None:
 
 
 def test_texts_are_read_back_in_any_language() -> None:
-    told = {"one": "Привет, 世界 😀", "two": ""}
-    texts = {name: text.encode() for name, text in told.items()}
+    values = {"one": "Привет, 世界 😀", "two": ""}
+    texts = {name: text.encode() for name, text in values.items()}
     read = opened(png.write(drawn((20, 20)), "RGB", texts))
-    assert {name: read.info[name] for name in told} == told
+    assert {name: read.info[name] for name in values} == values
 
 
 def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
@@ -141,3 +141,13 @@ def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
     command = [sys.executable, "-c", program]
     written = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout
     assert opened(written).tobytes() == drawn((300, 200)).convert("RGB").tobytes()
+
+
+@SIZES
+def test_without_pillow_s_private_encoder_the_rows_are_the_same(size: tuple[int, int]) -> None:
+    assert png.RAW_ENCODER
+    for image, mode in ((drawn(size).convert("RGBA"), "RGB"), (photograph(size, "RGBA"), "RGBA")):
+        stride = size[0] * len(mode) + 1
+        rows = png._packed(image, mode, stride)
+        assert len(rows) == stride * size[1]
+        assert rows == png._packed(image, mode, stride, raw_encoder=None)

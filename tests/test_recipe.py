@@ -1,4 +1,4 @@
-"""The recipe in a picture: a test reads back what the picture was asked to be."""
+"""The recipe in a file: a test reads back which parameters it was rendered from."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MODEL = "gpt-image-2.6-sunburst"
 PROMPTS = ["a lighthouse", 'quoted "twice" <b>&amp;', "маяк 灯台 منارة 🗼", "two\nlines\ttabbed"]
 
 
-def drawn(client: OpenAI, **asked: Any) -> bytes:
-    asked = {"model": MODEL, "prompt": "a lighthouse", "size": "768x1024"} | asked
-    response = client.images.generate(**asked)
+def drawn(client: OpenAI, **fields: Any) -> bytes:
+    fields = {"model": MODEL, "prompt": "a lighthouse", "size": "768x1024"} | fields
+    response = client.images.generate(**fields)
     return base64.b64decode(response.data[-1].b64_json)  # type: ignore[index, arg-type]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, prompt: str) -> None:
-    told = read_recipe(drawn(client, output_format=output_format, prompt=prompt, quality="low"))
+    recipe = read_recipe(drawn(client, output_format=output_format, prompt=prompt, quality="low"))
     expected = {
         "endpoint": "generations",
         "model": MODEL,
@@ -39,10 +39,10 @@ def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, pro
         "background": "opaque",
         "output_format": output_format,
     }
-    assert {name: told[name] for name in expected} == expected
+    assert {name: recipe[name] for name in expected} == expected
 
 
-def test_each_of_many_pictures_knows_its_number(client: OpenAI) -> None:
+def test_the_recipe_has_the_index_of_the_image(client: OpenAI) -> None:
     assert read_recipe(drawn(client, n=3))["index"] == 2
 
 
@@ -57,7 +57,7 @@ def test_each_of_many_pictures_knows_its_number(client: OpenAI) -> None:
         ("output_format", ("png", "webp")),
     ],
 )
-def test_a_cached_picture_is_answered_for_no_other_value(
+def test_a_cached_image_answers_no_other_value(
     client: OpenAI, name: str, values: tuple[str, str]
 ) -> None:
     for value in values:
@@ -72,24 +72,24 @@ def test_a_cached_picture_is_answered_for_no_other_value(
         ("mask", (half_clear((64, 64)), half_clear((64, 64), BLUE))),
     ],
 )
-def test_a_cached_edit_is_answered_for_no_other_value(
+def test_a_cached_edit_answers_no_other_value(
     client: OpenAI, name: str, values: tuple[str | bytes, ...]
 ) -> None:
-    told = []
+    recipe = []
     for value in values:
         given = value if isinstance(value, str) else ("a.png", value, "image/png")
         fields: dict[str, Any] = {"image": ("a.png", png((64, 64)), "image/png"), name: given}
         answer = client.images.edit(model="gpt-image-1.5", prompt="a lighthouse", **fields)
-        told.append(read_recipe(base64.b64decode(answer.data[0].b64_json)))
+        recipe.append(read_recipe(base64.b64decode(answer.data[0].b64_json)))
     field = {"image": "images"}.get(name, name)
-    assert told[0].pop(field) != told[1].pop(field)
-    assert told[0] == told[1]
+    assert recipe[0].pop(field) != recipe[1].pop(field)
+    assert recipe[0] == recipe[1]
 
 
 @pytest.mark.parametrize(
     ("name", "values"), [("frame_count", (2, 3)), ("output_compression", (10, 90))]
 )
-def test_a_cached_file_is_answered_for_no_other_encoding(
+def test_a_cached_file_answers_no_other_encoding(
     client: OpenAI, name: str, values: tuple[int, int]
 ) -> None:
     output_format = "gif" if name == "frame_count" else "webp"
@@ -100,34 +100,34 @@ def test_a_cached_file_is_answered_for_no_other_encoding(
 @pytest.mark.parametrize("output_format", ["png", "webp"])
 def test_the_longest_prompt_is_carried_whole(client: OpenAI, output_format: str) -> None:
     prompt = "🗼" * 32_000
-    told = read_recipe(drawn(client, prompt=prompt, output_format=output_format))
-    assert told["prompt"] == prompt
-    assert "prompt_cut" not in told
+    recipe = read_recipe(drawn(client, prompt=prompt, output_format=output_format))
+    assert recipe["prompt"] == prompt
+    assert "prompt_cut" not in recipe
 
 
-def test_a_jpeg_says_where_its_prompt_had_to_be_cut(client: OpenAI) -> None:
-    told = read_recipe(drawn(client, prompt="🗼" * 32_000, output_format="jpeg"))
-    assert told["prompt_cut"] is True
-    assert 10_000 < len(told["prompt"]) < 32_000
-    assert set(told["prompt"]) == {"🗼"}
+def test_a_jpeg_recipe_says_that_its_prompt_is_cut(client: OpenAI) -> None:
+    recipe = read_recipe(drawn(client, prompt="🗼" * 32_000, output_format="jpeg"))
+    assert recipe["prompt_cut"] is True
+    assert 10_000 < len(recipe["prompt"]) < 32_000
+    assert set(recipe["prompt"]) == {"🗼"}
 
 
-def test_an_edit_names_what_it_was_made_of(client: OpenAI) -> None:
+def test_the_recipe_of_an_edit_has_the_digests_of_its_uploads(client: OpenAI) -> None:
     source, mask = png((64, 64)), half_clear((64, 64))
     response = client.images.edit(
         model=MODEL, prompt="dusk", image=("a.png", source), mask=("b.png", mask)
     )
-    told = read_recipe(base64.b64decode(response.data[0].b64_json))  # type: ignore[index, arg-type]
-    assert told["endpoint"] == "edits"
-    assert told["images"] == [hashlib.sha256(source).hexdigest()]
-    assert told["mask"] == hashlib.sha256(mask).hexdigest()
+    recipe = read_recipe(base64.b64decode(response.data[0].b64_json))  # type: ignore[index, arg-type]
+    assert recipe["endpoint"] == "edits"
+    assert recipe["images"] == [hashlib.sha256(source).hexdigest()]
+    assert recipe["mask"] == hashlib.sha256(mask).hexdigest()
 
 
-def test_a_preview_can_be_told_from_a_final(http: httpx2.Client) -> None:
+def test_the_recipe_of_a_partial_image_has_its_index(http: httpx2.Client) -> None:
     body = {"model": MODEL, "prompt": "x", "stream": True, "partial_images": 3, "size": "768x1024"}
     events = frames(http.post("/v1/images/generations", json=body).text)
-    told = [read_recipe(base64.b64decode(event["b64_json"])) for _, event in events]
-    assert [each.get("partial_image_index") for each in told] == [0, 1, 2, None]
+    recipe = [read_recipe(base64.b64decode(event["b64_json"])) for _, event in events]
+    assert [each.get("partial_image_index") for each in recipe] == [0, 1, 2, None]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def test_a_preview_can_be_told_from_a_final(http: httpx2.Client) -> None:
         encoded(plain(), "WEBP"),
     ],
 )
-def test_other_files_carry_none(data: bytes) -> None:
+def test_other_files_have_no_recipe(data: bytes) -> None:
     with pytest.raises(ValueError, match="picture"):
         read_recipe(data)

@@ -1,4 +1,4 @@
-"""Text on the card: each script in its own shapes and its own direction, and never a box."""
+"""Text layout: shaping, direction, line breaks and fonts of every script."""
 
 from __future__ import annotations
 
@@ -25,13 +25,26 @@ from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.antialiasing import Inks
-from images_emulator.imaging.clusters import LONGEST, clusters
-from images_emulator.imaging.direction import BRACKET_PAIRS, leftward, levels, mirrored, seen
+from images_emulator.imaging.bidi import (
+    BRACKET_PAIRS,
+    embedding_levels,
+    is_from_right,
+    mirror,
+    visual_order,
+)
 from images_emulator.imaging.drawing import card_of
-from images_emulator.imaging.outlines import outline, units
-from images_emulator.imaging.shaping import shaped
+from images_emulator.imaging.graphemes import MAX_CHARS, graphemes
+from images_emulator.imaging.outlines import outline, units_per_em
+from images_emulator.imaging.shaping import shape
 from images_emulator.imaging.text_layout import Line, lines, paragraph
-from images_emulator.imaging.typefaces import BOOK, EMOJI, GLYPHS, REGULAR, font, name_of
+from images_emulator.imaging.typefaces import (
+    EMOJI,
+    FIRST_GLYPH,
+    NEEDS_SHAPING,
+    REGULAR,
+    font,
+    font_of,
+)
 from tests.pictures import opened
 
 SIZE = 42
@@ -93,11 +106,11 @@ HOSTILE = {
 
 
 def drawn(text: str, size: int = SIZE) -> tuple[tuple[Line, ...], Image.Image]:
-    found = lines(text, size, 20 * size, 5)
+    laid_out = lines(text, size, 20 * size, 5)
     canvas = Image.new("L", (22 * size, 9 * size), 0)
-    for place, line in enumerate(found):
+    for place, line in enumerate(laid_out):
         line.draw(ImageDraw.Draw(canvas), size, size * (1 + 1.35 * place), 255)
-    return found, canvas
+    return laid_out, canvas
 
 
 def ink(image: Image.Image) -> int:
@@ -105,40 +118,40 @@ def ink(image: Image.Image) -> int:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_font_that_ships_draws_every_sign(script: str) -> None:
-    for sign in clusters(SCRIPTS[script]):
-        assert sign.font in BOOK, sign.text
-        face = font(sign.font, SIZE)
-        if sign.shaped:
-            glyphs, _ = shaped(sign.shown, sign.font, SIZE, from_right=False)
+def test_a_shipped_font_has_every_grapheme(script: str) -> None:
+    for grapheme in graphemes(SCRIPTS[script]):
+        assert grapheme.font in NEEDS_SHAPING, grapheme.text
+        face = font(grapheme.font, SIZE)
+        if grapheme.needs_shaping:
+            glyphs, _ = shape(grapheme.shown, grapheme.font, SIZE, from_right=False)
             masks = [bytes(face.getmask(glyph.char)) for glyph in glyphs]
         else:
-            masks = [bytes(face.getmask(sign.shown))] if sign.text != " " else [b"\1"]
-        assert any(map(any, masks)), sign.text
-        assert bytes(face.getmask("\U0010ffff")) not in masks, sign.text
+            masks = [bytes(face.getmask(grapheme.shown))] if grapheme.text != " " else [b"\1"]
+        assert any(map(any, masks)), grapheme.text
+        assert bytes(face.getmask("\U0010ffff")) not in masks, grapheme.text
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("size", [12, SIZE, 90])
-def test_every_script_stays_within_its_room(script: str, size: int) -> None:
-    found, canvas = drawn(f"{SCRIPTS[script]} " * 60, size)
+def test_lines_of_every_script_fit_their_width(script: str, size: int) -> None:
+    laid_out, canvas = drawn(f"{SCRIPTS[script]} " * 60, size)
     left, _, right, _ = canvas.getbbox() or (0, 0, 0, 0)
-    assert len(found) == 5
-    assert found[-1].text.endswith("…")
+    assert len(laid_out) == 5
+    assert laid_out[-1].text.endswith("…")
     assert size // 2 < left < right < 21.5 * size
-    assert all(line.width <= 20 * size for line in found)
+    assert all(line.width <= 20 * size for line in laid_out)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_is_drawn_or_left_out(kind: str) -> None:
-    found, _ = drawn(HOSTILE[kind])
-    assert len(found) <= 5
-    assert all(line.width <= ROOM for line in found)
-    assert sum(len(line.text) for line in found) <= LONGEST + 1
+    laid_out, _ = drawn(HOSTILE[kind])
+    assert len(laid_out) <= 5
+    assert all(line.width <= ROOM for line in laid_out)
+    assert sum(len(line.text) for line in laid_out) <= MAX_CHARS + 1
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_text_gets_its_picture(client: OpenAI, kind: str) -> None:
+def test_hostile_text_gets_an_image(client: OpenAI, kind: str) -> None:
     prompt = HOSTILE[kind].encode("utf-8", "ignore").decode()[:1000]
     response = client.images.generate(
         model="dall-e-2", prompt=prompt, size="256x256", response_format="b64_json"
@@ -148,7 +161,7 @@ def test_hostile_text_gets_its_picture(client: OpenAI, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_text_gets_its_svg(client: OpenAI, kind: str) -> None:
+def test_hostile_text_gets_an_svg(client: OpenAI, kind: str) -> None:
     prompt = HOSTILE[kind].encode("utf-8", "ignore").decode()
     response = client.images.generate(
         model="gpt-image-2.6-sunburst", prompt=prompt, output_format="svg"
@@ -162,12 +175,12 @@ def codes_by_font() -> Mapping[str | None, Sequence[int]]:
     """The code points that each font draws."""
     codes = defaultdict(list)
     for code in range(0x20000):
-        codes[name_of(chr(code))].append(code)
+        codes[font_of(chr(code))].append(code)
     return codes
 
 
-@pytest.mark.parametrize("name", BOOK)
-def test_the_table_of_coverage_is_that_of_the_fonts(name: str) -> None:
+@pytest.mark.parametrize("name", NEEDS_SHAPING)
+def test_the_coverage_table_matches_the_fonts(name: str) -> None:
     face = font(name, 12)
     missing = bytes(face.getmask("\U0010ffff"))
     inkless = ("Cf", "Mn", "Zs", "Zl", "Zp")
@@ -181,7 +194,7 @@ def test_the_table_of_coverage_is_that_of_the_fonts(name: str) -> None:
     assert unlike in ([], ["0x3164"])  # the filler of Hangul is blank
 
 
-@pytest.mark.parametrize("name", [name for name in BOOK if name != REGULAR])
+@pytest.mark.parametrize("name", [name for name in NEEDS_SHAPING if name != REGULAR])
 def test_a_missing_glyph_is_blank(name: str) -> None:
     assert not any(bytes(font(name, SIZE).getmask("\U0010ffff")))
 
@@ -219,9 +232,13 @@ def test_the_first_letters_stand_at_the_right(few: str, many: str) -> None:
         ("no letters: 12", "no letters: 12"),
     ],
 )
-def test_mixed_directions_are_seen_as_unicode_says(text: str, expected: str) -> None:
-    depths = levels(text, from_right=leftward(text))
-    shown = (mirrored(text[place]) if depths[place] % 2 else text[place] for place in seen(depths))
+def test_mixed_directions_are_ordered_by_the_unicode_bidi_algorithm(
+    text: str, expected: str
+) -> None:
+    levels = embedding_levels(text, from_right=is_from_right(text))
+    shown = (
+        mirror(text[place]) if levels[place] % 2 else text[place] for place in visual_order(levels)
+    )
     assert "".join(shown) == expected
 
 
@@ -241,19 +258,18 @@ ALPHABETS = {
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_the_order_of_random_lines_is_that_of_python_bidi(alphabet: str) -> None:
-    """2,000 lines of each alphabet. That library's order is what is compared, for it turns no
-    brackets."""
+def test_bidi_order_of_random_lines_is_that_of_python_bidi(alphabet: str) -> None:
+    """2,000 lines of each alphabet. Only the order is compared: the library mirrors no brackets."""
     chance = Random(alphabet)
     unlike = []
     for _ in range(2_000):
-        signs = chance.choices(
+        chars = chance.choices(
             ALPHABETS[alphabet], k=chance.randint(1, 160) // chance.randint(1, 8) + 1
         )
-        text = "".join(signs).strip()
-        from_right = leftward(text)
-        depths = levels(text, from_right=from_right)
-        shown = "".join(text[place] for place in seen(depths))
+        text = "".join(chars).strip()
+        from_right = is_from_right(text)
+        levels = embedding_levels(text, from_right=from_right)
+        shown = "".join(text[place] for place in visual_order(levels))
         if shown != get_display(text, base_dir="R" if from_right else "L"):
             unlike.append(text)
     assert not unlike
@@ -268,21 +284,21 @@ def shown(text: str) -> str:
 
 
 @pytest.mark.parametrize(("count", "size"), [(6, SIZE), (16, SIZE * 3 // 4), (40, SIZE // 2)])
-def test_a_longer_text_takes_more_lines_in_smaller_type(count: int, size: int) -> None:
+def test_longer_text_takes_more_lines_in_smaller_type(count: int, size: int) -> None:
     text = " ".join(WORDS.split()[:count])
-    found = paragraph(text, SHAPES, ROOM)
-    assert found.whole
-    assert {line.size for line in found.lines} == {size}
+    laid_out = paragraph(text, SHAPES, ROOM)
+    assert laid_out.whole
+    assert {line.size for line in laid_out.lines} == {size}
     assert shown(text) == text
 
 
 @pytest.mark.parametrize("length", [900, 1001, 5_000, 32_000])
-def test_a_text_that_is_too_long_shows_its_beginning_and_its_end(length: int) -> None:
+def test_text_that_is_too_long_shows_its_beginning_and_its_end(length: int) -> None:
     text = WORDS[:length]
-    found = paragraph(text, SHAPES, ROOM)
-    assert not found.whole
-    assert len(found.lines) == 8
-    assert {line.size for line in found.lines} == {SIZE // 2}
+    laid_out = paragraph(text, SHAPES, ROOM)
+    assert not laid_out.whole
+    assert len(laid_out.lines) == 8
+    assert {line.size for line in laid_out.lines} == {SIZE // 2}
     beginning, _, end = shown(text).partition("…")
     assert len(beginning) > 60 < len(end)
     assert text.startswith(beginning)
@@ -290,21 +306,21 @@ def test_a_text_that_is_too_long_shows_its_beginning_and_its_end(length: int) ->
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_text_is_a_paragraph_within_its_room(kind: str) -> None:
-    found = paragraph(HOSTILE[kind], SHAPES, ROOM).lines
-    assert len(found) <= 8
-    assert all(line.width <= ROOM for line in found)
+def test_a_paragraph_of_hostile_text_fits_its_width(kind: str) -> None:
+    laid_out = paragraph(HOSTILE[kind], SHAPES, ROOM).lines
+    assert len(laid_out) <= 8
+    assert all(line.width <= ROOM for line in laid_out)
 
 
 @pytest.mark.parametrize("place", [300, 2_000, 3_999])
 def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> None:
     prompt = "abcdefghi " * 400
     other = f"{prompt[:place]}X{prompt[place + 1 :]}"
-    asked = {"operation": GENERATIONS, "model": NEWEST_MODEL, "size": (1024, 1024)}
+    fields = {"operation": GENERATIONS, "model": NEWEST_MODEL, "size": (1024, 1024)}
     cards = []
     for text in (prompt, other):
         canvas = Image.new("L", (1024, 1024))
-        card = card_of(ImageRequest(prompt=text, **asked), 0)  # type: ignore[arg-type]
+        card = card_of(ImageRequest(prompt=text, **fields), 0)  # type: ignore[arg-type]
         assert card
         card.draw(canvas, Inks(bytes(4 * 256), end=0, gradient=0, clear=0))
         cards.append(canvas)
@@ -318,7 +334,7 @@ def test_arabic_letters_join() -> None:
 
 def test_a_vowel_that_is_written_before_its_consonant_is_drawn_before_it() -> None:
     name = "NotoSansDevanagari.ttf"
-    consonant, both = (shaped(text, name, SIZE, from_right=False)[0] for text in ("क", "कि"))
+    consonant, both = (shape(text, name, SIZE, from_right=False)[0] for text in ("क", "कि"))
     assert both[-1].char == consonant[0].char
 
 
@@ -329,19 +345,19 @@ def test_a_conjunct_is_narrower_than_its_letters() -> None:
 
 @pytest.mark.parametrize("text", [FAMILY, "👍🏽", "🇩🇪", "1️⃣", "🏳️‍🌈", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "❤️‍🔥", "❤️"])
 @pytest.mark.parametrize("before", ["", "א "])
-def test_a_sequence_of_emoji_is_one_sign(text: str, before: str) -> None:
-    (single,), (sequence,) = (lines(f"{before}{sign}", SIZE, ROOM) for sign in ("🐱", text))
+def test_an_emoji_sequence_is_one_grapheme(text: str, before: str) -> None:
+    (single,), (sequence,) = (lines(f"{before}{emoji}", SIZE, ROOM) for emoji in ("🐱", text))
     assert sequence.width == pytest.approx(single.width, abs=1)
     assert {run.font for run in sequence.runs} >= {EMOJI}
 
 
 def test_chinese_breaks_anywhere_but_before_its_full_stop() -> None:
     text = "黄昏时的灯塔油画风格海面上有三艘小船。" * 3
-    found = lines(text, SIZE, ROOM, 5)
-    assert "".join(line.text for line in found) == text
-    assert len(found) > 2
-    assert not any(line.text.startswith("。") for line in found)
-    assert all(line.width > ROOM - 2.5 * SIZE for line in found[:-1])
+    laid_out = lines(text, SIZE, ROOM, 5)
+    assert "".join(line.text for line in laid_out) == text
+    assert len(laid_out) > 2
+    assert not any(line.text.startswith("。") for line in laid_out)
+    assert all(line.width > ROOM - 2.5 * SIZE for line in laid_out[:-1])
 
 
 def test_korean_breaks_at_its_spaces() -> None:
@@ -354,7 +370,7 @@ def test_decomposed_letters_are_drawn_as_the_composed_ones() -> None:
     assert drawn("\u1112\u1161\u11ab")[1].tobytes() == drawn("\ud55c")[1].tobytes()
 
 
-def test_what_no_font_has_becomes_one_ellipsis() -> None:
+def test_characters_of_no_font_become_one_ellipsis() -> None:
     assert [line.text for line in lines("a \ue000\ue001 \ue002 b", SIZE, ROOM)] == ["a … b"]
 
 
@@ -372,14 +388,14 @@ def svg_of(client: OpenAI, prompt: str) -> ET.Element:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_an_svg_has_outlines_of_what_its_viewer_may_have_no_font_for(
+def test_an_svg_has_outlines_of_text_that_viewers_may_have_no_font_for(
     client: OpenAI, script: str
 ) -> None:
     root = svg_of(client, SCRIPTS[script])
     written = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
     outlined = " ".join(group.get("aria-label", "") for group in root.iter(f"{SVG}g"))
     assert {*"".join(SCRIPTS[script].split())} <= {*written, *outlined, *"\ufe0f🏽"}
-    assert {name_of(char) for char in "".join(written.split())} == {REGULAR}
+    assert {font_of(char) for char in "".join(written.split())} == {REGULAR}
     assert all(path.get("d") for path in root.iter(f"{SVG}path"))
 
 
@@ -387,9 +403,9 @@ def ink_of(line: Line) -> tuple[float, float, float, float]:
     """The box around the outlines of *line*, from where its letters stand, y down."""
     xs, ys = [0.0], [0.0]
     for right, run in line.placed():
-        scale = run.size(line.size) / units(run.font)
-        for glyph in run.shape(line.size)[0]:
-            path = outline(run.font, ord(glyph.char) - GLYPHS)
+        scale = run.font_size(line.size) / units_per_em(run.font)
+        for glyph in run.glyphs(line.size)[0]:
+            path = outline(run.font, ord(glyph.char) - FIRST_GLYPH)
             numbers = [float(each) for each in re.findall(r"-?[\d.]+", path)]
             xs += [right + glyph.x + scale * x for x in numbers[::2]]
             ys += [-glyph.up - scale * y for y in numbers[1::2]]
@@ -397,7 +413,7 @@ def ink_of(line: Line) -> tuple[float, float, float, float]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_outlines_are_where_the_pixels_are(script: str) -> None:
+def test_outlines_and_pixels_have_the_same_place(script: str) -> None:
     line = lines(SCRIPTS[script], SIZE, 60 * SIZE)[0]
     canvas = Image.new("L", (62 * SIZE, 4 * SIZE), 0)
     line.draw(ImageDraw.Draw(canvas), SIZE, SIZE, 255)
@@ -433,7 +449,7 @@ def test_pixels_are_the_same_in_every_process() -> None:
     assert elsewhere == {hashlib.sha256(drawings).hexdigest()}
 
 
-def test_the_shaper_waits_for_a_script_that_needs_it() -> None:
+def test_the_shaper_is_loaded_for_scripts_that_need_it_only() -> None:
     code = """if True:
         import sys
         from images_emulator.imaging.text_layout import lines
@@ -444,7 +460,7 @@ def test_the_shaper_waits_for_a_script_that_needs_it() -> None:
     assert printed(code) == "False"
 
 
-def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
+def test_without_the_shaper_scripts_that_need_it_become_an_ellipsis() -> None:
     code = """if True:
         import sys
         sys.modules["uharfbuzz"] = None
@@ -461,7 +477,7 @@ def test_without_the_shaper_such_a_script_becomes_an_ellipsis() -> None:
 
 @pytest.mark.parametrize("text", ["\U00010330\U00010331", "\ue000", "a \U00013000 b"])
 def test_a_character_of_no_shipped_font_is_an_ellipsis_on_every_machine(text: str) -> None:
-    assert {cluster.font for cluster in clusters(text) if not cluster.text.isascii()} == {None}
+    assert {each.font for each in graphemes(text) if not each.text.isascii()} == {None}
     code = f"""if True:
         from images_emulator.imaging.text_layout import lines
         print([line.text for line in lines({text!r}, 42, 850)])

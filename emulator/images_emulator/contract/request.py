@@ -69,7 +69,7 @@ class Call:
 
 
 class Picture(Protocol):
-    """A picture that a client sent, decoded. *width* and *height* are pixels as shown."""
+    """A decoded upload. *width* and *height* are pixels, after rotation by its EXIF."""
 
     @property
     def width(self) -> int: ...
@@ -77,12 +77,12 @@ class Picture(Protocol):
     def height(self) -> int: ...
     @property
     def format(self) -> str:
-        """`PNG`, `JPEG`, `WEBP` …"""
+        """The format of the file: `PNG`, `JPEG`, `WEBP`."""
         ...
 
     @property
     def mode(self) -> str:
-        """`RGB`, `RGBA`, `L` …, as in the file."""
+        """The mode of the file, in Pillow's names: `RGB`, `RGBA`, `L` …"""
         ...
 
     @property
@@ -94,35 +94,36 @@ class Picture(Protocol):
 
     @property
     def digest(self) -> str:
-        """Names the content; equal files have equal digests."""
+        """SHA-256 of the file, in hex."""
         ...
 
 
 class ImageLoader(Protocol):
-    """What turns bytes and addresses into pictures; validation asks it, imaging is it."""
+    """Decodes uploads and fetches referenced images. A protocol of the contract layer, implemented
+    by `imaging`."""
 
     def decode(self, data: bytes) -> Picture | None:
-        """Decode *data* whole, or None where it is no usable picture."""
+        """Decode *data* whole; None where it is no image that is accepted."""
         ...
 
     def blank(self) -> Picture:
-        """A square picture of nothing, with an alpha channel."""
+        """A white square image with an alpha channel, in place of a forgiven upload."""
         ...
 
     def file(self, identity: str) -> bytes | None:
-        """The content of an uploaded file, or None where there is none of that id."""
+        """The content of the uploaded file with that id; None where there is none."""
         ...
 
     def fetch(self, url: str) -> bytes | None:
-        """The bytes at *url*, or None where a picture stands in for them. Raises APIError."""
+        """The bytes at *url*; None where a placeholder takes their place. Raises APIError."""
         ...
 
     def placeholder(self, url: str) -> Picture:
-        """A picture in place of the one at *url*."""
+        """An image in place of the one at *url*."""
         ...
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
-        """A PNG of that size, partly transparent, in place of the one at *url*."""
+        """A mask of that size, partly transparent, in place of the one at *url*."""
         ...
 
 

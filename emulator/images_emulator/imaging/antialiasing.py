@@ -1,8 +1,7 @@
-"""Anti-aliased edges in pictures of palette indices.
+"""Draws shapes with anti-aliased edges in images of palette indices.
 
-A pixel that an edge runs through takes a palette entry of its own, a mixture of the two colours
-that meet there. Such pixels are put down as points of a path: paths are kept, and moved and
-stretched by Pillow's own code, so that no pixel costs a step of Python's.
+A pixel on an edge has a palette entry of its own, a mixture of the two colours that meet there. The
+pixels of an edge are points of a cached path, which Pillow moves, stretches and draws in C.
 """
 
 from __future__ import annotations
@@ -16,35 +15,36 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageDraw, ImagePath
 
-Points = Sequence[float]
+AffineMatrix = Sequence[float]
+"""Six numbers a, b, c, d, e, f: the point (x, y) goes to (ax + by + c, dx + ey + f)."""
+
 Shades = tuple[int, int]
-"""Palette indices of what covers a third and two thirds of a pixel."""
+"""Palette indices of a colour that covers a third and two thirds of a pixel."""
 
-OUTSIDE: Final = (1 / 3, 0, -1 / 3)
-"""How far outside of a round edge, in pixels, the middles of those pixels are at most that it
-covers to a third, to two thirds, and those that it covers whole."""
+COVERAGE_DISTANCES: Final = (1 / 3, 0, -1 / 3)
+"""Largest distance of a pixel's centre outside of a round edge, in pixels, where the shape covers a
+third, two thirds and all of the pixel."""
 
-FULL_OUTSIDE: Final = 0.375
-"""How far outside of its radius, in pixels, the middles of the pixels are at most that Pillow's
-ellipse is sure to have."""
+ELLIPSE_REACH: Final = 0.375
+"""Largest distance of a pixel's centre outside of the radius, in pixels, at which Pillow's ellipse
+always fills the pixel."""
 
-
-STEPS: Final = 24
+SLOPE_STEPS: Final = 24
 """Corners of the polygon below a slope."""
 
-SAMPLES: Final = 8
-"""Places along a slope where it is looked what is behind it."""
+BACKGROUND_SAMPLES: Final = 8
+"""Positions along a slope where the background is looked up."""
 
-BELOW: Final = 1.4
-"""How far, in pixels, that polygon is below the slope: its corners are whole numbers, and two rows
-of points close what is open between them."""
+POLYGON_OFFSET: Final = 1.4
+"""Pixels from a slope down to its polygon: Pillow rounds the corners, and two rows of points fill
+the gap."""
 
 
 class Inks:
-    """The palette of a picture: RGBA bytes, to which mixtures are added up to *end* entries.
+    """The palette of an image: RGBA bytes, to which mixtures are added, up to *end* entries.
 
-    The first *gradient* entries are one colour that changes little from each to the next; *clear*
-    is what nothing is drawn on.
+    The first *gradient* entries are a gradient with little difference between neighbours. The index
+    *clear* is transparent.
     """
 
     def __init__(self, palette: bytes, end: int, gradient: int, clear: int) -> None:
@@ -63,18 +63,17 @@ class Inks:
         yield bytes(((2 * r + red) // 3, (2 * g + green) // 3, (2 * b + blue) // 3, 255))
         yield bytes(((r + 2 * red) // 3, (g + 2 * green) // 3, (b + 2 * blue) // 3, 255))
 
-    def alike(self, one: int, other: int) -> bool:
-        """Whether both indices are of the same colour, or of the gradient."""
+    def is_similar(self, one: int, other: int) -> bool:
+        """Whether both indices have the same colour, or are in the gradient."""
         return one == other or max(one, other) < self._gradient
 
     def shades(self, under: int, over: int) -> Shades:
-        """What *over* makes of *under* where it covers a part; *over* itself where the palette has
-        no room."""
+        """The mixtures of *over* on *under*; *over* itself where the palette is full."""
         if under < self._gradient:
             under = under // 4 * 4 + 2
-        known = self._shades.get((under, over))
-        if known:
-            return known
+        shades = self._shades.get((under, over))
+        if shades:
+            return shades
         first = len(self.palette) // 4
         if first + 2 > self._end:
             return over, over
@@ -84,40 +83,43 @@ class Inks:
         return first, first + 1
 
 
-def _part(outside: float) -> int | None:
-    """Which part of `OUTSIDE` a pixel is of; None for one that is not covered."""
-    return sum(outside <= most for most in OUTSIDE) - 1 if outside <= OUTSIDE[0] else None
+def _coverage(distance: float) -> int | None:
+    """The index in `COVERAGE_DISTANCES` of a pixel at that *distance* outside of an edge; None for
+    one that is not covered."""
+    if distance > COVERAGE_DISTANCES[0]:
+        return None
+    return sum(distance <= limit for limit in COVERAGE_DISTANCES) - 1
 
 
 @lru_cache(maxsize=96)
 def _circle(radius: int, bands: int) -> tuple[tuple[ImagePath.Path, ...], ...]:
-    """The points around an ellipse of that *radius* by the part of them that is covered: for each
-    of so many *bands* of rows, from the top."""
-    edge = radius + FULL_OUTSIDE - OUTSIDE[-1]
+    """The edge of a disc of *radius* pixels: for each of *bands* bands of rows, from the top, the
+    points that it covers to a third and to two thirds."""
+    edge = radius + ELLIPSE_REACH - COVERAGE_DISTANCES[-1]
     octants: tuple[list[tuple[int, int]], ...] = ([], [])
     for x in range(int(edge * 0.7072) + 2):
         near = int(sqrt(max(0.0, edge * edge - x * x)))
         for y in (near, near + 1):
-            part = _part(hypot(x, y) - edge)
-            if part is not None and part < len(octants):
-                octants[part].append((x, y))
+            coverage = _coverage(hypot(x, y) - edge)
+            if coverage is not None and coverage < len(octants):
+                octants[coverage].append((x, y))
     circles = [
         sorted(
             {
                 (across * x, down * y)
-                for place in octant
-                for x, y in (place, place[::-1])
+                for point in octant
+                for x, y in (point, point[::-1])
                 for across in (1, -1)
                 for down in (1, -1)
             },
-            key=itemgetter(1),  # row by row, as the memory is
+            key=itemgetter(1),  # row by row, in the order of memory
         )
         for octant in octants
     ]
     if bands == 1:
         return (tuple(map(ImagePath.Path, circles)),)
-    tall = 2 * edge / bands
-    ends = [-edge - 1, *(band * tall - edge for band in range(1, bands)), edge + 1]
+    height = 2 * edge / bands
+    ends = [-edge - 1, *(band * height - edge for band in range(1, bands)), edge + 1]
     return tuple(
         tuple(
             ImagePath.Path([point for point in circle if start <= point[1] < end])
@@ -129,27 +131,30 @@ def _circle(radius: int, bands: int) -> tuple[tuple[ImagePath.Path, ...], ...]:
 
 @lru_cache(maxsize=16)
 def _corner(radius: int) -> tuple[ImagePath.Path, ...]:
-    """The points of a quarter of a disc, whose edges are those of pixels: by the part of them that
-    is covered, the last whole."""
+    """The points of a quarter of a disc of *radius* pixels: those that it covers to a third, to two
+    thirds and whole."""
     points: tuple[list[tuple[int, int]], ...] = ([], [], [])
     for x in range(radius + 1):
         for y in range(radius + 1):
-            part = _part(hypot(x, y) - radius - 0.5)
-            if part is not None:
-                points[part].append((x, y))
+            coverage = _coverage(hypot(x, y) - radius - 0.5)
+            if coverage is not None:
+                points[coverage].append((x, y))
     return tuple(map(ImagePath.Path, points))
 
 
-def _put(pen: ImageDraw.ImageDraw, path: ImagePath.Path, place: Points, index: int) -> None:
+def _draw_points(
+    pen: ImageDraw.ImageDraw, path: ImagePath.Path, matrix: AffineMatrix, index: int
+) -> None:
+    """Draw the points of *path*, transformed by *matrix*, in the palette *index*."""
     moved = ImagePath.Path(path)
-    moved.transform(place)
+    moved.transform(matrix)
     pen.draw.draw_points(moved, index)
 
 
 def _pixel(canvas: Image.Image, x: float, y: float) -> int:
-    """The index at that place, or at the nearest within the picture."""
-    place = min(max(0, int(x)), canvas.width - 1), min(max(0, int(y)), canvas.height - 1)
-    return cast("int", canvas.getpixel(place))  # it has one band
+    """The palette index at that position, or at the nearest one within the image."""
+    position = min(max(0, int(x)), canvas.width - 1), min(max(0, int(y)), canvas.height - 1)
+    return cast("int", canvas.getpixel(position))  # it has one band
 
 
 def disc(
@@ -161,23 +166,27 @@ def disc(
     radius: int,
     bands: int,
 ) -> None:
-    """A disc of that palette *index*, over one that covers its middle, or where there are several
-    *bands* of rows over what is at the left edge of the picture in the middle of each."""
+    """Draw a disc in the palette *index*.
+
+    Its edge is mixed with the colour at its centre, for a disc on a larger one. With several
+    *bands* of rows, the edge of each is mixed with the colour at the left edge of the image in the
+    middle of the band, for a disc on a gradient.
+    """
     pen = ImageDraw.Draw(canvas)
     x, y = centre
-    tall = 2 * radius / bands
+    height = 2 * radius / bands
     for band, parts in enumerate(_circle(radius, bands)):
-        beneath = _pixel(canvas, x if bands == 1 else 0, y - radius + (band + 0.5) * tall)
-        for path, shade in zip(parts, inks.shades(beneath, index), strict=True):
-            _put(pen, path, (1, 0, x, 0, 1, y), shade)
+        background = _pixel(canvas, x if bands == 1 else 0, y - radius + (band + 0.5) * height)
+        for path, shade in zip(parts, inks.shades(background, index), strict=True):
+            _draw_points(pen, path, (1, 0, x, 0, 1, y), shade)
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=index)
 
 
 def rounded_box(
     canvas: Image.Image, inks: Inks, box: tuple[int, int, int, int], radius: int, index: int
 ) -> None:
-    """A rectangle of that palette *index*, whose right and bottom pixels are within *box*, with
-    round corners."""
+    """Draw a rectangle with round corners in the palette *index*; *box* includes its right and
+    bottom pixels."""
     pen = ImageDraw.Draw(canvas)
     left, top, right, bottom = box
     pen.rectangle((left + radius, top, right - radius, bottom), fill=index)
@@ -185,56 +194,55 @@ def rounded_box(
     paths = _corner(radius)
     for x, across in ((left, -1), (right, 1)):
         for y, down in ((top, -1), (bottom, 1)):
-            inks_here = (*inks.shades(_pixel(canvas, x, y), index), index)
-            place = (across, 0, x - across * radius, 0, down, y - down * radius)
-            for path, ink in zip(paths, inks_here, strict=True):
-                _put(pen, path, place, ink)
+            shades = (*inks.shades(_pixel(canvas, x, y), index), index)
+            matrix = (across, 0, x - across * radius, 0, down, y - down * radius)
+            for path, shade in zip(paths, shades, strict=True):
+                _draw_points(pen, path, matrix, shade)
 
 
-def _level(part: float) -> float:
-    """How far a slope has come at that *part* of its way; level at its foot and at its top."""
+def _smoothstep(part: float) -> float:
+    """The height of a slope from 0 to 1 at *part* of its width; level at both ends."""
     return part * part * (3 - 2 * part)
 
 
 @lru_cache(maxsize=16)
 def _slope(width: int) -> tuple[ImagePath.Path, ImagePath.Path, ImagePath.Path]:
-    """A slope of so many columns from 0 to 1: its height at the middle of each column, and what is
-    below it as a polygon, where it goes down and where it goes up."""
+    """A slope of *width* columns from 0 to 1: its height at the centre of each column, and the area
+    below it as a polygon, for one that falls and one that rises on the screen."""
     columns = ImagePath.Path(
-        [value for x in range(width) for value in (x, _level((x + 0.5) / width))]
+        [value for x in range(width) for value in (x, _smoothstep((x + 0.5) / width))]
     )
-    steps = min(width, STEPS)
+    steps = min(width, SLOPE_STEPS)
     corners = [width * step // steps for step in range(steps + 1)]
-    line = [value for x in corners for value in (x, _level(x / width))]
+    line = [value for x in corners for value in (x, _smoothstep(x / width))]
     return columns, ImagePath.Path([*line, 0, 1]), ImagePath.Path([*line, width, 0])
 
 
-def _runs(
+def _background_runs(
     canvas: Image.Image, inks: Inks, columns: range, start: float, rise: float
 ) -> list[tuple[int, int]]:
-    """What is behind the slope in *columns* from the row *start* on: the first column of each run
-    of one index, counted from the slope's left, and the index."""
+    """The background along a slope in *columns* that begins at row *start*: the first column of
+    each run of one palette index, counted from the left of the slope, and the index."""
     pixels = canvas.load()
     assert pixels
-    left, wide, lowest = columns.start, len(columns), canvas.height - 1
+    left, width, last_row = columns.start, len(columns), canvas.height - 1
     runs: list[tuple[int, int]] = []
-    # Most slopes have one thing behind them.
-    for samples in (3, SAMPLES):
+    # Most slopes have one background, for which three samples are enough.
+    for samples in (3, BACKGROUND_SAMPLES):
         runs.clear()
         for sample in range(samples):
             part = (sample + 0.5) / samples
             row = int(start + rise * part * part * (3 - 2 * part)) - 1
-            beneath = cast("int", pixels[left + int(part * wide), min(max(0, row), lowest)])
-            if not runs or not inks.alike(beneath, runs[-1][1]):
-                runs.append((sample * wide // samples, beneath))
+            index = cast("int", pixels[left + int(part * width), min(max(0, row), last_row)])
+            if not runs or not inks.is_similar(index, runs[-1][1]):
+                runs.append((sample * width // samples, index))
         if len(runs) == 1:
             break
     return runs
 
 
-def _shade(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
-    """Put down *shades* along *points*, each a third of a pixel below the one before; the points
-    are two thirds lower afterwards."""
+def _draw_shades(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
+    """Draw *points* in each of *shades*, and move them down by a third of a pixel after each."""
     for shade in shades:
         draw.draw_points(points, shade)
         points.transform((1, 0, 0, 0, 1, 1 / 3))
@@ -249,36 +257,37 @@ def hill(
     nearer: Sequence[float],
     bottom: int,
 ) -> None:
-    """A hill of that palette *index* through *heights*, in pixels from the top and at equal
-    distances, down to the row *bottom*. What *nearer*, the next hill, hides is left out."""
+    """Draw a hill in the palette *index* down to the row *bottom*. *heights* are points of its
+    outline at equal distances, in pixels from the top. Slopes that *nearer*, the heights of the
+    next hill, hide are left out."""
     draw = ImageDraw.Draw(canvas).draw
-    foot = int(max(heights) + BELOW)
+    foot = int(max(heights) + POLYGON_OFFSET)
     if foot <= bottom:
         draw.draw_rectangle((0, foot, canvas.width, bottom), index, 1)
     count = len(heights) - 1
     for number in range(count):
         left, right = canvas.width * number // count, canvas.width * (number + 1) // count
         start, end = heights[number], heights[number + 1]
-        hidden = nearer and start > nearer[number] + 1 and end > nearer[number + 1] + 1
-        if hidden or left == right:
+        is_hidden = nearer and start > nearer[number] + 1 and end > nearer[number + 1] + 1
+        if is_hidden or left == right:
             continue
         rise = end - start
         columns, falling, rising = _slope(right - left)
-        runs = _runs(canvas, inks, range(left, right), start, rise)
+        runs = _background_runs(canvas, inks, range(left, right), start, rise)
         below = ImagePath.Path(falling if rise > 0 else rising)
-        below.transform((1, 0, left, 0, rise, start + BELOW))
+        below.transform((1, 0, left, 0, rise, start + POLYGON_OFFSET))
         draw.draw_polygon(below, index, 1)
-        low = int(max(start, end) + BELOW)
+        low = int(max(start, end) + POLYGON_OFFSET)
         if low < foot:
             draw.draw_rectangle((left, low, right - 1, foot), index, 1)
         points = ImagePath.Path(columns)
         points.transform((1, 0, left, 0, rise, start + 1 / 6))
         if len(runs) == 1:
-            _shade(draw, points, inks.shades(runs[0][1], index))
+            _draw_shades(draw, points, inks.shades(runs[0][1], index))
         else:
             ends = [*(first for first, _ in runs[1:]), right - left]
-            for (first, beneath), last in zip(runs, ends, strict=True):
-                _shade(draw, points[first:last], inks.shades(beneath, index))
+            for (first, background), last in zip(runs, ends, strict=True):
+                _draw_shades(draw, points[first:last], inks.shades(background, index))
             points.transform((1, 0, 0, 0, 1, 2 / 3))
         draw.draw_points(points, index)
         points.transform((1, 0, 0, 0, 1, 1))

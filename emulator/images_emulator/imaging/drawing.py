@@ -1,8 +1,8 @@
-"""Draws the picture: a landscape that the recipe chooses, and a card that says what was asked.
+"""Draws a generated image: a landscape that the request seeds, and a card that shows its prompt and
+parameters.
 
-It is drawn in one byte a pixel, each value an index into the palette. The indices of the card and
-its inks stand in a row, so that the anti-aliased edge of a letter, which mixes the numbers, mixes
-the colours too.
+The canvas has one byte a pixel, an index into a palette. The indices from the card to its ink are a
+gradient, so that Pillow's anti-aliased letters, which mix indices, mix colours too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import cos, sin, tau
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 from PIL import Image, ImageDraw
 
@@ -24,6 +24,14 @@ from images_emulator.imaging.text_layout import Paragraph, lines, paragraph
 from images_emulator.imaging.typefaces import BOLD
 
 Colour = tuple[int, int, int]
+"""Red, green, blue, from 0 to 255."""
+
+
+class DrawFunction(Protocol):
+    """Draws image *index* (from 0) of *request*, at *phase* (from 0 to 1) of an animation."""
+
+    def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image: ...
+
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels."""
@@ -34,8 +42,10 @@ HILLS: Final = range(100, 104)
 ACCENT, CARD, INK = 104, 120, 136
 MUTED: Final = CARD + (INK - CARD) * 5 // 8
 CLEAR: Final = 255
+"""Indices of the palette. From `ACCENT` to `CARD` and from there to `INK` it is a gradient; `CLEAR`
+is transparent, and those between are free for the mixtures of anti-aliased edges."""
 
-MOODS: Final = (
+COLOUR_SCHEMES: Final = (
     ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),  # sunset
     ("12232f", "4d8078", "5aa797", "eef4c9", "347b74", "0f2c33", "0f7a66"),  # moonlight
     ("6fb4e8", "e3f3fb", "fff7d6", "ffd166", "8cc5a2", "24584b", "21708f"),  # noon
@@ -47,30 +57,30 @@ MOODS: Final = (
     ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),  # night
     ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),  # meadow
 )
-"""Sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
+"""Colours of the sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
 
-MIN_TYPE: Final = 9
-"""Pixels: the smallest type of a prompt."""
+MIN_FONT_SIZE: Final = 9
+"""Pixels of the smallest type of a prompt."""
 
-MIN_ROOM: Final = 60
-"""Pixels along the shorter edge of what a card stands in, for its three lines of type."""
+MIN_CARD_ROOM: Final = 60
+"""Pixels along the shorter edge of the box that a card is put in, for its three lines of type."""
 
-DETAIL: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
-"""Hills and rings by quality; the better ones have four."""
-
+HILL_COUNTS: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
+"""Hills, and rings of the sun, by quality; other qualities have four."""
 
 SUN_SIZES: Final = 6
+"""Radii that the sun may have; few, since the anti-aliased edges of circles are cached."""
 
 SUN_BANDS: Final = 3
-"""The parts of the sky, from the sun's top to its bottom, that its edge is mixed with."""
+"""Bands of the sky, from the sun's top to its bottom, whose colours its edge is mixed with."""
 
-CURVE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
-"""How far a slope has come at each of its steps; level at its foot and at its top."""
+SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
+"""The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep): level at both ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What chance, seeded by the recipe, made of the picture."""
+    """The random parts of an image, which its request seeds."""
 
     palette: bytes
     sun: tuple[float, float, float]
@@ -80,13 +90,13 @@ class Scene:
 
 
 def request_hash(request: ImageRequest, index: int) -> int:
-    """A number that the recipe and the picture's *index* decide, the same everywhere."""
+    """A hash of the request's drawing key and the *index* of the image, to seed its chance with."""
     text = "\x1f".join([*request.drawing_key, str(index)])
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
 def _shifted(code: str, turn: float, vivid: float) -> Colour:
-    """The colour `rrggbb`, its hue turned by *turn* and its saturation scaled by *vivid*."""
+    """The colour `rrggbb` with its hue turned by *turn* and its saturation times *vivid*."""
     hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(code)))
     turned = colorsys.hls_to_rgb((hue + turn) % 1, light, min(1, saturation * vivid))
     red, green, blue = (round(part * 255) for part in turned)
@@ -94,7 +104,7 @@ def _shifted(code: str, turn: float, vivid: float) -> Colour:
 
 
 def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
-    """*steps* colours from *start* to *end*, each as red, green, blue and an alpha of 255."""
+    """A gradient of *steps* colours from *start* to *end*, in RGBA bytes with an alpha of 255."""
     last = max(1, steps - 1)
     ramp = bytearray(b"\xff" * (4 * steps))
     for channel, (low, high) in enumerate(zip(start, end, strict=True)):
@@ -109,8 +119,11 @@ CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
 
 
 def _palette(chance: Random, vivid: float) -> bytes:
-    mood, turn = MOODS[int(chance.random() * len(MOODS))], chance.uniform(-0.025, 0.025)
-    high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in mood)
+    scheme, turn = (
+        COLOUR_SCHEMES[int(chance.random() * len(COLOUR_SCHEMES))],
+        chance.uniform(-0.025, 0.025),
+    )
+    high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in scheme)
     ramps = (
         _ramp(high, low, len(SKY)),
         _ramp(halo, sun, len(SUN)),
@@ -122,17 +135,17 @@ def _palette(chance: Random, vivid: float) -> bytes:
 
 
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
-    """What the recipe makes of that picture; at *phase*, from 0 to 1, of an animation the sun is on
-    its way round a small circle."""
+    """The scene of image *index* of *request*. At *phase*, from 0 to 1, of an animation the sun is
+    on its way around a small circle."""
     chance = Random(request_hash(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     palette = _palette(chance, vivid)
     x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)
-    # In steps, for the edges of circles are kept.
+    # In steps, since the edges of circles are cached.
     radius = 0.14 + 0.06 * int(chance.random() * SUN_SIZES) / SUN_SIZES
     turn = tau * phase
     sun = x + 0.06 * sin(turn), y + 0.06 * (1 - cos(turn)), radius
-    hills = DETAIL.get(request.quality, len(HILLS))
+    hills = HILL_COUNTS.get(request.quality, len(HILLS))
     ridges = []
     for number in range(hills):
         base = 0.42 + 0.26 * number / max(1, hills - 1)
@@ -141,13 +154,13 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
 
 
 def _smooth(points: Sequence[float]) -> list[float]:
-    """*points* joined by curves that are level at each of them."""
-    joined = [start + (end - start) * part for start, end in pairwise(points) for part in CURVE]
+    """*points* joined by slopes."""
+    joined = [start + (end - start) * part for start, end in pairwise(points) for part in SLOPE]
     return [*joined, points[-1]]
 
 
 def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]]:
-    """The radius in pixels and the palette index of each ring of the sun, the largest first."""
+    """The radius in pixels and the palette index of each ring of the sun, from the largest."""
     radius, rings = scene.sun[2] * min(size), len(scene.ridges)
     for ring in range(rings):
         yield radius * (1 + 0.28 * (rings - 1 - ring)), SUN[ring + len(SUN) - rings]
@@ -183,7 +196,7 @@ def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> N
         bands = 1
     if not sky:
         return
-    # A hill goes down to where the next one hides it.
+    # A hill is drawn down to where the next one hides it.
     for number, heights in enumerate(hills):
         nearer = hills[number + 1] if number + 1 < len(hills) else []
         bottom = round(max(nearer)) + 3 if nearer else height
@@ -191,39 +204,40 @@ def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> N
         hill(canvas, inks, colour, heights=heights, nearer=nearer, bottom=bottom)
 
 
-def leading(size: int) -> int:
-    """Pixels from one line of the prompt to the next, in type of *size*."""
+def line_height(size: int) -> int:
+    """Pixels from one line of the prompt to the next, in type of *size* pixels."""
     return round(size * 1.35)
 
 
 def prompt_paragraph(prompt: str, size: int, width: float, height: int) -> Paragraph:
-    """The prompt as a card shows it: in at most five lines of *size*; a longer one in smaller type
-    and as many lines as fill *height*; of one that is longer still the beginning and the end."""
-    shapes = [(size, max(1, min(5, height // leading(size))))]
+    """The prompt as a card shows it: in at most five lines of type of *size*; where it is longer in
+    smaller type and as many lines as *height* has room for; past that its beginning and its end."""
+    shapes = [(size, max(1, min(5, height // line_height(size))))]
     for part in (3 / 4, 3 / 5):
-        smaller = max(MIN_TYPE, round(size * part))
-        shapes.append((smaller, max(1, height // leading(smaller))))
+        smaller = max(MIN_FONT_SIZE, round(size * part))
+        shapes.append((smaller, max(1, height // line_height(smaller))))
     return paragraph(prompt.strip() or "no prompt", shapes, width)
 
 
-def abridgement(prompt: str) -> str:
-    """What tells a prompt that is not shown whole from others of the same beginning and end: its
-    length and the start of the SHA-256 of its UTF-8."""
+def prompt_fingerprint(prompt: str) -> str:
+    """The length and the SHA-256 of *prompt* in UTF-8, shortened: it tells a prompt that is not
+    shown whole from others with the same beginning and end."""
     digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{len(prompt):,} characters, SHA-256 {digest[:8]}…"
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card of a picture, laid out: *box* is where it goes, in pixels."""
+    """The card of an image, laid out in *box*. All sizes are pixels."""
 
     request: ImageRequest
     index: int
     box: Box
     padding: int
     small: int
-    """The size of the type above and below the prompt."""
+    """Size of the type above and below the prompt."""
     large: int
+    """Size of the type of the prompt, if all of it fits."""
     text: Paragraph
 
     def moved(self, right: int, down: int) -> Card:
@@ -242,52 +256,52 @@ class Card:
         space = room - number.width - self.small // 2
         for title in lines(self.request.model.id, self.small, space, face=BOLD):
             title.draw(pen, x, y, ACCENT)
-        y += _gap(self.small)
+        y += _prompt_offset(self.small)
         size = self.text.lines[0].size if self.text.lines else self.large
         for line in self.text.lines:
             line.draw(pen, x, y, INK)
-            y += leading(size)
-        y += _gap(self.small) - self.small - (leading(size) - size)
-        facts = ["{} × {}".format(*self.request.size), self.request.quality, self.request.style]
+            y += line_height(size)
+        y += _prompt_offset(self.small) - self.small - (line_height(size) - size)
+        details = ["{} × {}".format(*self.request.size), self.request.quality, self.request.style]
         if not self.text.whole:
-            facts.insert(0, abridgement(self.request.prompt))
-        for fact in lines(" · ".join(fact for fact in facts if fact), self.small, room):
-            fact.draw(pen, x, y, MUTED)
+            details.insert(0, prompt_fingerprint(self.request.prompt))
+        for line in lines(" · ".join(each for each in details if each), self.small, room):
+            line.draw(pen, x, y, MUTED)
 
 
-def _gap(small: int) -> int:
-    """From the top of a line in the small type to the prompt, in pixels."""
+def _prompt_offset(small: int) -> int:
+    """Pixels from the top of a line of the small type to the prompt."""
     return round(small * 1.9)
 
 
 def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) -> Card | None:
-    """The card of that picture at the bottom of *room*, about *share* of whose height it may take;
-    None where it could not be read."""
+    """The card of image *index* of *request* at the bottom of *room*, taking about *share* of its
+    height at most; None where it would be too small to read."""
     width, height = room[2] - room[0], room[3] - room[1]
     short = min(width, height)
-    if short < MIN_ROOM:
+    if short < MIN_CARD_ROOM:
         return None
     margin, padding = max(3, short // 20), max(4, short // 26)
     small, large = max(10, short // 38), max(12, short // 24)
     left, bottom = room[0] + margin, room[3] - margin
     right = room[0] + min(width - margin, margin + max(short - 2 * margin, width // 2))
-    around = 2 * padding + _gap(small) + small
-    space = min(round(height * share) - 2 * _gap(small), height - 2 * margin - around)
+    around = 2 * padding + _prompt_offset(small) + small
+    space = min(round(height * share) - 2 * _prompt_offset(small), height - 2 * margin - around)
     text = prompt_paragraph(request.prompt, large, right - left - 2 * padding, space)
     size = text.lines[0].size if text.lines else large
-    top = bottom - around - len(text.lines) * leading(size)
+    top = bottom - around - len(text.lines) * line_height(size)
     return Card(request, index, (left, top, right, bottom), padding, small, large, text)
 
 
-def _coloured(canvas: Image.Image, inks: Inks) -> Image.Image:
+def _with_palette(canvas: Image.Image, inks: Inks) -> Image.Image:
     canvas.putpalette(inks.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
     return canvas
 
 
 def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
-    """The picture number *index* (from 0) of *request*, in its size; mode `P`.
+    """Draw image *index* (from 0) of *request* in its size; mode `P`.
 
-    With a transparent background, all but the sun and the card has an alpha of 0.
+    With a transparent background, everything but the sun and the card is transparent.
     """
     return draw_scene(request, index, request.size, card_of(request, index), phase)
 
@@ -299,33 +313,33 @@ def draw_scene(
     card: Card | None,
     phase: float = 0.0,
 ) -> Image.Image:
-    """The same in any *size*, with any *card* on it or none."""
+    """The same in any *size*, with *card* or none."""
     scene = scene_of(request, index, phase)
     inks = _inks(scene)
-    # A sky and hills leave nothing of the canvas to be seen.
+    # Sky and hills cover the canvas, so it needs no colour.
     canvas = Image.new("L", size, CLEAR if request.transparent else None)
     _landscape(canvas, scene, inks, sky=not request.transparent)
     if card:
         card.draw(canvas, inks)
-    return _coloured(canvas, inks)
+    return _with_palette(canvas, inks)
 
 
 def card_of(request: ImageRequest, index: int) -> Card | None:
-    """The card of that picture where it stands by default: at the bottom."""
+    """The card of image *index* in its usual place, at the bottom."""
     return card_in((0, 0, *request.size), request, index)
 
 
 def draw_card(request: ImageRequest, index: int) -> Image.Image:
-    """The card of that picture alone, on nothing; mode `P`."""
+    """The card of image *index* on a transparent canvas; mode `P`."""
     inks = _inks(scene_of(request, index))
     canvas = Image.new("L", request.size, CLEAR)
     if card := card_of(request, index):
         card.draw(canvas, inks)
-    return _coloured(canvas, inks)
+    return _with_palette(canvas, inks)
 
 
-def tint(request: ImageRequest, index: int) -> Colour:
-    """The colour of that picture's sun, for what is dyed in the scene's own tone."""
+def tint_of(request: ImageRequest, index: int) -> Colour:
+    """The colour of the sun of image *index*, to tint uploads with."""
     palette = scene_of(request, index).palette
     red, green, blue = palette[4 * SUN[-1] : 4 * SUN[-1] + 3]
     return red, green, blue

@@ -1,5 +1,5 @@
-"""Counts the parts of a picture file before anything of it is decoded: each costs the decoder time
-whatever it holds, and a small file may have a million of them."""
+"""Counts the segments, chunks and scans of an image file before it is decoded: each takes time to
+decode, and a small file may have a million of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from struct import unpack_from
 from typing import Final
 
 MAX_SCANS: Final = 100
-"""Scans of a JPEG. Each is a pass over all of its pixels; a usual progressive one has ten."""
+"""Scans of a JPEG. Each is a pass over all pixels; usual progressive files have ten."""
 
 MAX_PARTS: Final = 10_000
-"""Segments of a JPEG, chunks of a PNG or a WebP. Encoders write 8 KB into a chunk, or more."""
+"""Segments of a JPEG, chunks of a PNG or a WebP. Encoders write chunks of 8 KB or more."""
 
-_WINDOW: Final = 2**20
-"""Bytes that are searched at once; other threads have to wait meanwhile."""
+_WINDOW_BYTES: Final = 2**20
+"""Bytes that are searched at once; the search holds the interpreter lock."""
 
-# Neither stuffing in the data of a scan, nor a restart marker, nor a fill byte.
+# Not a stuffed byte in a scan, a restart marker or a fill byte.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END, _SCAN, _TEMPORARY = b"\xd8", b"\xd9", b"\xda", b"\x01"
 
@@ -34,7 +34,7 @@ def has_too_many_parts(data: bytes) -> bool:
 
 
 def _parts(data: bytes) -> Iterator[bool]:
-    """For each part of the file whether it is a scan."""
+    """For each part of the file, whether it is a scan."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_parts(data)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -49,11 +49,11 @@ def _jpeg_parts(data: bytes) -> Iterator[bool]:
     while position < len(data):
         marker = _next_marker(data, position)
         if not scanned:
-            # Pillow looks at fill bytes between segments one by one, as at segments.
+            # Pillow reads fill bytes between segments one by one, like segments.
             yield from (False for _ in range(marker - position))
         kind, position = data[marker + 1 : marker + 2], marker + 2
         if kind in (b"", _END):
-            return  # what follows the end is no part of the picture: a film, or its other half
+            return  # what follows is not decoded: a phone appends a film
         scanned |= kind == _SCAN
         yield kind == _SCAN
         if kind not in (_START, _TEMPORARY):
@@ -61,13 +61,13 @@ def _jpeg_parts(data: bytes) -> Iterator[bool]:
 
 
 def _next_marker(data: bytes, position: int) -> int:
-    """Where the first marker is from *position* on, or the end of *data* where there is none."""
+    """The offset of the first marker from *position* on, or the length of *data*."""
     while position < len(data) - 1:
-        found = _MARKER.search(data, position, position + _WINDOW)
-        if found:
-            return found.start()
+        match = _MARKER.search(data, position, position + _WINDOW_BYTES)
+        if match:
+            return match.start()
         # A marker may begin with the last byte.
-        position += _WINDOW - 1
+        position += _WINDOW_BYTES - 1
     return len(data)
 
 

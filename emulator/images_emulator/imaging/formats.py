@@ -1,4 +1,4 @@
-"""The output formats as data: how a drawn picture becomes a file."""
+"""The output formats: how a drawn image becomes a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import png, svg
-from images_emulator.imaging.drawing import CLEAR
+from images_emulator.imaging.drawing import CLEAR, DrawFunction
 from images_emulator.imaging.partial_images import PartialImage
 from images_emulator.imaging.recipe import (
     KEYWORD,
@@ -20,21 +20,15 @@ from images_emulator.imaging.recipe import (
     recipe_json,
 )
 
-Options = Mapping[str, Any]
+SaveOptions = Mapping[str, Any]
+"""Keyword arguments of Pillow's `save`."""
 
 SPARE: Final = CLEAR - 1
-"""A place of the palette that no picture uses."""
-
-
-class Artist(Protocol):
-    """Draws the picture number *index* of *request*, at *phase* (from 0 to 1) of an animation."""
-
-    def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image: ...
+"""A palette index that no drawing uses."""
 
 
 class Encoder(Protocol):
-    """Writes *image*, or a preview of it, as the picture number *index* of *request*; *partial* is
-    the number of the partial image that it is."""
+    """Encodes *image* as the file of image *index* of *request*, or of partial image *partial*."""
 
     def __call__(
         self,
@@ -47,25 +41,28 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One `output_format`: its media type, what it writes of an artist's picture, and what of a
-    picture that is already there (only streams need that)."""
+    """One `output_format`.
+
+    *write* draws and encodes an image; *encode* encodes one that is already drawn, as streams need.
+    A format without *encode* has no streams.
+    """
 
     mimetype: str
-    write: Callable[[ImageRequest, int, Artist], bytes]
+    write: Callable[[ImageRequest, int, DrawFunction], bytes]
     encode: Encoder | None = None
 
 
 def _still(mimetype: str, encode: Encoder) -> Format:
-    """A format of one frame, in true colour, with alpha only where the picture is transparent."""
+    """A format of one frame in true colour."""
 
-    def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
-        return encode(request, artist(request, index), index)
+    def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
+        return encode(request, draw(request, index), index)
 
     return Format(mimetype, write, encode)
 
 
 def mode_of(request: ImageRequest) -> str:
-    """The mode of the files in true colour: with alpha where they may be transparent."""
+    """The mode of a file in true colour: `RGBA` where the background is transparent, else `RGB`."""
     return "RGBA" if request.transparent else "RGB"
 
 
@@ -79,7 +76,7 @@ def _png(
 
 
 def _by_pillow(
-    name: str, options: Callable[[int], Options], max_recipe_bytes: int | None = None
+    name: str, options: Callable[[int], SaveOptions], max_recipe_bytes: int | None = None
 ) -> Encoder:
     def encode(
         request: ImageRequest,
@@ -100,28 +97,28 @@ def _by_pillow(
     return encode
 
 
-def _jpeg(compression: int) -> Options:
-    # 100 is the best quality and the largest file, for WebP too.
+def _jpeg(compression: int) -> SaveOptions:
+    # Compression 100 is the best quality and the largest file, for WebP too.
     return {"quality": max(1, compression)}
 
 
-def _webp(compression: int) -> Options:
-    # Lossless is no slower than lossy at this effort, and the better picture.
+def _webp(compression: int) -> SaveOptions:
+    # At this effort lossless is no slower than lossy.
     if compression == 100:
         return {"lossless": True, "quality": 0, "method": 1, "exact": True}
     return {"quality": compression, "method": 0}
 
 
 def frame_delay(milliseconds: int) -> int:
-    """The delay that a GIF can say: "rounds to the nearest 10 ms and caps the encoded delay at
-    655,350 ms per frame"."""
+    """The delay that a GIF can hold, in milliseconds. The documentation: "rounds to the nearest 10
+    ms and caps the encoded delay at 655,350 ms per frame"."""
     return min(655_350, max(10, (milliseconds + 5) // 10 * 10))
 
 
 def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
-    """*image* by a palette, of which the last place is the clear one."""
+    """*image* in mode `P`; index `CLEAR` is transparent."""
     if image.mode == "P":
-        # Drawn so, with an alpha in the palette that the encoder has no place for.
+        # Drawn so; its palette has an alpha, which the encoder does not take.
         colours = image.getpalette("RGB") or []
         indexed = image.copy()
         indexed.putpalette(colours, "RGB")
@@ -133,26 +130,26 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
 
 
 def _distinct(image: Image.Image, number: int) -> Image.Image:
-    """*image* with one pixel of the card one shade off in every other frame: of two frames that are
-    equal Pillow would write one, for twice as long."""
+    """*image* with one pixel of the card changed by one shade in every other frame: Pillow merges
+    equal frames into one of twice the delay."""
     width, height = image.size
-    spot = width // 4, height - max(6, min(image.size) // 20) - 3
-    place = cast("int", image.getpixel(spot))
+    position = width // 4, height - max(6, min(image.size) // 20) - 3
+    index = cast("int", image.getpixel(position))
     palette = image.getpalette("RGB") or []
     palette += [0] * (3 * 256 - len(palette))
-    red, green, blue = palette[3 * place : 3 * place + 3]
+    red, green, blue = palette[3 * index : 3 * index + 3]
     shade = blue ^ 1 if number % 2 else blue
     palette[3 * SPARE : 3 * SPARE + 3] = [red, green, shade]
     image.putpalette(palette, "RGB")
-    image.putpixel(spot, SPARE)
+    image.putpixel(position, SPARE)
     return image
 
 
-def _gif(request: ImageRequest, index: int, artist: Artist) -> bytes:
+def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     count = request.frame_count
     frames: Iterator[Image.Image] = (
         _distinct(
-            _indexed(artist(request, index, number / count), transparent=request.transparent),
+            _indexed(draw(request, index, number / count), transparent=request.transparent),
             number,
         )
         for number in range(count)
@@ -180,4 +177,4 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "gif": Format("image/gif", _gif),
     "svg": Format("image/svg+xml", svg.write),
 }
-"""Each word that `output_format` may be."""
+"""The formats by the values of `output_format`."""

@@ -1,4 +1,4 @@
-"""What validation asks about images: see `contract.request.ImageLoader`."""
+"""The image loader that validation asks; see `contract.request.ImageLoader`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from images_emulator.imaging.render import render_image
 
 
 class ImageLoader:
-    """Decodes one image at a time, for each may take 256 MB. Threads may share it."""
+    """Decodes uploads, one at a time, since each may take 256 MB. Threads may share it.
+
+    *file* returns the content of an uploaded file by its id, *fetch* the bytes at a URL; both None
+    where there are none.
+    """
 
     def __init__(
         self, file: Callable[[str], bytes | None], fetch: Callable[[str], bytes | None]
@@ -33,7 +37,7 @@ class ImageLoader:
         return picture
 
     def placeholder(self, url: str) -> Picture:
-        """A picture drawn from *url*, in its place, where it is not fetched."""
+        """An image drawn from *url*, in place of the one there, which is not fetched."""
         request = ImageRequest(
             operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
         )
@@ -42,7 +46,7 @@ class ImageLoader:
         return picture
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
-        """A white sheet with a round hole in its middle: addresses are not fetched."""
+        """A white mask with a round hole in its middle, in place of one that is not fetched."""
         picture = decoder.decode(decoder.mask_png(width, height))
         assert picture
         return picture

@@ -1,4 +1,4 @@
-"""How the C library deals with the memory of pictures."""
+"""Settings of glibc's memory allocator for images."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import ctypes
 import sys
 from typing import Any, Final
 
-# From glibc's malloc.h.
-_TRIM_THRESHOLD: Final = -1
-_MMAP_THRESHOLD: Final = -3
+# Parameters of `mallopt`, from glibc's malloc.h.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 
-KEPT: Final = 32 * 2**20
-"""Bytes that are kept at hand when a picture is done, for the next one."""
+TRIM_THRESHOLD_BYTES: Final = 32 * 2**20
+"""Free memory at the top of the heap that the process keeps: that of one image for the next."""
 
-MAPPED: Final = 16 * 2**20
-"""Bytes from which on a piece of memory is the system's again as soon as it is free."""
+MMAP_THRESHOLD_BYTES: Final = 16 * 2**20
+"""Larger blocks are mapped one by one, so that the system has them back once they are free."""
 
-
-TRIMMED: Final = 16 * 2**20
-"""Bytes of free memory from which on it is worth while to give them back."""
+MIN_TRIM_BYTES: Final = 16 * 2**20
+"""Free memory that is worth giving back to the system."""
 
 
 class _MallInfo2(ctypes.Structure):
-    """glibc's `struct mallinfo2`; `fordblks` are the bytes that are free and not given back."""
+    """glibc's `struct mallinfo2`; `fordblks` is the free memory that it holds, in bytes."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -34,24 +33,24 @@ class _MallInfo2(ctypes.Structure):
 
 
 def _glibc(name: str) -> Any:
-    """A function of the C library's, or None where it has none of that *name*: musl has none of
-    these, and `mallinfo2` came with glibc 2.33."""
+    """The function *name* of the C library, or None where it has none: musl has none of these, and
+    `mallinfo2` came with glibc 2.33."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
 
 
 def trim_memory() -> None:
-    """Give back to the system what is free, where that is much. The pieces of large bodies are too
-    small to be given back by themselves."""
+    """Give free memory back to the system, where that is much. Chunks of large bodies are too small
+    to be given back by themselves."""
     mallinfo2, malloc_trim = _glibc("mallinfo2"), _glibc("malloc_trim")
     if mallinfo2 and malloc_trim:
         mallinfo2.restype = _MallInfo2
-        if mallinfo2().fordblks > TRIMMED:
+        if mallinfo2().fordblks > MIN_TRIM_BYTES:
             malloc_trim(0)
 
 
 def keep_memory() -> None:
-    """Keep the memory of one picture for the next. glibc gives it back each time, and the system
-    clears it anew page by page: a sixth of the time that a picture of 1024² takes."""
+    """Keep the memory of one image for the next. By default glibc gives it back each time and the
+    system clears it again page by page, which takes a sixth of the time of a 1024² image."""
     if mallopt := _glibc("mallopt"):
-        mallopt(_TRIM_THRESHOLD, KEPT)
-        mallopt(_MMAP_THRESHOLD, MAPPED)
+        mallopt(_M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)

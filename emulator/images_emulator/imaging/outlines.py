@@ -1,28 +1,28 @@
-"""Letters as SVG paths: text that a viewer has no font for would be a row of boxes."""
+"""Glyph outlines as SVG paths, for text that a viewer may have no font for."""
 
 from __future__ import annotations
 
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from images_emulator.imaging.shaping import unscaled
+from images_emulator.imaging.shaping import unscaled_font
 
 if TYPE_CHECKING:
     from uharfbuzz import DrawFuncs
 
 
-_font = lru_cache(maxsize=64)(unscaled)
+_font = lru_cache(maxsize=64)(unscaled_font)
 
 
 @cache
 def _pen() -> DrawFuncs:
-    """Writes what it is told to draw into a list of commands."""
+    """A pen that appends path commands to a list."""
     import uharfbuzz  # noqa: PLC0415 - see `shaping`
 
     def command(letter: str) -> Any:
-        def write(*told: Any) -> None:
-            *places, path = told
-            path.append(letter + " ".join(f"{place:g}" for place in places))
+        def write(*arguments: Any) -> None:
+            *coordinates, path = arguments
+            path.append(letter + " ".join(f"{each:g}" for each in coordinates))
 
         return write
 
@@ -35,16 +35,16 @@ def _pen() -> DrawFuncs:
     return pen
 
 
-def units(name: str) -> int:
-    """The units in which the outlines of the font *name* are, to one size of it."""
-    scale: int = _font(name).face.upem
-    return scale
+def units_per_em(name: str) -> int:
+    """Units of the outlines of the font file *name* that are one size of it."""
+    units: int = _font(name).face.upem
+    return units
 
 
 @lru_cache(maxsize=1024)
 def outline(name: str, glyph: int) -> str:
-    """The outline of the glyph of that number in the font *name*, as path data: in its units, from
-    its place on the line, and up."""
+    """The outline of glyph number *glyph* of the font file *name* as SVG path data: in the font's
+    units, with y up from the baseline."""
     path: list[str] = []
     _font(name).draw_glyph(glyph, _pen(), path)
     return "".join(path)

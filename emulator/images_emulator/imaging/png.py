@@ -1,40 +1,42 @@
-"""Writes PNG files, strip by strip into a fast deflater.
+"""Writes PNG files, strip by strip through a fast deflater.
 
-Pillow's own encoder tries five filters on every row of true colour, which drawn pictures do not
-need, and walks the whole picture at once, whose memory the system hands out anew each time. Here a
-strip that fits the processor's cache is expanded from its palette, filtered and deflated.
+Pillow's own encoder tries five filters on every row, which drawn images do not need, and takes the
+whole image at once, in memory that the system allocates each time. Here a strip that fits the
+processor's cache is expanded from its palette, filtered and deflated.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from PIL import Image, ImageChops
 
 from images_emulator.imaging.partial_images import PartialImage
 
-STRIP: Final = 512 * 1024
-"""Bytes of true colour that are deflated at once."""
+STRIP_BYTES: Final = 512 * 1024
+"""Bytes of true colour that are filtered and deflated at once."""
 
 COLOUR_TYPES: Final = {"RGB": 2, "RGBA": 6}
+"""The colour type in the PNG header, by Pillow's mode."""
 
 NO_FILTER, UP = b"\x00", b"\x02"
+"""The PNG filters 0 (None) and 2 (Up), as they stand before each scanline."""
 
-ALONE: Final = 4
-"""Bytes at a stream's start that are deflated by themselves, so that the same pixels are the same
-bytes in any process. If ISA-L (2.32) is given more than 16 to start with, it hashes for the third
-a register that holds the stream's address (`.write_first_byte` of igzip_icf_body_h1_gr_bt.asm),
-and one picture in 3,000 comes out otherwise. With three or fewer it does not start yet."""
+FIRST_BYTES: Final = 4
+"""Bytes at the start of a stream that are deflated by themselves, so that the same pixels give the
+same bytes in any process. If ISA-L (2.32) gets more than 16 at first, it hashes for the third a
+register that holds the stream's address (`.write_first_byte` of igzip_icf_body_h1_gr_bt.asm), and
+one image in 3,000 comes out otherwise. With three or fewer it does not start yet."""
 
 
 def _fastest() -> ModuleType:
-    """ISA-L's deflater is three times as fast as zlib's and packs these pictures as small; it has
-    wheels for the common platforms only."""
+    """ISA-L's deflater where it is installed, else zlib's. It is three times as fast and compresses
+    these images as well, but has wheels for the common platforms only."""
     try:
         from isal import isal_zlib  # noqa: PLC0415 - it may not be there
     except ImportError:
@@ -45,11 +47,21 @@ def _fastest() -> ModuleType:
 
 DEFLATER: Final = _fastest()
 
+RAW_ENCODER: Final[Callable[..., Any] | None] = getattr(Image, "_getencoder", None)
+"""Pillow's encoder of raw pixels. It is not documented: without it, `tobytes` does the same."""
 
-def _packed(strip: Image.Image, mode: str, stride: int) -> bytes:
-    """What `strip.tobytes("raw", mode, stride, 1)` returns. That asks for 64 KB at a time and joins
-    them, which takes a third longer."""
-    encoder = Image._getencoder(strip.mode, "raw", (mode, stride, 1))
+
+def _packed(
+    strip: Image.Image,
+    mode: str,
+    stride: int,
+    raw_encoder: Callable[..., Any] | None = RAW_ENCODER,
+) -> bytes:
+    """The pixels of *strip* in *mode*, with zeros up to *stride* bytes a row. `tobytes` encodes
+    64 KB at a time and joins them, which takes a third longer than *raw_encoder*."""
+    if raw_encoder is None:
+        return strip.tobytes("raw", mode, stride, 1)
+    encoder = raw_encoder(strip.mode, "raw", (mode, stride, 1))
     encoder.setimage(strip.im, (0, 0, *strip.size))
     _, _, rows = encoder.encode(stride * strip.height)
     encoder.cleanup()
@@ -58,17 +70,17 @@ def _packed(strip: Image.Image, mode: str, stride: int) -> bytes:
 
 
 def _rows(image: Image.Image, mode: str, top: int, bottom: int) -> bytes:
-    """The rows from *top* to *bottom* of *image* in *mode*, each with a byte of zero behind it,
-    which is the filter of the row that follows."""
+    """Scanlines *top* to *bottom* - 1 of *image* in *mode*, each followed by the filter of the next
+    one, which is `NO_FILTER`."""
     strip = image.crop((0, top, image.width, bottom))
     if strip.mode != mode:
-        # The palette has four bytes a colour: with all of them it takes a fifth less to look up.
+        # Palettes have four bytes a colour; expanding all of them takes a fifth less.
         strip = strip.convert("RGBA")
     return _packed(strip, mode, image.width * len(mode) + 1)
 
 
-def _raised(image: Image.Image, top: int, bottom: int) -> bytearray:
-    """The same rows as their differences to the ones above them, each with that filter's byte."""
+def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
+    """The same scanlines filtered by `UP`: as their differences to the ones above."""
     width, stride = image.width, image.width * len(image.mode) + 1
     strip = image.crop((0, top, width, bottom))
     above = image.crop((0, top - 1, width, bottom - 1))
@@ -78,35 +90,36 @@ def _raised(image: Image.Image, top: int, bottom: int) -> bytearray:
     return rows
 
 
-def _squares(preview: PartialImage, mode: str) -> Iterator[bytes]:
-    """Each row once, and then as often as it is high again as "no different"."""
-    stride = preview.image.width * len(mode) + 1
-    rows = memoryview(_rows(preview.image, mode, 0, preview.image.height))
-    same = memoryview((UP + bytes(stride - 1)) * max(preview.heights))
+def _partial_image_rows(image: PartialImage, mode: str) -> Iterator[bytes]:
+    """Scanlines of a partial image: each distinct row once with filter 0 (None), then height - 1
+    rows with filter 2 (Up) and zero differences."""
+    stride = image.image.width * len(mode) + 1
+    rows = memoryview(_rows(image.image, mode, 0, image.image.height))
+    unchanged = memoryview((UP + bytes(stride - 1)) * max(image.heights))
     strip: list[bytes | memoryview] = []
-    tall = 0
-    for row, height in enumerate(preview.heights):
+    strip_height = 0
+    for row, height in enumerate(image.heights):
         first = rows[row * stride : (row + 1) * stride - 1]
-        strip += (NO_FILTER, first, same[: (height - 1) * stride])
-        tall += height
-        if tall * stride >= STRIP:
+        strip += (NO_FILTER, first, unchanged[: (height - 1) * stride])
+        strip_height += height
+        if strip_height * stride >= STRIP_BYTES:
             yield b"".join(strip)
-            strip, tall = [], 0
+            strip, strip_height = [], 0
     yield b"".join(strip)
 
 
 def _strips(image: Image.Image, mode: str) -> Iterator[bytes | bytearray | memoryview]:
     width, height = image.size
-    # A drawn picture is flat: equal bytes in a row. A photograph's rows resemble each other.
-    drawn = image.mode == "P"
-    if not drawn and image.mode != mode:
+    # Drawn images have equal bytes in a row; the rows of a photograph resemble each other.
+    is_drawn = image.mode == "P"
+    if not is_drawn and image.mode != mode:
         image = image.convert(mode)
-    step = max(1, STRIP // (width * len(mode) + 1))
-    yield NO_FILTER if drawn else UP
+    step = max(1, STRIP_BYTES // (width * len(mode) + 1))
+    yield NO_FILTER if is_drawn else UP
     for top in range(0, height, step):
         bottom = min(height, top + step)
-        rows = _rows(image, mode, top, bottom) if drawn else _raised(image, top, bottom)
-        # The last row has no other behind it.
+        rows = _rows(image, mode, top, bottom) if is_drawn else _rows_up(image, top, bottom)
+        # No filter follows the last scanline.
         yield memoryview(rows)[:-1] if bottom == height else rows
 
 
@@ -117,23 +130,24 @@ def _deflated(
     start = b""
     for piece in pieces:
         rest = memoryview(piece)
-        if missing := ALONE - len(start):
+        if missing := FIRST_BYTES - len(start):
             start += rest[:missing]
             rest = rest[missing:]
-            if len(start) == ALONE:
+            if len(start) == FIRST_BYTES:
                 yield stream.compress(start) + stream.flush(zlib.Z_SYNC_FLUSH)
         yield stream.compress(rest)
     yield stream.flush()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk: length, type, data, CRC-32."""
     return b"".join(
         (struct.pack(">I", len(data)), kind, data, struct.pack(">I", crc32(data, crc32(kind))))
     )
 
 
 def text_chunk(keyword: str, text: bytes) -> bytes:
-    """*text* in UTF-8 under *keyword*, uncompressed and in no named language."""
+    """An iTXt chunk: *text* in UTF-8 under *keyword*, uncompressed and without a language."""
     return chunk(b"iTXt", keyword.encode("latin-1") + bytes(5) + text)
 
 
@@ -143,10 +157,14 @@ def write(
     texts: Mapping[str, bytes],
     deflater: ModuleType = DEFLATER,
 ) -> bytes:
-    """*image*, of mode `P` if it was drawn, as a PNG of *mode* (`RGB` or `RGBA`) with *texts* by
-    keyword. The same picture gives the same bytes by the same *deflater*, and the same pixels by
-    any."""
-    rows = _squares(image, mode) if isinstance(image, PartialImage) else _strips(image, mode)
+    """*image* (in mode `P` if it was drawn) as a PNG of *mode* (`RGB` or `RGBA`), with *texts* by
+    keyword. The same image gives the same bytes by the same *deflater*, and the same pixels by any.
+    """
+    rows = (
+        _partial_image_rows(image, mode)
+        if isinstance(image, PartialImage)
+        else _strips(image, mode)
+    )
     header = struct.pack(">IIBBBBB", *image.size, 8, COLOUR_TYPES[mode], 0, 0, 0)
     return b"".join(
         (

@@ -1,5 +1,5 @@
-"""Writes the picture as an SVG that needs nothing else: shapes and text, or an edited picture
-embedded under its card."""
+"""Writes SVG files: a generated image as shapes and text, an edited one as an embedded PNG. They
+refer to no other file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import re
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import png
@@ -15,40 +15,39 @@ from images_emulator.imaging.drawing import (
     ACCENT,
     HILLS,
     SKY,
+    DrawFunction,
     Scene,
-    abridgement,
-    leading,
+    line_height,
+    prompt_fingerprint,
     prompt_paragraph,
     ridge_line,
     scene_of,
     sun_rings,
 )
-from images_emulator.imaging.outlines import outline, units
+from images_emulator.imaging.outlines import outline, units_per_em
 from images_emulator.imaging.recipe import KEYWORD, recipe_json
-from images_emulator.imaging.shaping import possible
+from images_emulator.imaging.shaping import is_available
 from images_emulator.imaging.text_layout import Line, Run
-from images_emulator.imaging.typefaces import GLYPHS
-
-if TYPE_CHECKING:
-    from images_emulator.imaging.formats import Artist
+from images_emulator.imaging.typefaces import FIRST_GLYPH
 
 INK: Final = "#1d1f2a"
 MUTED: Final = "#73747c"
+"""Colours of text on the card, as in the palette of `drawing`."""
 
 
-def _printable(text: str) -> str:
+def _xml_text(text: str) -> str:
     """*text* without the characters that XML cannot hold."""
     return re.sub("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
 
 
-def _colour(scene: Scene, place: int) -> str:
-    return f"#{scene.palette[4 * place : 4 * place + 3].hex()}"
+def _colour(scene: Scene, index: int) -> str:
+    return f"#{scene.palette[4 * index : 4 * index + 3].hex()}"
 
 
 def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
     width, height = request.size
     if not request.transparent:
-        # A page may hold several of these pictures.
+        # Ids are unique on a page, which may hold several of these images.
         sky = f"sky-{request.cache_key.hex()}"
         yield (
             f'<linearGradient id="{sky}" x1="0" y1="0" x2="0" y2="1">'
@@ -68,17 +67,18 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
         yield f'<polygon points="{points}" fill="{_colour(scene, place)}"/>'
 
 
-def _embedded(request: ImageRequest, index: int, artist: Artist) -> str:
-    data = base64.b64encode(png.write(artist(request, index), "RGBA", {})).decode()
+def _embedded(request: ImageRequest, index: int, draw: DrawFunction) -> str:
+    data = base64.b64encode(png.write(draw(request, index), "RGBA", {})).decode()
     width, height = request.size
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
 
 
 def _text(
-    text: str, place: tuple[float, float], size: float, colour: str, width: float | None = None
+    text: str, position: tuple[float, float], size: float, colour: str, width: float | None = None
 ) -> str:
-    """*text*, as wide as in this package's own fonts where *width* says how wide that is."""
-    x, y = place
+    """A text element at *position* on the baseline; scaled to *width*, its width in the fonts that
+    ship with the package, if that is given."""
+    x, y = position
     fit = f' textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"' if width else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-family="DejaVu Sans, sans-serif" '
@@ -86,45 +86,45 @@ def _text(
     )
 
 
-def _outlined(run: Run, place: tuple[float, float], size: int) -> str:
-    """*run* as shapes, which look the same in every viewer."""
-    x, y = place
-    scale = run.size(size) / units(run.font)
+def _outlined(run: Run, position: tuple[float, float], size: int) -> str:
+    """*run* as paths, which look the same in every viewer."""
+    x, y = position
+    scale = run.font_size(size) / units_per_em(run.font)
     paths = [
         f'<path transform="translate({x + glyph.x:.1f} {y - glyph.up:.1f}) '
-        f'scale({scale:.4g} {-scale:.4g})" d="{drawn}"/>'
-        for glyph in run.shape(size)[0]
-        if (drawn := outline(run.font, ord(glyph.char) - GLYPHS))
+        f'scale({scale:.4g} {-scale:.4g})" d="{path}"/>'
+        for glyph in run.glyphs(size)[0]
+        if (path := outline(run.font, ord(glyph.char) - FIRST_GLYPH))
     ]
     return f'<g fill="{INK}" aria-label="{escape(run.text)}">{"".join(paths)}</g>'
 
 
-def _written(line: Line, x: float, y: float) -> Iterator[str]:
-    """*line* as text where any viewer has a font for it, and else as shapes."""
+def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
+    """*line* as text where any viewer has a font for it, otherwise as paths."""
     for right, run in line.placed():
-        if run.font != line.face and possible():
+        if run.font != line.face and is_available():
             yield _outlined(run, (x + right, y), line.size)
         elif text := run.text.strip():
-            # A viewer leaves out the space that text begins with.
+            # Viewers drop leading spaces.
             before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
             wide = run._replace(text=text).width(line.size)
-            yield _text(text, (x + right + before, y), run.size(line.size), INK, wide)
+            yield _text(text, (x + right + before, y), run.font_size(line.size), INK, wide)
 
 
 def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
-    """The card, its lines broken by the widths of the font that comes nearest to most."""
+    """The card; its lines are broken by the widths in the fonts that ship with the package."""
     width, height = request.size
     short = min(width, height)
     margin, size = short // 20, max(12, short // 24)
     small, gap = size * 0.62, size * 0.9
     wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
-    text = prompt_paragraph(_printable(request.prompt), size, wide - 2 * gap, height // 3)
-    line_height = leading(text.lines[0].size) if text.lines else 0
-    tall = 2 * gap + 2.7 * small + line_height * len(text.lines)
+    text = prompt_paragraph(_xml_text(request.prompt), size, wide - 2 * gap, height // 3)
+    leading = line_height(text.lines[0].size) if text.lines else 0
+    tall = 2 * gap + 2.7 * small + leading * len(text.lines)
     top = height - margin - tall
-    facts = ["{} × {}".format(*request.size), request.quality, request.output_format]
+    details = ["{} × {}".format(*request.size), request.quality, request.output_format]
     if not text.whole:
-        facts.insert(0, abridgement(request.prompt))
+        details.insert(0, prompt_fingerprint(request.prompt))
     yield (
         f'<rect x="{margin}" y="{top:.1f}" width="{wide}" height="{tall:.1f}" '
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
@@ -132,25 +132,25 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     x, y = margin + gap, top + gap + small
     yield _text(f"{request.model} #{index + 1}", (x, y), small, _colour(scene, ACCENT))
     for line in text.lines:
-        y += line_height
-        yield from _written(line, x, y)
+        y += leading
+        yield from _line_elements(line, x, y)
     y += small * 1.7
-    yield _text(" · ".join(fact for fact in facts if fact), (x, y), small, MUTED)
+    yield _text(" · ".join(each for each in details if each), (x, y), small, MUTED)
 
 
-def write(request: ImageRequest, index: int, artist: Artist) -> bytes:
-    """The file; its title is the prompt."""
+def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
+    """Image *index* of *request* as an SVG file, whose title is the prompt."""
     width, height = request.size
     scene = scene_of(request, index)
-    recipe = escape(_printable(recipe_json(request, index).decode()))
+    recipe = escape(_xml_text(recipe_json(request, index).decode()))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(str(request.model))}">',
-        f"<title>{escape(_printable(request.prompt))}</title>",
+        f"<title>{escape(_xml_text(request.prompt))}</title>",
         f'<metadata id="{KEYWORD}">{recipe}</metadata>',
     ]
     if request.images:
-        parts.append(_embedded(request, index, artist))
+        parts.append(_embedded(request, index, draw))
     else:
         parts += [*_landscape(request, scene), *_card(request, index, scene)]
     return "\n".join([*parts, "</svg>", ""]).encode("utf-8", "replace")

@@ -1,4 +1,5 @@
-"""Text that fits: lines no wider than asked, of any script that a font is at hand for."""
+"""Text layout: breaks text of any script into lines of a given width, in runs of one font and one
+direction."""
 
 from __future__ import annotations
 
@@ -11,67 +12,81 @@ from typing import Final, NamedTuple
 
 from PIL.ImageDraw import ImageDraw
 
-from images_emulator.imaging.clusters import LONGEST, SPACE, Cluster, clusters
-from images_emulator.imaging.direction import leftward, levels, mirrored, seen
-from images_emulator.imaging.shaping import Glyph, shaped
-from images_emulator.imaging.text_masks import length, put
+from images_emulator.imaging.bidi import embedding_levels, is_from_right, mirror, visual_order
+from images_emulator.imaging.graphemes import MAX_CHARS, SPACE, Grapheme, graphemes
+from images_emulator.imaging.shaping import Glyph, shape
+from images_emulator.imaging.text_masks import draw_text, text_width
 from images_emulator.imaging.typefaces import CJK, EMOJI, REGULAR, font
 
-_ELLIPSIS: Final = Cluster("…", REGULAR, "…")
-_UNSPACED: Final = {
+_ELLIPSIS: Final = Grapheme("…", REGULAR, "…")
+
+_BREAKS_ANYWHERE: Final = {
     *(CJK, EMOJI, "NotoSansThai.ttf", "NotoSansLao.ttf"),
     *("NotoSansKhmer.ttf", "NotoSansMyanmar.ttf"),
 }
-"""The fonts of scripts whose lines break without a space."""
-_LONGEST_UNIT: Final = 100
-"""Signs; what is longer is broken without being measured whole."""
+"""The fonts of scripts whose lines may break where there is no space."""
+
 _HANGUL: Final = range(0xAC00, 0xD7A4)
+"""Code points of syllables that are in the CJK font and break at spaces only."""
+
+_MAX_MEASURED_GRAPHEMES: Final = 100
+"""A word of more graphemes is broken into pieces without being measured whole."""
+
 _NEVER_FIRST: Final = frozenset(
     "、。，．：；？！‥…・ー々〻ゝゞヽヾ）］｝〕〉》」』】〗〙〛’”"
     "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶะาำๆฯະາຳໆ၊။។៕,.!?:;%)]}»"
 )
+"""Characters that do not begin a line."""
+
 _NEVER_LAST: Final = frozenset("（［｛〔〈《「『【〖〘〚‘“เแโใไເແໂໃໄ([{«$")
+"""Characters that do not end a line."""
 
 
 class Run(NamedTuple):
-    """Neighbours that are drawn together: in one font, and one way."""
+    """Neighbouring graphemes that are drawn together: in one font and one direction."""
 
     text: str
     font: str
-    shaped: bool
+    needs_shaping: bool
     from_right: bool
 
-    def size(self, size: int) -> int:
-        """Emoji are drawn a size smaller, for they fill more of it than letters do."""
+    def font_size(self, size: int) -> int:
+        """Pixels of the font in a line of *size*; emoji fill more of it than letters do."""
         return size * 5 // 6 if self.font == EMOJI else size
 
-    def shape(self, size: int) -> tuple[Sequence[Glyph], float]:
-        turned = self.shaped and self.from_right  # what is not shaped was turned before
-        return shaped(self.text, self.font, self.size(size), from_right=turned)
+    def glyphs(self, size: int) -> tuple[Sequence[Glyph], float]:
+        """Its shaped glyphs in a line of *size*, and their width in pixels."""
+        # Text that is not shaped was reversed before.
+        from_right = self.needs_shaping and self.from_right
+        return shape(self.text, self.font, self.font_size(size), from_right=from_right)
 
     def width(self, size: int) -> float:
-        if self.shaped:
-            return self.shape(size)[1]
-        return length(self.text, self.font, self.size(size))
+        """Pixels in a line of *size*."""
+        if self.needs_shaping:
+            return self.glyphs(size)[1]
+        return text_width(self.text, self.font, self.font_size(size))
 
     def draw(self, pen: ImageDraw, x: float, base: float, size: int, fill: int) -> None:
-        if not self.shaped:
-            put(pen, (x, base), self.text, self.font, self.size(size), fill=fill)
+        """Draw it from *x* on the baseline *base*, in the palette index *fill*."""
+        font_size = self.font_size(size)
+        if not self.needs_shaping:
+            draw_text(pen, (x, base), self.text, self.font, font_size, fill=fill)
             return
-        for char, right, up in self.shape(size)[0]:
-            put(pen, (x + right, base - up), char, self.font, self.size(size), fill=fill)
+        for char, right, up in self.glyphs(size)[0]:
+            draw_text(pen, (x + right, base - up), char, self.font, font_size, fill=fill)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that fits; its sizes are pixels."""
+    """A line of text, laid out; its sizes are pixels."""
 
     text: str
     size: int
     start: float
-    """How far it is from the left edge: a line that is read from the right ends at the right."""
+    """Distance from the left edge: a line that is read from the right ends at the right edge."""
     width: float
     face: str
+    """The font file of text that no script needs another for."""
     runs: tuple[Run, ...]
 
     def placed(self) -> Iterator[tuple[float, Run]]:
@@ -82,152 +97,160 @@ class Line:
             x += run.width(self.size)
 
     def draw(self, pen: ImageDraw, x: float, y: float, fill: int) -> None:
-        """Draw it from *y* down, where *x* is the left edge of what it was to fit into."""
+        """Draw it from *y* down in the palette index *fill*, with its left edge at *x*."""
         base = y + font(self.face, self.size).getmetrics()[0]
         for right, run in self.placed():
             run.draw(pen, x + right, base, self.size, fill)
 
 
-def _runs(line: Sequence[Cluster], face: str, *, from_right: bool = False) -> list[Run]:
-    """The runs of a line, in the order in which they are seen."""
-    text = "".join(sign.text for sign in line)
+def _runs(line: Sequence[Grapheme], face: str, *, from_right: bool = False) -> list[Run]:
+    """The runs of a line, from left to right."""
+    text = "".join(each.text for each in line)
     if text.isascii() and not from_right:
         return [Run(text, face, False, False)]
-    depths = levels("".join(sign.text[0] for sign in line), from_right=from_right)
-    runs, ranks = [], []
-    ways = [(sign.font, sign.shaped, depth) for sign, depth in zip(line, depths, strict=True)]
-    signs = iter(line)
-    for (name, alters, depth), group in groupby(ways):
-        shown = [next(signs).shown or "…" for _ in group]
-        turned = depth % 2 == 1
-        if turned and not alters:
-            shown = [mirrored(text) for text in reversed(shown)]
-        own = name if name and name != REGULAR else face
-        runs.append(Run("".join(shown), own, alters, turned))
-        ranks.append(depth)
-    return [runs[place] for place in seen(ranks)]
+    levels = embedding_levels("".join(each.text[0] for each in line), from_right=from_right)
+    runs, run_levels = [], []
+    keys = [
+        (each.font, each.needs_shaping, level) for each, level in zip(line, levels, strict=True)
+    ]
+    remaining = iter(line)
+    for (name, needs_shaping, level), group in groupby(keys):
+        shown = [next(remaining).shown or "…" for _ in group]
+        is_reversed = level % 2 == 1
+        if is_reversed and not needs_shaping:
+            shown = [mirror(each) for each in reversed(shown)]
+        run_font = name if name and name != REGULAR else face
+        runs.append(Run("".join(shown), run_font, needs_shaping, is_reversed))
+        run_levels.append(level)
+    return [runs[place] for place in visual_order(run_levels)]
 
 
-def _width(line: Sequence[Cluster], face: str, size: int) -> float:
+def _width(line: Sequence[Grapheme], face: str, size: int) -> float:
     return sum(run.width(size) for run in _runs(line, face))
 
 
 @lru_cache(maxsize=4096)
-def _own_width(sign: Cluster, face: str, size: int) -> float:
-    return _width([sign], face, size)
+def _grapheme_width(grapheme: Grapheme, face: str, size: int) -> float:
+    return _width([grapheme], face, size)
 
 
-def _unspaced(sign: Cluster) -> bool:
-    return sign.font in _UNSPACED and ord(sign.text[0]) not in _HANGUL
+def _breaks_anywhere(grapheme: Grapheme) -> bool:
+    return grapheme.font in _BREAKS_ANYWHERE and ord(grapheme.text[0]) not in _HANGUL
 
 
-def _may_break(before: Cluster, after: Cluster) -> bool:
+def _may_break(before: Grapheme, after: Grapheme) -> bool:
     if after.text in _NEVER_FIRST or before.text in _NEVER_LAST:
         return False
-    return _unspaced(before) or _unspaced(after)
+    return _breaks_anywhere(before) or _breaks_anywhere(after)
 
 
-def _units(signs: Iterable[Cluster]) -> Iterator[tuple[bool, list[Cluster]]]:
-    """What no line break may fall into, and whether a space stands before it."""
-    spaced, unit = False, list[Cluster]()
-    for sign in signs:
-        if sign is SPACE:
-            if unit:
-                yield spaced, unit
-            spaced, unit = True, []
+def _words(text: Iterable[Grapheme]) -> Iterator[tuple[bool, list[Grapheme]]]:
+    """The parts of *text* within which no line breaks, each with whether a space is before it."""
+    after_space, word = False, list[Grapheme]()
+    for grapheme in text:
+        if grapheme is SPACE:
+            if word:
+                yield after_space, word
+            after_space, word = True, []
             continue
-        scripts = sign.font, unit[-1].font if unit else None
-        if scripts != (REGULAR, REGULAR) and unit and _may_break(unit[-1], sign):
-            yield spaced, unit
-            spaced, unit = False, []
-        unit.append(sign)
-    if unit:
-        yield spaced, unit
+        fonts = grapheme.font, word[-1].font if word else None
+        if fonts != (REGULAR, REGULAR) and word and _may_break(word[-1], grapheme):
+            yield after_space, word
+            after_space, word = False, []
+        word.append(grapheme)
+    if word:
+        yield after_space, word
 
 
-def _pieces(unit: Iterable[Cluster], face: str, size: int, most: float) -> list[list[Cluster]]:
-    """A unit in pieces that are each no wider than *most*, but at least one sign."""
-    pieces, used = [list[Cluster]()], 0.0
-    for sign in unit:
-        wide = _own_width(sign, face, size)
-        if pieces[-1] and used + wide > most:
+def _pieces(
+    word: Iterable[Grapheme], face: str, size: int, max_width: float
+) -> list[list[Grapheme]]:
+    """*word* in pieces no wider than *max_width*, of at least one grapheme each."""
+    pieces, used = [list[Grapheme]()], 0.0
+    for grapheme in word:
+        width = _grapheme_width(grapheme, face, size)
+        if pieces[-1] and used + width > max_width:
             pieces.append([])
             used = 0.0
-        pieces[-1].append(sign)
-        used += wide
+        pieces[-1].append(grapheme)
+        used += width
     return pieces
 
 
-def _broken(
-    signs: Iterable[Cluster], face: str, size: int, width: float, most: float = inf
-) -> list[list[Cluster]]:
-    """The lines of *signs*: all of them, or where they are more than *most* some more than that."""
-    done, line, used = list[list[Cluster]](), list[Cluster](), 0.0
-    blank = length(" ", face, size)
-    for spaced, unit in _units(signs):
-        wide = _width(unit, face, size) if len(unit) <= _LONGEST_UNIT else inf
-        gap = blank if spaced and line else 0
-        if used + gap + wide <= width:
-            line += [SPACE, *unit] if gap else unit
-            used += gap + wide
+def _break_lines(
+    text: Iterable[Grapheme], face: str, size: int, width: float, max_lines: float = inf
+) -> list[list[Grapheme]]:
+    """The lines of *text* in that *width*. Where they are more than *max_lines*, some more than
+    that are returned, not all."""
+    lines, line, used = list[list[Grapheme]](), list[Grapheme](), 0.0
+    space = text_width(" ", face, size)
+    for after_space, word in _words(text):
+        word_width = _width(word, face, size) if len(word) <= _MAX_MEASURED_GRAPHEMES else inf
+        gap = space if after_space and line else 0
+        if used + gap + word_width <= width:
+            line += [SPACE, *word] if gap else word
+            used += gap + word_width
             continue
-        done += [line] if line else []
-        *full, line = _pieces(unit, face, size, width)
-        done += full
+        lines += [line] if line else []
+        *full, line = _pieces(word, face, size, width)
+        lines += full
         used = _width(line, face, size)
-        if len(done) > most:
+        if len(lines) > max_lines:
             break
-    done += [line] if line else []
-    return done
+    lines += [line] if line else []
+    return lines
 
 
 def _cut(
-    broken: Sequence[list[Cluster]], face: str, size: int, width: float, most: int
-) -> list[list[Cluster]]:
-    """The first *most* lines, the last of which ends in an ellipsis."""
-    *last, end = [*broken[most - 1], _ELLIPSIS]
+    lines: Sequence[list[Grapheme]], face: str, size: int, width: float, max_lines: int
+) -> list[list[Grapheme]]:
+    """The first *max_lines* lines, the last of which ends in an ellipsis."""
+    *last, end = [*lines[max_lines - 1], _ELLIPSIS]
     while last and (last[-1] in (SPACE, end) or _width([*last, end], face, size) > width):
         last.pop()
-    return [*broken[: most - 1], [*last, end]]
+    return [*lines[: max_lines - 1], [*last, end]]
 
 
-def _readable(signs: Sequence[Cluster]) -> list[Cluster]:
-    """*signs* with one ellipsis for neighbours that no font draws; none if that is all of them."""
-    kept: list[Cluster] = []
-    for sign in signs:
-        if sign.font:
-            kept.append(sign)
-        elif next((last for last in reversed(kept) if last is not SPACE), None) != _ELLIPSIS:
-            kept.append(_ELLIPSIS)
-    return kept if any(sign.font for sign in signs if sign is not SPACE) else []
+def _drawable(text: Sequence[Grapheme]) -> list[Grapheme]:
+    """*text* with one ellipsis in place of neighbours that no font has; empty where no font has any
+    of it."""
+    drawable: list[Grapheme] = []
+    for grapheme in text:
+        if grapheme.font:
+            drawable.append(grapheme)
+        elif next((each for each in reversed(drawable) if each is not SPACE), None) != _ELLIPSIS:
+            drawable.append(_ELLIPSIS)
+    return drawable if any(each.font for each in text if each is not SPACE) else []
 
 
-def _drawable(
-    broken: Iterable[Sequence[Cluster]], face: str, size: int, width: float, *, from_right: bool
+def _lay_out(
+    lines: Iterable[Sequence[Grapheme]], face: str, size: int, width: float, *, from_right: bool
 ) -> Iterator[Line]:
-    for line in broken:
+    for line in lines:
         runs = tuple(_runs(line, face, from_right=from_right))
-        wide = sum(run.width(size) for run in runs)
-        start = max(0.0, width - wide) if from_right else 0.0
-        yield Line("".join(sign.text for sign in line), size, start, wide, face, runs)
+        line_width = sum(run.width(size) for run in runs)
+        start = max(0.0, width - line_width) if from_right else 0.0
+        yield Line("".join(each.text for each in line), size, start, line_width, face, runs)
 
 
 @lru_cache(maxsize=64)
-def _lines(text: str, size: int, width: float, most: int, face: str) -> tuple[Line, ...]:
-    broken = _broken(_readable(clusters(text)), face, size, width, most)
-    if len(broken) > most:
-        broken = _cut(broken, face, size, width, most)
-    return tuple(_drawable(broken, face, size, width, from_right=leftward(text)))
+def _lines(text: str, size: int, width: float, max_lines: int, face: str) -> tuple[Line, ...]:
+    broken = _break_lines(_drawable(graphemes(text)), face, size, width, max_lines)
+    if len(broken) > max_lines:
+        broken = _cut(broken, face, size, width, max_lines)
+    return tuple(_lay_out(broken, face, size, width, from_right=is_from_right(text)))
 
 
 def lines(
-    text: str, size: int, width: float, most: int = 1, face: str = REGULAR
+    text: str, size: int, width: float, max_lines: int = 1, face: str = REGULAR
 ) -> tuple[Line, ...]:
-    """*text* in at most *most* lines; none if there is no font for any of it.
+    """*text* in at most *max_lines* lines of *size* pixels, no wider than *width*; none where no
+    font has any of it.
 
-    An ellipsis marks a cut, and what no font has. *face* draws what no script asks another for.
+    An ellipsis marks a cut, and characters that no font has. *face* is the font file of text that
+    no script needs another for.
     """
-    return _lines(text[:LONGEST], size, width, most, face)
+    return _lines(text[:MAX_CHARS], size, width, max_lines, face)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,29 +265,32 @@ class Paragraph:
 def _paragraph(
     start: str, end: str, shapes: tuple[tuple[int, int], ...], width: float, *, whole: bool
 ) -> Paragraph:
-    signs = _readable(clusters(start))
-    broken = list[list[Cluster]]()
-    for size, most in shapes if whole else shapes[-1:]:
-        broken = _broken(signs, REGULAR, size, width, most)
-        if len(broken) <= most:
+    text = _drawable(graphemes(start))
+    broken = list[list[Grapheme]]()
+    for size, max_lines in shapes if whole else shapes[-1:]:
+        broken = _break_lines(text, REGULAR, size, width, max_lines)
+        if len(broken) <= max_lines:
             break
     else:
         whole = False
     if not whole and broken:
-        ending = _broken(_readable(clusters(end)), REGULAR, size, width)[-(most // 2) :]
-        ending = ending if most > 1 else []
-        beginning = min(len(broken), most - len(ending))
+        ending = _break_lines(_drawable(graphemes(end)), REGULAR, size, width)[-(max_lines // 2) :]
+        ending = ending if max_lines > 1 else []
+        beginning = min(len(broken), max_lines - len(ending))
         broken = [*_cut(broken, REGULAR, size, width, beginning), *ending]
-    drawable = _drawable(broken, REGULAR, size, width, from_right=leftward(start))
-    return Paragraph(tuple(drawable), whole)
+    laid_out = _lay_out(broken, REGULAR, size, width, from_right=is_from_right(start))
+    return Paragraph(tuple(laid_out), whole)
 
 
 def paragraph(text: str, shapes: Sequence[tuple[int, int]], width: float) -> Paragraph:
-    """*text* in the first of *shapes* that has room for it. A shape is a size of type in pixels and
-    the most lines of it. What is too long for all of them is set in the last one: its beginning,
-    an ellipsis, and its end, which starts with a new line."""
-    if len(text) <= LONGEST:
+    """*text* in the first of *shapes* that has room for it; a shape is a size of type in pixels and
+    a number of lines.
+
+    What is too long for all of them is set in the last one: its beginning, an ellipsis, and its
+    end, which starts on a new line.
+    """
+    if len(text) <= MAX_CHARS:
         return _paragraph(text, text, tuple(shapes), width, whole=True)
-    half = LONGEST // 2
+    half = MAX_CHARS // 2
     end = text[-half:].partition(" ")[2] or text[-half:]
     return _paragraph(text[:half], end, tuple(shapes), width, whole=False)

@@ -1,5 +1,5 @@
-"""Words as masks, which are kept: to draw a glyph takes the font engine many times what it takes to
-put down one that is there, and prompts say the same words again and again."""
+"""A cache of drawn words: drawing glyphs takes FreeType many times as long as pasting a mask of
+them, and prompts repeat their words."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ from PIL import ImageDraw
 
 from images_emulator.imaging.typefaces import CJK, font
 
-KEPT: Final = 256
-"""Masks, of which a word takes 30 kB on the largest card."""
+MAX_MASKS: Final = 256
+"""Masks in the cache; that of a word takes 30 kB on the largest card."""
 
 
-class Stamp(NamedTuple):
-    """A mask of Pillow's core, and how far its left and upper edge are from the pen, in pixels."""
+class TextMask(NamedTuple):
+    """An image of Pillow's core in mode `L`, and how far its left and upper edge are from the pen,
+    in pixels."""
 
     mask: Any
     left: int
     top: int
 
 
-def pieces(text: str, name: str) -> Sequence[str]:
-    """What of *text* in the font *name* is worth keeping: its words, and each sign of a script that
-    has no spaces."""
+def _pieces(text: str, name: str) -> Sequence[str]:
+    """The parts of *text* that have a mask each: words, and in CJK, which has no spaces, every
+    character."""
     return text if name == CJK else text.split(" ")
 
 
 @lru_cache(maxsize=1024)
-def _length(text: str, name: str, size: int) -> float:
+def _piece_width(text: str, name: str, size: int) -> float:
     return font(name, size).getlength(text)
 
 
-def length(text: str, name: str, size: int) -> float:
-    """The width of *text*, in pixels."""
-    parts = pieces(text, name)
-    blanks = (len(parts) - 1) * gap(name, size)
-    return sum(_length(part, name, size) for part in parts) + blanks
+def _space_width(name: str, size: int) -> float:
+    """Pixels between two pieces."""
+    return 0.0 if name == CJK else _piece_width(" ", name, size)
 
 
-def gap(name: str, size: int) -> float:
-    """What is between two pieces, in pixels."""
-    return 0.0 if name == CJK else _length(" ", name, size)
+def text_width(text: str, name: str, size: int) -> float:
+    """The width in pixels of *text* in the font file *name* at *size* pixels, without shaping."""
+    pieces = _pieces(text, name)
+    spaces = (len(pieces) - 1) * _space_width(name, size)
+    return sum(_piece_width(piece, name, size) for piece in pieces) + spaces
 
 
-@lru_cache(maxsize=KEPT)
-def _stamp(text: str, name: str, size: int) -> Stamp:
+@lru_cache(maxsize=MAX_MASKS)
+def _mask(text: str, name: str, size: int) -> TextMask:
     mask, (left, top) = font(name, size).getmask2(text, "L", anchor="ls")
-    return Stamp(mask, left, top)
+    return TextMask(mask, left, top)
 
 
-def put(
+def draw_text(
     pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
+    position: tuple[float, float],
     text: str,
     name: str,
     size: int,
     *,
     fill: int,
 ) -> None:
-    """Draw *text* from *place*, which is its left end on the line that it stands on."""
-    x, base = place
-    for part in pieces(text, name):
-        mask, left, top = _stamp(part, name, size)
-        if part:
+    """Draw *text* in the palette index *fill*; *position* is its left end on the baseline."""
+    x, base = position
+    for piece in _pieces(text, name):
+        mask, left, top = _mask(piece, name, size)
+        if piece:
             pen.draw.draw_bitmap((round(x) + left, round(base) + top), mask, fill)
-        x += _length(part, name, size) + gap(name, size)
+        x += _piece_width(piece, name, size) + _space_width(name, size)

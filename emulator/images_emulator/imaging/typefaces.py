@@ -1,4 +1,4 @@
-"""The fonts that ship with the package, and which of them has a character."""
+"""The fonts that ship with the package, and which of them draws a character."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOLD: Final = "DejaVuSans-Bold.ttf"
 CJK: Final = "DroidSansFallback.ttf"
 EMOJI: Final = "NotoEmoji.ttf"
 
-BOOK: Final = {
+NEEDS_SHAPING: Final = {
     REGULAR: False,
     CJK: False,
     "NotoSansArabic.ttf": True,
@@ -41,42 +41,46 @@ BOOK: Final = {
     "NotoSansCanadianAboriginal.ttf": False,
     EMOJI: True,
 }
-"""Each font, and whether its letters change shape or place by their neighbours. The first that
-has a character draws it."""
+"""Each font file, and whether its letters change shape or place by their neighbours, so that a
+shaper has to choose the glyphs. The first font that has a character draws it."""
 
-FOLDER: Final = Path(str(files("images_emulator.imaging") / "fonts"))
-COVERED: Final = 0x20000
-"""The file `coverage` has a byte for each code point below: the number in the book of the font
-that draws it, from 1, or 0; and a bit that says that the emoji font has it too."""
+FONT_FOLDER: Final = Path(str(files("images_emulator.imaging") / "fonts"))
+
+COVERED_CODE_POINTS: Final = 0x20000
+"""The file `coverage` has one byte for each code point below this one: the number of the font that
+draws it, from 1 in the order of `NEEDS_SHAPING`, or 0; plus `ALSO_EMOJI`."""
+
 ALSO_EMOJI: Final = 0x80
-GLYPHS: Final = 0xF0000
-"""In a font of letters that change, this code point stands for the first glyph, and so on."""
+"""The bit of a coverage byte that says that the emoji font has the character too."""
+
+FIRST_GLYPH: Final = 0xF0000
+"""In the fonts that need shaping, this code point stands for glyph 0, the next one for glyph 1."""
 
 
 @lru_cache(maxsize=64)
 def font(name: str, size: int) -> FreeTypeFont:
-    """The font *name* at *size* pixels, laid out the same way on every installation."""
-    return ImageFont.truetype(str(FOLDER / name), size, layout_engine=ImageFont.Layout.BASIC)
+    """The font file *name* at *size* pixels, with the layout engine that every Pillow has."""
+    return ImageFont.truetype(str(FONT_FOLDER / name), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache
 def _coverage() -> bytes:
-    return (FOLDER / "coverage").read_bytes()
+    return (FONT_FOLDER / "coverage").read_bytes()
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    return ("", *BOOK)
+    return ("", *NEEDS_SHAPING)
 
 
-def name_of(char: str) -> str | None:
-    """The font that draws *char* where nothing asks for an emoji."""
+def font_of(char: str) -> str | None:
+    """The file of the font that draws *char* as text, or None where no font has it."""
     code = ord(char)
-    place = _coverage()[code] & ~ALSO_EMOJI if code < COVERED else 0
-    return _names()[place] if place else None
+    number = _coverage()[code] & ~ALSO_EMOJI if code < COVERED_CODE_POINTS else 0
+    return _names()[number] if number else None
 
 
 def has_emoji(char: str) -> bool:
-    """Whether *char* may be drawn as a picture."""
-    seen = _coverage()[ord(char)] if ord(char) < COVERED else 0
-    return bool(seen & ALSO_EMOJI) or name_of(char) == EMOJI
+    """Whether the emoji font has *char*."""
+    entry = _coverage()[ord(char)] if ord(char) < COVERED_CODE_POINTS else 0
+    return bool(entry & ALSO_EMOJI) or font_of(char) == EMOJI
