@@ -22,6 +22,9 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.packed import pack_exchange, unpack_exchange
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
@@ -368,6 +371,27 @@ def test_settings_outside_the_process_have_no_keys_and_tokens() -> None:
     Emulator(settings, Watched()).close()
     written = {"as_of": "any", "validation": "strict"}
     assert [each.document for each in seen if "as_of" in each.document] == [written]
+
+
+def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -> None:
+    head = RequestHead("POST", "/v1/images/edits", b"a=%20b", [(b"x-a", b"\xff"), (b"x-a", b"2")])
+    exchange = Exchange(head, "req_1", NOW, operation=OPERATIONS["edits"], fault="latency")
+    exchange.keep_body((b"--b", b"--"))
+    exchange.request = _request(images=tuple(IMAGES), mask=MASK)
+    exchange.start_response(200)
+    exchange.sent.end()
+    exchange.end()
+    document, data = pack_exchange(exchange)
+    document = json.loads(json.dumps(document))
+    whole, rest = unpack_exchange(document, data), unpack_exchange(document, b"")
+    assert (whole.request, whole.body) == (exchange.request, b"--b--")
+    assert (rest.request, rest.body, rest.body_bytes) == (None, None, 0)
+    for entry in (whole, rest):
+        assert entry.head.pairs == head.pairs
+        assert (entry.query, entry.headers) == (exchange.query, exchange.headers)
+        assert (entry.model, entry.uploads) == ("gpt-image-2", exchange.uploads)
+        assert (entry.status, entry.images, entry.fault) == (200, (0,), "latency")
+        assert entry.duration_ms == exchange.duration_ms
 
 
 # --- the emulator on any store

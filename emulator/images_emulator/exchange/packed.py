@@ -92,7 +92,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         document["kind"],
         operation=OPERATIONS[document["operation"]] if document["operation"] else None,
         fault=document["fault"],
-        near_misses=document["near_misses"],
+        near_misses=tuple(document["near_misses"]),
         sent=_sent(document["sent"]),
         duration_ms=document["duration_ms"],
         _details=_details(document["details"]),
