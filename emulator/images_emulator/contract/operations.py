@@ -279,7 +279,8 @@ _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _O
 def operation_at(path: str) -> Operation | None:
     """The operation of the Images API at *path*; None for every other path. The method of the call
     and its day are not looked at."""
-    if path.startswith(DEPLOYMENTS_PREFIX):
+    operation = _BY_PATH.get(path)
+    if operation is None and path.startswith(DEPLOYMENTS_PREFIX):
         deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")
         return _BY_ROUTE_OF_DEPLOYMENT.get(slash + rest) if deployment else None
-    return _BY_PATH.get(path)
+    return operation

@@ -43,10 +43,10 @@ from images_emulator.contract.token_rates import TokenRates
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as a client sent it; *content_type* is what the part said, if it said anything.
+    """A file of a form, as it was sent.
 
-    *filename* is empty where the part named none. *size* counts all bytes that arrived; *data* may
-    be cut where they were more than any rule allows.
+    *filename* is empty and *content_type* None where its part has none. *size* counts all bytes
+    that arrived; *data* may be cut where they were more than any rule allows.
     """
 
     filename: str
@@ -57,10 +57,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, read but not yet judged.
+    """One call: its body is parsed, and nothing else is checked yet.
 
-    *fields* are JSON values, or in a form texts, uploads, lists (`image[]`) and mappings
-    (`svg[model]`), in the order in which they were sent.
+    *form* tells a form from JSON. *fields* are JSON values, or in a form texts, uploads, lists
+    (`image[]`) and mappings (`svg[model]`), in the order in which they were sent.
     """
 
     operation: Operation
