@@ -26,6 +26,8 @@ V1: Final = "v1"
 """The API version that sentences name for `/openai/v1/…`, where a call names none."""
 
 REGION: Final = "East US 2"
+"""The region that headers and the sentence of a rate limit name."""
+
 TIER: Final = "AIServices S0"
 """The pricing tier that the sentence of a rate limit names."""
 
@@ -147,6 +149,7 @@ def _adapt_rule(name: str, rule: Rule) -> Rule:
 _DAY: Final = timedelta(days=1)
 _SERVICE_VERSION: Final = "2020-10-02"
 
+# The URLs of hosted images are as recorded.
 AZURE: Final = Dialect(
     request_id=lambda digits: str(UUID(hex=digits, version=4)),
     headers=_headers,

@@ -143,6 +143,7 @@ def _error_body(error: APIError) -> bytes:
 _DAY: Final = timedelta(days=1)
 _SERVICE_VERSION: Final = "2026-02-06"
 
+# The URLs of hosted images are as recorded in 2026.
 OPENAI: Final = Dialect(
     request_id=lambda digits: f"req_{digits}",
     headers=_headers,

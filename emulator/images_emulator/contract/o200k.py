@@ -19,6 +19,7 @@ from struct import Struct
 from typing import Final
 
 FILE: Final = Path(__file__).with_name("o200k.bin")
+"""`SLOT_COUNT` slots of eight bytes, little-endian."""
 
 PRIME: Final = 0x243F6A8885A308FD
 """The first prime from the first digits of pi's fraction on."""
@@ -37,6 +38,7 @@ part of the fingerprint that is not the slot's number. A free slot is 0."""
 _SLOT: Final = Struct("<Q")
 
 MAX_CACHED_LOOKUPS: Final = 8192
+"""Look-ups by token that are cached; the least recently used go."""
 
 
 def _probe(token: bytes) -> tuple[int, int, int]:

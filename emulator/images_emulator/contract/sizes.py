@@ -12,6 +12,7 @@ from images_emulator.contract.errors import Words
 from images_emulator.contract.rules import Choice, Rule, Values, wrong_scalar
 
 Pixels = tuple[int, int]
+"""Width and height."""
 
 
 def parse_size(text: str) -> Pixels | None:

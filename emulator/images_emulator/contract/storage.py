@@ -13,6 +13,7 @@ from html import escape
 from typing import Final
 
 MEDIA_TYPE: Final = "application/xml"
+"""The media type of error bodies."""
 
 EXPIRED: Final = "expired"
 """Name of the fault for an expired URL, and the key in a call's state that asks for it."""

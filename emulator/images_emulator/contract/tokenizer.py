@@ -14,8 +14,8 @@ from images_emulator.contract.o200k import MAX_TOKEN_BYTES, position
 
 
 def _merged_count(piece: bytes) -> int:
-    """How many tokens byte-pair encoding leaves of *piece*: of all neighbours that are a token
-    together, the ones of the lowest rank become one, the leftmost first, until none are.
+    """The number of tokens of *piece* by byte-pair encoding: of all neighbours that together are a
+    token, those of the lowest rank are merged, the leftmost first, until there are none.
 
     A heap keeps it at n log n: the library scans the whole piece for each merge, which takes
     minutes for a long prompt without spaces.
@@ -53,7 +53,10 @@ def _tokens_of(piece: str) -> int:
 
 
 MAX_CACHED_PIECES: Final = 8192
+"""Pieces whose token count is cached; the least recently used go."""
+
 MAX_CACHED_TEXTS: Final = 128
+"""Texts whose token count is cached; the least recently used go."""
 
 _cached_tokens_of = lru_cache(maxsize=MAX_CACHED_PIECES)(_tokens_of)
 

@@ -81,6 +81,7 @@ REASONING_TOKENS: Final = {
 and one token for `SVG_BYTES_PER_TOKEN` of the file, are estimates."""
 
 SVG_BYTES_PER_TOKEN: Final = 3
+"""Bytes of an SVG that count as one output token, about."""
 
 
 @dataclass(frozen=True, slots=True)
