@@ -10,20 +10,23 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI, OpenAI
-from playwright.async_api import Browser, Page, async_playwright
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.state.store import MemoryStore, Store
 from tests.stores import JSONStore
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
 
 pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 
@@ -34,18 +37,24 @@ ENVIRONMENT = dict(os.environ)
 
 ROOT = Path(__file__).parent.parent
 
+CACHE = ROOT / ".pytest_cache"
+"""What sessions leave for the next ones; pytest makes it, and keeps it out of git."""
+
 if sys.dont_write_bytecode:
     # Each of the many processes that the tests start would compile the emulator again, which takes
     # a third of a server's start. No file appears beside a module for it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = str(CACHE / "bytecode")
 
 
-def pytest_xdist_auto_num_workers() -> int | None:
-    """Twice the cores, since a third of the time tests wait for processes, signals and sockets."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Half as many again as cores: some tests wait for processes, signals and sockets, and each
+    worker has to import and collect all. A worker that is done takes tests from the others."""
+    if config.option.dist == "no":
+        config.option.dist = "worksteal"
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None
-    return 2 * (os.cpu_count() or 1)
+    return 3 * (os.cpu_count() or 1) // 2
 
 
 def pytest_collection_finish() -> None:
@@ -92,6 +101,9 @@ def store(request: pytest.FixtureRequest) -> Store:
     return made
 
 
+NPM_PACKAGES = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
+
+
 @pytest.fixture(scope="session")
 def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose `node_modules` have OpenAI's SDK, Vercel's AI SDK for Azure, and what makes a
@@ -101,23 +113,23 @@ def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs Node.js with npm")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    base = tmp_path_factory.getbasetemp()
-    packages = _installed(npm, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
-    (folder / "node_modules").symlink_to(packages, target_is_directory=True)
+    (folder / "node_modules").symlink_to(_installed(npm), target_is_directory=True)
     return folder
 
 
-def _installed(npm: str, base: Path) -> Path:
-    """The `node_modules` in *base*, which the first worker of a session installs."""
+def _installed(npm: str) -> Path:
+    """The `node_modules` with NPM_PACKAGES. The first worker of the first session installs them;
+    they are kept like the bytecode."""
     import fcntl  # noqa: PLC0415 - not on Windows
 
-    folder = base / "npm"
-    folder.mkdir(exist_ok=True)
+    folder = CACHE / "npm" / sha256(" ".join(NPM_PACKAGES).encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # npm writes it last.
         if not (folder / "package-lock.json").exists():
-            names = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
-            install = [npm, "install", "--silent", "--no-audit", "--no-fund", *names]
+            (folder / "package.json").write_text('{"private": true}')
+            install = [npm, "install", "--silent", "--no-audit", "--no-fund", *NPM_PACKAGES]
             subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
     return folder / "node_modules"
 
@@ -171,6 +183,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium. Tests that use it share the session's event loop with it:
     `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - most workers need none
+
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if not found:
         pytest.skip("needs Chromium: apt-get install chromium")
