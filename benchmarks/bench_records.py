@@ -16,7 +16,7 @@ from benchmarks.load import Load
 from benchmarks.measure import Bench, Effort, Measurements, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
 
-STEP_COUNTS: Final = {"none": 0, "few": 10, "many": 10_000}
+STEP_COUNTS: Final = {"none": 0, "few": 10, "many": 1_000}
 JOURNAL_CALLS: Final = 100_000
 JOURNAL_BYTES: Final = 16_000_000
 """Less than that many calls would take."""

@@ -197,14 +197,14 @@ FIGURES: Final = (
     ),
     Figure(
         number=14,
-        words="repeated 256² calls per second under a scenario of 10,000 steps ÷ of 10 steps",
+        words="repeated 256² calls per second under a scenario of 1,000 steps ÷ of 10 steps",
         over="many steps /s",
         under="few steps /s",
         least=0.9,
     ),
     Figure(
         number=14,
-        words="unique 1024² pictures per second under these 10,000 steps ÷ without a scenario",
+        words="unique 1024² pictures per second under these 1,000 steps ÷ without a scenario",
         over="many unique /s",
         under="none unique /s",
         least=0.9,
