@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md are true: their diffs apply, and what they add works."""
+"""CONTRIBUTING.md is true: its modules are there, its diffs apply, and what they add works."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DIFFS = re.findall(
-    r"```diff\n(.*?)```", (ROOT / ".github" / "CONTRIBUTING.md").read_text(), re.DOTALL
-)
+PACKAGE = ROOT / "emulator" / "images_emulator"
+TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+DIFFS = re.findall(r"```diff\n(.*?)```", TEXT, re.DOTALL)
 
 SCRIPT = """
 import base64
@@ -60,6 +60,10 @@ with Server() as server, httpx2.Client(
     assert path in http.post("/v1/responses").json()["error"]["message"]
     assert path in http.get("/_emulator/models").json()["gpt-image-2.6-flare"]["endpoints"]
 
+    fault = {"x-emulator-fault": "web_page;title=Down"}
+    page = http.post(path, data=fields, files=files, headers=fault)
+    assert page.text == "<html><title>Down</title></html>"
+
     names = [model["id"] for model in http.get("/v1/models").json()["data"]]
     assert names[-1] == "gpt-image-2.6-lantern"
     fields = {"model": "gpt-image-2.6-lantern", "prompt": "a lighthouse", "quality": "max"}
@@ -79,6 +83,17 @@ def hunks(diff: str) -> Iterator[tuple[str, str, str]]:
                 "".join(text for sign, text in lines if sign != other) for other in ("+", "-")
             )
             yield path, old, new
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    paths = re.findall(r"`((?:[\w-]+/)*[\w-]+\.py)`", TEXT)
+    folders = re.findall(r"^\| `(\w+)/` \|(.*)$", TEXT, re.MULTILINE)
+    inside = {name for _, text in folders for name in re.findall(r"`(\w+\.py)`", text)}
+    for folder, text in folders:
+        for name in re.findall(r"`(\w+\.py)`", text):
+            assert (PACKAGE / folder / name).is_file(), f"{folder}/{name}"
+    for path in {*paths} - inside:
+        assert (PACKAGE / path).is_file() or (ROOT / path).is_file(), path
 
 
 def test_the_diffs_apply_one_after_the_other_and_what_they_add_works(tmp_path: Path) -> None:
