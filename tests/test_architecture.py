@@ -68,13 +68,10 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imports_at_run_time(path: Path) -> Iterator[str]:
-    """The modules of the package that this one imports, at its head or in a function."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
+def imported_modules(path: Path) -> Iterator[str]:
+    """The modules of the package that this one imports: at its head, in a function, or for types
+    only."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -99,7 +96,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {name: {*imports_at_run_time(path)} - {name} for name, path in NAMES.items()}
+    graph = {name: {*imported_modules(path)} - {name} for name, path in NAMES.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 

@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from images_emulator.contract.errors import Violation
+from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from images_emulator.contract.request import Model, Picture
+    from images_emulator.contract.image_loader import Picture
 
 Metadata = dict[str, Any]
 
@@ -42,12 +43,19 @@ ANIMATION: Final[Metadata] = {_DECIDES: Decides.ANIMATION}
 DELIVERY: Final[Metadata] = {_DECIDES: Decides.DELIVERY}
 
 
+class _HasId(Protocol):
+    """A row of the table of models."""
+
+    @property
+    def id(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What JSON does not hold: the rows of the table by id, and what makes a picture of its
-    description (the attributes of `Picture`, and its digest to find the file by)."""
+    """What is not in JSON: the models by id, and the function that makes a picture of its
+    description (the attributes of `Picture`, of which the digest names the file)."""
 
-    models: Mapping[str, Model]
+    models: Mapping[str, _HasId]
     picture: Callable[[Mapping[str, Any]], Picture]
 
 
@@ -84,10 +92,10 @@ class _OperationName(Form):
 class _ModelId(Form):
     key = "{}.id"
 
-    def to_json(self, value: Model) -> str:
+    def to_json(self, value: _HasId) -> str:
         return value.id
 
-    def from_json(self, value: str, sources: Sources) -> Model:
+    def from_json(self, value: str, sources: Sources) -> _HasId:
         return sources.models[value]
 
 

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
+from images_emulator.contract.image_loader import ImageLoader
 from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
-from images_emulator.contract.request import Call, ImageLoader, ImageRequest
+from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of

@@ -1,0 +1,64 @@
+"""What validation needs of images: the attributes of a decoded one, and who decodes them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Picture(Protocol):
+    """A decoded upload. *width* and *height* are pixels, after rotation by its EXIF."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def format(self) -> str:
+        """The format of the file: `PNG`, `JPEG`, `WEBP`."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """The mode of the file, in Pillow's names: `RGB`, `RGBA`, `L` …"""
+        ...
+
+    @property
+    def has_alpha(self) -> bool: ...
+    @property
+    def has_transparent_pixels(self) -> bool:
+        """Whether any pixel is fully transparent."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hex."""
+        ...
+
+
+class ImageLoader(Protocol):
+    """Decodes uploads and fetches referenced images. A protocol of the contract layer, implemented
+    by `imaging`."""
+
+    def decode(self, data: bytes) -> Picture | None:
+        """Decode *data* whole; None where it is no image that is accepted."""
+        ...
+
+    def blank(self) -> Picture:
+        """A white square image with an alpha channel, in place of a forgiven upload."""
+        ...
+
+    def file(self, identity: str) -> bytes | None:
+        """The content of the uploaded file with that id; None where there is none."""
+        ...
+
+    def fetch(self, url: str) -> bytes | None:
+        """The bytes at *url*; None where a placeholder takes their place. Raises APIError."""
+        ...
+
+    def placeholder(self, url: str) -> Picture:
+        """An image in place of the one at *url*."""
+        ...
+
+    def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
+        """A mask of that size, partly transparent, in place of the one at *url*."""
+        ...
