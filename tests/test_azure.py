@@ -144,19 +144,19 @@ def test_azure_body_needs_no_model(azure: Server) -> None:
     assert answer.json()["data"][0]["revised_prompt"]
 
 
-def asked(server: Server, path: str, **body: Any) -> httpx2.Response:
+def post(server: Server, path: str, **body: Any) -> httpx2.Response:
     return httpx2.post(f"{server.url}{path}", json=body, headers={"api-key": KEY})
 
 
 def test_azure_errors_have_azures_messages(azure: Server) -> None:
     path = "/openai/deployments/{}/images/generations"
-    answer = asked(azure, path.format("nowhere") + f"?api-version={VERSION}", prompt="x")
+    answer = post(azure, path.format("nowhere") + f"?api-version={VERSION}", prompt="x")
     assert answer.status_code == 404
     assert list(answer.json()["error"]) == ["code", "message"]
     assert answer.json()["error"]["code"] == "DeploymentNotFound"
-    answer = asked(azure, path.format("drawings"), prompt="x")
+    answer = post(azure, path.format("drawings"), prompt="x")
     assert answer.content == NOT_FOUND
-    answer = asked(azure, path.format("drawings") + f"?api-version={VERSION}", prompt="x", n=0)
+    answer = post(azure, path.format("drawings") + f"?api-version={VERSION}", prompt="x", n=0)
     assert answer.status_code == 400
     assert list(answer.json()["error"]) == ["message", "type", "param", "code"]
     assert answer.json()["error"]["param"] == "n"
@@ -166,8 +166,8 @@ def test_azure_errors_have_azures_messages(azure: Server) -> None:
 def test_azure_headers_are_azures_and_none_of_openais(azure: Server) -> None:
     path = "/openai/deployments/drawings/images/generations"
     url = f"{azure.url}{path}?api-version={VERSION}"
-    told = {"api-key": KEY, "x-ms-client-request-id": "mine"}
-    answer = httpx2.post(url, json={"prompt": "x"}, headers=told)
+    headers = {"api-key": KEY, "x-ms-client-request-id": "mine"}
+    answer = httpx2.post(url, json={"prompt": "x"}, headers=headers)
     identity = answer.headers["x-request-id"]
     assert UUID(identity).version == 4
     assert answer.headers["apim-request-id"] == identity
@@ -204,8 +204,8 @@ def test_azure_headers_are_azures_and_none_of_openais(azure: Server) -> None:
 def test_azure_fault_without_a_deployment_names_none(
     azure: Server, method: str, path: str, body: Any
 ) -> None:
-    told = {"api-key": KEY, "x-emulator-fault": "rate_limit_exceeded"}
-    answer = httpx2.request(method, f"{azure.url}/openai/v1/{path}", json=body, headers=told)
+    headers = {"api-key": KEY, "x-emulator-fault": "rate_limit_exceeded"}
+    answer = httpx2.request(method, f"{azure.url}/openai/v1/{path}", json=body, headers=headers)
     assert answer.status_code == 429
     assert answer.text.startswith(
         '{"error":{"code":"RateLimitReached","message":"Your requests in East US 2 have exceeded'

@@ -75,7 +75,7 @@ def test_model_exists_from_its_release_until_its_shutdown(http: httpx2.Client, m
         assert refused.json()["error"]["message"] == f"The model '{model}' does not exist."
 
 
-# The day, what is asked, and the verdicts before it and on it.
+# The day, the parameters, and the verdicts before it and on it.
 TIMELINE: list[tuple[str, dict[str, Any], str, str]] = [
     ("2023-11-06", {"model": "dall-e-2"}, unexpected("model"), "ok"),
     ("2023-11-06", {"quality": "standard"}, unexpected("quality"), "ok"),
@@ -235,9 +235,9 @@ def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
 
 
 def test_unknown_model_error_has_the_message_of_the_day(http: httpx2.Client) -> None:
-    asked: dict[str, Any] = {"model": "no-such-model", "response_format": "url"}
-    assert verdict(ask(http, "2024-01-01", **asked)) == blank("no-such-model")
-    assert verdict(ask(http, "2026-09-01", **asked)) == "unknown_parameter response_format"
+    fields: dict[str, Any] = {"model": "no-such-model", "response_format": "url"}
+    assert verdict(ask(http, "2024-01-01", **fields)) == blank("no-such-model")
+    assert verdict(ask(http, "2026-09-01", **fields)) == "unknown_parameter response_format"
 
 
 def test_no_model_exists_before_the_api_began(http: httpx2.Client) -> None:
@@ -260,10 +260,10 @@ def test_list_models_has_the_models_of_the_day(http: httpx2.Client) -> None:
 
 
 def test_as_of_today_follows_the_emulators_clock(http: httpx2.Client, emulator: Emulator) -> None:
-    asked: dict[str, Any] = {"model": "gpt-image-2"}
-    assert verdict(ask(http, "today", **asked)) == "ok"
+    fields: dict[str, Any] = {"model": "gpt-image-2"}
+    assert verdict(ask(http, "today", **fields)) == "ok"
     emulator.clock.advance(hours=-24 * 365)
-    assert verdict(ask(http, "today", **asked)) == GONE
+    assert verdict(ask(http, "today", **fields)) == GONE
 
 
 def test_as_of_header_overrides_the_setting_for_one_call() -> None:
@@ -345,13 +345,13 @@ def test_clock_frozen_in_the_past_keeps_todays_api_under_any(
             {"model": "dall-e-3", "size": "1x1"},
             {},
         ]
-        told = []
+        answers = []
         for as_of in ("any", "someday"):
             for call in calls:
                 answer = ask(http, as_of, **call)
                 exposed = answer.headers.get_list("access-control-expose-headers")
-                told.append((answer.status_code, answer.json().get("error"), exposed))
-        return told
+                answers.append((answer.status_code, answer.json().get("error"), exposed))
+        return answers
 
     now = answers()
     emulator.clock.freeze(datetime.fromisoformat(day))
@@ -467,8 +467,8 @@ def test_notice_header_begins_on_the_day_of_the_shutdown(
     assert model.shutdown
     emulator.clock.freeze(datetime.combine(model.shutdown, time(), UTC))
     emulator.clock.advance(seconds=-1)
-    known = model.shutdown <= KNOWN_UNTIL
-    assert ("x-emulator-notice" in ask(http, "any", model=model.id).headers) == known
+    is_known = model.shutdown <= KNOWN_UNTIL
+    assert ("x-emulator-notice" in ask(http, "any", model=model.id).headers) == is_known
     emulator.clock.advance(seconds=1)
     notice = ask(http, "any", model=model.id).headers["x-emulator-notice"]
     assert f"{model} was shut down on {model.shutdown}" in notice

@@ -16,9 +16,9 @@ from images_emulator.contract.errors import APIError, Refusal
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.reference import as_markdown, as_text, schema_of
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Integer
-from tests.test_table import Body, accepted, bodies, judged, legal, named
+from tests.test_table import Body, accepted, bodies, case_id, legal, validated
 
 ABSENT = object()
 
@@ -56,7 +56,7 @@ def conflicts_of(body: Body) -> Iterator[Conflict]:
 CASES = [(body, conflict) for body in bodies() for conflict in conflicts_of(body)]
 
 
-@pytest.mark.parametrize(("body", "conflict"), CASES, ids=named)
+@pytest.mark.parametrize(("body", "conflict"), CASES, ids=case_id)
 def test_the_schema_refuses_the_combinations_that_validation_refuses(
     body: Body, conflict: Conflict
 ) -> None:
@@ -74,10 +74,10 @@ def test_the_schema_refuses_the_combinations_that_validation_refuses(
         broken = [each["description"] for each in schemas if not meets(each, sent)]
         verdicts.add(bool(broken))
         if not broken:
-            judged(body, fields)
+            validated(body, fields)
             continue
         with pytest.raises(APIError) as refused:
-            judged(body, fields)
+            validated(body, fields)
         assert refused.value.message == broken[0]
     assert verdicts == {True, False}
 
@@ -98,8 +98,12 @@ def test_the_schema_has_no_combination_that_the_rows_exclude() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_conflicts_can_be_compared_and_sent_to_another_process(model: Any) -> None:
-    assert pickle.loads(pickle.dumps(model.conflicts)) == model.conflicts  # noqa: S301 - our own
+def test_rows_of_the_table_can_be_compared_and_sent_to_another_process(model: Model) -> None:
+    copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
+    assert copy == model
+    assert copy.accepts == model.accepts
+    assert copy.conflicts == model.conflicts
+    assert copy.token_rates == model.token_rates
 
 
 def test_conditions_are_compared_by_value() -> None:
@@ -108,7 +112,7 @@ def test_conditions_are_compared_by_value() -> None:
     assert {Above(1), Above(1), Present()} == {Above(1), Present()}
 
 
-@pytest.mark.parametrize(("body", "conflict"), CASES, ids=named)
+@pytest.mark.parametrize(("body", "conflict"), CASES, ids=case_id)
 def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
     body: Body, conflict: Conflict
 ) -> None:
@@ -117,7 +121,7 @@ def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
         name: next(value for value in legal(rules[name]) if meets(schema, value))
         for name, schema in (conflict.schema(rules) or {})["not"]["properties"].items()
     }
-    request = judged(body, meeting, policy=Policy(lenient=True))
+    request = validated(body, meeting, policy=Policy(lenient=True))
     assert str(request.forgiven[0]).endswith(conflict.error().code or "")
 
 

@@ -25,10 +25,10 @@ API_PATHS = [
 def preflight(
     server: Server, path: str, method: str = "POST", headers: str | None = "authorization"
 ) -> httpx2.Response:
-    asked = {"access-control-request-headers": headers} if headers is not None else {}
+    requested = {"access-control-request-headers": headers} if headers is not None else {}
     return httpx2.options(
         server.url + path,
-        headers={"origin": ORIGIN, "access-control-request-method": method, **asked},
+        headers={"origin": ORIGIN, "access-control-request-method": method, **requested},
     )
 
 
@@ -180,8 +180,8 @@ def test_request_id_is_exposed_to_pages(http: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("path", ["settings", "reset", "nothing", "health", ""])
 def test_admin_api_allows_no_origin(server: Server, path: str) -> None:
-    asked = preflight(server, f"/_emulator/{path}")
-    assert not [name for name in asked.headers if name.startswith("access-control")]
+    answer = preflight(server, f"/_emulator/{path}")
+    assert not [name for name in answer.headers if name.startswith("access-control")]
     answer = httpx2.get(f"{server.url}/_emulator/{path}", headers={"origin": ORIGIN})
     assert ALLOW not in answer.headers
     dated = httpx2.get(f"{server.url}/_emulator/{path}", headers={"x-emulator-as-of": "2024-01-01"})
@@ -194,5 +194,5 @@ def test_hosted_images_allow_no_origin(server: Server, client: OpenAI) -> None:
     for target in (url, url.partition("?")[0]):
         answer = httpx2.get(target, headers={"origin": ORIGIN, "x-emulator-as-of": "2024-01-01"})
         assert ALLOW not in answer.headers
-    asked = preflight(server, url.removeprefix(server.url), "GET")
-    assert ALLOW not in asked.headers
+    answer = preflight(server, url.removeprefix(server.url), "GET")
+    assert ALLOW not in answer.headers

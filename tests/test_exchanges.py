@@ -56,25 +56,28 @@ def served() -> Iterator[Servers]:
         yield lambda settings, broken: client(frozenset(settings.items()), broken)
 
 
-def picture(told: dict[str, Any]) -> bytes:
+def picture(description: dict[str, Any]) -> bytes:
     """A picture as described: its upper left quarter is transparent where its mode has alpha, and
     it is not `opaque`. It may be `animated`, `progressive`, `interlaced`, or `cut` to so many
     bytes."""
-    width, height = map(int, told["size"].split("x"))
+    width, height = map(int, description["size"].split("x"))
     image = Image.new("RGBA", (width, height), (51, 102, 153, 255))
-    if not told.get("opaque"):
+    if not description.get("opaque"):
         image.paste((153, 102, 51, 0), (0, 0, width // 2, height // 2))
-    if told["mode"] == "I;16":
+    if description["mode"] == "I;16":
         image = Image.new("I;16", (width, height), 40_000)
     options: dict[str, Any] = {}
-    if told.get("animated"):
-        options = {"save_all": True, "append_images": [image.rotate(90).convert(told["mode"])]}
-    if told.get("progressive"):
+    if description.get("animated"):
+        options = {
+            "save_all": True,
+            "append_images": [image.rotate(90).convert(description["mode"])],
+        }
+    if description.get("progressive"):
         options = {"progressive": True}
     file = BytesIO()
-    image.convert(told["mode"]).save(file, told["format"], **options)
-    data = interlaced(image) if told.get("interlaced") else file.getvalue()
-    return data[: told.get("cut")]
+    image.convert(description["mode"]).save(file, description["format"], **options)
+    data = interlaced(image) if description.get("interlaced") else file.getvalue()
+    return data[: description.get("cut")]
 
 
 def interlaced(image: Image.Image) -> bytes:
@@ -147,8 +150,8 @@ def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str
         for key in want.keys() & got.keys():
             yield from differences(want[key], got[key], f"{where}.{key}", error=error)
     elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
-        for number, (wanted, found) in enumerate(zip(want, got, strict=True)):
-            yield from differences(wanted, found, f"{where}[{number}]", error=error)
+        for number, (wanted, actual) in enumerate(zip(want, got, strict=True)):
+            yield from differences(wanted, actual, f"{where}[{number}]", error=error)
     elif isinstance(want, str) and "<any>" in want:
         if not re.fullmatch(re.escape(want).replace("<any>", ".*"), str(got)):
             yield f"{where}: {got!r}, recorded {want!r}"

@@ -19,8 +19,8 @@ LENIENT = {"x-emulator-validation": "lenient"}
 
 def forgiven(answer: httpx2.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
-    told = answer.headers.get("x-emulator-violations", "")
-    return told.split(", ") if told else []
+    text = answer.headers.get("x-emulator-violations", "")
+    return text.split(", ") if text else []
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_lenient_validation_uses_the_default_of_an_ignored_parameter(http: httpx
     body = {"model": "gpt-image-1", "prompt": "x", "size": "7x7", "n": 0, "quality": 3}
     answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
     assert len(forgiven(answer)) == 3
-    told = answer.json()
-    assert (told["size"], told["quality"], len(told["data"])) == ("1024x1536", "high", 1)
+    body = answer.json()
+    assert (body["size"], body["quality"], len(body["data"])) == ("1024x1536", "high", 1)
 
 
 @pytest.mark.parametrize("prompt", [None, "", 7, "x" * 40_000])
@@ -149,9 +149,9 @@ def test_violations_header_stays_within_what_clients_accept(
 ) -> None:
     body = {"model": "gpt-image-2", "prompt": "x"} | {f"{n}" + "ö" * 999: n for n in range(1000)}
     answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
-    told = answer.headers["x-emulator-violations"]
-    assert told.startswith(r"0\xf6\xf6")
-    assert len(told) == 4096
+    text = answer.headers["x-emulator-violations"]
+    assert text.startswith(r"0\xf6\xf6")
+    assert len(text) == 4096
     (entry,) = server.requests
     assert len(entry.violations) == 100
     assert max(map(len, entry.violations)) < 300

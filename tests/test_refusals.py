@@ -46,9 +46,9 @@ SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
 def test_sdk_raises_bad_request_for_an_invalid_parameter(
     client: OpenAI, parameters: dict[str, Any], code: str, param: str
 ) -> None:
-    asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | parameters
+    body = {"model": "gpt-image-2", "prompt": "a lighthouse"} | parameters
     with pytest.raises(openai.BadRequestError) as refused:
-        client.images.generate(**asked)
+        client.images.generate(**body)
     assert (refused.value.code, refused.value.param) == (code, param)
     assert refused.value.request_id
     assert refused.value.body
@@ -122,8 +122,8 @@ def test_every_use_of_a_refusal_passes_the_fields_of_its_message(
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_every_refusal_is_used(name: str) -> None:
-    said = [path for path in SOURCES if f"errors.{name}" in path.read_text()]
-    assert said, f"nothing refuses with {name}"
+    users = [path for path in SOURCES if f"errors.{name}" in path.read_text()]
+    assert users, f"nothing refuses with {name}"
 
 
 @pytest.mark.parametrize(
@@ -221,11 +221,11 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
 def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions() -> None:
     days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK)
     endpoints = (EDITS, VARIATIONS)
-    said = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
+    refusals = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
     mute = {
         name
         for name, refusal in REFUSALS.items()
-        if refusal in said and not refusal.earlier and refusal.envelope == TODAYS_ENVELOPE
+        if refusal in refusals and not refusal.earlier and refusal.envelope == TODAYS_ENVELOPE
     }
-    # No source shows what it said of masks.
+    # No source shows its sentences for masks.
     assert mute == {"file_too_large", "overlay_undecodable"}

@@ -213,18 +213,18 @@ def bodies() -> Iterator[Body]:
             yield from (body for body in of_each_kind if is_read(body))
 
 
-def named(value: Any) -> str:
+def case_id(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def judged(
+def validated(
     body: Body, fields: dict[str, Any], as_of: AsOf = None, *, policy: Policy | None = None
 ) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
     right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
-    known = {*accepted(body, as_of), *(["model"] if as_of in MODEL_RULE.period else [])}
-    needed = {name: value for name, value in right.items() if name in known}
+    accepted_names = {*accepted(body, as_of), *(["model"] if as_of in MODEL_RULE.period else [])}
+    needed = {name: value for name, value in right.items() if name in accepted_names}
     call = Call(operation, media_type == FORM, needed | fields)
     return validate(call, LOADER, policy or Policy(as_of))
 
@@ -263,11 +263,11 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
 def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
     """Assert that each legal value of *rule* does."""
     for value in legal(rule):
-        request = judged(body, beside(body, name, value, as_of) | {name: value}, as_of)
+        request = validated(body, beside(body, name, value, as_of) | {name: value}, as_of)
         if isinstance(rule, (Integer, Flag)):
             assert getattr(request, name) == value
     if not rule.required:
-        judged(body, {}, as_of)
+        validated(body, {}, as_of)
 
 
 def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
@@ -276,18 +276,18 @@ def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
         if body[2] == FORM and no_mistake_in_a_form(rule, value, code):
             continue
         with pytest.raises(APIError) as refused:
-            judged(body, {name: value}, as_of)
+            validated(body, {name: value}, as_of)
         assert has_code(refused.value, code), str(value)[:80]
         assert (refused.value.param or name).startswith(name)
 
 
-@pytest.mark.parametrize("body", list(bodies()), ids=named)
+@pytest.mark.parametrize("body", list(bodies()), ids=case_id)
 def test_legal_values_are_accepted(body: Body) -> None:
     for name, rule in accepted(body).items():
         passes(body, name, rule)
 
 
-@pytest.mark.parametrize("body", list(bodies()), ids=named)
+@pytest.mark.parametrize("body", list(bodies()), ids=case_id)
 def test_first_illegal_values_are_refused(body: Body) -> None:
     for name, rule in accepted(body).items():
         is_refused(body, name, rule)
@@ -305,7 +305,7 @@ def days() -> Iterator[tuple[Body, str, date]]:
                     yield body, name, day
 
 
-@pytest.mark.parametrize(("body", "name", "day"), list(days()), ids=named)
+@pytest.mark.parametrize(("body", "name", "day"), list(days()), ids=case_id)
 @pytest.mark.parametrize("before", [DAY, timedelta()], ids=["before", "on"])
 def test_dated_rule_holds_before_and_on_its_day(
     body: Body, name: str, day: date, before: timedelta
@@ -318,18 +318,18 @@ def test_dated_rule_holds_before_and_on_its_day(
         rule = rule.json_rule()
     if as_of not in dated.period:
         with pytest.raises(APIError, match=f"'{name}'") as unknown:
-            judged(body, {name: next(legal(rule))}, as_of)
+            validated(body, {name: next(legal(rule))}, as_of)
         assert has_code(unknown.value, "unknown_parameter")
         return
     passes(body, name, rule, as_of)
     is_refused(body, name, rule, as_of)
     if rule.required and rule.nullable:
         with pytest.raises(APIError) as missing:
-            judged(body, {}, as_of)
+            validated(body, {}, as_of)
         assert has_code(missing.value, "missing_required_parameter")
 
 
-@pytest.mark.parametrize("body", [each for each in bodies() if each[1] is GENERATIONS], ids=named)
+@pytest.mark.parametrize("body", [each for each in bodies() if each[1] is GENERATIONS], ids=case_id)
 def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Body) -> None:
     model, operation, _ = body
     for name, rule in accepted(body).items():
@@ -339,12 +339,12 @@ def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Bo
             assert answer.json()["error"]["code"] == code
 
 
-@pytest.mark.parametrize("body", list(bodies()), ids=named)
+@pytest.mark.parametrize("body", list(bodies()), ids=case_id)
 def test_what_is_in_no_row_is_unknown(body: Body) -> None:
     everything = {name for each in bodies() for name in accepted(each)} - {"image", "images"}
     for name in everything - accepted(body).keys():
         with pytest.raises(APIError) as refused:
-            judged(body, {name: "x"})
+            validated(body, {name: "x"})
         assert has_code(refused.value, "unknown_parameter")
 
 
@@ -359,15 +359,15 @@ def test_model_that_does_not_support_the_operation_is_refused(
 
 
 def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
-    told = http.get("/_emulator/models").json()
-    assert told == json.loads(json.dumps(as_json()))
+    models = http.get("/_emulator/models").json()
+    assert models == json.loads(json.dumps(as_json()))
     assert {
         (model, path, media_type)
-        for model, row in told.items()
+        for model, row in models.items()
         for path, schemas in row["endpoints"].items()
         for media_type in schemas
     } == {(model, operation.path, media_type) for model, operation, media_type in bodies()}
-    schema = told["gpt-image-2"]["endpoints"]["/v1/images/generations"][JSON]
+    schema = models["gpt-image-2"]["endpoints"]["/v1/images/generations"][JSON]
     assert schema["required"] == ["prompt"]
     assert schema["properties"]["n"] == {
         "type": "integer",
@@ -376,7 +376,7 @@ def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
         "default": 1,
     }
     form, references = (
-        told["gpt-image-2"]["endpoints"]["/v1/images/edits"][each]["properties"]
+        models["gpt-image-2"]["endpoints"]["/v1/images/edits"][each]["properties"]
         for each in (FORM, JSON)
     )
     assert form["image"]["items"] == form["mask"] == {"type": "string", "format": "binary"}
@@ -385,14 +385,14 @@ def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
 
 
 def test_text_and_markdown_list_every_model() -> None:
-    for told in (as_text(), as_markdown()):
-        assert all(model in told for model in MODELS)
+    for text in (as_text(), as_markdown()):
+        assert all(model in text for model in MODELS)
 
 
 def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
-    told = as_text()
-    assert max(map(len, told.splitlines())) <= TERMINAL_COLUMNS
-    _, *parts = told.split("POST ")
+    text = as_text()
+    assert max(map(len, text.splitlines())) <= TERMINAL_COLUMNS
+    _, *parts = text.split("POST ")
     assert len(parts) == len(IMAGE_OPERATIONS)
     for operation, part in zip(IMAGE_OPERATIONS.values(), parts, strict=True):
         for model in MODELS.values():

@@ -154,9 +154,9 @@ def test_output_text_tokens_of_edits_are_within_the_recorded_range(
 ) -> None:
     picture = decode(png(NATIVE))
     assert picture
-    asked: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
-    asked |= {"model": MODELS["gpt-image-1.5"], "operation": EDITS, "images": (picture,)}
-    spent = [usage_of(ImageRequest(prompt=f"logo {number}", **asked)) for number in range(40)]
+    parameters: dict[str, Any] = {"size": (1024, 1024), "quality": quality, "n": 1}
+    parameters |= {"model": MODELS["gpt-image-1.5"], "operation": EDITS, "images": (picture,)}
+    spent = [usage_of(ImageRequest(prompt=f"logo {number}", **parameters)) for number in range(40)]
     counts = [each.output_text for each in spent if each]
     assert min(counts) >= fewest
     assert max(counts) <= most
@@ -164,7 +164,7 @@ def test_output_text_tokens_of_edits_are_within_the_recorded_range(
     assert counts == [
         each.output_text
         for number in range(40)
-        if (each := usage_of(ImageRequest(prompt=f"logo {number}", **asked)))
+        if (each := usage_of(ImageRequest(prompt=f"logo {number}", **parameters)))
     ]
 
 
