@@ -100,7 +100,7 @@ def test_the_settings_of_the_readme_are_those_of_the_code() -> None:
 
 def test_the_models_of_the_readme_are_those_of_the_table() -> None:
     shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
-    assert shown == as_markdown()
+    assert shown == as_markdown(), "print them anew by `images-emulator models --markdown`"
 
 
 def test_every_path_of_the_admin_api_stands_in_the_readme() -> None:
