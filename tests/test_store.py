@@ -25,6 +25,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.sent import SentResponse
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
@@ -275,14 +276,20 @@ async def test_an_entry_is_amended_in_its_place_unless_it_is_gone(store: Store) 
     await log.clear()
     await log.amend("a", Call("A"), 10, detachable=False)
     assert await log.all() == []
+    # What was cleared has no body to go.
+    await log.append("c", Call("c"), 1001)
+    assert await log.all() == []
 
 
 async def test_past_their_number_the_oldest_entries_of_a_log_go(store: Store) -> None:
     log = log_of(store, max_entries=2)
     for name in "abc":
         await log.append(name, Call(name), 10)
-        await log.amend(name, Call(name, b"x"), 20, detachable=True)
-    assert [call.name for call in await log.all()] == ["b", "c"]
+        await log.amend(name, Call(name, b"x" * 10), 20, detachable=True)
+    assert await log.all() == [Call(name, b"x" * 10) for name in "bc"]
+    # Those that went have no body to go.
+    await log.amend("c", Call("c"), 985, detachable=False)
+    assert await log.all() == [Call("b"), Call("c")]
 
 
 async def test_past_the_bytes_of_a_log_bodies_go_before_entries(store: Store) -> None:
@@ -392,6 +399,15 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
         assert (entry.model, entry.uploads) == ("gpt-image-2", exchange.uploads)
         assert (entry.status, entry.images, entry.fault) == (200, (0,), "latency")
         assert entry.duration_ms == exchange.duration_ms
+
+
+def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
+    event = b'event: error\ndata: {"error": {"code": "image_generation_failed"}}\n\n'
+    head = RequestHead("POST", "/v1/images/generations", b"", [])
+    sent = SentResponse.completed(200, events=2, images=(), error_body=event, streams=True)
+    document, data = pack_exchange(Exchange(head, "req_1", NOW, sent=sent))
+    exchange = unpack_exchange(json.loads(json.dumps(document)), data)
+    assert (exchange.events, exchange.error_code) == (2, "image_generation_failed")
 
 
 # --- the emulator on any store
