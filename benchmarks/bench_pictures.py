@@ -52,7 +52,7 @@ def _cpu_time(seconds: float) -> Iterator[Probe]:
 
 def _edits(seconds: float) -> Iterator[Probe]:
     """Edits from the bytes of the uploads to those of the answer, decoding included."""
-    fields = {**_EDIT, "image": subject.photograph(1024), "mask": subject.hole(1024)}
+    fields = {**_EDIT, "image": subject.photograph(1024), "mask": subject.round_mask(1024)}
     numbers = count(fresh())
 
     def measured(name: str, finish: Callable[[ImageRequest], object]) -> Probe:

@@ -43,7 +43,7 @@ SIZES: Final = (
 )
 
 SOURCE_EDGE: Final = 1024
-"""Pixels of an edge of a source and of its mask. The holes are drawn for this one."""
+"""Pixels of an edge of a source and of its mask. The areas of masks are given for this one."""
 
 SCRIPTS: Final = {
     "Latin": "Ein Leuchtturm auf der Mole, früh am Morgen – déjà vu, żółw, naïve",
@@ -177,12 +177,12 @@ def _product() -> Upload:
     return subject.upload("product.png", Image.blend(picture.resize(grain.size), grain, 0.08))
 
 
-def _mask(*holes: tuple[int, int, int, int], round_ones: bool = False) -> Upload:
-    """A mask with *holes*."""
+def _mask(*areas: tuple[int, int, int, int], round_ones: bool = False) -> Upload:
+    """A mask with transparent *areas*, as boxes or ellipses."""
     mask = Image.new("RGBA", (SOURCE_EDGE, SOURCE_EDGE), "black")
     pen = ImageDraw.Draw(mask)
-    for hole in holes:
-        (pen.ellipse if round_ones else pen.rectangle)(hole, fill=(0, 0, 0, 0))
+    for area in areas:
+        (pen.ellipse if round_ones else pen.rectangle)(area, fill=(0, 0, 0, 0))
     return subject.upload("mask.png", mask)
 
 
@@ -195,30 +195,33 @@ def _edit(
 
 
 def _edits() -> list[Tile]:
-    photographs, hole = _photographs(), subject.hole(SOURCE_EDGE)
+    photographs, mask = _photographs(), subject.round_mask(SOURCE_EDGE)
     one, sixteen = photographs[0], [*photographs, _product()] * 2 + photographs[:4]
     quarter = _mask((600, 120, 856, 376))
     return [
         ("the source", one.data),
-        ("with a mask", _edit(USUAL, one, mask=hole)),
-        ("wide, with a mask", _edit({**USUAL, "size": "1536x1024"}, one, mask=hole)),
-        ("a hole of a quarter of the edge", _edit(USUAL, one, mask=quarter)),
+        ("with a mask", _edit(USUAL, one, mask=mask)),
+        ("wide, with a mask", _edit({**USUAL, "size": "1536x1024"}, one, mask=mask)),
+        ("a mask of a quarter of the edge", _edit(USUAL, one, mask=quarter)),
         ("its upper half", _edit(USUAL, one, mask=_mask((0, 0, 1024, 512)))),
         ("all of it", _edit(USUAL, one, mask=_mask((0, 0, 1024, 1024)))),
         (
-            "two holes",
+            "a mask of two areas",
             _edit(USUAL, one, mask=_mask((60, 60, 420, 420), (520, 500, 980, 960))),
         ),
-        ("small holes", _edit(USUAL, one, mask=_mask((300, 300, 340, 340), (500, 320, 510, 330)))),
-        ("a long prompt in a hole", _edit({**USUAL, "prompt": LONG}, one, mask=hole)),
+        (
+            "a mask of small areas",
+            _edit(USUAL, one, mask=_mask((300, 300, 340, 340), (500, 320, 510, 330))),
+        ),
+        ("a long prompt in a mask", _edit({**USUAL, "prompt": LONG}, one, mask=mask)),
         ("without a mask", _edit(USUAL, one)),
         ("tall", _edit({**USUAL, "size": "1024x1536"}, one)),
         ("two sources", _edit(USUAL, *photographs[:2])),
         ("five sources", _edit(USUAL, *photographs)),
-        ("five sources, with a mask", _edit(USUAL, *photographs, mask=hole)),
+        ("five sources, with a mask", _edit(USUAL, *photographs, mask=mask)),
         ("sixteen sources", _edit(USUAL, *sixteen)),
         ("sixteen, wide", _edit({**USUAL, "size": "1536x1024"}, *sixteen)),
-        ("sixteen, with a mask", _edit(USUAL, *sixteen, mask=hole)),
+        ("sixteen, with a mask", _edit(USUAL, *sixteen, mask=mask)),
     ]
 
 
@@ -226,7 +229,7 @@ def _transparent_edits() -> list[Tile]:
     fields = {"model": "gpt-image-1", "prompt": PROMPT, "background": "transparent"}
     photographs, product = _photographs(), _product()
     webp = {**fields, "output_format": "webp", "output_compression": 60}
-    hole = subject.hole(SOURCE_EDGE)
+    mask = subject.round_mask(SOURCE_EDGE)
     return [
         ("the source", product.data),
         ("png", _edit(fields, product)),
@@ -235,9 +238,9 @@ def _transparent_edits() -> list[Tile]:
         ("tall", _edit({**fields, "size": "1024x1536"}, product)),
         ("a scene", _edit(fields, photographs[0])),
         ("another", _edit(fields, photographs[2])),
-        ("with a mask", _edit(fields, photographs[0], mask=hole)),
+        ("with a mask", _edit(fields, photographs[0], mask=mask)),
         ("three sources", _edit(fields, *photographs[:3])),
-        ("three, with a mask", _edit(fields, *photographs[:3], mask=hole)),
+        ("three, with a mask", _edit(fields, *photographs[:3], mask=mask)),
     ]
 
 
@@ -278,14 +281,19 @@ def gallery() -> Row:
         ),
         ("an edit", _edit({**USUAL, "quality": "high"}, photographs[1])),
         (
-            "with a round hole",
-            _edit({**USUAL, "quality": "high"}, photographs[2], mask=subject.hole(SOURCE_EDGE)),
+            "with a round mask",
+            _edit(
+                {**USUAL, "quality": "high"}, photographs[2], mask=subject.round_mask(SOURCE_EDGE)
+            ),
         ),
         (
-            "a hole of a quarter of the edge",
+            "a mask of a quarter of the edge",
             _edit({**USUAL, "quality": "high"}, product, mask=_mask((700, 80, 956, 336))),
         ),
-        ("a transparent hole", _edit(clear, photographs[4], mask=_mask((0, 0, 1024, 560)))),
+        (
+            "a transparent edit with a mask",
+            _edit(clear, photographs[4], mask=_mask((0, 0, 1024, 560))),
+        ),
         ("sixteen sources", _edit({**USUAL, "quality": "high"}, *sixteen)),
         ("a variation", _variations()[1][1]),
     ]

@@ -99,8 +99,8 @@ def photograph(edge: int) -> Upload:
     return upload("photograph.png", canvas.convert("RGBA"))
 
 
-def hole(edge: int) -> Upload:
-    """A mask with a round hole in its middle."""
+def round_mask(edge: int) -> Upload:
+    """A mask with a round transparent area in its middle."""
     mask = Image.new("RGBA", (edge, edge), "black")
     inset = edge // 4
     ImageDraw.Draw(mask).ellipse((inset, inset, edge - inset, edge - inset), fill=(0, 0, 0, 0))

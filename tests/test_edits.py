@@ -118,7 +118,7 @@ def test_without_a_mask_the_whole_source_is_changed_and_recognisable(
 def test_even_a_blank_source_is_changed(client: OpenAI, colour: tuple[int, int, int]) -> None:
     source = png((64, 64), "RGB", colour)
     picture = edit(client, model="gpt-image-2", image=file(source), size="1024x1024")
-    assert colour not in {found for _, found in picture.crop((0, 0, 1024, 400)).getcolors() or []}
+    assert colour not in {each for _, each in picture.crop((0, 0, 1024, 400)).getcolors() or []}
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 16])
@@ -320,11 +320,11 @@ def test_two_prompts_fill_the_same_mask_with_different_pixels(
 ) -> None:
     box = (edge - hole, edge - hole, edge, edge)
     mask = with_hole((*box[:2], edge - 1, edge - 1), edge=edge)
-    drawn = {
+    pixels = {
         masked_edit(client, mask, f"prompt {number}", model=model, edge=edge).crop(box).tobytes()
         for number in range(prompts)
     }
-    assert len(drawn) == prompts
+    assert len(pixels) == prompts
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_two_prompts_fill_the_same_mask_with_different_pixels(
         [(0, 0, 1, 1), (510, 510, 511, 511)],
         [(x, y, x, y) for x in (0, 511) for y in (0, 511)],
     ],
-    ids=["two holes far apart", "a pixel in each corner"],
+    ids=["two areas far apart", "a pixel in each corner"],
 )
 def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
     boxes: list[tuple[int, int, int, int]],

@@ -30,8 +30,8 @@ def test_the_output_formats_are_those_of_the_table() -> None:
     assert words == OUTPUT_FORMATS.keys()
 
 
-def drawn(client: OpenAI, **asked: Any) -> bytes:
-    response = client.images.generate(**({"model": MODEL, "prompt": "a lighthouse"} | asked))
+def generate(client: OpenAI, **fields: Any) -> bytes:
+    response = client.images.generate(**({"model": MODEL, "prompt": "a lighthouse"} | fields))
     return base64.b64decode(response.data[0].b64_json)  # type: ignore[index, arg-type]
 
 
@@ -43,8 +43,8 @@ def frames_of(data: bytes) -> list[Image.Image]:
 
 @pytest.mark.parametrize("count", [None, 2, 9, 16])
 def test_a_gif_has_its_frames_and_all_differ(client: OpenAI, count: int | None) -> None:
-    asked = {"frame_count": count} if count else {}
-    data = drawn(client, output_format="gif", size="384x384", **asked)
+    fields = {"frame_count": count} if count else {}
+    data = generate(client, output_format="gif", size="384x384", **fields)
     frames = frames_of(data)
     assert len(frames) == (count or 9)
     assert {frame.size for frame in frames} == {(384, 384)}
@@ -72,8 +72,8 @@ def test_a_gif_has_its_frames_and_all_differ(client: OpenAI, count: int | None) 
 def test_the_sheet_of_all_frames_keeps_the_limits_of_a_picture(
     http: httpx2.Client, count: int, size: str, status: int
 ) -> None:
-    asked = {"frame_count": count, "size": size, "quality": "low"}
-    body = {"model": MODEL, "prompt": "x", "output_format": "gif"} | asked
+    fields = {"frame_count": count, "size": size, "quality": "low"}
+    body = {"model": MODEL, "prompt": "x", "output_format": "gif"} | fields
     answer = http.post("/v1/images/generations", json=body)
     assert (answer.status_code, answer.json().get("error", {}).get("param")) == (
         status,
@@ -82,21 +82,25 @@ def test_the_sheet_of_all_frames_keeps_the_limits_of_a_picture(
 
 
 @pytest.mark.parametrize(
-    ("asked", "encoded_delay"),
+    ("delay", "encoded_delay"),
     [(1, 10), (14, 10), (15, 20), (204, 200), (655_350, 655_350), (10**7, 655_350)],
 )
-def test_a_delay_is_rounded_and_capped(asked: int, encoded_delay: int) -> None:
-    assert frame_delay(asked) == encoded_delay
+def test_a_delay_is_rounded_and_capped(delay: int, encoded_delay: int) -> None:
+    assert frame_delay(delay) == encoded_delay
 
 
 def test_a_gif_has_the_delay_that_was_asked(client: OpenAI) -> None:
-    data = drawn(client, output_format="gif", size="384x384", frame_count=2, frame_duration_ms=333)
+    data = generate(
+        client, output_format="gif", size="384x384", frame_count=2, frame_duration_ms=333
+    )
     with Image.open(BytesIO(data)) as image:
         assert image.info["duration"] == 330
 
 
 def test_a_transparent_gif_is_clear_around_the_subject(client: OpenAI) -> None:
-    frames = frames_of(drawn(client, output_format="gif", size="512x512", background="transparent"))
+    frames = frames_of(
+        generate(client, output_format="gif", size="512x512", background="transparent")
+    )
     assert all(frame.getpixel((511, 0))[3] == 0 for frame in frames)  # type: ignore[index]
     assert all(frame.getchannel("A").getextrema() == (0, 255) for frame in frames)
 
@@ -151,7 +155,7 @@ def test_a_gif_of_a_plain_picture_has_all_its_frames(
 
 
 def test_a_small_gif_has_all_its_frames(client: OpenAI) -> None:
-    frames = frames_of(drawn(client, output_format="gif", size="160x480", frame_count=16))
+    frames = frames_of(generate(client, output_format="gif", size="160x480", frame_count=16))
     assert len(frames) == 16
 
 
@@ -222,7 +226,7 @@ def test_what_a_format_excludes_is_refused(
 
 def test_an_svg_refers_to_no_other_file(client: OpenAI) -> None:
     prompt = 'a <b>"lighthouse"</b> & \x00 a pier 灯台'
-    data = drawn(client, output_format="svg", size="1536x1024", prompt=prompt)
+    data = generate(client, output_format="svg", size="1536x1024", prompt=prompt)
     root = ET.fromstring(data)  # noqa: S314 - our own server's
     assert root.tag == f"{SVG}svg"
     assert (root.get("width"), root.get("height")) == ("1536", "1024")
@@ -235,7 +239,7 @@ def test_an_svg_refers_to_no_other_file(client: OpenAI) -> None:
 
 
 def test_svgs_on_one_page_have_their_own_gradients(client: OpenAI) -> None:
-    pages = [ET.fromstring(drawn(client, output_format="svg", prompt=name)) for name in "ab"]  # noqa: S314
+    pages = [ET.fromstring(generate(client, output_format="svg", prompt=name)) for name in "ab"]  # noqa: S314
     skies = [page.find(f"{SVG}linearGradient") for page in pages]
     names = [sky.get("id") for sky in skies if sky is not None]
     assert len({*names}) == 2
@@ -244,7 +248,7 @@ def test_svgs_on_one_page_have_their_own_gradients(client: OpenAI) -> None:
 
 
 def test_a_transparent_svg_has_no_sky(client: OpenAI) -> None:
-    root = ET.fromstring(drawn(client, output_format="svg", background="transparent"))  # noqa: S314
+    root = ET.fromstring(generate(client, output_format="svg", background="transparent"))  # noqa: S314
     assert not list(root.iter(f"{SVG}linearGradient"))
     assert list(root.iter(f"{SVG}circle"))
 

@@ -38,16 +38,16 @@ USUAL: Final = ImageRequest(
 )
 
 
-def _edited(**asked: Any) -> ImageRequest:
+def _edited(**changes: Any) -> ImageRequest:
     source, mask = decoder.decode(encoded(halves((300, 200)))), decoder.decode(half_clear())
     assert source
     assert mask
-    given: dict[str, Any] = {"images": (source,), "mask": mask} | asked
-    return replace(USUAL, operation=EDITS, size=(512, 512), **given)
+    fields: dict[str, Any] = {"images": (source,), "mask": mask} | changes
+    return replace(USUAL, operation=EDITS, size=(512, 512), **fields)
 
 
 def requests() -> dict[str, ImageRequest]:
-    """What is drawn, by a name."""
+    """The requests whose pixels are compared, by name."""
     sizes = [(256, 256), (1024, 1024), (1024, 1536), (1792, 1024), (3840, 2160)]
     sizes += [(1440, 480), (480, 1440)]
     varied = _edited(mask=None)
@@ -67,16 +67,16 @@ def requests() -> dict[str, ImageRequest]:
 
 def digest(image: Image.Image) -> str:
     """Names the size, the mode and the pixels."""
-    told = f"{image.mode} {image.size} ".encode() + image.tobytes()
-    return hashlib.blake2b(told, digest_size=8).hexdigest()
+    data = f"{image.mode} {image.size} ".encode() + image.tobytes()
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def digests() -> dict[str, str]:
-    drawn = {
+    images = {
         name: digest(opened(render.render_image(each, 0))) for name, each in requests().items()
     }
     stream = render.render_stream(replace(USUAL, partial_images=3))
-    return drawn | {f"preview {number}": digest(opened(image)) for number, image in stream}
+    return images | {f"preview {number}": digest(opened(image)) for number, image in stream}
 
 
 GOLDEN: Final = {

@@ -25,7 +25,7 @@ SIZES = pytest.mark.parametrize(
 )
 
 
-def drawn(size: tuple[int, int]) -> Image.Image:
+def drawing(size: tuple[int, int]) -> Image.Image:
     """Indices that differ in every row, by a palette with alpha."""
     image = Image.linear_gradient("L").resize(size).rotate(30)
     image.putpalette(bytes(value * 7 % 256 for value in range(4 * 256)), "RGBA")
@@ -43,7 +43,7 @@ def photograph(size: tuple[int, int], mode: str) -> Image.Image:
 def test_a_drawn_image_is_written_in_true_colour(
     size: tuple[int, int], mode: str, deflater: ModuleType
 ) -> None:
-    image = drawn(size)
+    image = drawing(size)
     read = opened(png.write(image, mode, {}, deflater))
     assert (read.mode, read.size) == (mode, size)
     assert read.tobytes() == image.convert(mode).tobytes()
@@ -65,7 +65,7 @@ def test_a_photograph_has_the_same_pixels_when_read(
 def test_a_partial_image_has_the_pixels_of_its_squares(
     size: tuple[int, int], number: int, deflater: ModuleType
 ) -> None:
-    (squares,) = partial_images(drawn(size), "RGBA", number, number + 1)
+    (squares,) = partial_images(drawing(size), "RGBA", number, number + 1)
     assert squares.size == size
     read = opened(png.write(squares, "RGBA", {}, deflater))
     rows = [row for row, height in enumerate(squares.heights) for _ in range(height)]
@@ -77,7 +77,7 @@ def test_a_partial_image_has_the_pixels_of_its_squares(
 
 def test_equal_images_are_equal_files() -> None:
     size = (400, 300)
-    assert png.write(drawn(size), "RGB", {}) == png.write(drawn(size), "RGB", {})
+    assert png.write(drawing(size), "RGB", {}) == png.write(drawing(size), "RGB", {})
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's settings spread the memory")
@@ -126,7 +126,7 @@ def test_a_photograph_is_no_larger_than_with_every_filter_tried() -> None:
 def test_texts_are_read_back_in_any_language() -> None:
     values = {"one": "Привет, 世界 😀", "two": ""}
     texts = {name: text.encode() for name, text in values.items()}
-    read = opened(png.write(drawn((20, 20)), "RGB", texts))
+    read = opened(png.write(drawing((20, 20)), "RGB", texts))
     assert {name: read.info[name] for name in values} == values
 
 
@@ -134,19 +134,19 @@ def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
     program = (
         "import sys; sys.modules['isal'] = None\n"
         "from images_emulator.imaging import png\n"
-        "from tests.test_png import drawn\n"
+        "from tests.test_png import drawing\n"
         "assert png.DEFLATER.__name__ == 'zlib'\n"
-        "sys.stdout.buffer.write(png.write(drawn((300, 200)), 'RGB', {}))\n"
+        "sys.stdout.buffer.write(png.write(drawing((300, 200)), 'RGB', {}))\n"
     )
     command = [sys.executable, "-c", program]
     written = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout
-    assert opened(written).tobytes() == drawn((300, 200)).convert("RGB").tobytes()
+    assert opened(written).tobytes() == drawing((300, 200)).convert("RGB").tobytes()
 
 
 @SIZES
 def test_without_pillow_s_private_encoder_the_rows_are_the_same(size: tuple[int, int]) -> None:
     assert png.RAW_ENCODER
-    for image, mode in ((drawn(size).convert("RGBA"), "RGB"), (photograph(size, "RGBA"), "RGBA")):
+    for image, mode in ((drawing(size).convert("RGBA"), "RGB"), (photograph(size, "RGBA"), "RGBA")):
         stride = size[0] * len(mode) + 1
         rows = png._packed(image, mode, stride)
         assert len(rows) == stride * size[1]

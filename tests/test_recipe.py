@@ -19,7 +19,7 @@ MODEL = "gpt-image-2.6-sunburst"
 PROMPTS = ["a lighthouse", 'quoted "twice" <b>&amp;', "маяк 灯台 منارة 🗼", "two\nlines\ttabbed"]
 
 
-def drawn(client: OpenAI, **fields: Any) -> bytes:
+def generate(client: OpenAI, **fields: Any) -> bytes:
     fields = {"model": MODEL, "prompt": "a lighthouse", "size": "768x1024"} | fields
     response = client.images.generate(**fields)
     return base64.b64decode(response.data[-1].b64_json)  # type: ignore[index, arg-type]
@@ -28,7 +28,9 @@ def drawn(client: OpenAI, **fields: Any) -> bytes:
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, prompt: str) -> None:
-    recipe = read_recipe(drawn(client, output_format=output_format, prompt=prompt, quality="low"))
+    recipe = read_recipe(
+        generate(client, output_format=output_format, prompt=prompt, quality="low")
+    )
     expected = {
         "endpoint": "generations",
         "model": MODEL,
@@ -43,7 +45,7 @@ def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, pro
 
 
 def test_the_recipe_has_the_index_of_the_image(client: OpenAI) -> None:
-    assert read_recipe(drawn(client, n=3))["index"] == 2
+    assert read_recipe(generate(client, n=3))["index"] == 2
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_cached_image_answers_no_other_value(
     client: OpenAI, name: str, values: tuple[str, str]
 ) -> None:
     for value in values:
-        assert read_recipe(drawn(client, **{name: value}))[name] == value
+        assert read_recipe(generate(client, **{name: value}))[name] == value
 
 
 @pytest.mark.parametrize(
@@ -77,8 +79,8 @@ def test_a_cached_edit_answers_no_other_value(
 ) -> None:
     recipe = []
     for value in values:
-        given = value if isinstance(value, str) else ("a.png", value, "image/png")
-        fields: dict[str, Any] = {"image": ("a.png", png((64, 64)), "image/png"), name: given}
+        upload = value if isinstance(value, str) else ("a.png", value, "image/png")
+        fields: dict[str, Any] = {"image": ("a.png", png((64, 64)), "image/png"), name: upload}
         answer = client.images.edit(model="gpt-image-1.5", prompt="a lighthouse", **fields)
         recipe.append(read_recipe(base64.b64decode(answer.data[0].b64_json)))
     field = {"image": "images"}.get(name, name)
@@ -93,20 +95,20 @@ def test_a_cached_file_answers_no_other_encoding(
     client: OpenAI, name: str, values: tuple[int, int]
 ) -> None:
     output_format = "gif" if name == "frame_count" else "webp"
-    few, many = (drawn(client, output_format=output_format, **{name: value}) for value in values)
+    few, many = (generate(client, output_format=output_format, **{name: value}) for value in values)
     assert len(few) < len(many)
 
 
 @pytest.mark.parametrize("output_format", ["png", "webp"])
 def test_the_longest_prompt_is_carried_whole(client: OpenAI, output_format: str) -> None:
     prompt = "🗼" * 32_000
-    recipe = read_recipe(drawn(client, prompt=prompt, output_format=output_format))
+    recipe = read_recipe(generate(client, prompt=prompt, output_format=output_format))
     assert recipe["prompt"] == prompt
     assert "prompt_cut" not in recipe
 
 
 def test_a_jpeg_recipe_says_that_its_prompt_is_cut(client: OpenAI) -> None:
-    recipe = read_recipe(drawn(client, prompt="🗼" * 32_000, output_format="jpeg"))
+    recipe = read_recipe(generate(client, prompt="🗼" * 32_000, output_format="jpeg"))
     assert recipe["prompt_cut"] is True
     assert 10_000 < len(recipe["prompt"]) < 32_000
     assert set(recipe["prompt"]) == {"🗼"}

@@ -111,9 +111,9 @@ def test_requests_with_equal_keys_get_equal_files(
 def test_a_partial_image_is_the_same_in_a_stream_of_any_length(
     request: ImageRequest, one: int, two: int
 ) -> None:
-    drawn = changed(request, output_format="png")
+    plain = changed(request, output_format="png")
     few, many = (
-        dict(render_stream(changed(drawn, partial_images=count))) for count in sorted((one, two))
+        dict(render_stream(changed(plain, partial_images=count))) for count in sorted((one, two))
     )
     assert few.items() <= many.items()
 

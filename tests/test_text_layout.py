@@ -105,7 +105,7 @@ HOSTILE = {
 }
 
 
-def drawn(text: str, size: int = SIZE) -> tuple[tuple[Line, ...], Image.Image]:
+def draw(text: str, size: int = SIZE) -> tuple[tuple[Line, ...], Image.Image]:
     laid_out = lines(text, size, 20 * size, 5)
     canvas = Image.new("L", (22 * size, 9 * size), 0)
     for place, line in enumerate(laid_out):
@@ -123,10 +123,10 @@ def test_a_shipped_font_has_every_grapheme(script: str) -> None:
         assert grapheme.font in NEEDS_SHAPING, grapheme.text
         face = font(grapheme.font, SIZE)
         if grapheme.needs_shaping:
-            glyphs, _ = shape(grapheme.shown, grapheme.font, SIZE, from_right=False)
+            glyphs, _ = shape(grapheme.font_text, grapheme.font, SIZE, from_right=False)
             masks = [bytes(face.getmask(glyph.char)) for glyph in glyphs]
         else:
-            masks = [bytes(face.getmask(grapheme.shown))] if grapheme.text != " " else [b"\1"]
+            masks = [bytes(face.getmask(grapheme.font_text))] if grapheme.text != " " else [b"\1"]
         assert any(map(any, masks)), grapheme.text
         assert bytes(face.getmask("\U0010ffff")) not in masks, grapheme.text
 
@@ -134,7 +134,7 @@ def test_a_shipped_font_has_every_grapheme(script: str) -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("size", [12, SIZE, 90])
 def test_lines_of_every_script_fit_their_width(script: str, size: int) -> None:
-    laid_out, canvas = drawn(f"{SCRIPTS[script]} " * 60, size)
+    laid_out, canvas = draw(f"{SCRIPTS[script]} " * 60, size)
     left, _, right, _ = canvas.getbbox() or (0, 0, 0, 0)
     assert len(laid_out) == 5
     assert laid_out[-1].text.endswith("…")
@@ -144,7 +144,7 @@ def test_lines_of_every_script_fit_their_width(script: str, size: int) -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_is_drawn_or_left_out(kind: str) -> None:
-    laid_out, _ = drawn(HOSTILE[kind])
+    laid_out, _ = draw(HOSTILE[kind])
     assert len(laid_out) <= 5
     assert all(line.width <= ROOM for line in laid_out)
     assert sum(len(line.text) for line in laid_out) <= MAX_CHARS + 1
@@ -201,7 +201,7 @@ def test_a_missing_glyph_is_blank(name: str) -> None:
 
 @pytest.mark.parametrize(("few", "many"), [("י", "ש"), ("ر", "ظ")])
 def test_the_first_letters_stand_at_the_right(few: str, many: str) -> None:
-    (line,), canvas = drawn(f"{few * 6} {many * 6}")
+    (line,), canvas = draw(f"{few * 6} {many * 6}")
     assert line.start + line.width == pytest.approx(ROOM)
     left, top, right, bottom = canvas.getbbox() or (0, 0, 0, 0)
     middle = (left + right) // 2
@@ -366,8 +366,8 @@ def test_korean_breaks_at_its_spaces() -> None:
 
 
 def test_decomposed_letters_are_drawn_as_the_composed_ones() -> None:
-    assert drawn("cafe\u0301")[1].tobytes() == drawn("caf\u00e9")[1].tobytes()
-    assert drawn("\u1112\u1161\u11ab")[1].tobytes() == drawn("\ud55c")[1].tobytes()
+    assert draw("cafe\u0301")[1].tobytes() == draw("caf\u00e9")[1].tobytes()
+    assert draw("\u1112\u1161\u11ab")[1].tobytes() == draw("\ud55c")[1].tobytes()
 
 
 def test_characters_of_no_font_become_one_ellipsis() -> None:
@@ -421,7 +421,7 @@ def test_outlines_and_pixels_have_the_same_place(script: str) -> None:
     left, top, right, bottom = canvas.getbbox() or (0, 0, 0, 0)
     boxes = zip(ink_of(line), (left - SIZE, top - base, right - SIZE, bottom - base), strict=True)
     # A curve's handles may stand out of it, and a line of hinted letters is some pixels off.
-    assert all(abs(outlined - drawn) < SIZE / 4 for outlined, drawn in boxes)
+    assert all(abs(outline_edge - pixel_edge) < SIZE / 4 for outline_edge, pixel_edge in boxes)
 
 
 def printed(code: str, **environment: str) -> str:
@@ -440,11 +440,11 @@ def printed(code: str, **environment: str) -> str:
 def test_pixels_are_the_same_in_every_process() -> None:
     code = """if True:
         import hashlib
-        from tests.test_text_layout import SCRIPTS, drawn
-        drawings = b"".join(drawn(text)[1].tobytes() for text in SCRIPTS.values())
+        from tests.test_text_layout import SCRIPTS, draw
+        drawings = b"".join(draw(text)[1].tobytes() for text in SCRIPTS.values())
         print(hashlib.sha256(drawings).hexdigest())
     """
-    drawings = b"".join(drawn(text)[1].tobytes() for text in SCRIPTS.values())
+    drawings = b"".join(draw(text)[1].tobytes() for text in SCRIPTS.values())
     elsewhere = {printed(code, PYTHONHASHSEED=seed, LC_ALL="ur_PK.UTF-8") for seed in "12"}
     assert elsewhere == {hashlib.sha256(drawings).hexdigest()}
 

@@ -49,28 +49,28 @@ _MAX_GRAPHEME_CHARS: Final = 16
 
 
 class Grapheme(NamedTuple):
-    """A grapheme: its characters, the font file that draws it or None, and the characters that are
-    given to that font."""
+    """A grapheme: its characters, the font file that draws it or None, and those of its characters
+    that this font has."""
 
     text: str
     font: str | None
-    shown: str
+    font_text: str
 
     @property
     def needs_shaping(self) -> bool:
         """Whether its glyphs depend on its neighbours, or are not those of its characters."""
-        is_plain_emoji = self.font == EMOJI and len(self.shown) == 1
+        is_plain_emoji = self.font == EMOJI and len(self.font_text) == 1
         return NEEDS_SHAPING.get(self.font or "", False) and not is_plain_emoji
 
 
 SPACE: Final = Grapheme(" ", REGULAR, " ")
 
 
-def _shown(text: str, font: str) -> str:
+def _font_text(text: str, font: str) -> str:
     """The characters of the grapheme *text* that *font* can draw."""
     if font == EMOJI:
-        shown = text[0] + _EMOJI_STYLE.sub("", text[1:])
-        return shown if len(shown) == 1 or shaping.is_available() else shown[0]
+        chars = text[0] + _EMOJI_STYLE.sub("", text[1:])
+        return chars if len(chars) == 1 or shaping.is_available() else chars[0]
     takes_joiners = NEEDS_SHAPING.get(font, False)
     return text[0] + "".join(
         char
@@ -86,7 +86,7 @@ def _grapheme(text: str) -> Grapheme:
         font = EMOJI
     elif font != EMOJI and NEEDS_SHAPING.get(font or "") and not shaping.is_available():
         font = None
-    return Grapheme(text, font, _shown(text, font) if font else "")
+    return Grapheme(text, font, _font_text(text, font) if font else "")
 
 
 def _continues(grapheme: str, char: str) -> bool:

@@ -107,8 +107,8 @@ def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
         elif text := run.text.strip():
             # Viewers drop leading spaces.
             before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
-            wide = run._replace(text=text).width(line.size)
-            yield _text(text, (x + right + before, y), run.font_size(line.size), INK, wide)
+            text_width = run._replace(text=text).width(line.size)
+            yield _text(text, (x + right + before, y), run.font_size(line.size), INK, text_width)
 
 
 def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
@@ -117,16 +117,16 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     short = min(width, height)
     margin, size = short // 20, max(12, short // 24)
     small, gap = size * 0.62, size * 0.9
-    wide = min(width - 2 * margin, max(short - 2 * margin, width // 2))
-    text = prompt_paragraph(_xml_text(request.prompt), size, wide - 2 * gap, height // 3)
+    card_width = min(width - 2 * margin, max(short - 2 * margin, width // 2))
+    text = prompt_paragraph(_xml_text(request.prompt), size, card_width - 2 * gap, height // 3)
     leading = line_height(text.lines[0].size) if text.lines else 0
-    tall = 2 * gap + 2.7 * small + leading * len(text.lines)
-    top = height - margin - tall
+    card_height = 2 * gap + 2.7 * small + leading * len(text.lines)
+    top = height - margin - card_height
     details = ["{} × {}".format(*request.size), request.quality, request.output_format]
     if not text.whole:
         details.insert(0, prompt_fingerprint(request.prompt))
     yield (
-        f'<rect x="{margin}" y="{top:.1f}" width="{wide}" height="{tall:.1f}" '
+        f'<rect x="{margin}" y="{top:.1f}" width="{card_width}" height="{card_height:.1f}" '
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
     )
     x, y = margin + gap, top + gap + small

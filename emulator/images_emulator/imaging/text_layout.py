@@ -115,12 +115,12 @@ def _runs(line: Sequence[Grapheme], face: str, *, from_right: bool = False) -> l
     ]
     remaining = iter(line)
     for (name, needs_shaping, level), group in groupby(keys):
-        shown = [next(remaining).shown or "…" for _ in group]
+        texts = [next(remaining).font_text or "…" for _ in group]
         is_reversed = level % 2 == 1
         if is_reversed and not needs_shaping:
-            shown = [mirror(each) for each in reversed(shown)]
+            texts = [mirror(each) for each in reversed(texts)]
         run_font = name if name and name != REGULAR else face
-        runs.append(Run("".join(shown), run_font, needs_shaping, is_reversed))
+        runs.append(Run("".join(texts), run_font, needs_shaping, is_reversed))
         run_levels.append(level)
     return [runs[place] for place in visual_order(run_levels)]
 
