@@ -425,6 +425,15 @@ def test_bodies_go_before_entries_do() -> None:
     assert {entry.fault for entry in entries} == {"latency"}
 
 
+def test_small_bodies_go_with_their_entries() -> None:
+    journal = Journal(MemoryStore(), 1000, 30_000)
+    for number in range(20):
+        answered(journal, str(number))
+    entries = journal.find()
+    assert 5 < len(entries) < 20
+    assert all(entry.body for entry in entries)
+
+
 def test_one_body_above_the_limit_is_not_kept() -> None:
     journal = Journal(MemoryStore(), 10, 10_000)
     entry = answered(journal, "a", chunks=(b"x" * 10**6,))

@@ -193,6 +193,14 @@ def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store
     assert sum(claim is not None for claim in claims) == 20
 
 
+async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.state.store.MAX_COUNTS", 2)
+    counters = MemoryStore().counters("steps")
+    for key in "abac":
+        await counters.claim([Limits(key)])
+    assert await counters.counts("abc") == [Count(2, 2), Count(), Count(1, 1)]
+
+
 # --- token buckets
 
 
@@ -223,6 +231,17 @@ async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them
     takes = [await buckets.take("k", 1, limit=7, seconds=1, now=NOW) for _ in range(8)]
     assert [take.granted for take in takes] == [True] * 7 + [False]
     assert takes[-1].wait_ms == 143
+
+
+async def test_buckets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.state.store.MAX_BUCKETS", 2)
+    buckets = MemoryStore().buckets("limits")
+    takes = [
+        await buckets.take(key, 1, limit=2, seconds=60, now=NOW) for key in ("a", "b", "a", "c")
+    ]
+    assert all(take.granted for take in takes)
+    refilled = [(await buckets.take(key, 2, limit=2, seconds=60, now=NOW)).granted for key in "ab"]
+    assert refilled == [False, True]
 
 
 # --- logs
