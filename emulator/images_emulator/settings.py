@@ -51,6 +51,12 @@ def parse_lenient(text: str) -> bool:
 def _check_remote_images(text: str) -> None:
     if text not in {*RemoteImages}:
         raise ValueError(f"expected 'placeholder', 'refuse' or 'fetch', not '{text}'")
+    if text == RemoteImages.FETCH:
+        try:
+            import httpx2  # noqa: F401, PLC0415 - an extra
+        except ImportError:
+            command = "pip install 'openai-images-emulator[fetch]'"
+            raise ValueError(f"'fetch' needs an HTTP client: {command}") from None
 
 
 class RateUnit(NamedTuple):
@@ -157,7 +163,7 @@ class Settings:
         "placeholder",
         "MODE",
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
-        "download. `fetch`: the image there, from allowed hosts.",
+        "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
     )
     allow_host: Sequence[str] = _setting(
         (), "HOST", "Host from which images may be fetched. Repeatable."

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
-import urllib.error
-import urllib.request
+import asyncio
 from collections.abc import Callable
-from functools import partial
-from io import BufferedReader, RawIOBase
-from time import monotonic
-from typing import IO, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from images_emulator.contract import errors
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.settings import RemoteImages, Settings
 
+if TYPE_CHECKING:
+    import httpx2
+
 Fetch = Callable[[str], bytes | None]
 """Gives the bytes at a URL, or None where a placeholder is to stand in for the image. Raises
-APIError."""
+APIError. It blocks, and is called in a thread without an event loop."""
 
 FETCH_TIMEOUT_SECONDS: Final = 10
 """For all of a fetch: connections, redirects, headers and body."""
@@ -27,91 +24,11 @@ FETCH_TIMEOUT_SECONDS: Final = 10
 MAX_REDIRECTS: Final = 3
 
 
-def _seconds_until(end: float) -> float:
-    """Seconds from now to *end* on the monotonic clock. Raises TimeoutError where none are left."""
-    seconds = end - monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
-
-
-class _DeadlineReader(RawIOBase):
-    """Reads *raw*, the stream of *connection*, until *end* on the monotonic clock. A socket's own
-    timeout starts anew with each byte."""
-
-    def __init__(self, connection: socket.socket, raw: RawIOBase, end: float) -> None:
-        self.connection, self.raw, self.end = connection, raw, end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self.connection.settimeout(_seconds_until(self.end))
-        return self.raw.readinto(buffer)
-
-    def close(self) -> None:
-        self.raw.close()
-        super().close()
-
-
-class _DeadlineResponse(http.client.HTTPResponse):
-    """A response that is read until *end* on the monotonic clock."""
-
-    def __init__(self, connection: socket.socket, *, end: float, **options: Any) -> None:
-        super().__init__(connection, **options)
-        self.fp = BufferedReader(_DeadlineReader(connection, self.fp.detach(), end))
-
-
-class _DeadlineConnections(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens HTTP and HTTPS connections that last until *end* on the monotonic clock."""
-
-    def __init__(self, end: float) -> None:
-        super().__init__()
-        self.end = end
-
-    def _opened(
-        self, kind: Callable[..., http.client.HTTPConnection], host: str, **options: Any
-    ) -> http.client.HTTPConnection:
-        connection = kind(host, **options | {"timeout": _seconds_until(self.end)})
-        # The library calls it and does nothing else with it, so a partial will do.
-        connection.response_class = partial(_DeadlineResponse, end=self.end)  # type: ignore[assignment]
-        return connection
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(self._opened, http.client.HTTPConnection), req)
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(self._opened, http.client.HTTPSConnection), req)
-
-
-class _AllowedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows `MAX_REDIRECTS` redirects, each only to a URL that is *allowed*."""
-
-    max_redirections = MAX_REDIRECTS
-
-    def __init__(self, allowed: Callable[[str], bool]) -> None:
-        self.allowed = allowed
-
-    def redirect_request(  # noqa: PLR0917 - the standard library's signature
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not self.allowed(newurl):
-            fp.close()
-            raise errors.download_failed(status=403)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:
     """The function that loads an `image_url` as the setting `remote_images` says; a fetch takes at
     most *seconds*."""
 
-    def allowed(url: str) -> bool:
+    def is_allowed(url: str) -> bool:
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -126,25 +43,7 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
         raise errors.download_failed(status=403)
 
     def fetch(url: str) -> bytes:
-        if not allowed(url):
-            raise errors.download_failed(status=403)
-        # No proxy: the setting allows the host itself.
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),
-            _AllowedRedirects(allowed),
-            _DeadlineConnections(monotonic() + seconds),
-        )
-        try:
-            with opener.open(url) as response:
-                data: bytes = response.read(IMAGE_BYTES_LIMIT + 1)
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise errors.download_failed(status=error.code) from None
-        except (OSError, http.client.HTTPException, ValueError):
-            raise errors.download_failed(status=502) from None
-        if len(data) > IMAGE_BYTES_LIMIT:
-            raise errors.download_failed(status=413)
-        return data
+        return asyncio.run(_fetch(url, is_allowed, seconds))
 
     match RemoteImages(settings.remote_images):
         case RemoteImages.PLACEHOLDER:
@@ -153,3 +52,37 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
             return refuse
         case RemoteImages.FETCH:
             return fetch
+
+
+async def _fetch(url: str, is_allowed: Callable[[str], bool], seconds: float) -> bytes:
+    """The bytes at *url*, behind at most `MAX_REDIRECTS` redirects to URLs that are allowed. Raises
+    APIError."""
+    import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
+
+    try:
+        # The deadline is for all of it; the client's own timeouts start anew with each byte.
+        async with asyncio.timeout(seconds):
+            # No proxy: the setting allows the host itself.
+            async with httpx2.AsyncClient(trust_env=False, timeout=None) as client:
+                for _ in range(MAX_REDIRECTS + 1):
+                    if not is_allowed(url):
+                        raise errors.download_failed(status=403)
+                    async with client.stream("GET", url) as response:
+                        if response.next_request is None:
+                            return await _body(response)
+                        url = str(response.next_request.url)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+        raise errors.download_failed(status=502) from None
+    raise errors.download_failed(status=response.status_code)
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    """The body of a *response*. Raises APIError for an error's, and past the API's limit."""
+    if not response.is_success:
+        raise errors.download_failed(status=response.status_code)
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) > IMAGE_BYTES_LIMIT:
+            raise errors.download_failed(status=413)
+    return bytes(data)
