@@ -57,12 +57,9 @@ LONG_URL = "https://example.invalid/".ljust(MAX_URL_CHARS, "x")
 def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
     """The sizes that *rule* only just takes, and those that it only just refuses: by its step, its
     longest edge, its proportions, its fewest and its most pixels."""
-    edges = range(rule.step, rule.max_edge + rule.step, rule.step)
-    shapes = [(w, h) for w, h in product(edges, edges) if w <= rule.max_ratio * h]
-    shapes = [(w, h) for w, h in shapes if h <= rule.max_ratio * w]
-    pixels = [w * h for w, h in shapes]
-    few, many = rule.min_pixels, rule.max_pixels
-    within = [shape for shape, area in zip(shapes, pixels, strict=True) if few <= area <= many]
+    step, edge, ratio = rule.step, rule.max_edge, rule.max_ratio
+    edges = range(step, edge + step, step)
+    shapes = [(w, h) for w, h in product(edges, edges) if w <= ratio * h and h <= ratio * w]
 
     def area(shape: tuple[int, int]) -> int:
         return shape[0] * shape[1]
@@ -70,18 +67,19 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
     def proportions(shape: tuple[int, int]) -> float:
         return shape[0] / shape[1]
 
+    within = [shape for shape in shapes if rule.min_pixels <= area(shape) <= rule.max_pixels]
     smallest, largest = min(within, key=area), max(within, key=area)
     widest, narrowest = max(within, key=proportions), min(within, key=proportions)
-    longest = max(within)
+    too_long = edge + step
     refused = [
         (smallest[0] + 1, smallest[1]),
-        (rule.max_edge + rule.step, longest[1]),
-        (rule.max_ratio * widest[1] + rule.step, widest[1]),
-        (narrowest[0], rule.max_ratio * narrowest[0] + rule.step),
-        max((shape for shape in shapes if area(shape) < few), key=area),
-        min((shape for shape in shapes if area(shape) > many), key=area),
+        (too_long, rule.max_pixels // too_long // step * step),
+        (ratio * widest[1] + step, widest[1]),
+        (narrowest[0], ratio * narrowest[0] + step),
+        max((shape for shape in shapes if area(shape) < rule.min_pixels), key=area),
+        min((shape for shape in shapes if area(shape) > rule.max_pixels), key=area),
     ]
-    taken = [smallest, largest, widest, narrowest, longest]
+    taken = [smallest, largest, widest, narrowest, max(within)]
     return [f"{w}x{h}" for w, h in taken], [f"{w}x{h}" for w, h in refused]
 
 
