@@ -113,9 +113,9 @@ def test_the_clock_makes_urls_expire(admin: httpx2.Client, client: OpenAI) -> No
 
 
 def test_the_clock_is_frozen_advanced_and_resumed(admin: httpx2.Client) -> None:
-    held = json_of(admin.post("/clock", json={"freeze": "2026-11-21T00:00:00Z"}))
-    assert held == {"now": "2026-11-21T00:00:00Z", "frozen": True}
-    assert json_of(admin.get("/clock")) == held
+    frozen = json_of(admin.post("/clock", json={"freeze": "2026-11-21T00:00:00Z"}))
+    assert frozen == {"now": "2026-11-21T00:00:00Z", "frozen": True}
+    assert json_of(admin.get("/clock")) == frozen
     moved = json_of(admin.post("/clock", json={"advance": 60}))
     assert moved == {"now": "2026-11-21T00:01:00Z", "frozen": True}
     running = json_of(admin.post("/clock", content=b'{"resume": true}'))

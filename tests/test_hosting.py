@@ -71,11 +71,11 @@ def test_url_and_base64_give_the_same_picture(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
 def test_the_blob_store_allows_get_and_head_only(
-    server: Server, client: OpenAI, method: str, *, known: bool
+    server: Server, client: OpenAI, method: str, *, exists: bool
 ) -> None:
-    url = published(client) if known else f"{server.url}/private/nothing.png"
+    url = published(client) if exists else f"{server.url}/private/nothing.png"
     answer = httpx2.request(method, url, content=b"x" * 100_000)
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/xml"
@@ -129,9 +129,9 @@ def test_a_url_with_a_wrong_signature_is_refused(client: OpenAI, part: str, othe
     assert answer.text.startswith('<?xml version="1.0" encoding="utf-8"?><Error><Code>')
 
 
-@pytest.mark.parametrize("kept", ["", "?", "?se=2026-01-01T00%3A00%3A00Z&sp=r", "?sig="])
-def test_a_url_without_its_signature_is_not_public(client: OpenAI, kept: str) -> None:
-    answer = httpx2.get(published(client).partition("?")[0] + kept)
+@pytest.mark.parametrize("query", ["", "?", "?se=2026-01-01T00%3A00%3A00Z&sp=r", "?sig="])
+def test_a_url_without_its_signature_is_not_public(client: OpenAI, query: str) -> None:
+    answer = httpx2.get(published(client).partition("?")[0] + query)
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/xml"
     assert answer.headers["server"] == "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0"
@@ -160,12 +160,12 @@ def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server
 
 
 @pytest.mark.parametrize(
-    ("said", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("gopher", "http")]
+    ("proto", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("gopher", "http")]
 )
 def test_a_url_has_the_scheme_of_x_forwarded_proto(
-    http: httpx2.Client, said: str, scheme: str
+    http: httpx2.Client, proto: str, scheme: str
 ) -> None:
-    headers = {"Host": "images.test", "X-Forwarded-Proto": said}
+    headers = {"Host": "images.test", "X-Forwarded-Proto": proto}
     answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
     assert answer.json()["data"][0]["url"].startswith(f"{scheme}://images.test/private/")
 

@@ -30,20 +30,20 @@ READY = sorted((ROOT / "fixtures/scenarios").iterdir())
 CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
 
 
-def scenario(*steps: dict[str, Any]) -> Scenario:
-    begun = Scenario(MemoryStore())
-    begun.load({"steps": [{"fault": "server_error", **step} for step in steps]})
-    return begun
+def scenario_of(*steps: dict[str, Any]) -> Scenario:
+    scenario = Scenario(MemoryStore())
+    scenario.load({"steps": [{"fault": "server_error", **step} for step in steps]})
+    return scenario
 
 
-def meet(begun: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
+def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses."""
-    return MemoryStore().run(begun.meet(call))
+    return MemoryStore().run(scenario.meet(call))
 
 
-def meets(begun: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]:
+def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]:
     """The labels of the faults that so many calls meet; of none it is empty."""
-    return [fault.label if (fault := meet(begun, call)[0]) else "" for _ in range(calls)]
+    return [fault.label if (fault := meet(scenario, call)[0]) else "" for _ in range(calls)]
 
 
 @pytest.mark.parametrize(
@@ -66,78 +66,78 @@ def meets(begun: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]
     ],
 )
 def test_a_step_is_for_the_calls_that_match(match: dict[str, Any], yes: bool) -> None:
-    assert meets(scenario({"match": match})) == ["server_error" if yes else ""]
+    assert meets(scenario_of({"match": match})) == ["server_error" if yes else ""]
 
 
 def test_a_step_meets_calls_as_often_as_it_says() -> None:
-    assert meets(scenario({"times": 2}), calls=3) == ["server_error", "server_error", ""]
+    assert meets(scenario_of({"times": 2}), calls=3) == ["server_error", "server_error", ""]
 
 
 def test_a_step_lets_the_first_calls_that_match_pass() -> None:
-    begun = scenario({"after": 2, "times": 1, "match": {"prompt": "house"}})
-    assert meets(begun, CALL._replace(prompt="a ship"), calls=3) == [""] * 3
-    assert meets(begun, calls=4) == ["", "", "server_error", ""]
+    scenario = scenario_of({"after": 2, "times": 1, "match": {"prompt": "house"}})
+    assert meets(scenario, CALL._replace(prompt="a ship"), calls=3) == [""] * 3
+    assert meets(scenario, calls=4) == ["", "", "server_error", ""]
 
 
 def test_probability_is_reproducible_by_its_seed() -> None:
     step = {"probability": 0.5, "seed": 7}
-    first, again = (meets(scenario(step), calls=100) for _ in range(2))
+    first, again = (meets(scenario_of(step), calls=100) for _ in range(2))
     assert first == again
     assert 20 < first.count("server_error") < 80
-    assert meets(scenario(step | {"seed": 8}), calls=100) != first
-    assert "server_error" not in meets(scenario({"probability": 0}), calls=100)
+    assert meets(scenario_of(step | {"seed": 8}), calls=100) != first
+    assert "server_error" not in meets(scenario_of({"probability": 0}), calls=100)
 
 
 def test_the_first_step_that_accepts_a_call_wins() -> None:
-    begun = scenario({"fault": "slow_down", "times": 1}, {"fault": "timeout"})
-    assert meets(begun, calls=3) == ["slow_down", "timeout", "timeout"]
+    scenario = scenario_of({"fault": "slow_down", "times": 1}, {"fault": "timeout"})
+    assert meets(scenario, calls=3) == ["slow_down", "timeout", "timeout"]
 
 
 def test_injected_steps_go_before_the_scenario_in_their_order() -> None:
-    begun = scenario({"fault": "timeout"})
-    begun.inject("slow_down", times=2)
-    begun.inject({"kind": "error", "status": 418})
-    assert meets(begun, calls=4) == ["slow_down", "slow_down", "error", "timeout"]
+    scenario = scenario_of({"fault": "timeout"})
+    scenario.inject("slow_down", times=2)
+    scenario.inject({"kind": "error", "status": 418})
+    assert meets(scenario, calls=4) == ["slow_down", "slow_down", "error", "timeout"]
 
 
 def test_an_injected_step_goes_when_it_has_met_its_calls() -> None:
-    begun = scenario({"times": 1})
-    begun.clear()
-    begun.inject("timeout", times=2, match={"prompt": "house"})
-    begun.inject("slow_down", match={"prompt": "ship"})
-    assert meets(begun, calls=2) == ["timeout", "timeout"]
-    assert [step["met"] for step in begun.as_json()["steps"]] == [0]
-    assert meet(begun)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
-    assert meets(begun, CALL._replace(prompt="a ship")) == ["slow_down"]
-    assert not begun
-    assert meet(begun) == (None, [])
+    scenario = scenario_of({"times": 1})
+    scenario.clear()
+    scenario.inject("timeout", times=2, match={"prompt": "house"})
+    scenario.inject("slow_down", match={"prompt": "ship"})
+    assert meets(scenario, calls=2) == ["timeout", "timeout"]
+    assert [step["met"] for step in scenario.as_json()["steps"]] == [0]
+    assert meet(scenario)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
+    assert meets(scenario, CALL._replace(prompt="a ship")) == ["slow_down"]
+    assert not scenario
+    assert meet(scenario) == (None, [])
 
 
 def test_exhausted_injected_steps_are_no_near_misses() -> None:
-    begun = scenario({"match": {"model": "gpt-image-1"}})
+    scenario = scenario_of({"match": {"model": "gpt-image-1"}})
     for _ in range(2 * MAX_NEAR_MISSES):
-        begun.inject("timeout")
+        scenario.inject("timeout")
     miss = "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'"
-    assert meet(begun, CALL._replace(path="/v1/files"))[0]
-    assert meets(begun, calls=2 * MAX_NEAR_MISSES - 1) == ["timeout"] * (2 * MAX_NEAR_MISSES - 1)
-    assert meet(begun)[1] == [miss]
-    assert meet(begun)[1] == [miss]
+    assert meet(scenario, CALL._replace(path="/v1/files"))[0]
+    assert meets(scenario, calls=2 * MAX_NEAR_MISSES - 1) == ["timeout"] * (2 * MAX_NEAR_MISSES - 1)
+    assert meet(scenario)[1] == [miss]
+    assert meet(scenario)[1] == [miss]
 
 
 def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
-    begun = scenario()
+    scenario = scenario_of()
     for number in range(10_000):
-        begun.inject({"kind": "error", "status": 400 + number % 100})
-    faults = [meet(begun)[0] for _ in range(10_000)]
+        scenario.inject({"kind": "error", "status": 400 + number % 100})
+    faults = [meet(scenario)[0] for _ in range(10_000)]
     assert [getattr(fault, "status", None) for fault in faults] == [
         400 + number % 100 for number in range(10_000)
     ]
-    assert not begun
+    assert not scenario
 
 
 def test_near_misses_of_the_same_call_change_with_the_calls_before_it() -> None:
-    begun = scenario({"after": 1, "probability": 0})
-    misses = [meet(begun)[1] for _ in range(3)]
+    scenario = scenario_of({"after": 1, "probability": 0})
+    misses = [meet(scenario)[1] for _ in range(3)]
     assert misses == [
         ["step 1 (server_error): lets the first 1 pass"],
         ["step 1 (server_error): was left to chance"],
@@ -146,51 +146,51 @@ def test_near_misses_of_the_same_call_change_with_the_calls_before_it() -> None:
 
 
 def test_a_scenario_remembers_few_calls() -> None:
-    begun = scenario({"match": {"prompt": "no such thing"}})
+    scenario = scenario_of({"match": {"prompt": "no such thing"}})
     for number in range(3 * MAX_SCANS):
-        assert meet(begun, CALL._replace(prompt=f"{number}"))[1]
-    _, scans = begun._scans
+        assert meet(scenario, CALL._replace(prompt=f"{number}"))[1]
+    _, scans = scenario._scans
     assert len(scans) <= MAX_SCANS
 
 
 def test_another_scenario_counts_anew() -> None:
     store = MemoryStore()
-    begun = Scenario(store)
-    begun.load({"steps": [{"fault": "timeout"}]})
-    assert meets(begun) == ["timeout"]
-    keys = [step.key for step in begun._steps.value.planned]
+    scenario = Scenario(store)
+    scenario.load({"steps": [{"fault": "timeout"}]})
+    assert meets(scenario) == ["timeout"]
+    keys = [step.key for step in scenario._steps.value.planned]
     counters = store.counters("scenario")
     assert store.run(counters.counts(keys)) == [Count(1, 1)]
-    begun.reset()
+    scenario.reset()
     assert store.run(counters.counts(keys)) == [Count()]
 
 
 def test_long_prompts_and_keys_are_not_remembered() -> None:
-    begun = scenario({"match": {"prompt": "no such thing"}}, {"match": {"model": "none"}})
+    scenario = scenario_of({"match": {"prompt": "no such thing"}}, {"match": {"model": "none"}})
     for number in range(5):
         facts = CALL._replace(prompt=f"{number}" * 100_000, api_key=f"{number}" * 100_000)
-        assert meet(begun, facts)[1]
-        assert meet(begun, CALL._replace(prompt=f"{number}" * 100_000))[1]
-    _, scans = begun._scans
+        assert meet(scenario, facts)[1]
+        assert meet(scenario, CALL._replace(prompt=f"{number}" * 100_000))[1]
+    _, scans = scenario._scans
     assert scans == {}
 
 
 def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None:
     path = tmp_path / "once.json"
     path.write_text('{"steps": [{"fault": "slow_down", "times": 1}]}')
-    begun = Scenario(MemoryStore(), str(path))
-    begun.inject("timeout", times=None)
-    assert meets(begun, calls=2) == ["timeout"] * 2
-    begun.reset()
-    assert meets(begun, calls=2) == ["slow_down", ""]
-    begun.clear()
-    assert not begun
-    begun.reset()
-    assert meets(begun) == ["slow_down"]
+    scenario = Scenario(MemoryStore(), str(path))
+    scenario.inject("timeout", times=None)
+    assert meets(scenario, calls=2) == ["timeout"] * 2
+    scenario.reset()
+    assert meets(scenario, calls=2) == ["slow_down", ""]
+    scenario.clear()
+    assert not scenario
+    scenario.reset()
+    assert meets(scenario) == ["slow_down"]
 
 
 def test_near_misses_say_why_a_call_met_no_step() -> None:
-    begun = scenario(
+    scenario = scenario_of(
         {"match": {"model": "gpt-image-1"}},
         {"match": {"prompt": "ship"}},
         {"match": {"api_key": "sk-proj-0123456789abcd"}},
@@ -198,8 +198,8 @@ def test_near_misses_say_why_a_call_met_no_step() -> None:
         {"after": 5},
         {"probability": 0},
     )
-    assert meets(begun) == ["server_error"]
-    assert meet(begun)[1] == [
+    assert meets(scenario) == ["server_error"]
+    assert meet(scenario)[1] == [
         "step 1 (server_error): model 'gpt-image-2' is not 'gpt-image-1'",
         "step 2 (server_error): the prompt does not have 'ship'",
         "step 3 (server_error): api_key 'sk-test' is not 'sk-proj-**********abcd'",
@@ -210,15 +210,15 @@ def test_near_misses_say_why_a_call_met_no_step() -> None:
 
 
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
-    begun = scenario(*({"times": 1} for _ in range(10_000)))
-    assert meets(begun, calls=10_001) == ["server_error"] * 10_000 + [""]
-    assert not begun._steps.value.live
-    assert len(meet(begun)[1]) == MAX_NEAR_MISSES
+    scenario = scenario_of(*({"times": 1} for _ in range(10_000)))
+    assert meets(scenario, calls=10_001) == ["server_error"] * 10_000 + [""]
+    assert not scenario._steps.value.live
+    assert len(meet(scenario)[1]) == MAX_NEAR_MISSES
 
 
 @pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
 def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str) -> None:
-    begun = scenario(
+    scenario = scenario_of(
         {"fault": "timeout", "match": {"prompt": "7"}, "times": 1},
         *({"match": {"prompt": f"cat {number},"}} for number in range(5_000)),
         {"fault": "slow_down", "match": {"prompt": "cat"}, "times": 1},
@@ -226,31 +226,31 @@ def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str)
         {"fault": "truncated", "times": 1},
     )
     expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "stall"]
-    assert meets(begun, CALL._replace(prompt=prompt), calls=3) == ["timeout", *expected]
-    assert meets(begun, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
+    assert meets(scenario, CALL._replace(prompt=prompt), calls=3) == ["timeout", *expected]
+    assert meets(scenario, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
 
 
 def test_threads_may_inject_while_others_call() -> None:
-    begun = Scenario(MemoryStore())
+    scenario = Scenario(MemoryStore())
 
     def both(_: int) -> int:
-        begun.inject("server_error", times=2)
-        return meets(begun, calls=3).count("server_error")
+        scenario.inject("server_error", times=2)
+        return meets(scenario, calls=3).count("server_error")
 
     with ThreadPoolExecutor(8) as pool:
         met = sum(pool.map(both, range(400)))
-    assert met + meets(begun, calls=800).count("server_error") == 800
+    assert met + meets(scenario, calls=800).count("server_error") == 800
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: str(path.stem))
 def test_a_bundled_scenario_is_valid(path: Path) -> None:
     assert path.read_text().startswith("# ")
     steps = read_scenario(str(path)).steps
-    begun = Scenario(MemoryStore(), str(path))
-    shown = begun.as_json()["steps"]
+    scenario = Scenario(MemoryStore(), str(path))
+    shown = scenario.as_json()["steps"]
     assert [step.pop("met") for step in shown] == [0] * len(steps)
-    begun.load({"steps": shown})
-    assert begun.as_json()["steps"] == [step | {"met": 0} for step in shown]
+    scenario.load({"steps": shown})
+    assert scenario.as_json()["steps"] == [step | {"met": 0} for step in shown]
 
 
 def test_the_scenario_setting_loads_a_file() -> None:
@@ -353,12 +353,14 @@ MISTAKE = "'no_such'; there are error, latency, timeout"
 
 
 def test_x_emulator_fault_injects_a_fault_into_one_call(client: OpenAI) -> None:
-    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x"}
+    parameters: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x"}
     with pytest.raises(openai.RateLimitError):
-        client.images.generate(**asked, extra_headers={"x-emulator-fault": "insufficient_quota"})
-    assert client.images.generate(**asked).data
+        client.images.generate(
+            **parameters, extra_headers={"x-emulator-fault": "insufficient_quota"}
+        )
+    assert client.images.generate(**parameters).data
     with pytest.raises(openai.BadRequestError, match=MISTAKE) as refused:
-        client.images.generate(**asked, extra_headers={"x-emulator-fault": "no_such"})
+        client.images.generate(**parameters, extra_headers={"x-emulator-fault": "no_such"})
     assert (refused.value.code, refused.value.param) == ("invalid_header", "x-emulator-fault")
 
 

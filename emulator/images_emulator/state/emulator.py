@@ -85,8 +85,8 @@ class Emulator:
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
         """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
-        given = {"as_of": as_of, "validation": validation}
-        changes: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
+        texts = {"as_of": as_of, "validation": validation}
+        changes: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
         self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
 
     def close(self) -> None:

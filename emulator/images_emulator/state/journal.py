@@ -88,9 +88,9 @@ class Journal:
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Journal what became of a call. One that was cleared meanwhile stays forgotten."""
-        held = exchange.compact()
+        held_bytes = exchange.compact()
         return self._log.amend(
-            exchange.id, exchange, exchange.weight, detachable=held >= MIN_DROPPED_BYTES
+            exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
 
     async def get(self, identity: str) -> Exchange | None:
