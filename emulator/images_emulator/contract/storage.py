@@ -15,9 +15,6 @@ from typing import Final
 MEDIA_TYPE: Final = "application/xml"
 """The media type of error bodies."""
 
-EXPIRED: Final = "expired"
-"""Name of the fault for an expired URL, and the key in a call's state that asks for it."""
-
 _UNAUTHENTICATED: Final = (
     "Server failed to authenticate the request. Make sure the value of Authorization header is "
     "formed correctly including the signature."

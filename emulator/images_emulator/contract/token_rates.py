@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
 
-Pixels = tuple[int, int]
-"""Width and height."""
+from images_emulator.contract.sizes import Pixels
 
 
 @dataclass(frozen=True, slots=True)
