@@ -57,14 +57,14 @@ def since(year: int, month: int, day: int) -> Period:
     return Period(since=date(year, month, day))
 
 
-def prompt(longest: int) -> Text:
-    """The rule of `prompt`, of at most *longest* characters."""
-    return Text(required=True, nullable=False, min_length=1, max_length=longest)
+def prompt(max_chars: int) -> Text:
+    """The rule of `prompt`."""
+    return Text(required=True, nullable=False, min_length=1, max_length=max_chars)
 
 
-def count(most: int) -> Integer:
+def count(maximum: int) -> Integer:
     """The rule of `n`."""
-    return Integer(minimum=1, maximum=most, default=1)
+    return Integer(minimum=1, maximum=maximum, default=1)
 
 
 # --- DALL·E: listed sizes, URLs, no streams ------------------------------------------------------
@@ -73,6 +73,7 @@ USER: Final = Text(any_scalar=True, nullable=False)
 """The rule of `user`; `user: 123` was seen to pass."""
 
 RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
+"""The rule of `response_format`, which GPT image models have not."""
 
 SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
 """The day from which the older stack had one schema for both DALL·E models, and each model refused
@@ -181,6 +182,7 @@ DALLE_3_RULES: Final[Rules] = {
 # --- GPT image: base64, streams, tokens ----------------------------------------------------------
 
 GPT_IMAGE_PROMPT: Final = prompt(32_000)
+"""`prompt` of every GPT image model."""
 
 THREE_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
 FIXED_SIZE: Final = FixedSize(
@@ -194,6 +196,8 @@ FIXED_SIZE: Final = FixedSize(
 GIF_SHEETS: Final = SheetLayouts(
     "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
 )
+"""How the frames of a GIF lie on one sheet."""
+
 FLEXIBLE_SIZE: Final = FlexibleSize(
     ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
     auto="1024x1024",
@@ -214,6 +218,7 @@ SVG: Final = Object(
     {"model": Text(required=True), "reasoning": Object({"effort": Choice(REASONING_EFFORTS)})},
     nullable=False,
 )
+
 STREAM_DAYS: Final = since(2025, 7, 16)
 """The days on which answers could be streamed; `input_fidelity` came with it."""
 
@@ -241,6 +246,8 @@ def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str
 
 
 FIVE_FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+"""`output_format` of gpt-image-2.6."""
+
 FIVE_FORMATS_AT_EDITS: Final = replace(
     FIVE_FORMATS,
     earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
@@ -257,10 +264,11 @@ GIF_AND_SVG: Final[Rules] = {
 
 INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
 LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
-"""`input_fidelity` of gpt-image-1-mini: documented as `low` only, and another value was recorded as
-refused like an unknown parameter."""
+"""`input_fidelity` of gpt-image-1-mini: documented as `low` only, and recorded as refused like an
+unknown parameter."""
+
 NO_INPUT_FIDELITY: Final = Unsupported(like=INPUT_FIDELITY)
-"""`input_fidelity` from gpt-image-2 on, whose input is always of high fidelity."""
+"""`input_fidelity` from gpt-image-2 on, which refuse it."""
 
 PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "background": since(2025, 5, 2),
@@ -299,6 +307,7 @@ TRANSPARENT_NOT_YET: Final = Conflict(
 )
 """What gpt-image-2 refused until transparency became a preview there, as documented."""
 
+# The conflicts of `CONFLICTS`, which lists them in the order in which they are checked.
 STREAMED_BATCH: Final = Conflict({"n": Above(1), "stream": Equal(True)}, errors.streamed_batch)
 TRANSPARENT_JPEG: Final = Conflict(
     {"background": Equal("transparent"), "output_format": Equal("jpeg")}, errors.transparent_jpeg

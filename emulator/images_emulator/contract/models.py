@@ -48,35 +48,46 @@ MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
 OUTPUT_RATES: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
 )
+"""Output tokens of the models before gpt-image-2."""
+
 TILE_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles(high_fidelity=(4160, 6240)))
-# Recorded on edits: 143 at low, 262 and 308 at medium; without uploads 334 and 335 at medium. The
-# others are taken to be as those.
+"""Token rates of gpt-image-1."""
+
 TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
     TILE_RATES,
     output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
     output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
 )
+"""Token rates of gpt-image-1.5. Recorded on edits: 143 at low, 262 and 308 at medium; without
+uploads 334 and 335 at medium. The others are taken to be as those."""
+
 MINI_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles())
+"""Token rates of gpt-image-1-mini."""
 
 
 def patch_rates(**factors: int) -> TokenRates:
-    """Token rates of a model that counts the pictures it is sent in patches of 32×32 pixels, and
-    those it makes by a formula with a factor for each quality."""
+    """Token rates of a model that counts input images in patches of 32×32 pixels, and output images
+    by a formula with a factor for each quality."""
     return TokenRates(OutputFormula(factors), InputPatches())
 
 
-# gpt-image-2.6 publishes no factors; from `high` on it was seen to count as 2.5 does.
 FIVE_QUALITY_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
+"""Token rates from gpt-image-2.5 on; 2.6 publishes no factors, and was seen to count as 2.5 does
+from `high` on."""
 
-# The seconds of a call, from `openai-processing-ms` as recorded. dall-e-2: 8.9 for two pictures.
-# dall-e-3: 11.5 and 14.4; `hd` was not recorded and counts twice, as its price does.
 DALLE_2_SECONDS: Final = {"standard": 9.0}
+"""Seconds of a call, as all of these from `openai-processing-ms`; recorded: 8.9 for two images."""
+
 DALLE_3_SECONDS: Final = {"standard": 13.0, "hd": 26.0}
-# 14.9 and 34.3; `medium` 21.7 and 30.5 for two pictures.
+"""Recorded: 11.5 and 14.4. `hd` was not recorded and counts twice, as its price does."""
+
 GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
-# No recording, but a relay's log of 15 for `low` and 235 for `high`, and between them, and for the
-# models after it, as the output tokens grow. https://help.apiyi.com/en?p=30724
+"""Recorded: 14.9 at low, 34.3 at high, and at medium 21.7, and 30.5 for two images."""
+
 GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
+"""No recording, but a relay's log of 15 at low and 235 at high (https://help.apiyi.com/en?p=30724);
+between them as the output tokens grow, also for the models after it."""
+
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
 
 BOTH_GPT_2_6: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
@@ -88,6 +99,7 @@ GPT_1: Final = Model(
     released=date(2025, 4, 23),
     shutdown=date(2026, 10, 23),
     replacement="gpt-image-2.5-sunburst",
+    # Without `quality`, `high` was recorded.
     accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "high"), INPUT_FIDELITY),
     conflicts=CONFLICTS,
     token_rates=TILE_RATES,
@@ -112,11 +124,11 @@ GPT_2: Final = Model(
     token_rates=patch_rates(low=16, medium=48, high=96),
     seconds=GPT_2_SECONDS,
 )
-FIVE_QUALITIES: Final = gpt_image_rules(FLEXIBLE_SIZE, "low", "xhigh", "max")
+GPT_2_5_RULES: Final = gpt_image_rules(FLEXIBLE_SIZE, "low", "xhigh", "max")
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
-    accepts=at_generations_and_edits(FIVE_QUALITIES, NO_INPUT_FIDELITY, markup=MARKUP),
+    accepts=at_generations_and_edits(GPT_2_5_RULES, NO_INPUT_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
     token_rates=FIVE_QUALITY_RATES,
     seconds=GPT_2_5_SECONDS,
@@ -126,7 +138,7 @@ GPT_2_6: Final = replace(
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
     accepts=at_generations_and_edits(
-        {**FIVE_QUALITIES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
+        {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
         NO_INPUT_FIDELITY,
         markup=MARKUP,
         output_format=FIVE_FORMATS_AT_EDITS,
