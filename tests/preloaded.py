@@ -18,8 +18,8 @@ NAMES = (
     *("uvicorn.lifespan.off", "uvicorn.loops.uvloop", "uvloop", "xml.etree.ElementTree"),
 )
 
-LEFT_OUT = ("images_emulator.pytest_plugin", "images_emulator.__main__")
-"""pytest warns of a plugin that was imported before it could be rewritten; the other one runs."""
+LEFT_OUT = ("images_emulator.pytest_plugin", "_pytest.pytester", "images_emulator.__main__")
+"""pytest warns of plugins that were imported before they could be rewritten; the last one runs."""
 
 for package in (_pytest, images_emulator):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -1,6 +1,7 @@
 """Recorded exchanges of the real API, and others in their form, replayed against a real server.
 
-An exchange is a file of `fixtures/exchanges`, described in the README beside them.
+An exchange is a file of `fixtures/exchanges`, described in the README beside them. REMOTE_BASE_URL
+names another server that they are replayed against, see `tests/remote.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from PIL import Image
 from images_emulator import Server, Settings
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.errors import Refusal
+from tests.remote import COMPARED, Remote
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -159,20 +161,56 @@ def differences(want: Any, got: Any, where: str, *, error: bool) -> Iterator[str
         yield f"{where}: {got!r}, recorded {want!r}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_exchange_is_answered_as_recorded(file: Path, served: Servers) -> None:
-    exchange = json.loads(file.read_text())
-    assert exchange["source"]
-    request, response = exchange["request"], exchange["response"]
+def answer_to(exchange: dict[str, Any], client: httpx2.Client, right_key: str) -> httpx2.Response:
+    """The answer that *client* gets to the request of *exchange*."""
+    request = exchange["request"]
     body, kind = body_of(request)
     headers = filled(request.get("headers", {})) | ({"Content-Type": kind} if kind else {})
     if "as_of" in exchange:
         headers["x-emulator-as-of"] = exchange["as_of"]
-    key = request.get("key", KEY if request["authorised"] else "fake_key")
+    key = request.get("key", right_key if request["authorised"] else "fake_key")
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
+    return client.request(request["method"], request["path"], content=body, headers=headers)
+
+
+def remote_differences(response: dict[str, Any], answer: httpx2.Response) -> Iterator[str]:
+    """Where another server's answer is not the recorded one: its status, or what it says."""
+    if answer.status_code != response["status"]:
+        yield f"status: {answer.status_code}, recorded {response['status']}: {answer.text[:1000]}"
+    elif isinstance(body := response["body"], dict):
+        got, error = answer.json(), "error" in body
+        if error:
+            body, got = ({key: each["error"].get(key) for key in COMPARED} for each in (body, got))
+        yield from differences(body, got, "error" if error else "body", error=error)
+
+
+@pytest.fixture(scope="module")
+def remote() -> Remote | None:
+    return Remote.from_environment()
+
+
+@pytest.fixture(scope="module")
+def remote_client(remote: Remote | None) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=remote.url if remote else "", timeout=600) as client:
+        yield client
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_exchange_is_answered_as_recorded(
+    file: Path, served: Servers, remote: Remote | None, remote_client: httpx2.Client
+) -> None:
+    exchange = json.loads(file.read_text())
+    assert exchange["source"]
+    request, response = exchange["request"], exchange["response"]
+    if remote:
+        if reason := remote.reason_to_skip(exchange):
+            pytest.skip(reason)
+        answer = answer_to(exchange, remote_client, remote.key)
+        assert not list(remote_differences(response, answer))
+        return
     client = served(exchange.get("settings", {}), exchange.get("broken", False))
-    answer = client.request(request["method"], request["path"], content=body, headers=headers)
+    answer = answer_to(exchange, client, KEY)
     assert answer.status_code == response["status"], answer.text
     assert HEADERS & set(response.get("headers_present", ())) <= set(answer.headers)
     assert response.get("headers", {}).items() <= answer.headers.items()

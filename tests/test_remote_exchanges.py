@@ -1,0 +1,126 @@
+"""The exchanges, replayed against another server: a second emulator, and one that says it wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.programs import run_pytest, running_command
+from tests.remote import Remote
+
+ROOT = Path(__file__).parent.parent
+KEY = "sk-remote"
+
+REFUSED = (
+    *("edits-form-mask-size", "edits-json-images-empty", "files-purpose-missing"),
+    *("generations-model-null", "json-truncated", "key-missing", "key-wrong-long"),
+    *("method-delete", "models-unknown", "unknown-image-path"),
+)
+SKIPPED = {
+    "accepted-gpt-image-2-low": "costs money; REMOTE_COSTS=1 asks for it",
+    "body-too-large": "only an emulator has settings",
+    "broken-generation": "only an emulator has broken",
+    "dated-key-missing": "the answer of another day",
+    "header-as-of-bogus": "only an emulator has x-emulator-as-of",
+    "not-served-responses": "the emulator's own sentence",
+    "unknown-root": "outside of /v1",
+    "variations-form-n": "dall-e-2 was shut down",
+}
+
+
+def replayed(
+    patch: pytest.MonkeyPatch, url: str, names: Sequence[str], **variables: str
+) -> pytest.RunResult:
+    """A session in which the exchanges *names* are replayed against the server at *url*."""
+    variables = {"REMOTE_BASE_URL": f"{url}/v1", "REMOTE_API_KEY": KEY} | variables
+    for name, value in variables.items():
+        patch.setenv(name, value)
+    patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    test = "tests/test_exchanges.py::test_exchange_is_answered_as_recorded"
+    imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    options = ["-rs", "-p", "no:cacheprovider", "-W", imported]
+    done = run_pytest([*options, *(f"{test}[{name}]" for name in names)], ROOT)
+    lines, errors = done.stdout.splitlines(), done.stderr.splitlines()
+    return pytest.RunResult(done.returncode, lines, errors, duration=0)
+
+
+@pytest.fixture(scope="module")
+def second_emulator() -> Iterator[str]:
+    with running_command("serve", "--port", "0", "--api-key", KEY) as (_, output):
+        yield output.readline().removeprefix("Listening on ").strip()
+
+
+def test_a_second_emulator_answers_as_recorded(
+    monkeypatch: pytest.MonkeyPatch, second_emulator: str
+) -> None:
+    result = replayed(monkeypatch, second_emulator, [*REFUSED, *SKIPPED])
+    result.assert_outcomes(passed=len(REFUSED), skipped=len(SKIPPED))
+    for reason in SKIPPED.values():
+        result.stdout.fnmatch_lines([f"SKIPPED * {reason}"])
+
+
+def test_an_accepted_generation_is_compared_where_money_is_no_object(
+    monkeypatch: pytest.MonkeyPatch, second_emulator: str
+) -> None:
+    names = ["accepted-gpt-image-2-low"]
+    replayed(monkeypatch, second_emulator, names, REMOTE_COSTS="1").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("message", "No.", "error.message: "),
+        ("code", "bad", "error.code: "),
+        ("status", None, "status: 422, recorded 400"),
+        ("a further key", "", None),
+    ],
+)
+def test_another_sentence_code_or_status_fails(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: object, shown: str | None
+) -> None:
+    name = "generations-model-null"
+    recorded = json.loads((ROOT / f"fixtures/exchanges/{name}.json").read_text())["response"]
+    status = 422 if key == "status" else 400
+    body = json.dumps({"error": recorded["body"]["error"] | {key: value}}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        result = replayed(monkeypatch, f"http://127.0.0.1:{server.server_port}", [name])
+        server.shutdown()
+        thread.join()
+    result.assert_outcomes(failed=1) if shown else result.assert_outcomes(passed=1)
+    assert not shown or shown in str(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"REMOTE_BASE_URL": "http://127.0.0.1:9"}, "REMOTE_BASE_URL must end with /v1"),
+        ({"REMOTE_BASE_URL": "http://127.0.0.1:9/v1"}, "REMOTE_BASE_URL needs REMOTE_API_KEY"),
+    ],
+)
+def test_a_remote_server_needs_a_url_with_v1_and_a_key(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    monkeypatch.delenv("REMOTE_API_KEY", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(pytest.UsageError, match=words):
+        Remote.from_environment()
