@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -47,6 +49,7 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONPYCACHEPREFIX"] = str(CACHE / "bytecode")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Half as many again as cores: some tests wait for processes, signals and sockets, and each
     worker has to import and collect all. A worker that is done takes tests from the others."""
@@ -64,9 +67,24 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that may take more than the usual time come first: a worker of pytest-xdist that began
-    one of them last would keep the others waiting."""
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    """Long tests come first in the share of each worker of pytest-xdist, module by module: one that
+    was begun last would keep the other workers waiting. Shares are the equal parts, one after the
+    other, that each worker gets at first."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long: list[pytest.Item] = []
+    short: list[pytest.Item] = []
+    for item in items:
+        is_long = any(map(item.get_closest_marker, ("slow", "timeout")))
+        (long if is_long else short).append(item)
+    rest = iter(short)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, (_, module) in enumerate(groupby(long, key=attrgetter("path"))):
+        shares[number % workers].extend(module)
+    left = len(items)
+    for number, share in enumerate(shares):
+        share.extend(islice(rest, max(0, left // (workers - number) - len(share))))
+        left -= len(share)
+    items[:] = [*chain(*shares), *rest]
 
 
 CHROMIUM_FLAGS = [
@@ -81,7 +99,7 @@ Node = Callable[..., Any]
 @pytest.fixture(scope="session", autouse=True)
 def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No client here speaks TLS, and each new one would read all the system's certificates, which
-    takes longer than most tests. A remote server's client needs them, see `tests/remote.py`."""
+    takes longer than most tests. The client of `tests/remote_server.py` needs them."""
     if "REMOTE_BASE_URL" in os.environ:
         yield
         return

@@ -33,6 +33,7 @@ def test_every_figure_has_one_goal() -> None:
     assert all((figure.most is None) != (figure.least is None) for figure in FIGURES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [8, 11])
 def test_a_figure_is_measured_and_printed_with_its_goal(number: int) -> None:
     printed = run("benchmarks", "--quick", "--only", str(number), "--markdown")
@@ -43,6 +44,7 @@ def test_a_figure_is_measured_and_printed_with_its_goal(number: int) -> None:
     assert "not measured" not in printed
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_is_drawn(tmp_path: Path) -> None:
     run("benchmarks.contact_sheet", str(tmp_path / "sheet.png"), "gallery")
     with Image.open(tmp_path / "sheet.png") as sheet:

@@ -53,6 +53,7 @@ def unkept_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unkept_bytecode")
 def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
     shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
@@ -60,6 +61,7 @@ def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unkept_bytecode")
 def test_the_report_and_the_settings_of_the_readme_are_those_of_a_session(
     pytester: pytest.Pytester,
@@ -130,6 +132,7 @@ def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:
     assert TEST in (ROOT / ".github/CONTRIBUTING.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"

@@ -1,7 +1,7 @@
 """Recorded exchanges of the real API, and others in their form, replayed against a real server.
 
 An exchange is a file of `fixtures/exchanges`, described in the README beside them. REMOTE_BASE_URL
-names another server that they are replayed against, see `tests/remote.py`.
+names another server that they are replayed against, see `tests/remote_server.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from PIL import Image
 from images_emulator import Server, Settings
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.errors import Refusal
-from tests.remote import COMPARED, Remote
+from tests.remote_server import COMPARED, Remote
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FILES = sorted(FOLDER.glob("*.json"))

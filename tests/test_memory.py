@@ -66,6 +66,7 @@ def measured() -> Iterator[Measured]:
         process.terminate()
 
 
+@pytest.mark.slow
 def test_forgiven_edits_leave_no_memory_behind(measured: Measured) -> None:
     for number in range(12):
         assert measured.edit(number, x_emulator_validation="lenient").status_code == 200
@@ -73,6 +74,7 @@ def test_forgiven_edits_leave_no_memory_behind(measured: Measured) -> None:
     assert measured.reset() < measured.start + MAX_GAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["Bearer k", ""])
 def test_json_of_many_parts_leaves_no_memory_behind(measured: Measured, key: str) -> None:
     for parts in (7_000_000, 30_000):
@@ -85,6 +87,7 @@ def test_json_of_many_parts_leaves_no_memory_behind(measured: Measured, key: str
     assert measured.reset() < measured.start + MAX_GAIN
 
 
+@pytest.mark.slow
 def test_long_users_leave_no_memory_behind(measured: Measured) -> None:
     for number in range(40):
         body = SMALL | {"user": f"{number}" + "u" * 4 * MB}
@@ -94,6 +97,7 @@ def test_long_users_leave_no_memory_behind(measured: Measured) -> None:
     assert measured.reset() < measured.start + MAX_GAIN
 
 
+@pytest.mark.slow
 def test_long_keys_leave_no_memory_behind(measured: Measured) -> None:
     body = SMALL | {"response_format": "b64_json"}
     for number in range(500):
@@ -103,6 +107,7 @@ def test_long_keys_leave_no_memory_behind(measured: Measured) -> None:
     assert measured.reset() < measured.start + MAX_GAIN
 
 
+@pytest.mark.slow
 def test_long_file_names_leave_no_memory_behind(measured: Measured) -> None:
     fields, purpose = {"model": "gpt-image-2", "prompt": "x"}, {"purpose": "vision"}
     for number in range(300):

@@ -80,6 +80,7 @@ def test_equal_images_are_equal_files() -> None:
     assert png.write(drawing(size), "RGB", {}) == png.write(drawing(size), "RGB", {})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's settings spread the memory")
 def test_equal_images_are_equal_files_wherever_the_deflater_is_in_memory() -> None:
     """Where the bytes hang on an address, one in 2,700 shows it, and this fails five times in six;

@@ -133,6 +133,7 @@ def test_tests_do_not_meet(session: pytest.Pytester) -> None:
     run(session, MIXED).assert_outcomes(passed=11)
 
 
+@pytest.mark.slow
 def test_workers_do_not_meet_have_a_server_each_and_show_their_calls(
     session: pytest.Pytester,
 ) -> None:

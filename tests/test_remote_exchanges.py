@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from tests.programs import run_pytest, running_command
-from tests.remote import Remote
+from tests.remote_server import Remote
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-remote"

@@ -437,6 +437,7 @@ def printed(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_pixels_are_the_same_in_every_process() -> None:
     code = """if True:
         import hashlib
