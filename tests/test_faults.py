@@ -550,6 +550,10 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
         ("error;status=200", "greater than or equal to 400"),
         ("error;name=oops", "no such error 'oops'; there are rate_limit_exceeded"),
         ({"kind": "latency", "seconds": "1"}, "valid number, not '1'"),
+        (
+            "rate_limit",
+            "there is no fault 'rate_limit' (did you mean 'rate_limit_exceeded'?)",
+        ),
         ({"kind": ["latency"]}, "there is no fault"),
         ({"seconds": 1}, "there is no fault"),
     ],

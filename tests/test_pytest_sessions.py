@@ -73,6 +73,19 @@ def test_a_failed_test_shows_its_calls(session: pytest.Pytester) -> None:
     )
 
 
+def test_a_failed_test_shows_why_a_fault_was_not_met(session: pytest.Pytester) -> None:
+    code = """
+def test_it(images_emulator):
+    images_emulator.inject("server_error", match={"prompt": "a hare"})
+    draw()
+    assert 0
+"""
+    result = run(session, code)
+    result.assert_outcomes(failed=1)
+    miss = "    near miss: injected (server_error): the prompt does not have 'a hare'"
+    result.stdout.fnmatch_lines([miss])
+
+
 def test_a_long_story_is_cut(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):

@@ -290,7 +290,7 @@ BAD = {
         'match = { paths = "x" }\n\n[[steps]]\nprobability = 2\n[steps.fault]\nkind = "stall"\n'
         "after = -1\n",
         {
-            2: "step 1: fault: there is no fault 'timeouts'; there are error, latency",
+            2: "step 1: fault: there is no fault 'timeouts' (did you mean 'timeout'?); there are",
             5: "step 2: fault: latency: unknown key 'secs'; it takes kind, seconds",
             6: "step 2: match: unknown key 'paths'; it takes path, model, prompt",
             9: "step 3: probability: input should be less than or equal to 1, not 2",

@@ -276,6 +276,7 @@ def _report_lines(call: Exchange) -> str:
         "param": error.get("param"),
         "message": _shortened(error.get("message"), MAX_MESSAGE_CHARS),
         "fault": call.fault,
+        "near miss": next(iter(call.near_misses), None),
         "retry": call.retries or None,
     }
     lines = [f"    {name}: {value}" for name, value in fields.items() if value is not None]

@@ -4,6 +4,7 @@ and one method that wraps an ASGI application."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -46,10 +47,21 @@ def _with_kind(value: Any) -> Any:
     if kind not in FAULTS:
         raise PydanticCustomError(
             "no_fault",
-            "there is no fault '{kind}'; there are {faults}, and the errors {errors}",
-            {"kind": kind, "faults": ", ".join(FAULTS), "errors": ", ".join(ERRORS_BY_NAME)},
+            "there is no fault '{kind}'{hint}; there are {faults}, and the errors {errors}",
+            {
+                "kind": kind,
+                "hint": _hint(kind),
+                "faults": ", ".join(FAULTS),
+                "errors": ", ".join(ERRORS_BY_NAME),
+            },
         )
     return settings
+
+
+def _hint(kind: str) -> str:
+    """The name that *kind* is probably a misspelling of, as part of a sentence; or nothing."""
+    names = get_close_matches(kind, [*FAULTS, *ERRORS_BY_NAME], n=1)
+    return f" (did you mean '{names[0]}'?)" if names else ""
 
 
 if TYPE_CHECKING:
