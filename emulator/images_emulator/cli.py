@@ -21,8 +21,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "images-emulator", description="A local server that answers as the OpenAI Images API does."
     )
-    told = version("openai-images-emulator")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {told}")
+    release = version("openai-images-emulator")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {release}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="start the server")
     serve.set_defaults(run=_serve)
@@ -85,8 +85,8 @@ def _faults() -> int:
     return 0
 
 
-def _manner(settings: Settings) -> Iterator[str]:
-    """Lines that say which API answers: most surprises come of not knowing."""
+def _mode_lines(settings: Settings) -> Iterator[str]:
+    """Start-up lines that say which day's API answers, and whether it forgives."""
     if settings.as_of == "any":
         yield (
             "as_of=any: retired models answer, and a call may leave out its model; "
@@ -100,14 +100,14 @@ def _manner(settings: Settings) -> Iterator[str]:
         yield "validation=lenient: forgives mistakes that the API refuses"
 
 
-def _serve(**given: Any) -> int:
-    """Raises ValueError for a setting that cannot be."""
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    settings = from_environment(os.environ, **given)
-    # What is imported stays: to look through it for garbage, again and again, takes a tenth of the
+def _serve(**flags: Any) -> int:
+    """Run the server until a signal; its exit status. Raises ValueError for a setting's value."""
+    flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
+    settings = from_environment(os.environ, **flags)
+    # Imported modules are never garbage; to collect while they are imported takes a tenth of the
     # time to the first answer.
     gc.disable()
-    # The web framework is what takes time to import; --help and a wrong flag do without it.
+    # The web framework takes most of the import time; --help and a wrong flag need none.
     from images_emulator.server import Server  # noqa: PLC0415 - see above
 
     try:
@@ -115,22 +115,22 @@ def _serve(**given: Any) -> int:
     except OSError as error:
         print(f"images-emulator: {error.strerror}", file=sys.stderr)
         return 1
-    # Its own remarks and true errors; not what its libraries think of odd requests and pictures.
+    # The emulator's notices and its errors; not its libraries' remarks on odd requests and images.
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     for name in ("python_multipart", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
     gc.enable()
-    start = "".join(f"{line}\n" for line in [f"Listening on {server.url}", *_manner(settings)])
+    start = "".join(f"{line}\n" for line in [f"Listening on {server.url}", *_mode_lines(settings)])
 
-    def tell() -> None:
-        # By one write, which print() does not promise: who reads the first line may close the pipe.
+    def print_start() -> None:
+        # One write, which print() does not promise: a reader may close the pipe after one line.
         sys.stdout.write(start)
         sys.stdout.flush()
 
-    server.run(tell)
-    # A second Ctrl-C finds nothing left to stop.
+    server.run(print_start)
+    # There is nothing left that a second Ctrl-C could stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
@@ -138,10 +138,10 @@ def _serve(**given: Any) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     parser = _parser()
-    given = vars(parser.parse_args(arguments))
-    run = given.pop("run")
+    options = vars(parser.parse_args(arguments))
+    run = options.pop("run")
     try:
-        return int(run(**given))
+        return int(run(**options))
     except ValueError as error:
         parser.error(str(error))
     except BrokenPipeError:
