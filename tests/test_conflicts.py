@@ -56,8 +56,15 @@ def conflicts_of(body: Body) -> Iterator[Conflict]:
 CASES = [(body, conflict) for body in bodies() for conflict in conflicts_of(body)]
 
 
+def test_every_conflict_of_the_table_applies_to_some_call() -> None:
+    conflicts = {str(each): each for model in MODELS.values() for each in model.conflicts}
+    in_force = {name for name, conflict in conflicts.items() if conflict.until is None}
+    assert in_force == {str(conflict) for _, conflict in CASES}
+    assert len(in_force) > 10
+
+
 @pytest.mark.parametrize(("body", "conflict"), CASES, ids=case_id)
-def test_the_schema_refuses_the_combinations_that_validation_refuses(
+def test_json_schema_refuses_the_combinations_that_validation_refuses(
     body: Body, conflict: Conflict
 ) -> None:
     rules = accepted(body)
@@ -82,7 +89,7 @@ def test_the_schema_refuses_the_combinations_that_validation_refuses(
     assert verdicts == {True, False}
 
 
-def test_the_schema_has_no_combination_that_the_rows_exclude() -> None:
+def test_json_schema_has_no_combination_that_the_rules_exclude() -> None:
     refusal = Refusal("No {name} with {output_format}.")
     rules = {"n": Integer(minimum=1, default=1), "output_format": Choice(("png",), default="png")}
     assert Conflict({"n": Above(1), "output_format": Equal("gif")}, refusal).schema(rules) is None

@@ -373,6 +373,16 @@ def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
     } == {(model, operation.path, media_type) for model, operation, media_type in bodies()}
     schema = models["gpt-image-2"]["endpoints"]["/v1/images/generations"][JSON]
     assert schema["required"] == ["prompt"]
+    assert schema["allOf"][0] == {
+        "description": "Streaming is only supported with n=1.",
+        "not": {
+            "properties": {
+                "n": {"type": "integer", "exclusiveMinimum": 1},
+                "stream": {"const": True},
+            },
+            "required": ["n", "stream"],
+        },
+    }
     assert schema["properties"]["n"] == {
         "type": "integer",
         "minimum": 1,
