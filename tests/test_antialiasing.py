@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.antialiasing import Inks, disc, hill, rounded_box
+from images_emulator.imaging.antialiasing import Palette, disc, hill, rounded_box
 from images_emulator.imaging.drawing import draw
 
 BLACK, WHITE, CLEAR = 0, 1, 255
@@ -21,18 +21,18 @@ HEIGHTS = (
 )
 
 
-def inks() -> Inks:
-    return Inks(bytes([0, 0, 0, 255, 255, 255, 255, 255]), end=254, gradient=0, clear=CLEAR)
+def palette() -> Palette:
+    return Palette(bytes([0, 0, 0, 255, 255, 255, 255, 255]), end=254, gradient=0, clear=CLEAR)
 
 
-def coloured(canvas: Image.Image, colours: Inks) -> Image.Image:
+def coloured(canvas: Image.Image, colours: Palette) -> Image.Image:
     """*canvas* in the levels of its palette's grey."""
-    canvas.putpalette(colours.palette.ljust(4 * CLEAR, b"\0") + bytes(4), "RGBA")
+    canvas.putpalette(colours.rgba.ljust(4 * CLEAR, b"\0") + bytes(4), "RGBA")
     return canvas.convert("RGBA")
 
 
 def white_hill(scale: int, heights: tuple[float, ...]) -> Image.Image:
-    canvas, colours = Image.new("L", (320 * scale, 90 * scale), BLACK), inks()
+    canvas, colours = Image.new("L", (320 * scale, 90 * scale), BLACK), palette()
     scaled = [scale * height for height in heights]
     hill(canvas, colours, WHITE, heights=scaled, nearer=[], bottom=canvas.height)
     return coloured(canvas, colours).convert("L")
@@ -52,7 +52,7 @@ def test_a_hill_looks_like_a_larger_one_scaled_down(heights: tuple[float, ...]) 
 @pytest.mark.parametrize("bands", [1, 3])
 def test_a_disc_covers_the_pixels_within_its_radius(radius: int, bands: int) -> None:
     edge = 2 * radius + 21
-    canvas, colours = Image.new("L", (edge, edge), BLACK), inks()
+    canvas, colours = Image.new("L", (edge, edge), BLACK), palette()
     disc(canvas, colours, WHITE, centre=(edge // 2, edge // 2), radius=radius, bands=bands)
     levels = coloured(canvas, colours).convert("L").tobytes()
     for place, level in enumerate(levels):
@@ -63,7 +63,7 @@ def test_a_disc_covers_the_pixels_within_its_radius(radius: int, bands: int) -> 
 
 
 def test_a_rounded_box_has_round_corners_and_straight_sides() -> None:
-    canvas, colours = Image.new("L", (120, 80), BLACK), inks()
+    canvas, colours = Image.new("L", (120, 80), BLACK), palette()
     rounded_box(canvas, colours, (10, 10, 109, 69), 20, WHITE)
     picture = coloured(canvas, colours).convert("L")
     assert picture.getbbox() == (10, 10, 110, 70)
@@ -81,7 +81,7 @@ def test_a_rounded_box_has_round_corners_and_straight_sides() -> None:
 
 
 def test_an_edge_on_a_transparent_background_is_partly_transparent() -> None:
-    canvas, colours = Image.new("L", (80, 80), CLEAR), inks()
+    canvas, colours = Image.new("L", (80, 80), CLEAR), palette()
     disc(canvas, colours, WHITE, centre=(40, 40), radius=30, bands=3)
     assert {level for _, level in coloured(canvas, colours).getchannel("A").getcolors() or []} == {
         *(0, 85, 170, 255)
@@ -92,14 +92,14 @@ def test_edges_are_sharp_where_the_palette_is_full() -> None:
     canvas = Image.new("L", (80, 80), BLACK)
     disc(
         canvas,
-        full := Inks(bytes(inks().palette), 2, 0, CLEAR),
+        full := Palette(bytes(palette().rgba), 2, 0, CLEAR),
         WHITE,
         centre=(40, 40),
         radius=30,
         bands=1,
     )
     assert {index for _, index in canvas.getcolors() or []} == {BLACK, WHITE}
-    assert len(full.palette) == 8
+    assert len(full.rgba) == 8
 
 
 @pytest.mark.parametrize("quality", ["low", "medium", "high"])

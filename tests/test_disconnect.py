@@ -1,4 +1,4 @@
-"""A client that hangs up leaves no work behind: what only it waited for is withdrawn."""
+"""Disconnected clients: work that only they waited for is withdrawn."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def until(condition: Callable[[], bool]) -> None:
     ],
     ids=["picture", "stream", "batch"],
 )
-def test_drawings_of_clients_that_hung_up_leave_the_queue(
+def test_renderings_of_disconnected_clients_leave_the_queue(
     server: Server, request_of: Callable[[str], bytes]
 ) -> None:
     pool = server.emulator.renderer.pool
@@ -105,7 +105,7 @@ def test_drawings_of_clients_that_hung_up_leave_the_queue(
     until(lambda: all(call.duration_ms is not None for call in server.requests))
 
 
-def test_a_drawing_is_withdrawn_only_when_the_last_who_wait_for_it_have_left(
+def test_a_rendering_is_withdrawn_once_its_last_client_disconnects(
     server: Server,
 ) -> None:
     pool = server.emulator.renderer.pool
@@ -123,7 +123,7 @@ def test_a_drawing_is_withdrawn_only_when_the_last_who_wait_for_it_have_left(
         assert stays.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_uploads_of_clients_that_hung_up_are_not_decoded(server: Server) -> None:
+def test_uploads_of_disconnected_clients_are_not_decoded(server: Server) -> None:
     decoder = server.emulator.renderer.decoder
     with held(decoder):
         for number in range(10):

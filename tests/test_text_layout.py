@@ -24,7 +24,7 @@ from PIL import Image, ImageChops, ImageDraw
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.antialiasing import Inks
+from images_emulator.imaging.antialiasing import Palette
 from images_emulator.imaging.bidi import (
     BRACKET_PAIRS,
     embedding_levels,
@@ -322,7 +322,7 @@ def test_long_prompts_that_differ_anywhere_have_different_cards(place: int) -> N
         canvas = Image.new("L", (1024, 1024))
         card = card_of(ImageRequest(prompt=text, **fields), 0)  # type: ignore[arg-type]
         assert card
-        card.draw(canvas, Inks(bytes(4 * 256), end=0, gradient=0, clear=0))
+        card.draw(canvas, Palette(bytes(4 * 256), end=0, gradient=0, clear=0))
         cards.append(canvas)
     assert ImageChops.difference(*cards).getbbox()
 

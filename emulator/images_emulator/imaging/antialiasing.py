@@ -40,26 +40,26 @@ POLYGON_OFFSET: Final = 1.4
 the gap."""
 
 
-class Inks:
+class Palette:
     """The palette of an image: RGBA bytes, to which mixtures are added, up to *end* entries.
 
     The first *gradient* entries are a gradient with little difference between neighbours. The index
     *clear* is transparent.
     """
 
-    def __init__(self, palette: bytes, end: int, gradient: int, clear: int) -> None:
-        self.palette = bytearray(palette)
+    def __init__(self, rgba: bytes, end: int, gradient: int, clear: int) -> None:
+        self.rgba = bytearray(rgba)
         self._end = end
         self._gradient = gradient
         self._clear = clear
         self._shades: dict[tuple[int, int], Shades] = {}
 
     def _mixed(self, under: int, over: int) -> Iterator[bytes]:
-        red, green, blue, _ = self.palette[4 * over : 4 * over + 4]
+        red, green, blue, _ = self.rgba[4 * over : 4 * over + 4]
         if under == self._clear:
             yield from (bytes((red, green, blue, alpha)) for alpha in (85, 170))
             return
-        r, g, b, _ = self.palette[4 * under : 4 * under + 4]
+        r, g, b, _ = self.rgba[4 * under : 4 * under + 4]
         yield bytes(((2 * r + red) // 3, (2 * g + green) // 3, (2 * b + blue) // 3, 255))
         yield bytes(((r + 2 * red) // 3, (g + 2 * green) // 3, (b + 2 * blue) // 3, 255))
 
@@ -74,11 +74,11 @@ class Inks:
         shades = self._shades.get((under, over))
         if shades:
             return shades
-        first = len(self.palette) // 4
+        first = len(self.rgba) // 4
         if first + 2 > self._end:
             return over, over
         for entry in self._mixed(under, over):
-            self.palette += entry
+            self.rgba += entry
         self._shades[under, over] = first, first + 1
         return first, first + 1
 
@@ -159,7 +159,7 @@ def _pixel(canvas: Image.Image, x: float, y: float) -> int:
 
 def disc(
     canvas: Image.Image,
-    inks: Inks,
+    palette: Palette,
     index: int,
     *,
     centre: tuple[int, int],
@@ -177,13 +177,13 @@ def disc(
     height = 2 * radius / bands
     for band, parts in enumerate(_circle(radius, bands)):
         background = _pixel(canvas, x if bands == 1 else 0, y - radius + (band + 0.5) * height)
-        for path, shade in zip(parts, inks.shades(background, index), strict=True):
+        for path, shade in zip(parts, palette.shades(background, index), strict=True):
             _draw_points(pen, path, (1, 0, x, 0, 1, y), shade)
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=index)
 
 
 def rounded_box(
-    canvas: Image.Image, inks: Inks, box: tuple[int, int, int, int], radius: int, index: int
+    canvas: Image.Image, palette: Palette, box: tuple[int, int, int, int], radius: int, index: int
 ) -> None:
     """Draw a rectangle with round corners in the palette *index*; *box* includes its right and
     bottom pixels."""
@@ -194,7 +194,7 @@ def rounded_box(
     paths = _corner(radius)
     for x, across in ((left, -1), (right, 1)):
         for y, down in ((top, -1), (bottom, 1)):
-            shades = (*inks.shades(_pixel(canvas, x, y), index), index)
+            shades = (*palette.shades(_pixel(canvas, x, y), index), index)
             matrix = (across, 0, x - across * radius, 0, down, y - down * radius)
             for path, shade in zip(paths, shades, strict=True):
                 _draw_points(pen, path, matrix, shade)
@@ -219,7 +219,7 @@ def _slope(width: int) -> tuple[ImagePath.Path, ImagePath.Path, ImagePath.Path]:
 
 
 def _background_runs(
-    canvas: Image.Image, inks: Inks, columns: range, start: float, rise: float
+    canvas: Image.Image, palette: Palette, columns: range, start: float, rise: float
 ) -> list[tuple[int, int]]:
     """The background along a slope in *columns* that begins at row *start*: the first column of
     each run of one palette index, counted from the left of the slope, and the index."""
@@ -234,7 +234,7 @@ def _background_runs(
             part = (sample + 0.5) / samples
             row = int(start + rise * part * part * (3 - 2 * part)) - 1
             index = cast("int", pixels[left + int(part * width), min(max(0, row), last_row)])
-            if not runs or not inks.is_similar(index, runs[-1][1]):
+            if not runs or not palette.is_similar(index, runs[-1][1]):
                 runs.append((sample * width // samples, index))
         if len(runs) == 1:
             break
@@ -250,7 +250,7 @@ def _draw_shades(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
 
 def hill(
     canvas: Image.Image,
-    inks: Inks,
+    palette: Palette,
     index: int,
     *,
     heights: Sequence[float],
@@ -273,7 +273,7 @@ def hill(
             continue
         rise = end - start
         columns, falling, rising = _slope(right - left)
-        runs = _background_runs(canvas, inks, range(left, right), start, rise)
+        runs = _background_runs(canvas, palette, range(left, right), start, rise)
         below = ImagePath.Path(falling if rise > 0 else rising)
         below.transform((1, 0, left, 0, rise, start + POLYGON_OFFSET))
         draw.draw_polygon(below, index, 1)
@@ -283,11 +283,11 @@ def hill(
         points = ImagePath.Path(columns)
         points.transform((1, 0, left, 0, rise, start + 1 / 6))
         if len(runs) == 1:
-            _draw_shades(draw, points, inks.shades(runs[0][1], index))
+            _draw_shades(draw, points, palette.shades(runs[0][1], index))
         else:
             ends = [*(first for first, _ in runs[1:]), right - left]
             for (first, background), last in zip(runs, ends, strict=True):
-                _draw_shades(draw, points[first:last], inks.shades(background, index))
+                _draw_shades(draw, points[first:last], palette.shades(background, index))
             points.transform((1, 0, 0, 0, 1, 2 / 3))
         draw.draw_points(points, index)
         points.transform((1, 0, 0, 0, 1, 1))

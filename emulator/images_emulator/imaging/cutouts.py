@@ -22,6 +22,7 @@ BORDER_SHARE: Final = 0.25
 """Largest share of the border of a plain background that the subject may touch."""
 
 WHITE: Final = 255
+"""White in mode `L`."""
 
 GRID_CELLS: Final = 24
 """Cells along each edge of the box in which the largest rectangle is searched."""

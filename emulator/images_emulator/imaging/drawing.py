@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from PIL import Image, ImageDraw
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.antialiasing import Inks, disc, hill, rounded_box
+from images_emulator.imaging.antialiasing import Palette, disc, hill, rounded_box
 from images_emulator.imaging.text_layout import Paragraph, lines, paragraph
 from images_emulator.imaging.typefaces import BOLD
 
@@ -82,7 +82,8 @@ SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for ste
 class Scene:
     """The random parts of an image, which its request seeds."""
 
-    palette: bytes
+    colours: bytes
+    """The palette below the mixtures of edges, in RGBA."""
     sun: tuple[float, float, float]
     """Centre and radius, as fractions of the width, the height and the shorter edge."""
     ridges: tuple[tuple[float, ...], ...]
@@ -118,7 +119,7 @@ def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
 CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
 
 
-def _palette(chance: Random, vivid: float) -> bytes:
+def _base_colours(chance: Random, vivid: float) -> bytes:
     scheme, turn = (
         COLOUR_SCHEMES[int(chance.random() * len(COLOUR_SCHEMES))],
         chance.uniform(-0.025, 0.025),
@@ -139,7 +140,7 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     on its way around a small circle."""
     chance = Random(request_hash(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
-    palette = _palette(chance, vivid)
+    colours = _base_colours(chance, vivid)
     x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)
     # In steps, since the edges of circles are cached.
     radius = 0.14 + 0.06 * int(chance.random() * SUN_SIZES) / SUN_SIZES
@@ -150,7 +151,7 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     for number in range(hills):
         base = 0.42 + 0.26 * number / max(1, hills - 1)
         ridges.append(tuple(base + chance.uniform(-0.09, 0.09) for _ in range(6)))
-    return Scene(palette, sun, tuple(ridges))
+    return Scene(colours, sun, tuple(ridges))
 
 
 def _smooth(points: Sequence[float]) -> list[float]:
@@ -173,11 +174,11 @@ def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[floa
     return [(place * step, part * size[1]) for place, part in enumerate(heights)]
 
 
-def _inks(scene: Scene) -> Inks:
-    return Inks(scene.palette, end=CLEAR - 1, gradient=len(SKY), clear=CLEAR)
+def _palette_of(scene: Scene) -> Palette:
+    return Palette(scene.colours, end=CLEAR - 1, gradient=len(SKY), clear=CLEAR)
 
 
-def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> None:
+def _landscape(canvas: Image.Image, scene: Scene, palette: Palette, *, sky: bool) -> None:
     width, height = canvas.size
     horizon = round(height * 0.62)
     hills = [[part * height for part in ridge] for ridge in scene.ridges]
@@ -192,7 +193,7 @@ def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> N
     centre = round(scene.sun[0] * width), round(scene.sun[1] * height)
     bands = SUN_BANDS
     for reach, colour in sun_rings(scene, canvas.size):
-        disc(canvas, inks, colour, centre=centre, radius=round(reach), bands=bands)
+        disc(canvas, palette, colour, centre=centre, radius=round(reach), bands=bands)
         bands = 1
     if not sky:
         return
@@ -201,7 +202,7 @@ def _landscape(canvas: Image.Image, scene: Scene, inks: Inks, *, sky: bool) -> N
         nearer = hills[number + 1] if number + 1 < len(hills) else []
         bottom = round(max(nearer)) + 3 if nearer else height
         colour = HILLS[number + len(HILLS) - len(hills)]
-        hill(canvas, inks, colour, heights=heights, nearer=nearer, bottom=bottom)
+        hill(canvas, palette, colour, heights=heights, nearer=nearer, bottom=bottom)
 
 
 def line_height(size: int) -> int:
@@ -245,10 +246,10 @@ class Card:
         end, bottom = self.box[2] + right, self.box[3] + down
         return replace(self, box=(x, y, end, bottom))
 
-    def draw(self, canvas: Image.Image, inks: Inks) -> None:
+    def draw(self, canvas: Image.Image, palette: Palette) -> None:
         left, top, right, _ = self.box
         pen = ImageDraw.Draw(canvas)
-        rounded_box(canvas, inks, self.box, max(4, self.large // 2), CARD)
+        rounded_box(canvas, palette, self.box, max(4, self.large // 2), CARD)
         x, y, end = left + self.padding, top + self.padding, right - self.padding
         room = end - x
         (number,) = lines(f"#{self.index + 1}", self.small, room, face=BOLD)
@@ -293,8 +294,8 @@ def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) ->
     return Card(request, index, (left, top, right, bottom), padding, small, large, text)
 
 
-def _with_palette(canvas: Image.Image, inks: Inks) -> Image.Image:
-    canvas.putpalette(inks.palette.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
+def _with_palette(canvas: Image.Image, palette: Palette) -> Image.Image:
+    canvas.putpalette(palette.rgba.ljust(4 * CLEAR, b"\xff") + b"\xff\xff\xff\x00", "RGBA")
     return canvas
 
 
@@ -315,13 +316,13 @@ def draw_scene(
 ) -> Image.Image:
     """The same in any *size*, with *card* or none."""
     scene = scene_of(request, index, phase)
-    inks = _inks(scene)
+    palette = _palette_of(scene)
     # Sky and hills cover the canvas, so it needs no colour.
     canvas = Image.new("L", size, CLEAR if request.transparent else None)
-    _landscape(canvas, scene, inks, sky=not request.transparent)
+    _landscape(canvas, scene, palette, sky=not request.transparent)
     if card:
-        card.draw(canvas, inks)
-    return _with_palette(canvas, inks)
+        card.draw(canvas, palette)
+    return _with_palette(canvas, palette)
 
 
 def card_of(request: ImageRequest, index: int) -> Card | None:
@@ -331,15 +332,15 @@ def card_of(request: ImageRequest, index: int) -> Card | None:
 
 def draw_card(request: ImageRequest, index: int) -> Image.Image:
     """The card of image *index* on a transparent canvas; mode `P`."""
-    inks = _inks(scene_of(request, index))
+    palette = _palette_of(scene_of(request, index))
     canvas = Image.new("L", request.size, CLEAR)
     if card := card_of(request, index):
-        card.draw(canvas, inks)
-    return _with_palette(canvas, inks)
+        card.draw(canvas, palette)
+    return _with_palette(canvas, palette)
 
 
 def tint_of(request: ImageRequest, index: int) -> Colour:
     """The colour of the sun of image *index*, to tint uploads with."""
-    palette = scene_of(request, index).palette
-    red, green, blue = palette[4 * SUN[-1] : 4 * SUN[-1] + 3]
+    colours = scene_of(request, index).colours
+    red, green, blue = colours[4 * SUN[-1] : 4 * SUN[-1] + 3]
     return red, green, blue

@@ -30,9 +30,10 @@ TINT_SHARE: Final = 0.35
 VARIATION_TINT_SHARE: Final = 0.2
 """Share of the scene's colour in a variation."""
 
-WHITE: Final = (255, 255, 255, 255)
-CLEAR: Final = (0, 0, 0, 0)
+WHITE_RGBA: Final = (255, 255, 255, 255)
+CLEAR_RGBA: Final = (0, 0, 0, 0)
 OPAQUE: Final = 255
+"""The alpha of an opaque pixel."""
 
 GRAIN_SHARE: Final = 0.5
 """Share of noise in a drawing that has no room for a card: each channel of a pixel then has 128
@@ -86,7 +87,7 @@ def _on_white(request: ImageRequest, image: Image.Image) -> Image.Image:
     """*image* on white, unless the background is transparent."""
     if request.transparent:
         return image
-    return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
+    return Image.alpha_composite(Image.new("RGBA", image.size, WHITE_RGBA), image)
 
 
 def _tinted(image: Image.Image, colour: tuple[int, int, int], share: float) -> Image.Image:
@@ -132,7 +133,7 @@ def _paste_grid(
     top = box[1] + (height - rows * edge) // 2
     for place, load in enumerate(images):
         small = _on_white(request, ImageOps.contain(load(), (room, room)).convert("RGBA"))
-        framed = ImageOps.expand(small, border=frame, fill=WHITE)
+        framed = ImageOps.expand(small, border=frame, fill=WHITE_RGBA)
         row, column = divmod(place, columns)
         in_row = min(columns, len(images) - row * columns)
         left = box[0] + (width - in_row * edge) // 2 + column * edge
@@ -168,7 +169,7 @@ def _drawing_for(
     drawing = draw_scene(request, index, size, moved, phase).convert("RGBA")
     if not card:
         drawing = _with_grain(drawing, request, index)
-    canvas = Image.new("RGBA", area.size, CLEAR)
+    canvas = Image.new("RGBA", area.size, CLEAR_RGBA)
     canvas.paste(drawing, box)
     if images:
         _paste_grid(canvas, request, images, (*room[:3], card.box[1]) if room and card else box)

@@ -41,7 +41,7 @@ def _xml_text(text: str) -> str:
 
 
 def _colour(scene: Scene, index: int) -> str:
-    return f"#{scene.palette[4 * index : 4 * index + 3].hex()}"
+    return f"#{scene.colours[4 * index : 4 * index + 3].hex()}"
 
 
 def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
