@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server
-from images_emulator.contract.reference import as_markdown
-from images_emulator.faults.reference import as_markdown as faults_as_markdown
+from images_emulator.contract.model_tables import as_markdown
+from images_emulator.faults.fault_tables import as_markdown as faults_as_markdown
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api

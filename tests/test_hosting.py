@@ -12,10 +12,10 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.blob_storage import StorageError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.storage import StorageError
 from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosted_picture import HostedPicture

@@ -133,7 +133,7 @@ def test_a_large_body_that_cannot_be_read_is_parsed_once(
         parsed.append(len(body))
         return parse_json(body)
 
-    monkeypatch.setattr("images_emulator.exchange.bodies.parse_json", parse)
+    monkeypatch.setattr("images_emulator.exchange.parsing.parse_json", parse)
     server.inject("server_error", match={"prompt": "a hare"})
     body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
     answer = http.post(

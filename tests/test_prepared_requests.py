@@ -35,7 +35,7 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         calls.append(call)
         return validate(call, *arguments)
 
-    monkeypatch.setattr("images_emulator.web.images.validate", count)
+    monkeypatch.setattr("images_emulator.web.images_api.validate", count)
     return calls
 
 

@@ -13,9 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from images_emulator.contract.errors import Violation
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.request_fields import DRAWING, Decides, forms_of
 from images_emulator.imaging.decoder import decode, restore

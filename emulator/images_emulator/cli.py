@@ -57,12 +57,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(*, markdown: bool, json: bool) -> int:
-    from images_emulator.contract import reference  # noqa: PLC0415 - `serve` does without it
+    from images_emulator.contract import model_tables  # noqa: PLC0415 - `serve` does without it
 
     if json:
-        print(dumps(reference.as_json(), indent=2))
+        print(dumps(model_tables.as_json(), indent=2))
     else:
-        print(reference.as_markdown() if markdown else reference.as_text(), end="")
+        print(model_tables.as_markdown() if markdown else model_tables.as_text(), end="")
     return 0
 
 
@@ -79,9 +79,9 @@ def _check(*, file: str) -> int:
 
 
 def _faults() -> int:
-    from images_emulator.faults import reference  # noqa: PLC0415 - see above
+    from images_emulator.faults import fault_tables  # noqa: PLC0415 - it loads pydantic
 
-    print(reference.as_markdown(), end="")
+    print(fault_tables.as_markdown(), end="")
     return 0
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
-PREFIX: Final = "IMAGES_EMULATOR_"
+ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
 """Prefix of the environment variables."""
 
 
@@ -275,7 +275,7 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        return PREFIX + self.name.upper()
+        return ENVIRONMENT_PREFIX + self.name.upper()
 
     def parse(self, text: str) -> Any:
         """The value in a variable's *text*; commas separate those of a repeatable setting. Raises

@@ -10,7 +10,7 @@ from typing import Any, Final
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.image_loader import ImageLoader, Picture
+from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.rules import Rule
 
 MB: Final = 2**20

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import json_type
-from images_emulator.contract.image_loader import ImageLoader, Picture
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
+from images_emulator.contract.picture import ImageLoader, Picture
 
 MAX_URL_CHARS: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""

@@ -15,8 +15,8 @@ from images_emulator.contract.calendar import (
 )
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.errors import Refusal, Violation
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request_fields import (
     ANIMATION,
     DAY,

@@ -15,13 +15,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from images_emulator.contract.errors import Violation
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
+from images_emulator.contract.picture import Picture
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from images_emulator.contract.image_loader import Picture
+    from images_emulator.contract.picture import Picture
 
 Metadata = dict[str, Any]
 

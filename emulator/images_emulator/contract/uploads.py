@@ -10,7 +10,6 @@ from typing import Any
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, python_repr
-from images_emulator.contract.image_loader import ImageLoader, Picture
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
     MB,
@@ -19,6 +18,7 @@ from images_emulator.contract.image_rules import (
     OverlayRule,
 )
 from images_emulator.contract.operations import JSON_EDITS
+from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.references import ImageReferences, ReferencedOverlay
 from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import wrong_scalar

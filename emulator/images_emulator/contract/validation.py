@@ -16,9 +16,9 @@ from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Violation, Words
-from images_emulator.contract.image_loader import ImageLoader
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.models import LISTED_MODEL
+from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.request import Call, ImageRequest, Model
 from images_emulator.contract.rules import Rule, Rules
 

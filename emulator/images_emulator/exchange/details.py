@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
-from images_emulator.contract.image_loader import Picture
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
 

@@ -21,9 +21,9 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.exchange.bodies import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
 from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.sent import SentResponse
 
 EXCHANGE: Final = "exchange"
@@ -122,6 +122,12 @@ class Exchange:
         """The day whose sentences and headers the answer has; that of `any` where the emulator's
         own headers cannot be read."""
         return (self.policy or Policy(today=self.time.date())).day
+
+    def dialect_fields(self, deployment: str, model: str) -> Mapping[str, str]:
+        """What the sentences of the dialect name of this call beside what OpenAI's do: on Azure
+        the *deployment*, the *model* behind it and the API version."""
+        version = self.head.api_version
+        return self.dialect.error_fields(self.operation, deployment, model, version)
 
     @property
     def is_large(self) -> bool:

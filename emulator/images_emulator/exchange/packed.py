@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from images_emulator import imaging
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.details import CallDetails, UploadDetails
 from images_emulator.exchange.exchange import Exchange

@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticUndefined
 
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
-from images_emulator.faults import bodies, connections, downloads, errors, streams, timing
+from images_emulator.faults import bodies, connections, downloads, error_fault, streams, timing
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.messages import messages
 
-_MODULES: Final = (errors, timing, connections, bodies, streams, downloads)
+_MODULES: Final = (error_fault, timing, connections, bodies, streams, downloads)
 """The modules of faults, in the order in which tables list what they define."""
 
 

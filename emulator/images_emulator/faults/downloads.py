@@ -1,4 +1,4 @@
-"""Faults of the blob store, which only downloads of hosted pictures meet."""
+"""Faults of the blob storage, which only downloads of hosted pictures meet."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from images_emulator.faults.base import (
     wait_for_disconnect,
 )
 from images_emulator.faults.bodies import BodyFault
-from images_emulator.faults.errors import Error, ErrorName
+from images_emulator.faults.error_fault import Error, ErrorName
 
 
 class StreamFault(BaseFault):

@@ -13,7 +13,7 @@ from weakref import finalize
 
 from PIL import Image, ImageDraw, ImageOps
 
-from images_emulator.contract.image_loader import Picture
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.file_parts import has_too_many_parts
 
@@ -98,7 +98,7 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded upload; see `contract.image_loader.Picture`.
+    """A decoded upload; see `contract.picture.Picture`.
 
     *data* is the file. *pixels* is None once they were released; `image` then decodes them again.
     """

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageOps
 
-from images_emulator.contract.image_loader import Picture
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.cutouts import card_room, subject_of
 from images_emulator.imaging.decoder import image_of

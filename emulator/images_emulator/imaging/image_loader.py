@@ -1,13 +1,13 @@
-"""The image loader that validation asks; see `contract.image_loader.ImageLoader`."""
+"""The image loader that validation asks; see `contract.picture.ImageLoader`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
 
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder
 from images_emulator.imaging.render import render_image

@@ -15,9 +15,9 @@ from contextlib import suppress
 from threading import Lock
 from typing import IO, Any, Final
 
-from images_emulator.contract.image_loader import Picture
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
 

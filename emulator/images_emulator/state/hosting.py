@@ -1,4 +1,4 @@
-"""Hosted pictures: the blob store behind `response_format: url`, whose URLs live an hour or a day.
+"""Hosted pictures: the blob storage behind `response_format: url`. URLs live an hour or a day.
 
 A dialect gives the URLs the shape of the recorded ones. What is stored is what the caller can draw
 the picture from again, so that an hour of answers takes little memory.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from images_emulator.contract import storage
+from images_emulator.contract import blob_storage
 from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
@@ -27,7 +27,7 @@ LIFE: Final = OPENAI.hosted.life
 HOSTING_BUDGET_BYTES: Final = 128 * 2**20
 """What all hosted pictures together may hold; past it the oldest go."""
 
-PREFIX: Final = "/private/"
+DOWNLOAD_PREFIX: Final = "/private/"
 
 
 def _iso_time(time: datetime) -> str:
@@ -75,7 +75,7 @@ class Hosting(Generic[T]):
             "signer": self._account.signer_id,
             "signature": "",
         }
-        path = PREFIX + urls.path.format_map(parts)
+        path = DOWNLOAD_PREFIX + urls.path.format_map(parts)
         query = {name: value.format_map(parts) for name, value in urls.query.items()}
         query["sig"] = self._signature(path, query)
         await self._pictures.put(
@@ -94,17 +94,17 @@ class Hosting(Generic[T]):
         is to count as *expired*."""
         parameters = dict(parse_qsl(query))
         if not parameters.get("sig"):
-            raise storage.unsigned_url()
+            raise blob_storage.unsigned_url()
         if not self.is_signed(path, query):
-            raise storage.signature_mismatch()
+            raise blob_storage.signature_mismatch()
         now = self._clock.now()
         if expired:
             now = max(now, datetime.fromisoformat(parameters["se"]) + timedelta(seconds=1))
         if not parameters.get("st", "") <= _iso_time(now) <= parameters["se"]:
-            raise storage.outside_validity(parameters.get("st"), parameters["se"], now)
+            raise blob_storage.outside_validity(parameters.get("st"), parameters["se"], now)
         content = await self._pictures.get(path)
         if content is None:
-            raise storage.blob_not_found()
+            raise blob_storage.blob_not_found()
         return content
 
     def is_signed(self, path: str, query: str) -> bool:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError, mask_key
-from images_emulator.contract.reference import as_json
+from images_emulator.contract.model_tables import as_json
 from images_emulator.exchange.credentials import HIDDEN
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator

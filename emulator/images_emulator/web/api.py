@@ -24,13 +24,13 @@ from images_emulator.contract.operations import (
     Service,
 )
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX
-from images_emulator.web import models
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
+from images_emulator.web import models_api
 from images_emulator.web.authentication import ApiAuth, Handler
-from images_emulator.web.azure import AzureAuth
-from images_emulator.web.downloads import Downloads
-from images_emulator.web.files import FilesAPI
-from images_emulator.web.images import ImagesAPI
+from images_emulator.web.azure_gateway import AzureAuth
+from images_emulator.web.downloads_api import Downloads
+from images_emulator.web.files_api import FilesAPI
+from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.unserved import not_served
 
 ANY_METHOD: Final = list(HTTPMethod)
@@ -41,8 +41,8 @@ def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
     """The handlers of the operations that are none of the Images API."""
     files = FilesAPI(emulator)
     return {
-        LIST_MODELS: models.list_models,
-        RETRIEVE_MODEL: models.retrieve_model,
+        LIST_MODELS: models_api.list_models,
+        RETRIEVE_MODEL: models_api.retrieve_model,
         LIST_FILES: files.list_all,
         CREATE_FILE: files.create,
         RETRIEVE_FILE: files.retrieve,
@@ -110,5 +110,5 @@ def routes(emulator: Emulator) -> list[Route]:
     return [
         *(route for mount in MOUNTS for route in served(mount)),
         *(route for mount in MOUNTS for route in unserved(mount)),
-        Route(f"{PREFIX}{{name:path}}", Downloads(emulator).download, methods=()),
+        Route(f"{DOWNLOAD_PREFIX}{{name:path}}", Downloads(emulator).download, methods=()),
     ]

@@ -19,7 +19,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
 from images_emulator.web.authentication import Endpoint, error_response, server_error
-from images_emulator.web.cors import CORS
+from images_emulator.web.cors_middleware import CORS
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder

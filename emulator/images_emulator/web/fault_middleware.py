@@ -17,17 +17,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import errors
+from images_emulator.contract.blob_storage import error_in_place_of
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.request import Call
-from images_emulator.contract.storage import error_in_place_of
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate, error_response, policy_of
-from images_emulator.web.dialect import deployment_of, dialect_fields
+from images_emulator.web.azure_gateway import deployment_of
+from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.request_body import read_body, read_call
-from images_emulator.web.storage import storage_error_response
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -98,8 +98,8 @@ class FaultMiddleware:
             raise ConnectionResetError("a fault closed the connection")
 
     def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:
-        """The answer to a call that is refused with *error*: of a download as the blob store has
-        it, with the code and the words that *fault* gives."""
+        """The answer to a call that is refused with *error*: of a download as the blob
+        storage has it, with the code and the words that *fault* gives."""
         if fault and exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             failure = error_in_place_of(error.status, code, message, error.headers)
@@ -169,7 +169,7 @@ class FaultMiddleware:
         model = exchange.call.fields.get("model") if exchange.call else None
         deployment = deployment_of(exchange, model)
         deployed = self.emulator.deployments.get(deployment, deployment)
-        return dialect_fields(exchange, deployment, deployed)
+        return exchange.dialect_fields(deployment, deployed)
 
     async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
         """What the steps of the scenario may ask about the call. A download is one of its picture's

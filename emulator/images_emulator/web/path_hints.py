@@ -14,7 +14,7 @@ from images_emulator.contract import azure
 from images_emulator.contract.notices import WRONG_PATH
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 
 MAX_PATH_CHARS: Final = 256
 """Longer paths get no hint."""

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from images_emulator.contract.azure import AZURE
 from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.dialect import AnswerFacts, Header
+from images_emulator.contract.dialect import OPENAI, AnswerFacts, Header
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.operations import operation_at
+from images_emulator.contract.operations import AZURE_PREFIX, operation_at
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
 from images_emulator.web.authentication import policy_of
-from images_emulator.web.dialect import dialect_at
 from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
@@ -99,7 +99,7 @@ class Recorder:
             if hosted := await self.emulator.hosting.peek(path):
                 exchange.request = hosted.request
             return exchange
-        dialect = dialect_at(path)
+        dialect = AZURE if path.startswith(AZURE_PREFIX) else OPENAI
         return Exchange(
             head,
             dialect.request_id(random_digits()),

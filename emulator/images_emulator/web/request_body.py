@@ -13,9 +13,9 @@ from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.bodies import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json
+from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
 from images_emulator.state.emulator import Emulator
 
 MAX_ADMIN_STRUCTURE: Final = 1_000_000

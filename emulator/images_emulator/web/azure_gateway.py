@@ -17,7 +17,11 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.web.authentication import ApiAuth, Endpoint, Handler, authenticate
-from images_emulator.web.dialect import deployment_of
+
+
+def deployment_of(exchange: Exchange, model: object) -> str:
+    """The deployment that the path names, or else the body as its *model*."""
+    return azure.deployment_in(exchange.path) or str(model or "")
 
 
 class AzureAuth(ApiAuth):

@@ -1,4 +1,4 @@
-"""Responses that carry an error of the blob store."""
+"""Responses that carry an error of the blob storage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from images_emulator.contract.storage import MEDIA_TYPE, StorageError
+from images_emulator.contract.blob_storage import MEDIA_TYPE, StorageError
 
 
 def storage_error_response(error: StorageError, request_id: str, now: datetime) -> Response:

@@ -9,15 +9,15 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract.blob_storage import preflight_failure
 from images_emulator.contract.cors import preflight_headers
-from images_emulator.contract.storage import preflight_failure
 from images_emulator.exchange.exchange import CONNECTION
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosting import PREFIX as DOWNLOAD_PREFIX
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_uuid
+from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
-from images_emulator.web.storage import storage_error_response
 
 REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"
@@ -29,7 +29,7 @@ and some ASGI servers hand on."""
 
 class CORS:
     """Wraps the whole application: a preflight is answered here, before the journal, the faults and
-    the key. The API allows all; the store of the hosted images has no rules and refuses each; those
+    the key. The API allows all; the blob storage has no rules and refuses each; those
     of the admin API pass, and are refused there.
     """
 

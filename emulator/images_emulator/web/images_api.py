@@ -16,9 +16,9 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.image_loader import ImageLoader
 from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.details import details_of
@@ -26,7 +26,6 @@ from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, ex
 from images_emulator.exchange.head import Headers
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import Handler
-from images_emulator.web.dialect import dialect_fields
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from images_emulator.web.request_body import read_body, read_call
@@ -77,7 +76,7 @@ class ImagesAPI:
     async def _admit(self, exchange: Exchange, request: ImageRequest) -> None:
         """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
         deployment = exchange.deployment
-        fields = dialect_fields(exchange, deployment or "", request.model.id)
+        fields = exchange.dialect_fields(deployment or "", request.model.id)
         refusal = exchange.dialect.rate_limit(request.model)
         key = exchange.principal or ""
         await self.emulator.rate_limits.admit(key, request, refusal, deployment, fields)

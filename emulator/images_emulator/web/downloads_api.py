@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
-from images_emulator.contract.storage import StorageError, unsupported_verb
+from images_emulator.contract.blob_storage import StorageError, unsupported_verb
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import LIFE
+from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.image_responses import render
-from images_emulator.web.storage import storage_error_response
 
 
 class Downloads:
-    """The blob store as it answers: a URL is all the key that a download needs, and it can only be
-    read."""
+    """The handler of the blob storage: a URL is all the key that a download needs, and it can only
+    be read."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator

@@ -1,4 +1,4 @@
-"""The blob store behind hosted images: its errors, their XML and their headers.
+"""Blob storage, where hosted images are: its errors, their XML and their headers.
 
 It is Azure Storage. Source: "Common REST API error codes" and "Blob service error codes" of its
 reference, and recordings of expired and unsigned URLs.
@@ -38,15 +38,15 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
 """Code and message by HTTP status."""
 
 _STATUS_OF_API: Final[Mapping[int, int]] = {401: 403, 429: 503}
-"""The store's status for statuses that only the API has."""
+"""The blob storage's status for statuses that only the API has."""
 
 _SERVER: Final = "Microsoft-HTTPAPI/2.0"
 _ANONYMOUS_SERVER: Final = "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0"
 
 
 class StorageError(Exception):
-    """An error of the blob store: HTTP *status*, *code*, *message*, and for failed authentication a
-    *detail*.
+    """An error of the blob storage: HTTP *status*, *code*, *message*, and for failed authentication
+    a *detail*.
 
     *anonymous* calls, which carry no signature, get the headers of the service's first versions.
     *headers* go out beside those.
@@ -130,7 +130,7 @@ def outside_validity(start: str | None, expiry: str, now: datetime) -> StorageEr
 
 
 def blob_not_found() -> StorageError:
-    """For a URL that is right, whose image the store no longer has."""
+    """For a URL that is right, whose image is no longer there."""
     return _error_of_status(404)
 
 
@@ -140,7 +140,7 @@ def unsupported_verb() -> StorageError:
 
 
 def preflight_failure() -> StorageError:
-    """For a CORS preflight: the store has no rules for other origins (Azure/Azurite#729)."""
+    """For a CORS preflight: the storage has no rules for other origins (Azure/Azurite#729)."""
     return StorageError(
         403,
         "CorsPreflightFailure",
@@ -151,8 +151,8 @@ def preflight_failure() -> StorageError:
 def error_in_place_of(
     status: int, code: str | None, message: str | None, headers: Mapping[str, str]
 ) -> StorageError:
-    """The store's error where the API would answer with *status*. *code* and *message* replace its
-    own; of *headers* those are kept that say when to retry."""
+    """The blob storage's error where the API would answer with *status*. *code* and *message*
+    replace its own; of *headers* those are kept that say when to retry."""
     status = _STATUS_OF_API.get(status, status)
     own_code, own_message = _ERRORS.get(status, _ERRORS[500 if status >= 500 else 400])
     waits = {name: value for name, value in headers.items() if name.startswith("retry-after")}
