@@ -107,8 +107,8 @@ def _headers(answer: AnswerFacts) -> Sequence[Header]:
 def _error_fields(
     operation: Operation | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
-    """What error sentences name of a call. No sentence is known for a call without a deployment or
-    an operation: the emulator's leaves out what the call does not have."""
+    """Values that error sentences name of a call. No sentence is known for a call without a
+    deployment or an operation: the emulator's leaves out what the call does not have."""
     names = {"deployment": deployment, "model": model} if deployment else {}
     return {
         **names,

@@ -61,7 +61,8 @@ and may come otherwise."""
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one call is judged: as of which day, and whether *lenient* validation forgives mistakes.
+    """The policy for one call: the day that it is judged by, and whether *lenient* validation
+    forgives mistakes.
 
     *today* is the day by the emulator's clock.
     """

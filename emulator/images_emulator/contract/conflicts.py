@@ -33,7 +33,7 @@ class Condition(ABC):
 
     @abstractmethod
     def __str__(self) -> str:
-        """What follows the parameter's name in a table: `above 1`."""
+        """The text after the parameter's name in a table: `above 1`."""
 
     def schema_within(self, rule: Rule) -> dict[str, Any] | None:
         """JSON Schema of the values that *rule* accepts and that meet the condition; None where

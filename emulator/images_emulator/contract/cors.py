@@ -18,7 +18,7 @@ METHODS: Final = ("GET", "OPTIONS", "POST")
 """The methods that the answer to every preflight allows."""
 
 MAX_AGE_SECONDS: Final = 86_400
-"""How long a browser may cache the answer to a preflight."""
+"""Time for which a browser may cache the answer to a preflight."""
 
 SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
 """The days on which answers had `ALLOW_ORIGIN` without an `Origin` in the call, too: the last such

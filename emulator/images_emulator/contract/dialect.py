@@ -27,7 +27,7 @@ Header = tuple[bytes, bytes]
 
 
 class AnswerFacts(NamedTuple):
-    """What the headers of one answer depend on. The last three fields are Azure's."""
+    """Values that the headers of one answer depend on. The last three fields are Azure's."""
 
     request_id: str
     status: int
@@ -52,7 +52,7 @@ class HostedURLs:
     `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID), `signature`."""
 
     life: timedelta
-    """How long a URL works."""
+    """Time for which a URL works, from the creation of the image."""
     path: str
     query: Mapping[str, str]
     """In the order of the URL."""
@@ -64,7 +64,7 @@ class HostedURLs:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dialect:
-    """What one service puts on the wire in its own way."""
+    """The wire format of one service, where services differ."""
 
     request_id: Callable[[str], str]
     """Makes a request id of 32 hexadecimal digits."""
@@ -82,7 +82,7 @@ class Dialect:
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
     """Keys that each image of an answer has beside OpenAI's."""
     error_fields: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
-    """What error sentences may name of a call, beside what OpenAI's do: from its operation, its
+    """Values that only this service's error sentences name of a call: from its operation, its
     deployment, its model and its API version."""
 
     def refusal(self, name: str) -> Refusal:

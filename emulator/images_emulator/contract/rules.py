@@ -35,7 +35,7 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one parameter may be. The base class accepts everything.
+    """The rule of one parameter: which values it may have. The base class accepts all.
 
     `null` counts as omitted where the rule is *nullable*. *default* is the value where none is
     sent. Outside its *period* the parameter is unknown. *earlier* has the versions of the rule

@@ -100,8 +100,8 @@ TextRange = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class TokenRates:
-    """How a model counts tokens. No source gives a rule for the text tokens of an output: a number
-    within the range is drawn from the request, the same each time."""
+    """The rates by which a model counts tokens. No source gives a rule for the text tokens of an
+    output: a number within the range is drawn from the request, the same each time."""
 
     output: OutputTable | OutputFormula
     input: InputTiles | InputPatches
