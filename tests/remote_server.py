@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import operation_at
+from images_emulator.contract.operations import image_operation_at
 
 COMPARED = ("message", "type", "param", "code")
 """The keys of an error that another server must have as recorded; of its headers, none."""
@@ -65,7 +65,7 @@ def _retired_model(request: dict[str, Any]) -> str | None:
     """The model that *request* asks, where the API has it no more."""
     parts = {part["name"]: part.get("value") for part in request.get("form", ())}
     fields = request["json"] if isinstance(request.get("json"), dict) else parts
-    operation = operation_at(request["path"])
+    operation = image_operation_at(request["path"])
     name = (operation and operation.only_model) or fields.get("model")
     model = MODELS.get(name) if isinstance(name, str) else None
     return model.id if model and not model.exists_on(datetime.now(UTC).date()) else None

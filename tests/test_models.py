@@ -10,8 +10,9 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from images_emulator.contract.availability import availability_on
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
-from images_emulator.contract.operations import GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.operations import GENERATIONS, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice, Rule
 from images_emulator.contract.token_rates import OutputFormula, TokenRates
@@ -47,6 +48,18 @@ def test_models_are_listed_in_order_of_release() -> None:
     families = dict.fromkeys(model.released for model in MODELS.values())
     assert [*families] == sorted(families), "MODELS: the newest model stands last"
     assert NEWEST_MODEL.released == max(families)
+
+
+@pytest.mark.parametrize("day", [None, *sorted({each.released for each in MODELS.values()})])
+@pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
+def test_unknown_model_is_checked_by_the_newest_of_the_day(
+    operation: Operation, day: date | None
+) -> None:
+    accepting = [model for model in MODELS.values() if operation in model.accepts]
+    of_the_day = [model for model in accepting if model.exists_on(day)]
+    newest = availability_on(day).newest_model(operation)
+    assert newest in (of_the_day or accepting)
+    assert newest.released == max(model.released for model in of_the_day or accepting[:1])
 
 
 def test_default_models_of_operations_are_in_the_table() -> None:

@@ -19,7 +19,7 @@ from images_emulator.contract.operations import (
     VARIATIONS,
     Mount,
     Operation,
-    operation_at,
+    image_operation_at,
 )
 
 README = Path(__file__).parent.parent / "README.md"
@@ -47,14 +47,14 @@ README = Path(__file__).parent.parent / "README.md"
     ],
 )
 def test_operation_at_finds_served_paths_only(path: str, operation: Operation | None) -> None:
-    assert operation_at(path) is operation
+    assert image_operation_at(path) is operation
 
 
 @pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.prefix or "no prefix")
 def test_operation_at_finds_every_image_operation_of_every_mount(mount: Mount) -> None:
     prefix = mount.prefix.replace("{deployment}", "some-deployment")
     for operation in mount.operations:
-        found = operation_at(prefix + operation.route)
+        found = image_operation_at(prefix + operation.route)
         assert found is (operation if operation.drawing else None)
 
 
@@ -83,7 +83,7 @@ def test_readme_lists_the_paths_of_image_operations(operation: Operation) -> Non
 
 @pytest.mark.parametrize("path", UNSERVED_ROUTES)
 def test_unserved_route_is_no_operation(path: str) -> None:
-    assert operation_at(f"/v1{path}") is None
+    assert image_operation_at(f"/v1{path}") is None
     assert all(not each.route.startswith(path) for each in OPERATIONS.values())
 
 

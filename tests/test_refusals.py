@@ -24,7 +24,7 @@ from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.request import Call, Upload
-from images_emulator.contract.validation import _Validation
+from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear, png
 
@@ -210,9 +210,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
         fields |= {"prompt": "x", "mask": image}
     call = Call(operation, form=True, fields=fields | {name: value})
     try:
-        _Validation(
-            call, ImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI
-        ).request()
+        Validation(call, ImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
     except APIError as error:
         return error.refusal
     return None

@@ -15,7 +15,7 @@ from openai import OpenAI
 from openai.types.image_model import ImageModel
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import operation_at
+from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.rules import Choice
 
 OF_EVERY_METHOD = {"extra_headers", "extra_query", "extra_body", "timeout"}
@@ -60,12 +60,12 @@ def test_every_model_of_the_sdk_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("path", methods())
 def test_every_method_of_the_sdk_has_an_operation(path: str) -> None:
-    assert operation_at(path), f"contract/operations.py has no operation at {path}"
+    assert image_operation_at(path), f"contract/operations.py has no operation at {path}"
 
 
 @pytest.mark.parametrize(("path", "name", "hint"), list(parameters()))
 def test_every_parameter_of_the_sdk_has_a_rule(path: str, name: str, hint: Any) -> None:
-    operation = operation_at(path)
+    operation = image_operation_at(path)
     assert operation
     accepted = [model.accepts[operation] for model in MODELS.values() if operation in model.accepts]
     rules = [rules[name] for rules in accepted if name in rules]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.models import FIVE_QUALITY_RATES, MODELS, TILE_RATES, patch_rates
+from images_emulator.contract.models import GPT_2_5_RATES, MODELS, TILE_RATES, patch_rates
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.token_rates import (
@@ -52,8 +52,8 @@ def test_output_formula_gives_the_tokens_of_the_cost_calculator(
 def test_newer_models_count_output_tokens_for_five_qualities(
     quality: str, square: int, wide: int
 ) -> None:
-    assert FIVE_QUALITY_RATES.output.tokens((1024, 1024), quality) == square
-    assert FIVE_QUALITY_RATES.output.tokens((1536, 1024), quality) == wide
+    assert GPT_2_5_RATES.output.tokens((1024, 1024), quality) == square
+    assert GPT_2_5_RATES.output.tokens((1536, 1024), quality) == wide
 
 
 def test_older_models_count_output_tokens_by_a_table() -> None:

@@ -12,7 +12,7 @@ from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, Words
 from images_emulator.contract.image_rules import InputImages, OverlayRule
-from images_emulator.contract.models import MODEL_RULE, MODELS, NEWEST_MODEL
+from images_emulator.contract.models import MODEL_RULE, MODELS, newest_of
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Rule, Rules
@@ -129,12 +129,11 @@ class Availability:
         return True
 
     def newest_model(self, operation: Operation) -> Model:
-        """The model whose rules check a call of *operation* that names an unknown one: the newest
-        of the day, or of all where the day has none."""
-        models = [model for model in self.models.values() if operation in model.accepts]
-        if NEWEST_MODEL in models:
-            return NEWEST_MODEL
-        return (models[-1:] or [each for each in MODELS.values() if operation in each.accepts])[0]
+        """The model whose rules check a call of *operation* that names an unknown model: the newest
+        of the day, as the API was seen to do, or the first ever where the day has none."""
+        accepting = [model for model in MODELS.values() if operation in model.accepts]
+        of_the_day = [model for model in accepting if model.id in self.models]
+        return newest_of(of_the_day or accepting[:1])
 
 
 @lru_cache(maxsize=64)

@@ -94,15 +94,15 @@ class Dialect:
         return self.error_overrides.get("rate_limit_exceeded") or model.rate_limit_error
 
 
-_EXPOSED: Final = b"access-control-expose-headers"
-_EXPOSED_SINCE: Final = Period(since=date(2026, 6, 1))
-"""Recorded from 2026-06 on, absent in 2025-09."""
+_EXPOSE_HEADERS: Final = b"access-control-expose-headers"
+_EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
+"""The days on which answers have it: recorded from 2026-06 on, absent in 2025-09."""
 
 _API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
     (ALWAYS, (b"x-content-type-options", b"nosniff")),
-    (_EXPOSED_SINCE, (_EXPOSED, b"X-Request-ID")),
-    (_EXPOSED_SINCE, (_EXPOSED, b"CF-Ray")),
+    (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"X-Request-ID")),
+    (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
     (SENT_TO_ALL, ALLOW_ORIGIN),
 )
 """Headers of every answer that the API's service gives on these days, beside the request id, the

@@ -283,7 +283,7 @@ integer_too_large = Refusal(
 _NOT_ONE_OF: Final = older_version("'{value}' is not one of [{listed:,}] - '{name}'")
 value_not_listed = Refusal(
     "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
-value_not_this = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
+value_not_the_only_one = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
 empty_array = Refusal(
     "Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
     "{name}", "empty_array")
@@ -322,11 +322,11 @@ upload_not_square = Refusal(_NOT_SQUARE, earlier=older_version(_NOT_SQUARE))
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
 upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older_version(_WRONG_MODE))
 # what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
-prompt_too_long = Refusal(
+older_prompt_too_long = Refusal(
     "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
     envelope=OLDER_ENVELOPE)
-more_than_one = Refusal("You must provide n=1 for this model.", envelope=OLDER_ENVELOPE)
-size_not_supported = Refusal("The size is not supported by this model.", None, "invalid_size", envelope=OLDER_ENVELOPE)
+older_more_than_one = Refusal("You must provide n=1 for this model.", envelope=OLDER_ENVELOPE)
+older_size_unsupported = Refusal("The size is not supported by this model.", None, "invalid_size", envelope=OLDER_ENVELOPE)
 
 # --- the image service: models, sizes, files, and how parameters combine
 no_such_model = Refusal(

@@ -100,7 +100,7 @@ DALLE_2_PROMPT: Final = replace(
     prompt(1000),
     earlier=(
         (SHARED_SCHEMA_SINCE, prompt(1000)),
-        (GATEWAY_SINCE, narrowed(SHARED_PROMPT, prompt(1000), errors.prompt_too_long)),
+        (GATEWAY_SINCE, narrowed(SHARED_PROMPT, prompt(1000), errors.older_prompt_too_long)),
     ),
 )
 DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
@@ -121,7 +121,10 @@ DALLE_2_RULES: Final[Rules] = {
         DALLE_2_SIZE,
         earlier=(
             (SHARED_SCHEMA_SINCE, DALLE_2_SIZE),
-            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.size_not_supported)),
+            (
+                OWN_SIZES_SINCE,
+                narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.older_size_unsupported),
+            ),
         ),
     ),
     "response_format": RESPONSE_FORMAT,
@@ -164,13 +167,16 @@ DALLE_3_RULES: Final[Rules] = {
         minimum=1,
         maximum=1,
         default=1,
-        earlier=((GATEWAY_SINCE, narrowed(count(10), count(1), errors.more_than_one)),),
+        earlier=((GATEWAY_SINCE, narrowed(count(10), count(1), errors.older_more_than_one)),),
     ),
     "quality": DALLE_QUALITY,
     "size": replace(
         DALLE_3_SIZE,
         earlier=(
-            (OWN_SIZES_SINCE, narrowed(SHARED_SIZES, DALLE_3_SIZE, errors.size_not_supported)),
+            (
+                OWN_SIZES_SINCE,
+                narrowed(SHARED_SIZES, DALLE_3_SIZE, errors.older_size_unsupported),
+            ),
             (GATEWAY_SINCE, dalle_size("1024x1024", "1792x1024", "1024x1792")),
         ),
     ),
@@ -184,12 +190,12 @@ DALLE_3_RULES: Final[Rules] = {
 GPT_IMAGE_PROMPT: Final = prompt(32_000)
 """`prompt` of every GPT image model."""
 
-THREE_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
+GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
 FIXED_SIZE: Final = FixedSize(
-    THREE_SIZES,
+    GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=((date(2026, 2, 1), GatewayFixedSize(THREE_SIZES, auto="1024x1536")),),
+    earlier=((date(2026, 2, 1), GatewayFixedSize(GPT_1_SIZES, auto="1024x1536")),),
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 
@@ -245,17 +251,17 @@ def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str
     }
 
 
-FIVE_FORMATS: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+FORMATS_WITH_SVG: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
 """`output_format` of gpt-image-2.6."""
 
-FIVE_FORMATS_AT_EDITS: Final = replace(
-    FIVE_FORMATS,
+FORMATS_WITH_SVG_AT_EDITS: Final = replace(
+    FORMATS_WITH_SVG,
     earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
 )
 """`output_format` at edits, where SVG came later."""
 
 GIF_AND_SVG: Final[Rules] = {
-    "output_format": FIVE_FORMATS,
+    "output_format": FORMATS_WITH_SVG,
     "frame_count": Integer(minimum=2, maximum=16),
     "frame_duration_ms": Integer(minimum=20),
     "svg": SVG,

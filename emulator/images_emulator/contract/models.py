@@ -6,7 +6,7 @@ is that one's row with another name. A test tells what a row lacks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -15,10 +15,10 @@ from images_emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ACCEPTS,
     DALLE_3_RULES,
-    FIVE_FORMATS_AT_EDITS,
     FIXED_SIZE,
     FLEXIBLE_SIZE,
     FLEXIBLE_SIZE_WITH_GIF,
+    FORMATS_WITH_SVG_AT_EDITS,
     GIF_AND_SVG,
     INPUT_FIDELITY,
     LOW_INPUT_FIDELITY,
@@ -71,7 +71,7 @@ def patch_rates(**factors: int) -> TokenRates:
     return TokenRates(OutputFormula(factors), InputPatches())
 
 
-FIVE_QUALITY_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
+GPT_2_5_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
 """Token rates from gpt-image-2.5 on; 2.6 publishes no factors, and was seen to count as 2.5 does
 from `high` on."""
 
@@ -130,7 +130,7 @@ GPT_2_5: Final = Model(
     released=date(2026, 9, 8),
     accepts=at_generations_and_edits(GPT_2_5_RULES, NO_INPUT_FIDELITY, markup=MARKUP),
     conflicts=CONFLICTS,
-    token_rates=FIVE_QUALITY_RATES,
+    token_rates=GPT_2_5_RATES,
     seconds=GPT_2_5_SECONDS,
 )
 GPT_2_6: Final = replace(
@@ -141,7 +141,7 @@ GPT_2_6: Final = replace(
         {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
         NO_INPUT_FIDELITY,
         markup=MARKUP,
-        output_format=FIVE_FORMATS_AT_EDITS,
+        output_format=FORMATS_WITH_SVG_AT_EDITS,
     ),
 )
 
@@ -210,6 +210,11 @@ LISTED_MODEL: Final = "dall-e-2"
 """The model that a refusal lists where a call names one that its endpoint does not take: recorded
 for gpt-image-1 at edits."""
 
-NEWEST_MODEL: Final = max(MODELS.values(), key=lambda model: model.released)
-"""The model whose rules check a call that names an unknown model: the newest, as the API was
-seen to do. Of several of one day it is the first."""
+
+def newest_of(models: Iterable[Model]) -> Model:
+    """The newest of *models*; of several of one day, the first."""
+    return max(models, key=lambda model: model.released)
+
+
+NEWEST_MODEL: Final = newest_of(MODELS.values())
+"""The newest model of the table."""

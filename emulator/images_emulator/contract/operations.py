@@ -276,7 +276,7 @@ _BY_PATH: Final[Mapping[str, Operation]] = {
 _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _ON_AZURE}
 
 
-def operation_at(path: str) -> Operation | None:
+def image_operation_at(path: str) -> Operation | None:
     """The operation of the Images API at *path*; None for every other path. The method of the call
     and its day are not looked at."""
     operation = _BY_PATH.get(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 from hashlib import blake2b
@@ -37,7 +37,7 @@ from images_emulator.contract.request_fields import (
     recipe_of,
     values_of,
 )
-from images_emulator.contract.rules import Rules
+from images_emulator.contract.rules import Pixels, Rules
 from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import TokenRates
 
@@ -117,7 +117,7 @@ class ImageRequest:
     model: Model = field(metadata=DRAWING | MODEL_ID)
     prompt: str = field(default="", metadata=DRAWING)
     n: int = field(default=1, metadata=DELIVERY)
-    size: tuple[int, int] = field(metadata=DRAWING | PIXELS)
+    size: Pixels = field(metadata=DRAWING | PIXELS)
     quality: str | None = field(default=None, metadata=DRAWING)
     style: str | None = field(default=None, metadata=DRAWING)
     background: str = field(default="opaque", metadata=DRAWING)
@@ -189,6 +189,9 @@ class ImageRequest:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this is no request: {error!r}") from error
 
+
+REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
+"""The names of the fields of a request; those of parameters are the parameters' names."""
 
 _drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
 _encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)

@@ -24,6 +24,9 @@ from images_emulator.contract.errors import (
 Values = Mapping[str, Any]
 """Parameters of a call, by name."""
 
+Pixels = tuple[int, int]
+"""Width and height."""
+
 
 def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError:
     """The error for a *value* of another type than the parameter *name* has: *expected* in today's
@@ -69,7 +72,7 @@ class Rule:
         """The image service's check: what *model* supports, beside the *others*. Raises
         APIError."""
 
-    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         """The value of a valid request: the default for None, and what `auto` comes to. *source* is
         the size of the first input image in pixels, if it is known; *others* are as sent."""
         return self.default if value is None else value
@@ -107,7 +110,7 @@ class Text(Rule):
                 name=name, value=value, limit=self.max_length, length=len(value)
             )
 
-    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> str | None:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def schema(self) -> dict[str, Any]:
@@ -184,10 +187,10 @@ class Choice(Rule):
             return
         if self.refusal:
             raise self.refusal(name=name)
-        refusal = errors.value_not_listed if len(self.words) > 1 else errors.value_not_this
+        refusal = errors.value_not_listed if len(self.words) > 1 else errors.value_not_the_only_one
         raise refusal(name=name, value=value, listed=Words(self.words))
 
-    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
 
     def schema(self) -> dict[str, Any]:
@@ -284,7 +287,7 @@ class Narrowed(Rule):
         except APIError as error:
             raise self.refusal(**error.facts) from None
 
-    def resolve(self, value: Any, source: tuple[int, int] | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return self.own.resolve(value, source, others)
 
     def schema(self) -> dict[str, Any]:

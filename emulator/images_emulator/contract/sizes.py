@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import Words
-from images_emulator.contract.rules import Choice, Rule, Values, wrong_scalar
-
-Pixels = tuple[int, int]
-"""Width and height."""
+from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar
 
 
 def parse_size(text: str) -> Pixels | None:

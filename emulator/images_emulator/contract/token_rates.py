@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
 
-from images_emulator.contract.sizes import Pixels
+from images_emulator.contract.rules import Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.sizes import Pixels
+from images_emulator.contract.rules import Pixels
 from images_emulator.contract.tokenizer import count_tokens
 
 PARTIAL_IMAGE_TOKENS: Final = 100

@@ -8,7 +8,6 @@ wins.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, Final
 
 from images_emulator.contract import errors
@@ -19,16 +18,11 @@ from images_emulator.contract.errors import APIError, Violation, Words
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.models import LISTED_MODEL
 from images_emulator.contract.picture import ImageLoader
-from images_emulator.contract.request import Call, ImageRequest, Model
-from images_emulator.contract.rules import Rule, Rules
-
-Values = dict[str, Any]
-"""The values of a call by parameter, in the order of the rules."""
+from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Model
+from images_emulator.contract.rules import Pixels, Rule, Rules, Values
 
 MAX_VIOLATIONS: Final = 100
 """Violations that a lenient request carries, at most; a body may have a million unknown names."""
-
-_REQUEST_FIELDS: Final = {field.name for field in fields(ImageRequest)}
 
 
 def validate(
@@ -38,12 +32,12 @@ def validate(
     refuse it, in the words of the day that the call is judged by."""
     policy = policy or Policy()
     try:
-        return _Validation(call, loader, policy, dialect).request()
+        return Validation(call, loader, policy, dialect).request()
     except APIError as error:
         raise call.operation.error_of_day(error, policy.day) from None
 
 
-class _Validation:
+class Validation:
     """The validation of one call; *violations* are what lenience has forgiven."""
 
     def __init__(self, call: Call, loader: ImageLoader, policy: Policy, dialect: Dialect) -> None:
@@ -52,7 +46,7 @@ class _Validation:
         self.policy = policy
         self.available = availability_on(policy.as_of, dialect, policy.day)
         self.violations: list[Violation] = []
-        self.source: tuple[int, int] | None = None
+        self.source: Pixels | None = None
 
     def forgive(self, error: APIError) -> None:
         """Raise *error*, unless the policy forgives what can be forgiven."""
@@ -67,7 +61,7 @@ class _Validation:
         unknown = None if model else errors.no_such_model(model=name)
         if model and self.call.operation not in model.accepts:
             listed = Words([LISTED_MODEL])
-            self.forgive(errors.value_not_this(name="model", value=name, listed=listed))
+            self.forgive(errors.value_not_the_only_one(name="model", value=name, listed=listed))
             model = None
         if not model and self.policy.lenient:
             model = self.available.models.get(self.available.default(self.call) or "")
@@ -88,12 +82,13 @@ class _Validation:
 
     # --- the gateway
 
-    def _gateway(self, rules: Rules) -> Values:
-        """The values that pass the gateway; null and absent parameters have none."""
+    def _gateway(self, rules: Rules) -> dict[str, Any]:
+        """The values that pass the gateway, in the order of the rules; null and absent parameters
+        have none."""
         for name in self.call.fields:
             if name != "model" and name not in rules:
                 self.forgive(self._unknown(name, rules))
-        values: Values = {}
+        values: dict[str, Any] = {}
         for name, rule in rules.items():
             try:
                 value = self._checked(name, rule)
@@ -133,7 +128,7 @@ class _Validation:
 
     # --- the image service
 
-    def _service(self, model: Model, rules: Rules, values: Values) -> ImageRequest:
+    def _service(self, model: Model, rules: Rules, values: dict[str, Any]) -> ImageRequest:
         """The request of the *values* that have passed the gateway."""
         for name, value in list(values.items()):
             try:
@@ -158,7 +153,7 @@ class _Validation:
         arguments = {
             name: value
             for name, value in (resolved | pictures).items()
-            if name in _REQUEST_FIELDS and value is not None
+            if name in REQUEST_FIELDS and value is not None
         }
         arguments |= {
             "operation": self.call.operation,
@@ -169,9 +164,9 @@ class _Validation:
         }
         return ImageRequest(**arguments)
 
-    def _pictures(self, rules: Rules, values: Values) -> Values:
+    def _pictures(self, rules: Rules, values: Values) -> dict[str, Any]:
         """The uploads as pictures, under the names that a request gives them."""
-        pictures: Values = {"mask": None, "markup": None}
+        pictures: dict[str, Any] = {"mask": None, "markup": None}
         for name, rule in rules.items():
             if name not in values:
                 continue
@@ -193,6 +188,6 @@ class _Validation:
         return pictures
 
 
-def _resolved(rules: Rules, values: Values) -> Values:
+def _resolved(rules: Rules, values: Values) -> dict[str, Any]:
     """*values* with every default and `auto` resolved; of the size without regard to uploads."""
     return {name: rule.resolve(values.get(name), None, values) for name, rule in rules.items()}

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
 from images_emulator.contract.picture import Picture
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Upload
+from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
 
 MAX_TEXT_CHARS: Final = 256
@@ -30,7 +31,6 @@ MAX_ITEMS: Final = 20
 """Parameters that are kept of a refused call, and items of an array or an object."""
 
 _NO_PARAMETERS: Final = frozenset({"model", "prompt", "image", "images", "mask", "markup"})
-_REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class UploadDetails:
     name: str
     type: str | None
     bytes: int | None
-    pixels: tuple[int, int] | None
+    pixels: Pixels | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _resolved_parameters(
         if name == "size":
             yield name, "{}x{}".format(*request.size)
             continue
-        if name in _REQUEST_FIELDS:
+        if name in REQUEST_FIELDS:
             value = getattr(request, name)
         else:
             value = rule.resolve(sent.get(name), None, sent)
@@ -121,9 +121,7 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
                 yield _reference(where, item, _pixels(next(opened, None)))
 
 
-def _reference(
-    where: str, item: Mapping[str, Any], pixels: tuple[int, int] | None
-) -> UploadDetails:
+def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> UploadDetails:
     """An image that JSON refers to; of a data URL only what stands before the data."""
     reference = item.get("file_id") or item.get("image_url") or ""
     name = reference if isinstance(reference, str) else reprlib.repr(reference)
@@ -137,7 +135,7 @@ def _reference(
     return UploadDetails(where, _shortened(head), media_type, size, pixels)
 
 
-def _pixels(picture: Picture | None) -> tuple[int, int] | None:
+def _pixels(picture: Picture | None) -> Pixels | None:
     return (picture.width, picture.height) if picture else None
 
 

@@ -18,6 +18,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Period, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError
+from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.head import RequestHead
 from images_emulator.settings import Settings, parse_as_of, parse_lenient
@@ -32,7 +33,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
-JSON: Final = "application/json"
 JSON_BYTES: Final = JSON.encode()
 
 

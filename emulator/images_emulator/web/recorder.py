@@ -13,7 +13,7 @@ from images_emulator.contract.azure import AZURE
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialect import OPENAI, AnswerFacts, Header
 from images_emulator.contract.errors import APIError
-from images_emulator.contract.operations import AZURE_PREFIX, operation_at
+from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
@@ -105,7 +105,7 @@ class Recorder:
             dialect.request_id(random_digits()),
             time,
             dialect=dialect,
-            operation=operation_at(path),
+            operation=image_operation_at(path),
             connection=connection,
         )
 
