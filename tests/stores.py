@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -130,15 +130,15 @@ class _JSONRecords(Generic[T]):
 
     async def put(
         self,
-        key: str,
-        value: T,
+        values: Mapping[str, T],
         weight: int,
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
     ) -> None:
         await _journey()
-        await self._records.put(key, _written(self._codec, value), weight, now=now, expiry=expiry)
+        texts = {key: _written(self._codec, value) for key, value in values.items()}
+        await self._records.put(texts, weight, now=now, expiry=expiry)
 
     async def get(self, key: str) -> T | None:
         await _journey()

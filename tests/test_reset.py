@@ -98,14 +98,15 @@ def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
     hosting = Hosting(clock, store, random_account(), NUMBER, budget=100)
 
     async def use() -> None:
-        url = urlsplit(await hosting.publish(1, 30, clock.now()))
+        (target,) = await hosting.publish([1], 30, clock.now())
+        url = urlsplit(target)
         with suppress(StorageError):
             await hosting.find(url.path, url.query)
 
     assert hammer(lambda: store.run(use()), lambda: store.run(hosting.reset())) == []
     # Were any forgotten one still weighed, there would be no room for these.
     store.run(hosting.reset())
-    urls = [urlsplit(store.run(hosting.publish(n, 50, clock.now()))) for n in (1, 2)]
+    urls = [*map(urlsplit, store.run(hosting.publish([1, 2], 50, clock.now())))]
     assert [store.run(hosting.find(url.path, url.query)) for url in urls] == [1, 2]
 
 

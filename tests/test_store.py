@@ -95,7 +95,7 @@ def test_no_update_of_a_register_is_lost_among_threads(store: Store) -> None:
 
 async def test_a_record_is_had_by_its_key_until_it_is_deleted(store: Store) -> None:
     records = store.records("files", 100, BYTES)
-    await records.put("a", b"\0\xff", 2)
+    await records.put({"a": b"\0\xff"}, 2)
     assert await records.get("a") == b"\0\xff"
     assert await records.get("b") is None
     assert await records.delete("a")
@@ -106,7 +106,7 @@ async def test_a_record_is_had_by_its_key_until_it_is_deleted(store: Store) -> N
 async def test_records_are_listed_oldest_first_and_cleared(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
     for number in (3, 1, 2):
-        await records.put(str(number), number, 10)
+        await records.put({str(number): number}, 10)
     assert await records.all() == [3, 1, 2]
     await records.clear()
     assert await records.all() == []
@@ -115,38 +115,44 @@ async def test_records_are_listed_oldest_first_and_cleared(store: Store) -> None
 async def test_past_the_budget_the_oldest_records_go(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
     for number in range(5):
-        await records.put(str(number), number, 30)
+        await records.put({str(number): number}, 30)
     assert await records.all() == [2, 3, 4]
     await records.delete("3")
-    await records.put("5", 5, 40)
+    await records.put({"5": 5}, 40)
     assert await records.all() == [2, 4, 5]
+
+
+async def test_many_records_are_put_at_once(store: Store) -> None:
+    records = store.records("n", 100, NUMBER)
+    await records.put({str(number): number for number in range(5)}, 30)
+    assert await records.all() == [2, 3, 4]
 
 
 async def test_a_record_that_is_put_again_counts_once_and_is_the_newest(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
     for key, number in (("a", 1), ("b", 2), ("a", 3)):
-        await records.put(key, number, 50)
+        await records.put({key: number}, 50)
     assert await records.all() == [2, 3]
 
 
 async def test_a_record_heavier_than_the_budget_is_not_stored(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
-    await records.put("a", 1, 101)
+    await records.put({"a": 1}, 101)
     assert await records.all() == []
 
 
 async def test_expired_records_go_by_the_time_that_is_given(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
     hour = timedelta(hours=1)
-    await records.put("a", 1, 1, now=NOW, expiry=NOW + hour)
-    await records.put("b", 2, 1, now=NOW + hour, expiry=NOW + 2 * hour)
+    await records.put({"a": 1}, 1, now=NOW, expiry=NOW + hour)
+    await records.put({"b": 2}, 1, now=NOW + hour, expiry=NOW + 2 * hour)
     assert await records.all() == [1, 2]
-    await records.put("c", 3, 1, now=NOW + 1.5 * hour, expiry=NOW + 2 * hour)
+    await records.put({"c": 3}, 1, now=NOW + 1.5 * hour, expiry=NOW + 2 * hour)
     assert await records.all() == [2, 3]
 
 
 async def test_records_of_other_names_are_others(store: Store) -> None:
-    await store.records("a", 100, NUMBER).put("key", 1, 1)
+    await store.records("a", 100, NUMBER).put({"key": 1}, 1)
     assert await store.records("b", 100, NUMBER).get("key") is None
     assert await store.records("a", 100, NUMBER).get("key") == 1
 

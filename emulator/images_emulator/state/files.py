@@ -62,7 +62,7 @@ class Files:
     async def add(self, filename: str, purpose: str, data: bytes) -> StoredFile:
         """Store a file under a new id."""
         file = StoredFile(f"file-{random_id()}", filename, purpose, data, self._clock.now())
-        await self._files.put(file.id, file, file.weight)
+        await self._files.put({file.id: file}, file.weight)
         return file
 
     async def get(self, identity: str) -> StoredFile | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -53,21 +54,18 @@ class Hosting(Generic[T]):
 
     async def publish(
         self,
-        content: T,
+        contents: Sequence[T],
         weight: int,
         created: datetime,
         urls: HostedURLs = OPENAI.hosted,
         *,
         request_id: str = "",
-        index: int = 0,
-    ) -> str:
-        """Host *content*, of about *weight* bytes, for the life of *urls* from *created* on, as
-        picture *index* (from 0) of the call *request_id*. The path and query of its URL."""
-        parts = {
+    ) -> list[str]:
+        """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
+        *urls* from *created* on. The paths and queries of their URLs."""
+        common = {
             "account": self._account.blob_folder,
             "request_id": request_id,
-            "random": random_id(),
-            "index": index,
             "start": _iso_time(created - urls.life),
             "expiry": _iso_time(created + urls.life),
             "key_start": _iso_time(created + urls.key_start),
@@ -75,15 +73,23 @@ class Hosting(Generic[T]):
             "signer": self._account.signer_id,
             "signature": "",
         }
-        path = DOWNLOAD_PREFIX + urls.path.format_map(parts)
-        query = {name: value.format_map(parts) for name, value in urls.query.items()}
-        query["sig"] = self._signature(path, query)
+        targets, paths = [], []
+        for index in range(len(contents)):
+            parts = {**common, "index": index, "random": random_id()}
+            path = DOWNLOAD_PREFIX + urls.path.format_map(parts)
+            query = {name: value.format_map(parts) for name, value in urls.query.items()}
+            query["sig"] = self._signature(path, query)
+            # In the recorded URLs slashes stand as they are and colons do not.
+            pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
+            paths.append(path)
+            targets.append(f"{path}?{'&'.join(pairs)}")
         await self._pictures.put(
-            path, content, weight, now=self._clock.now(), expiry=created + urls.life
+            dict(zip(paths, contents, strict=True)),
+            weight,
+            now=self._clock.now(),
+            expiry=created + urls.life,
         )
-        # In the recorded URLs slashes stand as they are and colons do not.
-        pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
-        return f"{path}?{'&'.join(pairs)}"
+        return targets
 
     async def peek(self, path: str) -> T | None:
         """The content under *path*, whatever its URL's query; None where there is none."""

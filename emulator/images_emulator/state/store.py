@@ -72,15 +72,14 @@ class Records(Protocol[T]):
 
     async def put(
         self,
-        key: str,
-        value: T,
+        values: Mapping[str, T],
         weight: int,
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
     ) -> None:
-        """Store *value*, of about *weight* bytes. The oldest records whose *expiry* has passed
-        *now* go. A value heavier than the budget is not stored."""
+        """Store *values* by their keys, each of about *weight* bytes. The oldest records whose
+        *expiry* has passed *now* go. A value heavier than the budget is not stored."""
         ...
 
     async def get(self, key: str) -> T | None: ...
@@ -282,17 +281,17 @@ class MemoryRecords(Generic[T]):
 
     async def put(
         self,
-        key: str,
-        value: T,
+        values: Mapping[str, T],
         weight: int,
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
     ) -> None:
         with self._lock:
-            self._drop(key)
-            self._records[key] = _Record(value, weight, expiry)
-            self.weight += weight
+            for key, value in values.items():
+                self._drop(key)
+                self._records[key] = _Record(value, weight, expiry)
+                self.weight += weight
             while self._records:
                 oldest = next(iter(self._records))
                 if self.weight <= self._budget and not self._records[oldest].is_expired(now):

@@ -106,21 +106,15 @@ class ImageResponses:
     ) -> list[bytes]:
         """Host the images, which are drawn when they are downloaded; their URLs."""
         hosted = imaging.decoder.without_pixels(image_request)
-        weight = imaging.decoder.weight_of(image_request)
-        base, urls = base_url(request, self.emulator.settings.public_url), exchange.dialect.hosted
-
-        async def publish(index: int) -> bytes:
-            url = await self.emulator.hosting.publish(
-                HostedPicture(hosted, index),
-                weight,
-                created,
-                urls,
-                request_id=exchange.id,
-                index=index,
-            )
-            return (base + url).encode()
-
-        return [await publish(index) for index in range(image_request.n)]
+        targets = await self.emulator.hosting.publish(
+            [HostedPicture(hosted, index) for index in range(image_request.n)],
+            imaging.decoder.weight_of(image_request),
+            created,
+            exchange.dialect.hosted,
+            request_id=exchange.id,
+        )
+        base = base_url(request, self.emulator.settings.public_url)
+        return [(base + target).encode() for target in targets]
 
     async def _usage(self, request: ImageRequest, partial_images: int = 0) -> Usage | None:
         # In the queue of the renderer it would wait for the images of others.
