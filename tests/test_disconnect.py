@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, Settings, create_app
-from images_emulator.rendering.pool import RenderPool
+from images_emulator.rendering.job_queue import JobQueue
 from tests.conftest import KEY
 from tests.pictures import png
 
@@ -48,15 +48,15 @@ def posted(path: str, content_type: str, body: bytes) -> bytes:
 
 
 @contextmanager
-def held(pool: RenderPool) -> Iterator[None]:
-    """The thread of *pool* does nothing meanwhile."""
+def held(queue: JobQueue) -> Iterator[None]:
+    """Block the thread of *queue* meanwhile."""
     begun, release = Event(), Event()
 
     def wait(_: object) -> None:
         begun.set()
         release.wait(60)
 
-    pool.submit(wait)
+    queue.submit(wait)
     assert begun.wait(60)
     try:
         yield

@@ -15,6 +15,7 @@ from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import usage_of
 from images_emulator.lru_cache import LRUCache
+from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.pool import RenderPool
 from images_emulator.rendering.process import WARM_UP, Render
 
@@ -34,9 +35,9 @@ class WithdrawnError(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Queued:
-    """A job in the queue of *pool*, and the number of calls that wait for it."""
+    """A job in *queue*, and the number of calls that wait for it."""
 
-    pool: RenderPool
+    queue: JobQueue
     future: Future[Any]
     waiters: int = 0
 
@@ -54,8 +55,8 @@ class Renderer:
     def __init__(self, cache_bytes: int, max_processes: int = 0) -> None:
         self.cache = LRUCache(cache_bytes)
         self.pool = RenderPool(max_processes)
-        self.decoder = RenderPool(0, "decoder")
-        self.parser = RenderPool(0, "parser")
+        self.decoder = JobQueue("decoder")
+        self.parser = JobQueue("parser")
         self._underway: dict[RenderKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
 
@@ -108,9 +109,9 @@ class Renderer:
         queued = self._underway.get(key)
         if queued is None:
             slow = bool(request.images) and imaging.decoder.needs_decoding(request)
-            pool = self.decoder if slow else self.pool
-            future = pool.submit(lambda render: self._render(render, request, index, partial))
-            queued = self._underway[key] = _Queued(pool, future)
+            queue = self.decoder if slow else self.pool
+            future = queue.submit(lambda render: self._render(render, request, index, partial))
+            queued = self._underway[key] = _Queued(queue, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         rendered: bytes = await _result(queued, disconnect)
         return rendered
@@ -151,7 +152,7 @@ async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> A
     finally:
         queued.waiters -= 1
         if not queued.waiters:
-            queued.pool.withdraw(queued.future)
+            queued.queue.withdraw(queued.future)
     if not done:
         raise WithdrawnError
     return queued.future.result()

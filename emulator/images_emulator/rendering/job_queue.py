@@ -1,0 +1,115 @@
+"""A job queue: a thread of its own that runs jobs in order, and lets them be withdrawn."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+from images_emulator.imaging.memory import keep_memory
+from images_emulator.rendering.process import Render, render
+from images_emulator.threads import DaemonThreadPool
+
+T = TypeVar("T")
+
+
+class JobQueue:
+    """Runs jobs one by one in a thread of its own, in the order of their submission.
+
+    A job is a function that is given the means to render, which is `render` here. The thread is
+    named *name*. Threads may share the queue.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._jobs: OrderedDict[Future[Any], Callable[[Render], Any]] = OrderedDict()
+        self._name = name
+        self._lock = Lock()
+        self._at_work = False
+        self._closed = False
+        self._own: ThreadPoolExecutor | None = None
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """The queue's own thread. Raises RuntimeError after `close`."""
+        with self._lock:
+            self._check_open()
+            if self._own is None:
+                self._own = DaemonThreadPool(
+                    1, thread_name_prefix=self._name, initializer=keep_memory
+                )
+            return self._own
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    def submit(self, job: Callable[[Render], T]) -> Future[T]:
+        """Queue *job* and return the future of its result. Raises RuntimeError after `close`, or
+        where the queue's own thread was shut down."""
+        future: Future[T] = Future()
+        with self._lock:
+            self._check_open()
+            waiting, begin = len(self._jobs), not self._at_work
+            self._jobs[future] = job
+            self._at_work = True
+        if begin:
+            self._schedule(self.executor)
+        self._after_submission(waiting)
+        return future
+
+    def _after_submission(self, waiting: int) -> None:
+        """Called after each submission, with the number of jobs that were *waiting* before it."""
+
+    def withdraw(self, future: Future[Any]) -> None:
+        """Cancel the job of *future* and remove it from the queue, unless it has begun."""
+        if future.cancel():
+            with self._lock:
+                self._jobs.pop(future, None)
+
+    def _schedule(self, executor: ThreadPoolExecutor) -> None:
+        try:
+            executor.submit(self._run_one, executor)
+        except RuntimeError:
+            self.cancel_all()
+            raise
+
+    def _run_one(self, executor: ThreadPoolExecutor) -> None:
+        """Run one job and schedule the next, so that other calls of the executor have their turn
+        in between."""
+        self._run_next(render)
+        with self._lock:
+            self._at_work = bool(self._jobs)
+        if self._at_work:
+            self._schedule(executor)
+
+    def _run_next(self, means: Render) -> None:
+        with self._lock:
+            if not self._jobs:
+                return  # another thread was faster, or the job was withdrawn
+            future, job = self._jobs.popitem(last=False)
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(job(means))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            future.set_exception(error)
+
+    def close(self) -> None:
+        """End the thread, and cancel all jobs that have not begun."""
+        with self._lock:
+            self._closed = True
+        if self._own:
+            self._own.shutdown(wait=False, cancel_futures=True)
+        self._own = None
+        self.cancel_all()
+
+    def cancel_all(self) -> None:
+        """Cancel all jobs that have not begun."""
+        with self._lock:
+            self._at_work = False
+            futures = [*self._jobs]
+            self._jobs.clear()
+        for future in futures:
+            future.cancel()
