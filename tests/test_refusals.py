@@ -113,17 +113,15 @@ def calls() -> Iterator[tuple[str, set[str]]]:
                     yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
 
 
-@pytest.mark.parametrize(("name", "facts"), sorted(calls(), key=str))
-def test_every_use_of_a_refusal_passes_the_fields_of_its_message(
-    name: str, facts: set[str]
-) -> None:
-    assert facts == braces(REFUSALS[name])
+def test_every_use_of_a_refusal_passes_the_fields_of_its_message() -> None:
+    uses = sorted(calls(), key=str)
+    assert uses
+    assert [use for use in uses if use[1] != braces(REFUSALS[use[0]])] == []
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_every_refusal_is_used(name: str) -> None:
-    users = [path for path in SOURCES if f"errors.{name}" in path.read_text()]
-    assert users, f"nothing refuses with {name}"
+def test_every_refusal_is_used() -> None:
+    sources = "\n".join(path.read_text() for path in SOURCES)
+    assert [name for name in REFUSALS if f"errors.{name}" not in sources] == []
 
 
 @pytest.mark.parametrize(
