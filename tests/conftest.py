@@ -18,17 +18,18 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 import pytest_asyncio
-from openai import AsyncOpenAI, OpenAI
 
-from images_emulator import Emulator, Server, Settings
-from images_emulator.state.store import MemoryStore, Store
-from tests.stores import JSONStore
-
+# The process that hands out tests to the workers of pytest-xdist loads this file as well: what only
+# tests need is imported by the fixtures.
 if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI, OpenAI
     from playwright.async_api import Browser, Page
+
+    from images_emulator import Emulator, Server
+    from images_emulator.state.store import Store
 
 pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 
@@ -111,15 +112,19 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Server]:
+    from images_emulator import Server, Settings  # noqa: PLC0415 - see above
+
     with Server(Settings(port=0)) as server:
         yield server
 
 
-@pytest.fixture(params=[MemoryStore, JSONStore])
+@pytest.fixture(params=["MemoryStore", "JSONStore"])
 def store(request: pytest.FixtureRequest) -> Store:
     """Each store that there is, empty."""
-    made: Store = request.param()
-    return made
+    from images_emulator.state.store import MemoryStore  # noqa: PLC0415 - see above
+    from tests.stores import JSONStore  # noqa: PLC0415 - see above
+
+    return MemoryStore() if request.param == "MemoryStore" else JSONStore()
 
 
 NPM_PACKAGES = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
@@ -204,7 +209,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium. Tests that use it share the session's event loop with it:
     `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - most workers need none
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - see above
 
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if not found:
@@ -238,6 +243,8 @@ def emulator(server: Server) -> Emulator:
 
 @pytest.fixture(scope="session")
 def connected(running: Server) -> Iterator[OpenAI]:
+    from openai import OpenAI  # noqa: PLC0415 - see above
+
     with OpenAI(base_url=running.base_url, api_key=KEY, max_retries=0) as client:
         yield client
 
@@ -249,12 +256,16 @@ def client(server: Server, connected: OpenAI) -> OpenAI:
 
 @pytest_asyncio.fixture
 async def async_client(server: Server) -> AsyncIterator[AsyncOpenAI]:
+    from openai import AsyncOpenAI  # noqa: PLC0415 - see above
+
     async with AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def plain_http(running: Server) -> Iterator[httpx2.Client]:
+    import httpx2  # noqa: PLC0415 - see above
+
     headers = {"Authorization": f"Bearer {KEY}"}
     with httpx2.Client(base_url=running.url, headers=headers, timeout=60) as client:
         yield client

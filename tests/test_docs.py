@@ -18,7 +18,7 @@ from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT
-from tests.programs import run_python
+from tests.programs import run_pytest, run_python
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,25 +47,22 @@ def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
     assert not output or output in OUTPUTS
 
 
-@pytest.fixture
-def unkept_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test has written runs once."""
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("unkept_bytecode")
-def test_the_tests_of_the_readme_pass(pytester: pytest.Pytester) -> None:
+def test_the_tests_of_the_readme_pass(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a test has written runs once.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
     pytester.makepyfile(**dict(shown))
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("unkept_bytecode")
 def test_the_report_and_the_settings_of_the_readme_are_those_of_a_session(
-    pytester: pytest.Pytester,
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
     (conftest,) = re.findall(r"```python conftest\.py\n(.*?)```", README, re.DOTALL)
     (report,) = re.findall(r"```text report\n(.*?)```", README, re.DOTALL)
     pytester.makeconftest(conftest)
@@ -77,9 +74,11 @@ def test_it(images_emulator):
     images_emulator.emulator.configure(as_of="any")
     openai.OpenAI().images.generate(model="dall-e-3", prompt="A lighthouse", size="256x256")
 """)
-    result = pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio")
+    done = run_pytest(["-W", "error"], pytester.path)
     lines = [re.sub(r"\d+ ms$", "* ms", line) for line in report.splitlines()]
-    result.stdout.fnmatch_lines(["*Calls to the images emulator*", *lines], consecutive=True)
+    pytest.LineMatcher(done.stdout.splitlines()).fnmatch_lines(
+        ["*Calls to the images emulator*", *lines], consecutive=True
+    )
 
 
 def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:
