@@ -45,20 +45,39 @@ def run_command(
     return _run([COMMAND, *arguments], ROOT, variables)
 
 
+class RunningCommand:
+    """A forked `images-emulator` with what `subprocess.Popen` has."""
+
+    def __init__(self, process: BaseProcess, stdout: TextIO, stderr: TextIO) -> None:
+        self._process = process
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def wait(self, timeout: float) -> int | None:
+        """The exit status; None where it still runs after *timeout* seconds."""
+        self._process.join(timeout)
+        return self._process.exitcode
+
+
 @contextmanager
 def running_command(
     *arguments: str, variables: Mapping[str, str] | None = None
-) -> Iterator[tuple[BaseProcess, TextIO]]:
-    """`images-emulator` while it runs with *arguments*, and its standard output. It is killed in
-    the end."""
+) -> Iterator[RunningCommand]:
+    """`images-emulator` while it runs with *arguments*. It is killed in the end."""
     with TemporaryDirectory() as outputs:
         output, errors = (Path(outputs, name) for name in ("stdout", "stderr"))
         os.mkfifo(output)
         process = _start([COMMAND, *arguments], ROOT, variables, (output, errors))
         try:
             # Waits until the program opens it, too.
-            with output.open() as lines:
-                yield process, lines
+            with output.open() as stdout:
+                errors.touch()
+                with errors.open() as stderr:
+                    yield RunningCommand(process, stdout, stderr)
         finally:
             process.kill()
             process.join()

@@ -10,15 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import httpx2
 import pytest
 from openai import OpenAI
 
-from tests.programs import run_command, running_command
+from tests.programs import RunningCommand, run_command, running_command
 
 COMMAND = str(Path(sys.executable).parent / "images-emulator")
 
@@ -48,12 +47,12 @@ def served(
 @contextmanager
 def forked(
     *arguments: str, variables: Mapping[str, str] | None = None
-) -> Iterator[tuple[BaseProcess, TextIO, str]]:
-    """The same where a process that was forked will do: it, the rest of its output, and its URL."""
-    with running_command("serve", *arguments, variables=variables) as (process, output):
-        line = output.readline()
-        assert line.startswith("Listening on http://")
-        yield process, output, line.removeprefix("Listening on ").strip()
+) -> Iterator[tuple[RunningCommand, str]]:
+    """The same where a process that was forked will do."""
+    with running_command("serve", *arguments, variables=variables) as command:
+        line = command.stdout.readline()
+        assert line.startswith("Listening on http://"), command.stderr.read()
+        yield command, line.removeprefix("Listening on ").strip()
 
 
 @pytest.mark.parametrize(
@@ -83,9 +82,9 @@ ANY = (
     ],
 )
 def test_the_start_says_how_the_server_answers(flags: Sequence[str], lines: Sequence[str]) -> None:
-    with forked("--port", "0", *flags) as (process, output, _):
-        process.terminate()
-        assert output.read().splitlines() == lines
+    with forked("--port", "0", *flags) as (command, _):
+        command.send_signal(signal.SIGTERM)
+        assert command.stdout.read().splitlines() == lines
 
 
 def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
@@ -99,12 +98,12 @@ def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
 def test_the_port_is_the_one_that_is_asked_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with forked("--port", str(port)) as (_, _, url):
+    with forked("--port", str(port)) as (_, url):
         assert url == f"http://127.0.0.1:{port}"
 
 
 def test_another_interface_can_be_listened_on() -> None:
-    with forked("--host", "::1", "--port", "0") as (_, _, url):
+    with forked("--host", "::1", "--port", "0") as (_, url):
         assert url.startswith("http://[::1]:")
         assert httpx2.get(f"{url}/_emulator/health").status_code == 200
 
@@ -117,15 +116,15 @@ def statuses(url: str, *keys: str) -> list[int]:
 
 
 def test_a_repeated_flag_gives_several_keys() -> None:
-    with forked("--port", "0", "--api-key", "sk-a", "--api-key", "sk-b") as (_, _, url):
+    with forked("--port", "0", "--api-key", "sk-a", "--api-key", "sk-b") as (_, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
 
 
 def test_a_variable_stands_for_each_flag_and_a_flag_goes_before_it() -> None:
     variables = {"IMAGES_EMULATOR_PORT": "0", "IMAGES_EMULATOR_API_KEY": "sk-a, sk-b"}
-    with forked(variables=variables) as (_, _, url):
+    with forked(variables=variables) as (_, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
-    with forked("--api-key", "sk-c", variables=variables) as (_, _, url):
+    with forked("--api-key", "sk-c", variables=variables) as (_, url):
         assert statuses(url, "sk-a", "sk-c") == [401, 200]
 
 
@@ -136,7 +135,7 @@ STOPS = {
 }
 
 
-def stopped(process: subprocess.Popen[str], signals: Sequence[int]) -> None:
+def stopped(process: subprocess.Popen[str] | RunningCommand, signals: Sequence[int]) -> None:
     """Stop *process* by *signals*. It ends well, and says nothing."""
     for each in signals:
         process.send_signal(each)
@@ -200,7 +199,7 @@ def test_a_signal_stops_a_server_that_draws(signals: Sequence[int], processes: s
 def test_a_signal_ends_an_open_stream_where_it_is(signals: Sequence[int]) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 1}
     with (
-        served("--port", "0") as (process, url),
+        forked("--port", "0") as (process, url),
         asked(url, "generations", body, "latency;realistic=true") as connection,
     ):
         begun = connection.recv(10_000)
@@ -213,7 +212,7 @@ def test_a_signal_ends_an_open_stream_where_it_is(signals: Sequence[int]) -> Non
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
 def test_a_signal_ends_a_call_that_waits_without_an_answer(signals: Sequence[int]) -> None:
     with (
-        served("--port", "0") as (process, url),
+        forked("--port", "0") as (process, url),
         asked(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
     ):
         wait_for_a_call(url)
@@ -236,7 +235,7 @@ def test_a_signal_does_not_wait_for_a_fetch_that_hangs(signals: Sequence[int]) -
 
 def test_an_answer_that_is_soon_done_arrives_whole_before_the_end() -> None:
     with (
-        served("--port", "0") as (process, url),
+        forked("--port", "0") as (process, url),
         asked(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
     ):
         wait_for_a_call(url)

@@ -51,8 +51,8 @@ def replayed(
 
 @pytest.fixture(scope="module")
 def second_emulator() -> Iterator[str]:
-    with running_command("serve", "--port", "0", "--api-key", KEY) as (_, output):
-        yield output.readline().removeprefix("Listening on ").strip()
+    with running_command("serve", "--port", "0", "--api-key", KEY) as command:
+        yield command.stdout.readline().removeprefix("Listening on ").strip()
 
 
 def test_a_second_emulator_answers_as_recorded(
