@@ -10,7 +10,12 @@ from zlib import crc32
 from openai.types import ImagesResponse
 from PIL import Image
 
+from images_emulator.imaging.formats import OUTPUT_FORMATS
+
 RED, BLUE, GREEN = (200, 30, 40), (20, 60, 210), (30, 160, 70)
+
+STREAMABLE_FORMATS = [name for name, each in OUTPUT_FORMATS.items() if each.encode]
+"""The output formats of one frame, which Pillow opens by the same names."""
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 import xml.etree.ElementTree as ET
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 from openai import OpenAI
 from PIL import Image, ImageChops, ImageSequence
 
+from images_emulator import read_recipe
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
-from images_emulator.imaging.formats import OUTPUT_FORMATS, frame_delay
+from images_emulator.exchange.sent import SentResponse
+from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
+from images_emulator.imaging.recipe import recipe_json
+from images_emulator.imaging.render import mimetype, render_image
 from tests.pictures import encoded, halves, png
 
 MODEL = "gpt-image-2.6-sunburst"
@@ -28,6 +36,41 @@ def test_the_output_formats_are_those_of_the_table() -> None:
             rule = rules.get("output_format")
             words |= {*rule.words} if isinstance(rule, Choice) else set()
     assert words == OUTPUT_FORMATS.keys()
+
+
+def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = Format(
+        mimetype="image/x-made-up",
+        signature=re.compile(rb"....made", re.DOTALL),
+        write=lambda request, index, draw: b"\0\0\0\x20made" + recipe_json(request, index),
+        read_recipe=lambda image_file: image_file[8:],
+    )
+    monkeypatch.setitem(cast("dict[str, Format]", OUTPUT_FORMATS), "made-up", made_up)
+    request = ImageRequest(
+        operation=GENERATIONS,
+        model=MODELS[MODEL],
+        prompt="a lighthouse",
+        size=(64, 64),
+        output_format="made-up",
+    )
+    file = render_image(request, 0)
+    assert mimetype(request) == "image/x-made-up"
+    assert read_recipe(file)["prompt"] == "a lighthouse"
+    answer = SentResponse()
+    answer.start(200, request, altered=True)
+    item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
+    answer.add(json.dumps({"data": [item]}).encode())
+    answer.end()
+    assert answer.images == (0,)
+
+
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_a_file_is_known_by_its_first_bytes(client: OpenAI, output_format: str) -> None:
+    beginning = generate(client, size="768x1024", output_format=output_format)[:48]
+    assert format_of(beginning) is OUTPUT_FORMATS[output_format]
+    assert [each for each in OUTPUT_FORMATS.values() if each.signature.match(beginning)] == [
+        OUTPUT_FORMATS[output_format]
+    ]
 
 
 def generate(client: OpenAI, **fields: Any) -> bytes:

@@ -99,7 +99,7 @@ def test_a_cached_file_answers_no_other_encoding(
     assert len(few) < len(many)
 
 
-@pytest.mark.parametrize("output_format", ["png", "webp"])
+@pytest.mark.parametrize("output_format", [each for each in OUTPUT_FORMATS if each != "jpeg"])
 def test_the_longest_prompt_is_carried_whole(client: OpenAI, output_format: str) -> None:
     prompt = "🗼" * 32_000
     recipe = read_recipe(generate(client, prompt=prompt, output_format=output_format))

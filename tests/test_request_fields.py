@@ -19,6 +19,7 @@ from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.request_fields import DRAWING, Decides, forms_of
 from images_emulator.imaging.decoder import decode, restore
+from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
 from tests.pictures import BLUE, encoded, half_clear, plain, png
 
@@ -46,7 +47,7 @@ VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "background": st.sampled_from(["opaque", "transparent"]),
     "complexity": st.sampled_from([None, "low", "high"]),
     "input_fidelity": st.sampled_from([None, "low", "high"]),
-    "output_format": st.sampled_from(["png", "webp", "gif", "svg"]),
+    "output_format": st.sampled_from([each for each in OUTPUT_FORMATS if each != "jpeg"]),
     "output_compression": st.integers(0, 100),
     "response_format": st.sampled_from(["b64_json", "url"]),
     "stream": st.booleans(),

@@ -156,7 +156,7 @@ def test_a_client_that_left_was_sent_nothing(server: Server) -> None:
 REQUEST = ImageRequest(
     operation=GENERATIONS, model=MODELS["gpt-image-2"], size=(1024, 1024), stream=True
 )
-PICTURE = base64.b64encode(b"\x89PNG and so on")
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on")
 STREAM = (
     b"event: image_generation.partial_image\ndata: {}\n\n"
     b": a comment\n\n"

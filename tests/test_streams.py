@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from PIL import Image, ImageChops, ImageStat
 
 from images_emulator.contract.models import MODELS
-from tests.pictures import opened, png
+from tests.pictures import STREAMABLE_FORMATS, opened, png
 
 GPT = [name for name, model in MODELS.items() if model.token_rates]
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low", "size": "1024x1024"}
@@ -66,7 +66,7 @@ def test_a_stream_is_its_partials_then_the_picture_itself(
     assert last["usage"]["total_tokens"] == spent + last["usage"]["input_tokens"]
 
 
-@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)
 @pytest.mark.parametrize("size", ["1024x1024", "1440x480", "480x1440"])
 def test_partials_come_nearer_and_nearer(
     http: httpx2.Client, output_format: str, size: str

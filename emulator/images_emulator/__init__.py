@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from images_emulator.imaging.recipe import read_recipe as read_recipe
+    from images_emulator.imaging.recipe_reader import read_recipe as read_recipe
     from images_emulator.server import Server as Server
     from images_emulator.settings import Settings as Settings
     from images_emulator.state.emulator import Emulator as Emulator
@@ -17,7 +17,7 @@ _HOMES = {
     "Server": "images_emulator.server",
     "Settings": "images_emulator.settings",
     "create_app": "images_emulator.web.app",
-    "read_recipe": "images_emulator.imaging.recipe",
+    "read_recipe": "images_emulator.imaging.recipe_reader",
 }
 
 __all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe"]

@@ -7,13 +7,11 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 
 MAX_ERROR_BYTES: Final = 16_384
 """Bytes that are kept of a refusal's body."""
-
-_SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"<svg", b"<?xml")
-"""How the files of the output formats begin."""
 
 _MAX_SIGNATURE_CHARS: Final = 64
 """Characters of base64 in which the beginning of a file is looked for."""
@@ -162,10 +160,10 @@ def _is_image(item: Any) -> bool:
     if len(encoded) % 4:
         return False
     try:
-        start = b64decode(encoded[:_MAX_SIGNATURE_CHARS], validate=True)
-        return start.lstrip().startswith(_SIGNATURES)
+        beginning = b64decode(encoded[:_MAX_SIGNATURE_CHARS], validate=True)
     except ValueError:
         return False
+    return imaging.formats.format_of(beginning) is not None
 
 
 def _json(text: bytes | bytearray) -> Any:

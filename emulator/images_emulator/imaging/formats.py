@@ -1,7 +1,8 @@
-"""The output formats: how a drawn image becomes a file."""
+"""The output formats: how a drawn image becomes a file, and how such a file is known and read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,8 +17,10 @@ from images_emulator.imaging.partial_images import PartialImage
 from images_emulator.imaging.recipe import (
     KEYWORD,
     MAX_JPEG_RECIPE_BYTES,
+    pillow_recipe,
     recipe_exif,
     recipe_json,
+    svg_recipe,
 )
 
 SaveOptions = Mapping[str, Any]
@@ -41,24 +44,36 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One `output_format`.
+    """One `output_format`: all that the emulator knows of it.
 
-    *write* draws and encodes an image; *encode* encodes one that is already drawn, as streams need.
-    A format without *encode* has no streams.
+    *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
+    encodes one that is already drawn, as streams need. A format without *encode* has no streams.
+    *read_recipe* takes the recipe, not yet parsed, out of a file, or raises ValueError.
     """
 
     mimetype: str
+    signature: re.Pattern[bytes]
     write: Callable[[ImageRequest, int, DrawFunction], bytes]
+    read_recipe: Callable[[bytes], str | bytes | None]
     encode: Encoder | None = None
 
 
-def _still(mimetype: str, encode: Encoder) -> Format:
+def _signature(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+def _read_by_pillow(pillow_name: str) -> Callable[[bytes], str | bytes | None]:
+    return lambda image_file: pillow_recipe(image_file, pillow_name)
+
+
+def _still(mimetype: str, signature: bytes, encode: Encoder, pillow_name: str) -> Format:
     """A format of one frame in true colour."""
 
     def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         return encode(request, draw(request, index), index)
 
-    return Format(mimetype, write, encode)
+    read_recipe = _read_by_pillow(pillow_name)
+    return Format(mimetype, _signature(signature), write, read_recipe, encode)
 
 
 def mode_of(request: ImageRequest) -> str:
@@ -171,10 +186,24 @@ def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
 
 
 OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
-    "png": _still("image/png", _png),
-    "jpeg": _still("image/jpeg", _by_pillow("JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES)),
-    "webp": _still("image/webp", _by_pillow("WEBP", _webp)),
-    "gif": Format("image/gif", _gif),
-    "svg": Format("image/svg+xml", svg.write),
+    "png": _still("image/png", rb"\x89PNG\r\n\x1a\n", _png, "PNG"),
+    "jpeg": _still(
+        "image/jpeg",
+        rb"\xff\xd8\xff",
+        _by_pillow("JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
+        "JPEG",
+    ),
+    "webp": _still("image/webp", rb"RIFF....WEBP", _by_pillow("WEBP", _webp), "WEBP"),
+    "gif": Format("image/gif", _signature(rb"GIF8[79]a"), _gif, _read_by_pillow("GIF")),
+    "svg": Format("image/svg+xml", _signature(rb"\s*<(svg|\?xml)\b"), svg.write, svg_recipe),
 }
-"""The formats by the values of `output_format`."""
+"""The formats by the values of `output_format`. Nothing else lists them but the rules of the
+models that take them."""
+
+
+def format_of(beginning: bytes) -> Format | None:
+    """The output format of the file with that *beginning*, or None."""
+    for each in OUTPUT_FORMATS.values():
+        if each.signature.match(beginning):
+            return each
+    return None

@@ -1,4 +1,8 @@
-"""The recipe of an image file: the parameters it was rendered from, as JSON in its metadata."""
+"""The recipe of an image file: the parameters it was rendered from, as JSON in its metadata.
+
+Each entry of `formats.OUTPUT_FORMATS` says how its files carry it; `read_recipe` in
+`recipe_reader.py` reads it back.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +69,17 @@ def recipe_exif(
     return exif
 
 
-def _recipe_text(image_file: bytes) -> str | bytes | None:
-    """The recipe in the metadata of *image_file*, not yet parsed."""
-    if element := _SVG_METADATA.search(image_file):
-        return unescape(element[1].decode())
+def svg_recipe(image_file: bytes) -> str | bytes | None:
+    """The recipe in an SVG, not yet parsed; None where there is none."""
+    element = _SVG_METADATA.search(image_file)
+    return unescape(element[1].decode()) if element else None
+
+
+def pillow_recipe(image_file: bytes, pillow_name: str) -> str | bytes | None:
+    """The recipe in a file of the format that Pillow calls *pillow_name*, not yet parsed; None
+    where there is none. Raises ValueError for other files."""
     try:
-        with Image.open(BytesIO(image_file), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+        with Image.open(BytesIO(image_file), formats=(pillow_name,)) as image:
             description = image.getexif().get(EXIF_IMAGE_DESCRIPTION)
             # Pillow reads texts of EXIF as Latin-1, in whatever they were written.
             exif = description.encode("latin-1") if isinstance(description, str) else None
@@ -78,21 +87,3 @@ def _recipe_text(image_file: bytes) -> str | bytes | None:
     except OSError:
         raise ValueError("this is no picture") from None
     return text
-
-
-def read_recipe(picture: bytes) -> dict[str, Any]:
-    """The recipe of *picture*, the bytes of a file that the emulator answered.
-
-    Its keys are `endpoint`, `model`, `prompt`, `index` (from 0), `size`, and the other parameters
-    that applied, named as the API names them. Of a partial image there is `partial_image_index`,
-    of inputs their SHA-256.
-
-    Raises ValueError for any other file, and for one that was saved anew.
-    """
-    try:
-        recipe = json.loads(_recipe_text(picture) or b"")
-    except json.JSONDecodeError:
-        recipe = None
-    if not isinstance(recipe, dict) or "model" not in recipe:
-        raise ValueError("this picture carries no recipe")
-    return recipe
