@@ -17,7 +17,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.request_fields import DRAWING, Decides, forms_of
+from images_emulator.contract.request_fields import DRAWING, Decides, codecs_of
 from images_emulator.imaging.decoder import decode, restore
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
@@ -66,8 +66,8 @@ VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
 }
 """Values of each field that can be rendered together."""
 
-FILE_FIELDS: Final = [*forms_of(ImageRequest, *set(Decides) - {Decides.DELIVERY})]
-DELIVERY_FIELDS: Final = [*forms_of(ImageRequest, Decides.DELIVERY)]
+FILE_FIELDS: Final = [*codecs_of(ImageRequest, *set(Decides) - {Decides.DELIVERY})]
+DELIVERY_FIELDS: Final = [*codecs_of(ImageRequest, Decides.DELIVERY)]
 
 
 @st.composite
@@ -93,7 +93,7 @@ def test_there_are_values_of_every_field() -> None:
 def test_a_field_without_a_mark_fails_at_import() -> None:
     marked = [("prompt", str, field(metadata=DRAWING)), ("seed", int, field())]
     with pytest.raises(TypeError, match=r"Marked\.seed does not say what it decides"):
-        forms_of(make_dataclass("Marked", marked))
+        codecs_of(make_dataclass("Marked", marked))
 
 
 @usual
@@ -122,7 +122,7 @@ def test_a_partial_image_is_the_same_in_a_stream_of_any_length(
 @pytest.mark.parametrize("name", FILE_FIELDS)
 def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> None:
     strategy = pictures if name == "markup" else VALUES[name]
-    (decided,) = (mark for mark in Decides if name in forms_of(ImageRequest, mark))
+    (decided,) = (mark for mark in Decides if name in codecs_of(ImageRequest, mark))
 
     @keys_only
     @given(requests(), strategy)

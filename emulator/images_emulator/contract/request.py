@@ -31,7 +31,7 @@ from images_emulator.contract.request_fields import (
     VIOLATIONS,
     Decides,
     Sources,
-    forms_of,
+    codecs_of,
     json_of,
     key_function,
     recipe_of,
@@ -195,5 +195,5 @@ REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
 
 _drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
 _encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)
-_RECIPE_FIELDS: Final = forms_of(ImageRequest, Decides.DRAWING, Decides.ENCODING)
-_FIELDS: Final = forms_of(ImageRequest)
+_RECIPE_FIELDS: Final = codecs_of(ImageRequest, Decides.DRAWING, Decides.ENCODING)
+_FIELDS: Final = codecs_of(ImageRequest)

@@ -2,8 +2,8 @@
 recipe of a file, and in JSON.
 
 A field says so where it is declared, by `field(metadata=…)`: one of the marks `DRAWING`,
-`ENCODING`, `ANIMATION` and `DELIVERY`, and a form (`PIXELS`, `PICTURES` …) where its value is not
-JSON as it stands. Everything else is derived from that, once, when the class is made.
+`ENCODING`, `ANIMATION` and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) where its value is
+not JSON as it stands. Everything else is derived from that, once, when the class is made.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from images_emulator.contract.picture import Picture
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from images_emulator.contract.picture import Picture
-
 Metadata = dict[str, Any]
+"""Metadata of a dataclass field."""
 
-_DECIDES, _FORM = "decides", "form"
+_DECIDES, _CODEC = "decides", "codec"
 
 
 class Decides(Enum):
@@ -41,6 +40,7 @@ DRAWING: Final[Metadata] = {_DECIDES: Decides.DRAWING}
 ENCODING: Final[Metadata] = {_DECIDES: Decides.ENCODING}
 ANIMATION: Final[Metadata] = {_DECIDES: Decides.ANIMATION}
 DELIVERY: Final[Metadata] = {_DECIDES: Decides.DELIVERY}
+"""The marks, as metadata of fields; see `Decides`."""
 
 
 class _HasId(Protocol):
@@ -59,8 +59,8 @@ class Sources:
     picture: Callable[[Mapping[str, Any]], Picture]
 
 
-class Form:
-    """How the values of a field are written. These are JSON as they stand.
+class FieldCodec:
+    """Writes and reads the values of a field. This one is for values that are JSON as they stand.
 
     *key* is the expression for the texts that stand for a value in a key, with `{}` for the value.
     """
@@ -79,7 +79,7 @@ class Form:
         return self.to_json(value)
 
 
-class _OperationName(Form):
+class _OperationNameCodec(FieldCodec):
     key = "{}.name"
 
     def to_json(self, value: Operation) -> str:
@@ -89,7 +89,7 @@ class _OperationName(Form):
         return IMAGE_OPERATIONS[value]
 
 
-class _ModelId(Form):
+class _ModelIdCodec(FieldCodec):
     key = "{}.id"
 
     def to_json(self, value: _HasId) -> str:
@@ -99,7 +99,7 @@ class _ModelId(Form):
         return sources.models[value]
 
 
-class _Pixels(Form):
+class _PixelsCodec(FieldCodec):
     key = "'%dx%d' % {}"
 
     def to_json(self, value: tuple[int, int]) -> str:
@@ -110,7 +110,7 @@ class _Pixels(Form):
         return int(width), int(height)
 
 
-class _Picture(Form):
+class _PictureCodec(FieldCodec):
     key = "{0}.digest if {0} else ''"
 
     def to_json(self, value: Picture | None) -> Mapping[str, Any] | None:
@@ -132,7 +132,7 @@ class _Picture(Form):
         return value.digest if value else None
 
 
-class _Pictures(Form):
+class _PicturesCodec(FieldCodec):
     key = "*[each.digest for each in {}]"
 
     def to_json(self, value: Sequence[Picture]) -> Sequence[Any] | None:
@@ -145,7 +145,7 @@ class _Pictures(Form):
         return [each.digest for each in value] or None
 
 
-class _Violations(Form):
+class _ViolationsCodec(FieldCodec):
     def to_json(self, value: Sequence[Violation]) -> Sequence[Any] | None:
         return [[each.param, each.code] for each in value] or None
 
@@ -153,7 +153,7 @@ class _Violations(Form):
         return tuple(Violation(*each) for each in value)
 
 
-class _Day(Form):
+class _DayCodec(FieldCodec):
     def to_json(self, value: date | None) -> str | None:
         return value.isoformat() if value else None
 
@@ -161,36 +161,37 @@ class _Day(Form):
         return date.fromisoformat(value)
 
 
-_PLAIN: Final = Form()
-_PICTURE: Final = _Picture()
+_PLAIN: Final = FieldCodec()
+_PICTURE: Final = _PictureCodec()
 
-OPERATION_NAME: Final[Metadata] = {_FORM: _OperationName()}
-MODEL_ID: Final[Metadata] = {_FORM: _ModelId()}
-PIXELS: Final[Metadata] = {_FORM: _Pixels()}
-PICTURE: Final[Metadata] = {_FORM: _PICTURE}
-PICTURES: Final[Metadata] = {_FORM: _Pictures()}
-VIOLATIONS: Final[Metadata] = {_FORM: _Violations()}
-DAY: Final[Metadata] = {_FORM: _Day()}
+OPERATION_NAME: Final[Metadata] = {_CODEC: _OperationNameCodec()}
+MODEL_ID: Final[Metadata] = {_CODEC: _ModelIdCodec()}
+PIXELS: Final[Metadata] = {_CODEC: _PixelsCodec()}
+PICTURE: Final[Metadata] = {_CODEC: _PICTURE}
+PICTURES: Final[Metadata] = {_CODEC: _PicturesCodec()}
+VIOLATIONS: Final[Metadata] = {_CODEC: _ViolationsCodec()}
+DAY: Final[Metadata] = {_CODEC: _DayCodec()}
+"""The codecs, as metadata of fields, to be joined with a mark by `|`."""
 
 
-def forms_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[str, Form]:
-    """The fields of *request_type* that decide one of *marks*, or all, with their forms, in the
-    order in which they are declared. Raises TypeError where a field has no mark."""
-    forms = {}
+def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[str, FieldCodec]:
+    """The fields of *request_type* that decide one of *marks*, or all, with their codecs, in the
+    order of declaration. Raises TypeError where a field has no mark."""
+    codecs = {}
     for each in fields(request_type):
         if _DECIDES not in each.metadata:
             raise TypeError(f"{request_type.__name__}.{each.name} does not say what it decides")
         if not marks or each.metadata[_DECIDES] in marks:
-            forms[each.name] = each.metadata.get(_FORM, _PLAIN)
-    return forms
+            codecs[each.name] = each.metadata.get(_CODEC, _PLAIN)
+    return codecs
 
 
 def key_function(
     request_type: type[DataclassInstance], *marks: Decides
 ) -> Callable[[Any], tuple[str, ...]]:
     """Returns the texts of a request's fields that decide one of *marks*."""
-    forms = forms_of(request_type, *marks)
-    texts = [form.key.format(f"request.{name}") for name, form in forms.items()]
+    codecs = codecs_of(request_type, *marks)
+    texts = [codec.key.format(f"request.{name}") for name, codec in codecs.items()]
     # Written out: a call for each field takes twice as long, and each request needs its key.
     function: Callable[[Any], tuple[str, ...]] = eval(  # noqa: S307 - our own names
         f"lambda request: ({', '.join(texts)},)"
@@ -198,21 +199,21 @@ def key_function(
     return function
 
 
-def recipe_of(forms: Mapping[str, Form], request: Any) -> dict[str, Any]:
+def recipe_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
     """The values of these fields by name, as a file's recipe has them, without those that are null
     or empty."""
-    values = ((name, form.to_recipe(getattr(request, name))) for name, form in forms.items())
+    values = ((name, codec.to_recipe(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 
 
-def json_of(forms: Mapping[str, Form], request: Any) -> dict[str, Any]:
+def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
     """The values of these fields by name, in JSON, without those that are null or empty."""
-    values = ((name, form.to_json(getattr(request, name))) for name, form in forms.items())
+    values = ((name, codec.to_json(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 
 
 def values_of(
-    forms: Mapping[str, Form], values: Mapping[str, Any], sources: Sources
+    codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], sources: Sources
 ) -> dict[str, Any]:
     """What `json_of` wrote, read back. Raises KeyError, TypeError or ValueError for others."""
-    return {name: forms[name].from_json(value, sources) for name, value in values.items()}
+    return {name: codecs[name].from_json(value, sources) for name, value in values.items()}
