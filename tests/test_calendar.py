@@ -455,7 +455,7 @@ def test_future_response_key_waits_for_its_day_under_any(
 
 @pytest.mark.parametrize(("day", "refused"), [(CHANGES[0] - DAY, True), (CHANGES[0], False)])
 def test_conflict_is_in_force_until_its_day(day: date, refused: bool) -> None:
-    conflict = Conflict({"n": Above(1)}, errors.streamed_batch, until=CHANGES[0])
+    conflict = Conflict({"n": Above(1)}, errors.streamed_batch, Period(until=CHANGES[0]))
     assert conflict.is_in_force(day) is refused
     assert not conflict.is_in_force(None)
 

@@ -58,7 +58,7 @@ CASES = [(body, conflict) for body in bodies() for conflict in conflicts_of(body
 
 def test_every_conflict_of_the_table_applies_to_some_call() -> None:
     conflicts = {str(each): each for model in MODELS.values() for each in model.conflicts}
-    in_force = {name for name, conflict in conflicts.items() if conflict.until is None}
+    in_force = {name for name, conflict in conflicts.items() if conflict.is_in_force(None)}
     assert in_force == {str(conflict) for _, conflict in CASES}
     assert len(in_force) > 10
 

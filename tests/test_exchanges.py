@@ -253,9 +253,13 @@ SENTENCES = {
     for until, version in [*value.earlier, (None, value)]
 }
 
+OF_NO_MODEL = {"size_edge_too_short"}
+"""Those of limits that no model of the table has."""
+
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_every_refusal_is_reached_by_an_exchange(name: str) -> None:
     literal = re.split(r"\{[\w.]+(?:[:!][^}]*)?\}", SENTENCES[name])
     sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
-    assert any(sentence.fullmatch(message) for message in refusals_said())
+    is_reached = any(sentence.fullmatch(message) for message in refusals_said())
+    assert is_reached == (name not in OF_NO_MODEL)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from functools import cache
 from itertools import product
+from math import prod
 from typing import Any
 
 import httpx2
@@ -18,6 +19,7 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
+from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.model_tables import TERMINAL_COLUMNS, as_json, as_markdown, as_text
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
@@ -53,34 +55,52 @@ REFERENCE = {"image_url": DATA_URL}
 LONG_URL = "https://example.invalid/".ljust(MAX_URL_CHARS, "x")
 
 
+Shape = tuple[int, int]
+"""Width and height."""
+
+MEASURES: Mapping[str, Callable[[Shape], float]] = {
+    "max_edge": max,
+    "min_edge": min,
+    "max_ratio": lambda shape: max(shape) / min(shape),
+    "min_pixels": prod,
+    "max_pixels": prod,
+}
+"""What each limit of a `FlexibleSize` limits."""
+
+
+def limits_of(rule: FlexibleSize) -> Iterator[tuple[str, Callable[[Shape], float], Any]]:
+    """The name, the measure and the value of each limit of *rule*."""
+    for name in (each.name for each in fields(rule)):
+        if name.startswith(("min_", "max_")):
+            if name not in MEASURES:
+                pytest.fail(f"test_table does not know what {type(rule).__name__}.{name} limits")
+            if getattr(rule, name) is not None:
+                yield name, MEASURES[name], getattr(rule, name)
+
+
 @cache
 def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
-    """The sizes that *rule* only just takes, and those that it only just refuses: by its step, its
-    longest edge, its proportions, its fewest and its most pixels."""
-    step, edge, ratio = rule.step, rule.max_edge, rule.max_ratio
-    edges = range(step, edge + step, step)
-    shapes = [(w, h) for w, h in product(edges, edges) if w <= ratio * h and h <= ratio * w]
+    """The sizes that *rule* only just takes, and those that it only just refuses: by each limit
+    alone, and by the step."""
+    edges = range(rule.step, rule.max_edge + rule.step + 1, rule.step)
+    shapes = [(w, h) for w, h in product(edges, edges) if w >= h]
+    beyond: dict[str, set[Shape]] = {}
+    for name, measure, limit in limits_of(rule):
+        sign = 1 if name.startswith("max_") else -1
+        beyond[name] = {shape for shape in shapes if sign * measure(shape) > sign * limit}
+    within = {*shapes}.difference(*beyond.values())
+    taken, refused = [], [(min(within)[0] + 1, min(within)[1])]
+    for name, measure, _ in limits_of(rule):
+        most, least = (max, min) if name.startswith("max_") else (min, max)
+        taken.append(most(within, key=measure))
+        others = (shapes for each, shapes in beyond.items() if each != name)
+        if alone := beyond[name].difference(*others):
+            refused.append(least(alone, key=measure))
 
-    def area(shape: tuple[int, int]) -> int:
-        return shape[0] * shape[1]
+    def sizes(found: list[Shape]) -> list[str]:
+        return [size for w, h in found for size in (f"{w}x{h}", f"{h}x{w}")]
 
-    def proportions(shape: tuple[int, int]) -> float:
-        return shape[0] / shape[1]
-
-    within = [shape for shape in shapes if rule.min_pixels <= area(shape) <= rule.max_pixels]
-    smallest, largest = min(within, key=area), max(within, key=area)
-    widest, narrowest = max(within, key=proportions), min(within, key=proportions)
-    too_long = edge + step
-    refused = [
-        (smallest[0] + 1, smallest[1]),
-        (too_long, rule.max_pixels // too_long // step * step),
-        (ratio * widest[1] + step, widest[1]),
-        (narrowest[0], ratio * narrowest[0] + step),
-        max((shape for shape in shapes if area(shape) < rule.min_pixels), key=area),
-        min((shape for shape in shapes if area(shape) > rule.max_pixels), key=area),
-    ]
-    taken = [smallest, largest, widest, narrowest, max(within)]
-    return [f"{w}x{h}" for w, h in taken], [f"{w}x{h}" for w, h in refused]
+    return sizes(taken), sizes(refused)
 
 
 def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
@@ -91,7 +111,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
         case Choice():
             yield from (*rule.words, *rule.unlisted)
         case FlexibleSize():
-            yield from (*rule.sizes, "auto", *sizes_at_the_limits(rule)[0])
+            yield from (*rule.examples, "auto", *sizes_at_the_limits(rule)[0])
         case FixedSize():
             yield from (*rule.sizes, "auto")
         case Integer():
@@ -295,6 +315,32 @@ def test_legal_values_are_accepted(body: Body) -> None:
 def test_first_illegal_values_are_refused(body: Body) -> None:
     for name, rule in accepted(body).items():
         is_refused(body, name, rule)
+
+
+@pytest.mark.parametrize("min_edge", [1, 640])
+@pytest.mark.parametrize("max_ratio", [None, 2])
+def test_every_limit_of_a_flexible_size_refuses_on_its_own(
+    min_edge: int, max_ratio: int | None
+) -> None:
+    rule = replace(FLEXIBLE_SIZE, min_edge=min_edge, max_ratio=max_ratio)
+    taken, refused = sizes_at_the_limits(rule)
+    for size in taken:
+        rule.check_supported("size", size, "x", {})
+    sentences = set()
+    for size in refused:
+        with pytest.raises(APIError) as error:
+            rule.check_supported("size", size, "x", {})
+        sentences.add(str(error.value).partition(". ")[2])
+    assert ("The shortest edge must be greater than or equal to 640." in sentences) == (
+        min_edge == 640
+    )
+    assert any("ratio" in sentence for sentence in sentences) == (max_ratio == 2)
+    assert len(sentences) == 4 + (min_edge > 1) + (max_ratio is not None)
+    text = rule.schema()["description"]
+    assert ("at least 640 and at most" in text) == (min_edge == 640)
+    assert ("1:2 to 2:1" in text) == (max_ratio == 2)
+    width, height = rule.resolve("auto", (3000, 1000), {})
+    assert round(width / height) == (max_ratio or 3)
 
 
 def days() -> Iterator[tuple[Body, str, date]]:

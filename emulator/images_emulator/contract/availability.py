@@ -16,7 +16,7 @@ from images_emulator.contract.models import MODEL_RULE, MODELS, newest_of
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Rule, Rules
-from images_emulator.contract.sizes import FixedSize
+from images_emulator.contract.sizes import ServiceSize
 
 
 class Availability:
@@ -119,7 +119,7 @@ class Availability:
         rule = self.rules(model, call).get(name)
         if isinstance(rule, InputImages):
             return not isinstance(value, list) or 1 < rule.max_items >= len(value)
-        if not isinstance(rule, (Choice, FixedSize)):
+        if not isinstance(rule, (Choice, ServiceSize)):
             return rule is not None
         try:
             rule.check(name, value)

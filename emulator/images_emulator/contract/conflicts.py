@@ -9,10 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.errors import APIError, Refusal
 from images_emulator.contract.rules import Choice, Rule, Rules
 
@@ -130,13 +129,13 @@ class Present(Condition):
 class Conflict:
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
-    *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter. From
-    the day *until* on, the parameters no longer exclude each other.
+    *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter.
+    Outside its *period* the parameters do not exclude each other.
     """
 
     when: Mapping[str, Condition]
     refusal: Refusal
-    until: date | None = None
+    period: Period = ALWAYS
 
     def __str__(self) -> str:
         parts = (f"`{name}` {condition}".rstrip() for name, condition in self.when.items())
@@ -148,8 +147,9 @@ class Conflict:
         return next(iter(self.when))
 
     def is_in_force(self, day: AsOf) -> bool:
-        """Whether the conflict is one on that *day*; None asks for all days that are to come."""
-        return self.until is None or (day is not None and day < self.until)
+        """Whether the conflict is one on that *day*. Under `any` a call is accepted that ever was:
+        then only a conflict without an end is one."""
+        return day in self.period and (day is not None or self.period.until is None)
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises APIError where the resolved *values* exclude each other."""

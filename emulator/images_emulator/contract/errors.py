@@ -338,6 +338,8 @@ size_not_divisible = Refusal(
     "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE_TYPE)
 size_edge_too_long = Refusal(
     "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE_TYPE)
+size_edge_too_short = Refusal(  # not recorded; in the form of `size_edge_too_long`
+    "Invalid size '{value}'. The shortest edge must be greater than or equal to {edge}.", "size", "invalid_value", SERVICE_TYPE)
 size_too_elongated = Refusal(  # not recorded; these words are those of clients that check it themselves
     "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE_TYPE)
 size_too_few_pixels = Refusal(

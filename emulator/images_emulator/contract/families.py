@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Final
 
 from images_emulator.contract import errors
@@ -36,7 +37,6 @@ from images_emulator.contract.rules import (
     Flag,
     Integer,
     Object,
-    Rule,
     Rules,
     Text,
     Unsupported,
@@ -47,6 +47,7 @@ from images_emulator.contract.sizes import (
     FlexibleSize,
     GatewayFixedSize,
     ListedSize,
+    ServiceSize,
     SheetLayouts,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
@@ -205,7 +206,15 @@ GIF_SHEETS: Final = SheetLayouts(
 """How the frames of a GIF lie on one sheet."""
 
 FLEXIBLE_SIZE: Final = FlexibleSize(
-    ("1024x1024", "1536x1024", "1024x1536", "2048x2048", "2048x1152", "3840x2160", "2160x3840"),
+    examples=(
+        "1024x1024",
+        "1536x1024",
+        "1024x1536",
+        "2048x2048",
+        "2048x1152",
+        "3840x2160",
+        "2160x3840",
+    ),
     auto="1024x1024",
     step=16,
     max_edge=3840,
@@ -229,7 +238,13 @@ STREAM_DAYS: Final = since(2025, 7, 16)
 """The days on which answers could be streamed; `input_fidelity` came with it."""
 
 
-def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str) -> Rules:
+STILL_FORMATS: Final = ("png", "webp", "jpeg")
+"""The words of `output_format` that every GPT image model has, in the order of refusals."""
+
+
+def gpt_image_rules(
+    *, size: ServiceSize, auto_quality: str, unlisted_qualities: tuple[str, ...] = ()
+) -> Rules:
     """The rules that every GPT image model has at every endpoint. `quality` comes to *auto_quality*
     where it is `auto` or absent; *unlisted_qualities* pass though refusals do not list them (seen
     on gpt-image-2.5)."""
@@ -238,7 +253,7 @@ def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str
         "n": count(10),
         "quality": Choice(words, unlisted=unlisted_qualities, auto=auto_quality),
         "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
-        "output_format": Choice(("png", "webp", "jpeg"), default="png"),
+        "output_format": Choice(STILL_FORMATS, default="png"),
         "output_compression": Integer(minimum=0, maximum=100, default=100),
         "moderation": Choice(("auto", "low"), auto="auto"),
         "size": size,
@@ -251,12 +266,12 @@ def gpt_image_rules(size: FixedSize, auto_quality: str, *unlisted_qualities: str
     }
 
 
-FORMATS_WITH_SVG: Final = Choice(("png", "webp", "jpeg", "gif", "svg"), default="png")
+FORMATS_WITH_SVG: Final = Choice((*STILL_FORMATS, "gif", "svg"), default="png")
 """`output_format` of gpt-image-2.6."""
 
 FORMATS_WITH_SVG_AT_EDITS: Final = replace(
     FORMATS_WITH_SVG,
-    earlier=((date(2026, 11, 12), Choice(("png", "webp", "jpeg", "gif"), default="png")),),
+    earlier=((date(2026, 11, 12), Choice((*STILL_FORMATS, "gif"), default="png")),),
 )
 """`output_format` at edits, where SVG came later."""
 
@@ -289,27 +304,39 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
 MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
 
 
+INPUT_IMAGES: Final = UploadedImages(
+    earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)
+)
+"""`image` of every GPT image model at edits, in JSON `images`."""
+
+NO_RULES: Final[Rules] = MappingProxyType({})
+
+
 def at_generations_and_edits(
-    rules: Rules, input_fidelity: Rule, **edit_rules: Rule
+    rules: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
 ) -> Mapping[Operation, Rules]:
-    """What a GPT image model accepts: *rules* at both endpoints, and at edits also its uploads,
-    *input_fidelity* and the *edit_rules*, which go before *rules* of the same name."""
-    edits: Rules = {
+    """What a GPT image model accepts: *rules* at both endpoints with the prompt, and at edits with
+    uploads. The rules of one endpoint alone, *generations* and *edits*, are checked last; one of a
+    name that *rules* has takes its place."""
+    with_uploads: Rules = {
         "prompt": GPT_IMAGE_PROMPT,
-        "image": UploadedImages(earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)),
+        "image": INPUT_IMAGES,
         **{
             name: replace(rule, period=PERIODS_AT_EDITS.get(name, rule.period))
             for name, rule in rules.items()
         },
         "mask": UploadedOverlay(),
-        "input_fidelity": input_fidelity,
-        **edit_rules,
     }
-    return {GENERATIONS: {"prompt": GPT_IMAGE_PROMPT, **rules}, EDITS: edits}
+    return {
+        GENERATIONS: {"prompt": GPT_IMAGE_PROMPT, **rules, **generations},
+        EDITS: {**with_uploads, **edits},
+    }
 
 
 TRANSPARENT_NOT_YET: Final = Conflict(
-    {"background": Equal("transparent")}, errors.transparent_unsupported, until=date(2026, 8, 20)
+    {"background": Equal("transparent")},
+    errors.transparent_unsupported,
+    Period(until=date(2026, 8, 20)),
 )
 """What gpt-image-2 refused until transparency became a preview there, as documented."""
 

@@ -32,7 +32,7 @@ from images_emulator.contract.families import (
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
 from images_emulator.contract.request import Model
-from images_emulator.contract.rules import Text
+from images_emulator.contract.rules import Rules, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
     InputPatches,
@@ -100,7 +100,10 @@ GPT_1: Final = Model(
     shutdown=date(2026, 10, 23),
     replacement="gpt-image-2.5-sunburst",
     # Without `quality`, `high` was recorded.
-    accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "high"), INPUT_FIDELITY),
+    accepts=at_generations_and_edits(
+        gpt_image_rules(size=FIXED_SIZE, auto_quality="high"),
+        edits={"input_fidelity": INPUT_FIDELITY},
+    ),
     conflicts=CONFLICTS,
     token_rates=TILE_RATES,
     seconds=GPT_1_SECONDS,
@@ -112,23 +115,32 @@ GPT_1_5: Final = replace(
     shutdown=date(2026, 12, 1),
     replacement=BOTH_GPT_2_6,
     # Without `quality`, `medium` was recorded, and never `high`.
-    accepts=at_generations_and_edits(gpt_image_rules(FIXED_SIZE, "medium"), INPUT_FIDELITY),
+    accepts=at_generations_and_edits(
+        gpt_image_rules(size=FIXED_SIZE, auto_quality="medium"),
+        edits={"input_fidelity": INPUT_FIDELITY},
+    ),
     token_rates=TILE_RATES_WITH_OUTPUT_TEXT,
 )
 GPT_2: Final = Model(
     "gpt-image-2",
     released=date(2026, 4, 21),
     # Without `quality`, and with `auto`, `low` was recorded.
-    accepts=at_generations_and_edits(gpt_image_rules(FLEXIBLE_SIZE, "low"), NO_INPUT_FIDELITY),
+    accepts=at_generations_and_edits(
+        gpt_image_rules(size=FLEXIBLE_SIZE, auto_quality="low"),
+        edits={"input_fidelity": NO_INPUT_FIDELITY},
+    ),
     conflicts=(TRANSPARENT_NOT_YET, *CONFLICTS),
     token_rates=patch_rates(low=16, medium=48, high=96),
     seconds=GPT_2_SECONDS,
 )
-GPT_2_5_RULES: Final = gpt_image_rules(FLEXIBLE_SIZE, "low", "xhigh", "max")
+GPT_2_5_RULES: Final = gpt_image_rules(
+    size=FLEXIBLE_SIZE, auto_quality="low", unlisted_qualities=("xhigh", "max")
+)
+GPT_2_5_EDIT_RULES: Final[Rules] = {"input_fidelity": NO_INPUT_FIDELITY, "markup": MARKUP}
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
-    accepts=at_generations_and_edits(GPT_2_5_RULES, NO_INPUT_FIDELITY, markup=MARKUP),
+    accepts=at_generations_and_edits(GPT_2_5_RULES, edits=GPT_2_5_EDIT_RULES),
     conflicts=CONFLICTS,
     token_rates=GPT_2_5_RATES,
     seconds=GPT_2_5_SECONDS,
@@ -139,9 +151,7 @@ GPT_2_6: Final = replace(
     released=date(2026, 11, 4),
     accepts=at_generations_and_edits(
         {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
-        NO_INPUT_FIDELITY,
-        markup=MARKUP,
-        output_format=FORMATS_WITH_SVG_AT_EDITS,
+        edits={**GPT_2_5_EDIT_RULES, "output_format": FORMATS_WITH_SVG_AT_EDITS},
     ),
 )
 
@@ -177,7 +187,8 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=date(2026, 12, 1),
             replacement=BOTH_GPT_2_6,
             accepts=at_generations_and_edits(
-                gpt_image_rules(FIXED_SIZE, "high"), LOW_INPUT_FIDELITY
+                gpt_image_rules(size=FIXED_SIZE, auto_quality="high"),
+                edits={"input_fidelity": LOW_INPUT_FIDELITY},
             ),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,

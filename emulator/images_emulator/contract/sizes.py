@@ -50,20 +50,24 @@ class ListedSize(Choice):
         return _pixels(value or self.default)
 
 
-@dataclass(frozen=True, slots=True)
-class FixedSize(Rule):
-    """A list of sizes and `auto`, which the image service checks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSize(Rule):
+    """A size that the image service checks: WIDTHxHEIGHT or `auto`, which resolves to *auto* where
+    there is no input image."""
 
-    `auto` resolves to the listed size with the proportions of the first input image, or to *auto*
-    where there is none.
-    """
-
-    sizes: tuple[str, ...]
     auto: str
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSize(ServiceSize):
+    """One of *sizes* or `auto`, which resolves to the one with the proportions of the first input
+    image."""
+
+    sizes: tuple[str, ...]
 
     def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
@@ -138,19 +142,21 @@ class SheetLayouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlexibleSize(FixedSize):
-    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields. *sizes*
-    are examples.
+class FlexibleSize(ServiceSize):
+    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields.
 
     With an input image, `auto` keeps its proportions, within *max_ratio*, and resolves to
     *auto_pixels* or a little less; the other limits do not hold for it.
     """
 
+    examples: tuple[str, ...]
+    """Sizes that the JSON Schema names."""
     step: int
     """Both edges are multiples of it."""
     max_edge: int
-    max_ratio: int
-    """The long edge is at most so many times the short one."""
+    min_edge: int = 1
+    max_ratio: int | None = None
+    """The long edge is at most so many times the short one; None: any number of times."""
     min_pixels: int
     max_pixels: int
     auto_pixels: int
@@ -168,7 +174,9 @@ class FlexibleSize(FixedSize):
             raise errors.size_not_divisible(value=value, step=self.step)
         if long > self.max_edge:
             raise errors.size_edge_too_long(value=value, edge=self.max_edge)
-        if long > self.max_ratio * short:
+        if short < self.min_edge:
+            raise errors.size_edge_too_short(value=value, edge=self.min_edge)
+        if self.max_ratio and long > self.max_ratio * short:
             raise errors.size_too_elongated(value=value, ratio=self.max_ratio)
         if self.sheets and self.sheets.apply_to(others):
             self._limit_sheet(value, self.sheets.sheet_of(pixels, others))
@@ -194,13 +202,17 @@ class FlexibleSize(FixedSize):
         if source is None:
             return _pixels(self.auto)
         width, height = source
-        width, height = min(width, self.max_ratio * height), min(height, self.max_ratio * width)
+        if ratio := self.max_ratio:
+            width, height = min(width, ratio * height), min(height, ratio * width)
         return (
             isqrt(self.auto_pixels * width // height),
             isqrt(self.auto_pixels * height // width),
         )
 
     def schema(self) -> dict[str, Any]:
+        least = f"at least {self.min_edge} and " if self.min_edge > 1 else ""
+        ratio = self.max_ratio
+        proportions = f"proportions from 1:{ratio} to {ratio}:1, " if ratio else ""
         of_sheets = (
             f"; edge and pixels of a GIF are those of the {self.sheets.describe()}"
             if self.sheets
@@ -209,11 +221,10 @@ class FlexibleSize(FixedSize):
         return {
             "type": "string",
             "pattern": "^(auto|[1-9][0-9]*x[1-9][0-9]*)$",
-            "examples": [*self.sizes],
+            "examples": [*self.examples],
             "default": "auto",
             "description": (
-                f"Both edges divisible by {self.step} and at most {self.max_edge}, proportions "
-                f"from 1:{self.max_ratio} to {self.max_ratio}:1, {self.min_pixels:,} to "
-                f"{self.max_pixels:,} pixels{of_sheets}."
+                f"Both edges divisible by {self.step} and {least}at most {self.max_edge}, "
+                f"{proportions}{self.min_pixels:,} to {self.max_pixels:,} pixels{of_sheets}."
             ),
         }
