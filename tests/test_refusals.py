@@ -24,6 +24,7 @@ from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.request import Call, Upload
+from images_emulator.contract.rules import Choice
 from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear, png
@@ -122,6 +123,12 @@ def test_every_use_of_a_refusal_passes_the_fields_of_its_message() -> None:
 def test_every_refusal_is_used() -> None:
     sources = "\n".join(path.read_text() for path in SOURCES)
     assert [name for name in REFUSALS if f"errors.{name}" not in sources] == []
+
+
+def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
+    refusal = Refusal("{value} is not one of {listed:or} for {name}.")
+    with pytest.raises(APIError, match="c is not one of 'a' or 'b' for letter"):
+        Choice(("a", "b"), refusal=refusal).check("letter", "c")
 
 
 @pytest.mark.parametrize(

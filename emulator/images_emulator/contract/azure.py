@@ -17,7 +17,7 @@ from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
-from images_emulator.contract.errors import APIError, Envelope, Refusal
+from images_emulator.contract.errors import AZURE_GATEWAY_ENVELOPE, APIError, Envelope, Refusal
 from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
@@ -31,22 +31,19 @@ REGION: Final = "East US 2"
 TIER: Final = "AIServices S0"
 """The pricing tier that the sentence of a rate limit names."""
 
-_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
-"""The keys of the gateway's own errors."""
-
 # fmt: off
 access_denied = Refusal(
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=_GATEWAY_ENVELOPE)
-not_found = Refusal("Resource not found", None, "404", status=404, envelope=_GATEWAY_ENVELOPE)
+    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=AZURE_GATEWAY_ENVELOPE)
+not_found = Refusal("Resource not found", None, "404", status=404, envelope=AZURE_GATEWAY_ENVELOPE)
 no_deployment = Refusal(
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
-    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=_GATEWAY_ENVELOPE)
+    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=AZURE_GATEWAY_ENVELOPE)
 rate_limited = Refusal(
     f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your current {TIER} "
     "pricing tier. This request was{purpose} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
-    None, "RateLimitReached", status=429, envelope=_GATEWAY_ENVELOPE)
+    None, "RateLimitReached", status=429, envelope=AZURE_GATEWAY_ENVELOPE)
 content_policy = replace(
     service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(

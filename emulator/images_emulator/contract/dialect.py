@@ -85,13 +85,11 @@ class Dialect:
     """Values that only this service's error sentences name of a call: from its operation, its
     deployment, its model and its API version."""
 
-    def refusal(self, name: str) -> Refusal:
-        """The error of that *name*. Raises KeyError where there is none."""
-        return self.error_overrides.get(name) or ERRORS_BY_NAME[name]
-
-    def rate_limit(self, model: Model) -> Refusal:
-        """The error past a rate limit of *model*."""
-        return self.error_overrides.get("rate_limit_exceeded") or model.rate_limit_error
+    def refusal(self, name: str, model: Model | None = None) -> Refusal:
+        """The error of that *name*: the service's own, or else that of *model*, or else the usual
+        one. Raises KeyError where there is none."""
+        of_model = model.error_overrides.get(name) if model else None
+        return self.error_overrides.get(name) or of_model or ERRORS_BY_NAME[name]
 
 
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"

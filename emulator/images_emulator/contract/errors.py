@@ -42,6 +42,9 @@ TODAYS_ENVELOPE: Final = Envelope()
 OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
 """The older stack's, recorded until 2025-08."""
 
+AZURE_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
+"""That of the errors of Azure's own gateway."""
+
 
 class APIError(Exception):
     """An error answer: the HTTP *status* and the fields of the `error` object.

@@ -165,8 +165,10 @@ MODELS: Final[Mapping[str, Model]] = {
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ACCEPTS,
             seconds=DALLE_2_SECONDS,
-            rate_limit_error=rate_limited_dalle,
-            content_policy_error=content_policy_dalle_2,
+            error_overrides={
+                "rate_limit_exceeded": rate_limited_dalle,
+                "content_policy_violation": content_policy_dalle_2,
+            },
             content_filters=True,
         ),
         Model(
@@ -176,7 +178,7 @@ MODELS: Final[Mapping[str, Model]] = {
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3_RULES},
             seconds=DALLE_3_SECONDS,
-            rate_limit_error=rate_limited_dalle,
+            error_overrides={"rate_limit_exceeded": rate_limited_dalle},
             revises_prompt=True,
             content_filters=True,
         ),

@@ -38,7 +38,6 @@ from images_emulator.contract.request_fields import (
     values_of,
 )
 from images_emulator.contract.rules import Pixels, Rules
-from images_emulator.contract.service_errors import content_policy, rate_limited
 from images_emulator.contract.token_rates import TokenRates
 
 
@@ -88,9 +87,8 @@ class Model:
     """The model to use in its place, as the deprecations page words it."""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
     """How long the API takes for an image, by quality."""
-    rate_limit_error: Refusal = rate_limited
-    content_policy_error: Refusal = content_policy
-    """The refusal of a prompt that the content policy forbids."""
+    error_overrides: Mapping[str, Refusal] = field(default_factory=dict, compare=False)
+    """Errors of `ERRORS_BY_NAME` that it answers in other words, by the same names."""
     revises_prompt: bool = False
     """Whether answers have a `revised_prompt`."""
     content_filters: bool = False

@@ -170,7 +170,7 @@ class Choice(Rule):
     """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
     `auto`, and an omitted value, resolve to *auto*. *refusal* is the error for another word, where
-    it is not the usual one; it may name the parameter as `{name}`.
+    it is not the usual one; as that one it may name `{name}`, `{value}` and `{listed}`.
     """
 
     words: tuple[str, ...]
@@ -185,10 +185,8 @@ class Choice(Rule):
             raise wrong_scalar(name, value, expected, "string")
         if value in self.words or value in self.unlisted:
             return
-        if self.refusal:
-            raise self.refusal(name=name)
-        refusal = errors.value_not_listed if len(self.words) > 1 else errors.value_not_the_only_one
-        raise refusal(name=name, value=value, listed=Words(self.words))
+        usual = errors.value_not_listed if len(self.words) > 1 else errors.value_not_the_only_one
+        raise (self.refusal or usual)(name=name, value=value, listed=Words(self.words))
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value

@@ -12,9 +12,9 @@ from typing import Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import (
+    AZURE_GATEWAY_ENVELOPE,
     OLDER_ENVELOPE,
     SERVICE_TYPE,
-    Envelope,
     Refusal,
     older_version,
 )
@@ -84,8 +84,12 @@ slow_down = Refusal(
 temporarily_blocked = Refusal(  # Azure's alone
     "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. For more "
     "details on Azure OpenAI service content policy, please visit https://aka.ms/aoaicodeofconduct",
-    None, "Forbidden", status=403, envelope=Envelope(("code", "message")))
+    None, "Forbidden", status=403, envelope=AZURE_GATEWAY_ENVELOPE)
 # fmt: on
+
+AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}
+"""Those of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
+sentence."""
 
 ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "rate_limit_exceeded": rate_limited,
@@ -104,14 +108,10 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "server_is_overloaded": overloaded,
     "image_generation_failed": errors.generation_failed,
     "slow_down": slow_down,
-    "temporarily_blocked": temporarily_blocked,
+    **AZURE_ERRORS_BY_NAME,
 }
 """The errors by the names that faults give them: their codes, where they have one. `test_faults`
 and the README's table go through it."""
-
-AZURE_ONLY: Final = frozenset({"temporarily_blocked"})
-"""Errors of `ERRORS_BY_NAME` that only Azure sends. A fault on OpenAI's paths sends Azure's
-sentence."""
 
 
 def rate_limit_facts(

@@ -40,6 +40,13 @@ def _count(n: Any) -> int:
         return 1
 
 
+def _model_name(exchange: Exchange) -> str | None:
+    """The name of the model that the call goes to; None where it has none."""
+    policy = exchange.policy
+    available = availability_on(policy.as_of if policy else None, exchange.dialect)
+    return available.model_name(exchange.call) if exchange.call else None
+
+
 def _split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
@@ -77,15 +84,12 @@ class Error(BaseFault):
 
     def refusal(self, exchange: Exchange) -> APIError:
         """The error that the call is answered with, in the words of its day."""
-        fields = self._fields(exchange)
-        refusal = exchange.dialect.refusal(self.name) if self.name else None
-        if refusal is service_errors.rate_limited:
-            refusal = fields["limited"]
-        elif refusal is service_errors.content_policy:
-            refusal = fields["rejected"]
-        if refusal:
+        if self.name:
+            model_name = _model_name(exchange) or NEWEST_MODEL.id
+            refusal = exchange.dialect.refusal(self.name, MODELS.get(model_name, NEWEST_MODEL))
             operation, day = exchange.operation, exchange.day
-            error = refusal.on(operation.day_of_words(day) if operation else day)(**fields)
+            version = refusal.on(operation.day_of_words(day) if operation else day)
+            error = version(**self._fields(exchange, model_name))
         else:
             error = APIError(None, type=self._type_of_status())
         for name in ("status", "type", "code", "message", "param"):
@@ -112,21 +116,15 @@ class Error(BaseFault):
             headers["x-should-retry"] = str(self.should_retry).lower()
         return headers
 
-    def _fields(self, exchange: Exchange) -> dict[str, Any]:
+    def _fields(self, exchange: Exchange, model_name: str) -> dict[str, Any]:
         """What the sentences of errors may name of the call."""
         call = exchange.call
-        policy = exchange.policy
-        available = availability_on(policy.as_of if policy else None, exchange.dialect)
-        name = call and available.model_name(call)
-        model = MODELS.get(name or "", NEWEST_MODEL)
         wait_ms = self.retry_after_ms
         if wait_ms is None:
             seconds = self.retry_after
             wait_ms = DEFAULT_RETRY_AFTER_MS if seconds is None else round(seconds * 1000)
         return {
-            "model": name or model.id,
-            "limited": model.rate_limit_error,
-            "rejected": model.content_policy_error,
+            "model": model_name,
             "request_id": exchange.id,
             "key": mask_key(exchange.principal or ""),
             **service_errors.rate_limit_facts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from images_emulator.contract.service_errors import AZURE_ONLY, ERRORS_BY_NAME
+from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
 
@@ -35,7 +35,7 @@ def as_markdown() -> str:
     )
     errors = (
         [
-            f"`{name}`" + (" (Azure's alone)" if name in AZURE_ONLY else ""),
+            f"`{name}`" + (" (Azure's alone)" if name in AZURE_ERRORS_BY_NAME else ""),
             str(refusal.status),
             f"`{refusal.type}`" if "type" in refusal.envelope.keys else "none",
         ]

@@ -27,13 +27,13 @@ class RateLimits:
         self,
         key: str,
         request: ImageRequest,
-        refusal: Refusal | None = None,
+        refusal: Refusal = service_errors.rate_limited,
         deployment: str | None = None,
         facts: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         """Take the images of *request* from the bucket of its *key* and *deployment*, or else its
         model. Raises APIError where there are not enough in it: *refusal*, which may name *facts*
-        beside the figures, or the model's own."""
+        beside the figures."""
         if not self.rate:
             return
         # A key may be as long as a request's head; its hash is not.
@@ -47,8 +47,7 @@ class RateLimits:
             now=now,
         )
         if not take.granted:
-            refusal = (refusal or request.model.rate_limit_error).on(request.day)
-            raise self._error(refusal, self.rate, request, take, facts)
+            raise self._error(refusal.on(request.day), self.rate, request, take, facts)
 
     def _error(
         self,

@@ -77,7 +77,7 @@ class ImagesAPI:
         """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
         deployment = exchange.deployment
         fields = exchange.dialect_fields(deployment or "", request.model.id)
-        refusal = exchange.dialect.rate_limit(request.model)
+        refusal = exchange.dialect.refusal("rate_limit_exceeded", request.model)
         key = exchange.principal or ""
         await self.emulator.rate_limits.admit(key, request, refusal, deployment, fields)
 
