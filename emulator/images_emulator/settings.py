@@ -28,6 +28,7 @@ def parse_as_of(text: str, today: date) -> date | None:
 
 
 VALIDATIONS: Final = ("strict", "lenient")
+"""Values of the `validation` setting."""
 
 
 class RemoteImages(StrEnum):

@@ -24,11 +24,13 @@ from images_emulator.state.store import Codec, Store
 T = TypeVar("T")
 
 LIFE: Final = OPENAI.hosted.life
+"""How long OpenAI's URLs are valid; also the `max-age` of a download."""
 
 HOSTING_BUDGET_BYTES: Final = 128 * 2**20
 """What all hosted pictures together may hold; past it the oldest go."""
 
 DOWNLOAD_PREFIX: Final = "/private/"
+"""How the paths of all hosted pictures begin."""
 
 
 def _iso_time(time: datetime) -> str:
