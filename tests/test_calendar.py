@@ -14,6 +14,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
+from images_emulator.contract.dialect import API_HEADERS
 from images_emulator.contract.errors import Refusal
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
@@ -329,6 +330,16 @@ def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     assert headers("2025-09-17") == ([], True)
     assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
+
+
+@pytest.mark.parametrize(("period", "header"), API_HEADERS, ids=str)
+def test_header_of_all_answers_is_there_on_its_days(
+    http: httpx2.Client, period: Period, header: tuple[bytes, bytes]
+) -> None:
+    turns = [day for day in (period.since, period.until) if day]
+    for day in [date(2024, 1, 1), *turns, *(day - DAY for day in turns)]:
+        for answer in (ask(http, day, model="dall-e-2"), ask(http, day, model="dall-e-2", n=0)):
+            assert (header in answer.headers.raw) == (day in period)
 
 
 @pytest.mark.parametrize("day", ["2022-11-03", "2024-06-01", "2025-10-01"])

@@ -93,11 +93,27 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(count), unit, RATE_UNITS[unit].seconds)
 
 
-def _setting(default: Any, metavar: str, help: str, *, command_default: Any = None) -> Any:
+def _setting(
+    default: Any,
+    metavar: str,
+    help: str,
+    *,
+    command_default: Any = None,
+    minimum: int | None = None,
+    parse: Callable[[str], object] | None = None,
+) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
-    it is another one; see `from_environment`."""
+    it is another one; see `from_environment`. *minimum* is the least value of a number. *parse*
+    reads a text and raises ValueError where it cannot."""
     shown = default if command_default is None else command_default
-    return field(default=default, metadata={"metavar": metavar, "help": help, "shown": shown})
+    metadata = {
+        "metavar": metavar,
+        "help": help,
+        "shown": shown,
+        "minimum": minimum,
+        "parse": parse,
+    }
+    return field(default=default, metadata=metadata)
 
 
 def _as_tuple(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -106,23 +122,6 @@ def _as_tuple(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
-
-
-_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "as_of": _parse_day,
-    "validation": parse_lenient,
-    "remote_images": _check_remote_images,
-    "rate_limit": parse_rate,
-}
-"""What reads the text of a setting and raises ValueError where it cannot."""
-
-_MINIMUMS: Final[Mapping[str, int]] = {
-    "max_body": 1,
-    "cache": 0,
-    "render_processes": 0,
-    "journal_entries": 0,
-    "journal_bytes": 0,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +151,14 @@ class Settings:
         "Day whose API is emulated: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
+        parse=_parse_day,
     )
     validation: str = _setting(
         "strict",
         "MODE",
         "`strict`: what the API refuses is refused. `lenient`: mistakes are forgiven where "
         "possible, and named in the header `x-emulator-violations`.",
+        parse=parse_lenient,
     )
 
     remote_images: str = _setting(
@@ -165,6 +166,7 @@ class Settings:
         "MODE",
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
         "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
+        parse=_check_remote_images,
     )
     allow_host: Sequence[str] = _setting(
         (), "HOST", "Host from which images may be fetched. Repeatable."
@@ -177,13 +179,14 @@ class Settings:
     )
 
     journal_entries: int = _setting(
-        1000, "COUNT", "Calls in the journal. Past it the oldest are dropped."
+        1000, "COUNT", "Calls in the journal. Past it the oldest are dropped.", minimum=0
     )
     journal_bytes: int = _setting(
         64 * 2**20,
         "BYTES",
         "Memory of the journal, in bytes. Past it the bodies of the oldest calls are dropped, "
         "then the calls.",
+        minimum=0,
     )
     admin_token: str | None = _setting(
         None,
@@ -198,6 +201,7 @@ class Settings:
         None,
         "RATE",
         "Images per API key and model: `5/min`, `1/s`, `100/hour`. Unset: no limit.",
+        parse=parse_rate,
     )
 
     max_body: int = _setting(
@@ -205,6 +209,7 @@ class Settings:
         "BYTES",
         "Largest request body, in bytes. The default has room for 16 images and a mask of 50 MB "
         "each.",
+        minimum=1,
     )
 
     cache: int = _setting(
@@ -212,12 +217,14 @@ class Settings:
         "BYTES",
         "Memory of the image cache, in bytes. The cache of validated requests has a quarter as "
         "much beside it. 0 disables both.",
+        minimum=0,
     )
     render_processes: int = _setting(
         1,
         "COUNT",
         "Extra render processes, started only while requests queue for the render thread and CPU "
         "cores are free. 0 disables them.",
+        minimum=0,
     )
 
     def _check_types(self) -> None:
@@ -234,19 +241,21 @@ class Settings:
         for pair in self.deployment:
             if not all(pair.partition("=")):
                 raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
-        for name, parse in _PARSERS.items():
+        for each in fields(self):
+            parse, value = each.metadata["parse"], getattr(self, each.name)
             try:
-                if getattr(self, name) is not None:
-                    parse(getattr(self, name))
+                if parse and value is not None:
+                    parse(value)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise ValueError(f"{each.name}: {error}") from None
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
-        for name, minimum in _MINIMUMS.items():
-            if getattr(self, name) < minimum:
-                raise ValueError(f"{name} must be at least {minimum}, not {getattr(self, name)}")
+        for each in fields(self):
+            minimum, value = each.metadata["minimum"], getattr(self, each.name)
+            if minimum is not None and value < minimum:
+                raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:

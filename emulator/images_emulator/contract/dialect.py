@@ -96,7 +96,7 @@ _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 _EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
 """The days on which answers have it: recorded from 2026-06 on, absent in 2025-09."""
 
-_API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
+API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
     (ALWAYS, (b"x-content-type-options", b"nosniff")),
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"X-Request-ID")),
@@ -115,7 +115,7 @@ _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
     """The headers that all answers of a *day* share, with the account's where *organization* is
     not empty. The arguments decide them alone, so nothing empties the cache."""
-    headers = [header for period, header in _API_HEADERS if day in period]
+    headers = [header for period, header in API_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))
         if day in _PROJECT_SINCE:

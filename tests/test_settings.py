@@ -1,0 +1,41 @@
+"""The settings: what a new one must have."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images_emulator import Settings
+from images_emulator.settings import Setting, all_settings
+
+PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]
+NAMES = ("settings", "initial")
+"""What settings are called; `initial` are those of an emulator's start."""
+
+NUMBERS = [each for each in all_settings() if each.type is int]
+
+
+def settings_read() -> set[str]:
+    """The names behind the dot of settings, in all modules but `settings.py`."""
+    return {
+        node.attr
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(NAMES)
+    }
+
+
+def test_every_setting_is_read() -> None:
+    unread = {each.name for each in all_settings()} - settings_read()
+    assert not unread, f"settings.py has settings that nothing reads: {unread}"
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=lambda each: each.name)
+def test_number_has_a_minimum(setting: Setting) -> None:
+    values: dict[str, Any] = {setting.name: -1}
+    with pytest.raises(ValueError, match=f"{setting.name} must be"):
+        Settings(**values)
