@@ -17,7 +17,15 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.request_fields import DRAWING, Decides, codecs_of
+from images_emulator.contract.request_fields import (
+    ADDED_LATER,
+    DRAWING,
+    ENCODING,
+    PICTURES,
+    Decides,
+    codecs_of,
+    key_function,
+)
 from images_emulator.imaging.decoder import decode, restore
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
@@ -31,11 +39,11 @@ FILES: Final = (
     *(png(), png((64, 48), colour=BLUE), half_clear()),
     *(half_clear((48, 64), BLUE), encoded(plain(), "JPEG")),
 )
-PICTURES: Final = [picture for each in FILES if (picture := decode(each))]
-DATA: Final = {picture.digest: picture.data for picture in PICTURES}
+DECODED: Final = [picture for each in FILES if (picture := decode(each))]
+DATA: Final = {picture.digest: picture.data for picture in DECODED}
 
 texts = st.text(max_size=40)
-pictures = st.sampled_from(PICTURES)
+pictures = st.sampled_from(DECODED)
 VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "operation": st.sampled_from([*IMAGE_OPERATIONS.values()]),
     "model": st.sampled_from([*MODELS.values()]),
@@ -96,6 +104,43 @@ def test_a_field_without_a_mark_fails_at_import() -> None:
         codecs_of(make_dataclass("Marked", marked))
 
 
+PROMPT = ("prompt", str, field(metadata=DRAWING))
+
+
+def added(name: str, **mark: Any) -> tuple[str, type, Any]:
+    return name, object, field(default=None, metadata=DRAWING | ADDED_LATER | mark)
+
+
+def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None:
+    first = make_dataclass("First", [PROMPT])
+    later = make_dataclass(
+        "Later", [PROMPT, added("seed"), added("hue"), added("logos", **PICTURES)]
+    )
+    key = key_function(later, Decides.DRAWING)
+    assert key(later("x")) == key_function(first, Decides.DRAWING)(first("x")) == ("x",)
+    assert key(later("x", seed=1)) == ("x", "seed", "1")
+    assert key(later("x", logos=DECODED[:1])) == ("x", "logos", DECODED[0].digest)
+    values = [later("x", **{name: value}) for name in ("seed", "hue") for value in (0, 1, "")]
+    assert len({*map(key, values), ("x",)}) == 7
+
+
+def test_a_field_that_was_added_later_is_null_by_default() -> None:
+    wrong = ("seed", int, field(default=0, metadata=ENCODING | ADDED_LATER))
+    with pytest.raises(TypeError, match=r"Marked\.seed is not None by default"):
+        key_function(make_dataclass("Marked", [PROMPT, wrong]), Decides.ENCODING)
+
+
+def test_every_field_since_the_first_ones_is_marked_as_added_later() -> None:
+    """The others change the keys of all pictures, and with them what is drawn."""
+    places = [each.name for each in fields(ImageRequest) if {*each.metadata} & {*ADDED_LATER}]
+    first = [name for name in FILE_FIELDS if name not in places]
+    assert first == [
+        *("operation", "model", "prompt", "size", "quality", "style", "background", "complexity"),
+        *("input_fidelity", "output_format", "output_compression"),
+        *("frame_count", "frame_duration_ms", "images", "mask", "markup"),
+    ]
+
+
 @usual
 @given(requests(), st.data())
 def test_requests_with_equal_keys_get_equal_files(
@@ -141,15 +186,15 @@ def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
         operation=EDITS,
         model=next(iter(MODELS.values())),
         size=(64, 48),
-        images=(PICTURES[0], PICTURES[1]),
-        mask=PICTURES[2],
-        markup=PICTURES[3],
+        images=(DECODED[0], DECODED[1]),
+        mask=DECODED[2],
+        markup=DECODED[3],
         **values,  # type: ignore[arg-type]
     )
     recipe = request.recipe()
     assert {*recipe} == {*FILE_FIELDS} - {"frame_count", "frame_duration_ms"}
     assert recipe["size"] == "64x48"
-    assert recipe["images"] == [PICTURES[0].digest, PICTURES[1].digest]
+    assert recipe["images"] == [DECODED[0].digest, DECODED[1].digest]
 
 
 def read(values: Mapping[str, Any]) -> ImageRequest:

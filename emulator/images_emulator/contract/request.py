@@ -30,7 +30,7 @@ from images_emulator.contract.request_fields import (
     PIXELS,
     VIOLATIONS,
     Decides,
-    Sources,
+    Resolvers,
     codecs_of,
     json_of,
     key_function,
@@ -183,7 +183,7 @@ class ImageRequest:
         """The request that `to_json` wrote; *models* are by id, *picture* makes a picture of its
         description. Raises ValueError where *values* are of no request."""
         try:
-            return cls(**values_of(_FIELDS, values, Sources(models, picture)))
+            return cls(**values_of(_FIELDS, values, Resolvers(models, picture)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this is no request: {error!r}") from error
 

@@ -4,6 +4,9 @@ recipe of a file, and in JSON.
 A field says so where it is declared, by `field(metadata=…)`: one of the marks `DRAWING`,
 `ENCODING`, `ANIMATION` and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) where its value is
 not JSON as it stands. Everything else is derived from that, once, when the class is made.
+
+A new field that decides a file is `ADDED_LATER`, too, and None by default: then the files of calls
+without it stay as they are, byte for byte.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 Metadata = dict[str, Any]
 """Metadata of a dataclass field."""
 
-_DECIDES, _CODEC = "decides", "codec"
+_DECIDES_KEY, _CODEC_KEY, _LATER_KEY = "decides", "codec", "added later"
 
 
 class Decides(Enum):
@@ -36,11 +39,15 @@ class Decides(Enum):
     DELIVERY = "no byte of a file: it is in no key"
 
 
-DRAWING: Final[Metadata] = {_DECIDES: Decides.DRAWING}
-ENCODING: Final[Metadata] = {_DECIDES: Decides.ENCODING}
-ANIMATION: Final[Metadata] = {_DECIDES: Decides.ANIMATION}
-DELIVERY: Final[Metadata] = {_DECIDES: Decides.DELIVERY}
+DRAWING: Final[Metadata] = {_DECIDES_KEY: Decides.DRAWING}
+ENCODING: Final[Metadata] = {_DECIDES_KEY: Decides.ENCODING}
+ANIMATION: Final[Metadata] = {_DECIDES_KEY: Decides.ANIMATION}
+DELIVERY: Final[Metadata] = {_DECIDES_KEY: Decides.DELIVERY}
 """The marks, as metadata of fields; see `Decides`."""
+
+ADDED_LATER: Final[Metadata] = {_LATER_KEY: True}
+"""Beside one of the marks: the value None leaves no trace in a key, any other one stands there with
+the field's name. Of the first fields each has its place in the keys, whatever its value."""
 
 
 class _HasId(Protocol):
@@ -51,9 +58,9 @@ class _HasId(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """What is not in JSON: the models by id, and the function that makes a picture of its
-    description (the attributes of `Picture`, of which the digest names the file)."""
+class Resolvers:
+    """What the JSON of a request only refers to: the models by id, and the function that makes a
+    picture of its description (the attributes of `Picture`, of which the digest names the file)."""
 
     models: Mapping[str, _HasId]
     picture: Callable[[Mapping[str, Any]], Picture]
@@ -62,15 +69,17 @@ class Sources:
 class FieldCodec:
     """Writes and reads the values of a field. This one is for values that are JSON as they stand.
 
-    *key* is the expression for the texts that stand for a value in a key, with `{}` for the value.
+    *key_expression* is Python for the text of a value in a key, with `{}` for the value: `{}.id`
+    makes `request.model.id` of the field `model`. One that begins with a star makes any number of
+    texts: `*[each.digest for each in {}]`.
     """
 
-    key: str = "str({})"
+    key_expression: str = "str({})"
 
     def to_json(self, value: Any) -> Any:
         return value
 
-    def from_json(self, value: Any, sources: Sources) -> Any:
+    def from_json(self, value: Any, resolvers: Resolvers) -> Any:
         """The value that `to_json` wrote. Raises KeyError, TypeError or ValueError for others."""
         return value
 
@@ -80,38 +89,38 @@ class FieldCodec:
 
 
 class _OperationNameCodec(FieldCodec):
-    key = "{}.name"
+    key_expression = "{}.name"
 
     def to_json(self, value: Operation) -> str:
         return value.name
 
-    def from_json(self, value: str, sources: Sources) -> Operation:
+    def from_json(self, value: str, resolvers: Resolvers) -> Operation:
         return IMAGE_OPERATIONS[value]
 
 
 class _ModelIdCodec(FieldCodec):
-    key = "{}.id"
+    key_expression = "{}.id"
 
     def to_json(self, value: _HasId) -> str:
         return value.id
 
-    def from_json(self, value: str, sources: Sources) -> _HasId:
-        return sources.models[value]
+    def from_json(self, value: str, resolvers: Resolvers) -> _HasId:
+        return resolvers.models[value]
 
 
 class _PixelsCodec(FieldCodec):
-    key = "'%dx%d' % {}"
+    key_expression = "'%dx%d' % {}"
 
     def to_json(self, value: tuple[int, int]) -> str:
         return "{}x{}".format(*value)
 
-    def from_json(self, value: str, sources: Sources) -> tuple[int, int]:
+    def from_json(self, value: str, resolvers: Resolvers) -> tuple[int, int]:
         width, height = value.split("x")
         return int(width), int(height)
 
 
 class _PictureCodec(FieldCodec):
-    key = "{0}.digest if {0} else ''"
+    key_expression = "{0}.digest if {0} else ''"
 
     def to_json(self, value: Picture | None) -> Mapping[str, Any] | None:
         if value is None:
@@ -125,21 +134,21 @@ class _PictureCodec(FieldCodec):
             "has_alpha": value.has_alpha,
         }
 
-    def from_json(self, value: Mapping[str, Any], sources: Sources) -> Picture:
-        return sources.picture(value)
+    def from_json(self, value: Mapping[str, Any], resolvers: Resolvers) -> Picture:
+        return resolvers.picture(value)
 
     def to_recipe(self, value: Picture | None) -> str | None:
         return value.digest if value else None
 
 
 class _PicturesCodec(FieldCodec):
-    key = "*[each.digest for each in {}]"
+    key_expression = "*[each.digest for each in {}]"
 
     def to_json(self, value: Sequence[Picture]) -> Sequence[Any] | None:
         return [_PICTURE.to_json(each) for each in value] or None
 
-    def from_json(self, value: Sequence[Any], sources: Sources) -> tuple[Picture, ...]:
-        return tuple(_PICTURE.from_json(each, sources) for each in value)
+    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[Picture, ...]:
+        return tuple(_PICTURE.from_json(each, resolvers) for each in value)
 
     def to_recipe(self, value: Sequence[Picture]) -> Sequence[str] | None:
         return [each.digest for each in value] or None
@@ -149,7 +158,7 @@ class _ViolationsCodec(FieldCodec):
     def to_json(self, value: Sequence[Violation]) -> Sequence[Any] | None:
         return [[each.param, each.code] for each in value] or None
 
-    def from_json(self, value: Sequence[Any], sources: Sources) -> tuple[Violation, ...]:
+    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[Violation, ...]:
         return tuple(Violation(*each) for each in value)
 
 
@@ -157,20 +166,20 @@ class _DayCodec(FieldCodec):
     def to_json(self, value: date | None) -> str | None:
         return value.isoformat() if value else None
 
-    def from_json(self, value: str, sources: Sources) -> date:
+    def from_json(self, value: str, resolvers: Resolvers) -> date:
         return date.fromisoformat(value)
 
 
 _PLAIN: Final = FieldCodec()
 _PICTURE: Final = _PictureCodec()
 
-OPERATION_NAME: Final[Metadata] = {_CODEC: _OperationNameCodec()}
-MODEL_ID: Final[Metadata] = {_CODEC: _ModelIdCodec()}
-PIXELS: Final[Metadata] = {_CODEC: _PixelsCodec()}
-PICTURE: Final[Metadata] = {_CODEC: _PICTURE}
-PICTURES: Final[Metadata] = {_CODEC: _PicturesCodec()}
-VIOLATIONS: Final[Metadata] = {_CODEC: _ViolationsCodec()}
-DAY: Final[Metadata] = {_CODEC: _DayCodec()}
+OPERATION_NAME: Final[Metadata] = {_CODEC_KEY: _OperationNameCodec()}
+MODEL_ID: Final[Metadata] = {_CODEC_KEY: _ModelIdCodec()}
+PIXELS: Final[Metadata] = {_CODEC_KEY: _PixelsCodec()}
+PICTURE: Final[Metadata] = {_CODEC_KEY: _PICTURE}
+PICTURES: Final[Metadata] = {_CODEC_KEY: _PicturesCodec()}
+VIOLATIONS: Final[Metadata] = {_CODEC_KEY: _ViolationsCodec()}
+DAY: Final[Metadata] = {_CODEC_KEY: _DayCodec()}
 """The codecs, as metadata of fields, to be joined with a mark by `|`."""
 
 
@@ -179,19 +188,30 @@ def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[st
     order of declaration. Raises TypeError where a field has no mark."""
     codecs = {}
     for each in fields(request_type):
-        if _DECIDES not in each.metadata:
+        if _DECIDES_KEY not in each.metadata:
             raise TypeError(f"{request_type.__name__}.{each.name} does not say what it decides")
-        if not marks or each.metadata[_DECIDES] in marks:
-            codecs[each.name] = each.metadata.get(_CODEC, _PLAIN)
+        if not marks or each.metadata[_DECIDES_KEY] in marks:
+            codecs[each.name] = each.metadata.get(_CODEC_KEY, _PLAIN)
     return codecs
 
 
 def key_function(
     request_type: type[DataclassInstance], *marks: Decides
 ) -> Callable[[Any], tuple[str, ...]]:
-    """Returns the texts of a request's fields that decide one of *marks*."""
+    """Returns the texts of a request's fields that decide one of *marks*. Raises TypeError where a
+    field that was added later has another default than None."""
     codecs = codecs_of(request_type, *marks)
-    texts = [codec.key.format(f"request.{name}") for name, codec in codecs.items()]
+    texts = []
+    for each in fields(request_type):
+        if each.name not in codecs:
+            continue
+        value = f"request.{each.name}"
+        text = codecs[each.name].key_expression.format(value)
+        if _LATER_KEY in each.metadata:
+            if each.default is not None:
+                raise TypeError(f"{request_type.__name__}.{each.name} is not None by default")
+            text = f"*(() if {value} is None else ({each.name!r}, {text}))"
+        texts.append(text)
     # Written out: a call for each field takes twice as long, and each request needs its key.
     function: Callable[[Any], tuple[str, ...]] = eval(  # noqa: S307 - our own names
         f"lambda request: ({', '.join(texts)},)"
@@ -213,7 +233,7 @@ def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
 
 
 def values_of(
-    codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], sources: Sources
+    codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], resolvers: Resolvers
 ) -> dict[str, Any]:
     """What `json_of` wrote, read back. Raises KeyError, TypeError or ValueError for others."""
-    return {name: codecs[name].from_json(value, sources) for name, value in values.items()}
+    return {name: codecs[name].from_json(value, resolvers) for name, value in values.items()}
