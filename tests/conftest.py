@@ -112,19 +112,26 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Server]:
-    from images_emulator import Server, Settings  # noqa: PLC0415 - see above
+    from images_emulator import Server, Settings  # noqa: PLC0415 - only tests need it
 
     with Server(Settings(port=0)) as server:
         yield server
 
 
-@pytest.fixture(params=["MemoryStore", "JSONStore"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with the fixture `store` runs on each of `tests/stores.py`."""
+    if "store" in metafunc.fixturenames:
+        from tests.stores import STORES  # noqa: PLC0415 - only tests need it
+
+        metafunc.parametrize("store", STORES, indirect=True)
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest) -> Store:
     """Each store that there is, empty."""
-    from images_emulator.state.store import MemoryStore  # noqa: PLC0415 - see above
-    from tests.stores import JSONStore  # noqa: PLC0415 - see above
+    from tests.stores import STORES  # noqa: PLC0415 - only tests need it
 
-    return MemoryStore() if request.param == "MemoryStore" else JSONStore()
+    return STORES[request.param]()
 
 
 NPM_PACKAGES = ("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2")
@@ -209,7 +216,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium. Tests that use it share the session's event loop with it:
     `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - see above
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - only tests need it
 
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if not found:
@@ -243,7 +250,7 @@ def emulator(server: Server) -> Emulator:
 
 @pytest.fixture(scope="session")
 def connected(running: Server) -> Iterator[OpenAI]:
-    from openai import OpenAI  # noqa: PLC0415 - see above
+    from openai import OpenAI  # noqa: PLC0415 - only tests need it
 
     with OpenAI(base_url=running.base_url, api_key=KEY, max_retries=0) as client:
         yield client
@@ -256,7 +263,7 @@ def client(server: Server, connected: OpenAI) -> OpenAI:
 
 @pytest_asyncio.fixture
 async def async_client(server: Server) -> AsyncIterator[AsyncOpenAI]:
-    from openai import AsyncOpenAI  # noqa: PLC0415 - see above
+    from openai import AsyncOpenAI  # noqa: PLC0415 - only tests need it
 
     async with AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
         yield client
@@ -264,7 +271,7 @@ async def async_client(server: Server) -> AsyncIterator[AsyncOpenAI]:
 
 @pytest.fixture(scope="session")
 def plain_http(running: Server) -> Iterator[httpx2.Client]:
-    import httpx2  # noqa: PLC0415 - see above
+    import httpx2  # noqa: PLC0415 - only tests need it
 
     headers = {"Authorization": f"Bearer {KEY}"}
     with httpx2.Client(base_url=running.url, headers=headers, timeout=60) as client:

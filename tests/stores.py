@@ -21,6 +21,7 @@ from images_emulator.state.store import (
     Q,
     Records,
     Register,
+    Store,
     Take,
 )
 
@@ -216,3 +217,7 @@ class _SlowBuckets:
     async def clear(self) -> None:
         await _journey()
         await self._buckets.clear()
+
+
+STORES: Mapping[str, Callable[[], Store]] = {"MemoryStore": MemoryStore, "JSONStore": JSONStore}
+"""Each store that there is, by a name for the tests' ids: what makes one that is empty."""

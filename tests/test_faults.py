@@ -10,6 +10,8 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import httpx2
@@ -19,19 +21,32 @@ from openai import OpenAI
 from PIL import UnidentifiedImageError
 from starlette.types import Message
 
-from images_emulator import Emulator, Server
+from images_emulator import Emulator, Server, faults
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import FAULTS, parse_fault
-from images_emulator.faults.base import is_event, is_event_stream
+from images_emulator.faults.base import BaseFault, is_event, is_event_stream
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png
 
 PARTIAL, COMPLETED = "image_generation.partial_image", "image_generation.completed"
+
+
+def test_every_module_that_defines_faults_is_listed() -> None:
+    modules = [
+        import_module(f"{faults.__name__}.{each.name}") for each in iter_modules(faults.__path__)
+    ]
+    kinds = [
+        value.model_fields["kind"].get_default()
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseFault)
+    ]
+    assert {kind for kind in kinds if isinstance(kind, str)} == FAULTS.keys()
 
 
 @dataclass(frozen=True)

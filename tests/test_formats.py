@@ -57,7 +57,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mimetype(request) == "image/x-made-up"
     assert read_recipe(file)["prompt"] == "a lighthouse"
     answer = SentResponse()
-    answer.start(200, request, altered=True)
+    answer.start(200, request, body_may_change=True)
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
     answer.add(json.dumps({"data": [item]}).encode())
     answer.end()

@@ -59,7 +59,7 @@ def hammer(work: Callable[[], object], reset: Callable[[], object]) -> list[Base
         try:
             while not done.is_set():
                 reset()
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - any is looked for
             raised.append(error)
 
     workers = [threading.Thread(target=worker) for _ in range(THREADS)]

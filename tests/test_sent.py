@@ -193,7 +193,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
     monkeypatch.setattr("images_emulator.exchange.sent.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentResponse()
-    answer.start(200, replace(REQUEST, stream=False), altered=True)
+    answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode())
     answer.end()
     assert answer.images == ((0,) if len(picture) % 4 == 0 else ())
@@ -204,7 +204,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 60, 1000])
 def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
     answer = SentResponse()
-    answer.start(200, REQUEST, altered=altered)
+    answer.start(200, REQUEST, body_may_change=altered)
     for place in range(0, len(STREAM), length):
         answer.add(STREAM[place : place + length])
         assert (answer.images == (0,)) == (place + length >= len(STREAM))

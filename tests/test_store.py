@@ -1,6 +1,6 @@
 """The store's protocol: what each store does, and that the emulator works on any.
 
-Another store joins by one line in the fixture `store` of `tests/conftest.py`.
+Another store joins by one line in `STORES` of `tests/stores.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import Codec, Count, Log, MemoryStore, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
-from tests.stores import JSONStore
+from tests.stores import STORES
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NUMBER: Final[Codec[int]] = Codec(
@@ -541,15 +541,14 @@ def journal_of(server: Server) -> tuple[Any, list[bytes]]:
 
 
 def test_the_admin_api_tells_the_same_of_calls_whatever_store_has_them() -> None:
-    stores = (MemoryStore(), JSONStore())
     shown = []
-    for store in stores:
-        with Server(emulator=Emulator(Settings(port=0), store)) as server:
+    for make_store in STORES.values():
+        with Server(emulator=Emulator(Settings(port=0), make_store())) as server:
             shown.append(journal_of(server))
     calls, parts = shown[0]
     assert len(calls) == 8
     assert len(parts) > 8
-    assert shown[0] == shown[1]
+    assert all(each == shown[0] for each in shown)
 
 
 def test_past_the_bytes_of_the_journal_calls_are_told_without_body(store: Store) -> None:

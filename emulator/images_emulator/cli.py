@@ -108,7 +108,7 @@ def _serve(**flags: Any) -> int:
     # time to the first answer.
     gc.disable()
     # The web framework takes most of the import time; --help and a wrong flag need none.
-    from images_emulator.server import Server  # noqa: PLC0415 - see above
+    from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
 
     try:
         server = Server(settings)

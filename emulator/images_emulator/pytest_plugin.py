@@ -34,13 +34,13 @@ API_VERSION: Final = "2025-04-01-preview"
 MODES: Final = ("fixture", "session")
 """When the server starts: with the first test that wants it, or before pytest looks for tests."""
 
-MAX_CALLS: Final = 50
+MAX_REPORTED_CALLS: Final = 50
 """Calls that a report shows; the latest ones."""
 
-MAX_PROMPT_CHARS: Final = 200
+MAX_REPORTED_PROMPT_CHARS: Final = 200
 """Characters of a prompt that a report shows."""
 
-MAX_MESSAGE_CHARS: Final = 1000
+MAX_REPORTED_MESSAGE_CHARS: Final = 1000
 """Characters of an error's sentence that a report shows: all of it, but for one that quotes."""
 
 
@@ -57,7 +57,7 @@ class _Session:
 
     def start(self, settings: Settings | None = None) -> Server:
         """Serve early, or with *settings* in place of those from before, on the same port."""
-        from images_emulator.server import Server  # noqa: PLC0415 - see above
+        from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
 
         if self.server and settings:
             settings = replace(settings, port=settings.port or self.server.port)
@@ -160,7 +160,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def images_emulator_settings() -> Settings:
     """The settings of the session's server; have a fixture of this name for others."""
-    from images_emulator.settings import Settings  # noqa: PLC0415 - see above
+    from images_emulator.settings import Settings  # noqa: PLC0415 - most sessions want none
 
     return Settings()
 
@@ -175,7 +175,7 @@ def images_emulator_server(
         same = session.server.settings == images_emulator_settings
         yield session.server if same else session.start(images_emulator_settings)
         return
-    from images_emulator.server import Server  # noqa: PLC0415 - see above
+    from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
 
     with Server(images_emulator_settings) as server:
         yield server
@@ -257,8 +257,12 @@ def pytest_runtest_makereport(
     # Another plugin's hook may have failed the test before its setup came here.
     before = item.stash.get(_BEFORE, [])
     if report.failed and server and (calls := _calls_since(before, server.requests)):
-        lines = [f"… and {len(calls) - MAX_CALLS} before"] if len(calls) > MAX_CALLS else []
-        text = "\n".join([*lines, *map(_report_lines, calls[-MAX_CALLS:])])
+        lines = (
+            [f"… and {len(calls) - MAX_REPORTED_CALLS} before"]
+            if len(calls) > MAX_REPORTED_CALLS
+            else []
+        )
+        text = "\n".join([*lines, *map(_report_lines, calls[-MAX_REPORTED_CALLS:])])
         report.sections.append((TITLE, text))
     return report
 
@@ -272,9 +276,9 @@ def _report_lines(call: Exchange) -> str:
     """A call in a line, and beneath it what it asked, what was wrong, and what it met."""
     error = call.error or {}
     fields = {
-        "prompt": _shortened(call.prompt, MAX_PROMPT_CHARS),
+        "prompt": _report_text(call.prompt, MAX_REPORTED_PROMPT_CHARS),
         "param": error.get("param"),
-        "message": _shortened(error.get("message"), MAX_MESSAGE_CHARS),
+        "message": _report_text(error.get("message"), MAX_REPORTED_MESSAGE_CHARS),
         "fault": call.fault,
         "near miss": next(iter(call.near_misses), None),
         "retry": call.retries or None,
@@ -283,7 +287,7 @@ def _report_lines(call: Exchange) -> str:
     return "\n".join([str(call), *lines])
 
 
-def _shortened(text: str | None, max_chars: int) -> str | None:
+def _report_text(text: str | None, max_chars: int) -> str | None:
     """*text* in one line, without its end where it is longer than *max_chars*."""
     if text is None:
         return None

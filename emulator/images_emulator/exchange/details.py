@@ -10,9 +10,10 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final
 
+from images_emulator.contract.models import MODELS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Upload
-from images_emulator.contract.rules import Pixels
+from images_emulator.contract.rules import Pixels, Text
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
 
 MAX_TEXT_CHARS: Final = 256
@@ -24,8 +25,13 @@ MAX_COLLECTION_CHARS: Final = 8192
 MAX_DEPTH: Final = 3
 """Levels of arrays and objects that are kept."""
 
-MAX_PROMPT_CHARS: Final = 32_000
-"""The most that any model takes."""
+MAX_PROMPT_CHARS: Final = max(
+    rule.max_length or 0
+    for model in MODELS.values()
+    for rules in model.accepts.values()
+    if isinstance(rule := rules.get("prompt"), Text)
+)
+"""Characters that are kept of a refused prompt: the most that any model takes."""
 
 MAX_ITEMS: Final = 20
 """Parameters that are kept of a refused call, and items of an array or an object."""

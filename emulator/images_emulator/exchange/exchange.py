@@ -93,11 +93,11 @@ class Exchange:
     call_error: APIError | None = None
     """Why the body could not be parsed, until the call is completed."""
     request: ImageRequest | None = None
-    """The validated request, of a download that for which the picture was made."""
+    """The validated request; of a download, the request of its picture."""
     fault: str | None = None
     """The name of the fault that it met."""
-    alters: bool = False
-    """Whether that fault may change or cut the answer."""
+    body_may_change: bool = False
+    """Whether that fault may change or cut the body of the answer."""
     error_fields: Mapping[str, Any] | None = None
     """What an error that a fault answers with may name of the call."""
     near_misses: Sequence[str] = ()
@@ -151,7 +151,7 @@ class Exchange:
     def start_response(self, status: int) -> None:
         """Note how the answer begins, before the client can see it."""
         request = self.request if self.kind == "call" else None
-        self.sent.start(status, request, altered=self.alters)
+        self.sent.start(status, request, body_may_change=self.body_may_change)
 
     def end(self) -> None:
         """Note that nothing more will be sent."""

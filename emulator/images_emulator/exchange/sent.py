@@ -29,7 +29,7 @@ class SentResponse:
     """
 
     __slots__ = (
-        "_altered",
+        "_body_may_change",
         "_pending",
         "_request",
         "_streams",
@@ -48,7 +48,7 @@ class SentResponse:
         self.listens = False
         """Whether `add` is to be told of the body's parts."""
         self._request: ImageRequest | None = None
-        self._altered = self._streams = False
+        self._body_may_change = self._streams = False
         self._pending: bytearray | None = None
 
     @classmethod
@@ -71,15 +71,15 @@ class SentResponse:
     def streams(self) -> bool:
         return self._streams
 
-    def start(self, status: int, request: ImageRequest | None, *, altered: bool) -> None:
-        """Note the *status*. An *altered* answer is one that a fault may have changed or cut; its
-        body is read to find the images in it."""
+    def start(self, status: int, request: ImageRequest | None, *, body_may_change: bool) -> None:
+        """Note the *status*. Where a fault may rewrite or cut the body, *body_may_change*, it is
+        read to find the images in it."""
         self.status = status
         self._request = request if status == 200 else None
         self._streams = bool(self._request and self._request.stream)
-        self._altered = altered and self._request is not None
-        self.listens = self._streams or self._altered or status >= 400
-        self._pending = bytearray() if self._streams or self._altered else None
+        self._body_may_change = body_may_change and self._request is not None
+        self.listens = self._streams or self._body_may_change or status >= 400
+        self._pending = bytearray() if self._streams or self._body_may_change else None
 
     def add(self, part: bytes) -> None:
         """Note a part of the body."""
@@ -94,7 +94,7 @@ class SentResponse:
         """Note that the body has left to its end."""
         if self._streams or not self._request:
             return
-        if not self._altered:
+        if not self._body_may_change:
             self.images = tuple(range(self._request.n))
         else:
             self.images = tuple(_images(self._pending or b""))
@@ -125,9 +125,9 @@ class SentResponse:
             return
         self.events += 1
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
-        name, _, data = event.partition(b"\n") if self._altered else (event[:80], b"", b"")
+        name, _, data = event.partition(b"\n") if self._body_may_change else (event[:80], b"", b"")
         if name.partition(b"\n")[0].endswith(_COMPLETED) and (
-            not self._altered or _is_image(_json(data.removeprefix(b"data: ")))
+            not self._body_may_change or _is_image(_json(data.removeprefix(b"data: ")))
         ):
             self.images = (0,)
 

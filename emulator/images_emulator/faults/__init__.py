@@ -18,7 +18,7 @@ from images_emulator.faults.base import BaseFault
 from images_emulator.faults.messages import messages
 
 _MODULES: Final = (error_fault, timing, connections, bodies, streams, downloads)
-"""The modules of faults, in the order in which tables list what they define."""
+"""The modules that define faults, in the order in which tables list these: a new one goes here."""
 
 
 def _faults() -> Iterator[tuple[str, type[BaseFault]]]:

@@ -43,8 +43,10 @@ class BaseFault(StrictModel):
     for_downloads: ClassVar[bool] = False
     """Whether only downloads of hosted images meet it, and no API calls."""
 
-    alters: ClassVar[bool] = True
-    """Whether a good answer may leave with other bytes, or without its end."""
+    changes_body: ClassVar[bool] = True
+    """Whether the body of a good answer may leave with other bytes, or without its end; False for
+    a fault under which all of its bytes leave, such as one that only takes time or changes
+    headers. The journal looks for the images in a body that may have changed."""
 
     kind: str
     """The name by which the fault is asked for."""

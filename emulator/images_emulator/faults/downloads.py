@@ -11,8 +11,8 @@ from images_emulator.faults.base import BaseFault
 
 
 class Expired(BaseFault):
-    """Refuses the download of a hosted picture as the store does when its URL has expired. API
-    calls never meet it."""
+    """Refuses the download of a hosted picture as the blob storage does when its URL has expired.
+    API calls never meet it."""
 
     for_downloads: ClassVar[bool] = True
 

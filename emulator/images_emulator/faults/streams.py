@@ -81,7 +81,7 @@ class StreamCut(StreamFault):
 class Stall(StreamFault):
     """Falls silent in the middle of a stream, for *seconds* or until the client has left."""
 
-    alters: ClassVar[bool] = False
+    changes_body: ClassVar[bool] = False
 
     kind: Literal["stall"] = "stall"
     seconds: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)

@@ -26,7 +26,7 @@ class Latency(BaseFault):
     the API was recorded to take for the model and the quality, times *scale*, shared among the
     events of a stream."""
 
-    alters: ClassVar[bool] = False
+    changes_body: ClassVar[bool] = False
 
     kind: Literal["latency"] = "latency"
     seconds: float = Field(default=1, ge=0, le=MAX_WAIT_SECONDS)
@@ -82,7 +82,7 @@ class Timeout(BaseFault):
 class SlowBody(BaseFault):
     """Sends the body at *bytes_per_second*."""
 
-    alters: ClassVar[bool] = False
+    changes_body: ClassVar[bool] = False
 
     kind: Literal["slow_body"] = "slow_body"
     bytes_per_second: int = Field(default=100_000, ge=1)

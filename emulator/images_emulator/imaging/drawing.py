@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import cos, sin, tau
@@ -45,19 +45,22 @@ CLEAR: Final = 255
 """Indices of the palette. From `ACCENT` to `CARD` and from there to `INK` it is a gradient; `CLEAR`
 is transparent, and those between are free for the mixtures of anti-aliased edges."""
 
-COLOUR_SCHEMES: Final = (
-    ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),  # sunset
-    ("12232f", "4d8078", "5aa797", "eef4c9", "347b74", "0f2c33", "0f7a66"),  # moonlight
-    ("6fb4e8", "e3f3fb", "fff7d6", "ffd166", "8cc5a2", "24584b", "21708f"),  # noon
-    ("2b1e4a", "b0648c", "d987a0", "ffe3c2", "7c4a80", "241639", "8f3a76"),  # dusk
-    ("f4a6b4", "fdeedd", "fff6ea", "f2637e", "c98aa6", "54396b", "a83f66"),  # dawn
-    ("8fd0d6", "f3fbf4", "fbfbe6", "f6b93b", "6fb3a8", "1d4f5c", "17757d"),  # lagoon
-    ("c9d6e6", "f8fafc", "ffffff", "f9a26c", "a9bdd4", "39506e", "3d628f"),  # winter
-    ("d98a4e", "fae5c0", "fdf2dc", "fffaf0", "cf9058", "5e3a2c", "a2541f"),  # desert
-    ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),  # night
-    ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),  # meadow
-)
-"""Colours of the sky above and at the horizon, halo, sun, farthest and nearest hill, accent."""
+COLOUR_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sunset": ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),
+    "moonlight": ("12232f", "4d8078", "5aa797", "eef4c9", "347b74", "0f2c33", "0f7a66"),
+    "noon": ("6fb4e8", "e3f3fb", "fff7d6", "ffd166", "8cc5a2", "24584b", "21708f"),
+    "dusk": ("2b1e4a", "b0648c", "d987a0", "ffe3c2", "7c4a80", "241639", "8f3a76"),
+    "dawn": ("f4a6b4", "fdeedd", "fff6ea", "f2637e", "c98aa6", "54396b", "a83f66"),
+    "lagoon": ("8fd0d6", "f3fbf4", "fbfbe6", "f6b93b", "6fb3a8", "1d4f5c", "17757d"),
+    "winter": ("c9d6e6", "f8fafc", "ffffff", "f9a26c", "a9bdd4", "39506e", "3d628f"),
+    "desert": ("d98a4e", "fae5c0", "fdf2dc", "fffaf0", "cf9058", "5e3a2c", "a2541f"),
+    "night": ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),
+    "meadow": ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),
+}
+"""Colours of the sky above and at the horizon, halo, sun, farthest and nearest hill, accent, by the
+name of the scheme. Chance chooses one by its place: another order draws other images."""
+
+_SCHEMES: Final = tuple(COLOUR_SCHEMES.values())
 
 MIN_FONT_SIZE: Final = 9
 """Pixels of the smallest type of a prompt."""
@@ -120,10 +123,8 @@ CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
 
 
 def _base_colours(chance: Random, vivid: float) -> bytes:
-    scheme, turn = (
-        COLOUR_SCHEMES[int(chance.random() * len(COLOUR_SCHEMES))],
-        chance.uniform(-0.025, 0.025),
-    )
+    scheme = _SCHEMES[int(chance.random() * len(_SCHEMES))]
+    turn = chance.uniform(-0.025, 0.025)
     high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in scheme)
     ramps = (
         _ramp(high, low, len(SKY)),
@@ -314,7 +315,8 @@ def draw_scene(
     card: Card | None,
     phase: float = 0.0,
 ) -> Image.Image:
-    """The same in any *size*, with *card* or none."""
+    """Draw the scenery of image *index* of *request* in any *size*, with *card* on it or none;
+    mode `P`."""
     scene = scene_of(request, index, phase)
     palette = _palette_of(scene)
     # Sky and hills cover the canvas, so it needs no colour.

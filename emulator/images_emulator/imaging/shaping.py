@@ -37,7 +37,7 @@ def is_available() -> bool:
 
 def unscaled_font(name: str) -> Font:
     """The font file *name* for HarfBuzz, in the font's own units."""
-    import uharfbuzz  # noqa: PLC0415 - see above
+    import uharfbuzz  # noqa: PLC0415 - few images need it
 
     return uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FONT_FOLDER / name)))
 
@@ -54,7 +54,7 @@ def _font(name: str, size: int) -> Font:
 def shape(text: str, name: str, size: int, *, from_right: bool) -> tuple[tuple[Glyph, ...], float]:
     """The glyphs of *text* in the font file *name* at *size* pixels, from left to right, and their
     width in pixels."""
-    import uharfbuzz  # noqa: PLC0415 - see above
+    import uharfbuzz  # noqa: PLC0415 - few images need it
 
     buffer = uharfbuzz.Buffer()
     buffer.add_str(text)

@@ -113,20 +113,20 @@ class Scenario:
 
     def add(self, document: Mapping[str, Any]) -> None:
         """Inject a step as a scenario has it. Raises ValueError."""
-        from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
         step = ScenarioStep(parse_step(document), INJECTED, random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(step)))
 
     def load(self, document: Mapping[str, Any]) -> None:
         """Begin another scenario; injected steps are gone. Raises ValueError."""
-        from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
 
         self._begin(parse_scenario(document).steps)
 
     def read(self, path: str) -> None:
         """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
-        from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - see above
+        from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
 
         self._begin(read_scenario(path).steps)
 

@@ -28,6 +28,6 @@ class Admin:
 
     @cached_property
     def _api(self) -> ASGIApp:
-        from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415 - see above
+        from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415 - it loads FastAPI
 
         return AdminAuth(create_admin_api(self.emulator), self.emulator.settings)

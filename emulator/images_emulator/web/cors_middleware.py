@@ -28,8 +28,8 @@ and some ASGI servers hand on."""
 
 
 class CORS:
-    """Wraps the whole application: a preflight is answered here, before the journal, the faults and
-    the key. The API allows all; the blob storage has no rules and refuses each; those
+    """The outermost layer: a preflight is answered here, before the journal, the faults and the
+    key. The API allows all; the blob storage has no rules and refuses each; those
     of the admin API pass, and are refused there.
     """
 

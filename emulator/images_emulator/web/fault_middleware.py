@@ -39,7 +39,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """Wraps the router, within the recorder.
+    """The third layer, within the recorder, around the router.
 
     A call without an accepted key meets no fault: a page of another site could use up a test's. Of
     a download, whose URL is all the key that it needs, the signature has to be right.
@@ -84,7 +84,7 @@ class FaultMiddleware:
                 return
             # The whole body: an answer before the end of a request resets the connection.
             await (self._call if exchange.operation else self._read_body)(exchange, receive)
-            exchange.fault, exchange.alters = fault.label, fault.alters
+            exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             fields = self._dialect_fields(exchange)
             exchange.error_fields = {
                 "organization": self.emulator.account.organization_id,

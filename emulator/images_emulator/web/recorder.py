@@ -29,7 +29,7 @@ ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """Wraps the whole application; calls to *admin*, the admin API, are not journalled."""
+    """The second layer, within CORS; calls of `/_emulator` go to *admin* and are not journalled."""
 
     def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
         self.app = app
