@@ -65,7 +65,7 @@ with Server() as server, httpx2.Client(
     assert page.text == "<html><title>Down</title></html>"
 
     names = [model["id"] for model in http.get("/v1/models").json()["data"]]
-    assert names[-1] == "gpt-image-2.6-lantern"
+    assert "gpt-image-2.6-lantern" in names
     fields = {"model": "gpt-image-2.6-lantern", "prompt": "a lighthouse", "quality": "max"}
     assert http.post("/v1/images/generations", json=fields).status_code == 200
     refused = http.post("/v1/images/generations", json=fields, headers=before)
@@ -96,13 +96,20 @@ def test_every_module_that_is_named_is_there() -> None:
         assert (PACKAGE / path).is_file() or (ROOT / path).is_file(), path
 
 
+def test_each_change_of_a_diff_is_beside_one_line_so_that_rows_can_be_added() -> None:
+    for diff in DIFFS:
+        for name, old, _ in hunks(diff):
+            assert old.count("\n") == 1, f"{name}:\n{old}"
+
+
 def test_the_diffs_apply_one_after_the_other_and_what_they_add_works(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "emulator", tmp_path / "emulator")
     for diff in DIFFS:
         for name, old, new in hunks(diff):
             path = tmp_path / name
-            assert path.read_text().count(old) == 1, f"{name} has not once:\n{old}"
-            path.write_text(path.read_text().replace(old, new))
+            parts = re.split(f"^{re.escape(old)}", path.read_text(), flags=re.MULTILINE)
+            assert len(parts) == 2, f"{name} has not once:\n{old}"
+            path.write_text(new.join(parts))
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT],
         env=os.environ | {"PYTHONPATH": str(tmp_path / "emulator")},

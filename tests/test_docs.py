@@ -13,6 +13,7 @@ from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server
 from images_emulator.contract.model_tables import as_markdown
+from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.fault_tables import as_markdown as faults_as_markdown
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.settings import all_settings
@@ -102,6 +103,12 @@ def test_the_settings_of_the_readme_are_those_of_the_code() -> None:
 def test_the_models_of_the_readme_are_those_of_the_table() -> None:
     shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
     assert shown == as_markdown(), "print them anew by `images-emulator models --markdown`"
+
+
+def test_the_readme_names_the_first_and_the_newest_model() -> None:
+    ((first, newest),) = re.findall(r"^\| models \| .* from (\S+) to (\S+),", README, re.MULTILINE)
+    assert first == next(iter(MODELS))
+    assert f"{NEWEST_MODEL.id}-".startswith(f"{newest}-")
 
 
 def test_every_path_of_the_admin_api_stands_in_the_readme() -> None:

@@ -1,4 +1,12 @@
-"""Dates: the day that a call is judged by, periods, and the version of a thing on a day."""
+"""Dates: the day that a call is judged by, periods, and the version of a thing on a day.
+
+There are two ways to date a thing. One that is there on some days only has a `Period`: as its field
+`period` (`Rule`, `Conflict`, `Operation`, `RequestBody`), or beside it in a table where it has no
+fields (keys of answers in `wire.KEY_PERIODS`, headers in `dialect.API_HEADERS`, default models).
+One that was another before has its versions in `earlier` (`Rule`, `Refusal`), each as
+`(until, version)`; see `version_on`. A thing may have both. Of a model, `released` and `shutdown`
+are told by the API itself.
+"""
 
 from __future__ import annotations
 

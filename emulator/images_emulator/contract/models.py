@@ -30,7 +30,10 @@ from images_emulator.contract.families import (
     since,
 )
 from images_emulator.contract.image_rules import InputImages, OverlayRule
-from images_emulator.contract.operations import DALLE_SHUTDOWN, GENERATIONS
+from images_emulator.contract.operations import (
+    DALLE_SHUTDOWN,
+    GENERATIONS,
+)
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Rules, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle

@@ -78,7 +78,8 @@ class Operation:
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
     """The request bodies that it reads, by media type."""
     drawing: Drawing | None = None
-    """How its pictures are made; None where it is no operation of the Images API."""
+    """How its pictures are made. None where it makes none: then it is no image operation, whatever
+    its path, and a handler of its own in `web/api.py` serves it."""
     event_name: str | None = None
     """What the names of its events begin with; None where it has no streams."""
     only_model: str | None = None
@@ -90,6 +91,8 @@ class Operation:
     and final newline to its end."""
     azure: AzureOperation | None = None
     """The same operation at Azure, if Azure has it under a deployment's path."""
+    azure_v1: bool = False
+    """Whether Azure has it under `/openai/v1`, too."""
 
     def __str__(self) -> str:
         return self.name
@@ -141,6 +144,7 @@ GENERATIONS: Final = Operation(
     drawing=Drawing.FROM_PROMPT,
     event_name="image_generation",
     azure=AzureOperation("ImageGenerations_Create", date(2023, 6, 1)),
+    azure_v1=True,
 )
 
 EDITS: Final = Operation(
@@ -160,6 +164,7 @@ EDITS: Final = Operation(
     event_name="image_edit",
     # The name was not recorded; it is the reference's heading "Image generations - Edit".
     azure=AzureOperation("ImageGenerations_Edit", date(2025, 4, 1)),
+    azure_v1=True,
 )
 
 VARIATIONS: Final = Operation(
@@ -175,20 +180,29 @@ VARIATIONS: Final = Operation(
     older_stack=True,
 )
 
-LIST_MODELS: Final = Operation(name="list_models", method="GET", route="/models")
-RETRIEVE_MODEL: Final = Operation(name="retrieve_model", method="GET", route="/models/{model:path}")
+LIST_MODELS: Final = Operation(name="list_models", method="GET", route="/models", azure_v1=True)
+RETRIEVE_MODEL: Final = Operation(
+    name="retrieve_model", method="GET", route="/models/{model:path}", azure_v1=True
+)
 
-LIST_FILES: Final = Operation(name="list_files", method="GET", route="/files")
+LIST_FILES: Final = Operation(name="list_files", method="GET", route="/files", azure_v1=True)
 CREATE_FILE: Final = Operation(
     name="create_file",
     method="POST",
     route="/files",
     bodies={FORM: RequestBody()},
     older_stack=True,
+    azure_v1=True,
 )
-RETRIEVE_FILE: Final = Operation(name="retrieve_file", method="GET", route="/files/{file}")
-DELETE_FILE: Final = Operation(name="delete_file", method="DELETE", route="/files/{file}")
-DOWNLOAD_FILE: Final = Operation(name="download_file", method="GET", route="/files/{file}/content")
+RETRIEVE_FILE: Final = Operation(
+    name="retrieve_file", method="GET", route="/files/{file}", azure_v1=True
+)
+DELETE_FILE: Final = Operation(
+    name="delete_file", method="DELETE", route="/files/{file}", azure_v1=True
+)
+DOWNLOAD_FILE: Final = Operation(
+    name="download_file", method="GET", route="/files/{file}/content", azure_v1=True
+)
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
@@ -210,7 +224,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 IMAGE_OPERATIONS: Final[Mapping[str, Operation]] = {
     name: operation for name, operation in OPERATIONS.items() if operation.drawing
 }
-"""The operations of the Images API, by name."""
+"""The operations that make pictures, by name."""
 
 
 def _row_of_name(name: str) -> Operation:
@@ -261,7 +275,7 @@ MOUNTS: Final[Sequence[Mount]] = (
     Mount(
         f"{AZURE_PREFIX}v1",
         Service.AZURE,
-        [each for each in OPERATIONS.values() if each.azure or not each.drawing],
+        [operation for operation in OPERATIONS.values() if operation.azure_v1],
     ),
 )
 """All paths of the API are one of these prefixes and a row's route."""
@@ -277,8 +291,8 @@ _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _O
 
 
 def image_operation_at(path: str) -> Operation | None:
-    """The operation of the Images API at *path*; None for every other path. The method of the call
-    and its day are not looked at."""
+    """The image operation at *path*; None for every other path. The method of the call and its day
+    are not looked at."""
     operation = _BY_PATH.get(path)
     if operation is None and path.startswith(DEPLOYMENTS_PREFIX):
         deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")

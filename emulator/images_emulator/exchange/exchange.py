@@ -71,7 +71,7 @@ class Exchange:
     kind: Kind = "call"
     dialect: Dialect = OPENAI
     operation: Operation | None = None
-    """The operation of the Images API that the path leads to; None for every other path."""
+    """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     policy: Policy | None = None
     """How the call is judged. None before its headers were read, and where they are mistaken."""

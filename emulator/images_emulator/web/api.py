@@ -38,7 +38,7 @@ ANY_METHOD: Final = list(HTTPMethod)
 
 
 def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
-    """The handlers of the operations that are none of the Images API."""
+    """The handlers of the operations that are no image operations."""
     files = FilesAPI(emulator)
     return {
         LIST_MODELS: models_api.list_models,
