@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -94,6 +95,11 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
             assert inner[0] in DOORS or rank(inner[0]) <= rank(part), name
         elif package not in sys.stdlib_module_names:
             assert part in HOMES.get(package, ()), f"{name} belongs to {HOMES.get(package)}"
+
+
+def test_no_two_modules_have_the_same_file_name() -> None:
+    names = Counter(path.name for path in MODULES if path.stem not in DOORS)
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

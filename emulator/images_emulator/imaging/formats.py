@@ -91,8 +91,15 @@ def _png(
 
 
 def _by_pillow(
-    name: str, options: Callable[[int], SaveOptions], max_recipe_bytes: int | None = None
-) -> Encoder:
+    mimetype: str,
+    signature: bytes,
+    pillow_name: str,
+    options: Callable[[int], SaveOptions],
+    max_recipe_bytes: int | None = None,
+) -> Format:
+    """A format that Pillow writes with these *options* for an `output_compression`, and with the
+    recipe in the EXIF, in at most *max_recipe_bytes*."""
+
     def encode(
         request: ImageRequest,
         image: Image.Image | PartialImage,
@@ -103,13 +110,13 @@ def _by_pillow(
         file = BytesIO()
         whole.convert(mode_of(request)).save(
             file,
-            name,
+            pillow_name,
             exif=recipe_exif(request, index, partial, max_recipe_bytes),
             **options(request.output_compression),
         )
         return file.getvalue()
 
-    return encode
+    return _still(mimetype, signature, encode, pillow_name)
 
 
 def _jpeg(compression: int) -> SaveOptions:
@@ -187,13 +194,8 @@ def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
 
 OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "png": _still("image/png", rb"\x89PNG\r\n\x1a\n", _png, "PNG"),
-    "jpeg": _still(
-        "image/jpeg",
-        rb"\xff\xd8\xff",
-        _by_pillow("JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
-        "JPEG",
-    ),
-    "webp": _still("image/webp", rb"RIFF....WEBP", _by_pillow("WEBP", _webp), "WEBP"),
+    "jpeg": _by_pillow("image/jpeg", rb"\xff\xd8\xff", "JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
+    "webp": _by_pillow("image/webp", rb"RIFF....WEBP", "WEBP", _webp),
     "gif": Format("image/gif", _signature(rb"GIF8[79]a"), _gif, _read_by_pillow("GIF")),
     "svg": Format("image/svg+xml", _signature(rb"\s*<(svg|\?xml)\b"), svg.write, svg_recipe),
 }

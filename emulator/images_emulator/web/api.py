@@ -28,7 +28,7 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web import models_api
 from images_emulator.web.authentication import ApiAuth, Handler
 from images_emulator.web.azure_gateway import AzureAuth
-from images_emulator.web.downloads_api import Downloads
+from images_emulator.web.downloads_api import DownloadsAPI
 from images_emulator.web.files_api import FilesAPI
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.unserved import not_served
@@ -110,5 +110,5 @@ def routes(emulator: Emulator) -> list[Route]:
     return [
         *(route for mount in MOUNTS for route in served(mount)),
         *(route for mount in MOUNTS for route in unserved(mount)),
-        Route(f"{DOWNLOAD_PREFIX}{{name:path}}", Downloads(emulator).download, methods=()),
+        Route(f"{DOWNLOAD_PREFIX}{{name:path}}", DownloadsAPI(emulator).download, methods=()),
     ]

@@ -19,7 +19,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
 from images_emulator.web.authentication import Endpoint, error_response, server_error
-from images_emulator.web.cors_middleware import CORS
+from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
@@ -94,4 +94,5 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     emulator = emulator or Emulator()
     served = routes(emulator)
     router = Router(served, PathHints(served, emulator))
-    return CORS(Recorder(FaultMiddleware(router, emulator), Admin(emulator), emulator), emulator)
+    recorder = Recorder(FaultMiddleware(router, emulator), Admin(emulator), emulator)
+    return CORSMiddleware(recorder, emulator)

@@ -27,7 +27,7 @@ ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 and some ASGI servers hand on."""
 
 
-class CORS:
+class CORSMiddleware:
     """The outermost layer: a preflight is answered here, before the journal, the faults and the
     key. The API allows all; the blob storage has no rules and refuses each; those
     of the admin API pass, and are refused there.

@@ -16,7 +16,7 @@ from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.image_responses import render
 
 
-class Downloads:
+class DownloadsAPI:
     """The handler of the blob storage: a URL is all the key that a download needs, and it can only
     be read."""
 
