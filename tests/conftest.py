@@ -114,7 +114,9 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def running() -> Iterator[Server]:
     from images_emulator import Server, Settings  # noqa: PLC0415 - only tests need it
 
-    with Server(Settings(port=0)) as server:
+    with pytest.MonkeyPatch.context() as patch, Server(Settings(port=0)) as server:
+        # Each test begins with a reset; servers of their own show that one gives memory back.
+        patch.setattr("images_emulator.state.emulator.trim_memory", lambda: None)
         yield server
 
 
