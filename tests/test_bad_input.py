@@ -33,7 +33,9 @@ PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 @pytest.mark.parametrize(
     "kind", ["application/json", "multipart/form-data; boundary=b", "multipart/form-data", "x"]
 )
-def test_nonsense_is_a_client_error(http: httpx2.Client, path: str, body: bytes, kind: str) -> None:
+def test_malformed_bodies_are_client_errors(
+    http: httpx2.Client, path: str, body: bytes, kind: str
+) -> None:
     error = error_of(http.post(path, content=body, headers={"Content-Type": kind}))
     assert error["message"]
 
@@ -43,7 +45,7 @@ def test_nonsense_is_a_client_error(http: httpx2.Client, path: str, body: bytes,
     "name",
     ["model", "prompt", "n", "size", "quality", "stream", "user", "svg", "safety_identifier"],
 )
-def test_any_json_value_in_any_place_is_answered(
+def test_any_json_value_in_any_parameter_is_answered(
     http: httpx2.Client, name: str, value: object
 ) -> None:
     body = {"model": "gpt-image-2.6-flare", "prompt": "a lighthouse", name: value}
@@ -61,12 +63,12 @@ def test_huge_integers_are_out_of_range(http: httpx2.Client, number: int) -> Non
 @pytest.mark.parametrize(
     "size", ["1" * 5000 + "x16", "１０２４x1024", "1024x1024\n", "-16x16", "0x16"]
 )
-def test_odd_sizes_are_syntax_errors(http: httpx2.Client, size: str) -> None:
+def test_malformed_sizes_are_refused(http: httpx2.Client, size: str) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "size": size}
     assert "Expected WIDTHxHEIGHT" in error_of(http.post(PATHS[0], json=body))["message"]
 
 
-def test_half_a_surrogate_pair_is_drawn_and_said_back(http: httpx2.Client) -> None:
+def test_lone_surrogate_in_a_prompt_is_accepted(http: httpx2.Client) -> None:
     body = b'{"model": "gpt-image-2", "prompt": "a \\ud83d b"}'
     headers = {"Content-Type": "application/json"}
     assert http.post(PATHS[0], content=body, headers=headers).status_code == 200
@@ -74,14 +76,14 @@ def test_half_a_surrogate_pair_is_drawn_and_said_back(http: httpx2.Client) -> No
     assert error_of(http.post(PATHS[0], content=body, headers=headers))["param"] == "model"
 
 
-def test_a_prompt_with_braces_and_percents_is_no_template(http: httpx2.Client) -> None:
+def test_braces_and_percents_in_a_prompt_are_plain_text(http: httpx2.Client) -> None:
     body = {"model": "{0} {name} %s", "prompt": "x"}
     error = error_of(http.post(PATHS[0], json=body))
     assert error["message"] == "The model '{0} {name} %s' does not exist."
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8"])
-def test_a_charset_is_no_other_content_type(http: httpx2.Client, charset: str) -> None:
+def test_content_type_may_have_a_charset(http: httpx2.Client, charset: str) -> None:
     headers = {"Content-Type": f"application/json; charset={charset}"}
     body = json.dumps({"prompt": "é", "model": "gpt-image-2"}, ensure_ascii=False).encode()
     assert http.post(PATHS[0], content=body, headers=headers).status_code == 200
@@ -90,20 +92,20 @@ def test_a_charset_is_no_other_content_type(http: httpx2.Client, charset: str) -
 @pytest.mark.parametrize(
     "key", ["", "Bearer", "Basic c2s6", "sk-test", "Token sk-test", "Bearer\tsk-test"]
 )
-def test_no_bearer_token_is_no_key(server: Server, key: str) -> None:
+def test_authorization_without_bearer_token_is_refused(server: Server, key: str) -> None:
     headers = {"Authorization": key} if key else {}
     error = error_of(httpx2.post(server.url + PATHS[0], json={}, headers=headers), 401)
     assert error["message"].startswith("You didn't provide an API key.")
     assert error["code"] is None
 
 
-def test_the_scheme_of_a_key_may_be_in_any_case(server: Server) -> None:
+def test_bearer_scheme_is_case_insensitive(server: Server) -> None:
     answer = httpx2.get(f"{server.base_url}/models", headers={"Authorization": "bearer sk-x"})
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/images/generations", "/v1/models", "/v1/models/dall-e-2"])
-def test_a_path_answers_without_its_version_too(http: httpx2.Client, path: str) -> None:
+def test_paths_work_without_v1(http: httpx2.Client, path: str) -> None:
     short = path.removeprefix("/v1")
     ask = http.post if "generations" in path else http.get
     answers = [ask(each) for each in (path, short)]
@@ -111,7 +113,7 @@ def test_a_path_answers_without_its_version_too(http: httpx2.Client, path: str) 
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/images/generations/", "/favicon.ico", "/%00"])
-def test_no_such_path_is_an_empty_404(http: httpx2.Client, path: str) -> None:
+def test_unknown_path_is_an_empty_404(http: httpx2.Client, path: str) -> None:
     answer = http.get(path)
     assert answer.status_code == 404
     assert answer.content == b""
@@ -192,7 +194,7 @@ def test_a_form_of_another_client_s_making_is_read(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["é.png", "C:\\pictures\\a.png", "/home/me/a.png", '\\"a\\".png'])
-def test_a_file_name_is_only_a_name(http: httpx2.Client, name: str) -> None:
+def test_file_name_is_no_path(http: httpx2.Client, name: str) -> None:
     body = FIELDS + part("image", png(), f'; filename="{name}"') + b"--b--\r\n"
     assert posted(http, body).status_code == 200
 
@@ -511,7 +513,7 @@ def test_a_request_behind_an_upgrade_is_answered_too(server: Server) -> None:
     assert spoken(server, first + second).count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_nothing_is_tunnelled(server: Server) -> None:
+def test_connect_method_is_refused(server: Server) -> None:
     answer = spoken(server, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
     assert b"400 Bad Request" in answer.splitlines()[0]
 
@@ -528,7 +530,7 @@ def test_a_chunked_body_is_read(server: Server) -> None:
     assert b"200 OK" in answer.splitlines()[0]
 
 
-def test_a_client_that_hangs_up_in_its_body_harms_nobody(
+def test_client_disconnect_within_its_body_is_harmless(
     server: Server, http: httpx2.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     spoken(server, request_bytes(BODY, "Content-Length: 100000"), hang_up=True)

@@ -30,7 +30,7 @@ async def in_page(page: Page, server: Server, script: str, **values: str) -> Any
     )
 
 
-async def test_a_page_of_another_origin_generates(page: Page, server: Server) -> None:
+async def test_browser_generates_from_another_origin(page: Page, server: Server) -> None:
     answer = await in_page(
         page,
         server,
@@ -46,7 +46,7 @@ async def test_a_page_of_another_origin_generates(page: Page, server: Server) ->
     assert call.headers["origin"] in page.url
 
 
-async def test_a_page_edits_a_file(page: Page, server: Server) -> None:
+async def test_browser_edits_a_file(page: Page, server: Server) -> None:
     image = await in_page(
         page,
         server,
@@ -63,7 +63,7 @@ async def test_a_page_edits_a_file(page: Page, server: Server) -> None:
     assert [call.path for call in server.requests] == ["/v1/images/edits"]
 
 
-async def test_a_page_streams(page: Page, server: Server) -> None:
+async def test_browser_streams(page: Page, server: Server) -> None:
     types = await in_page(
         page,
         server,
@@ -87,7 +87,7 @@ try {
 """
 
 
-async def test_a_page_reads_an_error_with_its_message(page: Page, server: Server) -> None:
+async def test_browser_reads_an_error(page: Page, server: Server) -> None:
     name, status, code, message, request_id = await in_page(page, server, REFUSED)
     assert (status, code) == (400, "invalid_value")
     assert message.endswith("Width and height must both be divisible by 16.")
@@ -95,13 +95,13 @@ async def test_a_page_reads_an_error_with_its_message(page: Page, server: Server
     assert name
 
 
-async def test_a_page_reads_an_injected_error(page: Page, server: Server) -> None:
+async def test_browser_reads_an_injected_error(page: Page, server: Server) -> None:
     server.inject("rate_limit_exceeded")
     _, status, code, *_ = await in_page(page, server, REFUSED)
     assert (status, code) == (429, "rate_limit_exceeded")
 
 
-async def test_a_page_calls_azure(page: Page, server: Server) -> None:
+async def test_browser_calls_azure(page: Page, server: Server) -> None:
     answer = await in_page(
         page,
         server,
@@ -121,7 +121,7 @@ async def test_a_page_calls_azure(page: Page, server: Server) -> None:
     assert answer[1] == 400
 
 
-async def test_a_page_shows_a_hosted_image_and_cannot_read_it(page: Page, server: Server) -> None:
+async def test_browser_shows_a_hosted_image_and_cannot_read_it(page: Page, server: Server) -> None:
     shown = await in_page(
         page,
         server,
@@ -139,14 +139,14 @@ async def test_a_page_shows_a_hosted_image_and_cannot_read_it(page: Page, server
 
 
 @pytest.mark.parametrize("path", ["settings", "health", "requests"])
-async def test_a_page_of_another_origin_cannot_read_the_admin_api(
+async def test_browser_cannot_read_the_admin_api_from_another_origin(
     page: Page, server: Server, path: str
 ) -> None:
     with pytest.raises(Exception, match="Failed to fetch"):
         await in_page(page, server, f"await fetch(url + '/_emulator/{path}')")
 
 
-async def test_a_page_of_another_origin_cannot_reset(page: Page, server: Server) -> None:
+async def test_browser_cannot_reset_from_another_origin(page: Page, server: Server) -> None:
     script = """
     await client.models.list();
     await fetch(url + "/_emulator/reset", { method: "POST", mode: "no-cors" });

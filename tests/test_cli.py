@@ -58,7 +58,7 @@ def forked(
 @pytest.mark.parametrize(
     "command", [(COMMAND,), (sys.executable, "-m", "images_emulator")], ids=["command", "module"]
 )
-def test_the_first_line_says_where_connections_are_accepted(command: tuple[str, ...]) -> None:
+def test_serve_prints_the_url_it_listens_on(command: tuple[str, ...]) -> None:
     with served("--port", "0", command=command) as (_, url):
         assert httpx2.get(f"{url}/_emulator/health").status_code == 200
 
@@ -81,13 +81,15 @@ ANY = (
         ),
     ],
 )
-def test_the_start_says_how_the_server_answers(flags: Sequence[str], lines: Sequence[str]) -> None:
+def test_serve_prints_as_of_and_lenient_validation(
+    flags: Sequence[str], lines: Sequence[str]
+) -> None:
     with forked("--port", "0", *flags) as (command, _):
         command.send_signal(signal.SIGTERM)
         assert command.stdout.read().splitlines() == lines
 
 
-def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
+def test_serve_survives_a_closed_stdout() -> None:
     with served("--port", "0") as (process, url):
         assert process.stdout
         process.stdout.close()
@@ -95,14 +97,14 @@ def test_a_reader_of_the_first_line_may_leave_after_it() -> None:
         stopped(process, [signal.SIGTERM])
 
 
-def test_the_port_is_the_one_that_is_asked_for() -> None:
+def test_port_flag_sets_the_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with forked("--port", str(port)) as (_, url):
         assert url == f"http://127.0.0.1:{port}"
 
 
-def test_another_interface_can_be_listened_on() -> None:
+def test_host_flag_sets_the_interface() -> None:
     with forked("--host", "::1", "--port", "0") as (_, url):
         assert url.startswith("http://[::1]:")
         assert httpx2.get(f"{url}/_emulator/health").status_code == 200
@@ -115,12 +117,12 @@ def statuses(url: str, *keys: str) -> list[int]:
     ]
 
 
-def test_a_repeated_flag_gives_several_keys() -> None:
+def test_repeated_api_key_flag_gives_several_keys() -> None:
     with forked("--port", "0", "--api-key", "sk-a", "--api-key", "sk-b") as (_, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
 
 
-def test_a_variable_stands_for_each_flag_and_a_flag_goes_before_it() -> None:
+def test_environment_variables_set_what_flags_override() -> None:
     variables = {"IMAGES_EMULATOR_PORT": "0", "IMAGES_EMULATOR_API_KEY": "sk-a, sk-b"}
     with forked(variables=variables) as (_, url):
         assert statuses(url, "sk-a", "sk-b", "sk-c") == [200, 200, 401]
@@ -172,7 +174,7 @@ def all_of(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
-def test_a_signal_stops_an_idle_server(signals: Sequence[int]) -> None:
+def test_signal_stops_an_idle_server(signals: Sequence[int]) -> None:
     with (
         served("--port", "0") as (process, url),
         OpenAI(base_url=f"{url}/v1", api_key="x") as client,
@@ -183,7 +185,7 @@ def test_a_signal_stops_an_idle_server(signals: Sequence[int]) -> None:
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
-def test_a_signal_stops_a_server_that_draws(signals: Sequence[int], processes: str) -> None:
+def test_signal_stops_a_rendering_server(signals: Sequence[int], processes: str) -> None:
     with (
         served("--port", "0", "--render-processes", processes) as (process, url),
         OpenAI(base_url=f"{url}/v1", api_key="x") as client,
@@ -196,7 +198,7 @@ def test_a_signal_stops_a_server_that_draws(signals: Sequence[int], processes: s
 
 
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
-def test_a_signal_ends_an_open_stream_where_it_is(signals: Sequence[int]) -> None:
+def test_signal_cuts_an_open_stream(signals: Sequence[int]) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 1}
     with (
         forked("--port", "0") as (process, url),
@@ -210,7 +212,7 @@ def test_a_signal_ends_an_open_stream_where_it_is(signals: Sequence[int]) -> Non
 
 
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
-def test_a_signal_ends_a_call_that_waits_without_an_answer(signals: Sequence[int]) -> None:
+def test_signal_closes_the_connection_of_a_delayed_call(signals: Sequence[int]) -> None:
     with (
         forked("--port", "0") as (process, url),
         asked(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
@@ -221,7 +223,7 @@ def test_a_signal_ends_a_call_that_waits_without_an_answer(signals: Sequence[int
 
 
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
-def test_a_signal_does_not_wait_for_a_fetch_that_hangs(signals: Sequence[int]) -> None:
+def test_signal_does_not_wait_for_a_hanging_fetch(signals: Sequence[int]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         body = {"prompt": "x", "images": [{"image_url": f"http://{address}/a.png"}]}
@@ -233,7 +235,7 @@ def test_a_signal_does_not_wait_for_a_fetch_that_hangs(signals: Sequence[int]) -
                 assert all_of(edit) == b""
 
 
-def test_an_answer_that_is_soon_done_arrives_whole_before_the_end() -> None:
+def test_shutdown_lets_a_short_call_finish() -> None:
     with (
         forked("--port", "0") as (process, url),
         asked(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
@@ -249,7 +251,7 @@ def test_an_answer_that_is_soon_done_arrives_whole_before_the_end() -> None:
     ("form", "start"),
     [(None, "model  "), ("--markdown", "| model |"), ("--json", '{\n  "dall-e-2": {')],
 )
-def test_the_models_are_printed(form: str | None, start: str) -> None:
+def test_models_command_prints_every_format(form: str | None, start: str) -> None:
     done = run_command("models", *([form] if form else []))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(start)
@@ -257,7 +259,7 @@ def test_the_models_are_printed(form: str | None, start: str) -> None:
     assert "frame_duration_ms" in done.stdout
 
 
-def test_a_reader_may_leave_early() -> None:
+def test_models_command_survives_a_closed_pipe() -> None:
     command = f"{COMMAND} models --json | head -1"
     done = subprocess.run(
         ["bash", "-c", command],  # noqa: S607
@@ -269,7 +271,7 @@ def test_a_reader_may_leave_early() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_port_is_said_in_one_line() -> None:
+def test_port_in_use_is_an_error_of_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = run_command("serve", "--port", port)
@@ -289,7 +291,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         (("serve", "--colour", "red"), {}, "unrecognized arguments: --colour red"),
     ],
 )
-def test_a_wrong_setting_is_said_and_nothing_starts(
+def test_invalid_settings_are_usage_errors(
     arguments: tuple[str, ...], variables: dict[str, str], words: str
 ) -> None:
     done = run_command(*arguments, variables=variables)
@@ -298,7 +300,7 @@ def test_a_wrong_setting_is_said_and_nothing_starts(
     assert "Traceback" not in done.stderr
 
 
-def test_the_same_request_draws_the_same_bytes_in_any_process() -> None:
+def test_image_bytes_do_not_depend_on_the_process() -> None:
     drawn = []
     for seed in ("1", "2"):
         with (

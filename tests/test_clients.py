@@ -108,7 +108,7 @@ def told(node: Node, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-def test_the_node_sdk_does_all_calls(told: dict[str, Any]) -> None:
+def test_node_sdk_makes_all_calls(told: dict[str, Any]) -> None:
     assert [bool(item["url"]) for item in told["variation"]["data"]] == [True, True]
     assert opened(told["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
     pictures = [opened(item["b64_json"]) for item in told["generate"]["data"]]
@@ -125,7 +125,7 @@ def azure(node: Node, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-def test_the_node_sdk_speaks_azure(azure: dict[str, Any]) -> None:
+def test_node_sdk_calls_azure(azure: dict[str, Any]) -> None:
     assert opened(azure["generated"]["data"][0]["b64_json"]).size == (1024, 1024)
     assert azure["generated"]["quality"] == "high"
     assert list(azure["filtered"]["data"][0]) == [
@@ -136,7 +136,7 @@ def test_the_node_sdk_speaks_azure(azure: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_node_sdk_meets_azures_refusals(azure: dict[str, Any]) -> None:
+def test_node_sdk_raises_azure_errors(azure: dict[str, Any]) -> None:
     assert azure["editedWithoutDeployment"] == ["Error", 404, "404"]
     assert azure["tooOld"] == ["Error", 404, "404"]
     assert azure["nowhere"] == ["Error", 404, "DeploymentNotFound"]
@@ -144,13 +144,13 @@ def test_the_node_sdk_meets_azures_refusals(azure: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("style", ["v1", "deployments"])
-def test_vercels_ai_sdk_speaks_azure(azure: dict[str, Any], style: str) -> None:
+def test_vercel_ai_sdk_calls_azure(azure: dict[str, Any], style: str) -> None:
     assert [opened(picture).size for picture in azure[style]] == [(1024, 1024)] * 3
     assert azure[f"{style}Refused"] == ["AI_APICallError", 404, "DeploymentNotFound"]
 
 
 @pytest.mark.timeout(300)
-def test_the_node_sdk_streams(told: dict[str, Any]) -> None:
+def test_node_sdk_streams(told: dict[str, Any]) -> None:
     assert told["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
     assert told["generated"] == (
         ["image_generation.partial_image"] * 3 + ["image_generation.completed"]
@@ -158,7 +158,7 @@ def test_the_node_sdk_streams(told: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_node_sdk_sends_a_read_stream_as_octets_and_is_refused(told: dict[str, Any]) -> None:
+def test_node_sdk_read_stream_is_refused_as_octet_stream(told: dict[str, Any]) -> None:
     assert told["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
 
 

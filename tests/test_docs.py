@@ -43,15 +43,13 @@ def printed(code: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_runs(number: int, server: Server, tmp_path: Path) -> None:
+def test_readme_example_runs(number: int, server: Server, tmp_path: Path) -> None:
     output = run(EXAMPLES[number], server, tmp_path)
     assert not output or output in OUTPUTS
 
 
 @pytest.mark.slow
-def test_the_tests_of_the_readme_pass(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readme_tests_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a test has written runs once.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
@@ -59,7 +57,7 @@ def test_the_tests_of_the_readme_pass(
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
-def test_the_report_and_the_settings_of_the_readme_are_those_of_a_session(
+def test_readme_report_and_settings_fixture_are_true(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -82,7 +80,7 @@ def test_it(images_emulator):
     )
 
 
-def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: Path) -> None:
+def test_readme_image_is_the_one_its_example_gets(server: Server, tmp_path: Path) -> None:
     run(EXAMPLES[0], server, tmp_path)
     with (
         Image.open(tmp_path / "lighthouse.png") as drawn,
@@ -91,7 +89,7 @@ def test_the_picture_is_the_one_that_the_example_gets(server: Server, tmp_path: 
         assert not ImageChops.difference(drawn, shown).getbbox()
 
 
-def test_the_settings_of_the_readme_are_those_of_the_code() -> None:
+def test_readme_settings_are_those_of_the_code() -> None:
     rows = ""
     for each in all_settings():
         default = f" `{each.default}`" if each.default not in (None, ()) else ""
@@ -100,7 +98,7 @@ def test_the_settings_of_the_readme_are_those_of_the_code() -> None:
     assert f"|---|---|---|---|\n{rows}\n" in README
 
 
-def test_the_models_of_the_readme_are_those_of_the_table() -> None:
+def test_readme_models_are_those_of_the_table() -> None:
     shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
     assert shown == as_markdown(), "print them anew by `images-emulator models --markdown`"
 
@@ -111,36 +109,36 @@ def test_the_readme_names_the_first_and_the_newest_model() -> None:
     assert f"{NEWEST_MODEL.id}-".startswith(f"{newest}-")
 
 
-def test_every_path_of_the_admin_api_stands_in_the_readme() -> None:
+def test_readme_has_every_admin_path() -> None:
     told = dict(re.findall(r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|", README, re.MULTILINE))
     paths = create_admin_api(Emulator()).openapi()["paths"]
     served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
     assert told == served
 
 
-def test_the_faults_of_the_readme_are_those_of_the_code() -> None:
+def test_readme_faults_are_those_of_the_code() -> None:
     shown = README.partition("<!-- faults -->\n")[2].partition("<!-- end of faults -->")[0]
     assert shown == faults_as_markdown()
 
 
-def test_the_scenario_of_the_readme_is_right() -> None:
+def test_readme_scenario_is_valid() -> None:
     (scenario,) = (text for kind, text in BLOCKS if kind == "toml")
     assert parse_scenario(tomllib.loads(scenario)).steps
 
 
-def test_the_ready_scenarios_stand_in_the_readme() -> None:
+def test_readme_has_every_ready_scenario() -> None:
     for path in (ROOT / "fixtures/scenarios").iterdir():
         assert f"`{path.stem}`" in README
 
 
-def test_continuous_integration_runs_the_tests_as_the_readme_says() -> None:
+def test_ci_and_contributing_have_the_test_command_of_the_readme() -> None:
     assert TEST in (ROOT / ".ci/run").read_text()
     assert TEST in (ROOT / ".github/CONTRIBUTING.md").read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_first_command_starts_a_server_from_a_clean_checkout(tmp_path: Path) -> None:
+def test_readme_command_serves_from_a_clean_checkout(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     left_out = shutil.ignore_patterns(
         ".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "tests"

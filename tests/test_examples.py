@@ -177,7 +177,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("endpoint", "fields", "ever", "today"), CASES)
-def test_an_example_has_its_outcome(
+def test_example_has_its_recorded_outcome(
     http: httpx2.Client, endpoint: str, fields: Fields, ever: str, today: str
 ) -> None:
     assert sent(http, endpoint, fields, "any") == ever

@@ -97,7 +97,7 @@ def seen(node: Node, running: Server) -> dict[str, Any]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", NODE)
-def test_node_sees(seen: dict[str, Any], fault: str) -> None:
+def test_node_fetch_and_sdk_see_a_fault(seen: dict[str, Any], fault: str) -> None:
     assert seen[fault] == NODE[fault]
 
 
@@ -111,7 +111,7 @@ def test_node_sees(seen: dict[str, Any], fault: str) -> None:
         ({"kind": "stream_cut", "after": 0, "reset": True}, True, "reset", 0),
     ],
 )
-def test_on_a_plain_socket_a_reset_is_one_and_a_close_is_none(
+def test_connection_reset_sends_rst_and_a_cut_closes(
     server: Server, fault: dict[str, Any], stream: bool, end: str, body: int | None
 ) -> None:
     server.inject(fault)

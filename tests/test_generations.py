@@ -24,7 +24,7 @@ def generate(client: OpenAI, **parameters: Any) -> ImagesResponse:
 
 
 @pytest.mark.parametrize("model", GPT)
-def test_a_gpt_image_model_answers_a_picture_and_describes_it(client: OpenAI, model: str) -> None:
+def test_gpt_image_models_return_base64_with_its_parameters(client: OpenAI, model: str) -> None:
     response = generate(client, model=model, size="1024x1536", quality="medium")
     (picture,) = answered(response)
     assert (picture.size, picture.mode, picture.format) == ((1024, 1536), "RGB", "PNG")
@@ -38,7 +38,7 @@ def test_a_gpt_image_model_answers_a_picture_and_describes_it(client: OpenAI, mo
 
 
 @pytest.mark.parametrize("model", DALLE)
-def test_a_dalle_model_answers_base64_when_asked(client: OpenAI, model: str) -> None:
+def test_dalle_models_return_base64_on_request(client: OpenAI, model: str) -> None:
     response = generate(client, model=model, response_format="b64_json")
     (picture,) = answered(response)
     assert (picture.size, picture.mode, picture.format) == ((1024, 1024), "RGB", "PNG")
@@ -46,7 +46,7 @@ def test_a_dalle_model_answers_base64_when_asked(client: OpenAI, model: str) -> 
 
 
 @pytest.mark.parametrize("model", GPT)
-def test_auto_is_never_echoed(client: OpenAI, model: str) -> None:
+def test_response_never_says_auto(client: OpenAI, model: str) -> None:
     response = generate(client, model=model, size="auto", quality="auto", background="auto")
     (picture,) = answered(response)
     assert response.size == "{}x{}".format(*picture.size)
@@ -54,7 +54,7 @@ def test_auto_is_never_echoed(client: OpenAI, model: str) -> None:
     assert response.background == "opaque"
 
 
-def test_a_prompt_is_revised_by_the_model_that_does_so(client: OpenAI) -> None:
+def test_revised_prompt_comes_from_models_that_revise(client: OpenAI) -> None:
     for model in MODELS.values():
         response = generate(client, model=model.id)
         assert response.data
@@ -64,7 +64,7 @@ def test_a_prompt_is_revised_by_the_model_that_does_so(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)
-def test_a_picture_is_in_the_format_that_was_asked(client: OpenAI, output_format: str) -> None:
+def test_output_format_decides_the_file(client: OpenAI, output_format: str) -> None:
     response = generate(client, model="gpt-image-2", size="1536x864", output_format=output_format)
     (picture,) = answered(response)
     assert (picture.format, picture.size) == (output_format.upper(), (1536, 864))
@@ -126,7 +126,7 @@ def test_the_same_request_draws_the_same_bytes_and_n_draws_different_ones(client
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_what_is_asked_shows_in_the_picture(client: OpenAI, changed: dict[str, str]) -> None:
+def test_parameters_change_the_image(client: OpenAI, changed: dict[str, str]) -> None:
     usual = {"model": "gpt-image-2", "quality": "low", "size": "1024x1024"}
     (before,) = answered(generate(client, **usual))
     (after,) = answered(generate(client, **(usual | changed)))
@@ -157,7 +157,7 @@ def test_a_longer_prompt_puts_more_ink_on_the_card(client: OpenAI) -> None:
     ["x" * 32_000, "word " * 6_000, "日本語の灯台", "🦦", "\u202eمنارة", "a\x00b\nc\td"],
     ids=["one word", "many words", "CJK", "emoji", "Arabic", "controls"],
 )
-def test_any_prompt_is_drawn(client: OpenAI, prompt: str) -> None:
+def test_any_prompt_gets_an_image(client: OpenAI, prompt: str) -> None:
     (picture,) = answered(generate(client, model="gpt-image-2", prompt=prompt))
     assert picture.size == (1024, 1024)
 
@@ -168,7 +168,7 @@ def test_without_a_model_the_parameters_choose_one(client: OpenAI) -> None:
     assert generate(client, size="1536x1024").size == "1536x1024"
 
 
-def test_the_safety_identifier_is_echoed_and_user_stands_in(client: OpenAI) -> None:
+def test_safety_identifier_is_echoed_or_else_user(client: OpenAI) -> None:
     def echoed(**parameters: Any) -> str | None:
         return generate(client, model="gpt-image-2", **parameters).safety_identifier
 
@@ -210,7 +210,7 @@ def test_a_streaming_response_can_be_read_whole(client: OpenAI) -> None:
     assert text.endswith("}")
 
 
-def test_a_url_is_the_dalle_default(client: OpenAI) -> None:
+def test_dalle_models_return_urls_by_default(client: OpenAI) -> None:
     for model in DALLE:
         data = generate(client, model=model).data
         assert data

@@ -63,7 +63,7 @@ def sent(server: Server, request: httpx2.Request, headers: dict[str, str]) -> ht
 
 
 @pytest.mark.parametrize("made", MADE)
-def test_nobody_waits_for_the_body_of_another(
+def test_large_bodies_do_not_block_other_calls(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
@@ -80,7 +80,7 @@ def test_nobody_waits_for_the_body_of_another(
 
 
 @pytest.mark.parametrize("made", [large_form, large_json, large_file])
-def test_nothing_is_parsed_for_a_call_without_a_key(
+def test_body_is_not_parsed_without_a_key(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
     with held(server.emulator.renderer.parser):

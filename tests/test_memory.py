@@ -67,7 +67,7 @@ def measured() -> Iterator[Measured]:
 
 
 @pytest.mark.slow
-def test_forgiven_edits_leave_no_memory_behind(measured: Measured) -> None:
+def test_reset_frees_the_memory_of_lenient_edits(measured: Measured) -> None:
     for number in range(12):
         assert measured.edit(number, x_emulator_validation="lenient").status_code == 200
     assert measured.resident() < measured.start + 100 * MB
@@ -76,7 +76,7 @@ def test_forgiven_edits_leave_no_memory_behind(measured: Measured) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["Bearer k", ""])
-def test_json_of_many_parts_leaves_no_memory_behind(measured: Measured, key: str) -> None:
+def test_reset_frees_the_memory_of_json_with_many_parts(measured: Measured, key: str) -> None:
     for parts in (7_000_000, 30_000):
         body = b'{"model":"gpt-image-2","prompt":"x","svg":[%s{}]}' % (b"{}," * parts)
         headers = {"Content-Type": "application/json", "Authorization": key}
@@ -88,7 +88,7 @@ def test_json_of_many_parts_leaves_no_memory_behind(measured: Measured, key: str
 
 
 @pytest.mark.slow
-def test_long_users_leave_no_memory_behind(measured: Measured) -> None:
+def test_reset_frees_the_memory_of_long_user_fields(measured: Measured) -> None:
     for number in range(40):
         body = SMALL | {"user": f"{number}" + "u" * 4 * MB}
         assert measured.http.post(GENERATIONS, json=body).status_code == 200
@@ -98,7 +98,7 @@ def test_long_users_leave_no_memory_behind(measured: Measured) -> None:
 
 
 @pytest.mark.slow
-def test_long_keys_leave_no_memory_behind(measured: Measured) -> None:
+def test_reset_frees_the_memory_of_long_keys(measured: Measured) -> None:
     body = SMALL | {"response_format": "b64_json"}
     for number in range(500):
         headers = {"Authorization": f"Bearer {number}" + "k" * 200_000}
@@ -108,7 +108,7 @@ def test_long_keys_leave_no_memory_behind(measured: Measured) -> None:
 
 
 @pytest.mark.slow
-def test_long_file_names_leave_no_memory_behind(measured: Measured) -> None:
+def test_reset_frees_the_memory_of_long_file_names(measured: Measured) -> None:
     fields, purpose = {"model": "gpt-image-2", "prompt": "x"}, {"purpose": "vision"}
     for number in range(300):
         # The head of a part may have 16 KB.
@@ -132,7 +132,7 @@ def uncollected() -> Iterator[None]:
 
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("answer", [{"n": 99}, {"n": 1, "model": "none"}, {"stream": 3}])
-def test_a_refused_call_leaves_nothing_for_the_garbage_collector(
+def test_refused_calls_leave_no_reference_cycles(
     server: Server, http: httpx2.Client, answer: dict[str, object]
 ) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "svg": [{}] * 12_347} | answer

@@ -22,7 +22,7 @@ def drawn(prompt: str = "a lighthouse", **options: int) -> str:
 
 
 @pytest.mark.parametrize("prompt", ["a", "b"])
-def test_a_client_finds_the_server_and_the_test_finds_its_calls(
+def test_client_reaches_the_server_and_requests_lists_its_calls(
     images_emulator: Server, prompt: str
 ) -> None:
     assert images_emulator.requests == []
@@ -32,7 +32,7 @@ def test_a_client_finds_the_server_and_the_test_finds_its_calls(
     assert url.startswith(images_emulator.url)
 
 
-def test_a_rate_limit_is_survived(images_emulator: Server) -> None:
+def test_sdk_retries_an_injected_rate_limit(images_emulator: Server) -> None:
     limited = {"kind": "error", "name": "rate_limit_exceeded", "retry_after_ms": 1}
     images_emulator.inject(limited, times=2)
     drawn(max_retries=2)
@@ -41,7 +41,7 @@ def test_a_rate_limit_is_survived(images_emulator: Server) -> None:
     assert [call.fault for call in images_emulator.requests] == ["rate_limit_exceeded"] * 2 + [None]
 
 
-def test_no_fault_is_left_from_another_test(images_emulator: Server) -> None:
+def test_faults_do_not_outlive_their_test(images_emulator: Server) -> None:
     images_emulator.inject("server_error", times=None)
     with pytest.raises(openai.InternalServerError):
         drawn(max_retries=0)
@@ -51,13 +51,13 @@ def test_no_fault_is_left_from_another_test(images_emulator: Server) -> None:
     assert call.fault is None
 
 
-def test_a_url_expires_when_the_test_says(images_emulator: Server) -> None:
+def test_advancing_the_clock_expires_a_url(images_emulator: Server) -> None:
     url = drawn()
     images_emulator.clock.advance(minutes=61)
     assert httpx2.get(url).status_code == 403
 
 
-def test_no_time_is_left_from_another_test(images_emulator: Server) -> None:
+def test_clock_does_not_outlive_its_test(images_emulator: Server) -> None:
     assert abs(images_emulator.clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
     images_emulator.clock.freeze(datetime(2030, 1, 1, tzinfo=UTC))
     drawn()
@@ -65,20 +65,20 @@ def test_no_time_is_left_from_another_test(images_emulator: Server) -> None:
 
 
 @pytest.mark.images_emulator(as_of="2026-06-01")
-def test_a_marked_test_is_on_its_day() -> None:
+def test_marker_sets_as_of() -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         drawn()
     assert refused.value.param == "model"
 
 
 @pytest.mark.images_emulator(validation="lenient")
-def test_a_marked_test_is_lenient(images_emulator: Server) -> None:
+def test_marker_sets_lenient_validation(images_emulator: Server) -> None:
     with OpenAI() as client:
         client.images.generate(model="dall-e-3", prompt="x", extra_body={"colour": "red"})
     assert images_emulator.requests[0].violations == ("colour: unknown_parameter",)
 
 
-def test_an_unmarked_test_is_strict(images_emulator: Server) -> None:
+def test_validation_is_strict_without_marker(images_emulator: Server) -> None:
     with OpenAI() as client, pytest.raises(openai.BadRequestError):
         client.images.generate(model="dall-e-3", prompt="x", extra_body={"colour": "red"})
     assert images_emulator.requests[0].error_code == "unknown_parameter"
@@ -88,7 +88,7 @@ STEPS = {"steps": [{"fault": "server_is_overloaded", "match": {"prompt": "ship"}
 
 
 @pytest.mark.images_emulator(scenario=STEPS)
-def test_a_marked_test_has_its_scenario(images_emulator: Server) -> None:
+def test_marker_sets_a_scenario(images_emulator: Server) -> None:
     drawn("a lighthouse")
     with pytest.raises(openai.InternalServerError):
         drawn("a ship", max_retries=0)
@@ -99,17 +99,17 @@ def test_a_marked_test_has_its_scenario(images_emulator: Server) -> None:
 
 
 @pytest.mark.images_emulator(scenario="fixtures/scenarios/rate-limit-then-ok.toml")
-def test_a_scenario_may_be_a_file(images_emulator: Server) -> None:
+def test_marker_takes_a_scenario_file(images_emulator: Server) -> None:
     with pytest.raises(openai.RateLimitError):
         drawn(max_retries=0)
     assert images_emulator.requests[0].status == 429
 
 
-async def test_an_asynchronous_test_has_it_too(images_emulator: Server) -> None:
+async def test_async_tests_can_use_the_fixture(images_emulator: Server) -> None:
     async with AsyncOpenAI() as client:
         await client.images.generate(model="dall-e-3", prompt="x")
     assert len(images_emulator.requests) == 1
 
 
-def test_the_environment_is_as_it_was() -> None:
+def test_environment_is_restored() -> None:
     assert "127.0.0.1" not in os.environ.get("OPENAI_BASE_URL", "")

@@ -50,7 +50,7 @@ def test_it(images_emulator):
 """
 
 
-def test_a_failed_test_shows_its_calls(session: pytest.Pytester) -> None:
+def test_report_of_a_failed_test_has_its_calls(session: pytest.Pytester) -> None:
     result = run(session, FAILING)
     result.assert_outcomes(failed=1)
     path = "POST /v1/images/generations"
@@ -73,7 +73,7 @@ def test_a_failed_test_shows_its_calls(session: pytest.Pytester) -> None:
     )
 
 
-def test_a_failed_test_shows_why_a_fault_was_not_met(session: pytest.Pytester) -> None:
+def test_report_of_a_failed_test_has_near_misses(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
     images_emulator.inject("server_error", match={"prompt": "a hare"})
@@ -86,7 +86,7 @@ def test_it(images_emulator):
     result.stdout.fnmatch_lines([miss])
 
 
-def test_a_long_story_is_cut(session: pytest.Pytester) -> None:
+def test_report_has_the_last_fifty_calls(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
     with openai.OpenAI() as client:
@@ -99,7 +99,7 @@ def test_it(images_emulator):
     assert str(result.stdout).count("GET /v1/models/dall-e-3 200") == 50
 
 
-def test_a_test_that_passes_or_calls_nothing_shows_nothing(session: pytest.Pytester) -> None:
+def test_no_report_for_tests_that_pass_or_call_nothing(session: pytest.Pytester) -> None:
     code = """
 def test_that_passes(images_emulator):
     draw()
@@ -115,7 +115,7 @@ def test_that_has_no_server():
     result.stdout.no_fnmatch_line("*Calls to the images emulator*")
 
 
-def test_a_fixture_that_fails_shows_its_calls(session: pytest.Pytester) -> None:
+def test_report_of_a_failed_fixture_has_its_calls(session: pytest.Pytester) -> None:
     code = """
 @pytest.fixture
 def drawn(images_emulator):
@@ -142,12 +142,12 @@ def test_a_day_is_its_own():
 """
 
 
-def test_tests_do_not_meet(session: pytest.Pytester) -> None:
+def test_tests_are_isolated_from_each_other(session: pytest.Pytester) -> None:
     run(session, MIXED).assert_outcomes(passed=11)
 
 
 @pytest.mark.slow
-def test_workers_do_not_meet_have_a_server_each_and_show_their_calls(
+def test_xdist_workers_have_a_server_each(
     session: pytest.Pytester,
 ) -> None:
     """In one session, since each worker has to load all that there is."""
@@ -190,7 +190,7 @@ def test_6():
 """
 
 
-def test_a_mistake_in_the_marker_is_said_in_a_line(session: pytest.Pytester) -> None:
+def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pytester) -> None:
     result = run(session, MISTAKES)
     result.assert_outcomes(errors=6)
     for words in (
@@ -204,7 +204,7 @@ def test_a_mistake_in_the_marker_is_said_in_a_line(session: pytest.Pytester) -> 
         result.stdout.fnmatch_lines([f"pytest.mark.images_emulator: {words}"])
 
 
-def test_a_scenario_file_is_seen_from_the_root_directory(session: pytest.Pytester) -> None:
+def test_marker_scenario_path_is_relative_to_rootdir(session: pytest.Pytester) -> None:
     session.makefile(".toml", outage='[[steps]]\nfault = "server_error"')
     code = """
 @pytest.mark.images_emulator(scenario="outage.toml")
@@ -215,7 +215,7 @@ def test_it():
     run(session, code).assert_outcomes(passed=1)
 
 
-def test_the_settings_may_be_others(session: pytest.Pytester) -> None:
+def test_settings_fixture_can_be_overridden(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
 from images_emulator import Settings
@@ -232,7 +232,7 @@ def test_it(images_emulator):
     run(session, code).assert_outcomes(passed=1)
 
 
-def test_the_server_may_be_another(session: pytest.Pytester) -> None:
+def test_server_fixture_can_be_overridden(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
 from images_emulator import Server
@@ -253,7 +253,7 @@ def test_it(images_emulator):
     result.stdout.fnmatch_lines(["*Calls to the images emulator*"])
 
 
-def test_a_port_that_is_taken_is_said(session: pytest.Pytester) -> None:
+def test_port_in_use_is_an_error_that_names_xdist(session: pytest.Pytester) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         session.makeconftest(f"""
@@ -277,7 +277,7 @@ def images_emulator_settings():
 # --- the environment
 
 
-def test_no_proxy_is_asked_for_the_server(
+def test_no_proxy_names_the_server(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
@@ -299,7 +299,7 @@ def test_without():
     run(session, code).assert_outcomes(passed=2)
 
 
-def test_no_proxy_for_anything_stays(
+def test_no_proxy_of_everything_is_kept(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -314,7 +314,7 @@ def test_it(images_emulator):
     run(session, code).assert_outcomes(passed=1)
 
 
-def test_azures_client_and_the_modules_own_find_the_server(
+def test_environment_configures_azure_and_module_level_clients(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "a-token")
@@ -385,12 +385,12 @@ def test_afterwards(images_emulator):
 """
 
 
-def test_a_class_has_what_its_tests_share(session: pytest.Pytester) -> None:
+def test_class_scoped_fixture_keeps_state_between_tests(session: pytest.Pytester) -> None:
     run(session, SCOPED).assert_outcomes(passed=7)
 
 
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
-def test_a_fixture_of_any_scope_finds_the_server(session: pytest.Pytester, scope: str) -> None:
+def test_fixtures_of_every_scope_find_the_server(session: pytest.Pytester, scope: str) -> None:
     code = f"""
 @pytest.fixture(scope="{scope}")
 def drawn(images_emulator_{scope}):
@@ -410,7 +410,7 @@ def test_two(images_emulator, drawn):
 
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 @pytest.mark.parametrize("mode", ["fixture", "session"])
-def test_a_marked_first_test_leaves_the_environment_to_the_wider_fixture(
+def test_marker_leaves_the_environment_to_wider_scopes(
     session: pytest.Pytester, scope: str, mode: str
 ) -> None:
     code = f"""
@@ -439,7 +439,7 @@ def test_after():
     run(session, code, f"--images-emulator={mode}").assert_outcomes(**outcomes)
 
 
-def test_a_test_that_another_plugin_s_hook_fails_is_reported(session: pytest.Pytester) -> None:
+def test_a_setup_failure_in_another_plugin_is_reported(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
 
@@ -463,7 +463,7 @@ def test_three():
     result.stdout.fnmatch_lines(["*not today"])
 
 
-def test_a_failed_test_of_a_class_shows_its_own_calls(session: pytest.Pytester) -> None:
+def test_report_in_a_class_has_the_calls_of_one_test(session: pytest.Pytester) -> None:
     code = """
 class TestIt:
     def test_that_passes(self, images_emulator_class):
@@ -533,7 +533,7 @@ def test_four():
     ],
     ids=["setting, -n 1", "flag"],
 )
-def test_a_client_that_is_made_at_import_finds_the_server(
+def test_session_mode_serves_clients_made_at_import(
     session: pytest.Pytester, ini: str, arguments: tuple[str, ...]
 ) -> None:
     session.makepyfile(shop=SHOP)
@@ -554,7 +554,7 @@ def test_a_client_that_is_made_at_import_finds_the_server(
     )
 
 
-def test_an_early_server_takes_the_settings_of_the_fixture(session: pytest.Pytester) -> None:
+def test_session_mode_takes_the_settings_fixture(session: pytest.Pytester) -> None:
     session.makepyfile(shop=SHOP)
     session.makeini("[pytest]\nimages_emulator = session")
     session.makeconftest("""
@@ -582,7 +582,7 @@ def test_too(images_emulator):
     run(session, code).assert_outcomes(passed=2)
 
 
-def test_the_flag_goes_before_the_setting(session: pytest.Pytester) -> None:
+def test_command_line_flag_overrides_the_ini_setting(session: pytest.Pytester) -> None:
     session.makeini("[pytest]\nimages_emulator = session")
     code = """
 import os
@@ -595,7 +595,7 @@ def test_it():
     result.stdout.no_fnmatch_line("images emulator: *")
 
 
-def test_a_setting_that_is_none_is_said(session: pytest.Pytester) -> None:
+def test_invalid_ini_setting_is_a_usage_error(session: pytest.Pytester) -> None:
     session.makeini("[pytest]\nimages_emulator = always")
     result = run(session, "")
     result.stderr.fnmatch_lines(
@@ -603,7 +603,7 @@ def test_a_setting_that_is_none_is_said(session: pytest.Pytester) -> None:
     )
 
 
-def test_an_early_server_leaves_nothing_behind(session: pytest.Pytester) -> None:
+def test_session_mode_leaves_no_environment_and_no_thread(session: pytest.Pytester) -> None:
     session.makepyfile(test_it="def test_it(): pass")
     code = """
 import os, threading, pytest
@@ -616,7 +616,7 @@ print([each.name for each in threading.enumerate()])
     assert done.stdout.splitlines()[-2:] == ["[]", "['MainThread']"]
 
 
-def test_it_goes_with_pytest_socket(session: pytest.Pytester) -> None:
+def test_works_with_pytest_socket(session: pytest.Pytester) -> None:
     pytest.importorskip("pytest_socket")
     session.makepyfile(shop=SHOP)
     code = """
@@ -639,7 +639,7 @@ def test_nothing_else_does(images_emulator):
     run(session, code, *flags).assert_outcomes(passed=2)
 
 
-def test_the_marker_and_the_fixtures_are_documented(session: pytest.Pytester) -> None:
+def test_marker_and_fixtures_have_help_texts(session: pytest.Pytester) -> None:
     run(session, "", "--markers").stdout.fnmatch_lines(["@pytest.mark.images_emulator(*"])
     result = run(session, "", "--fixtures")
     for name in ("settings", "server", "class", "module", "session"):
@@ -647,7 +647,7 @@ def test_the_marker_and_the_fixtures_are_documented(session: pytest.Pytester) ->
     result.stdout.fnmatch_lines(["images_emulator -- *"])
 
 
-def test_the_plugin_imports_nothing_heavy() -> None:
+def test_plugin_imports_nothing_heavy() -> None:
     code = """
 import sys, pytest
 before = set(sys.modules)
@@ -660,7 +660,7 @@ print(*sorted(name for name in sys.modules if name.startswith("images_emulator")
 
 
 @pytest.mark.parametrize("module", ["emulator/__init__.py", "emulator.py"])
-def test_a_project_may_have_an_emulator_of_its_own(session: pytest.Pytester, module: str) -> None:
+def test_a_project_may_have_its_own_emulator_package(session: pytest.Pytester, module: str) -> None:
     (session.path / module).parent.mkdir(exist_ok=True)
     (session.path / module).write_text("VALUE = 7\n")
     code = """
@@ -675,7 +675,7 @@ def test_both(images_emulator):
 
 
 @pytest.mark.parametrize("name", ["images-emulator", "openai-images-emulator"])
-def test_the_command_has_two_names(name: str) -> None:
+def test_command_has_two_names(name: str) -> None:
     command = Path(sys.executable).parent / name
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"images-emulator {version('openai-images-emulator')}\n"

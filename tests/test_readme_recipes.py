@@ -23,5 +23,5 @@ FOUND = dict(re.findall(r"### (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL
         "A slow answer",
     ],
 )
-def test_a_recipe_runs(name: str, tmp_path: Path) -> None:
+def test_readme_recipe_runs(name: str, tmp_path: Path) -> None:
     printed(FOUND[name], tmp_path)

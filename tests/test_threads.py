@@ -15,7 +15,7 @@ from images_emulator import create_app
 from images_emulator.threads import DaemonThreadPool
 
 
-def test_a_call_returns_or_raises_where_it_is_awaited() -> None:
+def test_pool_call_returns_or_raises_where_awaited() -> None:
     pool = DaemonThreadPool(1, thread_name_prefix="test")
     assert pool.submit(divmod, 7, 2).result() == (3, 1)
     with pytest.raises(ZeroDivisionError):
@@ -24,7 +24,7 @@ def test_a_call_returns_or_raises_where_it_is_awaited() -> None:
     pool.shutdown()
 
 
-def test_no_more_threads_start_than_there_are_calls_at_once_or_may_be() -> None:
+def test_pool_starts_no_more_threads_than_needed_or_allowed() -> None:
     prepared: list[str] = []
     pool = DaemonThreadPool(
         2,
@@ -49,7 +49,7 @@ def test_no_more_threads_start_than_there_are_calls_at_once_or_may_be() -> None:
     pool.shutdown()
 
 
-def test_a_shutdown_waits_for_nobody_and_takes_nothing_more() -> None:
+def test_pool_shutdown_waits_for_nothing_and_refuses_calls() -> None:
     pool = DaemonThreadPool(1, thread_name_prefix="test")
     go, begun = threading.Event(), threading.Event()
 
@@ -69,14 +69,14 @@ def test_a_shutdown_waits_for_nobody_and_takes_nothing_more() -> None:
     assert running.result()
 
 
-def test_calls_that_were_made_before_a_shutdown_are_done() -> None:
+def test_pool_shutdown_finishes_submitted_calls() -> None:
     pool = DaemonThreadPool(1, thread_name_prefix="test")
     results = [pool.submit(int, text) for text in "123"]
     pool.shutdown()
     assert [each.result() for each in results] == [1, 2, 3]
 
 
-def test_the_threads_of_a_pool_that_nobody_has_end() -> None:
+def test_threads_end_with_a_garbage_collected_pool() -> None:
     pool = DaemonThreadPool(2, thread_name_prefix="dropped")
     meeting = threading.Barrier(2)
     threads = {each.result() for each in [pool.submit(_met, meeting) for _ in range(2)]}
@@ -93,7 +93,7 @@ def _met(meeting: threading.Barrier) -> threading.Thread:
     return threading.current_thread()
 
 
-def test_a_pool_that_nobody_has_does_what_it_was_given() -> None:
+def test_garbage_collected_pool_finishes_submitted_calls() -> None:
     pool = DaemonThreadPool(1, thread_name_prefix="dropped")
     results = [pool.submit(int, text) for text in "123"]
     del pool
@@ -101,7 +101,7 @@ def test_a_pool_that_nobody_has_does_what_it_was_given() -> None:
     assert [each.result() for each in results] == [1, 2, 3]
 
 
-async def test_an_emulator_that_nobody_has_leaves_no_thread() -> None:
+async def test_garbage_collected_emulator_leaves_no_thread() -> None:
     before = {*threading.enumerate()}
     transport = httpx2.ASGITransport(create_app())
     async with httpx2.AsyncClient(transport=transport, base_url="http://x") as http:
@@ -118,7 +118,7 @@ async def test_an_emulator_that_nobody_has_leaves_no_thread() -> None:
         assert not thread.is_alive()
 
 
-def test_a_process_ends_beside_a_call_that_does_not() -> None:
+def test_process_exits_beside_a_hanging_call() -> None:
     code = """
 import asyncio, threading
 from images_emulator.threads import DaemonThreadPool
