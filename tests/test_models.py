@@ -11,10 +11,14 @@ import pytest
 from openai import OpenAI
 
 from images_emulator.contract.availability import availability_on
+from images_emulator.contract.azure import AZURE
+from images_emulator.contract.dialect import OPENAI, Dialect
+from images_emulator.contract.families import at_generations_and_edits
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
-from images_emulator.contract.operations import GENERATIONS, IMAGE_OPERATIONS, Operation
+from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.request import Model
-from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.rules import Choice, Rule, Text
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 
@@ -135,6 +139,23 @@ def test_gaps_of_an_incomplete_model_row_are_named() -> None:
         "tokens: generations answers with pictures alone, and so with usage",
         "accepts: generations has neither a size nor an upload to take it from",
     ]
+
+
+def test_rules_of_one_endpoint_alone_are_at_that_one_and_go_before_the_shared_ones() -> None:
+    shared, own = Text(max_length=1), Text(max_length=2)
+    accepts = at_generations_and_edits({"a": shared}, generations={"a": own, "b": own})
+    assert (accepts[GENERATIONS]["a"], accepts[EDITS]["a"]) == (own, shared)
+    assert ("b" in accepts[GENERATIONS], "b" in accepts[EDITS]) == (True, False)
+    accepts = at_generations_and_edits({"a": shared}, edits={"a": own, "b": own})
+    assert (accepts[GENERATIONS]["a"], accepts[EDITS]["a"]) == (shared, own)
+    assert ("b" in accepts[GENERATIONS], "b" in accepts[EDITS]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "owner", [*MODELS.values(), OPENAI, AZURE], ids=[*MODELS, "openai", "azure"]
+)
+def test_errors_in_other_words_have_the_names_of_errors(owner: Model | Dialect) -> None:
+    assert owner.error_overrides.keys() <= ERRORS_BY_NAME.keys()
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)

@@ -303,13 +303,13 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
 
 MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
 
-
 INPUT_IMAGES: Final = UploadedImages(
     earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)
 )
 """`image` of every GPT image model at edits, in JSON `images`."""
 
 NO_RULES: Final[Rules] = MappingProxyType({})
+"""The rules of one endpoint alone where there are none."""
 
 
 def at_generations_and_edits(
