@@ -9,10 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
-from images_emulator.contract.calendar import (
-    AsOf,
-    Period,
-)
+from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.errors import Refusal, Violation
 from images_emulator.contract.operations import Operation
