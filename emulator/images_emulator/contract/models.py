@@ -93,7 +93,7 @@ between them as the output tokens grow, also for the models after it."""
 
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
 
-BOTH_GPT_2_6: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
+GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, as the deprecations page words
 it."""
 
@@ -116,7 +116,7 @@ GPT_1_5: Final = replace(
     id="gpt-image-1.5",
     released=date(2025, 12, 16),
     shutdown=date(2026, 12, 1),
-    replacement=BOTH_GPT_2_6,
+    replacement=GPT_2_6_TIERS,
     # Without `quality`, `medium` was recorded, and never `high`.
     accepts=at_generations_and_edits(
         gpt_image_rules(size=FIXED_SIZE, auto_quality="medium"),
@@ -190,7 +190,7 @@ MODELS: Final[Mapping[str, Model]] = {
             "gpt-image-1-mini",
             released=date(2025, 10, 6),
             shutdown=date(2026, 12, 1),
-            replacement=BOTH_GPT_2_6,
+            replacement=GPT_2_6_TIERS,
             accepts=at_generations_and_edits(
                 gpt_image_rules(size=FIXED_SIZE, auto_quality="high"),
                 edits={"input_fidelity": LOW_INPUT_FIDELITY},
