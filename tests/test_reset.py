@@ -26,7 +26,7 @@ from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.store import MemoryStore
 from tests.test_hosting import NUMBER
 
-ROUNDS = 1_500
+ROUNDS = 1_000
 THREADS = 4
 
 REQUEST = ImageRequest(
