@@ -55,7 +55,7 @@ def test_operation_at_finds_every_image_operation_of_every_mount(mount: Mount) -
     prefix = mount.prefix.replace("{deployment}", "some-deployment")
     for operation in mount.operations:
         found = image_operation_at(prefix + operation.route)
-        assert found is (operation if operation.drawing else None)
+        assert found is (operation if operation.image_kind else None)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)

@@ -128,7 +128,7 @@ def test_every_refusal_is_used() -> None:
 def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
     refusal = Refusal("{value} is not one of {listed:or} for {name}.")
     with pytest.raises(APIError, match="c is not one of 'a' or 'b' for letter"):
-        Choice(("a", "b"), refusal=refusal).check("letter", "c")
+        Choice(("a", "b"), refusal=refusal).check_at_gateway("letter", "c")
 
 
 @pytest.mark.parametrize(

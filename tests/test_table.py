@@ -325,11 +325,11 @@ def test_every_limit_of_a_flexible_size_refuses_on_its_own(
     rule = replace(FLEXIBLE_SIZE, min_edge=min_edge, max_ratio=max_ratio)
     taken, refused = sizes_at_the_limits(rule)
     for size in taken:
-        rule.check_supported("size", size, "x", {})
+        rule.check_at_service("size", size, "x", {})
     sentences = set()
     for size in refused:
         with pytest.raises(APIError) as error:
-            rule.check_supported("size", size, "x", {})
+            rule.check_at_service("size", size, "x", {})
         sentences.add(str(error.value).partition(". ")[2])
     assert ("The shortest edge must be greater than or equal to 640." in sentences) == (
         min_edge == 640

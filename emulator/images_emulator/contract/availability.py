@@ -88,7 +88,7 @@ class Availability:
             try:
                 if self.as_of not in MODEL_RULE.period:
                     raise errors.unknown_parameter(name="model")
-                MODEL_RULE.check("model", name)
+                MODEL_RULE.check_at_gateway("model", name)
             except APIError as error:
                 forgive(error)
             else:
@@ -122,8 +122,8 @@ class Availability:
         if not isinstance(rule, (Choice, ServiceSize)):
             return rule is not None
         try:
-            rule.check(name, value)
-            rule.check_supported(name, value, model.id, call.fields)
+            rule.check_at_gateway(name, value)
+            rule.check_at_service(name, value, model.id, call.fields)
         except APIError:
             return False
         return True

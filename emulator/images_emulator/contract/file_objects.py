@@ -43,7 +43,7 @@ def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
         raise errors.unnamed_file()
     if file.size > len(file.data):
         raise errors.body_too_large()
-    PURPOSE.check("purpose", purpose)
+    PURPOSE.check_at_gateway("purpose", purpose)
     return file, purpose
 
 

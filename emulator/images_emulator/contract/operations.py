@@ -40,7 +40,7 @@ a parameter that only the later one takes. Under `any` the first period counts; 
 period, `model` is required."""
 
 
-class Drawing(Enum):
+class ImageKind(Enum):
     """How the pictures of an operation are made; `imaging/render.py` has a function for each."""
 
     FROM_PROMPT = "from prompt"
@@ -77,7 +77,7 @@ class Operation:
     routes: `/files/{file}`."""
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
     """The request bodies that it reads, by media type."""
-    drawing: Drawing | None = None
+    image_kind: ImageKind | None = None
     """How its pictures are made. None where it makes none: then it is no image operation, whatever
     its path, and a handler of its own in `web/api.py` serves it."""
     event_name: str | None = None
@@ -141,7 +141,7 @@ GENERATIONS: Final = Operation(
     method="POST",
     route="/images/generations",
     bodies={JSON: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2", "gpt-image-1"))])},
-    drawing=Drawing.FROM_PROMPT,
+    image_kind=ImageKind.FROM_PROMPT,
     event_name="image_generation",
     azure=AzureOperation("ImageGenerations_Create", date(2023, 6, 1)),
     azure_v1=True,
@@ -160,7 +160,7 @@ EDITS: Final = Operation(
         ),
         JSON: RequestBody(JSON_EDITS, [(_DALLE_DAYS, ("gpt-image-1.5",))]),
     },
-    drawing=Drawing.EDIT,
+    image_kind=ImageKind.EDIT,
     event_name="image_edit",
     # The name was not recorded; it is the reference's heading "Image generations - Edit".
     azure=AzureOperation("ImageGenerations_Edit", date(2025, 4, 1)),
@@ -172,7 +172,7 @@ VARIATIONS: Final = Operation(
     method="POST",
     route="/images/variations",
     bodies={FORM: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2",))])},
-    drawing=Drawing.VARIATION,
+    image_kind=ImageKind.VARIATION,
     # It pays no heed to `model`, as recorded in 2025-05.
     only_model="dall-e-2",
     period=_DALLE_DAYS,
@@ -222,7 +222,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 """All rows, by name, in the order in which answers list the paths."""
 
 IMAGE_OPERATIONS: Final[Mapping[str, Operation]] = {
-    name: operation for name, operation in OPERATIONS.items() if operation.drawing
+    name: operation for name, operation in OPERATIONS.items() if operation.image_kind
 }
 """The operations that make pictures, by name."""
 
@@ -285,7 +285,7 @@ _BY_PATH: Final[Mapping[str, Operation]] = {
     for mount in MOUNTS
     if not mount.names_deployment
     for operation in mount.operations
-    if operation.drawing
+    if operation.image_kind
 }
 _BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _ON_AZURE}
 

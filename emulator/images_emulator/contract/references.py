@@ -85,7 +85,7 @@ def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
 class ImageReferences(InputImages):
     """`images`: an array of references."""
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise errors.wrong_type(name=name, expected="an array of objects", got=json_type(value))
         if not value:
@@ -120,7 +120,7 @@ class ImageReferences(InputImages):
 class ReferencedOverlay(OverlayRule):
     """`mask` or `markup`: a reference."""
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         check_reference(name, value)
 
     def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:

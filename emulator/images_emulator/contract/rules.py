@@ -65,10 +65,10 @@ class Rule:
         APIError."""
         return self.coerce(name, value) if isinstance(value, str) else value
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         """The gateway's check: type, range, word. Raises APIError."""
 
-    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         """The image service's check: what *model* supports, beside the *others*. Raises
         APIError."""
 
@@ -98,7 +98,7 @@ class Text(Rule):
     def coerce(self, name: str, text: str) -> str:
         return text
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if self.any_scalar and isinstance(value, (bool, int, float)):
             return
         if not isinstance(value, str):
@@ -133,7 +133,7 @@ class Integer(Rule):
             )
         return int(text)
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise wrong_scalar(name, value, "an integer", "integer")
         if value < self.minimum:
@@ -157,7 +157,7 @@ class Flag(Rule):
             )
         return text == "true"
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise wrong_scalar(name, value, "a boolean", "boolean")
 
@@ -178,7 +178,7 @@ class Choice(Rule):
     auto: str | None = None
     refusal: Refusal | None = None
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             expected = quoted_list(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
@@ -216,7 +216,7 @@ class Object(Rule):
         # Of empty fields nothing is left.
         return {key: inner for key, inner in values.items() if inner is not None} or None
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, Mapping):
             raise errors.wrong_type(name=name, expected="an object", got=json_type(value))
         for key, inner in value.items():
@@ -224,7 +224,7 @@ class Object(Rule):
                 raise errors.unknown_parameter(name=f"{name}.{key}")
             rule = self.fields[key]
             if inner is not None or not rule.nullable:
-                rule.check(f"{name}.{key}", inner)
+                rule.check_at_gateway(f"{name}.{key}", inner)
         for key, rule in self.fields.items():
             if rule.required and value.get(key) is None:
                 raise errors.missing_parameter(name=f"{name}.{key}")
@@ -250,10 +250,10 @@ class Unsupported(Rule):
     def convert(self, name: str, text: str) -> Any:
         return self.like.convert(name, text)
 
-    def check(self, name: str, value: Any) -> None:
-        self.like.check(name, value)
+    def check_at_gateway(self, name: str, value: Any) -> None:
+        self.like.check_at_gateway(name, value)
 
-    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         raise errors.parameter_not_supported(model=model, name=name)
 
     def schema(self) -> dict[str, Any]:
@@ -276,12 +276,12 @@ class Narrowed(Rule):
     def from_form(self, name: str, value: Any) -> Any:
         return self.own.from_form(name, value)
 
-    def check(self, name: str, value: Any) -> None:
-        self.shared.check(name, value)
+    def check_at_gateway(self, name: str, value: Any) -> None:
+        self.shared.check_at_gateway(name, value)
 
-    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         try:
-            self.own.check(name, value)
+            self.own.check_at_gateway(name, value)
         except APIError as error:
             raise self.refusal(**error.facts) from None
 

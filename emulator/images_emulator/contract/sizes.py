@@ -40,11 +40,11 @@ def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
 class ListedSize(Choice):
     """A list of sizes that the gateway checks, as it did for the DALL·E models."""
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
         # `super()` without arguments does not survive slots.
-        Choice.check(self, name, value)
+        Choice.check_at_gateway(self, name, value)
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         return _pixels(value or self.default)
@@ -57,7 +57,7 @@ class ServiceSize(Rule):
 
     auto: str
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
 
@@ -69,7 +69,7 @@ class FixedSize(ServiceSize):
 
     sizes: tuple[str, ...]
 
-    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
             raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
 
@@ -86,9 +86,9 @@ class FixedSize(ServiceSize):
 class GatewayFixedSize(FixedSize):
     """A `FixedSize` that the gateway checks, as it did at first."""
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         # `super()` without arguments does not survive slots.
-        FixedSize.check(self, name, value)
+        FixedSize.check_at_gateway(self, name, value)
         words = Words([*self.sizes, "auto"])
         if value not in words:
             raise errors.value_not_listed(name=name, value=value, listed=words)
@@ -163,7 +163,7 @@ class FlexibleSize(ServiceSize):
     sheets: SheetLayouts | None = None
     """The sheets of an animation, where the model makes any."""
 
-    def check_supported(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         if value == "auto":
             return
         pixels = parse_size(value)

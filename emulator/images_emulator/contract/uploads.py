@@ -61,7 +61,7 @@ class UploadedImages(InputImages):
     mimetypes: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
     json: Period | None = JSON_EDITS
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         files = value if isinstance(value, list) else [value]
         expected = "a file" if isinstance(value, list) else "one of an array of files or file"
         for index, file in enumerate(files):
@@ -112,10 +112,10 @@ class SquarePNG(UploadedImages):
     alpha_is_mask: bool = False
     modes: tuple[str, ...] = ()
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         check_file(name, value, "a file")
         # `super()` without arguments does not survive slots.
-        UploadedImages.check(self, name, value)
+        UploadedImages.check_at_gateway(self, name, value)
 
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
@@ -150,7 +150,7 @@ class SquarePNG(UploadedImages):
 class UploadedOverlay(OverlayRule):
     """`mask` or `markup` as a file, of any media type."""
 
-    def check(self, name: str, value: Any) -> None:
+    def check_at_gateway(self, name: str, value: Any) -> None:
         check_file(name, value, "a file")
         self.check_size(name, value.size)
 

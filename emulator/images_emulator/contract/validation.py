@@ -115,7 +115,7 @@ class Validation:
             if rule.required:
                 raise errors.missing_parameter(name=name)
             return None
-        rule.check(name, value)
+        rule.check_at_gateway(name, value)
         return value
 
     def _unknown(self, name: str, rules: Rules) -> APIError:
@@ -132,7 +132,7 @@ class Validation:
         """The request of the *values* that have passed the gateway."""
         for name, value in list(values.items()):
             try:
-                rules[name].check_supported(name, value, model.id, values)
+                rules[name].check_at_service(name, value, model.id, values)
             except APIError as error:
                 self.forgive(error)
                 del values[name]

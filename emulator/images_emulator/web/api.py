@@ -85,7 +85,7 @@ def routes(emulator: Emulator) -> list[Route]:
     auth = {Service.OPENAI: ApiAuth(emulator), Service.AZURE: azure}
 
     def handler(mount: Mount, operation: Operation) -> Handler:
-        if not operation.drawing:
+        if not operation.image_kind:
             return handlers[operation]
         if mount.service is Service.OPENAI:
             return images.handler(operation)
