@@ -23,9 +23,9 @@ from images_emulator.exchange.credentials import HIDDEN
 from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
-from images_emulator.web.authentication import error_response
 from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
+from images_emulator.web.json_responses import error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI

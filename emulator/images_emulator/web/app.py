@@ -18,9 +18,10 @@ from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
-from images_emulator.web.authentication import Endpoint, error_response, server_error
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.gateway import Endpoint
+from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
 

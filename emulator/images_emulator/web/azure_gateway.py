@@ -16,7 +16,8 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
-from images_emulator.web.authentication import ApiAuth, Endpoint, Handler, authenticate
+from images_emulator.web.authentication import authenticate
+from images_emulator.web.gateway import Endpoint, Gateway, Handler
 
 
 def deployment_of(exchange: Exchange, model: object) -> str:
@@ -24,18 +25,19 @@ def deployment_of(exchange: Exchange, model: object) -> str:
     return azure.deployment_in(exchange.path) or str(model or "")
 
 
-class AzureAuth(ApiAuth):
+class AzureGateway(Gateway):
     """Azure's gateway, which looks for the operation first and then at the key."""
 
     def check_key(self, exchange: Exchange) -> None:
-        """Raises APIError without a key that is accepted."""
+        """Raise APIError unless the call has an accepted key."""
         if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
         exchange.past_gateway = True
 
-    def endpoint(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
-        """The endpoint of these *handlers*; with another method there is no operation."""
-        endpoint = super().endpoint(handlers, period)
+    def wrap_handlers(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
+        """The endpoint of a path with these *handlers*. For any other method it raises the
+        error of a path that does not exist."""
+        endpoint = super().wrap_handlers(handlers, period)
 
         async def with_method(request: Request) -> Response:
             if ("GET" if request.method == "HEAD" else request.method) not in handlers:
@@ -45,8 +47,8 @@ class AzureAuth(ApiAuth):
         return with_method
 
     def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
-        """*endpoint*, for calls whose `api-version` has any of *operations*; others find nothing
-        there."""
+        """*endpoint*, behind a check of the call's `api-version`. For a version that has
+        none of *operations* it raises the error of a path that does not exist."""
 
         async def with_version(request: Request) -> Response:
             version = exchange_of(request.scope).head.api_version
@@ -57,8 +59,8 @@ class AzureAuth(ApiAuth):
         return with_version
 
     def require_deployment(self, handler: Handler) -> Handler:
-        """*handler*, for calls whose path names a deployment that exists: the gateway looks for it
-        before the body is read."""
+        """*handler*, behind a check that the deployment in the path exists. The check comes before
+        the body is read."""
 
         async def with_deployment(request: Request, policy: Policy) -> Response:
             self._admit(exchange_of(request.scope))

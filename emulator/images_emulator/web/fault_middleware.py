@@ -24,9 +24,11 @@ from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
-from images_emulator.web.authentication import authenticate, error_response, policy_of
+from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_gateway import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
+from images_emulator.web.gateway import policy_of
+from images_emulator.web.json_responses import error_response
 from images_emulator.web.request_body import read_body, read_call
 
 if TYPE_CHECKING:

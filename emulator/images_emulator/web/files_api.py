@@ -14,7 +14,7 @@ from images_emulator.exchange.exchange import exchange_of
 from images_emulator.exchange.form import read_form
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
-from images_emulator.web.authentication import json_response
+from images_emulator.web.json_responses import json_response
 from images_emulator.web.request_body import read_body
 
 

@@ -24,9 +24,9 @@ from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.identity import random_uuid
-from images_emulator.web.authentication import json_response
 from images_emulator.web.base_url import base_url
 from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.json_responses import json_response
 
 logger = logging.getLogger("images_emulator")
 

@@ -25,8 +25,8 @@ from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import Headers
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.authentication import Handler
 from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.gateway import Handler
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from images_emulator.web.request_body import read_body, read_call
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from images_emulator.contract import errors, wire
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
-from images_emulator.web.authentication import json_response
+from images_emulator.web.json_responses import json_response
 
 
 async def list_models(request: Request, policy: Policy) -> Response:

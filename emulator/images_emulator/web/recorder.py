@@ -19,7 +19,7 @@ from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
-from images_emulator.web.authentication import policy_of
+from images_emulator.web.gateway import policy_of
 from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
