@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,8 @@ from PIL import Image
 from images_emulator import Server, Settings
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.errors import Refusal
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.sizes import FlexibleSize
 from tests.remote_server import COMPARED, Remote
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
@@ -253,7 +256,24 @@ SENTENCES = {
     for until, version in [*value.earlier, (None, value)]
 }
 
-OF_NO_MODEL = {"size_edge_too_short"}
+SIZES = {
+    version
+    for model in MODELS.values()
+    for rules in model.accepts.values()
+    for rule in [rules.get("size")]
+    if rule
+    for version in [rule, *(each for _, each in rule.earlier)]
+    if isinstance(version, FlexibleSize)
+}
+LIMITS = {"size_edge_too_short": "min_edge", "size_too_elongated": "max_ratio"}
+"""The sentences of limits that a size need not have, with the fields of these."""
+UNLIMITED = {each.name: each.default for each in fields(FlexibleSize)}
+
+OF_NO_MODEL = {
+    name
+    for name, limit in LIMITS.items()
+    if all(getattr(size, limit) == UNLIMITED[limit] for size in SIZES)
+}
 """Those of limits that no model of the table has."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from images_emulator import Settings
-from images_emulator.settings import Setting, all_settings
+from images_emulator.settings import Setting, _value_type, all_settings
 
 PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]
@@ -39,3 +40,17 @@ def test_number_has_a_minimum(setting: Setting) -> None:
     values: dict[str, Any] = {setting.name: -1}
     with pytest.raises(ValueError, match=f"{setting.name} must be"):
         Settings(**values)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value_type"),
+    [(int, int), (int | None, int), (str, str), (str | None, str), (Sequence[str], str)],
+)
+def test_type_of_a_value_is_that_of_its_field(hint: Any, value_type: type[Any]) -> None:
+    assert _value_type("limit", hint) is value_type
+
+
+@pytest.mark.parametrize("hint", [float, bool, int | str, Sequence[float]])
+def test_a_field_of_another_type_is_no_setting(hint: Any) -> None:
+    with pytest.raises(TypeError, match="setting limit: a value is a text or a whole number"):
+        _value_type("limit", hint)

@@ -18,7 +18,7 @@ import pytest
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
-from images_emulator.contract.errors import OLDER_ENVELOPE, APIError
+from images_emulator.contract.errors import OLDER_ENVELOPE, APIError, Words
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.model_tables import TERMINAL_COLUMNS, as_json, as_markdown, as_text
@@ -148,7 +148,8 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
         case Unsupported():
             yield next(legal(rule.like)), f"invalid_{name}_model"
         case Choice(refusal=refusal) if refusal:
-            yield "no-such-word", str(refusal(name=name).code)
+            word = "no-such-word"
+            yield word, str(refusal(name=name, value=word, listed=Words(rule.words)).code)
         case Choice():
             yield "no-such-word", "invalid_value"
             yield 1, "invalid_type"
@@ -315,6 +316,18 @@ def test_legal_values_are_accepted(body: Body) -> None:
 def test_first_illegal_values_are_refused(body: Body) -> None:
     for name, rule in accepted(body).items():
         is_refused(body, name, rule)
+
+
+@pytest.mark.parametrize("max_ratio", [None, 2])
+@pytest.mark.parametrize("source", [(1, 16_384), (16_384, 1), (9, 1), (640, 480)])
+def test_auto_size_of_an_elongated_image_keeps_the_longest_edge(
+    source: Shape, max_ratio: int | None
+) -> None:
+    rule = replace(FLEXIBLE_SIZE, max_ratio=max_ratio)
+    size = rule.resolve("auto", source, {})
+    assert max(size) <= rule.max_edge
+    assert 0.99 * rule.auto_pixels <= prod(size) <= rule.auto_pixels
+    assert (size[0] > size[1]) == (source[0] > source[1])
 
 
 @pytest.mark.parametrize("min_edge", [1, 640])

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, NamedTuple, get_type_hints
+from types import NoneType
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
@@ -254,7 +255,7 @@ class Settings:
             raise ValueError("admin_token must not be empty")
         for each in fields(self):
             minimum, value = each.metadata["minimum"], getattr(self, each.name)
-            if minimum is not None and value < minimum:
+            if None not in (minimum, value) and value < minimum:
                 raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
@@ -298,6 +299,16 @@ class Setting:
             raise ValueError(f"{self.variable} must be a number, not {text!r}") from None
 
 
+def _value_type(name: str, hint: Any) -> type[Any]:
+    """The type of one value of the setting *name*, whose type *hint* may add None or be a sequence.
+    Raises TypeError for other types than text and whole numbers."""
+    types = {*get_args(hint)} - {NoneType} or {hint}
+    for each in (int, str):
+        if types == {each}:
+            return each
+    raise TypeError(f"setting {name}: a value is a text or a whole number, not {hint}")
+
+
 @cache
 def all_settings() -> tuple[Setting, ...]:
     """The settings in their order."""
@@ -309,7 +320,7 @@ def all_settings() -> tuple[Setting, ...]:
             metavar=each.metadata["metavar"],
             help=each.metadata["help"],
             repeatable=isinstance(each.default, tuple),
-            type=int if hints[each.name] is int else str,
+            type=_value_type(each.name, hints[each.name]),
         )
         for each in fields(Settings)
     )

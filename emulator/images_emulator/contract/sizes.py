@@ -145,8 +145,8 @@ class SheetLayouts:
 class FlexibleSize(ServiceSize):
     """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields.
 
-    With an input image, `auto` keeps its proportions, within *max_ratio*, and resolves to
-    *auto_pixels* or a little less; the other limits do not hold for it.
+    With an input image, `auto` keeps its proportions, within *max_ratio* and *max_edge*, and
+    resolves to *auto_pixels* or a little less; the other limits do not hold for it.
     """
 
     examples: tuple[str, ...]
@@ -202,8 +202,10 @@ class FlexibleSize(ServiceSize):
         if source is None:
             return _pixels(self.auto)
         width, height = source
-        if ratio := self.max_ratio:
-            width, height = min(width, ratio * height), min(height, ratio * width)
+        # So many times as long as wide, *auto_pixels* have an edge of *max_edge*.
+        longest = self.max_edge**2 // self.auto_pixels
+        ratio = min(self.max_ratio or longest, longest)
+        width, height = min(width, ratio * height), min(height, ratio * width)
         return (
             isqrt(self.auto_pixels * width // height),
             isqrt(self.auto_pixels * height // width),

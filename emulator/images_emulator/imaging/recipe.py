@@ -20,7 +20,7 @@ KEYWORD: Final = "openai-images-emulator"
 """Keyword of the text chunk of a PNG, and id of the `<metadata>` element of an SVG."""
 
 EXIF_IMAGE_DESCRIPTION: Final = 0x010E
-"""The EXIF tag `ImageDescription`, which holds the recipe of a JPEG or a WebP."""
+"""The EXIF tag `ImageDescription`, which holds the recipe in the formats that have EXIF."""
 
 MAX_JPEG_RECIPE_BYTES: Final = 65_000
 """An EXIF segment of a JPEG holds 65,533 bytes, with its own header."""
@@ -63,7 +63,7 @@ def _encoded(recipe: dict[str, Any]) -> bytes:
 def recipe_exif(
     request: ImageRequest, index: int, partial: int | None, max_bytes: int | None
 ) -> Image.Exif:
-    """The EXIF of a JPEG or a WebP, which has the recipe as its only entry."""
+    """The EXIF of a file, which has the recipe as its only entry."""
     exif = Image.Exif()
     exif[EXIF_IMAGE_DESCRIPTION] = recipe_json(request, index, partial, max_bytes)
     return exif
