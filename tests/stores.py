@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from threading import Lock
+from typing import Any, Final, Generic, TypeVar
 
 from images_emulator.state.store import (
     Buckets,
@@ -62,14 +63,21 @@ async def _journey() -> None:
 
 class JSONStore:
     """A store that keeps nothing but JSON and bytes, and whose every operation suspends: what a
-    shared one is for the emulator."""
+    shared one is for the emulator. Those over the same *memory* share all that they keep, as
+    processes would."""
 
-    def __init__(self) -> None:
-        self._memory = MemoryStore()
+    is_shared: Final = True
+
+    def __init__(self, memory: MemoryStore | None = None) -> None:
+        self._memory = memory or MemoryStore()
+        self._registers: dict[str, _JSONRegister[Any]] = {}
+        self.is_closed = False
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        register = self._memory.register(name, _written(codec, initial), TEXT)
-        return _JSONRegister(register, codec)
+        if name not in self._registers:
+            register = self._memory.register(name, _written(codec, initial), TEXT)
+            self._registers[name] = _JSONRegister(register, codec)
+        return self._registers[name]
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
@@ -103,24 +111,35 @@ class JSONStore:
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(asyncio.run, work).result()
 
+    async def refresh(self) -> None:
+        await _journey()
+        for register in self._registers.values():
+            register.refresh()
+
+    def close(self) -> None:
+        self.is_closed = True
+
 
 class _JSONRegister(Generic[T]):
     def __init__(self, register: Register[_Text], codec: Codec[T]) -> None:
         self._register = register
         self._codec = codec
-        self._latest = register.value, _read(codec, register.value)
+        self._text = register.value
+        self._lock = Lock()
+        self.value = _read(codec, self._text)
+        """The copy, which nobody else's update changes before `refresh`."""
 
-    @property
-    def value(self) -> T:
-        text = self._register.value
-        if self._latest[0] is not text:
-            self._latest = text, _read(self._codec, text)
-        return self._latest[1]
+    def refresh(self) -> None:
+        with self._lock:
+            text = self._register.value
+            if self._text is not text:
+                self._text, self.value = text, _read(self._codec, text)
 
     async def update(self, change: Callable[[T], T]) -> T:
         await _journey()
         codec = self._codec
         await self._register.update(lambda text: _written(codec, change(_read(codec, text))))
+        self.refresh()
         return self.value
 
 

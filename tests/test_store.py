@@ -36,7 +36,7 @@ from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import Codec, Count, Log, MemoryStore, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
-from tests.stores import STORES
+from tests.stores import STORES, JSONStore
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NUMBER: Final[Codec[int]] = Codec(
@@ -573,3 +573,50 @@ async def test_an_emulator_is_reset_by_a_thread_that_runs_a_loop(store: Store) -
     emulator.reset()
     assert not emulator.clock.frozen
     emulator.close()
+
+
+# --- a store that is shared
+
+
+def test_change_from_outside_is_seen_by_the_next_call() -> None:
+    memory = MemoryStore()
+    emulator, other = (Emulator(Settings(port=0), JSONStore(memory)) for _ in range(2))
+    with Server(emulator=emulator) as server, httpx2.Client(base_url=server.base_url) as http:
+        http.headers["Authorization"] = f"Bearer {KEY}"
+        body = {"model": "gpt-image-2", "prompt": "x", "n": 99, "size": "1024x1024"}
+        assert http.post("/images/generations", json=body).status_code == 400
+        other.configure(validation="lenient")
+        other.clock.freeze(NOW)
+        assert emulator.settings.validation == "strict"
+        answer = http.post("/images/generations", json=body)
+        assert answer.status_code == 200
+        assert answer.headers["x-emulator-violations"]
+        assert answer.json()["created"] == NOW.timestamp()
+        other.scenario.inject("server_error")
+        assert http.post("/images/generations", json=body).status_code == 500
+        assert len(server.requests) == 3
+    other.close()
+
+
+def test_only_a_shared_store_is_refreshed_before_each_call(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    refresh = type(store).refresh
+
+    async def count(itself: Any) -> None:
+        calls.append(None)
+        await refresh(itself)
+
+    monkeypatch.setattr(type(store), "refresh", count)
+    with Server(emulator=Emulator(Settings(port=0), store)) as server:
+        for path in ("/v1/models", "/_emulator/requests"):
+            httpx2.get(f"{server.url}{path}")
+    assert len(calls) == (2 if store.is_shared else 0)
+
+
+def test_store_is_closed_with_its_emulator() -> None:
+    store = JSONStore()
+    with Server(emulator=Emulator(Settings(port=0), store)):
+        assert not store.is_closed
+    assert store.is_closed

@@ -90,8 +90,10 @@ class Emulator:
         self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
 
     def close(self) -> None:
-        """Stop the renderer's threads and processes, and cancel what waits for them."""
+        """Stop the renderer's threads and processes, cancel what waits for them, and close the
+        store."""
         self.renderer.close()
+        self.store.close()
 
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and

@@ -11,9 +11,9 @@ A store hands out five kinds of containers, each under a name:
 
 Operations are coroutines, because the client of a shared store waits on the event loop. Those of
 `MemoryStore` never suspend: awaiting one costs as much as a function call. Registers are read
-without waiting, because each call reads several; a shared store has to bring its copy up to date
-when a call arrives. A thread without an event loop (a test's, the image decoder's) calls
-`Store.run`.
+without waiting, because each call reads several: a shared store has copies of them, and brings
+these up to date in `Store.refresh`, when a call arrives. A thread without an event loop (a test's,
+the image decoder's) calls `Store.run`.
 
 Values are Python objects. A `Codec` turns them into JSON and bytes, never a pickle, where a store
 keeps them outside the process; `MemoryStore` keeps the objects.
@@ -241,6 +241,21 @@ class Store(Protocol):
         store's is not for the thread of the event loop."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes change what it holds. It is asked once, by whoever serves."""
+        ...
+
+    async def refresh(self) -> None:
+        """Bring the registers up to date with what other processes have written. Awaited before
+        each call is looked at, where the store is shared, and not otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and threads, as the emulator is closed. Its journal may still be
+        read: what is used afterwards opens them again. May block, and be called twice."""
+        ...
+
 
 # --- in memory
 
@@ -447,6 +462,8 @@ class MemoryLog(Generic[T]):
 class MemoryStore:
     """A `Store` of one process. Threads may share it and all its containers."""
 
+    is_shared: Final = False
+
     def __init__(self) -> None:
         self._containers: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
@@ -482,6 +499,12 @@ class MemoryStore:
             return result
         work.close()
         raise RuntimeError("a coroutine over a store in memory is never suspended")
+
+    async def refresh(self) -> None:
+        """Nobody else has written anything."""
+
+    def close(self) -> None:
+        """There is nothing to let go of: the journal is read after the end of a server."""
 
     def _container(self, kind: str, name: str, create: Callable[[], T]) -> T:
         with self._lock:

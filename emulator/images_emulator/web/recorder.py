@@ -35,6 +35,7 @@ class Recorder:
         self.app = app
         self.admin = admin
         self.emulator = emulator
+        self._shared_store = emulator.store if emulator.store.is_shared else None
         account = emulator.account
         self._account = account.organization.encode(), account.project.encode()
 
@@ -42,6 +43,8 @@ class Recorder:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if self._shared_store:
+            await self._shared_store.refresh()
         path = scope["path"]
         if path.startswith(f"{ADMIN_PREFIX}/") or path == ADMIN_PREFIX:
             await self.admin(scope, receive, send)
