@@ -331,11 +331,12 @@ def test_auto_size_of_an_elongated_image_keeps_the_longest_edge(
 
 
 @pytest.mark.parametrize("min_edge", [1, 640])
+@pytest.mark.parametrize("min_pixels", [1, FLEXIBLE_SIZE.min_pixels])
 @pytest.mark.parametrize("max_ratio", [None, 2])
 def test_every_limit_of_a_flexible_size_refuses_on_its_own(
-    min_edge: int, max_ratio: int | None
+    min_edge: int, min_pixels: int, max_ratio: int | None
 ) -> None:
-    rule = replace(FLEXIBLE_SIZE, min_edge=min_edge, max_ratio=max_ratio)
+    rule = replace(FLEXIBLE_SIZE, min_edge=min_edge, min_pixels=min_pixels, max_ratio=max_ratio)
     taken, refused = sizes_at_the_limits(rule)
     for size in taken:
         rule.check_at_service("size", size, "x", {})
@@ -348,8 +349,11 @@ def test_every_limit_of_a_flexible_size_refuses_on_its_own(
         min_edge == 640
     )
     assert any("ratio" in sentence for sentence in sentences) == (max_ratio == 2)
-    assert len(sentences) == 4 + (min_edge > 1) + (max_ratio is not None)
+    limits = (min_edge > 1, min_pixels > 1, max_ratio is not None)
+    assert len(sentences) == 3 + sum(limits)
     text = rule.schema()["description"]
+    assert (f" {min_pixels:,} to {rule.max_pixels:,} pixels" in text) == (min_pixels > 1)
+    assert (f" at most {rule.max_pixels:,} pixels" in text) == (min_pixels == 1)
     assert ("at least 640 and at most" in text) == (min_edge == 640)
     assert ("1:2 to 2:1" in text) == (max_ratio == 2)
     width, height = rule.resolve("auto", (3000, 1000), {})

@@ -3,6 +3,10 @@ refuse.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
+
+Most errors here are those that Azure's own gateway sends. An error that only a fault sends is in
+`service_errors.py`, also where Azure alone has it (`AZURE_ERRORS_BY_NAME`). Azure's words for an
+error that OpenAI has, too, are here, in `error_overrides` of `AZURE`.
 """
 
 from __future__ import annotations

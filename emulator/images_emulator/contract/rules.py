@@ -1,5 +1,9 @@
-"""Rules: what the table says of one parameter. Rules for `size` are in `sizes.py`, those for images
-in `image_rules.py`."""
+"""Rules: the values that one parameter may have.
+
+Two services check a value in turn: the gateway (`check_at_gateway`), then the image service behind
+it (`check_at_service`). Then `resolve` gives the value that the request has. Rules for `size` are
+in `sizes.py`, those for images in `image_rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ Pixels = tuple[int, int]
 
 
 def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError:
-    """The error for a *value* of another type than the parameter *name* has: *expected* in today's
-    words (`a string`), *kind* in those of the older stack (`string`)."""
+    """The error for a *value* whose type the parameter *name* does not take. *expected* names the
+    right type in today's words (`a string`), *kind* in those of the older stack (`string`)."""
     return errors.wrong_scalar(
         name=name, expected=expected, got=json_type(value), value=python_repr(value), kind=kind
     )
@@ -38,11 +42,11 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """The rule of one parameter: which values it may have. The base class accepts all.
+    """The rule of one parameter. The base class accepts every value.
 
-    `null` counts as omitted where the rule is *nullable*. *default* is the value where none is
-    sent. Outside its *period* the parameter is unknown. *earlier* has the versions of the rule
-    before this one as `(until, rule)`, the oldest first; the day *until* is not included.
+    A *nullable* rule treats `null` as an omitted value. *default* is the value of an omitted
+    parameter. Outside *period* the parameter is unknown. *earlier* has the former versions of the
+    rule as `(until, rule)`, the oldest first; the day *until* is not included.
     """
 
     period: Period = ALWAYS
@@ -52,8 +56,8 @@ class Rule:
     default: Any = None
 
     def coerce(self, name: str, text: str) -> Any:
-        """The value that JSON would have carried, of the *text* of a form field; None for an empty
-        field and for the text `null`, which clients send for an omitted one. Raises APIError."""
+        """The JSON value of the *text* of a form field. An empty field gives None, and so does the
+        text `null`, which clients send for an omitted field. Raises APIError."""
         return None if text in ("", "null") else self.convert(name, text)
 
     def convert(self, name: str, text: str) -> Any:
@@ -61,20 +65,22 @@ class Rule:
         return text
 
     def from_form(self, name: str, value: Any) -> Any:
-        """The *value* that a form has under *name*, as JSON would have carried it. Raises
-        APIError."""
+        """The JSON value of the *value* that a form has under *name*. Raises APIError."""
         return self.coerce(name, value) if isinstance(value, str) else value
 
     def check_at_gateway(self, name: str, value: Any) -> None:
-        """The gateway's check: type, range, word. Raises APIError."""
+        """Check type, range and word of *value*, as the gateway does. Raises APIError."""
 
     def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
-        """The image service's check: what *model* supports, beside the *others*. Raises
-        APIError."""
+        """Check whether *model* supports *value* together with the *others*, as the image service
+        does after the gateway. The input images are not decoded yet, so a rule cannot refuse a
+        value because of their size. Raises APIError."""
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
-        """The value of a valid request: the default for None, and what `auto` comes to. *source* is
-        the size of the first input image in pixels, if it is known; *others* are as sent."""
+        """The value that a valid request has, where None becomes the default and `auto` the value
+        that it stands for. It is called after both checks and refuses nothing. *source* is the size
+        of the first input image in pixels; None where there is none or it is not decoded yet.
+        *others* are as they were sent."""
         return self.default if value is None else value
 
     def at(self, day: AsOf) -> Rule:
@@ -169,8 +175,8 @@ class Flag(Rule):
 class Choice(Rule):
     """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
-    `auto`, and an omitted value, resolve to *auto*. *refusal* is the error for another word, where
-    it is not the usual one; as that one it may name `{name}`, `{value}` and `{listed}`.
+    `auto` and an omitted value resolve to *auto*. *refusal* is the error for any other word; None
+    for the usual error. It may name `{name}`, `{value}` and `{listed}`.
     """
 
     words: tuple[str, ...]
@@ -213,7 +219,7 @@ class Object(Rule):
             key: self.fields[key].from_form(f"{name}.{key}", inner) if key in self.fields else inner
             for key, inner in value.items()
         }
-        # Of empty fields nothing is left.
+        # An object whose fields are all empty counts as omitted.
         return {key: inner for key, inner in values.items() if inner is not None} or None
 
     def check_at_gateway(self, name: str, value: Any) -> None:
@@ -242,8 +248,8 @@ class Object(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Rule):
-    """A parameter that the model refuses with any value. The gateway checks it by the rule *like*
-    before."""
+    """A parameter that the model refuses with any value. Before that, the gateway checks the value
+    by the rule *like*."""
 
     like: Rule
 
@@ -262,9 +268,9 @@ class Unsupported(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowed(Rule):
-    """A parameter as the older stack checked it: first by the rule *shared* of all models, then by
-    the model's *own*. What only *shared* accepts is refused with *refusal*, which may name the
-    facts of the error that *own* raises."""
+    """A parameter that the older stack checked twice: by the rule *shared* of all models, then by
+    the model's *own* rule. A value that only *shared* accepts is refused with *refusal*, which may
+    name the facts of the error that *own* raises."""
 
     shared: Rule
     own: Rule
@@ -293,12 +299,12 @@ class Narrowed(Rule):
 
 
 Rules = Mapping[str, Rule]
-"""What a model takes at an operation: the rule of each parameter, in the order in which they are
-checked."""
+"""The rules of a model at an operation, by parameter. Validation checks the parameters in this
+order."""
 
 
 def narrowed(shared: Rule, own: Rule, refusal: Refusal) -> Narrowed:
-    """A `Narrowed` rule that is required, nullable and by default what *own* is."""
+    """A `Narrowed` rule that takes *required*, *nullable* and *default* from *own*."""
     return Narrowed(
         required=own.required,
         nullable=own.nullable,

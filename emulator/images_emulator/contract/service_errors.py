@@ -110,8 +110,9 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "slow_down": slow_down,
     **AZURE_ERRORS_BY_NAME,
 }
-"""The errors by the names that faults give them: their codes, where they have one. `test_faults`
-and the README's table go through it."""
+"""The errors by the names that faults give them, in snake_case. The name is the error's code where
+the code is in snake_case and no other error has it. `test_faults` and the README's table go through
+this mapping."""
 
 
 def rate_limit_facts(

@@ -157,7 +157,7 @@ class FlexibleSize(ServiceSize):
     min_edge: int = 1
     max_ratio: int | None = None
     """The long edge is at most so many times the short one; None: any number of times."""
-    min_pixels: int
+    min_pixels: int = 1
     max_pixels: int
     auto_pixels: int
     sheets: SheetLayouts | None = None
@@ -215,6 +215,9 @@ class FlexibleSize(ServiceSize):
         least = f"at least {self.min_edge} and " if self.min_edge > 1 else ""
         ratio = self.max_ratio
         proportions = f"proportions from 1:{ratio} to {ratio}:1, " if ratio else ""
+        pixels = f"at most {self.max_pixels:,}"
+        if self.min_pixels > 1:
+            pixels = f"{self.min_pixels:,} to {self.max_pixels:,}"
         of_sheets = (
             f"; edge and pixels of a GIF are those of the {self.sheets.describe()}"
             if self.sheets
@@ -227,6 +230,6 @@ class FlexibleSize(ServiceSize):
             "default": "auto",
             "description": (
                 f"Both edges divisible by {self.step} and {least}at most {self.max_edge}, "
-                f"{proportions}{self.min_pixels:,} to {self.max_pixels:,} pixels{of_sheets}."
+                f"{proportions}{pixels} pixels{of_sheets}."
             ),
         }

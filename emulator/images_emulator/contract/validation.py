@@ -28,13 +28,10 @@ MAX_VIOLATIONS: Final = 100
 def validate(
     call: Call, loader: ImageLoader, policy: Policy | None = None, dialect: Dialect = OPENAI
 ) -> ImageRequest:
-    """The request that *call* makes. Raises APIError where the service that speaks *dialect* would
-    refuse it, in the words of the day that the call is judged by."""
-    policy = policy or Policy()
-    try:
-        return Validation(call, loader, policy, dialect).request()
-    except APIError as error:
-        raise call.operation.error_of_day(error, policy.day) from None
+    """The valid request that *call* makes. Raises APIError, in the newest words, where the service
+    that speaks *dialect* refuses the call. `ImagesAPI.handler` puts the error into the words of the
+    day that the call is judged by."""
+    return Validation(call, loader, policy or Policy(), dialect).request()
 
 
 class Validation:

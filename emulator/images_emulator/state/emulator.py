@@ -1,4 +1,4 @@
-"""The emulator: one emulated account and all its state, passed in and never global."""
+"""The emulator: one emulated account with all its state. There is no global state."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PREPARED_SHARE: Final = 4
 
 
 def _settings_codec(initial: Settings) -> Codec[Settings]:
-    """Settings outside the process are those that may change at run time; *initial* has the rest,
-    keys and tokens among them."""
+    """Writes only the settings that may change at run time. The rest, with its keys and tokens,
+    comes from *initial*."""
 
     def pack(settings: Settings) -> Packed:
         return Packed({"as_of": settings.as_of, "validation": settings.validation})
@@ -35,28 +35,35 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
 
 
 class Emulator:
-    """One emulated account and its state. `reset()` is what a test needs between two runs.
+    """One emulated account and its state. A test calls `reset()` between two runs.
 
-    *store* holds what outlives a call; None: this process's memory.
+    *store* holds the state that outlives a call; None keeps it in this process's memory. Processes
+    that share a store are one account. Four attributes are not in the store; each process has its
+    own:
 
-    Raises ValueError where the scenario of the settings has mistakes or is missing, or where a
-    deployment's model does not exist.
+    - `deployments` is read from the settings and never changes.
+    - `renderer` and `prepared_requests` are caches. Equal keys give equal values in every process,
+      so a process without an entry only computes it again.
+    - `notices` keeps the log of this process from repeating itself.
+
+    Raises ValueError where the scenario of the settings is missing or has mistakes, or where the
+    model of a deployment does not exist.
     """
 
     def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
         self._initial_settings = initial = settings or Settings()
         self.store: Store = store or MemoryStore()
-        """What outlives a call."""
+        """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
         self.deployments: dict[str, str] = dict(each.split("=", 1) for each in initial.deployment)
-        """Azure's deployments and their models."""
+        """The names of Azure's deployments, with their models."""
         for name, model in self.deployments.items():
             if model not in MODELS:
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
         self.account = self.store.register("account", account.random_account(), account.CODEC).value
         """The account's names and its signing key; a reset keeps them."""
         self.clock = Clock(self.store)
-        """The time by which everything expires."""
+        """Tells the time by which URLs expire and rate limits are refilled."""
         self.hosting = Hosting(self.clock, self.store, self.account, hosted_picture.CODEC)
         """Pictures by URL."""
         self.files = Files(self.clock, self.store)
@@ -68,10 +75,10 @@ class Emulator:
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
         self.notices: dict[str, bytes] = {}
-        """Notices that the log has had since the last reset and does not repeat: the end of a model
-        under its id, a hint at another path under itself."""
+        """Notices that this process has logged since the last reset, and does not log again. The
+        key of a model's shutdown is the model's id, that of a hint at another path the hint."""
         self.scenario = Scenario(self.store, initial.scenario)
-        """Which fault meets which call."""
+        """Decides which call is given which fault."""
         self.rate_limits = RateLimits(
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
@@ -79,8 +86,7 @@ class Emulator:
 
     @property
     def settings(self) -> Settings:
-        """The settings as they are now: those that it was made with, and the changes of
-        `configure`."""
+        """The current settings: those of the constructor, with the changes of `configure`."""
         return self._settings.value
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
@@ -90,14 +96,14 @@ class Emulator:
         self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
 
     def close(self) -> None:
-        """Stop the renderer's threads and processes, cancel what waits for them, and close the
-        store."""
+        """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close
+        the store."""
         self.renderer.close()
         self.store.close()
 
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
-        scenario are as at the start; the account is the same. Any thread may call it."""
+        scenario return to their start; the account stays. Any thread may call this."""
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()

@@ -57,7 +57,8 @@ class ImagesAPI:
         return imaging.image_loader.ImageLoader(self.emulator.files.data, fetch)
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
-        """The handler of *operation*."""
+        """The handler of *operation*. It puts the errors of body and parameters into the words of
+        the day that the call is judged by."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
