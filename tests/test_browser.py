@@ -13,7 +13,11 @@ from tests.pictures import opened, png
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+]
 
 CLIENT = """
 const client = new openai.OpenAI({

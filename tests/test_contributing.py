@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "emulator" / "images_emulator"
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
@@ -102,6 +104,7 @@ def test_each_change_of_a_diff_is_beside_one_line_so_that_rows_can_be_added() ->
             assert old.count("\n") == 1, f"{name}:\n{old}"
 
 
+@pytest.mark.slow
 def test_the_diffs_apply_one_after_the_other_and_what_they_add_works(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "emulator", tmp_path / "emulator")
     for diff in DIFFS:

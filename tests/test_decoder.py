@@ -120,6 +120,7 @@ def limited_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
 def test_out_of_memory_is_a_server_error(
     limited_server: tuple[subprocess.Popen[bytes], str],
