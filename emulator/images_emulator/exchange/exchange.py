@@ -1,7 +1,7 @@
-"""One call from its arrival to its end, as one typed value.
+"""The exchange: one call and its answer, as one typed value.
 
-The recorder makes it, the layers within fill it in as they come to know more, faults are given it,
-and the journal holds it.
+The recorder makes the exchange when the call arrives. The inner layers fill it in. Faults read it,
+and the journal keeps it.
 """
 
 from __future__ import annotations
@@ -33,82 +33,84 @@ CONNECTION: Final = "connection"
 """The key under which the emulator's own HTTP protocol hands over the `Connection` of the call."""
 
 ENTRY_OVERHEAD_BYTES: Final = 2048
-"""What a completed exchange takes beside its head, its body and its pictures, about."""
+"""Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
 
 MAX_LATE_PARSE_BYTES: Final = 16_384
-"""A body up to this length is parsed again whenever somebody asks what is in it: parsed, it may
-take 24 times its length. Of a longer body only the details are kept, if it was parsed to answer the
-call."""
+"""Bytes of the longest body that the journal parses again whenever a test reads its fields. A
+parsed body may take 24 times its length, so it is not kept. Of a longer body the journal keeps only
+the details, if the body was parsed to answer the call."""
 
 Kind = Literal["call", "download"]
 """A call to the API, or a request for a hosted picture."""
 
 
 class Connection(Protocol):
-    """The TCP connection of a call, which the emulator's own HTTP protocol hands over. An
-    application that another server serves, or that is called in process, has none."""
+    """The TCP connection of a call. The emulator's own HTTP protocol hands it over. There is none
+    where another server serves the application, or where a test calls it in process."""
 
     def is_closing(self) -> bool: ...
 
     async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection once all that was sent is out, with a TCP RST where *reset*."""
+        """Close the connection once all sent bytes have left, with a TCP RST where *reset*."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One call, filled in as it goes; as an entry of the journal, what is known of it.
+    """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
-    The server's thread writes it; any thread may read what the journal's entries tell: all that is
-    documented below the fields, and `id`, `time`, `kind`, `fault`, `duration_ms`.
+    Only the server's thread writes an exchange. Any thread may read `id`, `time`, `kind`, `fault`,
+    `duration_ms`, and the properties under "any thread may ask".
     """
 
     head: RequestHead
     id: str
-    """`req_` and 32 hexadecimal digits, on Azure's paths and of a download a UUID."""
+    """`req_` and 32 hexadecimal digits; a UUID on Azure's paths and for a download."""
     time: datetime
-    """When it arrived, by the emulator's clock."""
+    """The time of the call's arrival, by the emulator's clock."""
     kind: Kind = "call"
     dialect: Dialect = OPENAI
     operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     policy: Policy | None = None
-    """How the call is judged. None before its headers were read, and where they are mistaken."""
+    """The policy that judges the call. None until its headers are read, and where the emulator's
+    own headers are invalid."""
     principal: str | None = None
-    """The API key that was let in: rate limits and scenarios go by it. None before authentication,
-    and of a call that was refused there."""
+    """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
+    call that authentication refuses."""
     deployment: str | None = None
-    """Azure's deployment that the call was let in to."""
+    """The Azure deployment that the call reached."""
     past_gateway: bool = False
-    """Whether Azure's gateway let the call in, whose headers its answer then has."""
+    """Whether Azure's gateway let the call pass. The answer then has that gateway's headers."""
     chunks: tuple[bytes, ...] | None = None
-    """The body as it came in. None before it was read, and of one that is too long."""
+    """The body, in the chunks in which it arrived. None until it is read, and where it is too
+    long."""
     body_bytes: int = 0
-    """The length of the body that is held in `chunks`."""
+    """The length of the body in `chunks`."""
     is_too_long: bool = False
     """Whether the body has more bytes than the settings allow."""
     call: Call | None = None
     """The parsed body, until the call is completed."""
     call_error: APIError | None = None
-    """Why the body could not be parsed, until the call is completed."""
+    """The error of a body that cannot be parsed, until the call is completed."""
     request: ImageRequest | None = None
-    """The validated request; of a download, the request of its picture."""
+    """The validated request; for a download, the request of its picture."""
     fault: str | None = None
-    """The name of the fault that it met."""
+    """The name of the fault that the call was given."""
     body_may_change: bool = False
     """Whether that fault may change or cut the body of the answer."""
     error_fields: Mapping[str, Any] | None = None
-    """What an error that a fault answers with may name of the call."""
+    """Values of the call that the error of a fault may name."""
     near_misses: Sequence[str] = ()
-    """Why the steps of the scenario did not match, one sentence each."""
+    """One sentence for each step of the scenario that did not match: the reason."""
     is_expired: bool = False
-    """Whether a fault wants the URL of this download to count as expired."""
+    """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
     """Whether a fault closed the connection."""
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
-    """None until the answer has left."""
+    """Milliseconds from arrival to end. None until the answer has left."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
     _details: CallDetails | None = None
@@ -119,19 +121,19 @@ class Exchange:
 
     @property
     def day(self) -> AsOf:
-        """The day whose sentences and headers the answer has; that of `any` where the emulator's
-        own headers cannot be read."""
+        """The day that decides sentences and headers of the answer. Where the emulator's own
+        headers are invalid, it is the day of `any`."""
         return (self.policy or Policy(today=self.time.date())).day
 
     def dialect_fields(self, deployment: str, model: str) -> Mapping[str, str]:
-        """What the sentences of the dialect name of this call beside what OpenAI's do: on Azure
-        the *deployment*, the *model* behind it and the API version."""
+        """The values that only this dialect's error sentences name. On Azure they are the
+        *deployment*, the *model* behind it and the API version."""
         version = self.head.api_version
         return self.dialect.error_fields(self.operation, deployment, model, version)
 
     @property
     def is_large(self) -> bool:
-        """Whether the body is too long to be looked through on the event loop."""
+        """Whether the body is too long to search or parse it on the event loop."""
         return self.body_bytes > MAX_INLINE_BYTES
 
     @property
@@ -139,13 +141,13 @@ class Exchange:
         return (perf_counter() - self._start) * 1000
 
     def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:
-        """Hold the body in the *chunks* that it came in; None where it is too long."""
+        """Keep the body, in the *chunks* in which it arrived; None where it is too long."""
         self.chunks = chunks
         self.is_too_long = chunks is None
         self.body_bytes = sum(map(len, chunks or ()))
 
     def keep_details(self, details: CallDetails | None) -> None:
-        """Tell these *details*, which are shared with other calls and not counted for this one."""
+        """Use these *details*. Other calls share them, so they do not count for this one."""
         self._details = details
 
     def start_response(self, status: int) -> None:
@@ -161,10 +163,11 @@ class Exchange:
     # --- in the journal; for its thread, under its lock
 
     def compact(self) -> int:
-        """Let go of all that was only needed to answer, and return the bytes that are held for the
-        journal: head, body and pictures.
+        """Drop everything that only the answer needed. Return the bytes that the journal still
+        holds: head, body and pictures.
 
-        What was parsed is not held: it is many times as large as the body, and nobody may ask.
+        The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
+        reads it.
         """
         held = self.body_bytes + self.head.pack()
         if (
@@ -188,13 +191,13 @@ class Exchange:
         return held
 
     def drop_body(self) -> None:
-        """Let go of body and pictures, and count what is left."""
+        """Drop body and pictures, and set `weight` to the bytes that are left."""
         details = self.details
         request = self.request if self.request and not self.request.images else None
         own = details
         self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._sentence_bytes()
         if request:
-            # They decide nothing of a drawing, and may be as long as a body.
+            # These two texts do not change the drawing, and may be as long as a body.
             request = replace(request, user=None, safety_identifier=None)
             self.weight += imaging.decoder.weight_of(request)
             own = replace(details, prompt=None)
@@ -208,12 +211,12 @@ class Exchange:
     def _sentence_bytes(self) -> int:
         return len(self.sent.error_body) + sum(map(len, self.near_misses))
 
-    # --- what is known of it; any thread may ask
+    # --- what a test reads; any thread may ask
 
     @property
     def details(self) -> CallDetails:
-        """What the call asks, as far as it is known."""
-        # Taken before the details, which are there by the time that these are not.
+        """The model, prompt, parameters and uploads of the call, as far as they are known."""
+        # These three are read first. The server's thread sets `_details` before it drops them.
         call, request, chunks = self.call, self.request, self.chunks
         if details := self._details:
             return details
@@ -225,7 +228,7 @@ class Exchange:
         return details_of(self._parsed(call, chunks) if late else call, request)
 
     def _parsed(self, call: Call | None, chunks: tuple[bytes, ...] | None) -> Call | None:
-        """The parsed body; None where there is none or it cannot be understood."""
+        """The parsed body; None where there is none or it cannot be parsed."""
         if call or not chunks or not self.operation:
             return call
         with suppress(APIError):
@@ -257,12 +260,12 @@ class Exchange:
 
     @property
     def retries(self) -> int:
-        """How often the SDK had tried before."""
+        """The number of the SDK's earlier attempts."""
         return self.head.retry_count
 
     @property
     def sdk(self) -> str | None:
-        """`openai-python 3.52.0`, or else the first word of the user agent."""
+        """The SDK, such as `openai-python 3.52.0`, or else the first word of the user agent."""
         return self.head.sdk
 
     @property
@@ -283,27 +286,28 @@ class Exchange:
 
     @property
     def violations(self) -> Sequence[str]:
-        """What was forgiven, as `param: code`."""
+        """The mistakes that lenient validation forgave, as `param: code`."""
         return self.details.violations
 
     @property
     def status(self) -> int | None:
-        """The status that has left; None before, and where the connection was cut before it."""
+        """The status that was sent. None until then, and where the connection was cut before."""
         return self.sent.status
 
     @property
     def events(self) -> int:
-        """The events of a stream that have left."""
+        """The number of events of a stream that were sent."""
         return self.sent.events
 
     @property
     def images(self) -> Sequence[int]:
-        """The indexes of the images that have left whole."""
+        """The indexes of the images that were sent whole."""
         return self.sent.images
 
     @property
     def drawn(self) -> ImageRequest | None:
-        """What the pictures of the answer can be drawn from again; None where none has left."""
+        """The request from which the pictures of the answer can be drawn again. None where no
+        picture was sent."""
         return self.request if self.images else None
 
     @property
@@ -329,26 +333,26 @@ class Exchange:
 
     @property
     def body(self) -> bytes | None:
-        """The body as it came, or None where it was not read or is not kept any more."""
+        """The body as it arrived. None where it was not read or is not kept any more."""
         chunks = self.chunks
         return None if chunks is None else b"".join(chunks)
 
     @property
     def files(self) -> Sequence[Upload]:
-        """The files that came with a form, as far as they are kept, in its order. The body is
-        parsed anew, which takes a second for 200 MB."""
+        """The files of a form, in its order, as far as they are kept. Each access parses the body
+        again, which takes a second for 200 MB."""
         call = self._parsed(self.call, self.chunks)
         return _uploads(call) if call else ()
 
     @property
     def file_count(self) -> int:
-        """How many `files` there are."""
+        """The number of `files`."""
         if not self.chunks:
             return 0
         return len(self.files) if self._file_count is None else self._file_count
 
     def came_with(self, key: str) -> bool:
-        """Whether *key*, whole or redacted, is the one that was sent."""
+        """Whether the call was sent with *key*, which may be whole or redacted."""
         return key in (self.head.api_key, self.key)
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
-"""The application: the router, the one place that turns errors into answers, and the layers around
-them."""
+"""The application: the router, and the layers around it. The router turns all errors into
+answers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ logger = logging.getLogger("images_emulator")
 
 
 class Router:
-    """Calls the endpoint of a path and answers with what it returns, or with the error that it
-    raises.
+    """Finds the endpoint of a path and calls it. Sends the response that the endpoint returns, or
+    the answer for the error that it raises.
 
-    A path without parameters is found in a dictionary. Starlette's own router and its exception
-    middleware would take as long as all else that a repeated call does.
+    A dictionary has the endpoints of the paths without parameters. Starlette's own router and
+    exception middleware would double the time of a repeated call.
     """
 
     def __init__(self, routes: Sequence[Route], hints: PathHints) -> None:
@@ -54,7 +54,7 @@ class Router:
         except HTTPException as error:
             response = _unrouted(error.status_code, exchange)
         except ClientDisconnect:
-            # The client hung up in the middle of its request; nobody reads this.
+            # The client hung up in the middle of its request. Nobody reads this answer.
             response = Response(status_code=499)
         except Exception:
             logger.exception("%s %s failed", exchange.method, exchange.path)
@@ -64,7 +64,8 @@ class Router:
         await response(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
-        """The endpoint of the path, whose parameters go into *scope*. Raises HTTPException."""
+        """The endpoint of the path. Puts the parameters of the path into *scope*. Raises
+        HTTPException where no route has the path."""
         endpoint: Endpoint | None = self._fixed.get(scope["path"])
         if endpoint:
             return endpoint
@@ -78,7 +79,8 @@ class Router:
 
 
 def _unrouted(status: int, exchange: Exchange) -> Response:
-    """No such path, or not by that method: in OpenAI's dialect an empty 404, and words."""
+    """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect the 404 is
+    empty, and the 405 has a sentence."""
     dialect = exchange.dialect
     refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
     if refusal is None:
@@ -89,8 +91,9 @@ def _unrouted(status: int, exchange: Exchange) -> Response:
 def create_app(emulator: Emulator | None = None) -> ASGIApp:
     """The emulator as an ASGI application, around the state of *emulator*.
 
-    FastAPI makes the admin API, whose pages it describes. For the API's own paths, whose bodies
-    are read by hand in any case, its parts are enough: it takes half of a server's start.
+    FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
+    a server's start, and the API's own paths need no more than Starlette, because their bodies are
+    read by hand.
     """
     emulator = emulator or Emulator()
     served = routes(emulator)

@@ -1,7 +1,9 @@
-"""The fault middleware: finds the fault that a call meets, and applies it around the application.
+"""The fault middleware. It finds the fault that a call is given, and applies the fault around the
+application.
 
-The header `x-emulator-fault` asks for a fault for one call, a directive in its prompt does the same
-where headers cannot be reached, and the scenario asks for faults for calls to come.
+A fault comes from one of three places. The header `x-emulator-fault` asks for a fault for its call.
+A directive in the prompt does the same for clients that cannot set headers. The scenario gives
+faults to calls to come.
 """
 
 from __future__ import annotations
@@ -41,10 +43,11 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """The third layer, within the recorder, around the router.
+    """The third layer, inside the recorder and around the router.
 
-    A call without an accepted key meets no fault: a page of another site could use up a test's. Of
-    a download, whose URL is all the key that it needs, the signature has to be right.
+    A call without an accepted API key is never given a fault. Otherwise a web page of another site
+    could use up the faults that a test has injected. A download has no API key. It is given a fault
+    if its URL has a valid signature.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
@@ -77,14 +80,15 @@ class FaultMiddleware:
     async def _call_with_fault(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, directive: bool
     ) -> None:
-        """Apply the fault that the call meets, if there is one."""
+        """Answer the call with its fault, or without one where it has none."""
         fault: BaseFault | None = None
         try:
             fault = await self._fault(exchange, receive, directive)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
-            # The whole body: an answer before the end of a request resets the connection.
+            # The whole body is read first. An answer before the end of a request would reset the
+            # connection.
             await (self._call if exchange.operation else self._read_body)(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             fields = self._dialect_fields(exchange)
@@ -100,14 +104,14 @@ class FaultMiddleware:
             raise ConnectionResetError("a fault closed the connection")
 
     def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:
-        """The answer to a call that is refused with *error*: of a download as the blob
-        storage has it, with the code and the words that *fault* gives."""
+        """The answer that refuses the call with *error*. A download is answered in the form of the
+        blob storage, with code and message of *fault*."""
         if fault and exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             failure = error_in_place_of(error.status, code, message, error.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
         fields = exchange.error_fields or {}
-        # Another name than that of a deployment could be anything, and it goes into a header.
+        # The deployment goes into a header, so a name that a client made up must not.
         exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
         exchange.past_gateway = True
         return error_response(error, exchange.dialect)
@@ -115,7 +119,8 @@ class FaultMiddleware:
     async def _fault(
         self, exchange: Exchange, receive: Receive, directive: bool
     ) -> BaseFault | None:
-        """The fault that this call meets. Raises APIError where one is asked for that is none."""
+        """The fault that the call is given; None where there is none. Raises APIError where header
+        or directive name no valid fault."""
         text = await self._take_directive(exchange, receive) if directive else None
         if header := exchange.head.header(_FAULT_HEADER):
             try:
@@ -143,18 +148,18 @@ class FaultMiddleware:
         try:
             await read_body(exchange, receive, self.emulator.settings.max_body)
         except (APIError, ClientDisconnect):
-            # The endpoint will say what is wrong with it.
+            # The endpoint reads the body again and answers with the error.
             return
 
     async def _call(self, exchange: Exchange, receive: Receive) -> Call | None:
-        """The call, where there is one that can be understood."""
+        """The parsed call; None at other paths and where the body cannot be parsed."""
         if exchange.operation:
             with suppress(APIError, ClientDisconnect):
                 return await read_call(exchange, receive, exchange.operation, self.emulator)
         return None
 
     async def _take_directive(self, exchange: Exchange, receive: Receive) -> str | None:
-        """Take the directive out of the prompt, and return what it says."""
+        """Remove the directives from the prompt. Return the text of the first one."""
         call = await self._call(exchange, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
@@ -162,7 +167,7 @@ class FaultMiddleware:
         *before, last = DIRECTIVE.split(prompt)
         if not before:
             return None
-        # Text and directives take turns; the space before a directive goes with it.
+        # `split` gives texts and directives in turn. The space before a directive goes, too.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
         exchange.call = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
@@ -174,8 +179,8 @@ class FaultMiddleware:
         return exchange.dialect_fields(deployment, deployed)
 
     async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
-        """What the steps of the scenario may ask about the call. A download is one of its picture's
-        model and prompt."""
+        """The values of the call that the steps of the scenario are compared with. A download has
+        the model and the prompt of its picture."""
         if exchange.kind == "download":
             if not (request := exchange.request):
                 return MatchInput(exchange.path, download=True)
@@ -186,7 +191,7 @@ class FaultMiddleware:
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
         if call and (model := self._dialect_fields(exchange).get("model")):
-            # That of the deployment, however the call names it.
+            # The model behind the deployment, whatever the call names.
             texts["model"] = model
         return MatchInput(
             path=exchange.path,
@@ -203,7 +208,7 @@ def _read(text: str) -> BaseFault:
 
 
 def _has_directive(body: Sequence[bytes]) -> bool:
-    """Whether a directive begins in the chunks of *body*, or on the seam of two."""
+    """Whether a directive begins in *body*, within a chunk or across two of them."""
     if len(body) == 1:
         return DIRECTIVE_START in body[0]
     tail = b""

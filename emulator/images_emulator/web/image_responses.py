@@ -36,15 +36,15 @@ MAX_INLINE_PROMPT_CHARS: Final = 4000
 
 @dataclass(slots=True, eq=False)
 class PreparedRequest:
-    """A validated request with its body, and what is the same in all answers to it."""
+    """A validated request with its body, and the parts that all answers to it share."""
 
     request: ImageRequest
     chunks: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
-    """The template of the body under None, those of events under their numbers, once they were
-    needed."""
+    """The templates that were needed so far: that of a JSON body under None, that of an event under
+    its number."""
     details: CallDetails | None = None
-    """What the journal tells of it, where the body is too long to be parsed again for that."""
+    """The details for the journal, where the body is too long for the journal to parse it again."""
 
 
 async def render(
@@ -55,7 +55,7 @@ async def render(
     partial: int | None = None,
 ) -> bytes:
     """The base64 of image *index* of *image_request*, or of its partial image *partial*. Raises
-    ClientDisconnect where the client of *request* leaves before it is drawn."""
+    ClientDisconnect where the client of *request* leaves before the image is drawn."""
     with watch_disconnect(request) as disconnect:
         return await renderer.render(image_request, index, partial, disconnect)
 
@@ -86,7 +86,8 @@ class ImageResponses:
         if by_url:
             images = await self._publish(request, exchange, image_request, created)
         else:
-            # One job for each, so that others get their turn, and none for a client that left.
+            # Each image is a job of its own. So other calls get their turn between them, and the
+            # images of a client that has left are not drawn.
             images = [
                 self.renderer.cached(image_request, index)
                 or await render(self.renderer, request, image_request, index)
@@ -104,7 +105,7 @@ class ImageResponses:
     async def _publish(
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
     ) -> list[bytes]:
-        """Host the images, which are drawn when they are downloaded; their URLs."""
+        """Host the images and return their URLs. An image is drawn when it is downloaded."""
         hosted = imaging.decoder.without_pixels(image_request)
         targets = await self.emulator.hosting.publish(
             [HostedPicture(hosted, index) for index in range(image_request.n)],
@@ -117,7 +118,7 @@ class ImageResponses:
         return [(base + target).encode() for target in targets]
 
     async def _usage(self, request: ImageRequest, partial_images: int = 0) -> Usage | None:
-        # In the queue of the renderer it would wait for the images of others.
+        # A job of the renderer would wait behind the images of other calls.
         if len(request.prompt) <= MAX_INLINE_PROMPT_CHARS:
             return usage_of(request, partial_images)
         return await self.renderer.run(lambda: usage_of(request, partial_images))
@@ -129,7 +130,8 @@ class ImageResponses:
         except ClientDisconnect:
             return
         except Exception:
-            # Raised on, it would reset the connection before the client has read the event.
+            # An exception that left this function would reset the connection before the client
+            # reads the event.
             logger.exception("a stream failed")
             yield error_event(errors.generation_failed())
 

@@ -1,5 +1,5 @@
-"""The handlers of `/images/generations`, `/images/edits` and `/images/variations`: from a call to
-the validated request, and through the rate limit to the answer."""
+"""The handlers of `/images/generations`, `/images/edits` and `/images/variations`. A handler reads
+and validates the call, asks the rate limit, and makes the answer."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ from images_emulator.web.request_body import read_body, read_call
 logger = logging.getLogger("images_emulator")
 
 MAX_HEADER_CHARS: Final = 4096
-"""Characters of `x-emulator-violations`; Node.js refuses answers with heads past 16 KB."""
+"""The longest value of `x-emulator-violations`. Node.js refuses an answer whose headers take more
+than 16 KB."""
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
-"""What a prepared request takes beside its body and its texts, about."""
+"""Bytes that a prepared request takes beside its body and its texts, about."""
 
 ModelResolver = Callable[[Request, Call], str]
-"""Finds the model of a call where its `model` names something else, or nothing. Raises APIError."""
+"""Finds the model of a call whose `model` names a deployment, or nothing. Raises APIError."""
 
 
 class ImagesAPI:
@@ -75,7 +76,8 @@ class ImagesAPI:
         return create_images
 
     async def _admit(self, exchange: Exchange, request: ImageRequest) -> None:
-        """Raises APIError past the rate limit of the caller, or of the deployment that it calls."""
+        """Take the images from the rate limit of the API key or the deployment. Raises APIError
+        where the limit is exceeded."""
         deployment = exchange.deployment
         fields = exchange.dialect_fields(deployment or "", request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", request.model)
@@ -90,12 +92,12 @@ class ImagesAPI:
         policy: Policy,
         model_of: ModelResolver | None,
     ) -> PreparedRequest:
-        """The call, read and validated.
+        """Read and validate the call.
 
-        A call without uploads is looked up in `Emulator.prepared_requests`: its verdict and its
-        answer's text are those of an earlier one with the same operation, media type and body that
-        was judged by the same policy, which holds the day and the settings that can change. The
-        directive of a fault is taken out of the prompt of all of them, or of none.
+        A call without uploads may be in `Emulator.prepared_requests` already. Calls with the same
+        operation, policy, media type and body have the same request and the same text of the
+        answer. The policy holds the day and the settings that can change. The fault middleware
+        removes directives from the prompts of all such calls, or of none.
         """
         body = exchange.chunks
         if body is None:
@@ -106,7 +108,7 @@ class ImagesAPI:
             key = operation, policy, content_type, body
             prepared: PreparedRequest | None = self.emulator.prepared_requests.get(key)
             if prepared:
-                # Held once for all entries of the journal that sent the same.
+                # All journal entries with this body share one copy of it.
                 exchange.chunks = prepared.chunks
                 exchange.keep_details(prepared.details)
                 return prepared
@@ -119,8 +121,8 @@ class ImagesAPI:
             if length > MAX_LATE_PARSE_BYTES:
                 prepared.details = details_of(call, prepared.request)
                 exchange.keep_details(prepared.details)
-            # The body, its texts in the request, which take up to four times as much, and again in
-            # the templates.
+            # The body, its texts in the request (up to four times its length), and the same texts
+            # in the templates.
             weight = PREPARED_OVERHEAD_BYTES + 8 * length
             self.emulator.prepared_requests.put(key, prepared, weight)
         return prepared
@@ -131,7 +133,8 @@ class ImagesAPI:
         dialect = exchange.dialect
         if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)
-        # Uploads are decoded on the way; fetching them is no work for the thread that does it.
+        # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
+        # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == "fetch":
             return await asyncio.to_thread(validate, call, self.loader, policy, dialect)
         with watch_disconnect(request) as disconnect:
@@ -140,8 +143,8 @@ class ImagesAPI:
             )
 
     def _emulator_headers(self, request: ImageRequest, day: AsOf) -> Headers:
-        """The emulator's own headers: what it forgave, and that a model was shut down by the *day*
-        that the call is judged by."""
+        """The emulator's own headers: the violations that it forgave, and a notice if the model is
+        shut down on *day*. The first notice of a model is also logged."""
         headers = []
         if request.forgiven:
             violations = ascii(", ".join(map(str, request.forgiven)))[1:-1][:MAX_HEADER_CHARS]

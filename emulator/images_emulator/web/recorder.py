@@ -1,5 +1,5 @@
-"""The recorder: makes the `Exchange` of each call, journals it on arrival and on completion, and
-adds the API's standard headers to each answer."""
+"""The recorder. It makes the `Exchange` of each call, enters it in the journal on arrival and on
+completion, and adds the API's standard headers to each answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """The second layer, within CORS; calls of `/_emulator` go to *admin* and are not journalled."""
+    """The second layer, inside the CORS middleware. It sends calls of `/_emulator` to *admin*, and
+    does not enter them in the journal."""
 
     def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
         self.app = app
@@ -56,14 +57,15 @@ class Recorder:
         await journal.arrived(exchange)
 
         def complete() -> Awaitable[None]:
-            """Once the last of the answer is to be sent, or there will be no more of it."""
+            """End the exchange, before the last part of the answer is sent or once there is no
+            more of it."""
             exchange.end()
             if exchange.is_large:
                 parts.extend(large_parts(exchange))
             return journal.completed(exchange)
 
         async def record(message: Message) -> None:
-            # What is sent on a closed connection leaves no more.
+            # The server drops what is sent on a closed connection.
             leaves = connection is None or not connection.is_closing()
             if message["type"] == "http.response.start":
                 if exchange.kind == "call":
@@ -87,7 +89,7 @@ class Recorder:
         finally:
             if exchange.duration_ms is None:
                 await complete()
-            # What still holds the scope holds no body and no pictures.
+            # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
             if parts:
                 with suppress(RuntimeError):  # the server ends
@@ -113,9 +115,9 @@ class Recorder:
         )
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
-        """What the API adds to the headers of each answer, whatever it answers."""
+        """The headers that the API adds to every answer."""
         if exchange.policy is None:
-            # Nobody has asked for it where the path is none.
+            # At an unknown path no layer has read the policy.
             with suppress(APIError):
                 policy_of(exchange, self.emulator.settings)
         head = exchange.head
