@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import pytest
@@ -134,13 +134,27 @@ def test_a_server_whose_start_is_interrupted_leaves_nothing(
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
-async def test_a_server_whose_start_is_cancelled_leaves_nothing(turns: int) -> None:
-    server = Server()
+@pytest.mark.parametrize("serves", [False, True])
+async def test_a_server_whose_start_is_cancelled_leaves_nothing(turns: int, serves: bool) -> None:
+    cancelled = threading.Event()
+
+    class HeldServer(Server):
+        """Its start lasts until it is cancelled, before or after it serves."""
+
+        def __enter__(self) -> Self:
+            if not serves:
+                assert cancelled.wait(30)
+            super().__enter__()
+            assert cancelled.wait(30)
+            return self
+
+    server = HeldServer()
     starting = asyncio.ensure_future(server.__aenter__())
     await asyncio.sleep(0)
     for _ in range(turns):
         await asyncio.sleep(0)
     starting.cancel()
+    cancelled.set()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert repr(server).endswith("(closed)>")
