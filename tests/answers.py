@@ -9,6 +9,10 @@ from typing import Any, Final
 import httpx2
 
 from images_emulator import create_app
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.rules import Choice
+from images_emulator.contract.sizes import FlexibleSize
 
 ORDER: Final = {
     "today": ["message", "type", "param", "code"],
@@ -75,3 +79,14 @@ async def messages_for(
     }
     await create_app()(scope, receive, send)
     return messages
+
+
+def model_that_writes(output_format: str) -> str:
+    """The id of the newest model that generates pictures in that format, of any proportions."""
+    return max(
+        (model.released, name)
+        for name, model in MODELS.items()
+        if isinstance(model.accepts.get(GENERATIONS, {}).get("size"), FlexibleSize)
+        if isinstance(rule := model.accepts[GENERATIONS].get("output_format"), Choice)
+        if output_format in rule.words
+    )[1]

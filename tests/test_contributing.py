@@ -28,7 +28,7 @@ source = BytesIO()
 Image.new("RGB", (640, 480), "teal").save(source, "PNG")
 files = {"image": ("a.png", source.getvalue(), "image/png")}
 fields = {"model": "gpt-image-2.6-flare", "size": "1280x960"}
-path = "/v1/images/upscales"
+path = "/v1/images/redraws"
 
 with Server() as server, httpx2.Client(
     base_url=server.url, headers={"Authorization": "Bearer sk-test"}, timeout=60
@@ -38,10 +38,10 @@ with Server() as server, httpx2.Client(
     (picture,) = answer.json()["data"]
     assert Image.open(BytesIO(base64.b64decode(picture["b64_json"]))).size == (1280, 960)
     assert answer.json()["usage"]["output_tokens"] > 0
-    assert http.post("/images/upscales", data=fields, files=files).status_code == 200
+    assert http.post("/images/redraws", data=fields, files=files).status_code == 200
 
     call = http.get("/_emulator/requests").json()["requests"][-1]
-    assert (call["path"], call["model"]) == ("/images/upscales", "gpt-image-2.6-flare")
+    assert (call["path"], call["model"]) == ("/images/redraws", "gpt-image-2.6-flare")
     assert call["uploads"][0]["pixels"] == [640, 480]
 
     def code(answer: httpx2.Response) -> str:
@@ -51,6 +51,8 @@ with Server() as server, httpx2.Client(
     assert code(http.post(path, json=fields)) == "unsupported_content_type"
     wrong = http.post(path, data=fields | {"prompt": "x"}, files=files)
     assert code(wrong) == "unknown_parameter"
+    two = http.post(path, data=fields, files=[("image[]", files["image"])] * 2)
+    assert code(two) == "array_above_max_length"
     words = {name: (None, value) for name, value in fields.items()}
     assert code(http.post(path, files=words)) == "missing_required_parameter"
     before = {"x-emulator-as-of": "2026-11-30"}
@@ -58,7 +60,7 @@ with Server() as server, httpx2.Client(
     assert (absent.status_code, absent.content) == (404, b"")
     fault = {"x-emulator-fault": "rate_limit_exceeded"}
     assert http.post(path, data=fields, files=files, headers=fault).status_code == 429
-    assert path in http.post("/v1/images/upscale").headers["x-emulator-notice"]
+    assert path in http.post("/v1/images/redraw").headers["x-emulator-notice"]
     assert path in http.post("/v1/responses").json()["error"]["message"]
     assert path in http.get("/_emulator/models").json()["gpt-image-2.6-flare"]["endpoints"]
 

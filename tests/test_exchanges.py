@@ -292,7 +292,11 @@ SIZES = {
     for version in [rule, *(each for _, each in rule.earlier)]
     if isinstance(version, FlexibleSize)
 }
-LIMITS = {"size_edge_too_short": "min_edge", "size_too_elongated": "max_ratio"}
+LIMITS = {
+    "size_edge_too_short": "min_edge",
+    "size_too_elongated": "max_ratio",
+    "size_too_few_pixels": "min_pixels",
+}
 """The sentences of limits that a size need not have, with the fields of these."""
 UNLIMITED = {each.name: each.default for each in fields(FlexibleSize)}
 

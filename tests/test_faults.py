@@ -178,6 +178,38 @@ def test_a_stream_with_a_fault(emulator: Emulator, patient: OpenAI, fault: str) 
     assert seen(emulator, patient, fault, stream=True, partial_images=2) == STREAMS[fault]
 
 
+FAITHFUL = [
+    pytest.param(fault, stream, id=f"{fault}, {'stream' if stream else 'answer'}")
+    for stream, outcomes in ((False, ANSWERS), (True, STREAMS))
+    for fault, outcome in outcomes.items()
+    if not parse_fault(fault).changes_body and not outcome.error
+]
+"""Faults under which all bytes leave as they are, by what they say themselves."""
+
+
+@pytest.mark.parametrize(("fault", "stream"), FAITHFUL)
+def test_a_fault_that_leaves_the_body_as_it_is_changes_no_byte(
+    server: Server, http: httpx2.Client, fault: str, stream: bool
+) -> None:
+    server.clock.freeze()
+    body = {"model": "gpt-image-2", "prompt": "x", "stream": stream, "n": 1}
+    body |= {"partial_images": 2} if stream else {}
+    answers = [
+        http.post("/v1/images/generations", json=body, headers=headers)
+        for headers in ({}, {"x-emulator-fault": fault})
+    ]
+    assert answers[1].headers.get("content-type") == answers[0].headers["content-type"]
+    # Each answer has an id of its own.
+    plain, met = (re.sub(rb'"generation_id": "[^"]*"', b"", each.content) for each in answers)
+    assert met == plain
+    assert server.requests[-1].fault
+
+
+def test_every_fault_that_leaves_the_body_as_it_is_is_compared() -> None:
+    kinds = {kind for kind, fault in FAULTS.items() if not fault.changes_body}
+    assert kinds == {parse_fault(str(each.values[0])).kind for each in FAITHFUL}
+
+
 CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
     "rate_limit_exceeded": (openai.RateLimitError, "rate_limit_exceeded", 2),
     "insufficient_quota": (openai.RateLimitError, "insufficient_quota", 2),

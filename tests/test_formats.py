@@ -23,6 +23,7 @@ from images_emulator.exchange.sent import SentResponse
 from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
 from images_emulator.imaging.recipe import recipe_json
 from images_emulator.imaging.render import mimetype, render_image
+from tests.answers import model_that_writes
 from tests.pictures import encoded, halves, png
 
 MODEL = "gpt-image-2.6-sunburst"
@@ -66,7 +67,8 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_a_file_is_known_by_its_first_bytes(client: OpenAI, output_format: str) -> None:
-    beginning = generate(client, size="768x1024", output_format=output_format)[:48]
+    model = model_that_writes(output_format)
+    beginning = generate(client, model=model, output_format=output_format)[:48]
     assert format_of(beginning) is OUTPUT_FORMATS[output_format]
     assert [each for each in OUTPUT_FORMATS.values() if each.signature.match(beginning)] == [
         OUTPUT_FORMATS[output_format]

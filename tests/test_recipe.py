@@ -12,6 +12,7 @@ from openai import OpenAI
 
 from images_emulator import read_recipe
 from images_emulator.imaging.formats import OUTPUT_FORMATS
+from tests.answers import model_that_writes
 from tests.pictures import BLUE, encoded, half_clear, plain, png
 from tests.test_streams import frames
 
@@ -28,12 +29,13 @@ def generate(client: OpenAI, **fields: Any) -> bytes:
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_every_format_carries_its_recipe(client: OpenAI, output_format: str, prompt: str) -> None:
+    model = model_that_writes(output_format)
     recipe = read_recipe(
-        generate(client, output_format=output_format, prompt=prompt, quality="low")
+        generate(client, model=model, output_format=output_format, prompt=prompt, quality="low")
     )
     expected = {
         "endpoint": "generations",
-        "model": MODEL,
+        "model": model,
         "prompt": prompt,
         "index": 0,
         "size": "768x1024",
@@ -102,7 +104,8 @@ def test_a_cached_file_answers_no_other_encoding(
 @pytest.mark.parametrize("output_format", [each for each in OUTPUT_FORMATS if each != "jpeg"])
 def test_the_longest_prompt_is_carried_whole(client: OpenAI, output_format: str) -> None:
     prompt = "🗼" * 32_000
-    recipe = read_recipe(generate(client, prompt=prompt, output_format=output_format))
+    model = model_that_writes(output_format)
+    recipe = read_recipe(generate(client, model=model, prompt=prompt, output_format=output_format))
     assert recipe["prompt"] == prompt
     assert "prompt_cut" not in recipe
 

@@ -141,6 +141,30 @@ def test_every_field_since_the_first_ones_is_marked_as_added_later() -> None:
     ]
 
 
+FIRST_MODELS_UNTIL = date(2026, 11, 25)
+"""The last day on which a model was released whose pictures must stay as they are."""
+
+
+def names_with_a_value_in_every_call() -> set[str]:
+    """The parameters that a first model has a value of where the call has none."""
+    return {
+        name
+        for model in MODELS.values()
+        if model.released <= FIRST_MODELS_UNTIL
+        for rules in model.accepts.values()
+        for name, rule in rules.items()
+        if rule.resolve(None, None, {}) is not None
+    }
+
+
+def test_a_field_that_was_added_later_has_no_value_in_calls_without_it() -> None:
+    """Else its key, and so the picture, of each call of the models that were there changes."""
+    later = {each.name for each in fields(ImageRequest) if {*each.metadata} & {*ADDED_LATER}}
+    with_value = names_with_a_value_in_every_call()
+    assert "background" in with_value
+    assert not later & with_value & {*FILE_FIELDS}
+
+
 @usual
 @given(requests(), st.data())
 def test_requests_with_equal_keys_get_equal_files(

@@ -6,7 +6,8 @@ A field says so where it is declared, by `field(metadata=…)`: one of the marks
 not JSON as it stands. Everything else is derived from that, once, when the class is made.
 
 A new field that decides a file is `ADDED_LATER`, too, and None by default: then the files of calls
-without it stay as they are, byte for byte.
+without it stay as they are, byte for byte. That holds only where no rule gives it a value in calls
+that do not have it: no `default` for models that are there already.
 """
 
 from __future__ import annotations

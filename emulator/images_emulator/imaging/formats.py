@@ -48,7 +48,9 @@ class Format:
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
     encodes one that is already drawn, as streams need. A format without *encode* has no streams.
-    *read_recipe* takes the recipe, not yet parsed, out of a file, or raises ValueError.
+    Both give the same bytes in any process, with any number of threads: of an encoder that shares
+    its work among threads their number is fixed. *read_recipe* takes the recipe, not yet parsed,
+    out of a file, or raises ValueError.
     """
 
     mimetype: str
