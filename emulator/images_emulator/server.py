@@ -1,4 +1,4 @@
-"""The HTTP server: an emulator on a port, served in the calling thread or in one of its own."""
+"""The HTTP server: serves an emulator on a port, in the calling thread or in its own thread."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Server:
         with Server(as_of="2026-06-01") as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
 
-    *changes* are settings by their names; they go before *settings*. An *emulator* has settings of
-    its own. Port 0, the default, takes a free one.
+    *changes* are settings by their names, and override *settings*. An *emulator* has settings of
+    its own. Port 0, the default, takes a free port.
 
-    The port is open from the start, and connections queue. They are served from `run` on, or by a
-    thread of its own while it is used as a context manager, synchronous or asynchronous.
+    The constructor opens the port, and connections queue. `run` serves them in the calling thread.
+    As a context manager, synchronous or asynchronous, the server serves them in its own thread.
 
-    Raises ValueError for a setting's value, TypeError for a name that is no setting's, OSError
+    Raises ValueError for an invalid value of a setting, TypeError for an unknown setting, OSError
     where the port is taken.
     """
 
@@ -52,7 +52,7 @@ class Server:
         self.port = int(self._listener.getsockname()[1])
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
-        """Set when connections are accepted, or never will be."""
+        """Set when the server accepts connections, or has failed to start."""
         self._stopped = threading.Event()
         """Set when the port is free again."""
         self._failure: BaseException | None = None
@@ -64,7 +64,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Address of the server, as `http://HOST:PORT`."""
+        """The address of the server: `http://HOST:PORT`."""
         host = self.settings.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -85,7 +85,7 @@ class Server:
 
     @property
     def clock(self) -> Clock:
-        """The emulator's clock, by which URLs and rate limits expire."""
+        """The emulator's clock. URLs expire and rate limits are refilled by it."""
         return self.emulator.clock
 
     def reset(self) -> None:
@@ -100,21 +100,22 @@ class Server:
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let the next calls meet *fault*; see `Scenario.inject`. Raises ValueError, and
-        RuntimeError for a closed server."""
+        """Give *fault* to the next calls; see `Scenario.inject`. Raises ValueError for an invalid
+        fault, and RuntimeError for a closed server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match)
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve in this thread until SIGINT, SIGTERM or `close`. *on_ready* is called when
-        connections are accepted. Raises RuntimeError for a server that has run before."""
+        """Serve in this thread until SIGINT, SIGTERM or `close`. Calls *on_ready* once the server
+        accepts connections. Raises RuntimeError for a server that has run before."""
         self._begin(threading.current_thread())
         self._on_ready = on_ready
         self._serve()
 
     def close(self) -> None:
-        """Stop for good. Open answers get half a second; then connections and port are closed, and
-        the renderer stops. The journal can still be read. Any thread may call it, also twice."""
+        """Stop for good. Open answers have half a second to end. Then connections and port are
+        closed, and the renderer stops. The journal can still be read. Any thread may call this, and
+        may call it twice."""
         self._closed = True
         self._http.should_exit = True
         if self._thread is None:
@@ -140,7 +141,7 @@ class Server:
             try:
                 self._release()
             finally:
-                # `close` and `__enter__` wait for these without a timeout.
+                # `close` and `__enter__` wait for these events without a timeout.
                 self._stopped.set()
                 self._started.set()
 
@@ -162,8 +163,8 @@ class Server:
         self.emulator.close()
 
     def __enter__(self) -> Self:
-        """Serve in a thread of its own. Raises RuntimeError where the server does not start, or has
-        run before."""
+        """Serve in a thread of the server's own. Raises RuntimeError where the server does not
+        start, or has run before."""
         thread = threading.Thread(target=self._serve_in_thread, name="images-emulator", daemon=True)
         self._begin(thread)
         try:
@@ -195,7 +196,7 @@ class Server:
         try:
             return await asyncio.to_thread(self.__enter__)
         except asyncio.CancelledError:
-            # The thread runs on, and nothing else has a reference to close it by.
+            # The thread goes on serving, and nobody else has a reference to close the server.
             await asyncio.to_thread(self.close)
             raise
 

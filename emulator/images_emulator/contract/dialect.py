@@ -1,7 +1,8 @@
-"""Dialects: what differs on the wire between OpenAI and Azure, which serve the same API.
+"""Dialects. OpenAI and Azure serve the same API, and a dialect has the differences on the wire: the
+headers, error bodies, error sentences and URLs of one service.
 
-A dialect has the headers, error bodies, error sentences and URLs of one service. Routes, validation
-and rendering are the same for both. OpenAI's is here, Azure's in `azure.py`.
+Routes, validation and rendering are the same for both services. OpenAI's dialect is here, Azure's
+in `azure.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 
 Header = tuple[bytes, bytes]
-"""Name, in lower case, and value."""
+"""The name in lower case, and the value."""
 
 
 class AnswerFacts(NamedTuple):
-    """Values that the headers of one answer depend on. The last three fields are Azure's."""
+    """The values that decide the headers of one answer. Only Azure uses the last three."""
 
     request_id: str
     status: int
@@ -64,37 +65,38 @@ class HostedURLs:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dialect:
-    """The wire format of one service, where services differ."""
+    """The wire format of one service, as far as the services differ."""
 
     request_id: Callable[[str], str]
     """Makes a request id of 32 hexadecimal digits."""
     headers: Callable[[AnswerFacts], Sequence[Header]]
-    """The headers of an answer, beside those of its body."""
+    """Makes the headers of an answer, beside those of its body."""
     error_body: Callable[[APIError], bytes]
     hosted: HostedURLs
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
-    """Errors that differ from `ERRORS_BY_NAME`, by the same names."""
+    """The service's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     unknown_path: Refusal | None = None
-    """None: an empty 404."""
+    """The answer at an unknown path; None for an empty 404."""
     wrong_method: Refusal = errors.method_not_allowed
     adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
-    """The service's rule for a parameter, from its name and the rule of the model."""
+    """Makes the service's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
-    """Keys that each image of an answer has beside OpenAI's."""
+    """Makes the keys that each image of an answer has beside OpenAI's."""
     error_fields: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
-    """Values that only this service's error sentences name of a call: from its operation, its
-    deployment, its model and its API version."""
+    """Makes the values that only this service's error sentences name, from the operation, the
+    deployment, the model and the API version of the call."""
 
     def refusal(self, name: str, model: Model | None = None) -> Refusal:
-        """The error of that *name*: the service's own, or else that of *model*, or else the usual
-        one. Raises KeyError where there is none."""
+        """The error of that *name*: the service's own, or else the model's, or else the one of
+        `ERRORS_BY_NAME`. Raises KeyError for an unknown name."""
         of_model = model.error_overrides.get(name) if model else None
         return self.error_overrides.get(name) or of_model or ERRORS_BY_NAME[name]
 
 
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 _EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
-"""The days on which answers have it: recorded from 2026-06 on, absent in 2025-09."""
+"""The days on which answers have this header. It was recorded from 2026-06 on, and was absent in
+2025-09."""
 
 API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
@@ -103,18 +105,18 @@ API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
     (SENT_TO_ALL, ALLOW_ORIGIN),
 )
-"""Headers of every answer that the API's service gives on these days, beside the request id, the
-duration and the account. Preflights have none of them, nor have the answers of the HTTP server in
-front of it, which refuses what is no HTTP (400) or has too large a head (431)."""
+"""The headers of every answer of the API on these days, beside request id, duration and account.
+Two kinds of answers have none of them: those to preflights, and those of the HTTP server itself,
+which refuses invalid HTTP (400) and too large headers (431)."""
 
 _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
-"""When `openai-project` came to the account's headers, as recorded."""
+"""The days on which the account's headers have `openai-project`, as recorded."""
 
 
 @lru_cache
 def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
     """The headers that all answers of a *day* share, with the account's where *organization* is
-    not empty. The arguments decide them alone, so nothing empties the cache."""
+    not empty. Only the arguments decide them, so nothing has to empty the cache."""
     headers = [header for period, header in API_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))
@@ -124,7 +126,7 @@ def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[H
 
 
 def _headers(answer: AnswerFacts) -> Sequence[Header]:
-    # A refused key belongs to no account.
+    # A key that was refused (401) belongs to no account.
     account = (answer.organization, answer.project) if answer.status != 401 else (b"", b"")
     return (
         (b"x-request-id", answer.request_id.encode()),

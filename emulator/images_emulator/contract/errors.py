@@ -1,11 +1,12 @@
-"""Error messages of the API: each `Refusal` is one, with its type, param, code and HTTP status.
+"""The error messages of the API. Each `Refusal` is one message, with its type, param, code and HTTP
+status.
 
-A refusal is a format. Called with the values of its fields, it gives the `APIError` to raise. The
-words are the API's own, as recorded; those that no recording shows are in the same form and have a
-comment that says so.
+A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that it
+returns. The words are the API's own, as recorded. Where no recording shows them, the words follow
+the form of recorded ones, and a comment says so.
 
-A refusal that has changed has its earlier versions. Code that raises it need not know the day that
-a call is judged by: `APIError.on` gives the error in the words of a day.
+A refusal whose words have changed has its earlier versions. The code that raises an error does not
+know the day that judges the call. Later, `APIError.on` puts the error into the words of that day.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ AZURE_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
 class APIError(Exception):
     """An error answer: the HTTP *status* and the fields of the `error` object.
 
-    *headers* go out beside the standard ones, *details* are further fields of the object. An error
-    that a *refusal* made has it, and its *facts*: the values of the refusal's fields.
+    The answer has *headers* beside the standard ones. *details* are further fields of the object. An
+    error that a refusal made knows this *refusal* and the *facts*, the values of its fields.
     """
 
     def __init__(
@@ -80,19 +81,19 @@ class APIError(Exception):
         self.facts: Mapping[str, object] = facts or {}
 
     def body(self) -> dict[str, Any]:
-        """The body, without the envelope's end. Fields without a value are null, not left out."""
+        """The body, without the envelope's end. A field without a value is null."""
         return {
             "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
         }
 
     def on(self, day: AsOf) -> APIError:
-        """The error in the words of *day*; the same object where its words are those."""
+        """The error in the words of *day*; this object where it has those words already."""
         version = self.refusal and self.refusal.on(day)
         return self if version is self.refusal or not version else version(**self.facts)
 
     def by_older_stack(self) -> APIError:
         """The error in the envelope of the older stack, for a sentence whose older words are not
-        known; the same object where another service wrote it."""
+        known; this object where its envelope is not today's."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
         return APIError(
@@ -105,24 +106,24 @@ class APIError(Exception):
 
 
 MAX_SHOWN_VALUE: Final = 4096
-"""Characters of a text, or digits of a number, that an error message repeats."""
+"""The most characters of a text, or digits of a number, that an error message repeats."""
 
 MAX_SHOWN_NAME: Final = 256
-"""Characters of a parameter's name in a violation; a client may send names of any length."""
+"""The most characters of a parameter's name in a violation. A client may send longer names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A mistake that lenient validation forgives: *param* and *code* of the error that strict
-    validation raises. The request holds it in place of the error, whose traceback would keep every
-    frame alive, and with them the decoded images."""
+    validation raises. The request holds the violation, not the error. The traceback of the error
+    would keep the frames in memory, and with them the decoded images."""
 
     param: str | None
     code: str | None
 
     @classmethod
     def of(cls, error: APIError) -> Violation:
-        """The violation that *error* would refuse."""
+        """The violation in place of *error*."""
         param = error.param
         if param and len(param) > MAX_SHOWN_NAME:
             param = f"{param[: MAX_SHOWN_NAME - 1]}…"
@@ -134,9 +135,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One error message and what goes with it. *message*, *param* and *code* are formats.
+    """One error message with its other fields. *message*, *param* and *code* are formats.
 
-    *headers* go out with the answer. *earlier* has the versions before this one as `(until,
+    The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,
     refusal)`, the oldest first; the day *until* is not included.
     """
 
@@ -220,8 +221,8 @@ class _BoundedRepr(reprlib.Repr):
 
 
 def python_repr(value: object) -> str:
-    """*value*, of JSON or a form, as the older stack's messages repeat it: `'x'`, `True`, `[1, 2]`,
-    and `a file` for an upload. Long and deep values are cut."""
+    """*value*, from JSON or a form, in the form in which the older stack's messages repeat it: `'x'`,
+    `True`, `[1, 2]`, and `a file` for an upload. Long and deep values are cut."""
     return _BOUNDED_REPR.repr(value)
 
 
@@ -234,8 +235,9 @@ def quoted_list(words: Sequence[str], last: str = "and") -> str:
 
 
 def mask_key(key: str) -> str:
-    """An API key as error messages repeat it. Up to 12 characters it is whole; of a longer one the
-    prefix and the last four are left, and at least four are hidden: `sk-proj-****abcd`."""
+    """An API key in the form in which error messages repeat it. A key of up to 12 characters stays
+    whole. A longer key keeps its prefix and its last four characters: `sk-proj-****abcd`. At least
+    four characters are hidden."""
     if len(key) <= 12:
         return key
     prefix = re.match(r"sk-(?:[a-z]+-)?", key)

@@ -1,4 +1,5 @@
-"""The values that pass through: a call as received, and the request that it proves to be."""
+"""The two forms of a call: the `Call`, which is parsed, and the `ImageRequest`, which is validated.
+The `Model` is here, too, because a request has one."""
 
 from __future__ import annotations
 
@@ -42,8 +43,8 @@ from images_emulator.contract.token_rates import TokenRates
 class Upload:
     """A file of a form, as it was sent.
 
-    *filename* is empty and *content_type* None where its part has none. *size* counts all bytes
-    that arrived; *data* may be cut where they were more than any rule allows.
+    *filename* is empty where the part has none, and *content_type* is None. *size* counts all bytes
+    that arrived. *data* may be cut where the file is larger than every rule allows.
     """
 
     filename: str
@@ -54,10 +55,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: its body is parsed, and nothing else is checked yet.
+    """One call whose body is parsed, and not yet validated.
 
-    *form* tells a form from JSON. *fields* are JSON values, or in a form texts, uploads, lists
-    (`image[]`) and mappings (`svg[model]`), in the order in which they were sent.
+    *form* is true for a form, false for JSON. *fields* are in the order of the body. They are JSON
+    values; those of a form are texts, uploads, lists (`image[]`) and mappings (`svg[model]`).
     """
 
     operation: Operation
@@ -71,21 +72,21 @@ class Model:
 
     id: str
     released: date
-    """The first day on which it exists."""
+    """The first day on which the model exists."""
     accepts: Mapping[Operation, Rules] = field(compare=False)
-    """Its rules for each operation that it has."""
+    """The rules of each operation that the model serves."""
     conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
-    """Combinations of parameters that it refuses, in the order in which they are checked."""
+    """The combinations of parameters that the model refuses, in the order of the checks."""
     token_rates: TokenRates | None = field(default=None, compare=False)
-    """How it counts tokens; None where its answers have no `usage`."""
+    """The token counts of the model; None where its answers have no `usage`."""
     shutdown: date | None = None
-    """The first day on which it no longer exists, where that is announced."""
+    """The first day on which the model no longer exists; None where no day is announced."""
     replacement: str | None = None
     """The model to use in its place, as the deprecations page words it."""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
-    """How long the API takes for an image, by quality."""
+    """The seconds that the API takes for an image, by quality."""
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict, compare=False)
-    """Errors of `ERRORS_BY_NAME` that it answers in other words, by the same names."""
+    """The model's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     revises_prompt: bool = False
     """Whether answers have a `revised_prompt`."""
     content_filters: bool = False
@@ -95,7 +96,7 @@ class Model:
         return self.id
 
     def exists_on(self, day: AsOf) -> bool:
-        """Whether it exists on *day*; on `any` every model does."""
+        """Whether the model exists on *day*. On `any` every model exists."""
         return day in Period(self.released, self.shutdown)
 
 
@@ -103,9 +104,9 @@ class Model:
 class ImageRequest:
     """A validated call: every parameter has its value, every `auto` is resolved.
 
-    Rendering is a function of the fields that are marked as deciding the drawing or the encoding.
-    Two requests that are equal in these get the same bytes, in any process. A field without a mark
-    fails at import; see `request_fields`.
+    Only the fields with the mark `DRAWING`, `ENCODING` or `ANIMATION` decide the files. Two
+    requests with the same values in these fields get the same bytes, in any process. A field
+    without a mark raises at import; see `request_fields`.
     """
 
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
@@ -135,9 +136,9 @@ class ImageRequest:
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
     as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
-    """The date that the call asks for: it decides which parameters and models there are."""
+    """The date that judges the call. It decides which parameters and models exist."""
     day: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
-    """`Policy.day`: it decides which keys and sentences the answer has."""
+    """`Policy.day`. It decides the keys and the sentences of the answer."""
 
     @property
     def transparent(self) -> bool:
@@ -145,12 +146,12 @@ class ImageRequest:
 
     @property
     def effective_safety_identifier(self) -> str | None:
-        """`user` speaks where `safety_identifier` is omitted, null or empty."""
+        """`safety_identifier`, or `user` where that is omitted, null or empty."""
         return self.safety_identifier or self.user or None
 
     @cached_property
     def drawing_key(self) -> tuple[str, ...]:
-        """The texts of all fields that decide the drawing. They seed its chance, too."""
+        """The texts of all fields that decide the drawing. They also seed its random numbers."""
         return _drawing_key(self)
 
     @cached_property
@@ -160,13 +161,14 @@ class ImageRequest:
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def recipe(self) -> dict[str, Any]:
-        """The values that a file carries as its recipe, by parameter, without null ones; inputs are
-        named by their digests."""
+        """The recipe in the metadata of a file: values by parameter, without null values. Input
+        images are named by their digests."""
         return recipe_of(_RECIPE_FIELDS, self)
 
     def to_json(self) -> dict[str, Any]:
-        """The request as JSON for another process or a store, without null values. A picture is its
-        description (the attributes of `Picture`); the file itself is to be kept by its digest."""
+        """The request as JSON for another process or a store, without null values. It has the
+        description of a picture (the attributes of `Picture`), not its file. The caller keeps the
+        file by its digest."""
         return json_of(_FIELDS, self)
 
     @classmethod
@@ -177,8 +179,8 @@ class ImageRequest:
         models: Mapping[str, Model],
         picture: Callable[[Mapping[str, Any]], Picture],
     ) -> ImageRequest:
-        """The request that `to_json` wrote; *models* are by id, *picture* makes a picture of its
-        description. Raises ValueError where *values* are of no request."""
+        """The request that `to_json` wrote. *models* are by id, and *picture* makes a picture from
+        its description. Raises ValueError where *values* make no request."""
         try:
             return cls(**values_of(_FIELDS, values, Resolvers(models, picture)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -186,7 +188,7 @@ class ImageRequest:
 
 
 REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
-"""The names of the fields of a request; those of parameters are the parameters' names."""
+"""The names of the fields of a request. A parameter and its field have the same name."""
 
 _drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
 _encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)

@@ -1,9 +1,9 @@
-"""Validation: a call and the tables give a valid request, or the API's own error.
+"""Validation: turns a call into a valid request, by the tables, or raises the API's own error.
 
-It has two stages, as the API does. The gateway checks names, types, ranges and words. The image
-service behind it checks whether the model exists, what the model supports, how parameters combine,
-and the files. Each stage takes the parameters in the order of the model's rules; the first error
-wins.
+Validation has two stages, as the API has. The gateway checks names, types, ranges and words. The
+image service behind it checks the model, the parameters that the model supports, their
+combinations, and the files. Each stage checks the parameters in the order of the model's rules, and
+the first error ends the validation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest,
 from images_emulator.contract.rules import Pixels, Rule, Rules, Values
 
 MAX_VIOLATIONS: Final = 100
-"""Violations that a lenient request carries, at most; a body may have a million unknown names."""
+"""The most violations that a lenient request carries. A body may have a million unknown names."""
 
 
 def validate(
@@ -35,7 +35,7 @@ def validate(
 
 
 class Validation:
-    """The validation of one call; *violations* are what lenience has forgiven."""
+    """The validation of one call. *violations* are the mistakes that it has forgiven so far."""
 
     def __init__(self, call: Call, loader: ImageLoader, policy: Policy, dialect: Dialect) -> None:
         self.call = call
@@ -46,7 +46,7 @@ class Validation:
         self.source: Pixels | None = None
 
     def forgive(self, error: APIError) -> None:
-        """Raise *error*, unless the policy forgives what can be forgiven."""
+        """Raise *error*, or note it as a violation where the policy is lenient."""
         if not self.policy.lenient:
             raise error
         self.violations.append(Violation.of(error))
@@ -62,7 +62,8 @@ class Validation:
             model = None
         if not model and self.policy.lenient:
             model = self.available.models.get(self.available.default(self.call) or "")
-        # The gateway does not know which models exist: it has the newest one's rules for the rest.
+        # The gateway does not know the models. It checks the call of an unknown model by the rules
+        # of the newest model.
         model = model or self.available.newest_model(self.call.operation)
         rules = self.available.rules(model, self.call)
         values = self._gateway(rules)
@@ -80,8 +81,8 @@ class Validation:
     # --- the gateway
 
     def _gateway(self, rules: Rules) -> dict[str, Any]:
-        """The values that pass the gateway, in the order of the rules; null and absent parameters
-        have none."""
+        """The values that pass the gateway, in the order of the rules. Null and absent parameters
+        are left out."""
         for name in self.call.fields:
             if name != "model" and name not in rules:
                 self.forgive(self._unknown(name, rules))
@@ -106,7 +107,7 @@ class Validation:
         value = self.call.fields.get(name)
         if self.call.form:
             value = rule.from_form(name, value)
-            # Nothing in a form is null: its empty fields count as absent.
+            # A form has no null. Its empty fields count as absent.
             is_present = value is not None
         if value is None and (not is_present or rule.nullable):
             if rule.required:
@@ -141,7 +142,7 @@ class Validation:
                 self.forgive(error)
                 values.pop(conflict.yielding, None)
                 resolved = _resolved(rules, values)
-        # The bytes of uploads are looked at last: they take longest.
+        # The files are checked last, because decoding them takes longest.
         pictures = self._pictures(rules, values)
         if "size" in rules:
             resolved["size"] = rules["size"].resolve(values.get("size"), self.source, values)
@@ -170,7 +171,7 @@ class Validation:
             if isinstance(rule, InputImages):
                 before = len(self.violations)
                 images = rule.load(name, values[name], self.loader, self.forgive)
-                # A blank picture in place of another has no proportions to keep.
+                # A blank picture that stands in for an invalid file has no proportions to keep.
                 if len(self.violations) == before:
                     self.source = images[0].width, images[0].height
                 pictures["images"] = images
@@ -186,5 +187,6 @@ class Validation:
 
 
 def _resolved(rules: Rules, values: Values) -> dict[str, Any]:
-    """*values* with every default and `auto` resolved; of the size without regard to uploads."""
+    """*values* with every default and every `auto` resolved. The size is resolved without the
+    uploads."""
     return {name: rule.resolve(values.get(name), None, values) for name, rule in rules.items()}

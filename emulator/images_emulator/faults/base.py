@@ -1,4 +1,5 @@
-"""What every fault is: settings that are its JSON form, and one verb around an ASGI app."""
+"""The base class of all faults. The fields of a fault are its settings, which JSON and TOML can
+give. Its `__call__` wraps the application."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ RESPONSE_START: Final = "http.response.start"
 RESPONSE_BODY: Final = "http.response.body"
 
 MAX_WAIT_SECONDS: Final = 86_400
-"""The longest that a fault may wait: a day."""
+"""The longest wait of a fault: a day."""
 
 
 class StrictModel(BaseModel):
-    """A model that is read from JSON or TOML: nothing is converted, unknown keys are errors."""
+    """A model that is read from JSON or TOML. It converts no types and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,18 +39,18 @@ class StrictModel(BaseModel):
 
 
 class BaseFault(StrictModel):
-    """The settings of a fault, and how it is applied."""
+    """A fault: its settings are the fields, and `__call__` applies it to a call."""
 
     for_downloads: ClassVar[bool] = False
-    """Whether only downloads of hosted images meet it, and no API calls."""
+    """Whether the fault is for downloads of hosted images alone, and not for API calls."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the body of a good answer may leave with other bytes, or without its end; False for
-    a fault under which all of its bytes leave, such as one that only takes time or changes
-    headers. The journal looks for the images in a body that may have changed."""
+    """Whether the fault may change or cut the body of a good answer. False for a fault that sends
+    all bytes of the body, such as one that only waits or changes headers. The journal searches a
+    body that may have changed for its images."""
 
     kind: str
-    """The name by which the fault is asked for."""
+    """The name of the fault in scenarios, headers and directives."""
 
     @property
     def label(self) -> str:
@@ -60,8 +61,8 @@ class BaseFault(StrictModel):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer the call of *exchange* in place of *app*, or let *app* answer it through another
-        *send*. Raises APIError for a call that is to be refused."""
+        """Answer the call of *exchange* in place of *app*, or pass *app* a *send* that changes its
+        answer. Raises APIError to refuse the call."""
 
 
 def is_event_stream(start: Message) -> bool:
@@ -71,7 +72,7 @@ def is_event_stream(start: Message) -> bool:
 
 
 def is_event(message: Message) -> bool:
-    """Whether *message* is one event of a stream: not its end, nor a comment."""
+    """Whether *message* is one event of a stream, and not a comment or the end of the stream."""
     return message["type"] == RESPONSE_BODY and bytes(message.get("body", b"")[:1]) not in {
         b"",
         b":",
@@ -85,9 +86,9 @@ async def wait_for_disconnect(receive: Receive) -> None:
 
 
 async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
-    """Close the connection when all that was sent is out, with a TCP RST where *reset*, and wait
-    until the client has left. Without a connection, in process, the fault middleware raises
-    ConnectionResetError in its place."""
+    """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
+    until the client has left. A call in process has no connection; for it the fault middleware
+    raises ConnectionResetError."""
     exchange.is_hung_up = True
     if exchange.connection is not None:
         await exchange.connection.hang_up(reset=reset)

@@ -1,5 +1,5 @@
-"""The renderer: a cache of image files, one rendering for all calls that wait for the same file
-(single flight), and withdrawal of work whose clients have left."""
+"""The renderer. It caches image files, renders a file once for all calls that wait for it (single
+flight), and withdraws the jobs of clients that have left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENTRY_OVERHEAD_BYTES: Final = 512
 
 
 class WithdrawnError(Exception):
-    """The client left before its job was done."""
+    """The client of a job left before the job was done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,11 +45,10 @@ class _Queued:
 class Renderer:
     """Renders images off the event loop and caches them, in at most *cache_bytes* of base64.
 
-    *pool* renders; up to *max_processes* render processes join it under load, see `RenderPool`.
-    Large bodies are parsed by the thread of *parser*. Uploads are decoded by that of *decoder*,
-    which also renders edits whose uploads are too large to be kept decoded: no upload, however slow
-    to decode, holds up the other renderings. Nothing but the budget empties the cache: equal keys
-    give equal bytes for ever.
+    The *pool* renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
+    The thread of *parser* parses large bodies. The thread of *decoder* decodes uploads, and renders
+    the edits whose uploads are too large to keep decoded. So a slow upload does not hold up the
+    other renderings. Equal keys always give equal bytes, so only the budget empties the cache.
     """
 
     def __init__(self, cache_bytes: int, max_processes: int = 0) -> None:
@@ -61,14 +60,14 @@ class Renderer:
         self._warm_up: Future[None] | None = None
 
     def is_warm(self) -> bool:
-        """Whether everything is loaded that the first image needs. The first call of this method
-        starts the loading."""
+        """Whether the modules for the first image are loaded. The first call of this method starts
+        to load them."""
         if self._warm_up is None:
             self._warm_up = self.pool.submit(_warm_up)
         return self._warm_up.done()
 
     async def run(self, job: Callable[[], T]) -> T:
-        """Return what *job* returns, run by the thread of the pool, between two renderings."""
+        """Run *job* in the thread of the pool, between two renderings, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self.pool.executor, job)
 
     def cached(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
@@ -77,15 +76,15 @@ class Renderer:
         return image
 
     async def parse(self, job: Callable[[], T]) -> T:
-        """Return what *job* returns, run in its turn by the thread that parses large bodies."""
+        """Run *job* in the thread that parses large bodies, and return its result."""
         result: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
         return result
 
     async def decode(
         self, job: Callable[[], T], disconnect: asyncio.Future[None] | None = None
     ) -> T:
-        """Return what *job* returns, run in its turn by the thread that decodes uploads. Raises
-        WithdrawnError once *disconnect* is done; a job that has not begun is then withdrawn."""
+        """Run *job* in the thread that decodes uploads, and return its result. Raises
+        WithdrawnError once *disconnect* is done, and withdraws a job that has not begun."""
         queued = _Queued(self.decoder, self.decoder.submit(lambda _: job()))
         result: T = await _result(queued, disconnect)
         return result
@@ -119,7 +118,7 @@ class Renderer:
     def _render(
         self, render: Render, request: ImageRequest, index: int, partial: int | None
     ) -> bytes:
-        # What follows in a stream comes of the same drawing, and is cached.
+        # The later images of a stream come from the same drawing, and are cached here.
         files = render(request, index, partial)
         images = [self._store(request, index, number, data) for number, data in files]
         return images[0]
@@ -138,14 +137,14 @@ class Renderer:
 
 
 def _warm_up(render: Render) -> None:
-    """Render once and count tokens once: both load much at their first use."""
+    """Render once and count tokens once. The first use of each loads many modules or tables."""
     render(WARM_UP, 0, None)
     usage_of(WARM_UP)
 
 
 async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> Any:
-    """Return the result of a job. Raises what it raised, and WithdrawnError where *disconnect* is
-    done before it."""
+    """Return the result of a job, or raise its exception. Raises WithdrawnError where *disconnect*
+    is done first."""
     queued.waiters += 1
     try:
         done = await _done(queued.future, disconnect)
@@ -159,8 +158,8 @@ async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> A
 
 
 async def _done(job: Future[Any], disconnect: asyncio.Future[None] | None) -> bool:
-    """Wait until *job* or *disconnect* is done. Returns whether *job* is. The end of one call does
-    not cancel a job that others wait for."""
+    """Wait until *job* or *disconnect* is done. Return whether *job* is done. A call that ends does
+    not cancel a job that other calls wait for."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
 
@@ -169,7 +168,7 @@ async def _done(job: Future[Any], disconnect: asyncio.Future[None] | None) -> bo
             waiter.set_result(None)
 
     def wake_from_thread(_: Future[Any]) -> None:
-        # A loop that was closed has nobody who waits.
+        # Nobody waits on a closed loop.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(wake)
 

@@ -1,24 +1,27 @@
-"""The store: all that outlives a call, behind a protocol that several processes could share.
+"""The store: holds the state that outlives a call. Several processes can share a store that
+implements its protocol.
 
 A store hands out five kinds of containers, each under a name:
 
 - `Register`: one small value that every call reads: the clock's setting, the changed settings, the
   account, the steps of the scenario.
 - `Records`: values by key within a budget of bytes: hosted pictures, uploaded files.
-- `Counters`: how many calls each step of the scenario has matched and met.
+- `Counters`: the number of calls that each step of the scenario has matched, and has given its
+  fault.
 - `Buckets`: token buckets of the rate limit.
 - `Log`: entries in their order, within a number and a budget of bytes: the journal.
 
 Operations are coroutines, because the client of a shared store waits on the event loop. Those of
-`MemoryStore` never suspend: awaiting one costs as much as a function call. Registers are read
-without waiting, because each call reads several: a shared store has copies of them, and brings
-these up to date in `Store.refresh`, when a call arrives. A thread without an event loop (a test's,
-the image decoder's) calls `Store.run`.
+`MemoryStore` never suspend, so awaiting one costs as much as a function call. Registers are read
+without waiting, because each call reads several. A shared store keeps copies of its registers, and
+`Store.refresh` brings the copies up to date when a call arrives. A thread without an event loop (a
+test's, the image decoder's) calls `Store.run`.
 
-Values are Python objects. A `Codec` turns them into JSON and bytes, never a pickle, where a store
-keeps them outside the process; `MemoryStore` keeps the objects.
+Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
+`Codec`, which turns them into JSON and bytes, never into a pickle.
 
-A store has no clock: what depends on the time is given the emulator's, which a test may move.
+A store has no clock. A method that depends on the time takes it as *now*, from the emulator's
+clock, which a test may move.
 """
 
 from __future__ import annotations
@@ -34,14 +37,14 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 T = TypeVar("T")
 
 MAX_BUCKETS: Final = 100_000
-"""Token buckets in memory; past it the least recently used go."""
+"""The most token buckets in memory. Beyond it the least recently used are dropped."""
 
 MAX_COUNTS: Final = 100_000
-"""Counts in memory; past it those go that were claimed on the longest ago."""
+"""The most counts in memory. Beyond it the least recently claimed are dropped."""
 
 
 class Packed(NamedTuple):
-    """A value outside the process: a JSON object, and bytes beside it."""
+    """A value in the form that it has outside the process: a JSON object, and bytes beside it."""
 
     document: Mapping[str, Any]
     data: bytes = b""
@@ -49,7 +52,7 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Codec(Generic[T]):
-    """How the values of one container become JSON and bytes, and values again."""
+    """Turns the values of one container into JSON and bytes, and back."""
 
     pack: Callable[[T], Packed]
     unpack: Callable[[Packed], T]
@@ -62,13 +65,14 @@ class Register(Protocol[T]):
     def value(self) -> T: ...
 
     async def update(self, change: Callable[[T], T]) -> T:
-        """Replace the value by *change* of it, and return that. No other update comes between, so
-        *change* may be called more than once. What it raises leaves the value as it is."""
+        """Replace the value with what *change* makes of it, and return the new value. The update is
+        atomic, so a store may call *change* more than once. If *change* raises, the value stays."""
         ...
 
 
 class Records(Protocol[T]):
-    """Values by key, oldest first, within a budget of bytes. Past the budget the oldest go."""
+    """Values by key, oldest first, within a budget of bytes. Beyond the budget the oldest values
+    are dropped."""
 
     async def put(
         self,
@@ -78,14 +82,15 @@ class Records(Protocol[T]):
         now: datetime | None = None,
         expiry: datetime | None = None,
     ) -> None:
-        """Store *values* by their keys, each of about *weight* bytes. The oldest records whose
-        *expiry* has passed *now* go. A value heavier than the budget is not stored."""
+        """Store *values* by their keys, each of about *weight* bytes. Records that have expired
+        before *now* are dropped, beginning with the oldest, up to the first that has not. A value
+        heavier than the budget is not stored."""
         ...
 
     async def get(self, key: str) -> T | None: ...
 
     async def delete(self, key: str) -> bool:
-        """Whether there was one to delete."""
+        """Delete the record. Return whether there was one."""
         ...
 
     async def all(self) -> list[T]:
@@ -96,8 +101,9 @@ class Records(Protocol[T]):
 
 
 class Quota(Protocol):
-    """Which claims on a counter are granted: of those after the first *after*, each with
-    *probability*, at most *times* (None: any number). The *seed* decides the chance."""
+    """Decides which claims on a counter are granted. The first *after* claims are not. Each later
+    claim is granted with *probability*, at most *times* of them (None: any number). The *seed*
+    decides the chance."""
 
     @property
     def key(self) -> str: ...
@@ -121,7 +127,7 @@ class Count(NamedTuple):
     grants: int = 0
 
     def claim(self, quota: Quota) -> Count:
-        """The count after one more claim. An exhausted quota counts none."""
+        """The count after one more claim. A claim on an exhausted quota does not count."""
         if is_exhausted(quota, self):
             return self
         number = self.claims + 1 - quota.after
@@ -135,21 +141,22 @@ def is_exhausted(quota: Quota, count: Count) -> bool:
 
 
 def is_lucky(quota: Quota, number: int) -> bool:
-    """Whether chance grants claim *number*, from 1. It follows from seed and number alone, so that
-    processes that share a counter agree, and a Redis script (`sha1hex`) can tell."""
+    """Whether chance grants claim *number* (from 1). Seed and number alone decide it, so processes
+    that share a counter agree. A Redis script can compute it, too, with `sha1hex`."""
     if quota.probability >= 1:
         return True
     digest = sha1(f"{quota.seed} {number}".encode(), usedforsecurity=False).hexdigest()
-    # 52 bits: a float, and a number of Lua, hold them exactly.
+    # 52 bits, because a float and a number of Lua hold so many exactly.
     return int(digest[:13], 16) / 16**13 < quota.probability
 
 
 class Counters(Protocol):
-    """How many claims were made on each of some quotas, and how many were granted."""
+    """The number of claims on each of some quotas, and the number of granted ones."""
 
     async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
-        """Claim on one quota after the other until one grants; that one and its count. All of it
-        is one step: a quota of *n* times grants *n* claims, however many threads make them."""
+        """Make a claim on one quota after the other until one grants it. Return that quota and its
+        count, or None. The whole method is atomic: a quota of *n* times grants exactly *n* claims
+        to any number of threads."""
         ...
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
@@ -160,8 +167,9 @@ class Counters(Protocol):
 
 
 class Take(NamedTuple):
-    """The answer of a token bucket: *used* tokens are missing from it. Where it was not *granted*,
-    *wait_ms* says in how many milliseconds it would be; None: never, as the bucket is smaller."""
+    """The answer of a token bucket. *used* tokens are missing from the bucket. If it has not
+    *granted* the request, it can do so in *wait_ms* milliseconds; None where the request is larger
+    than the bucket."""
 
     granted: bool
     used: int
@@ -172,8 +180,8 @@ class Buckets(Protocol):
     """Token buckets by key. A bucket is full until it is first used."""
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
-        """Take *amount* tokens from a bucket of *limit*, which is filled evenly in so many
-        *seconds*. A refusal takes none. A bucket whose clock was moved back is full again."""
+        """Take *amount* tokens from a bucket of *limit* tokens, which fills evenly in *seconds*. A
+        refusal takes no tokens. If the clock was moved back, the bucket is full again."""
         ...
 
     async def clear(self) -> None: ...
@@ -182,8 +190,8 @@ class Buckets(Protocol):
 class Log(Protocol[T]):
     """Entries by key, oldest first, within a number and a budget of bytes.
 
-    An entry may have a detachable part, such as a body. Past the budget the oldest detachable parts
-    go first, then the oldest entries.
+    An entry may have a detachable part, such as a body. Beyond the budget the log drops the oldest
+    detachable parts first, then the oldest entries.
     """
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, None]:
@@ -193,7 +201,7 @@ class Log(Protocol[T]):
     def amend(
         self, key: str, entry: T, weight: int, *, detachable: bool
     ) -> Coroutine[Any, Any, None]:
-        """Replace an entry in its place. One that has gone meanwhile stays gone."""
+        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped."""
         ...
 
     async def get(self, key: str) -> T | None: ...
@@ -203,20 +211,20 @@ class Log(Protocol[T]):
         ...
 
     async def clear(self) -> int:
-        """Remove all entries; how many they were."""
+        """Remove all entries. Return their number."""
         ...
 
 
 class Store(Protocol):
-    """Hands out containers by kind and name. The same name is the same container, also in another
-    process that shares the store."""
+    """Hands out containers by kind and name. One name stands for one container in all processes
+    that share the store."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet."""
         ...
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
-        """Records of together at most *budget* bytes."""
+        """Records that take at most *budget* bytes together."""
         ...
 
     def counters(self, name: str) -> Counters: ...
@@ -232,28 +240,28 @@ class Store(Protocol):
         max_bytes: int,
         detach: Callable[[T], int],
     ) -> Log[T]:
-        """A log. *detach* takes the detachable part from an entry and returns the bytes that are
-        left. Of a packed entry that part is the bytes beside the document."""
+        """A log. *detach* removes the detachable part of an entry and returns the bytes that are
+        left. In a packed entry the detachable part is `Packed.data`."""
         ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of *work*, a coroutine that awaits nothing but this store. Blocks: a shared
-        store's is not for the thread of the event loop."""
+        """Run *work*, a coroutine that awaits only this store, and return its result. It blocks, so
+        the thread of the event loop must not call it on a shared store."""
         ...
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes change what it holds. It is asked once, by whoever serves."""
+        """Whether other processes change the store. The recorder asks once, when it is made."""
         ...
 
     async def refresh(self) -> None:
-        """Bring the registers up to date with what other processes have written. Awaited before
-        each call is looked at, where the store is shared, and not otherwise."""
+        """Bring the registers up to date with the writes of other processes. The recorder awaits it
+        at the start of each call, if the store is shared."""
         ...
 
     def close(self) -> None:
-        """Let go of connections and threads, as the emulator is closed. Its journal may still be
-        read: what is used afterwards opens them again. May block, and be called twice."""
+        """Release connections and threads, when the emulator is closed. A test may still read the
+        journal: a later use opens them again. It may block, and may be called twice."""
         ...
 
 
@@ -365,21 +373,21 @@ class MemoryCounters:
 
 
 class MemoryBuckets:
-    """`Buckets` of one process, by the generic cell rate algorithm: all that is kept of a bucket is
-    the time at which it will be full again, in microseconds since 1970."""
+    """`Buckets` of one process, by the generic cell rate algorithm. It keeps one number of each
+    bucket: the time at which the bucket is full again, in microseconds since 1970."""
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
-        # Whole milliseconds, as a client is told them.
+        # Whole milliseconds, because the answer tells the client whole milliseconds.
         now_us = int(now.timestamp() * 1000) * 1000
         token_us = -(-seconds * 1_000_000 // limit)
         with self._lock:
             owed_us = max(self._full_at.get(key, 0) - now_us, 0)
             if owed_us > limit * token_us:
-                # The clock has been moved back: no bucket lacks more than it holds.
+                # The clock was moved back: a bucket cannot lack more tokens than it holds.
                 owed_us = 0
             used = -(-owed_us // token_us)
             if amount > limit:
