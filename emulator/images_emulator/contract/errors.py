@@ -1,8 +1,8 @@
 """The error messages of the API. Each `Refusal` is one message, with its type, param, code and HTTP
 status.
 
-A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that it
-returns. The words are the API's own, as recorded. Where no recording shows them, the words follow
+A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that
+it returns. The words are the API's own, as recorded. Where no recording shows them, the words follow
 the form of recorded ones, and a comment says so.
 
 A refusal whose words have changed has its earlier versions. The code that raises an error does not
@@ -50,8 +50,8 @@ AZURE_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
 class APIError(Exception):
     """An error answer: the HTTP *status* and the fields of the `error` object.
 
-    The answer has *headers* beside the standard ones. *details* are further fields of the object. An
-    error that a refusal made knows this *refusal* and the *facts*, the values of its fields.
+    The answer has *headers* beside the standard ones. *details* are further fields of the object.
+    An error that a refusal made knows this *refusal* and the *facts*, the values of its fields.
     """
 
     def __init__(
@@ -221,8 +221,8 @@ class _BoundedRepr(reprlib.Repr):
 
 
 def python_repr(value: object) -> str:
-    """*value*, from JSON or a form, in the form in which the older stack's messages repeat it: `'x'`,
-    `True`, `[1, 2]`, and `a file` for an upload. Long and deep values are cut."""
+    """*value*, from JSON or a form, in the words of the older stack's messages: `'x'`, `True`,
+    `[1, 2]`, and `a file` for an upload. Long and deep values are cut."""
     return _BOUNDED_REPR.repr(value)
 
 
