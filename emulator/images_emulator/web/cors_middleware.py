@@ -1,4 +1,5 @@
-"""The entrance: CORS preflights, which pages of any origin send before they call the API."""
+"""The CORS middleware. It answers preflights, which web pages of any origin send before they call
+the API."""
 
 from __future__ import annotations
 
@@ -28,9 +29,9 @@ and some ASGI servers hand on."""
 
 
 class CORSMiddleware:
-    """The outermost layer: a preflight is answered here, before the journal, the faults and the
-    key. The API allows all; the blob storage has no rules and refuses each; those
-    of the admin API pass, and are refused there.
+    """The outermost layer. It answers a preflight before the journal, the faults and the check of
+    the key. The API allows every preflight. The blob storage refuses every preflight, because it
+    has no CORS rules. The admin API gets its own preflights, and refuses them.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
