@@ -49,7 +49,7 @@ class Process:
 
     def __init__(self, name: str, port: int, *command: str, source: str | None = None) -> None:
         self.name, self.port = name, port
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": _bytecode.name}
+        environment = {"PYTHONPYCACHEPREFIX": _bytecode.name, **os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.started = perf_counter()
         self._process = subprocess.Popen(
