@@ -220,11 +220,11 @@ async def chromium() -> AsyncIterator[Browser]:
     `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
     from playwright.async_api import async_playwright  # noqa: PLC0415 - only tests need it
 
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if not found:
+    executable = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if not executable:
         pytest.skip("needs Chromium: apt-get install chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield browser
         await browser.close()
 

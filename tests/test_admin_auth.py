@@ -11,8 +11,8 @@ from images_emulator import Server, Settings
 
 
 def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx2.get(server.url + path, headers=told)
+    raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.get(server.url + path, headers=raw_headers)
 
 
 def code_of(answer: httpx2.Response) -> str | None:

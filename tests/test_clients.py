@@ -21,29 +21,29 @@ import fs from "fs";
 const [url, folder] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: url + "/v1", apiKey: "sk-test", maxRetries: 0 });
 const file = async (name) => toFile(fs.readFileSync(`${folder}/${name}`), name, { type: "image/png" });
-const told = {};
+const results = {};
 const events = async (stream) => { const types = []; for await (const e of stream) types.push(e.type); return types; };
 
-told.variation = await client.images.createVariation({
+results.variation = await client.images.createVariation({
   image: fs.createReadStream(`${folder}/a.png`), n: 2, size: "256x256", user: "u" });
-told.edit = await client.images.edit({
+results.edit = await client.images.edit({
   model: "gpt-image-2", image: await file("a.png"), mask: await file("m.png"), prompt: "x",
   n: 1, background: "opaque", output_format: "png", quality: "low", size: "1024x1024", user: "u" });
-told.edited = await events(await client.images.edit({
+results.edited = await events(await client.images.edit({
   model: "gpt-image-1.5", image: [await file("a.png"), await file("a.png")], prompt: "x",
   input_fidelity: "high", stream: true, partial_images: 2 }));
-told.generate = await client.images.generate({
+results.generate = await client.images.generate({
   model: "gpt-image-2", prompt: "x", n: 2, background: "auto", moderation: "low",
   output_compression: 80, output_format: "webp", quality: "low", size: "1536x1024", user: "u" });
-told.generated = await events(await client.images.generate({
+results.generated = await events(await client.images.generate({
   model: "gpt-image-2", prompt: "x", stream: true, partial_images: 3 }));
-told.plain = await client.images.generate({ prompt: "x" });
+results.plain = await client.images.generate({ prompt: "x" });
 try {
   await client.images.edit({ model: "gpt-image-2", prompt: "x", image: fs.createReadStream(`${folder}/a.png`) });
 } catch (error) {
-  told.refused = [error.constructor.name, error.status, error.code, error.param];
+  results.refused = [error.constructor.name, error.status, error.code, error.param];
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));
 """
 
 AZURE = """
@@ -53,7 +53,7 @@ import fs from "fs";
 import { AzureOpenAI, toFile } from "openai";
 
 const [url, folder] = process.argv.slice(2);
-const told = {};
+const results = {};
 const refused = async (call) => {
   try { return await call(); } catch (e) { return [e.name ?? e.constructor.name, e.status ?? e.statusCode, e.code ?? e.data.error.code]; }
 };
@@ -64,16 +64,16 @@ const edit = async (client) => client.images.edit({
 const options = { endpoint: url, apiKey: "k", apiVersion: "2025-04-01-preview", maxRetries: 0 };
 const client = new AzureOpenAI(options);
 const deployed = new AzureOpenAI({ ...options, deployment: "gpt-image-1" });
-told.generated = await client.images.generate({ model: "gpt-image-2", prompt: "x", size: "1024x1024" });
-told.filtered = await client.images.generate({ model: "dall-e-3", prompt: "x" });
-told.edited = await edit(deployed);
+results.generated = await client.images.generate({ model: "gpt-image-2", prompt: "x", size: "1024x1024" });
+results.filtered = await client.images.generate({ model: "dall-e-3", prompt: "x" });
+results.edited = await edit(deployed);
 // https://github.com/openai/openai-node/issues/1485
-told.editedWithoutDeployment = await refused(() => edit(client));
-told.tooOld = await refused(() => edit(new AzureOpenAI({ ...options, deployment: "gpt-image-1", apiVersion: "2024-02-01" })));
-told.nowhere = await refused(() => client.images.generate({ model: "nowhere", prompt: "x" }));
-told.streamed = [];
+results.editedWithoutDeployment = await refused(() => edit(client));
+results.tooOld = await refused(() => edit(new AzureOpenAI({ ...options, deployment: "gpt-image-1", apiVersion: "2024-02-01" })));
+results.nowhere = await refused(() => client.images.generate({ model: "nowhere", prompt: "x" }));
+results.streamed = [];
 for await (const event of await client.images.generate({ model: "gpt-image-2", prompt: "x", stream: true, partial_images: 1 }))
-  told.streamed.push(event.type);
+  results.streamed.push(event.type);
 
 const styles = {
   v1: { baseURL: url + "/openai/v1" },
@@ -83,11 +83,11 @@ for (const [style, options] of Object.entries(styles)) {
   const azure = createAzure({ apiKey: "k", ...options });
   const draw = async (model, prompt) =>
     (await generateImage({ model: azure.image(model), prompt, size: "1024x1024", maxRetries: 0 })).image.base64;
-  told[style] = [
+  results[style] = [
     await draw("gpt-image-2", "x"), await draw("dall-e-3", "x"), await draw("gpt-image-1", { text: "x", images: [image] })];
-  told[style + "Refused"] = await refused(() => draw("nowhere", "x"));
+  results[style + "Refused"] = await refused(() => draw("nowhere", "x"));
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));
 """
 
 
@@ -100,7 +100,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(node: Node, folder: Path) -> dict[str, Any]:
+def results(node: Node, folder: Path) -> dict[str, Any]:
     """What the Node SDK got."""
     with Server(Settings(port=0)) as server:
         got: dict[str, Any] = node(NODE, server.url, str(folder))
@@ -108,12 +108,12 @@ def told(node: Node, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-def test_node_sdk_makes_all_calls(told: dict[str, Any]) -> None:
-    assert [bool(item["url"]) for item in told["variation"]["data"]] == [True, True]
-    assert opened(told["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
-    pictures = [opened(item["b64_json"]) for item in told["generate"]["data"]]
+def test_node_sdk_makes_all_calls(results: dict[str, Any]) -> None:
+    assert [bool(item["url"]) for item in results["variation"]["data"]] == [True, True]
+    assert opened(results["edit"]["data"][0]["b64_json"]).size == (1024, 1024)
+    pictures = [opened(item["b64_json"]) for item in results["generate"]["data"]]
     assert [(picture.format, picture.size) for picture in pictures] == [("WEBP", (1536, 1024))] * 2
-    assert told["plain"]["data"][0]["url"]
+    assert results["plain"]["data"][0]["url"]
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +150,16 @@ def test_vercel_ai_sdk_calls_azure(azure: dict[str, Any], style: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_node_sdk_streams(told: dict[str, Any]) -> None:
-    assert told["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
-    assert told["generated"] == (
+def test_node_sdk_streams(results: dict[str, Any]) -> None:
+    assert results["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]
+    assert results["generated"] == (
         ["image_generation.partial_image"] * 3 + ["image_generation.completed"]
     )
 
 
 @pytest.mark.timeout(300)
-def test_node_sdk_read_stream_is_refused_as_octet_stream(told: dict[str, Any]) -> None:
-    assert told["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
+def test_node_sdk_read_stream_is_refused_as_octet_stream(results: dict[str, Any]) -> None:
+    assert results["refused"] == ["BadRequestError", 400, "unsupported_file_mimetype", "image"]
 
 
 def test_curl_edits(server: Server, folder: Path) -> None:

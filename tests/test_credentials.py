@@ -80,10 +80,10 @@ def test_no_header_shows_a_key(
         if "was" in value and secret == OTHER:
             continue
         anyone.post(server.url + GENERATIONS, json=BODY, headers=[(name, value)])
-        told = anyone.get(f"{server.url}/_emulator/requests").json()["requests"]
-        detail = anyone.get(f"{server.url}/_emulator/requests/{told[-1]['id']}").text
-        curl = anyone.get(f"{server.url}/_emulator/requests/{told[-1]['id']}/curl").text
-        assert secret not in json.dumps(told) + detail + curl
+        shown_calls = anyone.get(f"{server.url}/_emulator/requests").json()["requests"]
+        detail = anyone.get(f"{server.url}/_emulator/requests/{shown_calls[-1]['id']}").text
+        curl = anyone.get(f"{server.url}/_emulator/requests/{shown_calls[-1]['id']}/curl").text
+        assert secret not in json.dumps(shown_calls) + detail + curl
         assert name.lower() in json.loads(detail)["headers"]
         entry = server.requests[-1]
         assert secret not in repr(entry) + str(dict(entry.headers))
@@ -99,9 +99,9 @@ def test_no_query_shows_a_key(
     address = f"{server.url}{GENERATIONS}?a=b&{name}={secret}&api-version=2025-04-01"
     anyone.post(address, json=BODY, headers=bearer())
     (entry,) = server.requests
-    told = anyone.get(f"{server.url}/_emulator/requests/{entry.id}").json()
+    shown_calls = anyone.get(f"{server.url}/_emulator/requests/{entry.id}").json()
     curl = anyone.get(f"{server.url}/_emulator/requests/{entry.id}/curl").text
-    for text in (entry.query, json.dumps(told), curl):
+    for text in (entry.query, json.dumps(shown_calls), curl):
         assert secret not in text
         assert OTHER not in text
     assert entry.query.startswith(f"a=b&{name}=")
@@ -144,9 +144,9 @@ def test_a_query_without_secrets_stays_as_it_was_sent(query: str) -> None:
 
 def test_the_key_of_a_step_is_redacted(anyone: httpx2.Client, server: Server) -> None:
     server.inject("server_error", match={"api_key": SECRET})
-    told = anyone.get(f"{server.url}/_emulator/scenario").text
-    assert SECRET not in told
-    assert json.loads(told)["steps"][0]["match"] == {"api_key": mask_key(SECRET)}
+    shown_calls = anyone.get(f"{server.url}/_emulator/scenario").text
+    assert SECRET not in shown_calls
+    assert json.loads(shown_calls)["steps"][0]["match"] == {"api_key": mask_key(SECRET)}
     answer = anyone.post(server.url + GENERATIONS, json=BODY, headers=bearer(SECRET))
     assert answer.status_code == 500
 

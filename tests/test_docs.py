@@ -110,10 +110,11 @@ def test_the_readme_names_the_first_and_the_newest_model() -> None:
 
 
 def test_readme_has_every_admin_path() -> None:
-    told = dict(re.findall(r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|", README, re.MULTILINE))
+    row = r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|"
+    documented = dict(re.findall(row, README, re.MULTILINE))
     paths = create_admin_api(Emulator()).openapi()["paths"]
     served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
-    assert told == served
+    assert documented == served
 
 
 def test_readme_faults_are_those_of_the_code() -> None:

@@ -17,7 +17,7 @@ import OpenAI from "openai";
 
 const [url, ...faults] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: url + "/v1", apiKey: "sk-test", maxRetries: 0 });
-const asked = {
+const fields = {
   answer: { model: "gpt-image-2", prompt: "x" },
   stream: { model: "gpt-image-2", prompt: "x", stream: true, partial_images: 2 },
 };
@@ -46,8 +46,8 @@ async function fetched(fault, body) {
 async function called(fault, body) {
   const seen = [];
   try {
-    const told = await client.images.generate(body, { headers: { "x-emulator-fault": fault } });
-    if (body.stream) for await (const event of told) seen.push(event.type);
+    const results = await client.images.generate(body, { headers: { "x-emulator-fault": fault } });
+    if (body.stream) for await (const event of results) seen.push(event.type);
   } catch (error) {
     const code = error.code ?? lost(error.cause?.cause?.code ?? error.cause?.code) ?? null;
     seen.push(error.constructor.name, code);
@@ -55,13 +55,13 @@ async function called(fault, body) {
   return seen;
 }
 
-const told = {};
+const results = {};
 for (const line of faults) {
   const [kind, ...rest] = line.split(" ");
   const fault = rest.join(" ");
-  told[line] = [await fetched(fault, asked[kind]), await called(fault, asked[kind])];
+  results[line] = [await fetched(fault, fields[kind]), await called(fault, fields[kind])];
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));
 """
 
 PARTIAL = "image_generation.partial_image"
@@ -91,8 +91,8 @@ NODE: dict[str, list[Any]] = {
 @pytest.fixture(scope="module")
 def seen(node: Node, running: Server) -> dict[str, Any]:
     running.emulator.reset()
-    told: dict[str, Any] = node(SCRIPT, running.url, *NODE)
-    return told
+    results: dict[str, Any] = node(SCRIPT, running.url, *NODE)
+    return results
 
 
 @pytest.mark.timeout(300)
@@ -115,14 +115,14 @@ def test_connection_reset_sends_rst_and_a_cut_closes(
     server: Server, fault: dict[str, Any], stream: bool, end: str, body: int | None
 ) -> None:
     server.inject(fault)
-    asked = json.dumps({"model": "gpt-image-2", "prompt": "x", "stream": stream})
+    fields = json.dumps({"model": "gpt-image-2", "prompt": "x", "stream": stream})
     head = (
         "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(asked)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(fields)}\r\n\r\n"
     )
     received, ended = b"", "closed"
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall((head + asked).encode())
+        connection.sendall((head + fields).encode())
         try:
             while chunk := connection.recv(65536):
                 received += chunk

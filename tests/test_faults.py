@@ -74,19 +74,19 @@ def met(emulator: Emulator) -> int:
     return int(emulator.scenario.as_json()["steps"][0]["met"])
 
 
-def seen(emulator: Emulator, client: OpenAI, fault: str, **asked: Any) -> Seen:
+def seen(emulator: Emulator, client: OpenAI, fault: str, **fields: Any) -> Seen:
     """What *client* sees when all its requests meet *fault*."""
-    asked = {"model": "gpt-image-2", "prompt": "a lighthouse"} | asked
+    fields = {"model": "gpt-image-2", "prompt": "a lighthouse"} | fields
     # Drawn once, its pictures are at hand, so that only a fault takes longer than its time.
-    assert list(client.images.generate(**asked))
+    assert list(client.images.generate(**fields))
     read_timeout = {"timeout": 0.1, "stall": 1}.get(parse_fault(fault).kind, 60)
     client = client.with_options(timeout=httpx2.Timeout(60, read=read_timeout))
     emulator.scenario.add({"fault": parse_fault(fault).model_dump(exclude_none=True)})
     events: list[str] = []
     try:
-        told: Any = client.images.generate(**asked)
-        for item in told if asked.get("stream") else told.data:
-            if asked.get("stream"):
+        outcome: Any = client.images.generate(**fields)
+        for item in outcome if fields.get("stream") else outcome.data:
+            if fields.get("stream"):
                 events.append(item.type)
             else:
                 opened(item.b64_json)
@@ -242,8 +242,8 @@ def test_an_error_by_name(
 ) -> None:
     error, code, requests = CODES[name]
     caplog.set_level(logging.INFO, "openai")
-    told = seen(emulator, patient, f"{name};retry_after_ms=30")
-    assert told == Seen(error, code=code, requests=requests)
+    outcome = seen(emulator, patient, f"{name};retry_after_ms=30")
+    assert outcome == Seen(error, code=code, requests=requests)
     assert waits(caplog) == [0.03] * (requests - 1)
 
 
@@ -346,22 +346,22 @@ def test_fewer_images_leave_one(client: OpenAI, n: int, by: int, left: int) -> N
 
 
 def test_fewer_images_are_billed_as_such(client: OpenAI) -> None:
-    asked: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    fields: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
     fewer = client.images.generate(
-        **asked, n=3, extra_headers={"x-emulator-fault": "fewer_images;by=2"}
+        **fields, n=3, extra_headers={"x-emulator-fault": "fewer_images;by=2"}
     )
-    one = client.images.generate(**asked)
+    one = client.images.generate(**fields)
     assert fewer.usage == one.usage
     assert len(fewer.data or []) == 1
 
 
 @pytest.mark.parametrize("as_of", ["any", "2025-10-15"])
 def test_fewer_partials_are_billed_and_counted_as_such(client: OpenAI, as_of: str) -> None:
-    asked: dict[str, Any] = {"model": "gpt-image-1", "prompt": "x", "stream": True}
+    fields: dict[str, Any] = {"model": "gpt-image-1", "prompt": "x", "stream": True}
     day = {"x-emulator-as-of": as_of}
     header = {"x-emulator-fault": "fewer_partials;keep=1"} | day
-    fewer = list(client.images.generate(**asked, partial_images=3, extra_headers=header))
-    asked_for = list(client.images.generate(**asked, partial_images=1, extra_headers=day))
+    fewer = list(client.images.generate(**fields, partial_images=3, extra_headers=header))
+    asked_for = list(client.images.generate(**fields, partial_images=1, extra_headers=day))
     assert [event.type for event in fewer] == [event.type for event in asked_for]
     last, other = (events[-1].model_dump(exclude={"created_at"}) for events in (fewer, asked_for))
     assert last == other
@@ -455,7 +455,7 @@ async def test_the_jitter_of_a_latency_differs(monkeypatch: pytest.MonkeyPatch) 
     assert all(1 <= seconds <= 2 for seconds in waited)
 
 
-async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **asked: Any) -> list[Any]:
+async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **fields: Any) -> list[Any]:
     """The seconds that an answer to a call with *fault* sleeps (floats, none of which pass), and
     the bytes of its body that it sends (ints), in their order."""
     happened: list[Any] = []
@@ -475,7 +475,7 @@ async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **asked: A
 
     monkeypatch.setattr("asyncio.sleep", record)
     prompt = f"x [[emulator: {fault}]]"
-    body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | asked)
+    body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | fields)
     await messages_for(body.encode(), sent=sent)
     return happened
 
@@ -564,8 +564,8 @@ def test_an_error_goes_before_the_body_and_after_the_key(server: Server) -> None
 def test_every_quality_has_its_seconds(model: Model) -> None:
     qualities = model.accepts[GENERATIONS]["quality"]
     assert isinstance(qualities, Choice)
-    known = {*qualities.words, *qualities.unlisted} - {"auto"}
-    assert model.seconds.keys() == known
+    quality_words = {*qualities.words, *qualities.unlisted} - {"auto"}
+    assert model.seconds.keys() == quality_words
 
 
 def test_a_refusal_is_not_late(client: OpenAI) -> None:
@@ -583,7 +583,7 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("fault", "words"),
     [
         ("", "there is no fault ''"),
         ("no_such", "there is no fault 'no_such'; there are error, latency"),
@@ -605,6 +605,6 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
         ({"seconds": 1}, "there is no fault"),
     ],
 )
-def test_what_is_no_fault_is_refused_with_what_there_is(given: Any, words: str) -> None:
+def test_what_is_no_fault_is_refused_with_what_there_is(fault: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        parse_fault(given)
+        parse_fault(fault)

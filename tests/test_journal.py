@@ -49,19 +49,19 @@ def only(emulator: Emulator) -> Exchange:
     return entry
 
 
-def arrived(journal: Journal, identity: str, **known: Any) -> Exchange:
+def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
     headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
     head = RequestHead("POST", "/v1/images/generations", b"", headers)
     exchange = Exchange(head, identity, datetime.now(UTC), operation=GENERATIONS)
-    exchange.keep_body(known.pop("chunks", (BODY,)))
-    for name, value in known.items():
+    exchange.keep_body(state.pop("chunks", (BODY,)))
+    for name, value in state.items():
         setattr(exchange, name, value)
     RUN(journal.arrived(exchange))
     return exchange
 
 
-def answered(journal: Journal, identity: str, **known: Any) -> Exchange:
-    exchange = arrived(journal, identity, **known)
+def answered(journal: Journal, identity: str, **state: Any) -> Exchange:
+    exchange = arrived(journal, identity, **state)
     exchange.start_response(200)
     exchange.sent.end()
     exchange.end()
@@ -101,11 +101,11 @@ def test_an_edit_is_told_with_its_files(client: OpenAI, emulator: Emulator) -> N
     images = [("a.png", png((40, 30)), "image/png"), ("b.png", png((20, 20)), "image/png")]
     mask = ("m.png", half_clear((40, 30)), "image/png")
     client.images.edit(model="gpt-image-2", prompt="x", image=images, mask=mask)
-    told = [
+    details = [
         (each.field, each.name, each.type, each.bytes, each.pixels)
         for each in only(emulator).uploads
     ]
-    assert told == [
+    assert details == [
         ("image[0]", "a.png", "image/png", len(images[0][1]), (40, 30)),
         ("image[1]", "b.png", "image/png", len(images[1][1]), (20, 20)),
         ("mask", "m.png", "image/png", len(mask[1]), (40, 30)),
@@ -120,8 +120,8 @@ def test_references_are_told_without_their_data(http: httpx2.Client, emulator: E
     ]
     body = {"model": "gpt-image-2", "prompt": "x", "images": images}
     assert http.post("/v1/images/edits", json=body).status_code >= 400
-    told = [(each.name, each.type, each.bytes) for each in only(emulator).uploads]
-    assert told == [
+    details = [(each.name, each.type, each.bytes) for each in only(emulator).uploads]
+    assert details == [
         ("data:image/png;base64", "image/png", 8),
         ("https://example.com/a.png", None, None),
         ("file-x", None, None),
@@ -276,8 +276,8 @@ def test_no_body_is_parsed_on_the_event_loop_to_be_told(
     form = {"model": "none", "prompt": "x"}
     http.post("/v1/images/edits", data=form, files={"image": ("a.png", png((64, 64)), "image/png")})
     (entry,) = server.requests
-    told = http.get(f"/_emulator/{path.replace('ID', entry.id)}", params=query(path))
-    assert told.status_code == 200
+    details = http.get(f"/_emulator/{path.replace('ID', entry.id)}", params=query(path))
+    assert details.status_code == 200
     assert set(loops) == {None}
 
 

@@ -43,8 +43,8 @@ class Measured:
         if headers:
             # Forgiven when the picture has been decoded.
             files["mask"] = ("m.png", half_clear((10, 10)), "image/png")
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.post("/v1/images/edits", data=form, files=files, headers=told)
+        raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post("/v1/images/edits", data=form, files=files, headers=raw_headers)
 
     def reset(self) -> int:
         """The resident memory after a reset, in bytes."""

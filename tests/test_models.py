@@ -119,13 +119,13 @@ def test_model_row_is_complete(model: Model) -> None:
 
 def test_gaps_of_an_incomplete_model_row_are_named() -> None:
     newest = replace(NEWEST_MODEL, id="gpt-image-9", shutdown=date(2027, 1, 1))
-    known = [word for word in newest.seconds if word != "low"]
-    rates = OutputFormula({word: 16 for word in known if word != "high"})
+    qualities = [word for word in newest.seconds if word != "low"]
+    rates = OutputFormula({word: 16 for word in qualities if word != "high"})
     assert newest.token_rates
     row = replace(
         newest,
         accepts={GENERATIONS: {**newest.accepts[GENERATIONS]}},
-        seconds={word: newest.seconds[word] for word in known},
+        seconds={word: newest.seconds[word] for word in qualities},
         token_rates=replace(newest.token_rates, output=rates),
     )
     assert [*gaps(row)] == [

@@ -54,8 +54,8 @@ def test_operation_at_finds_served_paths_only(path: str, operation: Operation | 
 def test_operation_at_finds_every_image_operation_of_every_mount(mount: Mount) -> None:
     prefix = mount.prefix.replace("{deployment}", "some-deployment")
     for operation in mount.operations:
-        found = image_operation_at(prefix + operation.route)
-        assert found is (operation if operation.image_kind else None)
+        operation_there = image_operation_at(prefix + operation.route)
+        assert operation_there is (operation if operation.image_kind else None)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)

@@ -90,8 +90,8 @@ def again(emulator: Emulator, http: httpx2.Client) -> Callable[..., httpx2.Respo
     emulator.clock.freeze(NOON)
 
     def send(body: dict[str, Any] = SMALL, **headers: str) -> httpx2.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return http.post(GENERATIONS, json=body, headers=named)
+        raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return http.post(GENERATIONS, json=body, headers=raw_headers)
 
     return send
 
@@ -101,10 +101,10 @@ def test_the_same_call_gets_the_same_answer(
     emulator: Emulator, again: Callable[..., httpx2.Response], body: dict[str, Any]
 ) -> None:
     calls = [again(body) for _ in range(4)]
-    told = [each.json() for each in calls]
-    identities = [item.pop("generation_id", None) for each in told for item in each["data"]]
+    payloads = [each.json() for each in calls]
+    identities = [item.pop("generation_id", None) for each in payloads for item in each["data"]]
     assert len(set(identities)) == (4 if body is UNIQUE else 1)
-    assert all(each == told[0] for each in told)
+    assert all(each == payloads[0] for each in payloads)
     names = [
         [(name, value) for name, value in each.headers.multi_items() if name not in OWN]
         for each in calls
@@ -119,9 +119,9 @@ def test_the_journal_knows_as_much_of_it(
     for _ in range(4):
         again()
     entries = emulator.journal.find()
-    known = [(each.details, each.body, each.drawn, each.status, each.headers) for each in entries]
-    assert len(known) == 4
-    assert all(each == known[0] for each in known)
+    seen = [(each.details, each.body, each.drawn, each.status, each.headers) for each in entries]
+    assert len(seen) == 4
+    assert all(each == seen[0] for each in seen)
     assert entries[-1].prompt == "a fox"
     assert entries[-1].drawn
 
@@ -174,13 +174,13 @@ def test_what_changes_an_answer_changes_it_at_once(
     repeated()
 
 
-@pytest.mark.parametrize("asked", ["header", "directive"])
+@pytest.mark.parametrize("way", ["header", "directive"])
 def test_a_fault_is_met_each_time(
-    server: Server, again: Callable[..., httpx2.Response], asked: str
+    server: Server, again: Callable[..., httpx2.Response], way: str
 ) -> None:
     fault = "malformed what=picture"
     for _ in range(4):
-        if asked == "header":
+        if way == "header":
             answer = again(x_emulator_fault=fault.replace(" ", ";"))
         else:
             answer = again(SMALL | {"prompt": f"a fox [[emulator: {fault}]]"})
@@ -196,6 +196,19 @@ def test_a_limit_counts_each_call() -> None:
     ):
         statuses = [http.post(GENERATIONS, json=SMALL).status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
+
+
+def test_streams_of_the_same_request_share_the_bytes_of_an_event_for_a_second(
+    emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    stream = {"model": "gpt-image-2", "prompt": "a fox", "stream": True, "partial_images": 1}
+    first = again(stream)
+    weight = emulator.prepared_requests.weight
+    assert weight > len(first.content)
+    assert again(stream).content == first.content
+    assert emulator.prepared_requests.weight == weight
+    emulator.clock.advance(seconds=1)
+    assert again(stream).content != first.content
 
 
 def test_a_prepared_request_weighs_its_body(

@@ -72,8 +72,8 @@ def test_every_parameter_of_the_sdk_has_a_rule(path: str, name: str, hint: Any) 
     assert rules or name == "model", f"no model in contract/models.py takes {name!r} at {path}"
     choices = [rule for rule in rules if isinstance(rule, Choice)]
     if choices and name != "size":
-        known = {word for rule in choices for word in (*rule.words, *rule.unlisted)}
-        assert words(hint) <= known, f"no model takes these words of {name!r} at {path}"
+        accepted_words = {word for rule in choices for word in (*rule.words, *rule.unlisted)}
+        assert words(hint) <= accepted_words, f"no model takes these words of {name!r} at {path}"
 
 
 def words(hint: Any) -> set[str]:

@@ -89,8 +89,8 @@ def test_the_images_of_an_answer_are_those_that_left(
     assert call["status"] == status
     assert call["pictures"] == [f"/_emulator/images/{call['id']}/{index}" for index in images]
     for index in range(3):
-        found = httpx2.get(f"{server.url}/_emulator/images/{call['id']}/{index}").status_code
-        assert found == (200 if index in images else 404)
+        image_status = httpx2.get(f"{server.url}/_emulator/images/{call['id']}/{index}").status_code
+        assert image_status == (200 if index in images else 404)
 
 
 @pytest.mark.parametrize(

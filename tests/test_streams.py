@@ -46,8 +46,8 @@ def test_a_stream_is_its_partials_then_the_picture_itself(
     http: httpx2.Client, partials: int
 ) -> None:
     plain = http.post("/v1/images/generations", json=BODY).json()
-    asked = BODY | {"stream": True, "partial_images": partials}
-    answer = http.post("/v1/images/generations", json=asked)
+    fields = BODY | {"stream": True, "partial_images": partials}
+    answer = http.post("/v1/images/generations", json=fields)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     *before, (name, last) = frames(answer.text)
@@ -71,8 +71,8 @@ def test_a_stream_is_its_partials_then_the_picture_itself(
 def test_partials_come_nearer_and_nearer(
     http: httpx2.Client, output_format: str, size: str
 ) -> None:
-    asked = {"stream": True, "partial_images": 3, "output_format": output_format, "size": size}
-    events = frames(http.post("/v1/images/generations", json=BODY | asked).text)
+    fields = {"stream": True, "partial_images": 3, "output_format": output_format, "size": size}
+    events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
     pictures = [
         Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("RGB")
         for _, event in events
@@ -93,15 +93,15 @@ def test_partials_come_nearer_and_nearer(
 def test_events_have_been_numbered_since_2026(
     http: httpx2.Client, as_of: str, numbers: list[int | None]
 ) -> None:
-    asked = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
-    answer = http.post("/v1/images/generations", json=asked, headers={"x-emulator-as-of": as_of})
+    fields = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
+    answer = http.post("/v1/images/generations", json=fields, headers={"x-emulator-as-of": as_of})
     assert [event.get("sequence_number") for _, event in frames(answer.text)] == numbers
 
 
 def test_partials_are_means_of_what_they_show(http: httpx2.Client) -> None:
     """A square of the first one is never as dark as the letters in it."""
-    asked = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}
-    events = frames(http.post("/v1/images/generations", json=BODY | asked).text)
+    fields = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}
+    events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
     darkest = []
     for _, event in events:
         picture = Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("L")
@@ -126,11 +126,11 @@ def test_every_gpt_image_model_streams_to_the_sdk(client: OpenAI, model: str) ->
 
 def test_an_edit_streams_by_the_name_of_edits_and_a_form_says_true(client: OpenAI) -> None:
     image = ("a.png", png(), "image/png")
-    asked: dict[str, Any] = {"model": "gpt-image-1", "image": image, "prompt": "x"}
-    *partials, completed = client.images.edit(**asked, stream=True, partial_images=2)
+    fields: dict[str, Any] = {"model": "gpt-image-1", "image": image, "prompt": "x"}
+    *partials, completed = client.images.edit(**fields, stream=True, partial_images=2)
     assert [event.type for event in partials] == ["image_edit.partial_image"] * 2
     assert completed.type == "image_edit.completed"
-    plain = client.images.edit(**asked)
+    plain = client.images.edit(**fields)
     assert plain.data
     assert completed.b64_json == plain.data[0].b64_json
 

@@ -97,8 +97,8 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
         if alone := beyond[name].difference(*others):
             refused.append(least(alone, key=measure))
 
-    def sizes(found: list[Shape]) -> list[str]:
-        return [size for w, h in found for size in (f"{w}x{h}", f"{h}x{w}")]
+    def sizes(edges: list[Shape]) -> list[str]:
+        return [size for w, h in edges for size in (f"{w}x{h}", f"{h}x{w}")]
 
     return sizes(taken), sizes(refused)
 

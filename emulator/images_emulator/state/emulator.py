@@ -71,7 +71,8 @@ class Emulator:
         self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()))
         """Draws pictures, and caches them."""
         self.prepared_requests = LRUCache(initial.cache // PREPARED_SHARE)
-        """Validated requests, for calls that are repeated; see `web.images_api.ImagesAPI`."""
+        """Validated requests, for calls that are repeated, and the events of their streams; see
+        `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` empties it."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
         self.notices: dict[str, bytes] = {}

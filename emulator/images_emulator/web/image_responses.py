@@ -33,6 +33,9 @@ logger = logging.getLogger("images_emulator")
 MAX_INLINE_PROMPT_CHARS: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
 
+EVENT_OVERHEAD_BYTES: Final = 512
+"""What the bytes of an event take in the cache beside their own length, about."""
+
 
 @dataclass(slots=True, eq=False)
 class PreparedRequest:
@@ -136,8 +139,26 @@ class ImageResponses:
             yield error_event(errors.generation_failed())
 
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
-        image_request = prepared.request
+        """The event with that *number*.
+
+        Streams of the same request share the bytes of an event for a second, in
+        `Emulator.prepared_requests`: a thousand slow streams would hold a thousand copies.
+        """
         created = self.emulator.clock.now().replace(microsecond=0)
+        key = prepared, number, created
+        event: bytes | None = self.emulator.prepared_requests.get(key)
+        if event is None:
+            template, encoded = await self._event_parts(prepared, request, number)
+            event = template.render(wire.slot_values(created, [encoded], random_uuid))
+            weight = len(event) + EVENT_OVERHEAD_BYTES
+            self.emulator.prepared_requests.put(key, event, weight)
+        return event
+
+    async def _event_parts(
+        self, prepared: PreparedRequest, request: Request, number: int
+    ) -> tuple[Template, bytes]:
+        """The template of the event with that *number*, and the base64 of its image."""
+        image_request = prepared.request
         is_last = number == image_request.partial_images
         partial = None if is_last else number
         encoded = self.renderer.cached(image_request, 0, partial)
@@ -148,4 +169,4 @@ class ImageResponses:
             counts = await self._usage(image_request, number) if is_last else None
             template = wire.image_event(image_request, number, counts)
             prepared.templates[number] = template
-        return template.render(wire.slot_values(created, [encoded], random_uuid))
+        return template, encoded
