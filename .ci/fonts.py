@@ -38,13 +38,13 @@ fewer FreeType would hint every glyph itself, which takes thrice the time and va
 
 def han() -> set[int]:
     """The Han of everyday Chinese, in both its forms, and Japanese."""
-    found = set()
+    codes = set()
     for codec, leads in HAN.items():
         for lead in leads:
             for trail in range(0x40, 0xFF):
                 text = bytes((lead, trail)).decode(codec, "ignore")
-                found |= {ord(text)} if len(text) == 1 else set()
-    return {code for code in found if code >= 0x4E00}
+                codes |= {ord(text)} if len(text) == 1 else set()
+    return {code for code in codes if code >= 0x4E00}
 
 
 def source_of(name: str) -> str:
@@ -55,8 +55,8 @@ def source_of(name: str) -> str:
 def wanted(name: str, source: TTFont) -> set[int]:
     codes = set(source.getBestCmap())
     if name.startswith("Droid"):
-        kept = [range(0x3000, 0x3400), range(0xAC00, 0xD7A4), range(0xFE30, 0xFFF0), han()]
-        return codes & set().union(*kept)
+        ranges = [range(0x3000, 0x3400), range(0xAC00, 0xD7A4), range(0xFE30, 0xFFF0), han()]
+        return codes & set().union(*ranges)
     if name == EMOJI:
         return codes - {0, 0xD}
     return {code for code in codes if code > 0x36F}

@@ -147,8 +147,10 @@ def stopped(process: subprocess.Popen[str] | RunningCommand, signals: Sequence[i
     assert process.stderr.read() == ""
 
 
-def asked(url: str, path: str, body: Mapping[str, Any], fault: str | None = None) -> socket.socket:
-    """A connection on which this was asked."""
+def open_call(
+    url: str, path: str, body: Mapping[str, Any], fault: str | None = None
+) -> socket.socket:
+    """A connection on which this call was sent."""
     host, port = url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
     head = [f"POST /v1/images/{path} HTTP/1.1", f"host: {host}", "authorization: Bearer sk-test"]
@@ -202,7 +204,7 @@ def test_signal_cuts_an_open_stream(signals: Sequence[int]) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 1}
     with (
         forked("--port", "0") as (process, url),
-        asked(url, "generations", body, "latency;realistic=true") as connection,
+        open_call(url, "generations", body, "latency;realistic=true") as connection,
     ):
         begun = connection.recv(10_000)
         stopped(process, signals)
@@ -215,7 +217,7 @@ def test_signal_cuts_an_open_stream(signals: Sequence[int]) -> None:
 def test_signal_closes_the_connection_of_a_delayed_call(signals: Sequence[int]) -> None:
     with (
         forked("--port", "0") as (process, url),
-        asked(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
+        open_call(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
     ):
         wait_for_a_call(url)
         stopped(process, signals)
@@ -228,7 +230,7 @@ def test_signal_does_not_wait_for_a_hanging_fetch(signals: Sequence[int]) -> Non
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         body = {"prompt": "x", "images": [{"image_url": f"http://{address}/a.png"}]}
         flags = ("--remote-images", "fetch", "--allow-host", address)
-        with served("--port", "0", *flags) as (process, url), asked(url, "edits", body) as edit:
+        with served("--port", "0", *flags) as (process, url), open_call(url, "edits", body) as edit:
             fetch, _ = silent.accept()
             with fetch:
                 stopped(process, signals)
@@ -238,7 +240,7 @@ def test_signal_does_not_wait_for_a_hanging_fetch(signals: Sequence[int]) -> Non
 def test_shutdown_lets_a_short_call_finish() -> None:
     with (
         forked("--port", "0") as (process, url),
-        asked(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
+        open_call(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
     ):
         wait_for_a_call(url)
         stopped(process, [signal.SIGTERM])

@@ -133,7 +133,7 @@ def test_a_key_among_the_parameters_is_redacted(anyone: httpx2.Client, server: S
         ("accept", "application/json; charset=utf-8?"),
     ],
 )
-def test_what_is_no_secret_is_shown(name: str, value: str) -> None:
+def test_values_without_credentials_are_shown(name: str, value: str) -> None:
     assert redacted_header(name, value) == value
 
 

@@ -250,9 +250,9 @@ def test_an_error_by_name(
 def waits(caplog: pytest.LogCaptureFixture) -> list[float]:
     """The seconds that the SDK waited before each retry, as it logs them."""
     return [
-        float(found[1])
+        float(match[1])
         for record in caplog.records
-        if (found := re.search(r"Retrying request in ([\d.]+) seconds", record.getMessage()))
+        if (match := re.search(r"Retrying request in ([\d.]+) seconds", record.getMessage()))
     ]
 
 
@@ -605,6 +605,6 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
         ({"seconds": 1}, "there is no fault"),
     ],
 )
-def test_what_is_no_fault_is_refused_with_what_there_is(fault: Any, words: str) -> None:
+def test_unknown_fault_is_refused_with_the_list_of_faults(fault: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         parse_fault(fault)

@@ -260,7 +260,7 @@ def test_the_sheet_of_a_gif_keeps_the_limits(
         ("svg", {"svg": {"reasoning": {"effort": "huge"}}}, "svg.reasoning.effort"),
     ],
 )
-def test_what_a_format_excludes_is_refused(
+def test_parameters_that_a_format_excludes_are_refused(
     http: httpx2.Client, output_format: str, fields: dict[str, Any], param: str
 ) -> None:
     body = {"model": MODEL, "prompt": "x", "output_format": output_format}

@@ -72,7 +72,7 @@ def answered(journal: Journal, identity: str, **state: Any) -> Exchange:
 # --- what it tells
 
 
-def test_a_generation_is_told_with_its_defaults(client: OpenAI, emulator: Emulator) -> None:
+def test_journal_shows_a_generation_with_its_defaults(client: OpenAI, emulator: Emulator) -> None:
     answer = client.images.with_raw_response.generate(
         model="gpt-image-2", prompt="a lighthouse", moderation="low"
     )
@@ -97,7 +97,7 @@ def test_a_generation_is_told_with_its_defaults(client: OpenAI, emulator: Emulat
     assert entry.body == answer.http_request.content
 
 
-def test_an_edit_is_told_with_its_files(client: OpenAI, emulator: Emulator) -> None:
+def test_journal_shows_an_edit_with_its_files(client: OpenAI, emulator: Emulator) -> None:
     images = [("a.png", png((40, 30)), "image/png"), ("b.png", png((20, 20)), "image/png")]
     mask = ("m.png", half_clear((40, 30)), "image/png")
     client.images.edit(model="gpt-image-2", prompt="x", image=images, mask=mask)
@@ -112,7 +112,9 @@ def test_an_edit_is_told_with_its_files(client: OpenAI, emulator: Emulator) -> N
     ]
 
 
-def test_references_are_told_without_their_data(http: httpx2.Client, emulator: Emulator) -> None:
+def test_journal_shows_references_without_their_data(
+    http: httpx2.Client, emulator: Emulator
+) -> None:
     images = [
         {"image_url": "data:image/png;base64,iVBORw0KGgo="},
         {"image_url": "https://example.com/a.png"},
@@ -128,7 +130,7 @@ def test_references_are_told_without_their_data(http: httpx2.Client, emulator: E
     ]
 
 
-def test_a_refusal_is_told_with_its_error(client: OpenAI, emulator: Emulator) -> None:
+def test_journal_shows_a_refusal_with_its_error(client: OpenAI, emulator: Emulator) -> None:
     with pytest.raises(openai.BadRequestError):
         client.images.generate(model="gpt-image-2", prompt="x", n=99, user="me")
     entry = only(emulator)
@@ -141,7 +143,7 @@ def test_a_refusal_is_told_with_its_error(client: OpenAI, emulator: Emulator) ->
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"svg": {"a": [1e999]}, "n": ' + b"9" * 4000 + b"}", b'{"a": NaN}']
 )
-def test_whatever_came_can_be_told(http: httpx2.Client, emulator: Emulator, body: bytes) -> None:
+def test_journal_shows_any_body(http: httpx2.Client, emulator: Emulator, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     http.post("/v1/images/generations", content=body, headers=headers)
     entry = only(emulator)
@@ -160,7 +162,7 @@ def test_azure_errors_are_read_too(http: httpx2.Client, emulator: Emulator) -> N
     )
 
 
-def test_a_stream_is_told_with_its_events(client: OpenAI, emulator: Emulator) -> None:
+def test_journal_counts_the_events_of_a_stream(client: OpenAI, emulator: Emulator) -> None:
     stream = client.images.generate(
         model="gpt-image-2", prompt="x", stream=True, partial_images=2, quality="low"
     )
@@ -169,7 +171,7 @@ def test_a_stream_is_told_with_its_events(client: OpenAI, emulator: Emulator) ->
     assert (entry.events, entry.parameters["stream"]) == (3, True)
 
 
-def test_what_was_forgiven_is_told(http: httpx2.Client, emulator: Emulator) -> None:
+def test_journal_shows_forgiven_violations(http: httpx2.Client, emulator: Emulator) -> None:
     headers = {"x-emulator-validation": "lenient"}
     body = {"model": "gpt-image-2", "prompt": "x", "colour": "red"}
     http.post("/v1/images/generations", json=body, headers=headers)
@@ -214,7 +216,7 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
 
 
 @pytest.mark.parametrize("length", [100, 17_500])
-def test_a_call_that_comes_again_is_told_with_the_same_facts(
+def test_journal_shows_a_repeated_call_with_the_same_details(
     http: httpx2.Client, emulator: Emulator, length: int
 ) -> None:
     """Also where it is answered without being read again, and is too long to be read for this."""
@@ -263,7 +265,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
 
 
 @pytest.mark.parametrize("path", ["requests", "requests/ID", "images"])
-def test_no_body_is_parsed_on_the_event_loop_to_be_told(
+def test_journal_parses_no_body_on_the_event_loop(
     server: Server, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     loops = []
@@ -306,7 +308,7 @@ async def test_the_state_of_an_application_around_is_its_own() -> None:
 
 
 @pytest.mark.parametrize("fault", ["server_error", "latency", "connection_reset", "malformed"])
-def test_a_call_that_met_a_fault_says_what_it_asked(server: Server, fault: str) -> None:
+def test_journal_shows_the_parameters_of_a_call_with_a_fault(server: Server, fault: str) -> None:
     server.inject(fault)
     body = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
     with suppress(httpx2.TransportError):
@@ -334,7 +336,7 @@ def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
     assert entry.drawn is None
 
 
-def test_a_call_is_told_before_it_is_answered_and_forgotten_after_a_reset(server: Server) -> None:
+def test_journal_has_a_call_before_its_answer_and_not_after_a_reset(server: Server) -> None:
     server.inject("timeout")
     body = b'{"model": "gpt-image-2", "prompt": "a lighthouse"}'
     head = (
@@ -399,7 +401,7 @@ def test_entries_are_found(
 # --- bounds
 
 
-def test_updates_to_what_was_cleared_are_ignored() -> None:
+def test_updates_of_cleared_entries_are_ignored() -> None:
     journal = Journal(MemoryStore(), 10, 10**6)
     entry = arrived(journal, "a")
     journal.reset()
@@ -488,7 +490,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     assert weight_of(journal) == 0
 
 
-def test_an_entry_weighs_at_least_what_it_takes() -> None:
+def test_weight_of_an_entry_is_at_least_its_memory() -> None:
     journal = Journal(MemoryStore(), 10_000, 10**9)
     gc.collect()
     tracemalloc.start()

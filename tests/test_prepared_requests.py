@@ -63,7 +63,7 @@ def test_a_reset_forgets_prepared_requests(
 @pytest.mark.parametrize(
     "change", [{"x_emulator_as_of": "2026-01-01"}, {"x_emulator_validation": "lenient"}]
 )
-def test_what_a_call_is_judged_by_is_a_part_of_the_key(
+def test_policy_is_a_part_of_the_cache_key(
     again: Callable[..., httpx2.Response], validations: list[Any], change: dict[str, str]
 ) -> None:
     for headers in ({}, change, {}, change):
@@ -149,7 +149,7 @@ def test_events_of_a_repeated_stream_have_the_time_of_their_second(
 
 
 @pytest.mark.parametrize("body", [SMALL, UNIQUE], ids=["the same", "with ids of its own"])
-def test_what_changes_an_answer_changes_it_at_once(
+def test_change_of_settings_changes_a_cached_answer_at_once(
     server: Server, again: Callable[..., httpx2.Response], body: dict[str, Any]
 ) -> None:
     def repeated() -> httpx2.Response:

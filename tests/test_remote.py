@@ -110,7 +110,7 @@ def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPat
     assert fetch(f"http://{shelf}/blue.png") == png((64, 64), "RGB", BLUE)
 
 
-def test_what_cannot_be_fetched_is_refused(shelf: str) -> None:
+def test_failed_fetch_is_refused(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         base = f"http://{shelf}"
         assert refusal(edit(f"{base}/none.png")) == "404."

@@ -23,7 +23,7 @@ from tests.conftest import KEY
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
 
 
-def told(server: Server) -> dict[str, Any]:
+def journal_call(server: Server) -> dict[str, Any]:
     """The only call in the journal, once it is complete."""
     end = monotonic() + 60
     while server.requests[0].duration_ms is None:
@@ -85,7 +85,7 @@ def test_the_images_of_an_answer_are_those_that_left(
         post(server, fault, n=3, model=model, size="256x256", quality="standard")
     else:
         post(server, fault, n=3)
-    call = told(server)
+    call = journal_call(server)
     assert call["status"] == status
     assert call["pictures"] == [f"/_emulator/images/{call['id']}/{index}" for index in images]
     for index in range(3):
@@ -118,13 +118,13 @@ def test_the_events_of_a_stream_are_those_that_left(
 ) -> None:
     data = post(server, fault, stream=True, partial_images=2)
     assert data.count(b"\n\n") == events
-    call = told(server)
+    call = journal_call(server)
     assert (call["status"], call["events"]) == (200, events)
     assert call["pictures"] == [f"/_emulator/images/{call['id']}/{index}" for index in images]
 
 
 @pytest.mark.parametrize("kind", ["edits", "variations"])
-def test_other_answers_are_told_too(server: Server, kind: str) -> None:
+def test_journal_shows_other_answers_too(server: Server, kind: str) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "x-emulator-fault": "fewer_images"}
     # A picture of any kind will do: lenience forgives it.
     headers["x-emulator-validation"] = "lenient"
@@ -134,7 +134,7 @@ def test_other_answers_are_told_too(server: Server, kind: str) -> None:
     address = f"{server.base_url}/images/{kind}"
     answer = httpx2.post(address, data=form, files=files, headers=headers, timeout=60)
     assert len(answer.json()["data"]) == 1
-    assert len(told(server)["pictures"]) == 1
+    assert len(journal_call(server)["pictures"]) == 1
 
 
 def test_a_client_that_left_was_sent_nothing(server: Server) -> None:
@@ -149,7 +149,7 @@ def test_a_client_that_left_was_sent_nothing(server: Server) -> None:
         end = monotonic() + 60
         while not server.requests or server.requests[0].fault is None:
             assert monotonic() < end
-    call = told(server)
+    call = journal_call(server)
     assert (call["status"], call["pictures"]) == (None, [])
 
 

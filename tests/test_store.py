@@ -551,7 +551,7 @@ def test_the_admin_api_tells_the_same_of_calls_whatever_store_has_them() -> None
     assert all(each == shown[0] for each in shown)
 
 
-def test_past_the_bytes_of_the_journal_calls_are_told_without_body(store: Store) -> None:
+def test_calls_past_the_bytes_of_the_journal_have_no_body(store: Store) -> None:
     settings = Settings(port=0, journal_bytes=100_000)
     with Server(emulator=Emulator(settings, store)) as server:
         for prompt in ("first " + "x" * 30_000, "second " + "x" * 30_000):

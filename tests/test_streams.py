@@ -98,7 +98,7 @@ def test_events_have_been_numbered_since_2026(
     assert [event.get("sequence_number") for _, event in frames(answer.text)] == numbers
 
 
-def test_partials_are_means_of_what_they_show(http: httpx2.Client) -> None:
+def test_partial_images_are_means_of_the_image(http: httpx2.Client) -> None:
     """A square of the first one is never as dark as the letters in it."""
     fields = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}
     events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
@@ -141,7 +141,7 @@ def test_false_is_no_stream_and_accept_makes_none(http: httpx2.Client) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_what_is_wrong_with_a_stream_is_said_before_it(http: httpx2.Client) -> None:
+def test_stream_with_a_mistake_is_refused_before_its_first_event(http: httpx2.Client) -> None:
     answer = http.post("/v1/images/generations", json=BODY | {"stream": True, "n": 2})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "unsupported_parameter"

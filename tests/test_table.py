@@ -407,7 +407,7 @@ def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Bo
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=case_id)
-def test_what_is_in_no_row_is_unknown(body: Body) -> None:
+def test_parameter_without_a_rule_is_unknown(body: Body) -> None:
     everything = {name for each in bodies() for name in accepted(each)} - {"image", "images"}
     for name in everything - accepted(body).keys():
         with pytest.raises(APIError) as refused:

@@ -73,8 +73,8 @@ class Router:
             match, child_scope = route.matches(scope)
             if match is not Match.NONE:
                 scope.update(child_scope)
-                found: Endpoint = child_scope["endpoint"]
-                return found
+                matching: Endpoint = child_scope["endpoint"]
+                return matching
         raise HTTPException(404)
 
 
