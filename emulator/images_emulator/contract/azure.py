@@ -51,7 +51,8 @@ rate_limited = Refusal(
 content_policy = replace(
     service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(
-    service_errors.moderated, message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"))
+    service_errors.moderated, earlier=(),
+    message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"))
 server_error = Refusal(  # recorded on other endpoints
     "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through an "
     "Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if you keep seeing this error. (Please include "

@@ -170,7 +170,7 @@ class Refusal:
         )
 
 
-def older_version(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+def older_stack_version(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
     """The older stack's *message* as the only earlier version. It had no param."""
     return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)
 
@@ -251,10 +251,10 @@ _BOUNDED_REPR: Final = _BoundedRepr()
 # --- the gateway: names, types, ranges and words
 missing_parameter = Refusal(
     "Missing required parameter: '{name}'.", "{name}", "missing_required_parameter",
-    earlier=older_version("'{name}' is a required property"))
+    earlier=older_stack_version("'{name}' is a required property"))
 unknown_parameter = Refusal(
     "Unknown parameter: '{name}'.", "{name}", "unknown_parameter",
-    earlier=older_version("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
+    earlier=older_stack_version("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
 image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
 images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
 duplicate_parameter = Refusal(  # the code was not recorded with the sentence
@@ -266,7 +266,7 @@ different_value = Refusal(  # with brackets and without; the code was not shown 
     "{name}", "invalid_parameter")
 _WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
 wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
-_NOT_OF_TYPE: Final = older_version("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
+_NOT_OF_TYPE: Final = older_stack_version("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
 wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
 unconvertible = Refusal(  # recorded for integers only
     "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
@@ -275,17 +275,17 @@ empty_string = Refusal(
     "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
     "{name}", "empty_string",
     # in the form of `[] is too short - 'messages'`, seen on another endpoint
-    earlier=older_version("'' is too short - '{name}'"))
+    earlier=older_stack_version("'' is too short - '{name}'"))
 string_too_long = Refusal(
     "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
-    "{name}", "string_above_max_length", earlier=older_version("'{value}' is too long - '{name}'"))
+    "{name}", "string_above_max_length", earlier=older_stack_version("'{value}' is too long - '{name}'"))
 integer_too_small = Refusal(
     "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
-    "{name}", "integer_below_min_value", earlier=older_version("{value} is less than the minimum of {limit} - '{name}'"))
+    "{name}", "integer_below_min_value", earlier=older_stack_version("{value} is less than the minimum of {limit} - '{name}'"))
 integer_too_large = Refusal(
     "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
-    "{name}", "integer_above_max_value", earlier=older_version("{value} is greater than the maximum of {limit} - '{name}'"))
-_NOT_ONE_OF: Final = older_version("'{value}' is not one of [{listed:,}] - '{name}'")
+    "{name}", "integer_above_max_value", earlier=older_stack_version("{value} is greater than the maximum of {limit} - '{name}'"))
+_NOT_ONE_OF: Final = older_stack_version("'{value}' is not one of [{listed:,}] - '{name}'")
 value_not_listed = Refusal(
     "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
 value_not_the_only_one = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
@@ -297,7 +297,7 @@ array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `str
     "{name}", "array_above_max_length")
 missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
     "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=(
-        *older_version("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
+        *older_stack_version("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
         (JSON_EDITS_SINCE, Refusal(
             "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type"))))
 unsupported_mimetype = Refusal(
@@ -320,12 +320,12 @@ _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 upload_not_png = Refusal(_NOT_PNG, None, "invalid_image_format", earlier=(
     # it had no code at first; the day is not known: the release of dall-e-3
     (date(2023, 11, 6), Refusal(_NOT_PNG, envelope=OLDER_ENVELOPE)),
-    *older_version(_NOT_PNG, "invalid_image_format"),
+    *older_stack_version(_NOT_PNG, "invalid_image_format"),
 ))
 _NOT_SQUARE: Final = "Invalid input image - expected an image with equal width and height, got {width}x{height} instead."
-upload_not_square = Refusal(_NOT_SQUARE, earlier=older_version(_NOT_SQUARE))
+upload_not_square = Refusal(_NOT_SQUARE, earlier=older_stack_version(_NOT_SQUARE))
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
-upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older_version(_WRONG_MODE))
+upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older_stack_version(_WRONG_MODE))
 # what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
 older_prompt_too_long = Refusal(
     "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
@@ -336,7 +336,7 @@ older_size_unsupported = Refusal("The size is not supported by this model.", Non
 # --- the image service: models, sizes, files, and how parameters combine
 no_such_model = Refusal(
     "The model '{model}' does not exist.", "model", "invalid_value", SERVICE_TYPE,
-    earlier=older_version("Invalid model {model}. The model argument should be left blank."))
+    earlier=older_stack_version("Invalid model {model}. The model argument should be left blank."))
 size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE_TYPE)
 size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE_TYPE)
 size_not_divisible = Refusal(

@@ -287,7 +287,7 @@ _BY_PATH: Final[Mapping[str, Operation]] = {
     for operation in mount.operations
     if operation.image_kind
 }
-_BY_ROUTE_OF_DEPLOYMENT: Final = {operation.route: operation for operation in _ON_AZURE}
+_BY_ROUTE_OF_DEPLOYMENT: Final = {each.route: each for each in _ON_AZURE if each.image_kind}
 
 
 def image_operation_at(path: str) -> Operation | None:

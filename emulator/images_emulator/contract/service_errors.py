@@ -16,7 +16,7 @@ from images_emulator.contract.errors import (
     OLDER_ENVELOPE,
     SERVICE_TYPE,
     Refusal,
-    older_version,
+    older_stack_version,
 )
 from images_emulator.settings import RATE_UNITS
 
@@ -49,7 +49,7 @@ spend_limited = Refusal(
     f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
 _BILLING_LIMIT: Final = "Billing hard limit has been reached"
 billing_limit = Refusal(
-    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE_TYPE, earlier=older_version(_BILLING_LIMIT, "billing_hard_limit_reached"))
+    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE_TYPE, earlier=older_stack_version(_BILLING_LIMIT, "billing_hard_limit_reached"))
 moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
     "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
     "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE_TYPE)
@@ -58,9 +58,9 @@ _DESCRIPTIONS: Final = (
     f"{_REJECTED}Image descriptions generated from your prompt may contain text that is not allowed by our safety system. If "
     "you believe this was done in error, your request may succeed if retried, or by adjusting your prompt.")
 content_policy = Refusal(  # as dall-e-3 said it
-    _DESCRIPTIONS, None, "content_policy_violation", earlier=older_version(_DESCRIPTIONS, "content_policy_violation"))
+    _DESCRIPTIONS, None, "content_policy_violation", earlier=older_stack_version(_DESCRIPTIONS, "content_policy_violation"))
 _PROMPT: Final = f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
-content_policy_dalle_2 = Refusal(_PROMPT, earlier=older_version(_PROMPT))
+content_policy_dalle_2 = Refusal(_PROMPT, earlier=older_stack_version(_PROMPT))
 unverified = Refusal(
     "Your organization must be verified to use the model `{model}`. Please go to: "
     "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "

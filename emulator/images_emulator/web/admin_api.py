@@ -27,7 +27,7 @@ from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
-from images_emulator.web.request_body import read_json
+from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
 
 DISTRIBUTION: Final = "openai-images-emulator"
@@ -102,7 +102,7 @@ class AdminAPI:
     async def move_clock(self, request: Request) -> dict[str, Any]:
         """Advance the clock, freeze it, or let it run on."""
         clock = self.emulator.clock
-        body = await read_json(request.receive, self.emulator)
+        body = await read_admin_json(request.receive, self.emulator)
         move = ClockMove.model_validate(body)
         keys = list(move.model_dump(exclude_none=True))
         if len(keys) != 1:

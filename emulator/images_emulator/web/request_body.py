@@ -74,7 +74,7 @@ async def read_call(
     return exchange.call
 
 
-async def read_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
+async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
     """The object in the JSON body of a call to the admin API. Raises APIError where there is none,
     and ClientDisconnect."""
     body = await _chunks(receive, emulator.settings.max_body)

@@ -15,7 +15,7 @@ from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import json_body_schema
 from images_emulator.web.recorder import ADMIN_PREFIX
-from images_emulator.web.request_body import read_json
+from images_emulator.web.request_body import read_admin_json
 
 BODIES: Final = (ScenarioDocument, Step)
 """Schemas of the request bodies, for the OpenAPI document."""
@@ -57,7 +57,7 @@ class ScenarioAPI:
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
     ) -> Response:
-        document = await read_json(request.receive, self.emulator)
+        document = await read_admin_json(request.receive, self.emulator)
         try:
             await asyncio.to_thread(change, document)
         except ValueError as error:
