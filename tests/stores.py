@@ -11,13 +11,13 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,
     Codec,
     Count,
     Counters,
     Log,
-    MemoryStore,
     Packed,
     Q,
     Records,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from images_emulator.state.clock import Clock, ClockSetting
-from images_emulator.state.store import MemoryRegister, MemoryStore, Store
+from images_emulator.state.memory_store import MemoryRegister, MemoryStore
+from images_emulator.state.store import Store
 
 
 def test_a_clock_is_advanced_frozen_resumed_and_reset(store: Store) -> None:

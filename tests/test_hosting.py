@@ -20,7 +20,8 @@ from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import Hosting
-from images_emulator.state.store import Codec, MemoryStore, Packed, Store
+from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.store import Codec, Packed, Store
 from tests.pictures import half_clear, opened, png
 
 NUMBER: Codec[int] = Codec(

@@ -28,7 +28,7 @@ from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.parsing import parse_body
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.journal import Journal, Query
-from images_emulator.state.store import MemoryLog, MemoryStore
+from images_emulator.state.memory_store import MemoryLog, MemoryStore
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"

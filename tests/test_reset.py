@@ -22,8 +22,8 @@ from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.rate_limits import RateLimits
-from images_emulator.state.store import MemoryStore
 from tests.test_hosting import NUMBER
 
 ROUNDS = 1_000
@@ -135,7 +135,7 @@ def test_no_step_of_the_clock_is_lost_among_threads() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.store.MAX_BUCKETS", 2)
+    monkeypatch.setattr("images_emulator.state.memory_store.MAX_BUCKETS", 2)
     store = MemoryStore()
     limits = RateLimits("5/min", Clock(store), "org-x", store)
     keys = iter(range(10**9))

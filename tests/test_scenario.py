@@ -17,9 +17,10 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.scenario_document import read_scenario
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_NEAR_MISSES, MAX_SCANS, Scenario
 from images_emulator.state.steps import MatchInput
-from images_emulator.state.store import Count, MemoryStore
+from images_emulator.state.store import Count
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import png

@@ -32,8 +32,9 @@ from images_emulator.state import account, clock, files, hosted_picture, steps
 from images_emulator.state.clock import ClockSetting
 from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
-from images_emulator.state.store import Codec, Count, Log, MemoryStore, Packed, Store, Take
+from images_emulator.state.store import Codec, Count, Log, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 from tests.stores import STORES, JSONStore
@@ -200,7 +201,7 @@ def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store
 
 
 async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.store.MAX_COUNTS", 2)
+    monkeypatch.setattr("images_emulator.state.memory_store.MAX_COUNTS", 2)
     counters = MemoryStore().counters("steps")
     for key in "abac":
         await counters.claim([Limits(key)])
@@ -240,7 +241,7 @@ async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them
 
 
 async def test_buckets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.store.MAX_BUCKETS", 2)
+    monkeypatch.setattr("images_emulator.state.memory_store.MAX_BUCKETS", 2)
     buckets = MemoryStore().buckets("limits")
     takes = [
         await buckets.take(key, 1, limit=2, seconds=60, now=NOW) for key in ("a", "b", "a", "c")

@@ -16,9 +16,10 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.journal import Journal
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.store import Codec, MemoryStore, Packed, Store
+from images_emulator.state.store import Codec, Packed, Store
 
 PREPARED_SHARE: Final = 4
 """Prepared requests may take the bytes of the picture cache by this divisor."""

@@ -1,0 +1,284 @@
+"""The store of one process: the containers of `state/store.py` in memory, with a lock where threads
+meet."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from images_emulator.state.store import (
+    Buckets,
+    Codec,
+    Count,
+    Counters,
+    Log,
+    Q,
+    Records,
+    Register,
+    Take,
+)
+
+T = TypeVar("T")
+
+MAX_BUCKETS: Final = 100_000
+"""The most token buckets in memory. Beyond it the least recently used are dropped."""
+
+MAX_COUNTS: Final = 100_000
+"""The most counts in memory. Beyond it the least recently claimed are dropped."""
+
+
+class MemoryRegister(Generic[T]):
+    """A `Register` of one process."""
+
+    __slots__ = ("_lock", "value")
+
+    def __init__(self, initial: T) -> None:
+        self.value = initial
+        self._lock = Lock()
+
+    async def update(self, change: Callable[[T], T]) -> T:
+        with self._lock:
+            self.value = change(self.value)
+            return self.value
+
+
+class _Record(NamedTuple, Generic[T]):
+    value: T
+    weight: int
+    expiry: datetime | None
+
+    def is_expired(self, now: datetime | None) -> bool:
+        return now is not None and self.expiry is not None and self.expiry < now
+
+
+class MemoryRecords(Generic[T]):
+    """`Records` of one process. Reading takes no lock."""
+
+    def __init__(self, budget: int) -> None:
+        self.weight = 0
+        """Bytes that the values hold, about."""
+        self._budget = budget
+        self._records: OrderedDict[str, _Record[T]] = OrderedDict()
+        self._lock = Lock()
+
+    async def put(
+        self,
+        values: Mapping[str, T],
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+    ) -> None:
+        with self._lock:
+            for key, value in values.items():
+                self._drop(key)
+                self._records[key] = _Record(value, weight, expiry)
+                self.weight += weight
+            while self._records:
+                oldest = next(iter(self._records))
+                if self.weight <= self._budget and not self._records[oldest].is_expired(now):
+                    break
+                self._drop(oldest)
+
+    async def get(self, key: str) -> T | None:
+        record = self._records.get(key)
+        return record.value if record else None
+
+    async def delete(self, key: str) -> bool:
+        with self._lock:
+            return self._drop(key)
+
+    async def all(self) -> list[T]:
+        with self._lock:
+            return [record.value for record in self._records.values()]
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._records.clear()
+            self.weight = 0
+
+    def _drop(self, key: str) -> bool:
+        record = self._records.pop(key, None)
+        self.weight -= record.weight if record else 0
+        return record is not None
+
+
+class MemoryCounters:
+    """`Counters` of one process."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, Count] = OrderedDict()
+        self._lock = Lock()
+
+    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+        with self._lock:
+            for quota in quotas:
+                before = self._counts.get(quota.key, Count())
+                count = self._counts[quota.key] = before.claim(quota)
+                self._counts.move_to_end(quota.key)
+                if len(self._counts) > MAX_COUNTS:
+                    self._counts.popitem(last=False)
+                if count.grants > before.grants:
+                    return quota, count
+        return None
+
+    async def counts(self, keys: Sequence[str]) -> list[Count]:
+        with self._lock:
+            return [self._counts.get(key, Count()) for key in keys]
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._counts.clear()
+
+
+class MemoryBuckets:
+    """`Buckets` of one process, by the generic cell rate algorithm. It keeps one number of each
+    bucket: the time at which the bucket is full again, in microseconds since 1970."""
+
+    def __init__(self) -> None:
+        self._full_at: OrderedDict[str, int] = OrderedDict()
+        self._lock = Lock()
+
+    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+        # Whole milliseconds, because the answer tells the client whole milliseconds.
+        now_us = int(now.timestamp() * 1000) * 1000
+        token_us = -(-seconds * 1_000_000 // limit)
+        with self._lock:
+            owed_us = max(self._full_at.get(key, 0) - now_us, 0)
+            if owed_us > limit * token_us:
+                # The clock was moved back: a bucket cannot lack more tokens than it holds.
+                owed_us = 0
+            used = -(-owed_us // token_us)
+            if amount > limit:
+                return Take(granted=False, used=used)
+            late_us = owed_us + (amount - limit) * token_us
+            if late_us > 0:
+                return Take(granted=False, used=used, wait_ms=-(-late_us // 1000))
+            self._full_at[key] = now_us + owed_us + amount * token_us
+            self._full_at.move_to_end(key)
+            if len(self._full_at) > MAX_BUCKETS:
+                self._full_at.popitem(last=False)
+        return Take(granted=True, used=used + amount)
+
+    async def clear(self) -> None:
+        with self._lock:
+            self._full_at.clear()
+
+
+class MemoryLog(Generic[T]):
+    """A `Log` of one process. Reading one entry takes no lock."""
+
+    def __init__(self, max_entries: int, max_bytes: int, detach: Callable[[T], int]) -> None:
+        self.weight = 0
+        """Bytes that the entries hold, about."""
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._detach = detach
+        self._entries: OrderedDict[str, tuple[T, int]] = OrderedDict()
+        self._detachable: OrderedDict[str, None] = OrderedDict()
+        self._lock = Lock()
+
+    async def append(self, key: str, entry: T, weight: int) -> None:
+        with self._lock:
+            self._entries[key] = entry, weight
+            self.weight += weight
+            if self.weight > self._max_bytes or len(self._entries) > self._max_entries:
+                self._shrink()
+
+    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+        with self._lock:
+            before = self._entries.get(key)
+            if before is None:
+                return
+            self.weight += weight - before[1]
+            self._entries[key] = entry, weight
+            if detachable:
+                self._detachable[key] = None
+            if self.weight > self._max_bytes:
+                self._shrink()
+
+    async def get(self, key: str) -> T | None:
+        item = self._entries.get(key)
+        return item[0] if item else None
+
+    async def all(self) -> list[T]:
+        with self._lock:
+            return [entry for entry, _ in self._entries.values()]
+
+    async def clear(self) -> int:
+        with self._lock:
+            count = len(self._entries)
+            self._entries.clear()
+            self._detachable.clear()
+            self.weight = 0
+            return count
+
+    def _shrink(self) -> None:
+        while self.weight > self._max_bytes and self._detachable:
+            key, _ = self._detachable.popitem(last=False)
+            entry, before = self._entries[key]
+            weight = self._detach(entry)
+            self.weight += weight - before
+            self._entries[key] = entry, weight
+        while self.weight > self._max_bytes or len(self._entries) > self._max_entries:
+            key, (_, weight) = self._entries.popitem(last=False)
+            self._detachable.pop(key, None)
+            self.weight -= weight
+
+
+class MemoryStore:
+    """A `Store` of one process. Threads may share it and all its containers."""
+
+    is_shared: Final = False
+
+    def __init__(self) -> None:
+        self._containers: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+
+    def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
+        return self._container("register", name, lambda: MemoryRegister(initial))
+
+    def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
+        return self._container("records", name, lambda: MemoryRecords[T](budget))
+
+    def counters(self, name: str) -> Counters:
+        return self._container("counters", name, MemoryCounters)
+
+    def buckets(self, name: str) -> Buckets:
+        return self._container("buckets", name, MemoryBuckets)
+
+    def log(
+        self,
+        name: str,
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+        detach: Callable[[T], int],
+    ) -> Log[T]:
+        return self._container("log", name, lambda: MemoryLog(max_entries, max_bytes, detach))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            work.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        work.close()
+        raise RuntimeError("a coroutine over a store in memory is never suspended")
+
+    async def refresh(self) -> None:
+        """Nobody else has written anything."""
+
+    def close(self) -> None:
+        """There is nothing to let go of: the journal is read after the end of a server."""
+
+    def _container(self, kind: str, name: str, create: Callable[[], T]) -> T:
+        with self._lock:
+            if (kind, name) not in self._containers:
+                self._containers[kind, name] = create()
+            container: T = self._containers[kind, name]
+            return container
