@@ -29,6 +29,8 @@ from images_emulator.exchange.parsing import parse_body
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.journal import Journal, Query
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
+from images_emulator.state.store import Store
+from images_emulator.web.journal_json import summary
 from tests.pictures import half_clear, png
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -353,6 +355,54 @@ def test_journal_has_a_call_before_its_answer_and_not_after_a_reset(server: Serv
         assert str(entry) == "POST /v1/images/generations gpt-image-2 unfinished"
         server.reset()
     assert server.requests == []
+
+
+# --- observers
+
+
+class Observer:
+    """Notes what it is told, with what the journal has of the call at that time."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.notes: list[tuple[Any, ...]] = []
+
+    def arrived(self, exchange: Exchange) -> None:
+        self.notes.append(("arrived", *self.state(exchange)))
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        self.notes.append((index, *self.state(exchange)))
+
+    def completed(self, exchange: Exchange) -> None:
+        self.notes.append(("completed", *self.state(exchange)))
+
+    def state(self, exchange: Exchange) -> tuple[Any, ...]:
+        (entry,) = self.journal.find()
+        assert entry.id == exchange.id
+        summary(exchange)
+        return entry.status, entry.events, entry.duration_ms is not None
+
+
+async def test_observers_are_told_of_arrival_events_and_completion(store: Store) -> None:
+    emulator = Emulator(Settings(), store)
+    journal = emulator.journal
+    observer = Observer(journal)
+    journal.observers = (observer,)
+    transport = httpx2.ASGITransport(create_app(emulator))
+    body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 1}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as http:
+        headers = {"Authorization": "Bearer k"}
+        answer = await http.post("/v1/images/generations", json=body, headers=headers)
+        assert answer.status_code == 200
+    in_flight = [200, 200] if not store.is_shared else [None, None]
+    counts = [1, 2] if not store.is_shared else [0, 0]
+    assert observer.notes == [
+        ("arrived", None, 0, False),
+        (0, in_flight[0], counts[0], False),
+        (1, in_flight[1], counts[1], False),
+        ("completed", 200, 2, True),
+    ]
+    emulator.close()
 
 
 # --- the key

@@ -94,7 +94,8 @@ def test_marker_sets_a_scenario(images_emulator: Server) -> None:
         drawn("a ship", max_retries=0)
     spared, met = images_emulator.requests
     assert (spared.fault, met.fault) == (None, "server_is_overloaded")
-    assert spared.near_misses == ("step 1 (server_is_overloaded): the prompt does not have 'ship'",)
+    (miss,) = spared.near_misses
+    assert str(miss) == "step 1 (server_is_overloaded): the prompt does not have 'ship'"
     assert met.near_misses == ()
 
 

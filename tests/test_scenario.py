@@ -38,8 +38,9 @@ def scenario_of(*steps: dict[str, Any]) -> Scenario:
 
 
 def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
-    """The fault that a call meets, and its near misses."""
-    return MemoryStore().run(scenario.meet(call))
+    """The fault that a call meets, and its near misses as text."""
+    fault, misses = MemoryStore().run(scenario.meet(call))
+    return fault, [*map(str, misses)]
 
 
 def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]:
@@ -208,6 +209,34 @@ def test_near_misses_say_why_a_call_met_no_step() -> None:
         "step 5 (server_error): lets the first 5 pass",
         "step 6 (server_error): was left to chance",
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "kind", "spent"),
+    [
+        ({"match": {"model": "gpt-image-1"}}, CALL, "model", False),
+        ({"match": {"prompt": "ship"}}, CALL, "prompt", False),
+        ({"match": {"path": "/v1/images/edits"}}, CALL, "path", False),
+        ({"match": {"api_key": "sk-other"}}, CALL, "api_key", False),
+        ({"match": {"retry_count": 3}}, CALL, "retry_count", False),
+        ({"after": 5}, CALL, "after", False),
+        ({"probability": 0}, CALL, "chance", False),
+        ({"times": 1}, CALL, "spent", True),
+        ({"times": 1}, CALL._replace(download=True), "target", True),
+        ({"fault": "expired"}, CALL, "target", False),
+    ],
+)
+def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
+    step: dict[str, Any], call: MatchInput, kind: str, *, spent: bool
+) -> None:
+    scenario = scenario_of({"fault": "slow_down", **step})
+    if spent:
+        assert meets(scenario) == ["slow_down"]
+    _, (miss,) = MemoryStore().run(scenario.meet(call))
+    assert (miss.kind, miss.spent) == (kind, spent)
+    assert (miss.name, miss.fault) == ("step 1", step.get("fault", "slow_down"))
+    assert miss.step == scenario._steps.value.planned[0].key
+    assert str(miss) == f"step 1 ({miss.fault}): {miss.reason}"
 
 
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:

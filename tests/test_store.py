@@ -535,6 +535,8 @@ def journal_of(server: Server) -> tuple[Any, list[bytes]]:
     shown = json.loads(re.sub(r"/private/[^\"]*|localhost:\d+|127[.]0[.]0[.]1:\d+", "URL", text))
     for each in shown:
         del each["duration_ms"]
+        for miss in each["near_misses"]:
+            del miss["step"]  # an injected step has an id of its own
         if each["kind"] == "download":
             del each["query"]  # has the account's signature
         each["headers"].pop("content-type", None)  # has a random boundary
@@ -548,6 +550,7 @@ def test_the_admin_api_tells_the_same_of_calls_whatever_store_has_them() -> None
             shown.append(journal_of(server))
     calls, parts = shown[0]
     assert len(calls) == 8
+    assert calls[0]["near_misses"]
     assert len(parts) > 8
     assert all(each == shown[0] for each in shown)
 

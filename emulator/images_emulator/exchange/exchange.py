@@ -23,6 +23,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
 from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.sent import SentResponse
 
@@ -102,8 +103,8 @@ class Exchange:
     """Whether that fault may change or cut the body of the answer."""
     error_fields: Mapping[str, Any] | None = None
     """Values of the call that the error of a fault may name."""
-    near_misses: Sequence[str] = ()
-    """One sentence for each step of the scenario that did not match: the reason."""
+    near_misses: Sequence[NearMiss] = ()
+    """Why the call did not meet the first steps of the scenario; none for a call with a fault."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
@@ -209,7 +210,7 @@ class Exchange:
         self.body_bytes = 0
 
     def _sentence_bytes(self) -> int:
-        return len(self.sent.error_body) + sum(map(len, self.near_misses))
+        return len(self.sent.error_body) + sum(miss.weight for miss in self.near_misses)
 
     # --- what a test reads; any thread may ask
 

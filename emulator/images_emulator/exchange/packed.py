@@ -19,6 +19,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.details import CallDetails, UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.sent import SentResponse
 
 PackedValue = tuple[Mapping[str, Any], bytes]
@@ -60,7 +61,7 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "kind": exchange.kind,
         "operation": exchange.operation and exchange.operation.name,
         "fault": exchange.fault,
-        "near_misses": list(exchange.near_misses),
+        "near_misses": [asdict(miss) for miss in exchange.near_misses],
         "duration_ms": exchange.duration_ms,
         "details": asdict(exchange.details),
         "file_count": exchange._file_count,
@@ -93,7 +94,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         document["kind"],
         operation=OPERATIONS[document["operation"]] if document["operation"] else None,
         fault=document["fault"],
-        near_misses=tuple(document["near_misses"]),
+        near_misses=tuple(NearMiss(**miss) for miss in document["near_misses"]),
         sent=_sent(document["sent"]),
         duration_ms=document["duration_ms"],
         _details=_details(document["details"]),

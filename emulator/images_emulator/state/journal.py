@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from images_emulator.exchange.exchange import Exchange, Kind
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
@@ -66,6 +66,24 @@ def _drop_body(exchange: Exchange) -> int:
 CODEC: Final = Codec(_pack, _unpack)
 
 
+class JournalObserver(Protocol):
+    """Is told of each call as it goes on. Its methods are called on the event loop of the server,
+    so they must return at once and raise nothing. The exchange is the server's own, of which any
+    thread may read the properties that it names."""
+
+    def arrived(self, exchange: Exchange) -> None:
+        """The call is in the journal, and its body is not read yet."""
+        ...
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        """The event *index* (from 0) of the call's stream leaves."""
+        ...
+
+    def completed(self, exchange: Exchange) -> None:
+        """The journal has the call whole. The last bytes of its answer leave after this."""
+        ...
+
+
 class Journal:
     """The calls, oldest first. One thread writes, any may read and reset; to read and reset blocks,
     see `Store.run`.
@@ -79,19 +97,40 @@ class Journal:
         self._log = store.log(
             "journal", CODEC, max_entries=max_entries, max_bytes=max_bytes, detach=_drop_body
         )
+        self.observers: tuple[JournalObserver, ...] = ()
+        """Who is told of the calls of this process. Any thread may replace it by another tuple."""
 
-    # Every call awaits these two. They return the store's coroutine, and are none around it.
+    # Every call awaits these two. Without observers they return the store's coroutine, and are none
+    # around it.
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Journal a call that is not answered yet."""
-        return self._log.append(exchange.id, exchange, exchange.weight)
+        entered = self._log.append(exchange.id, exchange, exchange.weight)
+        return self._arrived(exchange, entered) if self.observers else entered
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Journal what became of a call. One that was cleared meanwhile stays forgotten."""
         held_bytes = exchange.compact()
-        return self._log.amend(
+        amended = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
+        return self._completed(exchange, amended) if self.observers else amended
+
+    def sent_events(self, exchange: Exchange, first: int) -> None:
+        """Tell the observers of the events from index *first* on, which leave now."""
+        for observer in self.observers:
+            for index in range(first, exchange.events):
+                observer.sent_event(exchange, index)
+
+    async def _arrived(self, exchange: Exchange, entered: Coroutine[Any, Any, None]) -> None:
+        await entered
+        for observer in self.observers:
+            observer.arrived(exchange)
+
+    async def _completed(self, exchange: Exchange, amended: Coroutine[Any, Any, None]) -> None:
+        await amended
+        for observer in self.observers:
+            observer.completed(exchange)
 
     async def get(self, identity: str) -> Exchange | None:
         return await self._log.get(identity)

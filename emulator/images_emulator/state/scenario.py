@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.state.identity import random_id
 from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioStep, Steps
 from images_emulator.state.store import Store, is_exhausted
@@ -33,7 +34,7 @@ class _Scan(NamedTuple):
     """
 
     matching: Sequence[ScenarioStep]
-    near_misses: list[str] | None
+    near_misses: list[NearMiss] | None
 
 
 class Scenario:
@@ -61,9 +62,9 @@ class Scenario:
         steps = self._steps.value
         return bool(steps.injected or steps.planned)
 
-    async def meet(self, call: MatchInput) -> tuple[BaseFault | None, list[str]]:
+    async def meet(self, call: MatchInput) -> tuple[BaseFault | None, list[NearMiss]]:
         """The fault that a call meets; or None, and the near misses: why it met none of the first
-        steps, one sentence each."""
+        steps."""
         steps = self._steps.value
         scans = self._scans_of(steps)
         scan = scans.get(call)

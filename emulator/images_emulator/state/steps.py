@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.errors import mask_key
+from images_emulator.exchange.near_miss import NearMiss, NearMissKind
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted
 
 if TYPE_CHECKING:
@@ -69,23 +70,26 @@ class ScenarioStep:
                 return False
         return True
 
-    def near_miss(self, call: MatchInput, count: Count) -> str:
-        """Why the call did not meet it, in one sentence."""
-        return f"{self.title}: {self._reason(call, count)}"
+    def near_miss(self, call: MatchInput, count: Count) -> NearMiss:
+        """Why the call did not meet it."""
+        spent = is_exhausted(self, count)
+        kind, reason = self._reason(call, count, spent=spent)
+        return NearMiss(self.key, self.name, self.step.fault.label, kind, reason, spent)
 
-    def _reason(self, call: MatchInput, count: Count) -> str:
+    def _reason(self, call: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
         if call.download and not self._for_downloads:
-            return "has no path, which is what a step for downloads needs"
+            return "target", "has no path, which is what a step for downloads needs"
         if not (call.download or self._for_calls):
-            return "is for downloads"
+            return "target", "is for downloads"
         for place, test in self._tests:
             if not test(call[place]):
-                return self._difference(MatchInput._fields[place], call[place])
-        if is_exhausted(self, count):
-            return f"has met its {count.grants} calls"
+                name: Any = MatchInput._fields[place]
+                return name, self._difference(name, call[place])
+        if spent:
+            return "spent", f"has met its {count.grants} calls"
         if count.claims <= self.after:
-            return f"lets the first {self.after} pass"
-        return "was left to chance"
+            return "after", f"lets the first {self.after} pass"
+        return "chance", "was left to chance"
 
     def _difference(self, name: str, value: str | int) -> str:
         wanted = getattr(self.step.match, name)

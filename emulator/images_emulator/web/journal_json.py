@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange, Kind
+from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 MAX_ARGUMENT_BYTES: Final = 100_000
@@ -41,7 +42,6 @@ class CallSummary:
     pictures: Sequence[str]
     fault: str | None
     violations: Sequence[str]
-    near_misses: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class CallDetail(CallSummary):
     body_url: str | None
     files: Sequence[str]
     answer: str | None
+    near_misses: Sequence[NearMiss]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,6 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "pictures": [each.url for each in pictures(entry)],
         "fault": entry.fault,
         "violations": details.violations,
-        "near_misses": entry.near_misses,
     }
 
 
@@ -138,6 +138,7 @@ def detail(entry: Exchange) -> CallDetail:
         body_url=f"{ADMIN_PREFIX}/requests/{entry.id}/body" if body is not None else None,
         files=[f"{ADMIN_PREFIX}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
         answer=_text(entry.answer or None),
+        near_misses=entry.near_misses,
     )
 
 

@@ -77,7 +77,10 @@ class Recorder:
                     exchange.start_response(message["status"])
             elif message["type"] == "http.response.body":
                 if leaves and exchange.sent.listens:
+                    count = exchange.sent.events
                     exchange.sent.add(message.get("body", b""))
+                    if journal.observers:
+                        journal.sent_events(exchange, count)
                 if not message.get("more_body") and exchange.duration_ms is None:
                     if leaves:
                         exchange.sent.end()

@@ -1,0 +1,42 @@
+"""Near misses: why a call did not meet the steps of the scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import getsizeof
+from typing import Final, Literal
+
+NearMissKind = Literal[
+    "model", "prompt", "path", "api_key", "retry_count", "target", "after", "chance", "spent"
+]
+"""What kept a step from a call. The first five are keys of `match` that differ; `target`, the step
+is for downloads and the call is none, or the reverse; `after`, the step lets the first calls pass;
+`chance`, its probability; `spent`, it has met all its calls."""
+
+NEAR_MISS_OVERHEAD_BYTES: Final = 128
+"""Bytes that a near miss takes beside its reason, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """One step that a call did not meet. As text it is one sentence with the step's title."""
+
+    step: str
+    """The id of the step."""
+    name: str
+    """`step 1` and so on for those of the scenario, `injected` for the others."""
+    fault: str
+    """The label of the step's fault."""
+    kind: NearMissKind
+    reason: str
+    """The reason in words, such as `model 'dall-e-3' is not 'gpt-image-2'`."""
+    spent: bool
+    """Whether the step had met all its calls, whatever the reason is."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.fault}): {self.reason}"
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes, about."""
+        return NEAR_MISS_OVERHEAD_BYTES + getsizeof(self.reason)
