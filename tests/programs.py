@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TextIO
 
 import pytest
@@ -128,4 +129,7 @@ def _program(
         sys.exit(cli.main(rest))
     warnings.simplefilter("error", DeprecationWarning)
     sys.path.insert(0, "")
-    exec(compile(rest[0], "<program>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the README's code
+    # `unittest.main()` reads both.
+    sys.argv[1:] = []
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    exec(compile(rest[0], "<program>", "exec"), vars(module))  # noqa: S102 - the README's code

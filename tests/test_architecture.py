@@ -23,7 +23,7 @@ LAYERS = (
     ("faults",),
     ("state",),
     ("web",),
-    ("server", "http_server", "protocol"),
+    ("server", "http_server", "protocol", "environment"),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")

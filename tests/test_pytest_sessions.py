@@ -73,6 +73,24 @@ def test_report_of_a_failed_test_has_its_calls(session: pytest.Pytester) -> None
     )
 
 
+def test_a_failed_assertion_shows_the_calls_it_counted(session: pytest.Pytester) -> None:
+    code = """
+def test_it(images_emulator):
+    draw(prompt="A lighthouse")
+    draw(prompt="A ship")
+    assert len(images_emulator.calls(model="dall-e-3", prompt="ship")) == 2
+"""
+    result = run(session, code)
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            "E +AssertionError: assert 1 == 2$",
+            r"E +\+  where 1 = len\(\[POST /v1/images/\w+ dall-e-3 200 \d+ ms 'A ship'\]\)$",
+            r"E +\+    where \[.*\] = calls\(model='dall-e-3', prompt='ship'\)$",
+        ]
+    )
+
+
 def test_report_of_a_failed_test_has_near_misses(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
@@ -656,7 +674,10 @@ print(*sorted(name for name in set(sys.modules) - before if not name.startswith(
 print(*sorted(name for name in sys.modules if name.startswith("images_emulator")))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["", "images_emulator images_emulator.pytest_plugin"]
+    assert done.stdout.splitlines() == [
+        "",
+        "images_emulator images_emulator.environment images_emulator.pytest_plugin",
+    ]
 
 
 @pytest.mark.parametrize("module", ["emulator/__init__.py", "emulator.py"])

@@ -77,7 +77,14 @@ def test_the_repr_of_a_server_has_its_url() -> None:
 
 
 def test_the_package_lists_its_public_names() -> None:
-    assert dir(images_emulator) == ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
+    assert dir(images_emulator) == [
+        "Emulator",
+        "Server",
+        "Settings",
+        "create_app",
+        "read_recipe",
+        "running",
+    ]
 
 
 # --- its end

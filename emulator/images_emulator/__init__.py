@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from images_emulator.imaging.recipe_reader import read_recipe as read_recipe
     from images_emulator.server import Server as Server
+    from images_emulator.server import running as running
     from images_emulator.settings import Settings as Settings
     from images_emulator.state.emulator import Emulator as Emulator
     from images_emulator.web.app import create_app as create_app
@@ -18,9 +19,10 @@ _HOMES = {
     "Settings": "images_emulator.settings",
     "create_app": "images_emulator.web.app",
     "read_recipe": "images_emulator.imaging.recipe_reader",
+    "running": "images_emulator.server",
 }
 
-__all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe"]
+__all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe", "running"]
 
 
 def __getattr__(name: str) -> Any:

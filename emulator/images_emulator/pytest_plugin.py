@@ -6,15 +6,16 @@ with `images_emulator = session` when pytest starts.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from images_emulator.environment import sdk_environment
 
 if TYPE_CHECKING:
     from images_emulator.exchange.exchange import Exchange
@@ -25,11 +26,7 @@ MARKER: Final = "images_emulator"
 FIXTURE: Final = "images_emulator"
 WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "module", "session"))
 OPTION: Final = "images_emulator"
-KEY: Final = "sk-test"
 TITLE: Final = "Calls to the images emulator"
-
-API_VERSION: Final = "2025-04-01-preview"
-"""An `api-version` of Azure's that has generations and edits."""
 
 MODES: Final = ("fixture", "session")
 """When the server starts: with the first test that wants it, or before pytest looks for tests."""
@@ -51,8 +48,8 @@ class _Session:
         self.server: Server | None = None
         self.early = False
         """Whether it was started before the tests were looked for."""
-        self.environment = pytest.MonkeyPatch()
-        """Of an early server."""
+        self.environment = ExitStack()
+        """Restores the variables that an early server has set."""
         self.users = 0
 
     def start(self, settings: Settings | None = None) -> Server:
@@ -64,40 +61,17 @@ class _Session:
             self.stop()
         self.server = Server(settings).__enter__()
         self.early = True
-        _set_environment(self.server, self.environment)
+        self.environment.enter_context(sdk_environment(self.server.url, self.server.settings))
         return self.server
 
     def stop(self) -> None:
-        self.environment.undo()
+        self.environment.close()
         if self.server:
             self.server.close()
 
 
 _SESSION: Final = pytest.StashKey[_Session]()
 _BEFORE: Final = pytest.StashKey["list[Exchange]"]()
-
-
-def _set_environment(server: Server, environment: pytest.MonkeyPatch) -> None:
-    """Set the variables by which SDKs find *server*, and by which they ask no proxy for it."""
-    key = next(iter(server.settings.api_key), KEY)
-    environment.setenv("OPENAI_BASE_URL", server.base_url)
-    environment.setenv("OPENAI_API_KEY", key)
-    environment.setenv("AZURE_OPENAI_ENDPOINT", server.url)
-    environment.setenv("AZURE_OPENAI_API_KEY", key)
-    environment.setenv("OPENAI_API_VERSION", API_VERSION)
-    # It would go before the key.
-    environment.delenv("AZURE_OPENAI_AD_TOKEN", raising=False)
-    # openai.images and its like refuse to choose between OpenAI's key and Azure's.
-    if not os.environ.get("OPENAI_API_TYPE"):
-        environment.setenv("OPENAI_API_TYPE", "openai")
-        sdk = sys.modules.get("openai")
-        if sdk and getattr(sdk, "api_type", "") is None:
-            environment.setattr(sdk, "api_type", "openai")
-    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if direct != "*":
-        hosts = [*filter(None, direct.split(",")), server.settings.host, "localhost"]
-        for name in ("NO_PROXY", "no_proxy"):
-            environment.setenv(name, ",".join(dict.fromkeys(hosts)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -189,8 +163,7 @@ def _images_emulator(
     server, session = images_emulator_server, request.config.stash[_SESSION]
     session.server = server
     before = server.emulator.settings
-    with pytest.MonkeyPatch.context() as environment:
-        _set_environment(server, environment)
+    with sdk_environment(server.url, server.settings):
         if not session.users:
             server.reset()
         session.users += 1

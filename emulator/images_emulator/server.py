@@ -5,17 +5,43 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
+from dataclasses import fields, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import CALLS, DOWNLOADS
+from images_emulator.state.journal import CALLS, DOWNLOADS, Query
 from images_emulator.web.app import create_app
+
+MAX_SHOWN_PROMPT_CHARS: Final = 60
+"""Characters of a prompt that the representation of a call list has."""
+
+
+class CallList(list[Exchange]):
+    """Calls, oldest first. In a failed assertion, and printed, it shows each call's line and
+    prompt."""
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(_line, self))}]"
+
+    def __str__(self) -> str:
+        return "\n".join(map(_line, self)) or "no calls"
+
+
+def _line(call: Exchange) -> str:
+    """The line of a call, with its prompt: `POST /v1/images/edits dall-e-2 200 3 ms 'A ship'`."""
+    prompt = call.prompt
+    if prompt is None:
+        return str(call)
+    if len(prompt) > MAX_SHOWN_PROMPT_CHARS:
+        prompt = f"{prompt[:MAX_SHOWN_PROMPT_CHARS]}…"
+    return f"{call} {prompt!r}"
 
 
 class Server:
@@ -73,15 +99,28 @@ class Server:
         """The `base_url` for OpenAI's SDKs: `http://HOST:PORT/v1`."""
         return f"{self.url}/v1"
 
-    @property
-    def requests(self) -> list[Exchange]:
-        """The API calls since the last `reset`, oldest first."""
-        return self.emulator.journal.find(CALLS)
+    def calls(self, **filters: Any) -> CallList:
+        """The API calls since the last `reset`, oldest first: those that match all *filters*.
+
+            server.calls(model="gpt-image-2", prompt="ship", status=200)
+
+        The filters are those of the journal, see `Query`. Raises TypeError for another name.
+        """
+        names = [each.name for each in fields(Query)]
+        for name in filters:
+            if name not in names:
+                raise TypeError(f"calls() has no filter '{name}'; it takes {', '.join(names)}")
+        return CallList(self.emulator.journal.find(replace(CALLS, **filters)))
 
     @property
-    def downloads(self) -> list[Exchange]:
+    def requests(self) -> CallList:
+        """The API calls since the last `reset`, oldest first."""
+        return self.calls()
+
+    @property
+    def downloads(self) -> CallList:
         """The requests for hosted pictures since the last `reset`, oldest first."""
-        return self.emulator.journal.find(DOWNLOADS)
+        return CallList(self.emulator.journal.find(DOWNLOADS))
 
     @property
     def clock(self) -> Clock:
@@ -207,3 +246,46 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await asyncio.to_thread(self.close)
+
+
+def running(settings: Settings | None = None, **changes: Any) -> Running:
+    """A server that SDKs find by their environment variables, for scripts and `unittest`.
+
+        with images_emulator.running(as_of="today") as server:
+            OpenAI().images.generate(model="gpt-image-2", prompt="A lighthouse")
+
+    *changes* are settings by their names, and override *settings*. The server starts at `with` or
+    `async with`, in its own thread. It sets `OPENAI_BASE_URL`, `OPENAI_API_KEY` and their like, and
+    at the end they have their values from before. Raises what `Server` raises.
+    """
+    return Running(settings, changes)
+
+
+class Running(AbstractContextManager[Server], AbstractAsyncContextManager[Server]):
+    """The context manager of `running`; each `with` starts a server of its own."""
+
+    def __init__(self, settings: Settings | None, changes: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._changes = changes
+        self._open: list[ExitStack] = []
+
+    def __enter__(self) -> Server:
+        with ExitStack() as stack:
+            server = stack.enter_context(Server(self._settings, **self._changes))
+            stack.enter_context(sdk_environment(server.url, server.settings))
+            self._open.append(stack.pop_all())
+        return server
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.pop().close()
+
+    async def __aenter__(self) -> Server:
+        server = await Server(self._settings, **self._changes).__aenter__()
+        with ExitStack() as stack:
+            stack.callback(server.close)
+            stack.enter_context(sdk_environment(server.url, server.settings))
+            self._open.append(stack.pop_all())
+        return server
+
+    async def __aexit__(self, *exception: object) -> None:
+        await asyncio.to_thread(self.__exit__)
