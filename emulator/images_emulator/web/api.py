@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPMethod
-from typing import Final
-
-from starlette.routing import Route
 
 from images_emulator.contract.calendar import Period
 from images_emulator.contract.operations import (
@@ -31,10 +28,8 @@ from images_emulator.web.downloads_api import DownloadsAPI
 from images_emulator.web.files_api import FilesAPI
 from images_emulator.web.gateway import Gateway, Handler
 from images_emulator.web.images_api import ImagesAPI
+from images_emulator.web.route import Route
 from images_emulator.web.unserved import not_served
-
-ANY_METHOD: Final = list(HTTPMethod)
-"""Every route takes every method: its endpoint refuses some, after it has checked the key."""
 
 
 def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
@@ -98,7 +93,7 @@ def routes(emulator: Emulator) -> list[Route]:
             endpoint = gateways[mount.service].wrap_handlers(by_method, _period(operations))
             if mount.names_deployment:
                 endpoint = azure.require_api_version(operations, endpoint)
-            yield Route(mount.prefix + route, endpoint, methods=ANY_METHOD)
+            yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
         refuse = not_served(paths_of(mount.service))
@@ -107,10 +102,10 @@ def routes(emulator: Emulator) -> list[Route]:
         )
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):
-                yield Route(f"{mount.prefix}{route}{rest}", endpoint, methods=ANY_METHOD)
+                yield Route(f"{mount.prefix}{route}{rest}", endpoint)
 
     return [
         *(route for mount in MOUNTS for route in served(mount)),
         *(route for mount in MOUNTS for route in unserved(mount)),
-        Route(f"{DOWNLOAD_PREFIX}{{name:path}}", DownloadsAPI(emulator).download, methods=()),
+        Route(f"{DOWNLOAD_PREFIX}{{name:path}}", DownloadsAPI(emulator).download),
     ]

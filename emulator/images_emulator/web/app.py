@@ -6,11 +6,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import starlette.routing
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.errors import APIError
@@ -24,6 +22,7 @@ from images_emulator.web.gateway import Endpoint
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
+from images_emulator.web.route import Route
 
 logger = logging.getLogger("images_emulator")
 
@@ -38,13 +37,14 @@ class Router:
 
     def __init__(self, routes: Sequence[Route], hints: PathHints) -> None:
         self._hints = hints
-        self._not_http = starlette.routing.Router()
-        self._fixed = {route.path: route.endpoint for route in routes if "{" not in route.path}
-        self._with_parameters = [route for route in routes if "{" in route.path]
+        self._fixed = {route.path: route.endpoint for route in routes if not route.has_parameters}
+        self._with_parameters = [route for route in routes if route.has_parameters]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._not_http(scope, receive, send)
+            from starlette.routing import Router as NotHTTP  # noqa: PLC0415 - a server has HTTP alone
+
+            await NotHTTP()(scope, receive, send)
             return
         request, exchange = Request(scope, receive, send), exchange_of(scope)
         try:
@@ -66,15 +66,14 @@ class Router:
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The endpoint of the path. Puts the parameters of the path into *scope*. Raises
         HTTPException where no route has the path."""
-        endpoint: Endpoint | None = self._fixed.get(scope["path"])
-        if endpoint:
+        path = scope["path"]
+        if endpoint := self._fixed.get(path):
             return endpoint
         for route in self._with_parameters:
-            match, child_scope = route.matches(scope)
-            if match is not Match.NONE:
-                scope.update(child_scope)
-                matching: Endpoint = child_scope["endpoint"]
-                return matching
+            parameters = route.parameters_in(path)
+            if parameters is not None:
+                scope["path_params"] = parameters
+                return route.endpoint
         raise HTTPException(404)
 
 

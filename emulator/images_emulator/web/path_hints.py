@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from starlette.routing import Route
-
 from images_emulator.contract import azure
 from images_emulator.contract.notices import WRONG_PATH
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
+from images_emulator.web.route import Route
 
 MAX_PATH_CHARS: Final = 256
 """Longer paths get no hint."""
@@ -37,7 +36,7 @@ class PathHints:
     def __init__(self, routes: Sequence[Route], emulator: Emulator) -> None:
         self.emulator = emulator
         self._routes = [route for route in routes if not route.path.startswith(DOWNLOAD_PREFIX)]
-        self._fixed = [route.path for route in self._routes if "{" not in route.path]
+        self._fixed = [route.path for route in self._routes if not route.has_parameters]
 
     def hint(self, path: str) -> bytes | None:
         """The sentence for a call to *path*, which is logged once until a reset; None where the
@@ -65,8 +64,8 @@ class PathHints:
         return similar[0] if similar else None
 
     def _serves(self, path: str) -> bool:
-        matches = (route.path_regex.match(path) for route in self._routes)
-        return any(match and all(match.groups()) for match in matches)
+        found = (route.parameters_in(path) for route in self._routes)
+        return any(values is not None and all(values.values()) for values in found)
 
     def _log(self, notice: str) -> None:
         """Log the *notice*, once until a reset."""
