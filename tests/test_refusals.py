@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import chain, product
@@ -17,7 +18,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract import errors
+from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.calendar import OLDER_STACK, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
@@ -161,10 +162,84 @@ THREE_VERSIONS = Refusal(
     ],
 )
 def test_error_message_is_that_of_the_day(day: date | None, message: str) -> None:
-    error = THREE_VERSIONS(fact="in full").on(day)
-    assert error.message == message
-    # Worded once, it keeps its words.
-    assert error.on(day) is error
+    assert THREE_VERSIONS(fact="in full").on(day).message == message
+
+
+OLDER_DAY = "2026-07-01"
+PATH = "/v1/images/generations"
+JSON_HEADER = {"content-type": "application/json"}
+UNVERIFIED = "organization_must_be_verified"
+AT_AZURE = "/openai/deployments/gpt-image-2/images/generations?api-version=2025-04-01"
+NO_KEY = {"authorization": ""}
+
+
+@contextmanager
+def older_message(refusal: Refusal) -> Iterator[None]:
+    """*refusal* has another message until the day after `OLDER_DAY`."""
+    version = replace(refusal, message="older", earlier=())
+    earlier = refusal.earlier
+    object.__setattr__(refusal, "earlier", ((date(2026, 7, 2), version),))
+    yield
+    object.__setattr__(refusal, "earlier", earlier)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "method", "target", "call"),
+    [
+        (errors.missing_key, "POST", PATH, {"headers": NO_KEY}),
+        (errors.method_not_allowed, "GET", PATH, {}),
+        (errors.malformed_json, "POST", PATH, {"content": b"{", "headers": JSON_HEADER}),
+        (errors.missing_parameter, "POST", PATH, {"json": {}}),
+        (errors.bad_directive, "POST", PATH, {"json": {"prompt": "[[emulator:none]]"}}),
+        (errors.bad_override, "POST", PATH, {"headers": {"x-emulator-fault": "none"}}),
+        (service_errors.unverified, "POST", PATH, {"headers": {"x-emulator-fault": UNVERIFIED}}),
+        (errors.not_served, "POST", "/v1/responses", {}),
+        (errors.model_not_listed, "GET", "/v1/models/none", {}),
+        (errors.no_such_file, "GET", "/v1/files/none", {}),
+        (errors.unsupported_content_type, "POST", "/v1/files", {}),
+        (azure.access_denied, "POST", AT_AZURE, {"headers": NO_KEY}),
+        (azure.not_found, "GET", AT_AZURE, {}),
+        (azure.not_found, "POST", AT_AZURE.partition("?")[0], {}),
+        (azure.not_found, "GET", "/openai/nowhere", {}),
+        (azure.no_deployment, "POST", AT_AZURE.replace("-2/", "-0/"), {}),
+    ],
+)
+def test_every_error_has_the_message_of_the_day_that_judges_the_call(
+    refusal: Refusal, method: str, target: str, call: dict[str, Any], http: httpx2.Client
+) -> None:
+    def message(day: str) -> str:
+        headers = {**call.get("headers", {}), "x-emulator-as-of": day}
+        answer = http.request(method, target, **{**call, "headers": headers})
+        return str(answer.json()["error"]["message"])
+
+    with older_message(refusal):
+        assert message(OLDER_DAY) == "older"
+        assert message("2026-07-02") != "older"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "broken"),
+    [
+        (errors.server_error, "images_emulator.web.images_api.validate"),
+        (errors.generation_failed, "images_emulator.web.image_responses.wire.image_event"),
+    ],
+)
+def test_error_of_a_broken_emulator_has_the_message_of_the_day_too(
+    refusal: Refusal,
+    broken: str,
+    http: httpx2.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(broken, fail)
+    body = {"model": "gpt-image-2", "prompt": broken, "stream": True}
+    with older_message(refusal):
+        answer = http.post(PATH, json=body, headers={"x-emulator-as-of": OLDER_DAY})
+    assert '"older"' in answer.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_error_message_changes_on_its_day_by_the_clock_and_has_changed_under_any(

@@ -169,10 +169,11 @@ class Protocol(HttpToolsProtocol):
             if cycle.response_started or self.pipeline:
                 self.transport.close()
                 return
-        refusal = errors.head_too_large(limit=MAX_HEAD_BYTES)
-        body = pretty(refusal.body())
+        # No day is known before the head is read.
+        answer = errors.head_too_large(limit=MAX_HEAD_BYTES).on(None)
+        body = pretty(answer.body())
         self.transport.write(
-            STATUS_LINE[refusal.status]
+            STATUS_LINE[answer.status]
             + b"content-type: application/json\r\n"
             + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             + body

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
-from images_emulator.contract.errors import AZURE_GATEWAY_ENVELOPE, APIError, Envelope, Refusal
+from images_emulator.contract.errors import AZURE_GATEWAY_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
@@ -77,7 +77,7 @@ _BLANKS: Final[Mapping[str | None, tuple[str, str]]] = {
 """The blank in error bodies that are compact otherwise, by code: what to replace, and by what."""
 
 
-def _error_body(error: APIError) -> bytes:
+def _error_body(error: ErrorAnswer) -> bytes:
     """Compact JSON. The service behind the gateway has OpenAI's order of keys
     (openai/openai-python#2749)."""
     fields = error.body()["error"]

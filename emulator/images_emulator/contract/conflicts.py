@@ -184,7 +184,7 @@ class Conflict:
             elif rule:
                 properties[name] = False
         return {
-            "description": self.error().message,
+            "description": self.error().newest.message,
             "not": {"properties": properties, "required": required},
         }
 

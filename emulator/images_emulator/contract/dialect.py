@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
-from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.errors import ErrorAnswer, Refusal
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.rules import Rule
@@ -71,7 +71,7 @@ class Dialect:
     """Makes a request id of 32 hexadecimal digits."""
     headers: Callable[[AnswerFacts], Sequence[Header]]
     """Makes the headers of an answer, beside those of its body."""
-    error_body: Callable[[APIError], bytes]
+    error_body: Callable[[ErrorAnswer], bytes]
     hosted: HostedURLs
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
     """The service's own words for errors of `ERRORS_BY_NAME`, by the same names."""
@@ -135,7 +135,7 @@ def _headers(answer: AnswerFacts) -> Sequence[Header]:
     )
 
 
-def _error_body(error: APIError) -> bytes:
+def _error_body(error: ErrorAnswer) -> bytes:
     body = json.dumps(error.body(), indent=2, ensure_ascii=False)
     return f"{body}{error.envelope.end}".encode()
 

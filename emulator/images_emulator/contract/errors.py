@@ -6,7 +6,8 @@ it returns. The words are the API's own, as recorded. Where no recording shows t
 the form of recorded ones, and a comment says so.
 
 A refusal whose words have changed has its earlier versions. The code that raises an error does not
-know the day that judges the call. Later, `APIError.on` puts the error into the words of that day.
+know the day that judges the call. An `APIError` has no body: `Exchange.error_answer` makes the
+`ErrorAnswer` in the words of that day, which is all that an answer or an event can be written from.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
@@ -47,38 +48,22 @@ AZURE_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
 """That of the errors of Azure's own gateway."""
 
 
-class APIError(Exception):
-    """An error answer: the HTTP *status* and the fields of the `error` object.
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An error as a client reads it: the HTTP *status* and the fields of the `error` object, in the
+    words of one day.
 
     The answer has *headers* beside the standard ones. *details* are further fields of the object.
-    An error that a refusal made knows this *refusal* and the *facts*, the values of its fields.
     """
 
-    def __init__(
-        self,
-        message: str | None,
-        *,
-        status: int = 400,
-        type: str = GATEWAY_TYPE,
-        param: str | None = None,
-        code: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        details: Mapping[str, Any] | None = None,
-        envelope: Envelope = TODAYS_ENVELOPE,
-        refusal: Refusal | None = None,
-        facts: Mapping[str, object] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.type = type
-        self.param = param
-        self.code = code
-        self.headers: Mapping[str, str] = headers or {}
-        self.details: Mapping[str, Any] = details or {}
-        self.envelope = envelope
-        self.refusal = refusal
-        self.facts: Mapping[str, object] = facts or {}
+    message: str | None
+    status: int = 400
+    type: str = GATEWAY_TYPE
+    param: str | None = None
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    envelope: Envelope = TODAYS_ENVELOPE
 
     def body(self) -> dict[str, Any]:
         """The body, without the envelope's end. A field without a value is null."""
@@ -86,23 +71,51 @@ class APIError(Exception):
             "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
         }
 
-    def on(self, day: AsOf) -> APIError:
-        """The error in the words of *day*; this object where it has those words already."""
-        version = self.refusal and self.refusal.on(day)
-        return self if version is self.refusal or not version else version(**self.facts)
-
-    def by_older_stack(self) -> APIError:
-        """The error in the envelope of the older stack, for a sentence whose older words are not
+    def in_older_envelope(self) -> ErrorAnswer:
+        """The answer in the envelope of the older stack, for a sentence whose older words are not
         known; this object where its envelope is not today's."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
-        return APIError(
+        return ErrorAnswer(
             self.message,
             status=self.status,
             type=GATEWAY_TYPE if self.type == SERVICE_TYPE else self.type,
             headers=self.headers,
             envelope=OLDER_ENVELOPE,
         )
+
+
+class APIError(Exception):
+    """A call is refused. The exception has no body: `on` makes the `ErrorAnswer` of a day.
+
+    *newest* is the answer in the newest words. *refusal* made it, with *facts* as the values of its
+    fields; None where nothing but *newest* is known.
+    """
+
+    def __init__(
+        self,
+        newest: ErrorAnswer,
+        refusal: Refusal | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(newest.message)
+        self.newest = newest
+        self.refusal = refusal
+        self.facts: Mapping[str, object] = facts or {}
+        self.headers: Mapping[str, str] = {}
+        """Headers of the answer beside those of the refusal."""
+        self.is_of_operation = False
+        """Whether an image operation refused the call, when it read or validated the body. Such an
+        error has the older stack's envelope on the days of that stack."""
+
+    def on(self, day: AsOf) -> ErrorAnswer:
+        """The answer in the words and the envelope of *day*; None: the newest ones."""
+        answer = self.refusal.on(day).answer(self.facts) if self.refusal else self.newest
+        if self.headers:
+            answer = replace(answer, headers={**answer.headers, **self.headers})
+        if self.is_of_operation and day and day < GATEWAY_SINCE:
+            return answer.in_older_envelope()
+        return answer
 
 
 MAX_SHOWN_VALUE: Final = 4096
@@ -124,10 +137,10 @@ class Violation:
     @classmethod
     def of(cls, error: APIError) -> Violation:
         """The violation in place of *error*."""
-        param = error.param
+        param = error.newest.param
         if param and len(param) > MAX_SHOWN_NAME:
             param = f"{param[: MAX_SHOWN_NAME - 1]}…"
-        return cls(param, error.code)
+        return cls(param, error.newest.code)
 
     def __str__(self) -> str:
         return f"{self.param or 'request'}: {self.code}"
@@ -157,7 +170,12 @@ class Refusal:
     def __call__(self, **facts: object) -> APIError:
         """The error with *facts* as the values of the fields. Raises KeyError where one is
         missing."""
-        return APIError(
+        return APIError(self.answer(facts), self, facts)
+
+    def answer(self, facts: Mapping[str, object]) -> ErrorAnswer:
+        """The answer in the words of this version, with *facts* as the values of the fields. Raises
+        KeyError where one is missing."""
+        return ErrorAnswer(
             self.message.format_map(facts),
             status=self.status,
             type=self.type,
@@ -165,8 +183,6 @@ class Refusal:
             code=self.code and self.code.format_map(facts),
             headers=self.headers,
             envelope=self.envelope,
-            refusal=self,
-            facts=facts,
         )
 
 

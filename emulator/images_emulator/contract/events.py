@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.errors import ErrorAnswer
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:
@@ -22,7 +22,7 @@ def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
     return head.removeprefix(b"event: ").decode(), payload
 
 
-def error_event(error: APIError) -> bytes:
+def error_event(error: ErrorAnswer) -> bytes:
     """The last event of a stream that fails after it has begun."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     return event("error", {"type": "error", "error": inner}).encode()

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from images_emulator.contract import errors
+from images_emulator.contract.calendar import OLDER_STACK
+from images_emulator.contract.errors import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import Choice
 
@@ -34,7 +36,15 @@ class File(Protocol):
 
 def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     """The file and the purpose in the form fields of `POST /files`. Raises APIError where one of
-    them is missing, is none, or is too large."""
+    them is missing, is none, or is too large. The operation never moved to the gateway, so the
+    error has the words of the older stack on all days."""
+    try:
+        return _checked_upload(fields)
+    except APIError as error:
+        raise APIError(error.on(OLDER_STACK)) from None
+
+
+def _checked_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     for name in ("file", "purpose"):
         if name not in fields:
             raise errors.missing_parameter(name=name)

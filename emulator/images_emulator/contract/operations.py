@@ -17,13 +17,12 @@ from typing import Final, NamedTuple
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import (
     ALWAYS,
-    GATEWAY_SINCE,
     JSON_EDITS_SINCE,
     OLDER_STACK,
     AsOf,
     Period,
 )
-from images_emulator.contract.errors import APIError, Words
+from images_emulator.contract.errors import Words
 
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
@@ -124,13 +123,6 @@ class Operation:
         """The day whose sentences are said on *day*; None for the newest ones."""
         return min(day or OLDER_STACK, OLDER_STACK) if self.older_stack else day
 
-    def error_of_day(self, error: APIError, day: AsOf) -> APIError:
-        """*error* as it was answered on *day*: in the sentence of that day, and where the older
-        stack judged, in its envelope."""
-        day = self.day_of_words(day)
-        error = error.on(day)
-        return error.by_older_stack() if day and day < GATEWAY_SINCE else error
-
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused
 # on 2026-08-29, "since the DALL·E retirement".
@@ -191,7 +183,6 @@ CREATE_FILE: Final = Operation(
     method="POST",
     route="/files",
     bodies={FORM: RequestBody()},
-    older_stack=True,
     azure_v1=True,
 )
 RETRIEVE_FILE: Final = Operation(

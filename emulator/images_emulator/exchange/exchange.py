@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
@@ -75,8 +75,8 @@ class Exchange:
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     policy: Policy | None = None
-    """The policy that judges the call. None until its headers are read, and where the emulator's
-    own headers are invalid."""
+    """The policy that judges the call. None for a download, and where the emulator's own headers
+    are invalid."""
     principal: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
@@ -125,6 +125,11 @@ class Exchange:
         """The day that decides sentences and headers of the answer. Where the emulator's own
         headers are invalid, it is the day of `any`."""
         return (self.policy or Policy(today=self.time.date())).day
+
+    def error_answer(self, error: APIError) -> ErrorAnswer:
+        """The answer of *error* in the words of the day that the call is judged by. Every error of
+        the API is answered through this method."""
+        return error.on(self.operation.day_of_words(self.day) if self.operation else self.day)
 
     def dialect_fields(self, deployment: str, model: str) -> Mapping[str, str]:
         """The values that only this dialect's error sentences name. On Azure they are the

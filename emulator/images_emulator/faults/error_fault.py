@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -9,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.errors import APIError, mask_key
+from images_emulator.contract.errors import APIError, ErrorAnswer, mask_key
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.exchange import Exchange
@@ -80,26 +81,22 @@ class Error(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        raise self.refusal(exchange)
+        raise APIError(self.answer(exchange))
 
-    def refusal(self, exchange: Exchange) -> APIError:
-        """The error that the call is answered with, in the words of its day."""
+    def answer(self, exchange: Exchange) -> ErrorAnswer:
+        """The error of the call, in the words of its day, with the settings of the fault."""
         if self.name:
             model_name = _model_name(exchange) or NEWEST_MODEL.id
             refusal = exchange.dialect.refusal(self.name, MODELS.get(model_name, NEWEST_MODEL))
-            operation, day = exchange.operation, exchange.day
-            version = refusal.on(operation.day_of_words(day) if operation else day)
-            error = version(**self._fields(exchange, model_name))
+            answer = exchange.error_answer(refusal(**self._fields(exchange, model_name)))
         else:
-            error = APIError(None, type=self._type_of_status())
-        for name in ("status", "type", "code", "message", "param"):
-            if getattr(self, name) is not None:
-                setattr(error, name, getattr(self, name))
-        error.headers = {**error.headers, **self._headers()}
+            answer = ErrorAnswer(None, type=self._type_of_status())
+        names = ("status", "type", "code", "message", "param")
+        changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.name == "moderation_blocked":
             details = {"moderation_stage": self.stage, "categories": self.categories}
-            error.details = {"moderation_details": details}
-        return error
+            changes["details"] = {"moderation_details": details}
+        return replace(answer, headers={**answer.headers, **self._headers()}, **changes)
 
     def _type_of_status(self) -> str:
         return "server_error" if (self.status or 0) >= 500 else "invalid_request_error"

@@ -62,7 +62,7 @@ class StreamError(StreamFault):
     name: ErrorName = "image_generation_failed"
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        frame = error_event(Error(name=self.name).refusal(exchange))
+        frame = error_event(Error(name=self.name).answer(exchange))
         await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
         return True
 

@@ -47,7 +47,7 @@ class RateLimits:
             now=now,
         )
         if not take.granted:
-            raise self._error(refusal.on(request.day), self.rate, request, take, facts)
+            raise self._error(refusal, self.rate, request, take, facts)
 
     def _error(
         self,

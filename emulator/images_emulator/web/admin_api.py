@@ -25,7 +25,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
 from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
-from images_emulator.web.json_responses import error_response
+from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
@@ -131,7 +131,7 @@ class AdminAPI:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)
-    return error_response(error)
+    return admin_error_response(error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -141,13 +141,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
     # FastAPI's errors begin with the part of the request: `query` or `path`.
     place = first["loc"][isinstance(error, RequestValidationError) :]
     name = ".".join(str(part) for part in place) or "body"
-    return error_response(admin_errors.bad_input(name=name, reason=first["msg"]))
+    return admin_error_response(admin_errors.bad_input(name=name, reason=first["msg"]))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
-    answer = error_response(sentence(path=request.url.path, method=request.method))
+    answer = admin_error_response(sentence(path=request.url.path, method=request.method))
     answer.headers.update(error.headers or {})
     return answer
 
@@ -159,7 +159,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _broken(request: Request, error: Exception) -> Response:
     logger.error("%s %s broke", request.method, request.url.path)
-    return error_response(admin_errors.broken())
+    return admin_error_response(admin_errors.broken())
 
 
 def create_admin_api(emulator: Emulator) -> FastAPI:

@@ -14,7 +14,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
-from images_emulator.web.json_responses import error_response
+from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
@@ -51,7 +51,7 @@ class AdminAuth:
             if scope["path"] not in OPEN:
                 self._check(scope)
         except APIError as error:
-            await error_response(error)(scope, receive, send)
+            await admin_error_response(error)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 

@@ -50,7 +50,7 @@ class Router:
         try:
             response = await self._endpoint(scope)(request)
         except APIError as error:
-            response = error_response(error, exchange.dialect)
+            response = error_response(error, exchange)
         except HTTPException as error:
             response = _unrouted(error.status_code, exchange)
         except ClientDisconnect:
@@ -58,7 +58,7 @@ class Router:
             response = Response(status_code=499)
         except Exception:
             logger.exception("%s %s failed", exchange.method, exchange.path)
-            response = error_response(server_error(exchange), exchange.dialect)
+            response = error_response(server_error(exchange), exchange)
         if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
             response.raw_headers.append((b"x-emulator-notice", hint))
         await response(scope, receive, send)
@@ -84,7 +84,7 @@ def _unrouted(status: int, exchange: Exchange) -> Response:
     refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
     if refusal is None:
         return Response(status_code=status)
-    return error_response(refusal(method=exchange.method, path=exchange.path), dialect)
+    return error_response(refusal(method=exchange.method, path=exchange.path), exchange)
 
 
 def create_app(emulator: Emulator | None = None) -> ASGIApp:

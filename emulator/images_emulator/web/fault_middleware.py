@@ -29,8 +29,8 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_gateway import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.gateway import policy_of
 from images_emulator.web.json_responses import error_response
+from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call
 
 if TYPE_CHECKING:
@@ -108,13 +108,14 @@ class FaultMiddleware:
         blob storage, with code and message of *fault*."""
         if fault and exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
-            failure = error_in_place_of(error.status, code, message, error.headers)
+            answer = exchange.error_answer(error)
+            failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
         fields = exchange.error_fields or {}
         # The deployment goes into a header, so a name that a client made up must not.
         exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
         exchange.past_gateway = True
-        return error_response(error, exchange.dialect)
+        return error_response(error, exchange)
 
     async def _fault(
         self, exchange: Exchange, receive: Receive, directive: bool

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
 from images_emulator.contract.calendar import Policy
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.exchange.exchange import exchange_of
@@ -26,12 +25,6 @@ class FilesAPI:
         self.emulator = emulator
 
     async def create(self, request: Request, policy: Policy) -> Response:
-        try:
-            return await self._create(request, policy)
-        except APIError as error:
-            raise error.on(CREATE_FILE.day_of_words(policy.day)) from None
-
-    async def _create(self, request: Request, policy: Policy) -> Response:
         content_type = request.headers.get("content-type", "")
         CREATE_FILE.media_type(content_type, policy.as_of)
         limit = self.emulator.settings.max_body

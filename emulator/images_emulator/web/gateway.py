@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date
-from functools import lru_cache
-from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -21,13 +18,10 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Period, Policy
 from images_emulator.contract.errors import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
-from images_emulator.exchange.head import RequestHead
-from images_emulator.settings import Settings, parse_as_of, parse_lenient
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.json_responses import server_error
-
-T = TypeVar("T")
+from images_emulator.web.policy import policy_of
 
 logger = logging.getLogger("images_emulator")
 
@@ -36,40 +30,6 @@ Handler = Callable[[Request, Policy], Awaitable[Response]]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""
-
-OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
-"""The request headers that change the policy of one call, in lower case."""
-
-
-@lru_cache
-def _policy_of_settings(as_of: str, validation: str, today: date) -> Policy:
-    return Policy(parse_as_of(as_of, today), parse_lenient(validation), today)
-
-
-def policy_of(exchange: Exchange, settings: Settings) -> Policy:
-    """The policy that judges the call, from the *settings* and the headers that override them for
-    one call. Raises APIError for a header whose value is invalid."""
-    if exchange.policy is None:
-        exchange.policy = _policy(exchange.head, exchange.time.date(), settings)
-    return exchange.policy
-
-
-def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
-    if OVERRIDES.isdisjoint(head.by_name):
-        return _policy_of_settings(settings.as_of, settings.validation, today)
-
-    def read(header: str, default: str, parse: Callable[[str], T]) -> T:
-        name = header.encode()
-        try:
-            return parse(head.header(name) if name in head else default)
-        except ValueError as error:
-            raise errors.bad_override(header=header, reason=str(error)) from None
-
-    return Policy(
-        as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
-        lenient=read("x-emulator-validation", settings.validation, parse_lenient),
-        today=today,
-    )
 
 
 class Gateway:
@@ -82,8 +42,8 @@ class Gateway:
         """The endpoint of a path that exists in *period*. It calls the handler of the method.
 
         Outside *period* the endpoint raises HTTPException 404. Within it, it checks the key, then
-        the method. It puts a handler's error into the words of the day that the call is judged by,
-        and turns any other exception into the API's error 500.
+        the method. It lets an APIError pass, and turns any other exception of the handler into the
+        API's error 500.
         """
 
         async def endpoint(request: Request) -> Response:
@@ -103,9 +63,7 @@ class Gateway:
                 if method not in handlers:
                     raise HTTPException(405)
                 return await handlers[method](request, policy)
-            except APIError as error:
-                raise error.on(policy.day) from None
-            except (HTTPException, ClientDisconnect):
+            except (APIError, HTTPException, ClientDisconnect):
                 raise
             except Exception as error:
                 # If it left this function, the server would close the connection, and the client's

@@ -18,7 +18,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.details import CallDetails
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.head import Headers
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
@@ -136,7 +136,8 @@ class ImageResponses:
             # An exception that left this function would reset the connection before the client
             # reads the event.
             logger.exception("a stream failed")
-            yield error_event(errors.generation_failed())
+            error = exchange_of(request.scope).error_answer(errors.generation_failed())
+            yield error_event(error)
 
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
         """The event with that *number*.

@@ -58,15 +58,16 @@ class ImagesAPI:
         return imaging.image_loader.ImageLoader(self.emulator.files.data, fetch)
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
-        """The handler of *operation*. It puts the errors of body and parameters into the words of
-        the day that the call is judged by."""
+        """The handler of *operation*. It marks the errors of body and parameters as those of an
+        operation: see `APIError.is_of_operation`."""
 
         async def create_images(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
             try:
                 prepared = await self._prepare(request, exchange, operation, policy, model_of)
             except APIError as error:
-                raise operation.error_of_day(error, policy.day) from None
+                error.is_of_operation = True
+                raise
             if self.emulator.rate_limits.rate:
                 await self._admit(exchange, prepared.request)
             exchange.request = prepared.request

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange
 
@@ -40,12 +40,22 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
 
 
-def error_response(error: APIError, dialect: Dialect = OPENAI) -> Response:
-    """The answer that tells the client of *error*, in the form of *dialect*."""
+def error_response(error: APIError, exchange: Exchange) -> Response:
+    """The error answer of *exchange*: in the words of its day, in the form of its dialect."""
     # The traceback holds the frames of the call, and the frames hold the error. Such a cycle would
     # keep bodies and pictures in memory until the garbage collector finds it.
     error.__traceback__ = None
-    return Response(dialect.error_body(error), error.status, dict(error.headers), JSON)
+    return _response(exchange.error_answer(error), exchange.dialect)
+
+
+def admin_error_response(error: APIError) -> Response:
+    """The answer of the admin API to *error*, whose words are the same on all days."""
+    error.__traceback__ = None
+    return _response(error.newest, OPENAI)
+
+
+def _response(answer: ErrorAnswer, dialect: Dialect) -> Response:
+    return Response(dialect.error_body(answer), answer.status, dict(answer.headers), JSON)
 
 
 def server_error(exchange: Exchange) -> APIError:

@@ -19,7 +19,7 @@ from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
-from images_emulator.web.gateway import policy_of
+from images_emulator.web.policy import policy_of
 from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
@@ -108,7 +108,7 @@ class Recorder:
                 exchange.request = hosted.request
             return exchange
         dialect = AZURE if path.startswith(AZURE_PREFIX) else OPENAI
-        return Exchange(
+        exchange = Exchange(
             head,
             dialect.request_id(random_digits()),
             time,
@@ -116,13 +116,15 @@ class Recorder:
             operation=image_operation_at(path),
             connection=connection,
         )
+        try:
+            policy_of(exchange, self.emulator.settings)
+        except APIError:
+            # The gateway raises the error again, if the call has a key.
+            exchange.policy = None
+        return exchange
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
         """The headers that the API adds to every answer."""
-        if exchange.policy is None:
-            # At an unknown path no layer has read the policy.
-            with suppress(APIError):
-                policy_of(exchange, self.emulator.settings)
         head = exchange.head
         answer = AnswerFacts(
             exchange.id,

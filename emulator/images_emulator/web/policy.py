@@ -1,0 +1,51 @@
+"""The policy of a call: the day that judges it, and whether validation is lenient. The settings say
+it for all calls, two headers for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import lru_cache
+from typing import Final, TypeVar
+
+from images_emulator.contract import errors
+from images_emulator.contract.calendar import Policy
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
+from images_emulator.settings import Settings, parse_as_of, parse_lenient
+
+T = TypeVar("T")
+
+OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
+"""The request headers that change the policy of one call, in lower case."""
+
+
+@lru_cache
+def _policy_of_settings(as_of: str, validation: str, today: date) -> Policy:
+    return Policy(parse_as_of(as_of, today), parse_lenient(validation), today)
+
+
+def policy_of(exchange: Exchange, settings: Settings) -> Policy:
+    """The policy that judges the call, from the *settings* and the headers that override them for
+    one call. Raises APIError for a header whose value is invalid."""
+    if exchange.policy is None:
+        exchange.policy = _policy(exchange.head, exchange.time.date(), settings)
+    return exchange.policy
+
+
+def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
+    if OVERRIDES.isdisjoint(head.by_name):
+        return _policy_of_settings(settings.as_of, settings.validation, today)
+
+    def read(header: str, default: str, parse: Callable[[str], T]) -> T:
+        name = header.encode()
+        try:
+            return parse(head.header(name) if name in head else default)
+        except ValueError as error:
+            raise errors.bad_override(header=header, reason=str(error)) from None
+
+    return Policy(
+        as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
+        lenient=read("x-emulator-validation", settings.validation, parse_lenient),
+        today=today,
+    )
