@@ -92,8 +92,8 @@ def test_readme_image_is_the_one_its_example_gets(server: Server, tmp_path: Path
 def test_readme_settings_are_those_of_the_code() -> None:
     rows = ""
     for each in all_settings():
-        default = f" `{each.default}`" if each.default not in (None, ()) else ""
-        flag, variable = f"`{each.flag} {each.metavar}`", f"`{each.variable}`"
+        default = f" `{each.shown_default}`" if each.shown_default else ""
+        flag, variable = f"`{each.flag} {each.metavar}".rstrip() + "`", f"`{each.variable}`"
         rows += f"| {flag} | {variable} |{default} | {each.help} |\n"
     assert f"|---|---|---|---|\n{rows}\n" in README
 

@@ -27,7 +27,16 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="start the server")
     serve.set_defaults(run=_serve)
     for each in all_settings():
-        default = "" if each.default in (None, ()) else f" Default: {each.default}."
+        default = f" Default: {each.shown_default}." if each.shown_default else ""
+        if each.type is bool:
+            serve.add_argument(
+                f"--{each.name.replace('_', '-')}",
+                dest=each.name,
+                action=argparse.BooleanOptionalAction,
+                default=argparse.SUPPRESS,
+                help=f"{each.help}{default} [{each.variable}]",
+            )
+            continue
         serve.add_argument(
             each.flag,
             dest=each.name,

@@ -125,6 +125,20 @@ def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
 
 
+_KINDS: Final[Mapping[type[Any], str]] = {
+    bool: "True or False",
+    int: "a number",
+    str: "a text",
+}
+"""The types that a setting's value can have, as errors name them."""
+
+BOOLEANS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("1", "on", "true", "yes"), True),
+    **dict.fromkeys(("0", "off", "false", "no"), False),
+}
+"""The texts of a variable that switches something on or off, in lower case."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
@@ -195,6 +209,12 @@ class Settings:
         "Bearer token that `/_emulator` requires. Unset: no token is required.",
     )
 
+    page: bool = _setting(
+        True,
+        "",
+        "The page at `/_emulator/`, which shows calls and pictures in a browser.",
+    )
+
     scenario: str | None = _setting(
         None, "FILE", "Scenario of faults to start with, in TOML or JSON."
     )
@@ -230,10 +250,10 @@ class Settings:
 
     def _check_types(self) -> None:
         for each in all_settings():
-            value, kind = getattr(self, each.name), "number" if each.type is int else "text"
+            value = getattr(self, each.name)
             unset = value is None and each.default is None
             if not (unset or each.repeatable or isinstance(value, each.type)):
-                raise ValueError(f"{each.name}: expected a {kind}, not {value!r}")
+                raise ValueError(f"{each.name}: expected {_KINDS[each.type]}, not {value!r}")
 
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
@@ -278,11 +298,21 @@ class Setting:
     repeatable: bool
     """Whether it has any number of values."""
     type: type[Any]
-    """Type of one value: text or a number."""
+    """Type of one value: text, a number, or a switch (bool)."""
 
     @property
     def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        """The flag as it is shown. That of a switch, which takes no value, is the one that changes
+        its default: `--no-page`. The other one, `--page`, is there for a variable that did."""
+        no = "no-" if self.default is True else ""
+        return f"--{no}{self.name.replace('_', '-')}"
+
+    @property
+    def shown_default(self) -> str:
+        """The default as help and README show it; empty where there is none."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return "" if self.default in (None, ()) else str(self.default)
 
     @property
     def variable(self) -> str:
@@ -293,6 +323,11 @@ class Setting:
         ValueError."""
         if self.repeatable:
             return tuple(part.strip() for part in text.split(",") if part.strip())
+        if self.type is bool:
+            try:
+                return BOOLEANS[text.strip().lower()]
+            except KeyError:
+                raise ValueError(f"{self.variable} must be true or false, not {text!r}") from None
         try:
             return self.type(text)
         except ValueError:
@@ -301,12 +336,12 @@ class Setting:
 
 def _value_type(name: str, hint: Any) -> type[Any]:
     """The type of one value of the setting *name*, whose type *hint* may add None or be a sequence.
-    Raises TypeError for other types than text and whole numbers."""
+    Raises TypeError for other types than text, whole numbers and bool."""
     types = {*get_args(hint)} - {NoneType} or {hint}
-    for each in (int, str):
+    for each in _KINDS:
         if types == {each}:
             return each
-    raise TypeError(f"setting {name}: a value is a text or a whole number, not {hint}")
+    raise TypeError(f"setting {name}: a value is a text, a whole number or a bool, not {hint}")
 
 
 @cache

@@ -10,19 +10,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.health import HEALTH
+from images_emulator.web.page_files import PageFiles
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 
 class Admin:
-    """ASGI application for `/_emulator`. It answers the liveness probe itself, and imports FastAPI
-    for the first other call, since that takes a tenth of a second."""
+    """ASGI application for `/_emulator`, and for a browser at `/`. It answers the liveness probe
+    and sends the page's files itself, and imports FastAPI for the first other call, since that
+    takes a tenth of a second."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
+        self._page = PageFiles(ADMIN_PREFIX) if emulator.settings.page else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == f"{ADMIN_PREFIX}/health" and scope["method"] in ("GET", "HEAD"):
             await JSONResponse(HEALTH)(scope, receive, send)
+        elif self._page and self._page.has(scope["path"]):
+            await self._page(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 

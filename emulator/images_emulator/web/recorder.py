@@ -19,6 +19,7 @@ from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
+from images_emulator.web.page_files import is_opened_in_browser
 from images_emulator.web.policy import policy_of
 from images_emulator.web.release import large_parts, release
 
@@ -29,14 +30,15 @@ ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """The second layer, inside the CORS middleware. It sends calls of `/_emulator` to *admin*, and
-    does not enter them in the journal."""
+    """The second layer, inside the CORS middleware. It sends calls of `/_emulator` to *admin*, also
+    a browser that opens `/`, where the page is served. It does not enter them in the journal."""
 
     def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.admin = admin
         self.emulator = emulator
         self._shared_store = emulator.store if emulator.store.is_shared else None
+        self._leads_to_page = emulator.settings.page
         account = emulator.account
         self._account = account.organization.encode(), account.project.encode()
 
@@ -47,7 +49,11 @@ class Recorder:
         if self._shared_store:
             await self._shared_store.refresh()
         path = scope["path"]
-        if path.startswith(f"{ADMIN_PREFIX}/") or path == ADMIN_PREFIX:
+        if (
+            path.startswith(f"{ADMIN_PREFIX}/")
+            or path == ADMIN_PREFIX
+            or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
+        ):
             await self.admin(scope, receive, send)
             return
         exchange = await self._exchange(scope)

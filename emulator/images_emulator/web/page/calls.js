@@ -1,0 +1,85 @@
+// The calls that the page knows: by id, in the order of their arrival.
+
+import { Listeners } from "./events.js";
+
+/** @import { Summary } from "./api.js" */
+
+/**
+ * What has changed: calls that are new, calls that were amended, or everything.
+ * @typedef {{added: Summary[], changed: Summary[], all: boolean}} Change
+ */
+
+export class Calls {
+  /** @type {Map<string, Summary>} */
+  #byId = new Map();
+
+  /** By number, oldest first. @type {Summary[]} */
+  #ordered = [];
+
+  /** @type {Listeners<[Change]>} */
+  #listeners = new Listeners();
+
+  /** The number of calls that the emulator keeps, these and those not loaded yet. */
+  total = 0;
+
+  /** The number of calls that it let go since the last reset. */
+  dropped = 0;
+
+  /** Oldest first. @returns {readonly Summary[]} */
+  get ordered() {
+    return this.#ordered;
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.#byId.get(id);
+  }
+
+  /** Whether all calls that the emulator keeps are here. */
+  get isWhole() {
+    return this.#ordered.length >= this.total;
+  }
+
+  /**
+   * Call *listener* with each change; the function that this returns ends it.
+   * @param {(change: Change) => void} listener
+   */
+  subscribe(listener) {
+    return this.#listeners.add(listener);
+  }
+
+  /**
+   * Take in *summaries*, whose calls may be known already.
+   * @param {Summary[]} summaries
+   */
+  put(summaries) {
+    /** @type {Change} */
+    const change = { added: [], changed: [], all: false };
+    for (const summary of summaries) {
+      (this.#byId.has(summary.id) ? change.changed : change.added).push(summary);
+      this.#byId.set(summary.id, summary);
+    }
+    if (change.changed.length) this.#ordered = this.#ordered.map((each) => this.#byId.get(each.id) ?? each);
+    if (change.added.length) this.#insert(change.added);
+    if (change.added.length || change.changed.length) this.#listeners.tell(change);
+  }
+
+  /**
+   * Forget all, and take in *summaries*.
+   * @param {Summary[]} summaries
+   */
+  replace(summaries) {
+    this.#byId = new Map(summaries.map((each) => [each.id, each]));
+    this.#ordered = [...this.#byId.values()].sort((a, b) => a.number - b.number);
+    this.#listeners.tell({ added: [], changed: [], all: true });
+  }
+
+  /** @param {Summary[]} added */
+  #insert(added) {
+    const sorted = [...added].sort((a, b) => a.number - b.number);
+    const last = this.#ordered.at(-1), first = this.#ordered[0];
+    if (!last || /** @type {Summary} */ (sorted[0]).number > last.number) this.#ordered = this.#ordered.concat(sorted);
+    else if (first && /** @type {Summary} */ (sorted.at(-1)).number < first.number) this.#ordered = sorted.concat(this.#ordered);
+    else this.#ordered = this.#ordered.concat(sorted).sort((a, b) => a.number - b.number);
+  }
+}
