@@ -173,6 +173,10 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return [_read(self._codec, text) for text in await self._records.all()]
 
+    async def expiries(self, now: datetime) -> list[datetime]:
+        await _journey()
+        return await self._records.expiries(now)
+
     async def clear(self) -> None:
         await _journey()
         await self._records.clear()

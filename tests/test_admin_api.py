@@ -18,7 +18,10 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import admin_errors
+from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import EDITS, GENERATIONS
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.answers import error_of
@@ -61,9 +64,82 @@ def test_settings_are_shown_with_redacted_secrets() -> None:
     with Server(Settings(port=0, api_key=(key,), admin_token="secret")) as server:
         headers = {"Authorization": "Bearer secret"}
         answer = httpx2.get(f"{server.url}/_emulator/settings", headers=headers)
-    assert list(json_of(answer)) == [each.name for each in all_settings()]
+    assert list(json_of(answer)) == [*(each.name for each in all_settings()), "changed"]
     assert key not in answer.text
     assert "secret" not in answer.text
+
+
+def test_as_of_and_validation_change_until_they_are_put_back(
+    admin: httpx2.Client, http: httpx2.Client
+) -> None:
+    def change(**values: str | None) -> tuple[str, str, list[str]]:
+        settings = json_of(admin.patch("/settings", json=values))
+        assert settings == json_of(admin.get("/settings"))
+        return settings["as_of"], settings["validation"], settings["changed"]
+
+    assert change() == ("any", "strict", [])
+    assert change(as_of="2026-01-01") == ("2026-01-01", "strict", ["as_of"])
+    draw(http, "x", model=NEWEST_MODEL.id)
+    assert json_of(admin.get("/requests?status=400"))["total"] == 1
+    assert change(validation="lenient") == ("2026-01-01", "lenient", ["as_of", "validation"])
+    assert change(as_of=None) == ("any", "lenient", ["validation"])
+    json_of(admin.post("/reset"))
+    assert json_of(admin.get("/settings"))["changed"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"as_of": "soon"}, "as_of"),
+        ({"as_of": 2026}, "as_of"),
+        ({"validation": "easy"}, "validation"),
+        ({"as_of": "today", "validation": ""}, "validation"),
+        ({"port": 1}, "port"),
+    ],
+)
+def test_an_invalid_change_of_settings_changes_nothing(
+    admin: httpx2.Client, change: dict[str, Any], param: str
+) -> None:
+    error = error_of(admin.patch("/settings", json=change), 422)
+    assert (error["param"], error["code"]) == (param, "invalid_value")
+    assert json_of(admin.get("/settings"))["changed"] == []
+
+
+def test_hosting_tells_how_many_pictures_there_are_and_when_the_first_expires(
+    admin: httpx2.Client, server: Server, client: OpenAI
+) -> None:
+    assert json_of(admin.get("/hosting")) == {"pictures": 0, "next_expiry": None}
+    server.clock.freeze(datetime(2026, 11, 21, tzinfo=UTC))
+    client.images.generate(model="dall-e-2", prompt="x", n=2)
+    server.clock.advance(minutes=30)
+    client.images.generate(model="dall-e-3", prompt="x")
+    assert json_of(admin.get("/hosting")) == {"pictures": 3, "next_expiry": "2026-11-21T01:00:00Z"}
+    server.clock.advance(minutes=31)
+    assert json_of(admin.get("/hosting")) == {"pictures": 1, "next_expiry": "2026-11-21T01:30:00Z"}
+
+
+def test_faults_are_listed_with_their_settings(admin: httpx2.Client) -> None:
+    listed = json_of(admin.get("/faults"))
+    faults = {each["kind"]: each for each in listed["faults"]}
+    assert [*faults] == [*FAULTS]
+    for each in faults.values():
+        default = {} if each["kind"] != "error" else {"status": 418}
+        values = {field["name"]: field["default"] for field in each["fields"]}
+        given = {name: value for name, value in values.items() if value is not None}
+        parse_fault({"kind": each["kind"], **given, **default})
+        assert all(field["summary"].endswith(".") for field in each["fields"])
+        assert each["summary"]
+        assert each["for_downloads"] == FAULTS[each["kind"]].for_downloads
+    seconds, _, realistic, _ = faults["latency"]["fields"]
+    assert (seconds["type"], seconds["minimum"], seconds["maximum"]) == ("number", 0, 86400)
+    assert (realistic["type"], realistic["default"]) == ("boolean", False)
+    assert faults["malformed"]["fields"][0]["choices"] == ["json", "base64", "picture"]
+    name, status, *_ = faults["error"]["fields"]
+    assert (status["type"], status["default"], status["maximum"]) == ("integer", None, 599)
+    assert name["choices"] == [each["name"] for each in listed["errors"]] == [*ERRORS_BY_NAME]
+    assert [each["name"] for each in listed["errors"] if each["for_azure"]] == [
+        "temporarily_blocked"
+    ]
 
 
 def test_ready_answers_200_once_the_renderer_is_warm() -> None:
@@ -114,13 +190,23 @@ def test_the_clock_makes_urls_expire(admin: httpx2.Client, client: OpenAI) -> No
 
 def test_the_clock_is_frozen_advanced_and_resumed(admin: httpx2.Client) -> None:
     frozen = json_of(admin.post("/clock", json={"freeze": "2026-11-21T00:00:00Z"}))
-    assert frozen == {"now": "2026-11-21T00:00:00Z", "frozen": True}
-    assert json_of(admin.get("/clock")) == frozen
+    assert (frozen["now"], frozen["frozen"]) == ("2026-11-21T00:00:00Z", True)
+    shown = json_of(admin.get("/clock"))
+    assert (shown["now"], shown["frozen"]) == ("2026-11-21T00:00:00Z", True)
     moved = json_of(admin.post("/clock", json={"advance": 60}))
-    assert moved == {"now": "2026-11-21T00:01:00Z", "frozen": True}
+    assert (moved["now"], moved["frozen"]) == ("2026-11-21T00:01:00Z", True)
     running = json_of(admin.post("/clock", content=b'{"resume": true}'))
     assert running["now"].startswith("2026-11-21T00:01:0")
     assert not running["frozen"]
+
+
+def test_the_clock_tells_its_offset_from_the_machine(admin: httpx2.Client) -> None:
+    assert json_of(admin.get("/clock"))["offset_seconds"] == 0
+    moved = json_of(admin.post("/clock", json={"advance": -3600.5}))
+    assert moved["offset_seconds"] == -3600.5
+    frozen = json_of(admin.post("/clock", json={"freeze": "2000-01-01T00:00:00Z"}))
+    away = datetime(2000, 1, 1, tzinfo=UTC) - datetime.now(UTC)
+    assert 0 <= frozen["offset_seconds"] - away.total_seconds() < 60
 
 
 @pytest.mark.parametrize(
@@ -313,7 +399,6 @@ def test_curl_is_404_where_the_body_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "", 404, "not_found"),
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/requests/", 404, "not_found"),
         ("PUT", "/clock", 405, "method_not_allowed"),
@@ -341,7 +426,7 @@ def test_nonsense_is_never_a_server_error(
     admin: httpx2.Client, path: str, method: str, body: bytes
 ) -> None:
     answer = admin.request(method, path.removeprefix("/_emulator"), content=body)
-    assert answer.status_code in (200, 400, 404, 422, 503)
+    assert answer.status_code in (200, 204, 400, 404, 422, 503)
     if answer.status_code >= 400:
         error_of(answer, answer.status_code)
 

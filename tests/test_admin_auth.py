@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx2
@@ -140,6 +141,83 @@ def test_without_the_token_nobody_may_ask(closed: Server, authorization: str) ->
 def test_with_the_token_anybody_may_ask(closed: Server) -> None:
     headers = {"authorization": "Bearer secret", "host": "a.example.com", "origin": "http://b"}
     assert ask(closed, **headers).status_code == 200
+
+
+# --- the session of a browser
+
+
+def begin(server: Server, **headers: str) -> httpx2.Response:
+    raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    path = f"{server.url}/_emulator/session"
+    return httpx2.post(path, json={"token": "secret"}, headers=raw_headers)
+
+
+def cookie_of(server: Server) -> str:
+    """The cookie of a session, as a browser sends it."""
+    answer = begin(server)
+    assert (answer.status_code, answer.content) == (204, b"")
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+def test_the_cookie_of_a_session_does_as_well_as_the_token(closed: Server) -> None:
+    answer = begin(closed)
+    pair, *attributes = answer.headers["set-cookie"].split("; ")
+    assert attributes == ["HttpOnly", "Path=/_emulator", "SameSite=strict"]
+    assert "secret" not in pair
+    assert ask(closed, cookie=f"a=b; {pair}").status_code == 200
+    # A proxy may give the server any name.
+    assert ask(closed, cookie=pair, host="emulator.example.com").status_code == 200
+    assert ask(closed, cookie=pair, origin=closed.url).status_code == 200
+    name = pair.partition("=")[0]
+    for cookie in (f"{pair}0", f"{name}=", name, "", "a=b", f"{name}=sécret", f"x{pair}"):
+        headers = [(b"cookie", cookie.encode())]
+        answer = httpx2.get(f"{closed.url}/_emulator/settings", headers=headers)
+        assert (answer.status_code, code_of(answer)) == (401, "admin_token_required")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://127.0.0.1:3000"},
+        {"origin": "https://evil.example.com"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+    ],
+)
+def test_the_cookie_is_for_pages_of_this_server(closed: Server, headers: dict[str, str]) -> None:
+    cookie = cookie_of(closed)
+    answer = ask(closed, cookie=cookie, **headers)
+    assert (answer.status_code, code_of(answer)) == (403, "foreign_origin")
+    answer = begin(closed, **headers)
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
+    assert ask(closed, cookie=cookie, authorization="Bearer secret", **headers).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["wrong", "", "sécret", "\ud800"])
+def test_a_wrong_token_begins_no_session(closed: Server, token: str) -> None:
+    body = json.dumps({"token": token})
+    answer = httpx2.post(f"{closed.url}/_emulator/session", content=body)
+    assert (answer.status_code, code_of(answer)) == (401, "wrong_admin_token")
+    assert "set-cookie" not in answer.headers
+
+
+def test_another_token_has_another_cookie(closed: Server) -> None:
+    with Server(admin_token="another") as other:
+        assert ask(other, cookie=cookie_of(closed)).status_code == 401
+
+
+def test_a_session_ends_by_removing_the_cookie(closed: Server) -> None:
+    with httpx2.Client(base_url=f"{closed.url}/_emulator") as browser:
+        assert browser.post("/session", json={"token": "secret"}).status_code == 204
+        assert browser.get("/settings").status_code == 200
+        assert browser.delete("/session").status_code == 204
+        assert browser.get("/settings").status_code == 401
+
+
+def test_a_server_without_a_token_needs_no_session(server: Server) -> None:
+    answer = begin(server)
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (204, None)
+    assert httpx2.delete(f"{server.url}/_emulator/session").status_code == 204
 
 
 def test_an_empty_token_is_none() -> None:

@@ -16,6 +16,7 @@ from images_emulator.contract.model_tables import as_markdown
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.fault_tables import as_markdown as faults_as_markdown
 from images_emulator.faults.scenario_document import parse_scenario
+from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import all_settings
 from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT
@@ -128,8 +129,8 @@ def test_readme_scenario_is_valid() -> None:
 
 
 def test_readme_has_every_ready_scenario() -> None:
-    for path in (ROOT / "fixtures/scenarios").iterdir():
-        assert f"`{path.stem}`" in README
+    for name in ready_scenarios():
+        assert f"`{name}`" in README
 
 
 def test_ci_and_contributing_have_the_test_command_of_the_readme() -> None:

@@ -17,17 +17,17 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.scenario_document import read_scenario
+from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_NEAR_MISSES, MAX_SCANS, Scenario
-from images_emulator.state.steps import MatchInput
+from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput
 from images_emulator.state.store import Count
-from tests.answers import messages_for
+from tests.answers import error_of, messages_for
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.programs import run_command
 
-ROOT = Path(__file__).parent.parent
-READY = sorted((ROOT / "fixtures/scenarios").iterdir())
+READY = [*ready_scenarios().values()]
 CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
 
 
@@ -108,7 +108,11 @@ def test_an_injected_step_goes_when_it_has_met_its_calls() -> None:
     scenario.inject("timeout", times=2, match={"prompt": "house"})
     scenario.inject("slow_down", match={"prompt": "ship"})
     assert meets(scenario, calls=2) == ["timeout", "timeout"]
-    assert [step["met"] for step in scenario.as_json()["steps"]] == [0]
+    shown = scenario.as_json()["steps"]
+    assert [(step["title"], step["met"], step["spent"]) for step in shown] == [
+        ("injected (slow_down)", 0, False),
+        ("injected (timeout)", 2, True),
+    ]
     assert meet(scenario)[1] == ["injected (slow_down): the prompt does not have 'ship'"]
     assert meets(scenario, CALL._replace(prompt="a ship")) == ["slow_down"]
     assert not scenario
@@ -124,6 +128,35 @@ def test_exhausted_injected_steps_are_no_near_misses() -> None:
     assert meets(scenario, calls=2 * MAX_NEAR_MISSES - 1) == ["timeout"] * (2 * MAX_NEAR_MISSES - 1)
     assert meet(scenario)[1] == [miss]
     assert meet(scenario)[1] == [miss]
+
+
+def test_the_last_spent_injected_steps_are_listed_until_they_are_removed() -> None:
+    scenario = scenario_of()
+    for number in range(MAX_SPENT_STEPS + 1):
+        scenario.inject({"kind": "error", "status": 400 + number})
+        meet(scenario)
+    shown = scenario.as_json()["steps"]
+    statuses = [step["fault"]["status"] for step in shown]
+    assert statuses == [401 + number for number in range(MAX_SPENT_STEPS)]
+    scenario.remove(shown[0]["id"])
+    assert scenario.as_json()["steps"] == shown[1:]
+    scenario.reset()
+    assert scenario.as_json()["steps"] == []
+
+
+def test_a_removed_step_meets_no_call_until_a_reset(tmp_path: Path) -> None:
+    path = tmp_path / "steps.json"
+    path.write_text('{"steps": [{"fault": "slow_down"}, {"fault": "server_error"}]}')
+    scenario = Scenario(MemoryStore(), str(path))
+    scenario.inject("timeout", times=None)
+    for label in ("timeout", "slow_down", "server_error"):
+        assert meets(scenario) == [label]
+        scenario.remove(scenario.as_json()["steps"][0]["id"])
+    assert not scenario
+    with pytest.raises(KeyError):
+        scenario.remove("nothing")
+    scenario.reset()
+    assert meets(scenario) == ["slow_down"]
 
 
 def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
@@ -278,13 +311,17 @@ def test_a_bundled_scenario_is_valid(path: Path) -> None:
     steps = read_scenario(str(path)).steps
     scenario = Scenario(MemoryStore(), str(path))
     shown = scenario.as_json()["steps"]
-    assert [step.pop("met") for step in shown] == [0] * len(steps)
-    scenario.load({"steps": shown})
-    assert scenario.as_json()["steps"] == [step | {"met": 0} for step in shown]
+    assert [step["met"] for step in shown] == [0] * len(steps)
+    written = ("fault", "match", "times", "after", "probability", "seed")
+    scenario.load({"steps": [{name: step[name] for name in written} for step in shown]})
+    ids = [step.pop("id") for step in shown]
+    again = scenario.as_json()["steps"]
+    assert not {step.pop("id") for step in again} & {*ids}
+    assert again == shown
 
 
 def test_the_scenario_setting_loads_a_file() -> None:
-    path = str(ROOT / "fixtures/scenarios/rate-limit-then-ok.toml")
+    path = str(ready_scenarios()["rate-limit-then-ok"])
     with (
         Server(Settings(port=0, scenario=path)) as server,
         OpenAI(base_url=server.base_url, api_key=KEY) as client,
@@ -297,7 +334,7 @@ def test_the_scenario_setting_loads_a_file() -> None:
 
 
 def test_the_moderation_scenario_looks_at_prompts() -> None:
-    path = str(ROOT / "fixtures/scenarios/moderation.toml")
+    path = str(ready_scenarios()["moderation"])
     with (
         Server(Settings(port=0, scenario=path)) as server,
         OpenAI(base_url=server.base_url, api_key=KEY) as client,
@@ -504,10 +541,19 @@ def test_the_admin_api_replaces_shows_and_clears_a_scenario(http: httpx2.Client)
     shown = http.put("/_emulator/scenario", json={"steps": [step, {"fault": "timeout"}]})
     assert shown.status_code == 200
     assert shown.json() == http.get("/_emulator/scenario").json()
-    assert shown.json()["steps"] == [
-        step | {"met": 0},
-        {"fault": {"kind": "timeout"}, "met": 0},
-    ]
+    cut, timeout = shown.json()["steps"]
+    assert cut.pop("id") != timeout["id"]
+    assert cut == step | {
+        "name": "step 1",
+        "title": "step 1 (stream_cut)",
+        "injected": False,
+        "after": 0,
+        "probability": 1.0,
+        "seed": 0,
+        "met": 0,
+        "spent": False,
+    }
+    assert (timeout["fault"], timeout["match"], timeout["times"]) == ({"kind": "timeout"}, {}, None)
     assert http.delete("/_emulator/scenario").json() == {"steps": []}
 
 
@@ -515,7 +561,9 @@ def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> N
     match = {"path": "*/generations"}
     shown = http.post("/_emulator/inject", json={"fault": "slow_down", "times": 2, "match": match})
     fault = {"kind": "error", "name": "slow_down"}
-    assert shown.json()["steps"] == [{"fault": fault, "match": match, "times": 2, "met": 0}]
+    (step,) = shown.json()["steps"]
+    assert (step["fault"], step["match"], step["times"]) == (fault, match, 2)
+    assert (step["name"], step["injected"], step["spent"]) == ("injected", True, False)
     assert client.models.list().data
     for _ in range(2):
         with pytest.raises(openai.RateLimitError):
@@ -526,6 +574,29 @@ def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> N
 def test_the_admin_api_injects_a_fault_once_by_default(http: httpx2.Client) -> None:
     http.post("/_emulator/inject", json={"fault": {"kind": "error", "status": 418}})
     assert [http.get("/v1/models").status_code for _ in range(2)] == [418, 200]
+
+
+def test_the_admin_api_removes_one_step(http: httpx2.Client) -> None:
+    http.put("/_emulator/scenario", json={"steps": [{"fault": "server_error"}]})
+    shown = http.post("/_emulator/inject", json={"fault": {"kind": "error", "status": 418}})
+    injected, planned = shown.json()["steps"]
+    path = f"/_emulator/scenario/steps/{injected['id']}"
+    assert http.delete(path).json() == {"steps": [planned]}
+    assert http.get("/v1/models").status_code == 500
+    assert error_of(http.delete(path), 404)["code"] == "not_found"
+
+
+def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) -> None:
+    listed = http.get("/_emulator/scenarios").json()["scenarios"]
+    assert [each["name"] for each in listed] == [*ready_scenarios()]
+    (outage,) = (each for each in listed if each["name"] == "outage")
+    assert outage["summary"].startswith("Nothing works: some connections are reset, some calls")
+    document = http.get("/_emulator/scenarios/outage").json()
+    assert len(document["steps"]) == outage["steps"] == 4
+    assert len(http.put("/_emulator/scenario", json=document).json()["steps"]) == 4
+    for name in ("nothing", "..%2Foutage", "outage.toml"):
+        error = error_of(http.get(f"/_emulator/scenarios/{name}"), 404)
+        assert error["code"] == "not_found"
 
 
 @pytest.mark.parametrize(

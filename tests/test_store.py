@@ -379,13 +379,15 @@ def test_a_stored_value_is_the_same_after_its_way_through_json(name: str) -> Non
 
 def test_steps_are_the_same_after_their_way_through_json() -> None:
     injected = ScenarioStep(STEP, steps.INJECTED, "i")
-    value = Steps((injected,), PLANNED, PLANNED[1:])
+    spent = ScenarioStep(STEP, steps.INJECTED, "s")
+    value = Steps((injected,), PLANNED, PLANNED[1:], (spent,))
     packed = steps.CODEC.pack(value)
     again = steps.CODEC.unpack(Packed(json.loads(json.dumps(packed.document)), packed.data))
     for before, after in (
         (value.injected, again.injected),
         (value.planned, again.planned),
         (value.live, again.live),
+        (value.spent, again.spent),
     ):
         assert [(each.step, each.title, each.key) for each in after] == [
             (each.step, each.title, each.key) for each in before
@@ -475,7 +477,12 @@ def test_scenarios_work_on_any_store(server: Server, client: OpenAI) -> None:
     statuses = [httpx2.get(path, headers=headers).status_code for path in paths]
     assert statuses == [418, 200, 429, 200]
     shown = server.emulator.scenario.as_json()["steps"]
-    assert [step["met"] for step in shown] == [1]
+    assert [(step["name"], step["met"], step["spent"]) for step in shown] == [
+        ("step 1", 1, True),
+        ("injected", 1, True),
+    ]
+    server.emulator.scenario.remove(shown[1]["id"])
+    assert [step["name"] for step in server.emulator.scenario.as_json()["steps"]] == ["step 1"]
 
 
 def test_rate_limits_settings_and_resets_work_on_any_store(server: Server, client: OpenAI) -> None:

@@ -96,7 +96,9 @@ class Malformed(BodyFault):
     picture; pictures by URL stay."""
 
     kind: Literal["malformed"] = "malformed"
-    what: Literal["json", "base64", "picture"] = "json"
+    what: Literal["json", "base64", "picture"] = Field(
+        default="json", description="What is spoilt: the JSON, the base64 or the file in it."
+    )
 
     def rewrite(self, body: bytes) -> bytes:
         if self.what == "json":
@@ -138,7 +140,7 @@ class FewerImages(BodyFault):
     of those that are left. The API was seen to do it: two asked for, one answered and billed."""
 
     kind: Literal["fewer_images"] = "fewer_images"
-    by: int = Field(default=1, ge=1, le=10)
+    by: int = Field(default=1, ge=1, le=10, description="Pictures that are missing.")
 
     def rewrite(self, body: bytes) -> bytes:
         def drop(answer: JSONObject) -> None:

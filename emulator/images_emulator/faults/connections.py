@@ -46,7 +46,11 @@ class ConnectionReset(BaseFault):
     """Resets the TCP connection: before the answer, or after so many bytes of its body."""
 
     kind: Literal["connection_reset"] = "connection_reset"
-    after_bytes: int | None = Field(default=None, ge=0)
+    after_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Bytes of the body that are sent before; unset: not even the status is.",
+    )
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -61,7 +65,11 @@ class Truncated(BaseFault):
     """Closes the connection cleanly in the middle of the body, or after so many bytes of it."""
 
     kind: Literal["truncated"] = "truncated"
-    after_bytes: int | None = Field(default=None, ge=0)
+    after_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Bytes of the body that are sent before; unset: half of them.",
+    )
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send

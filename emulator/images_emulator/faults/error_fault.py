@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
@@ -30,7 +30,11 @@ def _check_name(name: str) -> str:
     return name
 
 
-ErrorName = Annotated[str, AfterValidator(_check_name)]
+ErrorName = Annotated[
+    str,
+    AfterValidator(_check_name),
+    WithJsonSchema({"type": "string", "enum": [*ERRORS_BY_NAME]}),
+]
 
 
 def _count(n: Any) -> int:
@@ -56,17 +60,38 @@ class Error(BaseFault):
     """Refuses the call: with an error by its name, or with a status and words of one's own."""
 
     kind: Literal["error"] = "error"
-    name: ErrorName | None = None
-    status: int | None = Field(default=None, ge=400, le=599)
-    type: str | None = None
-    code: str | None = None
-    message: str | None = None
-    param: str | None = None
-    retry_after: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
-    retry_after_ms: int | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS * 1000)
-    should_retry: bool | None = None
-    stage: Literal["input", "output", "unknown"] = "input"
-    categories: Annotated[list[str], BeforeValidator(_split)] = Field(default=["other"])
+    name: ErrorName | None = Field(
+        default=None, description="Name of the error, which gives the other fields their values."
+    )
+    status: int | None = Field(
+        default=None, ge=400, le=599, description="HTTP status; needed without a name."
+    )
+    type: str | None = Field(default=None, description="`type` of the error object.")
+    code: str | None = Field(default=None, description="`code` of the error object.")
+    message: str | None = Field(default=None, description="Sentence of the error object.")
+    param: str | None = Field(default=None, description="`param` of the error object.")
+    retry_after: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Seconds in the header `retry-after`.",
+    )
+    retry_after_ms: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WAIT_SECONDS * 1000,
+        description="Milliseconds in the header `retry-after-ms`.",
+    )
+    should_retry: bool | None = Field(
+        default=None,
+        description="The header `x-should-retry`, which the SDKs obey; unset: none is sent.",
+    )
+    stage: Literal["input", "output", "unknown"] = Field(
+        default="input", description="What was refused; of `moderation_blocked` alone."
+    )
+    categories: Annotated[list[str], BeforeValidator(_split)] = Field(
+        default=["other"], description="Why it was refused; of `moderation_blocked` alone."
+    )
 
     @model_validator(mode="after")
     def _check_status(self) -> Self:

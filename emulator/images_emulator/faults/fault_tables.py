@@ -1,19 +1,111 @@
-"""The faults and the errors by name, written out as Markdown."""
+"""The faults and the errors by name, written out as Markdown and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
 
 
-def _settings(fault: type[BaseFault]) -> Iterator[str]:
-    for name, field in fault.model_fields.items():
-        if name != "kind":
-            default = field.default
-            yield f"`{name}`" if default is None else f"`{name}={_text(default)}`"
+@dataclass(frozen=True, slots=True)
+class FaultField:
+    """One setting of a fault. *type* is a type of JSON, *minimum* and *maximum* are the bounds of a
+    number, *choices* the texts that it may be; None where there are none. A setting whose default
+    is None may be left out."""
+
+    name: str
+    type: str
+    default: Any
+    minimum: int | float | None
+    maximum: int | float | None
+    choices: list[str] | None
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """One fault with its settings. *for_downloads*: downloads of hosted pictures alone meet it."""
+
+    kind: str
+    summary: str
+    for_downloads: bool
+    fields: list[FaultField]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedError:
+    """One error by its name, which is a fault, too. *type* is None where it has none, *summary* the
+    API's sentence, with the values of a call as `{names}`. *for_azure*: Azure alone sends it."""
+
+    name: str
+    status: int
+    type: str | None
+    summary: str
+    for_azure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FaultList:
+    """All faults, and all errors by name."""
+
+    faults: list[FaultKind]
+    errors: list[NamedError]
+
+
+def _field(name: str, schema: Mapping[str, Any]) -> FaultField:
+    """The setting that the JSON *schema* of its class describes."""
+    # What may be left out is "anyOf" its own type and null.
+    own = {**schema, **schema.get("anyOf", [{}])[0]}
+    return FaultField(
+        name,
+        own["type"],
+        own["default"],
+        own.get("minimum"),
+        own.get("maximum"),
+        own.get("enum"),
+        own["description"],
+    )
+
+
+def _fields(fault: type[BaseFault]) -> list[FaultField]:
+    properties = fault.model_json_schema()["properties"]
+    return [_field(name, schema) for name, schema in properties.items() if name != "kind"]
+
+
+def _summary(fault: type[BaseFault]) -> str:
+    """The docstring, with the names of settings as code."""
+    return re.sub(r"\*(\w+)\*", r"`\1`", " ".join((fault.__doc__ or "").split()))
+
+
+def fault_list() -> FaultList:
+    """The faults with their settings, and the errors by name."""
+    return FaultList(
+        [
+            FaultKind(kind, _summary(fault), fault.for_downloads, _fields(fault))
+            for kind, fault in FAULTS.items()
+        ],
+        [
+            NamedError(
+                name,
+                refusal.status,
+                refusal.type if "type" in refusal.envelope.keys else None,
+                refusal.message,
+                name in AZURE_ERRORS_BY_NAME,
+            )
+            for name, refusal in ERRORS_BY_NAME.items()
+        ],
+    )
+
+
+def _setting(field: FaultField) -> str:
+    if field.default is None:
+        return f"`{field.name}`"
+    return f"`{field.name}={_text(field.default)}`"
 
 
 def _text(value: object) -> str:
@@ -29,17 +121,18 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 def as_markdown() -> str:
     """A table of the faults with their settings and defaults, and one of the named errors."""
+    listed = fault_list()
     faults = (
-        [f"`{kind}`", "<br>".join(_settings(fault)), " ".join((fault.__doc__ or "").split())]
-        for kind, fault in FAULTS.items()
+        [f"`{each.kind}`", "<br>".join(map(_setting, each.fields)), each.summary]
+        for each in listed.faults
     )
     errors = (
         [
-            f"`{name}`" + (" (Azure's alone)" if name in AZURE_ERRORS_BY_NAME else ""),
-            str(refusal.status),
-            f"`{refusal.type}`" if "type" in refusal.envelope.keys else "none",
+            f"`{each.name}`" + (" (Azure's alone)" if each.for_azure else ""),
+            str(each.status),
+            f"`{each.type}`" if each.type else "none",
         ]
-        for name, refusal in ERRORS_BY_NAME.items()
+        for each in listed.errors
     )
     return (
         _table(["fault", "settings", "what it does"], faults)

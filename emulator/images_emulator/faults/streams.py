@@ -29,7 +29,7 @@ from images_emulator.faults.error_fault import Error, ErrorName
 class StreamFault(BaseFault):
     """Interrupts a stream once, when *after* events have been sent."""
 
-    after: int = Field(default=1, ge=0)
+    after: int = Field(default=1, ge=0, description="Events that are sent before.")
 
     @abstractmethod
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
@@ -59,7 +59,9 @@ class StreamError(StreamFault):
     """Ends a stream with the API's `event: error`, with an error by its *name*."""
 
     kind: Literal["stream_error"] = "stream_error"
-    name: ErrorName = "image_generation_failed"
+    name: ErrorName = Field(
+        default="image_generation_failed", description="Name of the error in the event."
+    )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         frame = error_event(Error(name=self.name).answer(exchange))
@@ -71,7 +73,9 @@ class StreamCut(StreamFault):
     """Closes the connection in the middle of a stream, with a TCP reset where *reset*."""
 
     kind: Literal["stream_cut"] = "stream_cut"
-    reset: bool = False
+    reset: bool = Field(
+        default=False, description="Whether the connection is reset rather than closed."
+    )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         await hang_up(exchange, receive, reset=self.reset)
@@ -84,7 +88,12 @@ class Stall(StreamFault):
     changes_body: ClassVar[bool] = False
 
     kind: Literal["stall"] = "stall"
-    seconds: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
+    seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Seconds of silence; unset: until the client has left.",
+    )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         if self.seconds is None:
@@ -98,7 +107,11 @@ class UnknownEvent(StreamFault):
     """Puts an event into a stream that no client knows."""
 
     kind: Literal["unknown_event"] = "unknown_event"
-    name: str = Field(default="image_generation.keepalive", pattern=r"^[\w.-]+$")
+    name: str = Field(
+        default="image_generation.keepalive",
+        pattern=r"^[\w.-]+$",
+        description="Name of the event.",
+    )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
         frame = event(self.name, {"type": self.name}).encode()
@@ -110,7 +123,7 @@ class FewerPartials(BodyFault):
     """Sends only the first *keep* partial images, and counts only those. The API was seen to."""
 
     kind: Literal["fewer_partials"] = "fewer_partials"
-    keep: int = Field(default=0, ge=0, le=3)
+    keep: int = Field(default=0, ge=0, le=3, description="Partial images that are sent.")
 
     def rewrite_event(self, frame: bytes, number: int) -> bytes:
         name, payload = read_event(frame)

@@ -29,10 +29,21 @@ class Latency(BaseFault):
     changes_body: ClassVar[bool] = False
 
     kind: Literal["latency"] = "latency"
-    seconds: float = Field(default=1, ge=0, le=MAX_WAIT_SECONDS)
-    jitter: float = Field(default=0, ge=0, le=MAX_WAIT_SECONDS)
-    realistic: bool = False
-    scale: float = Field(default=1, ge=0, le=100)
+    seconds: float = Field(
+        default=1, ge=0, le=MAX_WAIT_SECONDS, description="Seconds before the answer."
+    )
+    jitter: float = Field(
+        default=0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Seconds of which a part is added by chance.",
+    )
+    realistic: bool = Field(
+        default=False, description="Whether the recorded time takes the place of `seconds`."
+    )
+    scale: float = Field(
+        default=1, ge=0, le=100, description="Factor of the recorded time, where `realistic`."
+    )
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -85,7 +96,9 @@ class SlowBody(BaseFault):
     changes_body: ClassVar[bool] = False
 
     kind: Literal["slow_body"] = "slow_body"
-    bytes_per_second: int = Field(default=100_000, ge=1)
+    bytes_per_second: int = Field(
+        default=100_000, ge=1, description="Bytes of the body that are sent in a second."
+    )
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send

@@ -76,6 +76,13 @@ class Clock:
         """The emulator's time, in UTC."""
         return self._setting.value.now()
 
+    @property
+    def offset(self) -> timedelta:
+        """How far the emulator's time is ahead of the system's; nothing where the clock was never
+        moved or frozen."""
+        setting = self._setting.value
+        return setting.moment - datetime.now(UTC) if setting.moment else setting.offset
+
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""
         try:

@@ -10,7 +10,7 @@ from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
-from images_emulator.settings import Settings
+from images_emulator.settings import Settings, all_settings
 from images_emulator.state import account, hosted_picture
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
@@ -52,7 +52,8 @@ class Emulator:
     """
 
     def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
-        self._initial_settings = initial = settings or Settings()
+        self.initial_settings = initial = settings or Settings()
+        """The settings of the start, to which `reset` returns."""
         self.store: Store = store or MemoryStore()
         """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
@@ -91,6 +92,16 @@ class Emulator:
         """The current settings: those of the constructor, with the changes of `configure`."""
         return self._settings.value
 
+    @property
+    def changed_settings(self) -> tuple[str, ...]:
+        """The names of the settings that are not as at the start."""
+        initial, current = self.initial_settings, self.settings
+        return tuple(
+            each.name
+            for each in all_settings()
+            if getattr(initial, each.name) != getattr(current, each.name)
+        )
+
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
         """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
         texts = {"as_of": as_of, "validation": validation}
@@ -115,7 +126,7 @@ class Emulator:
         trim_memory()
 
     async def _reset(self) -> None:
-        await self._settings.update(lambda _: self._initial_settings)
+        await self._settings.update(lambda _: self.initial_settings)
         await self.hosting.reset()
         await self.files.reset()
         await self.rate_limits.reset()

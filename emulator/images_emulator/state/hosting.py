@@ -121,6 +121,10 @@ class Hosting(Generic[T]):
         signature = parameters.pop("sig", "").encode()
         return hmac.compare_digest(signature, self._signature(path, parameters).encode())
 
+    async def expiries(self) -> list[datetime]:
+        """When the URLs of the pictures that can still be downloaded expire, in no order."""
+        return await self._pictures.expiries(self._clock.now())
+
     async def reset(self) -> None:
         """Forget all pictures; their URLs answer 404 from then on."""
         await self._pictures.clear()

@@ -95,6 +95,11 @@ class MemoryRecords(Generic[T]):
         with self._lock:
             return [record.value for record in self._records.values()]
 
+    async def expiries(self, now: datetime) -> list[datetime]:
+        with self._lock:
+            records = [*self._records.values()]
+        return [each.expiry for each in records if each.expiry and not each.is_expired(now)]
+
     async def clear(self) -> None:
         with self._lock:
             self._records.clear()

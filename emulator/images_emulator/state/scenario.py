@@ -42,6 +42,7 @@ class Scenario:
     its fault wins.
 
     An injected step goes when it has met all its calls; one of the scenario stays, for the record.
+    The last injected ones that have gone are still listed.
     Any thread may change the steps; that blocks, see `Store.run`.
 
     It begins with the file at *path*. Raises ValueError for one with mistakes, or that is missing.
@@ -119,6 +120,11 @@ class Scenario:
         step = ScenarioStep(parse_step(document), INJECTED, random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(step)))
 
+    def remove(self, identity: str) -> None:
+        """Remove the step with that id, be it injected, of the scenario, or spent. `reset` begins
+        the scenario with it again. Raises KeyError where there is none."""
+        self._store.run(self._steps.update(lambda steps: steps.without(identity)))
+
     def load(self, document: Mapping[str, Any]) -> None:
         """Begin another scenario; injected steps are gone. Raises ValueError."""
         from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
@@ -140,9 +146,9 @@ class Scenario:
         self._begin(self._initial)
 
     def as_json(self) -> dict[str, Any]:
-        """The steps, and how many calls have met each of them; keys are redacted."""
-        current = self._steps.value
-        steps = [*current.injected, *current.planned]
+        """The steps, and how many calls have met each of them; keys are redacted. Injected ones
+        come first, spent ones last."""
+        steps = self._steps.value.listed()
         counts = self._store.run(self._counters.counts([step.key for step in steps]))
         pairs = zip(steps, counts, strict=True)
         return {"steps": [step.as_json(count) for step, count in pairs]}

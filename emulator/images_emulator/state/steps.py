@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +19,9 @@ MAX_QUOTED_CHARS: Final = 80
 
 INJECTED: Final = "injected"
 """Name of an injected step in near misses; those of the scenario are `step 1` and so on."""
+
+MAX_SPENT_STEPS: Final = 20
+"""Injected steps that are still listed when they have met all their calls: the last ones."""
 
 
 class MatchInput(NamedTuple):
@@ -44,7 +47,7 @@ def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
 
 
 class ScenarioStep:
-    """One step, with the key of its counter. A `Quota`."""
+    """One step, with the *key* of its counter, which is its id in the admin API. A `Quota`."""
 
     def __init__(self, step: Step, name: str, key: str) -> None:
         self.step = step
@@ -101,43 +104,84 @@ class ScenarioStep:
             value = value[:MAX_QUOTED_CHARS]
         return f"{name} {value!r} is not {wanted!r}"
 
+    @property
+    def is_injected(self) -> bool:
+        return self.name == INJECTED
+
     def as_json(self, count: Count) -> dict[str, Any]:
-        """The step as it may be written, its key redacted, and how many calls have met it."""
-        step = self.step.as_json()
-        if key := self.step.match.api_key:
-            step["match"]["api_key"] = mask_key(key)
-        return step | {"met": count.grants}
+        """The step as the admin API shows it: its id and its names, its settings, how many calls
+        have met it, and whether it is spent. The API key in its `match` is redacted."""
+        step = self.step
+        match = step.match.model_dump(exclude_none=True)
+        if key := step.match.api_key:
+            match["api_key"] = mask_key(key)
+        return {
+            "id": self.key,
+            "name": self.name,
+            "title": self.title,
+            "injected": self.is_injected,
+            "fault": step.as_json()["fault"],
+            "match": match,
+            "times": step.times,
+            "after": step.after,
+            "probability": step.probability,
+            "seed": step.seed,
+            "met": count.grants,
+            "spent": is_exhausted(self, count),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The steps in their order: *injected* ones, then those of the scenario as *planned*. Of these
-    *live* are those that may still be met."""
+    *live* are those that may still be met. *spent* are the last injected ones that have met all
+    their calls; no call is compared with them."""
 
     injected: tuple[ScenarioStep, ...] = ()
     planned: tuple[ScenarioStep, ...] = ()
     live: tuple[ScenarioStep, ...] = ()
+    spent: tuple[ScenarioStep, ...] = ()
+
+    def listed(self) -> tuple[ScenarioStep, ...]:
+        """All steps, in the order in which calls are compared with them, and then the spent."""
+        return (*self.injected, *self.planned, *self.spent)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        return Steps((*self.injected, step), self.planned, self.live)
+        return replace(self, injected=(*self.injected, step))
 
     def without_exhausted(self, step: ScenarioStep) -> Steps:
-        """An injected step is gone; one of the scenario stays as planned, for the record."""
-        if step.name == INJECTED:
-            return Steps(_without(step, self.injected), self.planned, self.live)
-        return Steps(self.injected, self.planned, _without(step, self.live))
+        """The steps when *step* has met all its calls. One of the scenario stays as planned, for
+        the record; an injected one is spent."""
+        if not step.is_injected:
+            return replace(self, live=_without(step.key, self.live))
+        injected = _without(step.key, self.injected)
+        if injected is self.injected:
+            return self  # it was removed meanwhile
+        spent = (*self.spent, step)[-MAX_SPENT_STEPS:]
+        return replace(self, injected=injected, spent=spent)
+
+    def without(self, key: str) -> Steps:
+        """The steps without that of this *key*. Raises KeyError where there is none."""
+        if not any(step.key == key for step in self.listed()):
+            raise KeyError(key)
+        return Steps(
+            *(
+                _without(key, steps)
+                for steps in (self.injected, self.planned, self.live, self.spent)
+            )
+        )
 
 
-def _without(step: ScenarioStep, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
+def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
     # Not by `filter`: most often it is the first, also of thousands.
     for place, each in enumerate(steps):
-        if each.key == step.key:
+        if each.key == key:
             return steps[:place] + steps[place + 1 :]
     return steps
 
 
 def _pack(steps: Steps) -> Packed:
-    live = {step.key for step in steps.live}
+    live = {step.key for step in (*steps.injected, *steps.live)}
     return Packed(
         {
             "steps": [
@@ -147,7 +191,7 @@ def _pack(steps: Steps) -> Packed:
                     "live": step.key in live,
                     "step": step.step.as_json(),
                 }
-                for step in (*steps.injected, *steps.planned)
+                for step in steps.listed()
             ]
         }
     )
@@ -160,11 +204,11 @@ def _unpack(packed: Packed) -> Steps:
         return ScenarioStep(parse_step(document["step"]), document["name"], document["key"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
-    planned = [(step, live) for step, live in steps if step.name != INJECTED]
     return Steps(
-        injected=tuple(step for step, _ in steps if step.name == INJECTED),
-        planned=tuple(step for step, _ in planned),
-        live=tuple(step for step, live in planned if live),
+        injected=tuple(step for step, live in steps if step.is_injected and live),
+        planned=tuple(step for step, _ in steps if not step.is_injected),
+        live=tuple(step for step, live in steps if not step.is_injected and live),
+        spent=tuple(step for step, live in steps if step.is_injected and not live),
     )
 
 

@@ -89,6 +89,11 @@ class Records(Protocol[T]):
         """The values, oldest first."""
         ...
 
+    async def expiries(self, now: datetime) -> list[datetime]:
+        """When the records expire that have not expired before *now*; of one that never does,
+        nothing. In no order."""
+        ...
+
     async def clear(self) -> None: ...
 
 

@@ -1,4 +1,4 @@
-"""The admin API, `/_emulator`: health, version, settings, models, clock and reset."""
+"""The admin API, `/_emulator`: health, version, settings, models, clock, hosting and reset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import platform
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -17,10 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import APIError, mask_key
+from images_emulator.contract.errors import APIError
 from images_emulator.contract.model_tables import as_json
-from images_emulator.exchange.credentials import HIDDEN
-from images_emulator.settings import all_settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
 from images_emulator.web.health import HEALTH
@@ -29,6 +28,14 @@ from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
+from images_emulator.web.session_api import SessionAPI, Token
+from images_emulator.web.state_json import (
+    ClockState,
+    HostingState,
+    clock_state,
+    hosting_state,
+    settings_json,
+)
 
 DISTRIBUTION: Final = "openai-images-emulator"
 
@@ -46,6 +53,16 @@ class ClockMove(BaseModel):
     resume: Literal[True] | None = None
 
 
+class SettingsChange(BaseModel):
+    """Body of `PATCH /_emulator/settings`: a new value of one of these settings, or of both. Null
+    is the value that it had at the start."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    as_of: str | None = None
+    validation: str | None = None
+
+
 class AdminAPI:
     """Handlers that concern the emulator as a whole."""
 
@@ -58,9 +75,13 @@ class AdminAPI:
         router.get("/ready")(self.ready)
         router.get("/version")(self.version)
         router.get("/settings")(self.settings)
+        router.patch("/settings", openapi_extra=json_body_schema(SettingsChange))(
+            self.change_settings
+        )
         router.get("/models")(self.models)
         router.get("/clock")(self.clock)
         router.post("/clock", openapi_extra=json_body_schema(ClockMove))(self.move_clock)
+        router.get("/hosting")(self.hosting)
         router.post("/reset")(self.reset)
         return router
 
@@ -83,23 +104,39 @@ class AdminAPI:
         }
 
     async def settings(self) -> dict[str, Any]:
-        """The settings as they are now; keys are redacted."""
-        settings = self.emulator.settings
-        values = {each.name: getattr(settings, each.name) for each in all_settings()}
-        keys = [mask_key(key) for key in settings.api_key]
-        token = HIDDEN if settings.admin_token is not None else None
-        return values | {"api_key": keys, "admin_token": token}
+        """The settings as they are now, keys redacted; `changed` names those that are not as at the
+        start."""
+        return settings_json(self.emulator)
+
+    async def change_settings(self, request: Request) -> dict[str, Any]:
+        """Change `as_of`, `validation` or both until `reset`; null puts one back to its start."""
+        body = await read_admin_json(request.receive, self.emulator)
+        change = SettingsChange.model_validate(body)
+        initial = self.emulator.initial_settings
+        values = {
+            name: getattr(initial, name) if value is None else value
+            for name, value in change.model_dump(exclude_unset=True).items()
+        }
+        try:
+            await asyncio.to_thread(partial(self.emulator.configure, **values))
+        except ValueError as error:
+            name, _, reason = str(error).partition(": ")
+            raise admin_errors.bad_input(name=name, reason=reason) from None
+        return settings_json(self.emulator)
 
     async def models(self) -> dict[str, Any]:
         """Each model's dates, and its JSON Schema for each endpoint."""
         return as_json()
 
-    async def clock(self) -> dict[str, Any]:
+    async def clock(self) -> ClockState:
         """The emulator's time, by which URLs and rate limits expire."""
-        clock = self.emulator.clock
-        return {"now": clock.now(), "frozen": clock.frozen}
+        return clock_state(self.emulator)
 
-    async def move_clock(self, request: Request) -> dict[str, Any]:
+    async def hosting(self) -> HostingState:
+        """The pictures that can be downloaded by URL, and when the first of them expires."""
+        return await hosting_state(self.emulator)
+
+    async def move_clock(self, request: Request) -> ClockState:
         """Advance the clock, freeze it, or let it run on."""
         clock = self.emulator.clock
         body = await read_admin_json(request.receive, self.emulator)
@@ -183,5 +220,6 @@ def create_admin_api(emulator: Emulator) -> FastAPI:
     app.include_router(AdminAPI(emulator).router())
     app.include_router(JournalAPI(emulator).router())
     app.include_router(ScenarioAPI(emulator).router())
-    add_docs(app, ClockMove, *BODIES)
+    app.include_router(SessionAPI(emulator).router())
+    add_docs(app, ClockMove, SettingsChange, Token, *BODIES)
     return app

@@ -1,13 +1,15 @@
-"""Who may ask `/_emulator`: everyone but the browsers of other sites, or whoever has the token."""
+"""Who may ask `/_emulator`: everyone but the browsers of other sites; or, where there is an admin
+token, whoever sends it, and the pages of this server with its cookie."""
 
 from __future__ import annotations
 
-from hmac import compare_digest
+import hmac
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import admin_errors
@@ -20,6 +22,9 @@ from images_emulator.web.recorder import ADMIN_PREFIX
 OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """What probes ask; it tells nothing and changes nothing."""
 
+SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
+"""Where a page of this server gets its cookie, for which it sends the token in the body."""
+
 PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, so that no other site can have them."""
 
@@ -31,17 +36,43 @@ FORWARDED: Final = (
 none of them and is refused."""
 
 
+def is_same(secret: str, other: str) -> bool:
+    """Whether the two secrets are equal; it takes as long whichever character differs."""
+    return hmac.compare_digest(
+        secret.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
+    )
+
+
+class SessionCookie:
+    """The cookie that stands for an admin *token*: `NAME=VALUE`.
+
+    It is derived from the token and does not tell it, so that each process accepts it, and a server
+    that is started again. A browser has the cookies of all ports of a host together: servers with
+    different tokens have cookies of different names.
+    """
+
+    def __init__(self, token: str) -> None:
+        digest = hmac.digest(token.encode("utf-8", "surrogatepass"), b"session", "sha256").hex()
+        self.name = f"images-emulator-{digest[:8]}"
+        self.value = digest[8:]
+
+    def is_in(self, header: str) -> bool:
+        """Whether the *header* `Cookie` has it."""
+        return is_same(cookie_parser(header).get(self.name, ""), self.value)
+
+
 class AdminAuth:
     """Wraps the admin API.
 
     A page of another site reaches a server of this machine in two ways: under the server's own
     name, and then the browser says whose page it is; or under a name of the site's that is made to
-    point here, and then that name is the `Host`.
+    point here, and then that name is the `Host`. Under that name it would not have the cookie.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.token = settings.admin_token
+        self.cookie = None if self.token is None else SessionCookie(self.token)
         public = urlsplit(settings.public_url or "")
         self.names = {settings.host.lower(), _name(public.netloc)}
         self.public_origin = f"{public.scheme}://{public.netloc}".lower()
@@ -58,15 +89,17 @@ class AdminAuth:
     def _check(self, scope: Scope) -> None:
         """Raises APIError for those who may not ask."""
         headers = Headers(scope=scope)
-        if self.token is not None:
+        if self.token is not None and self.cookie is not None:
             # No other site can know it, wherever the call comes from.
-            token = bearer_token(headers.get("authorization", ""))
-            if not compare_digest(token.encode(), self.token.encode()):
+            if is_same(bearer_token(headers.get("authorization", "")), self.token):
+                return
+            has_cookie = self.cookie.is_in(headers.get("cookie", ""))
+            if not has_cookie and scope["path"] != SESSION_PATH:
                 raise admin_errors.no_token()
-            return
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._own(_name(host)):
-            raise admin_errors.foreign_host(host=host)
+        elif not self._own(_name(headers.get("host", ""))):
+            raise admin_errors.foreign_host(host=headers.get("host", ""))
+        # A browser sends the cookie from pages of other ports of this host, too.
+        origin = headers.get("origin")
         foreign = origin is not None and not self._same_origin(origin, headers)
         if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise admin_errors.foreign_origin()

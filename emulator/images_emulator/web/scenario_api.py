@@ -1,21 +1,52 @@
-"""Routes of the scenario in the admin API: its steps, and injected ones."""
+"""Routes of the scenario in the admin API: its steps, injected ones, the faults that there are, and
+the ready scenarios."""
 
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from images_emulator.contract import errors
+from images_emulator.contract import admin_errors, errors
+from images_emulator.contract.errors import quoted_list
+from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.faults.scenario_document import ScenarioDocument, Step
+from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import json_body_schema
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyScenario:
+    """A ready scenario: its name, what happens, and the number of its steps."""
+
+    name: str
+    summary: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyScenarios:
+    """The ready scenarios in the order of the alphabet."""
+
+    scenarios: list[ReadyScenario]
+
+
+def _ready(name: str, text: str) -> ReadyScenario:
+    """The scenario in the *text* of a file, whose first comment says what happens."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    summary = " ".join(line.lstrip("# ") for line in comment)
+    return ReadyScenario(name, summary, len(tomllib.loads(text)["steps"]))
+
 
 BODIES: Final = (ScenarioDocument, Step)
 """Schemas of the request bodies, for the OpenAPI document."""
@@ -33,11 +64,16 @@ class ScenarioAPI:
         router.get("/scenario")(self.show)
         router.put("/scenario", openapi_extra=json_body_schema(ScenarioDocument))(self.replace)
         router.delete("/scenario")(self.clear)
+        router.delete("/scenario/steps/{id}")(self.remove)
         router.post("/inject", openapi_extra=json_body_schema(Step))(self.inject)
+        router.get("/faults")(self.faults)
+        router.get("/scenarios")(self.ready)
+        router.get("/scenarios/{name}")(self.ready_document)
         return router
 
     async def show(self, request: Request) -> Response:
-        """The steps, and how many calls have met each."""
+        """The steps, and how many calls have met each: injected ones first, and last the 20 that
+        were injected and have met all their calls."""
         return JSONResponse(await asyncio.to_thread(self.scenario.as_json))
 
     async def replace(self, request: Request) -> Response:
@@ -49,10 +85,36 @@ class ScenarioAPI:
         await asyncio.to_thread(self.scenario.clear)
         return await self.show(request)
 
+    async def remove(self, id: str, request: Request) -> Response:
+        """Remove one step, by its id."""
+        try:
+            await asyncio.to_thread(self.scenario.remove, id)
+        except KeyError:
+            raise admin_errors.no_such_step(id=id) from None
+        return await self.show(request)
+
     async def inject(self, request: Request) -> Response:
         """Inject the step in the body: before those of the scenario, after those injected earlier,
         once where it has no `times`. It goes when it has met all its calls."""
         return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
+
+    async def faults(self) -> FaultList:
+        """The faults with their settings, and the errors that are faults by their names."""
+        return await asyncio.to_thread(fault_list)
+
+    async def ready(self) -> ReadyScenarios:
+        """The ready scenarios by name."""
+        return ReadyScenarios(
+            [_ready(name, path.read_text("utf-8")) for name, path in ready_scenarios().items()]
+        )
+
+    async def ready_document(self, name: str) -> dict[str, Any]:
+        """A ready scenario as a document, for `PUT /_emulator/scenario`."""
+        path = ready_scenarios().get(name)
+        if path is None:
+            listed = quoted_list([*ready_scenarios()])
+            raise admin_errors.no_such_scenario(name=name, listed=listed)
+        return tomllib.loads(path.read_text("utf-8"))
 
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]

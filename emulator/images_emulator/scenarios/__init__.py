@@ -1,0 +1,16 @@
+"""Ready scenarios of faults: TOML files, found by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+
+@cache
+def ready_scenarios() -> Mapping[str, Path]:
+    """The files of the ready scenarios by their names, such as `outage`, in the order of the
+    alphabet."""
+    files = sorted(Path(__file__).parent.glob("*.toml"))
+    return MappingProxyType({file.stem: file for file in files})

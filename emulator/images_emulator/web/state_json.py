@@ -1,0 +1,50 @@
+"""What the admin API tells of the emulator's state: settings, clock and hosted pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from images_emulator.contract.errors import mask_key
+from images_emulator.exchange.credentials import HIDDEN
+from images_emulator.settings import all_settings
+from images_emulator.state.emulator import Emulator
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """The emulator's time. *offset_seconds* is how far it is ahead of the machine's: 0 where it was
+    never moved or frozen."""
+
+    now: datetime
+    frozen: bool
+    offset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostingState:
+    """How many hosted pictures can be downloaded, and when the first of their URLs expires."""
+
+    pictures: int
+    next_expiry: datetime | None
+
+
+def settings_json(emulator: Emulator) -> dict[str, Any]:
+    """The settings by name, keys redacted, and as `changed` those that are not as at the start."""
+    settings = emulator.settings
+    values = {each.name: getattr(settings, each.name) for each in all_settings()}
+    keys = [mask_key(key) for key in settings.api_key]
+    token = HIDDEN if settings.admin_token is not None else None
+    changed = [*emulator.changed_settings]
+    return values | {"api_key": keys, "admin_token": token, "changed": changed}
+
+
+def clock_state(emulator: Emulator) -> ClockState:
+    clock = emulator.clock
+    return ClockState(clock.now(), clock.frozen, round(clock.offset.total_seconds(), 3))
+
+
+async def hosting_state(emulator: Emulator) -> HostingState:
+    expiries = await emulator.hosting.expiries()
+    return HostingState(len(expiries), min(expiries, default=None))
