@@ -15,7 +15,7 @@ from openai import AzureOpenAI, OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.contract.azure import AZURE
-from images_emulator.contract.errors import AZURE_GATEWAY_ENVELOPE
+from images_emulator.contract.errors import API_MANAGEMENT_ENVELOPE
 from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from tests.pictures import answered, opened, png
 
@@ -308,11 +308,11 @@ def test_azure_refuses_webp_and_defaults_to_high_quality(azure: Server, model: s
         assert sdk.images.generate(model=model, prompt="x", output_format="webp").data
 
 
-def test_named_errors_in_the_form_of_azures_gateway_are_marked_as_azures() -> None:
+def test_named_errors_in_the_form_of_api_management_are_marked_as_azures() -> None:
     names = {
         name
         for name, refusal in ERRORS_BY_NAME.items()
-        if refusal.envelope == AZURE_GATEWAY_ENVELOPE
+        if refusal.envelope == API_MANAGEMENT_ENVELOPE
     }
     assert names == AZURE_ERRORS_BY_NAME.keys()
 

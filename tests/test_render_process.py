@@ -22,7 +22,7 @@ from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.pool import BUSY_JOBS, RenderPool
-from images_emulator.rendering.process import Rendered, RenderProcess, render
+from images_emulator.rendering.process import Rendered, RenderProcess, render_files
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
 
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
@@ -75,45 +75,45 @@ def test_a_process_renders_the_same_file_as_a_thread(
     process: RenderProcess, output_format: str
 ) -> None:
     request = replace(REQUEST, output_format=output_format)
-    assert process.render(request, 1, None) == [(None, render_image(request, 1))]
+    assert process.render_files(request, 1, None) == [(None, render_image(request, 1))]
 
 
 def test_a_process_renders_the_same_edits_as_a_thread(process: RenderProcess) -> None:
     for name, request in REQUESTS_WITH_UPLOADS.items():
-        assert process.render(request, 1, None) == [(None, render_image(request, 1))], name
+        assert process.render_files(request, 1, None) == [(None, render_image(request, 1))], name
 
 
 def test_a_process_renders_all_partial_images_at_once(process: RenderProcess) -> None:
     request = replace(REQUEST, partial_images=3)
-    rendered = process.render(request, 0, 1)
+    rendered = process.render_files(request, 0, 1)
     assert [number for number, _ in rendered] == [1, 2, None]
-    assert rendered == render(request, 0, 1)
+    assert rendered == render_files(request, 0, 1)
 
 
 def test_a_killed_process_is_started_again(process: RenderProcess) -> None:
-    first = process.render(REQUEST, 0, None)
+    first = process.render_files(REQUEST, 0, None)
     killed = system_process(process)
     killed.kill()
-    assert process.render(REQUEST, 0, None) == first
+    assert process.render_files(REQUEST, 0, None) == first
     assert killed.returncode is not None
 
 
 def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProcess) -> None:
-    first = process.render(REQUEST, 0, None)
+    first = process.render_files(REQUEST, 0, None)
     running = system_process(process)
     with pytest.raises(RuntimeError, match="ValueError"):
-        process.render(replace(REQUEST, size=(0, -1)), 0, None)
-    assert process.render(REQUEST, 0, None) == first
+        process.render_files(replace(REQUEST, size=(0, -1)), 0, None)
+    assert process.render_files(REQUEST, 0, None) == first
     assert system_process(process) is running
 
 
 def test_a_closed_process_renders_no_more(process: RenderProcess) -> None:
-    process.render(REQUEST, 0, None)
+    process.render_files(REQUEST, 0, None)
     running = system_process(process)
     process.close()
     assert running.returncode is not None
     with pytest.raises(RuntimeError, match="let go"):
-        process.render(REQUEST, 0, None)
+        process.render_files(REQUEST, 0, None)
 
 
 @pytest.fixture
@@ -137,12 +137,12 @@ def numbered(number: int) -> ImageRequest:
 def test_processes_join_while_jobs_queue(pool: RenderPool) -> None:
     jobs = [submitted(pool, number) for number in range(BUSY_JOBS + 3)]
     assert [job.result(60) for job in jobs] == [
-        render(numbered(number), 0, None) for number in range(len(jobs))
+        render_files(numbered(number), 0, None) for number in range(len(jobs))
     ]
     # What a process has done leaves nothing for the thread that was to do it.
     assert pool.executor._work_queue.qsize() <= 1
     # They are free again, and come at once where somebody waits once more.
-    first, second = pool.submit(lambda means: means is render), submitted(pool, 0)
+    first, second = pool.submit(lambda render: render is render_files), submitted(pool, 0)
     assert not first.result(60)
     assert second.result(60) == jobs[0].result()
 
@@ -178,7 +178,7 @@ def test_the_job_of_a_process_that_cannot_start_again_is_rendered_all_the_same(
         system_process(process).kill()
     jobs = [submitted(pool, number) for number in range(2)]
     assert [job.result(60) for job in jobs] == [
-        render(numbered(number), 0, None) for number in range(2)
+        render_files(numbered(number), 0, None) for number in range(2)
     ]
 
 

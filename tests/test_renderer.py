@@ -45,8 +45,8 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
 
     held = asyncio.create_task(renderer.run(hold))
     await asyncio.to_thread(begun.wait)
-    waiting = [asyncio.create_task(renderer.render(request(), 0)) for _ in range(8)]
-    other = asyncio.create_task(renderer.render(request("a fox"), 0))
+    waiting = [asyncio.create_task(renderer.render_base64(request(), 0)) for _ in range(8)]
+    other = asyncio.create_task(renderer.render_base64(request("a fox"), 0))
     await asyncio.sleep(0)
     assert len(renderer.pool._jobs) == 2
     waiting[0].cancel()
@@ -58,41 +58,41 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
 
 
 async def test_images_of_one_request_are_rendered_apart(renderer: Renderer) -> None:
-    images = await asyncio.gather(*(renderer.render(request(), index) for index in range(3)))
+    images = await asyncio.gather(*(renderer.render_base64(request(), index) for index in range(3)))
     rendered = [render_image(request(), index) for index in range(3)]
     assert [base64.b64decode(each) for each in images] == rendered
 
 
 async def test_a_cached_image_is_not_rendered_again(renderer: Renderer) -> None:
-    first = await renderer.render(request(), 0)
+    first = await renderer.render_base64(request(), 0)
     assert renderer.cached(request(), 0) is first
-    assert await renderer.render(request(), 0) is first
+    assert await renderer.render_base64(request(), 0) is first
     assert renderer.cached(request(), 1) is None
 
 
 async def test_a_stream_is_rendered_once_and_ends_in_the_plain_image(renderer: Renderer) -> None:
-    first = await renderer.render(request(partials=3), 0, partial=0)
+    first = await renderer.render_base64(request(partials=3), 0, partial=0)
     rest = [renderer.cached(request(partials=3), 0, number) for number in (1, 2, None)]
     assert None not in rest
     assert len({first, *rest}) == 4
-    assert rest[-1] == await renderer.render(request(), 0)
+    assert rest[-1] == await renderer.render_base64(request(), 0)
 
 
 async def test_without_a_cache_every_call_renders() -> None:
     renderer = Renderer(cache_bytes=0)
-    first = await renderer.render(request(partials=2), 0, partial=0)
+    first = await renderer.render_base64(request(partials=2), 0, partial=0)
     assert renderer.cached(request(), 0) is None
-    assert await renderer.render(request(partials=2), 0, partial=0) == first
+    assert await renderer.render_base64(request(partials=2), 0, partial=0) == first
     renderer.close()
 
 
 async def test_a_failed_rendering_is_raised_to_all_and_not_cached(renderer: Renderer) -> None:
     broken = ImageRequest(operation=GENERATIONS, model=next(iter(MODELS.values())), size=(0, -1))
     results = await asyncio.gather(
-        *(renderer.render(broken, 0) for _ in range(2)), return_exceptions=True
+        *(renderer.render_base64(broken, 0) for _ in range(2)), return_exceptions=True
     )
     assert all(isinstance(result, Exception) for result in results)
-    assert await renderer.render(request(), 0)
+    assert await renderer.render_base64(request(), 0)
 
 
 def test_equal_calls_get_equal_images_and_their_own_ids(http: httpx2.Client) -> None:

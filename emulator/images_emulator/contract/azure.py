@@ -4,7 +4,7 @@ refuse.
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
 
-Most errors here are those that Azure's own gateway sends. An error that only a fault sends is in
+Most errors here are those of Azure API Management, the proxy in front of Azure's service. An error that only a fault sends is in
 `service_errors.py`, also where Azure alone has it (`AZURE_ERRORS_BY_NAME`). Azure's words for an
 error that OpenAI has, too, are here, in `error_overrides` of `AZURE`.
 """
@@ -21,7 +21,7 @@ from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
-from images_emulator.contract.errors import AZURE_GATEWAY_ENVELOPE, Envelope, ErrorAnswer, Refusal
+from images_emulator.contract.errors import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
@@ -38,16 +38,16 @@ TIER: Final = "AIServices S0"
 # fmt: off
 access_denied = Refusal(
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=AZURE_GATEWAY_ENVELOPE)
-not_found = Refusal("Resource not found", None, "404", status=404, envelope=AZURE_GATEWAY_ENVELOPE)
+    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=API_MANAGEMENT_ENVELOPE)
+not_found = Refusal("Resource not found", None, "404", status=404, envelope=API_MANAGEMENT_ENVELOPE)
 no_deployment = Refusal(
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
-    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=AZURE_GATEWAY_ENVELOPE)
+    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=API_MANAGEMENT_ENVELOPE)
 rate_limited = Refusal(
     f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your current {TIER} "
     "pricing tier. This request was{purpose} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
     "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
-    None, "RateLimitReached", status=429, envelope=AZURE_GATEWAY_ENVELOPE)
+    None, "RateLimitReached", status=429, envelope=API_MANAGEMENT_ENVELOPE)
 content_policy = replace(
     service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
 moderated = replace(
@@ -78,7 +78,7 @@ _BLANKS: Final[Mapping[str | None, tuple[str, str]]] = {
 
 
 def _error_body(error: ErrorAnswer) -> bytes:
-    """Compact JSON. The service behind the gateway has OpenAI's order of keys
+    """Compact JSON. The service behind API Management has OpenAI's order of keys
     (openai/openai-python#2749)."""
     fields = error.body()["error"]
     if details := _DETAILS.get(error.code):
@@ -88,13 +88,13 @@ def _error_body(error: ErrorAnswer) -> bytes:
 
 
 def _headers(answer: AnswerFacts) -> Sequence[Header]:
-    """The gateway sends one header, the service behind it the others. `strict-transport-security`
+    """API Management sends one header, the service behind it the others. `strict-transport-security`
     is left out: a browser would apply it to all of localhost."""
     request_id = answer.request_id.encode()
     headers = [(b"apim-request-id", request_id)]
     if answer.status == 401:
         return headers
-    if answer.past_gateway:
+    if answer.past_api_management:
         headers += [
             (b"x-content-type-options", b"nosniff"),
             (b"x-ms-region", REGION.encode()),

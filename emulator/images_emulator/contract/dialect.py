@@ -40,8 +40,8 @@ class AnswerFacts(NamedTuple):
     """The day that the call is judged by."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
-    past_gateway: bool = False
-    """Whether the gateway let the call pass."""
+    past_api_management: bool = False
+    """Whether Azure API Management let the call pass."""
     deployment: str | None = None
     """The deployment that the call reached."""
 

@@ -44,8 +44,8 @@ TODAYS_ENVELOPE: Final = Envelope()
 OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
 """The older stack's, recorded until 2025-08."""
 
-AZURE_GATEWAY_ENVELOPE: Final = Envelope(("code", "message"))
-"""That of the errors of Azure's own gateway."""
+API_MANAGEMENT_ENVELOPE: Final = Envelope(("code", "message"))
+"""The form of errors of Azure API Management, the proxy in front of Azure's service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import (
-    AZURE_GATEWAY_ENVELOPE,
+    API_MANAGEMENT_ENVELOPE,
     OLDER_ENVELOPE,
     SERVICE_TYPE,
     Refusal,
@@ -84,7 +84,7 @@ slow_down = Refusal(
 temporarily_blocked = Refusal(  # Azure's alone
     "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. For more "
     "details on Azure OpenAI service content policy, please visit https://aka.ms/aoaicodeofconduct",
-    None, "Forbidden", status=403, envelope=AZURE_GATEWAY_ENVELOPE)
+    None, "Forbidden", status=403, envelope=API_MANAGEMENT_ENVELOPE)
 # fmt: on
 
 AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}

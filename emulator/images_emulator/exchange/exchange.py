@@ -75,15 +75,16 @@ class Exchange:
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     policy: Policy | None = None
-    """The policy that judges the call. None for a download, and where the emulator's own headers
-    are invalid."""
+    """The policy that judges the call. None until its headers are read, and where the emulator's
+    own headers are invalid."""
     principal: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
     deployment: str | None = None
     """The Azure deployment that the call reached."""
-    past_gateway: bool = False
-    """Whether Azure's gateway let the call pass. The answer then has that gateway's headers."""
+    past_api_management: bool = False
+    """Whether Azure API Management let the call pass. The answer then has the headers of the
+    service behind it."""
     chunks: tuple[bytes, ...] | None = None
     """The body, in the chunks in which it arrived. None until it is read, and where it is too
     long."""

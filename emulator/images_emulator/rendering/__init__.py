@@ -1,1 +1,1 @@
-"""Who renders, and when: the cache of image files, the render thread and the render processes."""
+"""The renderer: the cache of image files, the render thread and the render processes."""

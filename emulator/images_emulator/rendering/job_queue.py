@@ -1,4 +1,4 @@
-"""A job queue: a thread of its own that runs jobs in order, and lets them be withdrawn."""
+"""The job queue: one thread that runs jobs in order. A job that has not begun can be withdrawn."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from images_emulator.imaging.memory import keep_memory
-from images_emulator.rendering.process import Render, render
+from images_emulator.rendering.process import RenderFunction, render_files
 from images_emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")
 
 
 class JobQueue:
-    """Runs jobs one by one in a thread of its own, in the order of their submission.
+    """Runs jobs one by one in a thread named *name*, in the order of their submission.
 
-    A job is a function that is given the means to render, which is `render` here. The thread is
-    named *name*. Threads may share the queue.
+    A job is a function with one argument, a function that renders: `render_files` here. Threads may
+    share the queue.
     """
 
     def __init__(self, name: str) -> None:
-        self._jobs: OrderedDict[Future[Any], Callable[[Render], Any]] = OrderedDict()
+        self._jobs: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
         self._name = name
         self._lock = Lock()
         self._at_work = False
@@ -45,7 +45,7 @@ class JobQueue:
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
-    def submit(self, job: Callable[[Render], T]) -> Future[T]:
+    def submit(self, job: Callable[[RenderFunction], T]) -> Future[T]:
         """Queue *job* and return the future of its result. Raises RuntimeError after `close`, or
         where the queue's own thread was shut down."""
         future: Future[T] = Future()
@@ -78,13 +78,13 @@ class JobQueue:
     def _run_one(self, executor: ThreadPoolExecutor) -> None:
         """Run one job and schedule the next, so that other calls of the executor have their turn
         in between."""
-        self._run_next(render)
+        self._run_next(render_files)
         with self._lock:
             self._at_work = bool(self._jobs)
         if self._at_work:
             self._schedule(executor)
 
-    def _run_next(self, means: Render) -> None:
+    def _run_next(self, render: RenderFunction) -> None:
         with self._lock:
             if not self._jobs:
                 return  # another thread was faster, or the job was withdrawn
@@ -92,7 +92,7 @@ class JobQueue:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(job(means))
+            future.set_result(job(render))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             future.set_exception(error)
 

@@ -10,10 +10,10 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.process import (
     ProcessGoneError,
-    Render,
     Rendered,
+    RenderFunction,
     RenderProcess,
-    render,
+    render_files,
 )
 from images_emulator.threads import DaemonThreadPool
 
@@ -25,9 +25,10 @@ costs about as much as rendering 32 images of 1024×1024."""
 class RenderPool(JobQueue):
     """A job queue that up to *max_processes* render processes join under load.
 
-    There is one thread that renders: rendering holds the interpreter lock, so a second one would
-    make it slower, and on the event loop it would hold up every other call. While jobs queue,
-    processes join, each with a thread that waits for it; their means to render is the process.
+    One thread renders. A second thread would make rendering slower, because rendering holds the
+    interpreter lock, and on the event loop it would hold up every other call. While jobs queue,
+    processes join. Each has a thread that waits for it, and that passes its jobs a function which
+    renders in the process.
     """
 
     def __init__(self, max_processes: int) -> None:
@@ -58,9 +59,9 @@ class RenderPool(JobQueue):
     def _run_jobs_in(self, process: RenderProcess) -> None:
         """Run jobs in *process* until the queue is empty, if the process can be started."""
         if process.start():
-            means = _render_in(process)
+            render = _render_function_of(process)
             while self._jobs:
-                self._run_next(means)
+                self._run_next(render)
             self._idle.append(process)
 
     def close(self) -> None:
@@ -73,13 +74,13 @@ class RenderPool(JobQueue):
             process.close()
 
 
-def _render_in(process: RenderProcess) -> Render:
-    """Rendering in *process*, or in the calling thread where it has gone."""
+def _render_function_of(process: RenderProcess) -> RenderFunction:
+    """Renders in *process*, or in the calling thread where the process has ended."""
 
-    def rendered(request: ImageRequest, index: int, partial: int | None) -> Rendered:
+    def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
         try:
-            return process.render(request, index, partial)
+            return process.render_files(request, index, partial)
         except ProcessGoneError:
-            return render(request, index, partial)
+            return render_files(request, index, partial)
 
-    return rendered
+    return render

@@ -1,5 +1,5 @@
-"""Render processes: each renders for one thread that waits for it, since the interpreter lock lets
-two threads render no faster than one."""
+"""Render processes. Each renders for one thread of the server, which waits for it. The interpreter
+lock lets two threads render no faster than one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
 
 Rendered = Sequence[tuple[int | None, bytes]]
-"""Image files, each with the index of the partial image that it is; the final one's is None."""
+"""Image files, each with the index of its partial image. The final image's index is None."""
 
-Render = Callable[[ImageRequest, int, int | None], Rendered]
-"""See `render`."""
+RenderFunction = Callable[[ImageRequest, int, int | None], Rendered]
+"""Renders image files: `render_files`, or a function that does the same in another process."""
 
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
@@ -48,9 +48,9 @@ Message = tuple[dict[str, Any], list[bytes]]
 """JSON, and the bytes that go with it."""
 
 
-def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
-    """Image *index* (from 0) of *request*; or where *partial* is the index of a partial image that
-    one, all that follow it in the stream, and the final one."""
+def render_files(request: ImageRequest, index: int, partial: int | None) -> Rendered:
+    """The file of image *index* (from 0) of *request*. Where *partial* is the index of a partial
+    image, the files of that one, of all that follow it in the stream, and of the final image."""
     from images_emulator.imaging.render import render_image, render_stream  # noqa: PLC0415 - it loads Pillow
 
     if partial is None:
@@ -59,14 +59,14 @@ def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
 
 
 class ProcessGoneError(RuntimeError):
-    """The render process has ended, and so has the one started in its place."""
+    """The render process has ended, and so has its replacement."""
 
 
 class RenderProcess:
     """One render process. It starts with the first image, and again after it was killed.
 
-    Only one thread at a time may call `render`. `multiprocessing` is not used: it would run the
-    main module of the program that started the server.
+    Only one thread at a time may call `render_files`. `multiprocessing` is not used, because it
+    would run the main module of the program that started the server.
     """
 
     def __init__(self) -> None:
@@ -74,10 +74,10 @@ class RenderProcess:
         self._lock = Lock()
         self._closed = False
 
-    def render(self, request: ImageRequest, index: int, partial: int | None) -> Rendered:
-        """Return what `render` returns. Raises RuntimeError with its traceback where that raised,
-        RuntimeError after `close`, and ProcessGoneError where the process ended twice or cannot be
-        started."""
+    def render_files(self, request: ImageRequest, index: int, partial: int | None) -> Rendered:
+        """The result of the function `render_files` in the process. Raises RuntimeError with the
+        traceback of an exception there, RuntimeError after `close`, and ProcessGoneError where the
+        process ended twice or cannot be started."""
         job = _job_message(request, index, partial)
         for _ in range(2):
             with suppress(*_PIPE_ERRORS):
@@ -92,7 +92,7 @@ class RenderProcess:
         """Start the process and wait until it has rendered once. Returns whether it runs."""
         if self._process is None:
             with suppress(RuntimeError):
-                self.render(WARM_UP, 0, None)
+                self.render_files(WARM_UP, 0, None)
         return self._process is not None
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -102,10 +102,11 @@ class RenderProcess:
             if self._process is None:
                 if not sys.executable or getattr(sys, "frozen", False):
                     raise ProcessGoneError("there is no Python to start")
-                # It is to import these very modules, whatever its working directory.
+                # The process imports the modules of this one, whatever its working directory.
                 command = [sys.executable, "-c", _COMMAND.format([*map(str, sys.path)])]
                 pipe = subprocess.PIPE
-                # No session of its own: Linux would schedule that on a par with the server's.
+                # A session of its own would get as much CPU time as the server's: see autogroup
+                # in sched(7).
                 self._process = subprocess.Popen(  # noqa: S603 - a constant and our own path
                     command, stdin=pipe, stdout=pipe, process_group=0
                 )
@@ -176,7 +177,7 @@ def _answer(message: Message) -> Message:
     """The message that answers a job: the files, or the traceback of the failure."""
     job, blobs = message
     try:
-        rendered = render(_request_of(job, blobs), job["index"], job["partial"])
+        rendered = render_files(_request_of(job, blobs), job["index"], job["partial"])
     except Exception:  # noqa: BLE001 - it is raised in the server
         return {"failure": traceback.format_exc()}, []
     return {"failure": "", "partials": [each for each, _ in rendered]}, [
@@ -199,13 +200,13 @@ def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
 
 def run() -> None:
     """Main function of a render process: answer jobs until the pipe is closed."""
-    # Ctrl-C is for the server. Where there are process groups, it does not come here at all.
+    # Ctrl-C is for the server. Where there are process groups, this process never receives it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     keep_memory()
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library might print is no answer
+    os.dup2(2, 1)  # text that a library prints is no answer
     with suppress(*_PIPE_ERRORS):
         while True:
             _write(answers, _answer(_read(sys.stdin.buffer)))

@@ -17,7 +17,7 @@ from images_emulator.contract.usage import usage_of
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.pool import RenderPool
-from images_emulator.rendering.process import WARM_UP, Render
+from images_emulator.rendering.process import WARM_UP, RenderFunction
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Renderer:
         result: T = await _result(queued, disconnect)
         return result
 
-    async def render(
+    async def render_base64(
         self,
         request: ImageRequest,
         index: int,
@@ -116,7 +116,7 @@ class Renderer:
         return rendered
 
     def _render(
-        self, render: Render, request: ImageRequest, index: int, partial: int | None
+        self, render: RenderFunction, request: ImageRequest, index: int, partial: int | None
     ) -> bytes:
         # The later images of a stream come from the same drawing, and are cached here.
         files = render(request, index, partial)
@@ -136,7 +136,7 @@ class Renderer:
         self.parser.close()
 
 
-def _warm_up(render: Render) -> None:
+def _warm_up(render: RenderFunction) -> None:
     """Render once and count tokens once. The first use of each loads many modules or tables."""
     render(WARM_UP, 0, None)
     usage_of(WARM_UP)

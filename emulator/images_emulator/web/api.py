@@ -1,4 +1,4 @@
-"""The API's routes: each operation of each mount behind its service's gateway."""
+"""The API's routes: each operation of each mount, with the endpoint that its service makes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from images_emulator.contract.operations import (
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web import models_api
-from images_emulator.web.azure_gateway import AzureGateway
+from images_emulator.web.azure_endpoints import AzureEndpoints
 from images_emulator.web.downloads_api import DownloadsAPI
+from images_emulator.web.endpoints import Handler, OpenAIEndpoints
 from images_emulator.web.files_api import FilesAPI
-from images_emulator.web.gateway import Gateway, Handler
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.route import Route
 from images_emulator.web.unserved import not_served
@@ -76,8 +76,8 @@ def routes(emulator: Emulator) -> list[Route]:
     """All routes but those of `/_emulator`. Raises ValueError for a setting that they cannot use,
     and KeyError for an operation without a handler."""
     images, handlers = ImagesAPI(emulator), _handlers(emulator)
-    azure = AzureGateway(emulator)
-    gateways = {Service.OPENAI: Gateway(emulator), Service.AZURE: azure}
+    azure = AzureEndpoints(emulator)
+    endpoints = {Service.OPENAI: OpenAIEndpoints(emulator), Service.AZURE: azure}
 
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.image_kind:
@@ -90,16 +90,14 @@ def routes(emulator: Emulator) -> list[Route]:
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
             by_method = {each.method: handler(mount, each) for each in operations}
-            endpoint = gateways[mount.service].wrap_handlers(by_method, _period(operations))
+            endpoint = endpoints[mount.service].endpoint_of(by_method, _period(operations))
             if mount.names_deployment:
                 endpoint = azure.require_api_version(operations, endpoint)
             yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
         refuse = not_served(paths_of(mount.service))
-        endpoint = gateways[mount.service].wrap_handlers(
-            dict.fromkeys(map(str, HTTPMethod), refuse)
-        )
+        endpoint = endpoints[mount.service].endpoint_of(dict.fromkeys(map(str, HTTPMethod), refuse))
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):
                 yield Route(f"{mount.prefix}{route}{rest}", endpoint)

@@ -17,8 +17,8 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.api import routes
 from images_emulator.web.cors_middleware import CORSMiddleware
+from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
-from images_emulator.web.gateway import Endpoint
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
@@ -35,8 +35,9 @@ class Router:
     exception middleware would double the time of a repeated call.
     """
 
-    def __init__(self, routes: Sequence[Route], hints: PathHints) -> None:
-        self._hints = hints
+    def __init__(self, routes: Sequence[Route], emulator: Emulator) -> None:
+        self.emulator = emulator
+        self._hints = PathHints(routes, emulator)
         self._fixed = {route.path: route.endpoint for route in routes if not route.has_parameters}
         self._with_parameters = [route for route in routes if route.has_parameters]
 
@@ -50,15 +51,15 @@ class Router:
         try:
             response = await self._endpoint(scope)(request)
         except APIError as error:
-            response = error_response(error, exchange)
+            response = self._refuse(error, exchange)
         except HTTPException as error:
-            response = _unrouted(error.status_code, exchange)
+            response = self._unrouted(error.status_code, exchange)
         except ClientDisconnect:
             # The client hung up in the middle of its request. Nobody reads this answer.
             response = Response(status_code=499)
         except Exception:
             logger.exception("%s %s failed", exchange.method, exchange.path)
-            response = error_response(server_error(exchange), exchange)
+            response = self._refuse(server_error(exchange), exchange)
         if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
             response.raw_headers.append((b"x-emulator-notice", hint))
         await response(scope, receive, send)
@@ -76,15 +77,17 @@ class Router:
                 return route.endpoint
         raise HTTPException(404)
 
+    def _unrouted(self, status: int, exchange: Exchange) -> Response:
+        """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect the 404
+        is empty, and the 405 has a sentence."""
+        dialect = exchange.dialect
+        refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
+        if refusal is None:
+            return Response(status_code=status)
+        return self._refuse(refusal(method=exchange.method, path=exchange.path), exchange)
 
-def _unrouted(status: int, exchange: Exchange) -> Response:
-    """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect the 404 is
-    empty, and the 405 has a sentence."""
-    dialect = exchange.dialect
-    refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
-    if refusal is None:
-        return Response(status_code=status)
-    return error_response(refusal(method=exchange.method, path=exchange.path), exchange)
+    def _refuse(self, error: APIError, exchange: Exchange) -> Response:
+        return error_response(error, exchange, self.emulator.settings)
 
 
 def create_app(emulator: Emulator | None = None) -> ASGIApp:
@@ -95,7 +98,6 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     read by hand.
     """
     emulator = emulator or Emulator()
-    served = routes(emulator)
-    router = Router(served, PathHints(served, emulator))
+    router = Router(routes(emulator), emulator)
     recorder = Recorder(FaultMiddleware(router, emulator), Admin(emulator), emulator)
     return CORSMiddleware(recorder, emulator)

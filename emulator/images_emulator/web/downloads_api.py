@@ -13,7 +13,7 @@ from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import LIFE
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.image_responses import render
+from images_emulator.web.image_responses import render_for_client
 
 
 class DownloadsAPI:
@@ -36,7 +36,7 @@ class DownloadsAPI:
         renderer = emulator.renderer
         encoded = renderer.cached(hosted.request, hosted.index)
         if encoded is None:
-            encoded = await render(renderer, request, hosted.request, hosted.index)
+            encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
         media_type = imaging.render.mimetype(hosted.request)
         return Response(a2b_base64(encoded), headers=headers, media_type=media_type)

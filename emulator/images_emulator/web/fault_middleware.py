@@ -27,7 +27,7 @@ from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.azure_gateway import deployment_of
+from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.policy import policy_of
@@ -114,8 +114,8 @@ class FaultMiddleware:
         fields = exchange.error_fields or {}
         # The deployment goes into a header, so a name that a client made up must not.
         exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
-        exchange.past_gateway = True
-        return error_response(error, exchange)
+        exchange.past_api_management = True
+        return error_response(error, exchange, self.emulator.settings)
 
     async def _fault(
         self, exchange: Exchange, receive: Receive, directive: bool

@@ -50,7 +50,7 @@ class PreparedRequest:
     """The details for the journal, where the body is too long for the journal to parse it again."""
 
 
-async def render(
+async def render_for_client(
     renderer: Renderer,
     request: Request,
     image_request: ImageRequest,
@@ -60,7 +60,7 @@ async def render(
     """The base64 of image *index* of *image_request*, or of its partial image *partial*. Raises
     ClientDisconnect where the client of *request* leaves before the image is drawn."""
     with watch_disconnect(request) as disconnect:
-        return await renderer.render(image_request, index, partial, disconnect)
+        return await renderer.render_base64(image_request, index, partial, disconnect)
 
 
 class ImageResponses:
@@ -93,7 +93,7 @@ class ImageResponses:
             # images of a client that has left are not drawn.
             images = [
                 self.renderer.cached(image_request, index)
-                or await render(self.renderer, request, image_request, index)
+                or await render_for_client(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
         template = prepared.templates.get(None)
@@ -103,7 +103,7 @@ class ImageResponses:
             size = len(images[0]) * 3 // 4
             template = wire.images_response(image_request, counts, size, annotations)
             prepared.templates[None] = template
-        return template.render(wire.slot_values(created, images, random_uuid))
+        return template.fill(wire.slot_values(created, images, random_uuid))
 
     async def _publish(
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
@@ -150,7 +150,7 @@ class ImageResponses:
         event: bytes | None = self.emulator.prepared_requests.get(key)
         if event is None:
             template, encoded = await self._event_parts(prepared, request, number)
-            event = template.render(wire.slot_values(created, [encoded], random_uuid))
+            event = template.fill(wire.slot_values(created, [encoded], random_uuid))
             weight = len(event) + EVENT_OVERHEAD_BYTES
             self.emulator.prepared_requests.put(key, event, weight)
         return event
@@ -164,7 +164,7 @@ class ImageResponses:
         partial = None if is_last else number
         encoded = self.renderer.cached(image_request, 0, partial)
         if encoded is None:
-            encoded = await render(self.renderer, request, image_request, 0, partial)
+            encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
         template = prepared.templates.get(number)
         if template is None:
             counts = await self._usage(image_request, number) if is_last else None

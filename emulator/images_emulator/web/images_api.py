@@ -26,7 +26,7 @@ from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, ex
 from images_emulator.exchange.head import Headers
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.gateway import Handler
+from images_emulator.web.endpoints import Handler
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from images_emulator.web.request_body import read_body, read_call
 
@@ -69,14 +69,14 @@ class ImagesAPI:
                 error.is_of_operation = True
                 raise
             if self.emulator.rate_limits.rate:
-                await self._admit(exchange, prepared.request)
+                await self._check_rate_limit(exchange, prepared.request)
             exchange.request = prepared.request
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)
 
         return create_images
 
-    async def _admit(self, exchange: Exchange, request: ImageRequest) -> None:
+    async def _check_rate_limit(self, exchange: Exchange, request: ImageRequest) -> None:
         """Take the images from the rate limit of the API key or the deployment. Raises APIError
         where the limit is exceeded."""
         deployment = exchange.deployment

@@ -164,7 +164,7 @@ class JournalAPI:
         if not image_request or index not in entry.images:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
-            picture = await self.emulator.renderer.render(
+            picture = await self.emulator.renderer.render_base64(
                 image_request, index, disconnect=disconnect
             )
         data = a2b_base64(picture)

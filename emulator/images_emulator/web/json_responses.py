@@ -11,6 +11,8 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.settings import Settings
+from images_emulator.web.policy import read_policy
 
 JSON_BYTES: Final = JSON.encode()
 
@@ -40,8 +42,10 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
 
 
-def error_response(error: APIError, exchange: Exchange) -> Response:
-    """The error answer of *exchange*: in the words of its day, in the form of its dialect."""
+def error_response(error: APIError, exchange: Exchange, settings: Settings) -> Response:
+    """The error answer of *exchange*: in the words of its day, in the form of its dialect. The
+    *settings* say the day of an exchange that no endpoint has seen."""
+    read_policy(exchange, settings)
     # The traceback holds the frames of the call, and the frames hold the error. Such a cycle would
     # keep bodies and pictures in memory until the garbage collector finds it.
     error.__traceback__ = None

@@ -4,12 +4,14 @@ it for all calls, two headers for one."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from typing import Final, TypeVar
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Policy
+from images_emulator.contract.errors import APIError
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.settings import Settings, parse_as_of, parse_lenient
@@ -31,6 +33,13 @@ def policy_of(exchange: Exchange, settings: Settings) -> Policy:
     if exchange.policy is None:
         exchange.policy = _policy(exchange.head, exchange.time.date(), settings)
     return exchange.policy
+
+
+def read_policy(exchange: Exchange, settings: Settings) -> None:
+    """Set `Exchange.policy`, unless it is set already or the headers are invalid."""
+    if exchange.policy is None:
+        with suppress(APIError):
+            policy_of(exchange, settings)
 
 
 def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:

@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialect import OPENAI, AnswerFacts, Header
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
@@ -20,7 +19,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
 from images_emulator.web.page_files import is_opened_in_browser
-from images_emulator.web.policy import policy_of
+from images_emulator.web.policy import read_policy
 from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
@@ -114,7 +113,7 @@ class Recorder:
                 exchange.request = hosted.request
             return exchange
         dialect = AZURE if path.startswith(AZURE_PREFIX) else OPENAI
-        exchange = Exchange(
+        return Exchange(
             head,
             dialect.request_id(random_digits()),
             time,
@@ -122,15 +121,10 @@ class Recorder:
             operation=image_operation_at(path),
             connection=connection,
         )
-        try:
-            policy_of(exchange, self.emulator.settings)
-        except APIError:
-            # The gateway raises the error again, if the call has a key.
-            exchange.policy = None
-        return exchange
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
         """The headers that the API adds to every answer."""
+        read_policy(exchange, self.emulator.settings)
         head = exchange.head
         answer = AnswerFacts(
             exchange.id,
@@ -139,7 +133,7 @@ class Recorder:
             *self._account,
             exchange.day,
             head.by_name.get(b"x-ms-client-request-id"),
-            exchange.past_gateway,
+            exchange.past_api_management,
             exchange.deployment,
         )
         headers = [*exchange.dialect.headers(answer)]

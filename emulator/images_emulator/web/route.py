@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from images_emulator.web.gateway import Endpoint
+from images_emulator.web.endpoints import Endpoint
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Policy
-from images_emulator.web.gateway import Handler
+from images_emulator.web.endpoints import Handler
 
 
 def not_served(paths: Sequence[str]) -> Handler:

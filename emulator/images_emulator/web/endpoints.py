@@ -1,8 +1,8 @@
-"""OpenAI's gateway, which every call of the API passes before a handler answers it. The gateway
-chooses the day that the call is judged by, and checks the API key and the method.
+"""The endpoints of OpenAI's paths. An endpoint checks the period of its path, the API key and the
+method, and then calls the handler of the operation.
 
-Azure's gateway is in `azure_gateway.py`. The checks of parameters that the API's gateway makes are
-in `contract/validation.py`.
+The endpoints of Azure's paths are in `azure_endpoints.py`. The handlers check parameters: see
+`contract/validation.py`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""
 
 
-class Gateway:
-    """The gateway of OpenAI's own paths."""
+class OpenAIEndpoints:
+    """Makes the endpoints of OpenAI's paths."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def wrap_handlers(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
+    def endpoint_of(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
         """The endpoint of a path that exists in *period*. It calls the handler of the method.
 
         Outside *period* the endpoint raises HTTPException 404. Within it, it checks the key, then
@@ -51,7 +51,8 @@ class Gateway:
             try:
                 policy = policy_of(exchange, self.emulator.settings)
             except APIError:
-                # Only a client with a key is told of a mistake in the emulator's own headers.
+                # The key is checked first. An error about the emulator's own headers is for
+                # clients with a key only.
                 self.check_key(exchange)
                 raise
             if policy.as_of not in period:

@@ -1,4 +1,5 @@
-"""Azure's gateway: `api-version`, `api-key`, and a deployment in the path or in the body.
+"""The endpoints of Azure's paths. They check what Azure API Management checks in front of the
+service: the operation, `api-version`, `api-key`, and the deployment in the path or in the body.
 
 Its sentences, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
 """
@@ -17,7 +18,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.gateway import Endpoint, Gateway, Handler
+from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints
 
 
 def deployment_of(exchange: Exchange, model: object) -> str:
@@ -25,19 +26,19 @@ def deployment_of(exchange: Exchange, model: object) -> str:
     return azure.deployment_in(exchange.path) or str(model or "")
 
 
-class AzureGateway(Gateway):
-    """Azure's gateway, which looks for the operation first and then at the key."""
+class AzureEndpoints(OpenAIEndpoints):
+    """Makes the endpoints of Azure's paths, which check the operation first and then the key."""
 
     def check_key(self, exchange: Exchange) -> None:
         """Raise APIError unless the call has an accepted key."""
         if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
-        exchange.past_gateway = True
+        exchange.past_api_management = True
 
-    def wrap_handlers(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
+    def endpoint_of(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
         """The endpoint of a path with these *handlers*. For any other method it raises the
         error of a path that does not exist."""
-        endpoint = super().wrap_handlers(handlers, period)
+        endpoint = super().endpoint_of(handlers, period)
 
         async def with_method(request: Request) -> Response:
             if ("GET" if request.method == "HEAD" else request.method) not in handlers:
@@ -63,7 +64,7 @@ class AzureGateway(Gateway):
         the body is read."""
 
         async def with_deployment(request: Request, policy: Policy) -> Response:
-            self._admit(exchange_of(request.scope))
+            self._find_deployment(exchange_of(request.scope))
             return await handler(request, policy)
 
         return with_deployment
@@ -71,11 +72,11 @@ class AzureGateway(Gateway):
     def model_of_deployment(self, request: Request, call: Call) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where
         there is no such deployment."""
-        return self._admit(exchange_of(request.scope), call.fields.get("model"))
+        return self._find_deployment(exchange_of(request.scope), call.fields.get("model"))
 
-    def _admit(self, exchange: Exchange, model: object = None) -> str:
-        """Note the deployment that the path names, or else the body as its *model*, in *exchange*.
-        Return the model behind it. Raises APIError where there is no such deployment."""
+    def _find_deployment(self, exchange: Exchange, model: object = None) -> str:
+        """The model behind the deployment that the path names, or else the body as its *model*.
+        Notes the deployment in *exchange*. Raises APIError where there is no such deployment."""
         deployment = deployment_of(exchange, model)
         model_name = self.emulator.deployments.get(deployment, deployment)
         if model_name not in MODELS:
