@@ -4,9 +4,10 @@ refuse.
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
 
-Most errors here are those of Azure API Management, the proxy in front of Azure's service. An error that only a fault sends is in
-`service_errors.py`, also where Azure alone has it (`AZURE_ERRORS_BY_NAME`). Azure's words for an
-error that OpenAI has, too, are here, in `error_overrides` of `AZURE`.
+Most errors here are those of Azure API Management, the proxy in front of Azure's service. An error
+that only a fault sends is in `service_errors.py`, also where Azure alone has it
+(`AZURE_ERRORS_BY_NAME`). Azure's words for an error that OpenAI has, too, are in `error_overrides`
+of `AZURE`.
 """
 
 from __future__ import annotations
@@ -35,29 +36,56 @@ REGION: Final = "East US 2"
 TIER: Final = "AIServices S0"
 """The pricing tier that the sentence of a rate limit names."""
 
-# fmt: off
 access_denied = Refusal(
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-    "subscription and use a correct regional API endpoint for your resource.", None, "401", status=401, envelope=API_MANAGEMENT_ENVELOPE)
-not_found = Refusal("Resource not found", None, "404", status=404, envelope=API_MANAGEMENT_ENVELOPE)
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to "
+    "provide a valid key for an active subscription and use a correct regional API "
+    "endpoint for your resource.",
+    code="401",
+    status=401,
+    envelope=API_MANAGEMENT_ENVELOPE,
+)
+not_found = Refusal(
+    "Resource not found",
+    code="404",
+    status=404,
+    envelope=API_MANAGEMENT_ENVELOPE,
+)
 no_deployment = Refusal(
-    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
-    "wait a moment and try again.", None, "DeploymentNotFound", status=404, envelope=API_MANAGEMENT_ENVELOPE)
+    "The API deployment for this resource does not exist. If you created the "
+    "deployment within the last 5 minutes, please wait a moment and try again.",
+    code="DeploymentNotFound",
+    status=404,
+    envelope=API_MANAGEMENT_ENVELOPE,
+)
 rate_limited = Refusal(
-    f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your current {TIER} "
-    "pricing tier. This request was{purpose} under Azure OpenAI API version {version}. Please retry after {whole_seconds} "
-    "seconds. To increase your default rate limit, visit https://aka.ms/oai/quotaincrease.",
-    None, "RateLimitReached", status=429, envelope=API_MANAGEMENT_ENVELOPE)
+    f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your "
+    f"current {TIER} pricing tier. This request was{{purpose}} under Azure OpenAI API "
+    "version {version}. Please retry after {whole_seconds} seconds. To increase "
+    "your default rate limit, visit https://aka.ms/oai/quotaincrease.",
+    code="RateLimitReached",
+    status=429,
+    envelope=API_MANAGEMENT_ENVELOPE,
+)
 content_policy = replace(
-    service_errors.content_policy_dalle_2, code="content_policy_violation", envelope=Envelope(("code", "message", "type")), earlier=())
+    service_errors.content_policy_dalle_2,
+    code="content_policy_violation",
+    envelope=Envelope(("code", "message", "type")),
+    earlier=(),
+)
 moderated = replace(
-    service_errors.moderated, earlier=(),
-    message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"))
-server_error = Refusal(  # recorded on other endpoints
-    "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through an "
-    "Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if you keep seeing this error. (Please include "
-    "the request ID {request_id} in your email.)", type="server_error", status=500)
-# fmt: on
+    service_errors.moderated,
+    earlier=(),
+    message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"),
+)
+# Recorded on other endpoints.
+server_error = Refusal(
+    "The server had an error processing your request. Sorry about that! You can retry "
+    "your request, or contact us through an Azure support request at: "
+    "https://go.microsoft.com/fwlink/?linkid=2213926 if you keep seeing this error. "
+    "(Please include the request ID {request_id} in your email.)",
+    type="server_error",
+    status=500,
+)
 
 _DETAILS: Final[Mapping[str | None, Mapping[str, Any]]] = {
     "content_policy_violation": {
@@ -88,8 +116,8 @@ def _error_body(error: ErrorAnswer) -> bytes:
 
 
 def _headers(answer: AnswerFacts) -> Sequence[Header]:
-    """API Management sends one header, the service behind it the others. `strict-transport-security`
-    is left out: a browser would apply it to all of localhost."""
+    """API Management sends one header, the service behind it the others. The emulator leaves out
+    `strict-transport-security`, which a browser would apply to all of localhost."""
     request_id = answer.request_id.encode()
     headers = [(b"apim-request-id", request_id)]
     if answer.status == 401:

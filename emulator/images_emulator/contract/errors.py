@@ -2,8 +2,8 @@
 status.
 
 A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that
-it returns. The words are the API's own, as recorded. Where no recording shows them, the words follow
-the form of recorded ones, and a comment says so.
+it returns. The words are the API's own, as recorded. Where no recording shows them, they follow the
+form of recorded ones, and a comment says so.
 
 A refusal whose words have changed has its earlier versions. The code that raises an error does not
 know the day that judges the call. An `APIError` has no body: `Exchange.error_answer` makes the
@@ -263,187 +263,504 @@ def mask_key(key: str) -> str:
 
 _BOUNDED_REPR: Final = _BoundedRepr()
 
-# fmt: off
 # --- the gateway: names, types, ranges and words
 missing_parameter = Refusal(
-    "Missing required parameter: '{name}'.", "{name}", "missing_required_parameter",
-    earlier=older_stack_version("'{name}' is a required property"))
+    "Missing required parameter: '{name}'.",
+    param="{name}",
+    code="missing_required_parameter",
+    earlier=older_stack_version("'{name}' is a required property"),
+)
+# The older version: xenodium/chatgpt-shell#47, 2023-04.
 unknown_parameter = Refusal(
-    "Unknown parameter: '{name}'.", "{name}", "unknown_parameter",
-    earlier=older_stack_version("Additional properties are not allowed ('{name}' was unexpected)"))  # xenodium/chatgpt-shell#47, 2023-04
-image_in_json = Refusal("Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).", "image", "invalid_value")
-images_in_form = Refusal("Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.", "images", "invalid_value")
-duplicate_parameter = Refusal(  # the code was not recorded with the sentence
-    "Duplicate parameter: '{name}'. You provided multiple values for this parameter, whereas only one is allowed. "
-    "If you are trying to provide a list of values, use the array syntax instead e.g. '{name}[]=<value>'.",
-    "{name}", "duplicate_parameter")
-different_value = Refusal(  # with brackets and without; the code was not shown with the sentence
+    "Unknown parameter: '{name}'.",
+    param="{name}",
+    code="unknown_parameter",
+    earlier=older_stack_version("Additional properties are not allowed ('{name}' was unexpected)"),
+)
+image_in_json = Refusal(
+    "Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).",
+    param="image",
+    code="invalid_value",
+)
+images_in_form = Refusal(
+    "Unknown parameter: 'images'. For multipart/form-data use 'image' or 'image[]'.",
+    param="images",
+    code="invalid_value",
+)
+# The code was not recorded with the sentence.
+duplicate_parameter = Refusal(
+    "Duplicate parameter: '{name}'. You provided multiple values for this parameter, "
+    "whereas only one is allowed. If you are trying to provide a list of values, use "
+    "the array syntax instead e.g. '{name}[]=<value>'.",
+    param="{name}",
+    code="duplicate_parameter",
+)
+# Recorded for names with brackets and without. The code was not shown with the sentence.
+different_value = Refusal(
     "Invalid parameter: '{name}'. This parameter already has a different value in your parameters.",
-    "{name}", "invalid_parameter")
+    param="{name}",
+    code="invalid_parameter",
+)
 _WRONG_TYPE: Final = "Invalid type for '{name}': expected {expected}, but got {got} instead."
-wrong_type = Refusal(_WRONG_TYPE, "{name}", "invalid_type")
-_NOT_OF_TYPE: Final = older_stack_version("{value} is not of type '{kind}' - '{name}'")  # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint
-wrong_scalar = Refusal(_WRONG_TYPE, "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
-unconvertible = Refusal(  # recorded for integers only
-    "Invalid type for '{name}': expected {expected}, but got a string value that could not be converted into {expected}.",
-    "{name}", "invalid_type", earlier=_NOT_OF_TYPE)
+wrong_type = Refusal(
+    _WRONG_TYPE,
+    param="{name}",
+    code="invalid_type",
+)
+# WongSaang/chatgpt-ui#99, 2023-03, of another endpoint.
+_NOT_OF_TYPE: Final = older_stack_version("{value} is not of type '{kind}' - '{name}'")
+wrong_scalar = Refusal(
+    _WRONG_TYPE,
+    param="{name}",
+    code="invalid_type",
+    earlier=_NOT_OF_TYPE,
+)
+# Recorded for integers only.
+unconvertible = Refusal(
+    "Invalid type for '{name}': expected {expected}, but got a string value that could "
+    "not be converted into {expected}.",
+    param="{name}",
+    code="invalid_type",
+    earlier=_NOT_OF_TYPE,
+)
+# The older version has the form of `[] is too short - 'messages'`, seen on another endpoint.
 empty_string = Refusal(
-    "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
-    "{name}", "empty_string",
-    # in the form of `[] is too short - 'messages'`, seen on another endpoint
-    earlier=older_stack_version("'' is too short - '{name}'"))
+    "Invalid '{name}': empty string. Expected a string with minimum length 1, but got "
+    "an empty string instead.",
+    param="{name}",
+    code="empty_string",
+    earlier=older_stack_version("'' is too short - '{name}'"),
+)
 string_too_long = Refusal(
-    "Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with length {length} instead.",
-    "{name}", "string_above_max_length", earlier=older_stack_version("'{value}' is too long - '{name}'"))
+    "Invalid '{name}': string too long. Expected a string with maximum length {limit}, "
+    "but got a string with length {length} instead.",
+    param="{name}",
+    code="string_above_max_length",
+    earlier=older_stack_version("'{value}' is too long - '{name}'"),
+)
 integer_too_small = Refusal(
-    "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but got {value} instead.",
-    "{name}", "integer_below_min_value", earlier=older_stack_version("{value} is less than the minimum of {limit} - '{name}'"))
+    "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but "
+    "got {value} instead.",
+    param="{name}",
+    code="integer_below_min_value",
+    earlier=older_stack_version("{value} is less than the minimum of {limit} - '{name}'"),
+)
 integer_too_large = Refusal(
-    "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but got {value} instead.",
-    "{name}", "integer_above_max_value", earlier=older_stack_version("{value} is greater than the maximum of {limit} - '{name}'"))
+    "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but "
+    "got {value} instead.",
+    param="{name}",
+    code="integer_above_max_value",
+    earlier=older_stack_version("{value} is greater than the maximum of {limit} - '{name}'"),
+)
 _NOT_ONE_OF: Final = older_stack_version("'{value}' is not one of [{listed:,}] - '{name}'")
 value_not_listed = Refusal(
-    "Invalid value: '{value}'. Supported values are: {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
-value_not_the_only_one = Refusal("Invalid value: '{value}'. Value must be {listed}.", "{name}", "invalid_value", earlier=_NOT_ONE_OF)
+    "Invalid value: '{value}'. Supported values are: {listed}.",
+    param="{name}",
+    code="invalid_value",
+    earlier=_NOT_ONE_OF,
+)
+value_not_the_only_one = Refusal(
+    "Invalid value: '{value}'. Value must be {listed}.",
+    param="{name}",
+    code="invalid_value",
+    earlier=_NOT_ONE_OF,
+)
 empty_array = Refusal(
-    "Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-    "{name}", "empty_array")
-array_too_long = Refusal(  # not recorded; in the form of `empty_array` and `string_too_long`
-    "Invalid '{name}': array too long. Expected an array with maximum length {limit}, but got an array with length {length} instead.",
-    "{name}", "array_above_max_length")
-missing_filename = Refusal(  # 2026-07-28, without a code; until some day after 2025-05 such a part was a text
-    "Invalid file '{name}': missing filename", "{name}", "missing_filename", earlier=(
-        *older_stack_version("{value} is not of type 'file' - '{name}'"),  # not recorded; in the form of `_NOT_OF_TYPE`
-        (JSON_EDITS_SINCE, Refusal(
-            "Invalid type for '{name}': expected {expected}, but got a string instead.", "{name}", "invalid_type"))))
+    "Invalid '{name}': empty array. Expected an array with minimum length 1, but got "
+    "an empty array instead.",
+    param="{name}",
+    code="empty_array",
+)
+# Not recorded; in the form of `empty_array` and `string_too_long`.
+array_too_long = Refusal(
+    "Invalid '{name}': array too long. Expected an array with maximum length {limit}, "
+    "but got an array with length {length} instead.",
+    param="{name}",
+    code="array_above_max_length",
+)
+# Recorded on 2026-07-28, without a code. Until some day after 2025-05 such a part was a text. The
+# oldest version was not recorded, and has the form of `_NOT_OF_TYPE`.
+missing_filename = Refusal(
+    "Invalid file '{name}': missing filename",
+    param="{name}",
+    code="missing_filename",
+    earlier=(
+        *older_stack_version("{value} is not of type 'file' - '{name}'"),
+        (
+            JSON_EDITS_SINCE,
+            Refusal(
+                "Invalid type for '{name}': expected {expected}, but got a string instead.",
+                param="{name}",
+                code="invalid_type",
+            ),
+        ),
+    ),
+)
 unsupported_mimetype = Refusal(
-    "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file formats are {listed}.",
-    "{name}", "unsupported_file_mimetype")
+    "Invalid file '{name}': unsupported mimetype ('{mimetype}'). Supported file "
+    "formats are {listed}.",
+    param="{name}",
+    code="unsupported_file_mimetype",
+)
 missing_mimetype = Refusal(
-    "Invalid file '{name}': failed to determine mimetype. Ensure you are providing the file's mimetype as part of the 'Content-Type' header.",
-    "{name}", "missing_file_mimetype")
-file_too_large = Refusal(  # not recorded; documented as "less than 50MB" and "less than 4MB"
-    "Invalid file '{name}': file too large. Expected a file smaller than {limit} bytes, but got a file of {size} bytes instead.",
-    "{name}", "file_above_max_size")
-not_one_reference = Refusal(  # not recorded; documented as exactly one of the two
-    "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.", "{name}", "invalid_value")
-not_an_image_url = Refusal(  # not recorded; documented as "a fully qualified URL or base64-encoded data URL"
-    "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.", "{name}", "invalid_value")
-download_failed = Refusal("Error while downloading file. Upstream status code: {status}.", "url", "invalid_value")
-no_such_file = Refusal("No such File object: {file_id}", "id", status=404)  # the Files API's; not recorded on images
-# how dall-e-2 looked at files until it was retired; there was no `param` to it
+    "Invalid file '{name}': failed to determine mimetype. Ensure you are providing the "
+    "file's mimetype as part of the 'Content-Type' header.",
+    param="{name}",
+    code="missing_file_mimetype",
+)
+# Not recorded; documented as "less than 50MB" and "less than 4MB".
+file_too_large = Refusal(
+    "Invalid file '{name}': file too large. Expected a file smaller than {limit} "
+    "bytes, but got a file of {size} bytes instead.",
+    param="{name}",
+    code="file_above_max_size",
+)
+# Not recorded; documented as exactly one of the two.
+not_one_reference = Refusal(
+    "Invalid value for '{name}': expected exactly one of 'image_url' or 'file_id'.",
+    param="{name}",
+    code="invalid_value",
+)
+# Not recorded; documented as "a fully qualified URL or base64-encoded data URL".
+not_an_image_url = Refusal(
+    "Invalid '{name}': expected a fully qualified URL or a base64-encoded data URL.",
+    param="{name}",
+    code="invalid_value",
+)
+download_failed = Refusal(
+    "Error while downloading file. Upstream status code: {status}.",
+    param="url",
+    code="invalid_value",
+)
+# Recorded of the Files API, not of images.
+no_such_file = Refusal(
+    "No such File object: {file_id}",
+    param="id",
+    status=404,
+)
+# The checks of files for dall-e-2, until it was retired. They had no `param`.
 _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
-upload_not_png = Refusal(_NOT_PNG, None, "invalid_image_format", earlier=(
-    # it had no code at first; the day is not known: the release of dall-e-3
-    (date(2023, 11, 6), Refusal(_NOT_PNG, envelope=OLDER_ENVELOPE)),
-    *older_stack_version(_NOT_PNG, "invalid_image_format"),
-))
-_NOT_SQUARE: Final = "Invalid input image - expected an image with equal width and height, got {width}x{height} instead."
-upload_not_square = Refusal(_NOT_SQUARE, earlier=older_stack_version(_NOT_SQUARE))
+# It had no code at first. The day of the change is not known; this one is dall-e-3's release.
+upload_not_png = Refusal(
+    _NOT_PNG,
+    code="invalid_image_format",
+    earlier=(
+        (
+            date(2023, 11, 6),
+            Refusal(
+                _NOT_PNG,
+                envelope=OLDER_ENVELOPE,
+            ),
+        ),
+        *older_stack_version(_NOT_PNG, "invalid_image_format"),
+    ),
+)
+_NOT_SQUARE: Final = (
+    "Invalid input image - expected an image with equal width and height, got "
+    "{width}x{height} instead."
+)
+upload_not_square = Refusal(
+    _NOT_SQUARE,
+    earlier=older_stack_version(_NOT_SQUARE),
+)
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
-upload_wrong_mode = Refusal(_WRONG_MODE, earlier=older_stack_version(_WRONG_MODE))
-# what a model of the older stack refused though the parameter's schema, which all of its models shared, took it
+upload_wrong_mode = Refusal(
+    _WRONG_MODE,
+    earlier=older_stack_version(_WRONG_MODE),
+)
+# Errors of one model of the older stack, for values that the schema shared by its models accepts.
 older_prompt_too_long = Refusal(
-    "Prompt must be length {limit} or less. Your prompt length is {length}. Please reduce your prompt length.",
-    envelope=OLDER_ENVELOPE)
-older_more_than_one = Refusal("You must provide n=1 for this model.", envelope=OLDER_ENVELOPE)
-older_size_unsupported = Refusal("The size is not supported by this model.", None, "invalid_size", envelope=OLDER_ENVELOPE)
+    "Prompt must be length {limit} or less. Your prompt length is {length}. Please "
+    "reduce your prompt length.",
+    envelope=OLDER_ENVELOPE,
+)
+older_more_than_one = Refusal(
+    "You must provide n=1 for this model.",
+    envelope=OLDER_ENVELOPE,
+)
+older_size_unsupported = Refusal(
+    "The size is not supported by this model.",
+    code="invalid_size",
+    envelope=OLDER_ENVELOPE,
+)
 
 # --- the image service: models, sizes, files, and how parameters combine
 no_such_model = Refusal(
-    "The model '{model}' does not exist.", "model", "invalid_value", SERVICE_TYPE,
-    earlier=older_stack_version("Invalid model {model}. The model argument should be left blank."))
-size_not_listed = Refusal("Invalid size '{value}'. Supported sizes are {sizes}.", "size", "invalid_value", SERVICE_TYPE)
-size_syntax = Refusal("Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.", "size", "invalid_value", SERVICE_TYPE)
+    "The model '{model}' does not exist.",
+    param="model",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+    earlier=older_stack_version("Invalid model {model}. The model argument should be left blank."),
+)
+size_not_listed = Refusal(
+    "Invalid size '{value}'. Supported sizes are {sizes}.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
+size_syntax = Refusal(
+    "Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 size_not_divisible = Refusal(
-    "Invalid size '{value}'. Width and height must both be divisible by {step}.", "size", "invalid_value", SERVICE_TYPE)
+    "Invalid size '{value}'. Width and height must both be divisible by {step}.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 size_edge_too_long = Refusal(
-    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.", "size", "invalid_value", SERVICE_TYPE)
-size_edge_too_short = Refusal(  # not recorded; in the form of `size_edge_too_long`
-    "Invalid size '{value}'. The shortest edge must be greater than or equal to {edge}.", "size", "invalid_value", SERVICE_TYPE)
-size_too_elongated = Refusal(  # not recorded; these words are those of clients that check it themselves
-    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal to {ratio}:1.", "size", "invalid_value", SERVICE_TYPE)
+    "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
+# Not recorded; in the form of `size_edge_too_long`.
+size_edge_too_short = Refusal(
+    "Invalid size '{value}'. The shortest edge must be greater than or equal to {edge}.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
+# Not recorded; the words are those of clients that check it themselves.
+size_too_elongated = Refusal(
+    "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal "
+    "to {ratio}:1.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 size_too_few_pixels = Refusal(
-    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.", "size", "invalid_value", SERVICE_TYPE)
+    "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 size_too_many_pixels = Refusal(
-    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.", "size", "invalid_value", SERVICE_TYPE)
-# not recorded: that the limits hold for the sheet of all frames was measured by third parties
+    "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
+# Not recorded. Third parties measured that the limits hold for the sheet of all frames.
 _SHEET: Final = (
-    "Invalid size '{value}'. The {sheet.frames} frames of the animation share one sheet of {sheet.columns}x{sheet.rows} "
-    "frames, here {sheet.width}x{sheet.height} pixels. ")
+    "Invalid size '{value}'. The {sheet.frames} frames of the animation share one "
+    "sheet of {sheet.columns}x{sheet.rows} frames, here {sheet.width}x{sheet.height} "
+    "pixels. "
+)
 sheet_edge_too_long = Refusal(
-    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.", "size", "invalid_value", SERVICE_TYPE)
+    f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 sheet_too_few_pixels = Refusal(
-    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.", "size", "invalid_value", SERVICE_TYPE)
+    f"{_SHEET}The sheet must have at least {{limit:,}} pixels.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 sheet_too_many_pixels = Refusal(
-    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.", "size", "invalid_value", SERVICE_TYPE)
+    f"{_SHEET}The sheet must have at most {{limit:,}} pixels.",
+    param="size",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 parameter_not_supported = Refusal(
-    "The model '{model}' does not support the '{name}' parameter.", "{name}", "invalid_{name}_model", SERVICE_TYPE)
+    "The model '{model}' does not support the '{name}' parameter.",
+    param="{name}",
+    code="invalid_{name}_model",
+    type=SERVICE_TYPE,
+)
 transparent_unsupported = Refusal(
-    "Transparent background is not supported for this model.", "background", "invalid_value", SERVICE_TYPE)
-transparent_jpeg = Refusal("Transparent background is not supported for JPEG output format", "background", "invalid_value", SERVICE_TYPE)
+    "Transparent background is not supported for this model.",
+    param="background",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
+transparent_jpeg = Refusal(
+    "Transparent background is not supported for JPEG output format",
+    param="background",
+    code="invalid_value",
+    type=SERVICE_TYPE,
+)
 compressed_png = Refusal(
-    "Compression less than 100 is not supported for PNG output format", None, "invalid_png_output_compression", SERVICE_TYPE)
-streamed_batch = Refusal("Streaming is only supported with n=1.", "input", "unsupported_parameter", SERVICE_TYPE)
-only_with_format = Refusal(  # not recorded; documented as "Only supported with output_format=gif" (svg)
-    "The '{name}' parameter is only supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE_TYPE)
-not_with_format = Refusal(  # not recorded; documented as "does not support" and "cannot use"
-    "The '{name}' parameter is not supported with output_format={output_format}.", "{name}", "unsupported_parameter", SERVICE_TYPE)
-mask_with_markup = Refusal(  # not recorded; documented as "Cannot be combined with mask"
-    "The 'markup' parameter cannot be combined with 'mask'.", "markup", "unsupported_parameter", SERVICE_TYPE)
-image_undecodable = Refusal(  # images are counted from 1
-    "Invalid image file or mode for image {number}, please check your image file.", None, "invalid_image_file", SERVICE_TYPE)
-image_data_invalid = Refusal("Invalid image data.", "{name}", "invalid_image_file", SERVICE_TYPE)
-# `param` was recorded for none of these, and they were recorded for `mask` only
+    "Compression less than 100 is not supported for PNG output format",
+    code="invalid_png_output_compression",
+    type=SERVICE_TYPE,
+)
+streamed_batch = Refusal(
+    "Streaming is only supported with n=1.",
+    param="input",
+    code="unsupported_parameter",
+    type=SERVICE_TYPE,
+)
+# Not recorded; documented as "Only supported with output_format=gif" (svg).
+only_with_format = Refusal(
+    "The '{name}' parameter is only supported with output_format={output_format}.",
+    param="{name}",
+    code="unsupported_parameter",
+    type=SERVICE_TYPE,
+)
+# Not recorded; documented as "does not support" and "cannot use".
+not_with_format = Refusal(
+    "The '{name}' parameter is not supported with output_format={output_format}.",
+    param="{name}",
+    code="unsupported_parameter",
+    type=SERVICE_TYPE,
+)
+# Not recorded; documented as "Cannot be combined with mask".
+mask_with_markup = Refusal(
+    "The 'markup' parameter cannot be combined with 'mask'.",
+    param="markup",
+    code="unsupported_parameter",
+    type=SERVICE_TYPE,
+)
+# The first image has number 1.
+image_undecodable = Refusal(
+    "Invalid image file or mode for image {number}, please check your image file.",
+    code="invalid_image_file",
+    type=SERVICE_TYPE,
+)
+image_data_invalid = Refusal(
+    "Invalid image data.",
+    param="{name}",
+    code="invalid_image_file",
+    type=SERVICE_TYPE,
+)
+# The errors of overlays were recorded for `mask` only, and none with a `param`.
 overlay_wrong_size = Refusal(
-    "Invalid {name} image format - {name} size does not match image size", None, "invalid_{name}_image_format", SERVICE_TYPE)
+    "Invalid {name} image format - {name} size does not match image size",
+    code="invalid_{name}_image_format",
+    type=SERVICE_TYPE,
+)
 overlay_without_alpha = Refusal(
-    "Invalid {name} image format - {name} image missing alpha channel", None, "invalid_{name}_image_format", SERVICE_TYPE)
-overlay_opaque = Refusal(  # not recorded; documented: a markup must "contain transparent pixels"
-    "Invalid {name} image format - {name} image has no transparent pixels", None, "invalid_{name}_image_format", SERVICE_TYPE)
-overlay_undecodable = Refusal(  # not recorded; documented: a mask is "a valid PNG file"
-    "Invalid {name} image format - {name} image is not a valid PNG file", None, "invalid_{name}_image_format", SERVICE_TYPE)
+    "Invalid {name} image format - {name} image missing alpha channel",
+    code="invalid_{name}_image_format",
+    type=SERVICE_TYPE,
+)
+# Not recorded; documented: a markup must "contain transparent pixels".
+overlay_opaque = Refusal(
+    "Invalid {name} image format - {name} image has no transparent pixels",
+    code="invalid_{name}_image_format",
+    type=SERVICE_TYPE,
+)
+# Not recorded; documented: a mask is "a valid PNG file".
+overlay_undecodable = Refusal(
+    "Invalid {name} image format - {name} image is not a valid PNG file",
+    code="invalid_{name}_image_format",
+    type=SERVICE_TYPE,
+)
 
 # --- before the gateway: keys, methods and bodies
 _ACCOUNT = "https://platform.openai.com/account/api-keys"
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
-missing_key = Refusal(  # recorded in 2022; spelling and address are those of later copies
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from "
-    f"your browser and are prompted for a username and password. You can obtain an API key from {_ACCOUNT}.",
-    status=401, headers=_AUTHENTICATE, earlier=((date(2023, 3, 1), Refusal(  # the day is not known
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. "
-        "Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accesing the API from your "
-        "browser and are prompted for a username and password. You can obtain an API key from https://beta.openai.com.",
-        status=401, headers=_AUTHENTICATE)),))
+# Recorded in 2022. Spelling and address are those of later copies; the day of their change is not
+# known.
+missing_key = Refusal(
+    "You didn't provide an API key. You need to provide your API key in an "
+    "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or "
+    "as the password field (with blank username) if you're accessing the API from your "
+    "browser and are prompted for a username and password. You can obtain an API key "
+    f"from {_ACCOUNT}.",
+    status=401,
+    headers=_AUTHENTICATE,
+    earlier=(
+        (
+            date(2023, 3, 1),
+            Refusal(
+                "You didn't provide an API key. You need to provide your API key in an "
+                "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or "
+                "as the password field (with blank username) if you're accesing the API from your "
+                "browser and are prompted for a username and password. You can obtain an API key "
+                "from https://beta.openai.com.",
+                status=401,
+                headers=_AUTHENTICATE,
+            ),
+        ),
+    ),
+)
 incorrect_key = Refusal(
     f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}.",
-    None, "invalid_api_key", status=401, headers=_AUTHENTICATE)
+    code="invalid_api_key",
+    status=401,
+    headers=_AUTHENTICATE,
+)
 method_not_allowed = Refusal(
-    "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)", status=405)
+    "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)",
+    status=405,
+)
 unsupported_content_type = Refusal(
-    "Unsupported content type: '{given}'. This API method only accepts {listed:or} requests, but you specified the header "
-    "'Content-Type: {given}'. Please try again with a supported content type.", None, "unsupported_content_type")
+    "Unsupported content type: '{given}'. This API method only accepts {listed:or} "
+    "requests, but you specified the header 'Content-Type: {given}'. Please try again "
+    "with a supported content type.",
+    code="unsupported_content_type",
+)
 malformed_json = Refusal(
-    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
-    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring "
-    "out how to fix this, please contact us through our help center at help.openai.com.)")
-not_an_object = Refusal(  # not recorded; in the form of `wrong_type`
-    "Invalid type for the request body: expected an object, but got {got} instead.", None, "invalid_type")
-unnamed_file = Refusal(  # the Files API's
-    "The browser (or proxy) sent a request that this server could not understand.", type="server_error")
+    "We could not parse the JSON body of your request. (HINT: This likely means you "
+    "aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, "
+    "but what was sent was not valid JSON. If you have trouble figuring out how to fix "
+    "this, please contact us through our help center at help.openai.com.)"
+)
+# Not recorded; in the form of `wrong_type`.
+not_an_object = Refusal(
+    "Invalid type for the request body: expected an object, but got {got} instead.",
+    code="invalid_type",
+)
+# Recorded of the Files API.
+unnamed_file = Refusal(
+    "The browser (or proxy) sent a request that this server could not understand.",
+    type="server_error",
+)
 malformed_form = Refusal("Could not parse multipart form")
-body_too_large = Refusal("Maximum content size limit exceeded.", status=413)  # not recorded; a client saw a bare 413
-head_too_large = Refusal(  # not recorded
-    "The request line and the headers must not be larger than {limit} bytes.", None, "request_headers_too_large", status=431)
-model_not_listed = Refusal("The model '{model}' does not exist", "model", "model_not_found", status=404)
-generation_failed = Refusal("Image generation failed", None, "image_generation_failed", "image_generation_server_error", 500)
+# Not recorded; a client saw a bare 413.
+body_too_large = Refusal(
+    "Maximum content size limit exceeded.",
+    status=413,
+)
+# Not recorded.
+head_too_large = Refusal(
+    "The request line and the headers must not be larger than {limit} bytes.",
+    code="request_headers_too_large",
+    status=431,
+)
+model_not_listed = Refusal(
+    "The model '{model}' does not exist",
+    param="model",
+    code="model_not_found",
+    status=404,
+)
+generation_failed = Refusal(
+    "Image generation failed",
+    code="image_generation_failed",
+    type="image_generation_server_error",
+    status=500,
+)
 server_error = Refusal(
-    "The server had an error processing your request. Sorry about that! You can retry your request, or contact us through "
-    "our help center at help.openai.com if you encounter this error repeatedly.", type="server_error", status=500)
-# the emulator's own
-not_served = Refusal("This emulator does not serve {method} {path}. It serves {paths}.", None, "not_served", status=404)
-bad_override = Refusal("Invalid header '{header}': {reason}.", "{header}", "invalid_header")
-bad_directive = Refusal("Invalid directive in 'prompt': {reason}.", "prompt", "invalid_directive")
-bad_scenario = Refusal("{reason}", None, "invalid_scenario")
-# fmt: on
+    "The server had an error processing your request. Sorry about that! You can retry "
+    "your request, or contact us through our help center at help.openai.com if you "
+    "encounter this error repeatedly.",
+    type="server_error",
+    status=500,
+)
+# --- errors of the emulator itself
+not_served = Refusal(
+    "This emulator does not serve {method} {path}. It serves {paths}.",
+    code="not_served",
+    status=404,
+)
+bad_override = Refusal(
+    "Invalid header '{header}': {reason}.",
+    param="{header}",
+    code="invalid_header",
+)
+bad_directive = Refusal(
+    "Invalid directive in 'prompt': {reason}.",
+    param="prompt",
+    code="invalid_directive",
+)
+bad_scenario = Refusal(
+    "{reason}",
+    code="invalid_scenario",
+)

@@ -23,69 +23,164 @@ from images_emulator.settings import RATE_UNITS
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"
 
-# fmt: off
 # "input-images" is said of pictures from text too. Captures end at "Visit https://": the rest is
 # what other endpoints say. The day of the change is not known: it lies between 2025-06 and 2026-04.
+# Type and code of the earlier version are not known.
 rate_limited = Refusal(
-    "Rate limit reached for {model} (for limit gpt-image) in organization {organization} on input-images per {unit}: "
-    "Limit {limit}, Used {used}, Requested {requested}. Please try again in {wait}. "
-    "Visit https://platform.openai.com/account/rate-limits to learn more.", None, "rate_limit_exceeded", "input-images", 429,
-    earlier=((date(2025, 10, 6), Refusal(  # type and code are not known
-        "You've exceeded the rate limit, please slow down and try again after {seconds} seconds.",
-        None, "rate_limit_exceeded", SERVICE_TYPE, 429)),))
-# as DALL·E was recorded to say it: the unit stands with the figures, a second call is one too many
+    "Rate limit reached for {model} (for limit gpt-image) in organization "
+    "{organization} on input-images per {unit}: Limit {limit}, Used {used}, Requested "
+    "{requested}. Please try again in {wait}. Visit "
+    "https://platform.openai.com/account/rate-limits to learn more.",
+    code="rate_limit_exceeded",
+    type="input-images",
+    status=429,
+    earlier=(
+        (
+            date(2025, 10, 6),
+            Refusal(
+                "You've exceeded the rate limit, please slow down and try again after {seconds} "
+                "seconds.",
+                code="rate_limit_exceeded",
+                type=SERVICE_TYPE,
+                status=429,
+            ),
+        ),
+    ),
+)
+# Recorded of DALL·E: the unit stands with the figures, and the limit counts the refused call.
 rate_limited_dalle = Refusal(
-    "Rate limit exceeded for images per {unit_in_full} in organization {organization}. Limit: {limit}/1{unit}. "
-    "Current: {current}/1{unit}. Please visit https://platform.openai.com/docs/guides/rate-limits to learn how to increase "
-    "your rate limit.", None, "rate_limit_exceeded", "requests", 429, envelope=OLDER_ENVELOPE)
-quota_exceeded = Refusal(  # recorded on other endpoints
-    "You exceeded your current quota, please check your plan and billing details. For more information on this error, read "
-    "the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.", None, "insufficient_quota", _NO_CREDIT, 429)
+    "Rate limit exceeded for images per {unit_in_full} in organization {organization}. "
+    "Limit: {limit}/1{unit}. Current: {current}/1{unit}. Please visit "
+    "https://platform.openai.com/docs/guides/rate-limits to learn how to increase your "
+    "rate limit.",
+    code="rate_limit_exceeded",
+    type="requests",
+    status=429,
+    envelope=OLDER_ENVELOPE,
+)
+# Recorded on other endpoints.
+quota_exceeded = Refusal(
+    "You exceeded your current quota, please check your plan and billing details. For "
+    "more information on this error, read the docs: "
+    "https://platform.openai.com/docs/guides/error-codes/api-errors.",
+    code="insufficient_quota",
+    type=_NO_CREDIT,
+    status=429,
+)
 no_credit = Refusal(
     f"You have no credits remaining. Add credits to continue using the API at {_BILLING}.",
-    None, "credit_balance_exhausted", _NO_CREDIT, 429)
-# the codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`
+    code="credit_balance_exhausted",
+    type=_NO_CREDIT,
+    status=429,
+)
+# The codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`.
 spend_limited = Refusal(
-    f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.", None, "{code}", _NO_CREDIT, 429)
+    f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.",
+    code="{code}",
+    type=_NO_CREDIT,
+    status=429,
+)
 _BILLING_LIMIT: Final = "Billing hard limit has been reached"
 billing_limit = Refusal(
-    _BILLING_LIMIT, None, "billing_hard_limit_reached", SERVICE_TYPE, earlier=older_stack_version(_BILLING_LIMIT, "billing_hard_limit_reached"))
-moderated = Refusal(  # *violations* was recorded both empty and as ` safety_violations=[sexual].`
-    "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
-    "include the request ID {request_id}.{violations}", None, "moderation_blocked", SERVICE_TYPE)
+    _BILLING_LIMIT,
+    code="billing_hard_limit_reached",
+    type=SERVICE_TYPE,
+    earlier=older_stack_version(_BILLING_LIMIT, "billing_hard_limit_reached"),
+)
+# *violations* was recorded both empty and as ` safety_violations=[sexual].`.
+moderated = Refusal(
+    "Your request was rejected by the safety system. If you believe this is an error, "
+    "contact us at help.openai.com and include the request ID {request_id}.{violations}",
+    code="moderation_blocked",
+    type=SERVICE_TYPE,
+)
 _REJECTED: Final = "Your request was rejected as a result of our safety system. "
 _DESCRIPTIONS: Final = (
-    f"{_REJECTED}Image descriptions generated from your prompt may contain text that is not allowed by our safety system. If "
-    "you believe this was done in error, your request may succeed if retried, or by adjusting your prompt.")
-content_policy = Refusal(  # as dall-e-3 said it
-    _DESCRIPTIONS, None, "content_policy_violation", earlier=older_stack_version(_DESCRIPTIONS, "content_policy_violation"))
-_PROMPT: Final = f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
-content_policy_dalle_2 = Refusal(_PROMPT, earlier=older_stack_version(_PROMPT))
+    f"{_REJECTED}Image descriptions generated from your prompt may contain text that is "
+    "not allowed by our safety system. If you believe this was done in error, your "
+    "request may succeed if retried, or by adjusting your prompt."
+)
+# Recorded of dall-e-3.
+content_policy = Refusal(
+    _DESCRIPTIONS,
+    code="content_policy_violation",
+    earlier=older_stack_version(_DESCRIPTIONS, "content_policy_violation"),
+)
+_PROMPT: Final = (
+    f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
+)
+content_policy_dalle_2 = Refusal(
+    _PROMPT,
+    earlier=older_stack_version(_PROMPT),
+)
 unverified = Refusal(
     "Your organization must be verified to use the model `{model}`. Please go to: "
-    "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just verified, it "
-    "can take up to 15 minutes for access to propagate.", status=403)
-missing_scope = Refusal(  # a capture through a gateway shows the end of the sentence and the code
-    "You have insufficient permissions for this operation. Missing scopes: api.model.images.request. Check that you have the "
-    "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a restricted "
-    "API key, that it has the necessary scopes.", None, "insufficient_scope", status=401)
-# both changed on that day, by the changelog and the error codes guide
+    "https://platform.openai.com/settings/organization/general and click on Verify "
+    "Organization. If you just verified, it can take up to 15 minutes for access to "
+    "propagate.",
+    status=403,
+)
+# A capture through a proxy shows the end of the sentence and the code.
+missing_scope = Refusal(
+    "You have insufficient permissions for this operation. Missing scopes: "
+    "api.model.images.request. Check that you have the correct role in your "
+    "organization (Reader, Writer, Owner) and project (Member, Owner), and if you're "
+    "using a restricted API key, that it has the necessary scopes.",
+    code="insufficient_scope",
+    status=401,
+)
+# Both errors changed on this day, by the changelog and the error codes guide.
 _LOAD_CODES: Final = date(2026, 9, 2)
 _UNAVAILABLE: Final = "service_unavailable_error"
-overloaded = Refusal(  # recorded on Responses, 2026-09-16; documented before, not recorded
-    "Our servers are currently overloaded. Please try again later.", None, "server_is_overloaded", _UNAVAILABLE, 503,
-    earlier=((_LOAD_CODES, Refusal("Model temporarily overloaded", None, "server_is_overloaded", _UNAVAILABLE, 503)),))
-_SLOW_DOWN: Final = (  # not recorded; in the words of the remedy that the guide names
-    "Slow down. Please reduce your request rate to its original level, maintain a consistent rate for at least 15 minutes, "
-    "and then gradually increase it.")
+# Recorded on Responses, 2026-09-16. The earlier version was documented, not recorded.
+overloaded = Refusal(
+    "Our servers are currently overloaded. Please try again later.",
+    code="server_is_overloaded",
+    type=_UNAVAILABLE,
+    status=503,
+    earlier=(
+        (
+            _LOAD_CODES,
+            Refusal(
+                "Model temporarily overloaded",
+                code="server_is_overloaded",
+                type=_UNAVAILABLE,
+                status=503,
+            ),
+        ),
+    ),
+)
+# Not recorded; in the words of the remedy that the guide names.
+_SLOW_DOWN: Final = (
+    "Slow down. Please reduce your request rate to its original level, maintain a "
+    "consistent rate for at least 15 minutes, and then gradually increase it."
+)
 slow_down = Refusal(
-    _SLOW_DOWN, None, "slow_down", "rate_limit_error", 429,
-    earlier=((_LOAD_CODES, Refusal(_SLOW_DOWN, None, "slow_down", _UNAVAILABLE, 503)),))
-temporarily_blocked = Refusal(  # Azure's alone
-    "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. For more "
-    "details on Azure OpenAI service content policy, please visit https://aka.ms/aoaicodeofconduct",
-    None, "Forbidden", status=403, envelope=API_MANAGEMENT_ENVELOPE)
-# fmt: on
+    _SLOW_DOWN,
+    code="slow_down",
+    type="rate_limit_error",
+    status=429,
+    earlier=(
+        (
+            _LOAD_CODES,
+            Refusal(
+                _SLOW_DOWN,
+                code="slow_down",
+                type=_UNAVAILABLE,
+                status=503,
+            ),
+        ),
+    ),
+)
+# Sent by Azure only.
+temporarily_blocked = Refusal(
+    "Your resource has been temporarily blocked because we detected behavior that may "
+    "violate our content policy. For more details on Azure OpenAI service content "
+    "policy, please visit https://aka.ms/aoaicodeofconduct",
+    code="Forbidden",
+    status=403,
+    envelope=API_MANAGEMENT_ENVELOPE,
+)
 
 AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}
 """Those of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
