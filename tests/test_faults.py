@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
@@ -28,7 +27,7 @@ from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import FAULTS, parse_fault
-from images_emulator.faults.base import BaseFault, is_event, is_event_stream
+from images_emulator.faults.base import BaseFault, Waits, is_event, is_event_stream
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -450,30 +449,25 @@ def test_an_error_of_ones_own_has_the_type_of_its_status(
 
 async def test_the_jitter_of_a_latency_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = "latency seconds=1 jitter=1"
-    waited = {(await slept_and_sent(monkeypatch, fault))[0] for _ in range(3)}
+    waited = {(await waited_and_sent(monkeypatch, fault))[0] for _ in range(3)}
     assert len(waited) == 3
     assert all(1 <= seconds <= 2 for seconds in waited)
 
 
-async def slept_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **fields: Any) -> list[Any]:
-    """The seconds that an answer to a call with *fault* sleeps (floats, none of which pass), and
+async def waited_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **fields: Any) -> list[Any]:
+    """The seconds that an answer to a call with *fault* waits (floats, none of which pass), and
     the bytes of its body that it sends (ints), in their order."""
     happened: list[Any] = []
-    sleep, loop = asyncio.sleep, asyncio.get_running_loop()
 
-    async def record(seconds: float, result: Any = None) -> Any:
-        if asyncio.get_running_loop() is not loop:
-            # That of the server of other tests, which waits in its own thread.
-            return await sleep(seconds, result)
+    async def record(_: Waits, seconds: float) -> None:
         if seconds:
             happened.append(float(seconds))
-        return await sleep(0, result)
 
     def sent(message: Message) -> None:
         if body := message.get("body"):
             happened.append(len(body))
 
-    monkeypatch.setattr("asyncio.sleep", record)
+    monkeypatch.setattr(Waits, "wait", record)
     prompt = f"x [[emulator: {fault}]]"
     body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | fields)
     await messages_for(body.encode(), sent=sent)
@@ -485,7 +479,7 @@ async def test_a_slow_body_takes_its_length_by_its_rate(
     monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
     fault = "slow_body bytes_per_second=100000"
-    happened = await slept_and_sent(monkeypatch, fault, stream=stream)
+    happened = await waited_and_sent(monkeypatch, fault, stream=stream)
     sizes = [each for each in happened if isinstance(each, int)]
     seconds = [each for each in happened if isinstance(each, float)]
     assert sum(sizes) > 10_000
@@ -500,9 +494,9 @@ async def test_a_realistic_latency_is_shared_among_the_events_of_a_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault = "latency realistic=true scale=2"
-    (whole, _) = await slept_and_sent(monkeypatch, fault)
+    (whole, _) = await waited_and_sent(monkeypatch, fault)
     assert whole == 2 * MODELS["gpt-image-2"].seconds["low"]
-    happened = await slept_and_sent(monkeypatch, fault, stream=True, partial_images=3)
+    happened = await waited_and_sent(monkeypatch, fault, stream=True, partial_images=3)
     assert happened[::2] == pytest.approx([whole / 4] * 4)
     assert all(isinstance(each, int) for each in happened[1::2])
     assert len(happened) == 8
@@ -513,7 +507,7 @@ async def test_a_realistic_latency_is_that_of_the_quality(
     monkeypatch: pytest.MonkeyPatch, quality: str
 ) -> None:
     fault = "latency realistic=true"
-    (seconds, _) = await slept_and_sent(monkeypatch, fault, quality=quality)
+    (seconds, _) = await waited_and_sent(monkeypatch, fault, quality=quality)
     assert seconds == MODELS["gpt-image-2"].seconds[quality]
 
 
@@ -521,14 +515,14 @@ async def test_a_realistic_latency_is_that_of_the_quality(
 async def test_a_latency_passes_before_the_answer_begins(
     monkeypatch: pytest.MonkeyPatch, jitter: str, most: float
 ) -> None:
-    (seconds, sent) = await slept_and_sent(monkeypatch, f"latency seconds=30 {jitter}")
+    (seconds, sent) = await waited_and_sent(monkeypatch, f"latency seconds=30 {jitter}")
     assert 30 <= seconds <= most
     assert isinstance(sent, int)
 
 
 async def test_a_stall_waits_behind_the_events_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = "stall after=2 seconds=90"
-    happened = await slept_and_sent(monkeypatch, fault, stream=True, partial_images=2)
+    happened = await waited_and_sent(monkeypatch, fault, stream=True, partial_images=2)
     assert [type(each) for each in happened] == [int, int, float, int]
     assert happened[2] == 90
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from dataclasses import fields, replace
+from time import perf_counter, sleep
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,6 +22,9 @@ from images_emulator.web.app import create_app
 
 MAX_SHOWN_PROMPT_CHARS: Final = 60
 """Characters of a prompt that the representation of a call list has."""
+
+POLL_SECONDS: Final = 0.005
+"""How often `wait_for_call` looks."""
 
 
 class CallList(list[Exchange]):
@@ -111,6 +115,16 @@ class Server:
             if name not in names:
                 raise TypeError(f"calls() has no filter '{name}'; it takes {', '.join(names)}")
         return CallList(self.emulator.journal.find(replace(CALLS, **filters)))
+
+    def wait_for_call(self, *, timeout: float = 10, **filters: Any) -> Exchange:
+        """The oldest call that matches all *filters*, see `calls`, as soon as there is one, be it
+        answered or not. It blocks. Raises TimeoutError after *timeout* seconds."""
+        end = perf_counter() + timeout
+        while not (calls := self.calls(**filters)):
+            if perf_counter() >= end:
+                raise TimeoutError(f"no such call within {timeout:g} s; there are: {self.calls()}")
+            sleep(POLL_SECONDS)
+        return calls[0]
 
     @property
     def requests(self) -> CallList:

@@ -56,6 +56,15 @@ class Connection(Protocol):
         ...
 
 
+class WaitClock(Protocol):
+    """The clock by which a fault waits."""
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait until the machine's `perf_counter()` and all that the clock was ever advanced by are
+        *moment* together, in seconds."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
@@ -74,6 +83,11 @@ class Exchange:
     operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
+    clock: WaitClock | None = None
+    """The clock by which the call's fault waits; None where it has no fault."""
+    clock_progress: float = 0
+    """The seconds that the clock had ever been advanced by when the call arrived. What it is
+    advanced by since then shortens the waits of the call's fault."""
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where the emulator's
     own headers are invalid."""

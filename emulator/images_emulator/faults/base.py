@@ -3,7 +3,9 @@ give. Its `__call__` wraps the application."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
+from time import perf_counter
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -79,10 +81,44 @@ def is_event(message: Message) -> bool:
     }
 
 
+class Waits:
+    """The waits of a call's fault, one after the other, by the emulator's clock. All waits of
+    faults are these.
+
+    The first begins when the object is made. What the clock is advanced by counts from the arrival
+    of the call on, once for all waits: a test that finds a call in the journal and advances the
+    clock need not know whether the fault waits yet.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        assert exchange.clock
+        self._clock = exchange.clock
+        self._end = perf_counter() + exchange.clock_progress
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until *seconds* have passed since the end of the wait before."""
+        self._end += seconds
+        await self._clock.wait_until(self._end)
+
+    async def wait_for_client(self, seconds: float, receive: Receive) -> bool:
+        """The same, and end early where the client leaves. Return whether it has stayed."""
+        tasks = [
+            asyncio.ensure_future(each)
+            for each in (self.wait(seconds), wait_for_disconnect(receive))
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return not tasks[1].done()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
 async def wait_for_disconnect(receive: Receive) -> None:
     """Wait until the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - no event
+        # An application in process may be given messages without end, and at once.
+        await asyncio.sleep(0.01)
 
 
 async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:

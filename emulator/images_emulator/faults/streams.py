@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
@@ -17,6 +16,7 @@ from images_emulator.faults.base import (
     RESPONSE_BODY,
     RESPONSE_START,
     BaseFault,
+    Waits,
     hang_up,
     is_event,
     is_event_stream,
@@ -99,8 +99,7 @@ class Stall(StreamFault):
         if self.seconds is None:
             await wait_for_disconnect(receive)
             return True
-        await asyncio.sleep(self.seconds)
-        return False
+        return not await Waits(exchange).wait_for_client(self.seconds, receive)
 
 
 class UnknownEvent(StreamFault):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import ClassVar, Literal
 
@@ -15,6 +14,8 @@ from images_emulator.faults.base import (
     MAX_WAIT_SECONDS,
     RESPONSE_START,
     BaseFault,
+    Waits,
+    hang_up,
     is_event,
     is_event_stream,
     wait_for_disconnect,
@@ -48,9 +49,11 @@ class Latency(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        waits = Waits(exchange)
         if not self.realistic:
-            await asyncio.sleep(self.seconds + random.uniform(0, self.jitter))
-            await app(scope, receive, send)
+            seconds = self.seconds + random.uniform(0, self.jitter)
+            if await waits.wait_for_client(seconds, receive):
+                await app(scope, receive, send)
             return
         streaming = False
 
@@ -59,7 +62,7 @@ class Latency(BaseFault):
             if message["type"] == RESPONSE_START:
                 streaming = is_event_stream(message)
             if is_event(message) if streaming else message["type"] == RESPONSE_START:
-                await asyncio.sleep(self.share(exchange))
+                await waits.wait(self.share(exchange))
             await send(message)
 
         await app(scope, receive, wrapped_send)
@@ -80,14 +83,19 @@ def _seconds(request: ImageRequest) -> float:
 
 
 class Timeout(BaseFault):
-    """Never answers, and keeps the connection open."""
+    """Never answers, and keeps the connection open: until the client leaves, or for *seconds*, and
+    then closes it."""
 
     kind: Literal["timeout"] = "timeout"
+    seconds: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        await wait_for_disconnect(receive)
+        if self.seconds is None:
+            await wait_for_disconnect(receive)
+        elif await Waits(exchange).wait_for_client(self.seconds, receive):
+            await hang_up(exchange, receive, reset=False)
 
 
 class SlowBody(BaseFault):
@@ -105,16 +113,19 @@ class SlowBody(BaseFault):
     ) -> None:
         # Twenty pieces a second look like a line, and not like steps.
         step = max(1, self.bytes_per_second // 20)
+        waits: Waits | None = None
 
         async def wrapped_send(message: Message) -> None:
+            nonlocal waits
+            waits = waits or Waits(exchange)
             body = message.get("body", b"")
-            for place in range(0, len(body) - step, step):
-                await send({**message, "body": body[place : place + step], "more_body": True})
-                await asyncio.sleep(step / self.bytes_per_second)
-            if body:
-                rest = len(body) - (len(body) - 1) // step * step
-                message = {**message, "body": body[-rest:]}
-                await asyncio.sleep(rest / self.bytes_per_second)
-            await send(message)
+            for place in range(0, len(body), step):
+                piece = body[place : place + step]
+                await waits.wait(len(piece) / self.bytes_per_second)
+                is_last = place + step >= len(body)
+                more = message.get("more_body", False) or not is_last
+                await send({**message, "body": piece, "more_body": more})
+            if not body:
+                await send(message)
 
         await app(scope, receive, wrapped_send)

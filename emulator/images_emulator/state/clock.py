@@ -1,8 +1,17 @@
-"""The emulator's clock: the time by which everything expires, which a test may move and freeze."""
+"""The emulator's clock: the time by which everything expires, which a test may move and freeze.
+
+Faults wait by it, too. The machine's time always passes for a wait, and `advance` takes the wait
+forward at once. A frozen clock shows one date and time, and holds no wait: a call that is late by a
+second comes back after a second, whatever the date.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from threading import Lock
+from time import perf_counter
 from typing import Final, NamedTuple
 
 from images_emulator.state.store import Codec, Packed, Store
@@ -12,12 +21,17 @@ YEARS: Final = range(2000, 9000)
 
 OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
 
+POLL_SECONDS: Final = 0.1
+"""How often a wait looks for an advance by another process, where processes share the store."""
+
 
 class ClockSetting(NamedTuple):
     """An *offset* to the system's time, or the *moment* at which the clock is frozen."""
 
     offset: timedelta = timedelta()
     moment: datetime | None = None
+    progress: float = 0
+    """The sum of all advances, in seconds. Steps back, a freeze and a reset leave it as it is."""
 
     def now(self) -> datetime:
         """The time in UTC that a clock set so shows."""
@@ -30,13 +44,26 @@ class ClockSetting(NamedTuple):
         """The setting *step* later. Raises ValueError out of `YEARS`."""
         try:
             time = _checked(self.now() + step)
-            return ClockSetting(moment=time) if self.moment else ClockSetting(self.offset + step)
+            progress = self.progress + max(step.total_seconds(), 0)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
+        if self.moment:
+            return ClockSetting(moment=time, progress=progress)
+        return ClockSetting(self.offset + step, progress=progress)
+
+    def frozen(self, at: datetime | None) -> ClockSetting:
+        """The setting frozen at *at*, or at its own time. Raises ValueError out of `YEARS`."""
+        return ClockSetting(moment=_checked(at or self.now()), progress=self.progress)
 
     def resumed(self) -> ClockSetting:
         """The setting whose time runs on from where it is frozen."""
-        return ClockSetting(self.moment - datetime.now(UTC)) if self.moment else self
+        if not self.moment:
+            return self
+        return ClockSetting(self.moment - datetime.now(UTC), progress=self.progress)
+
+    def reset(self) -> ClockSetting:
+        """The setting that shows the system's time."""
+        return ClockSetting(progress=self.progress)
 
 
 def _checked(time: datetime) -> datetime:
@@ -47,13 +74,18 @@ def _checked(time: datetime) -> datetime:
 
 def _pack(setting: ClockSetting) -> Packed:
     moment = setting.moment.isoformat() if setting.moment else None
-    return Packed({"offset_us": setting.offset // timedelta(microseconds=1), "moment": moment})
+    offset_us = setting.offset // timedelta(microseconds=1)
+    return Packed({"offset_us": offset_us, "moment": moment, "progress": setting.progress})
 
 
 def _unpack(packed: Packed) -> ClockSetting:
-    offset_us, moment = packed.document["offset_us"], packed.document["moment"]
+    offset_us, moment, progress = (
+        packed.document[name] for name in ("offset_us", "moment", "progress")
+    )
     return ClockSetting(
-        timedelta(microseconds=offset_us), datetime.fromisoformat(moment) if moment else None
+        timedelta(microseconds=offset_us),
+        datetime.fromisoformat(moment) if moment else None,
+        progress,
     )
 
 
@@ -67,6 +99,10 @@ class Clock:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._setting = store.register("clock", ClockSetting(), CODEC)
+        self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        """What an advance wakes, with the event loop that each belongs to."""
+        self._lock = Lock()
+        """Held while `_waits` is changed or read."""
 
     @property
     def frozen(self) -> bool:
@@ -83,25 +119,61 @@ class Clock:
         setting = self._setting.value
         return setting.moment - datetime.now(UTC) if setting.moment else setting.offset
 
+    @property
+    def progress(self) -> float:
+        """The seconds that the clock was ever advanced by. It never shrinks."""
+        return self._setting.value.progress
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait until `perf_counter() + progress` is *moment*: the machine's time passes, and each
+        advance by any thread takes the wait forward."""
+        loop = asyncio.get_running_loop()
+        is_shared = self._store.is_shared
+        while True:
+            woken: asyncio.Future[None] = loop.create_future()
+            # Before the clock is read, so that no advance is missed.
+            with self._lock:
+                self._waits.add((loop, woken))
+            try:
+                seconds = moment - perf_counter() - self.progress
+                if seconds <= 0:
+                    return
+                timer = loop.call_later(
+                    min(seconds, POLL_SECONDS) if is_shared else seconds, _wake, woken
+                )
+                try:
+                    await woken
+                finally:
+                    timer.cancel()
+            finally:
+                with self._lock:
+                    self._waits.discard((loop, woken))
+            if is_shared:
+                await self._store.refresh()
+
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Move the time on; negative figures move it back. Raises ValueError out of `YEARS`."""
+        """Move the time on, for faults that wait, too; negative figures move it back. Raises
+        ValueError out of `YEARS`."""
         try:
             step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
         self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
+        with self._lock:
+            waits = [*self._waits]
+        for loop, woken in waits:
+            with suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(_wake, woken)
 
     def freeze(self, at: datetime | None = None) -> None:
         """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own.
-        Raises ValueError out of `YEARS`."""
+        Faults wait on, by the machine's time. Raises ValueError out of `YEARS`."""
         try:
             if at:
                 at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
-        self._store.run(
-            self._setting.update(lambda setting: ClockSetting(moment=_checked(at or setting.now())))
-        )
+        self._store.run(self._setting.update(lambda setting: setting.frozen(at)))
 
     def resume(self) -> None:
         """Let the time run on from where it is frozen."""
@@ -109,4 +181,9 @@ class Clock:
 
     def reset(self) -> None:
         """Show the system's time again."""
-        self._store.run(self._setting.update(lambda _: ClockSetting()))
+        self._store.run(self._setting.update(ClockSetting.reset))
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

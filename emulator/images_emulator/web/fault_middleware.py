@@ -91,6 +91,7 @@ class FaultMiddleware:
             # connection.
             await (self._call if exchange.operation else self._read_body)(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
+            exchange.clock = self.emulator.clock
             fields = self._dialect_fields(exchange)
             exchange.error_fields = {
                 "organization": self.emulator.account.organization_id,

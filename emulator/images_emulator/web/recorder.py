@@ -106,9 +106,17 @@ class Recorder:
     async def _exchange(self, scope: Scope) -> Exchange:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
-        time, connection = self.emulator.clock.now(), scope["state"].get(CONNECTION)
+        clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
+        time, progress = clock.now(), clock.progress
         if path.startswith(DOWNLOAD_PREFIX):
-            exchange = Exchange(head, random_uuid(), time, "download", connection=connection)
+            exchange = Exchange(
+                head,
+                random_uuid(),
+                time,
+                "download",
+                connection=connection,
+                clock_progress=progress,
+            )
             if hosted := await self.emulator.hosting.peek(path):
                 exchange.request = hosted.request
             return exchange
@@ -120,6 +128,7 @@ class Recorder:
             dialect=dialect,
             operation=image_operation_at(path),
             connection=connection,
+            clock_progress=progress,
         )
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
