@@ -236,8 +236,8 @@ class Settings:
     cache: int = _setting(
         12 * 2**20,
         "BYTES",
-        "Memory of the image cache, in bytes. The cache of validated requests has a quarter as "
-        "much beside it. 0 disables both.",
+        "Memory of the image cache, in bytes. The caches of validated requests and of thumbnails "
+        "have a quarter as much each beside it. 0 disables all three.",
         minimum=0,
     )
     render_processes: int = _setting(

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from images_emulator.imaging import formats as formats
     from images_emulator.imaging import image_loader as image_loader
     from images_emulator.imaging import render as render
+    from images_emulator.imaging import thumbnails as thumbnails
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("decoder", "formats", "image_loader", "render"):
+    if name in ("decoder", "formats", "image_loader", "render", "thumbnails"):
         return import_module(f"images_emulator.imaging.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,11 +12,12 @@ from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.formats import OUTPUT_FORMATS, mode_of
 from images_emulator.imaging.partial_images import partial_images
 
-_DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
+DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
     ImageKind.FROM_PROMPT: drawing.draw,
     ImageKind.EDIT: edits.edit,
     ImageKind.VARIATION: edits.vary,
 }
+"""The functions that draw a picture in its size, by its kind."""
 
 
 def mimetype(request: ImageRequest) -> str:
@@ -27,7 +28,7 @@ def mimetype(request: ImageRequest) -> str:
 def render_image(request: ImageRequest, index: int) -> bytes:
     """Render image *index* (from 0) of *request*, as a file."""
     return OUTPUT_FORMATS[request.output_format].write(
-        request, index, _DRAW_FUNCTIONS[request.operation.image_kind]
+        request, index, DRAW_FUNCTIONS[request.operation.image_kind]
     )
 
 
@@ -36,7 +37,7 @@ def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int |
     final image with None, which is that of `render_image`. The image is drawn once."""
     encode = OUTPUT_FORMATS[request.output_format].encode
     assert encode, "the table lets no other format stream"
-    image = _DRAW_FUNCTIONS[request.operation.image_kind](request, 0)
+    image = DRAW_FUNCTIONS[request.operation.image_kind](request, 0)
     coarse = partial_images(image, mode_of(request), start, request.partial_images)
     for number, partial_image in enumerate(coarse, start):
         yield number, encode(request, partial_image, partial=number)

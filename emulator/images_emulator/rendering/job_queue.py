@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 
 class JobQueue:
-    """Runs jobs one by one in a thread named *name*, in the order of their submission.
+    """Runs jobs one by one in a thread named *name*, in the order of their submission; those that
+    have time, such as thumbnails, while no other job waits.
 
     A job is a function with one argument, a function that renders: `render_files` here. Threads may
     share the queue.
@@ -24,6 +25,8 @@ class JobQueue:
 
     def __init__(self, name: str) -> None:
         self._jobs: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
+        self._later: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
+        """The jobs that have time."""
         self._name = name
         self._lock = Lock()
         self._at_work = False
@@ -45,28 +48,32 @@ class JobQueue:
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
-    def submit(self, job: Callable[[RenderFunction], T]) -> Future[T]:
-        """Queue *job* and return the future of its result. Raises RuntimeError after `close`, or
-        where the queue's own thread was shut down."""
+    def submit(self, job: Callable[[RenderFunction], T], *, later: bool = False) -> Future[T]:
+        """Queue *job* and return the future of its result. A job for *later* waits until no other
+        one does. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
+        """
         future: Future[T] = Future()
         with self._lock:
             self._check_open()
             waiting, begin = len(self._jobs), not self._at_work
-            self._jobs[future] = job
+            (self._later if later else self._jobs)[future] = job
             self._at_work = True
         if begin:
             self._schedule(self.executor)
-        self._after_submission(waiting)
+        if not later:
+            self._after_submission(waiting)
         return future
 
     def _after_submission(self, waiting: int) -> None:
-        """Called after each submission, with the number of jobs that were *waiting* before it."""
+        """Called after each submission of a job that is not for later, with the number of such jobs
+        that were *waiting* before it."""
 
     def withdraw(self, future: Future[Any]) -> None:
         """Cancel the job of *future* and remove it from the queue, unless it has begun."""
         if future.cancel():
             with self._lock:
                 self._jobs.pop(future, None)
+                self._later.pop(future, None)
 
     def _schedule(self, executor: ThreadPoolExecutor) -> None:
         try:
@@ -80,15 +87,16 @@ class JobQueue:
         in between."""
         self._run_next(render_files)
         with self._lock:
-            self._at_work = bool(self._jobs)
+            self._at_work = bool(self._jobs or self._later)
         if self._at_work:
             self._schedule(executor)
 
     def _run_next(self, render: RenderFunction) -> None:
         with self._lock:
-            if not self._jobs:
+            jobs = self._jobs or self._later
+            if not jobs:
                 return  # another thread was faster, or the job was withdrawn
-            future, job = self._jobs.popitem(last=False)
+            future, job = jobs.popitem(last=False)
         if not future.set_running_or_notify_cancel():
             return
         try:
@@ -109,7 +117,8 @@ class JobQueue:
         """Cancel all jobs that have not begun."""
         with self._lock:
             self._at_work = False
-            futures = [*self._jobs]
+            futures = [*self._jobs, *self._later]
             self._jobs.clear()
+            self._later.clear()
         for future in futures:
             future.cancel()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
@@ -19,6 +20,9 @@ from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.pool import RenderPool
 from images_emulator.rendering.process import WARM_UP, RenderFunction
 
+if TYPE_CHECKING:
+    from images_emulator.imaging.thumbnails import Thumbnails
+
 T = TypeVar("T")
 
 RenderKey = tuple[bytes, int, int | None]
@@ -26,7 +30,14 @@ RenderKey = tuple[bytes, int, int | None]
 image or None for the final image)."""
 
 ENTRY_OVERHEAD_BYTES: Final = 512
-"""Bytes that a cached image takes beside its base64."""
+"""Bytes that a cached image takes beside its base64, and a cached thumbnail beside its file."""
+
+THUMBNAIL_SHARE: Final = 4
+"""Thumbnails may take the bytes of the image cache by this divisor."""
+
+PictureKey = tuple[bytes, int | None, int | None]
+"""Key of the picture that thumbnails show: a `RenderKey`; for an upload (a hash of its bytes, None,
+None)."""
 
 
 class WithdrawnError(Exception):
@@ -43,7 +54,8 @@ class _Queued:
 
 
 class Renderer:
-    """Renders images off the event loop and caches them, in at most *cache_bytes* of base64.
+    """Renders images off the event loop and caches them, in at most *cache_bytes* of base64, and
+    beside them thumbnails.
 
     The *pool* renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
     The thread of *parser* parses large bodies. The thread of *decoder* decodes uploads, and renders
@@ -53,10 +65,13 @@ class Renderer:
 
     def __init__(self, cache_bytes: int, max_processes: int = 0) -> None:
         self.cache = LRUCache(cache_bytes)
+        self.thumbnails = LRUCache(cache_bytes // THUMBNAIL_SHARE)
+        """The files of thumbnails, by (`PictureKey`, longest edge)."""
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
         self.parser = JobQueue("parser")
         self._underway: dict[RenderKey, _Queued] = {}
+        self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
 
     def is_warm(self) -> bool:
@@ -114,6 +129,71 @@ class Renderer:
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         rendered: bytes = await _result(queued, disconnect)
         return rendered
+
+    async def thumbnail(
+        self,
+        request: ImageRequest,
+        index: int,
+        partial: int | None,
+        edge: int,
+        disconnect: asyncio.Future[None] | None = None,
+    ) -> bytes:
+        """The thumbnail of *edge*, one of `imaging.thumbnails.EDGES`, of image *index* (from 0) or
+        of its partial image *partial*. It is drawn while no call to the API waits for a picture.
+        Raises WithdrawnError once *disconnect* is done."""
+        slow = bool(request.images) and imaging.decoder.needs_decoding(request)
+        file = await self._thumbnail(
+            (request.cache_key, index, partial),
+            edge,
+            lambda: imaging.thumbnails.thumbnails(request, index, partial),
+            self.decoder if slow else self.pool,
+            disconnect,
+        )
+        assert file, "each picture has thumbnails"
+        return file
+
+    async def upload_thumbnail(
+        self, data: bytes, edge: int, disconnect: asyncio.Future[None] | None = None
+    ) -> bytes | None:
+        """The thumbnail of *edge* of an upload, None where *data* is no image that the API accepts;
+        otherwise as `thumbnail`."""
+        digest = await asyncio.to_thread(lambda: blake2b(data, digest_size=16).digest())
+        return await self._thumbnail(
+            (digest, None, None),
+            edge,
+            lambda: imaging.thumbnails.upload_thumbnails(data),
+            self.decoder,
+            disconnect,
+        )
+
+    async def _thumbnail(
+        self,
+        picture: PictureKey,
+        edge: int,
+        draw: Callable[[], Thumbnails | None],
+        queue: JobQueue,
+        disconnect: asyncio.Future[None] | None,
+    ) -> bytes | None:
+        """The thumbnail of *edge* of the *picture* with that key. *draw* makes those of all edges,
+        which are cached together."""
+        file: bytes | None = self.thumbnails.get((picture, edge))
+        if file is not None:
+            return file
+        underway = self._thumbnails_underway
+        queued = underway.get(picture)
+        if queued is None:
+
+            def job(_: RenderFunction) -> Thumbnails | None:
+                files = draw()
+                for each, data in (files or {}).items():
+                    self.thumbnails.put((picture, each), data, len(data) + ENTRY_OVERHEAD_BYTES)
+                return files
+
+            future = queue.submit(job, later=True)
+            queued = underway[picture] = _Queued(queue, future)
+            future.add_done_callback(lambda _: underway.pop(picture, None))
+        files: Thumbnails | None = await _result(queued, disconnect)
+        return None if files is None else files[edge]
 
     def _render(
         self, render: RenderFunction, request: ImageRequest, index: int, partial: int | None

@@ -36,6 +36,7 @@ from images_emulator.web.state_json import (
     hosting_state,
     settings_json,
 )
+from images_emulator.web.thumbnails_api import ThumbnailsAPI
 
 DISTRIBUTION: Final = "openai-images-emulator"
 
@@ -219,6 +220,7 @@ def create_admin_api(emulator: Emulator) -> FastAPI:
     )
     app.include_router(AdminAPI(emulator).router())
     app.include_router(JournalAPI(emulator).router())
+    app.include_router(ThumbnailsAPI(emulator).router())
     app.include_router(ScenarioAPI(emulator).router())
     app.include_router(SessionAPI(emulator).router())
     add_docs(app, ClockMove, SettingsChange, Token, *BODIES)

@@ -1,0 +1,98 @@
+"""Routes of the admin API for small pictures: thumbnails of the pictures of answers and of uploads,
+and the partial images of streams."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+from enum import IntEnum
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from images_emulator import imaging
+from images_emulator.contract import admin_errors
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.journal_api import SANDBOX
+from images_emulator.web.recorder import ADMIN_PREFIX
+
+HEADERS: Final = {**SANDBOX, "Cache-Control": "private, max-age=31536000, immutable"}
+"""Of what never changes under its address, which has the id of a call: a year, as long as a cache
+may keep it."""
+
+
+class Edge(IntEnum):
+    """The longest edge of a thumbnail, in pixels."""
+
+    ROW = imaging.thumbnails.EDGES[0]
+    TILE = imaging.thumbnails.EDGES[1]
+
+
+class ThumbnailsAPI:
+    """The handlers, around one emulator's journal."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.journal = emulator.journal
+        self.renderer = emulator.renderer
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
+        for path, handler in (
+            ("/images/{id}/{index}/thumbnail/{edge}", self.thumbnail),
+            ("/images/{id}/{index}/partials/{partial}", self.partial_image),
+            ("/images/{id}/{index}/partials/{partial}/thumbnail/{edge}", self.partial_thumbnail),
+        ):
+            router.get(path, response_class=Response)(handler)
+        return router
+
+    async def _entry(self, identity: str) -> Exchange:
+        entry = await self.journal.get(identity)
+        if not entry:
+            raise admin_errors.no_such_request(id=identity)
+        return entry
+
+    async def _streamed(self, identity: str, index: int, partial: int) -> ImageRequest:
+        """The request of the stream that has sent that partial image, be it over or not."""
+        entry = await self._entry(identity)
+        request = entry.request if entry.kind == "call" else None
+        # Partial images are the first events of a stream.
+        sent = min(entry.events, request.partial_images) if request else 0
+        if request and index == 0 and 0 <= partial < sent:
+            return request
+        part = f"partial image {partial} of picture {index}"
+        raise admin_errors.no_such_part(id=identity, part=part)
+
+    async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
+        """A picture of the answer, its longest edge 96 or 480 pixels at most; WebP. Of an animation
+        it is the first frame."""
+        entry = await self._entry(id)
+        drawn = entry.drawn
+        if not drawn or index not in entry.images:
+            raise admin_errors.no_such_part(id=id, part=f"picture {index}")
+        return await self._thumbnail(request, drawn, index, None, edge)
+
+    async def partial_image(self, id: str, index: int, partial: int, request: Request) -> Response:
+        """A partial image (from 0) that the stream has sent, also before the stream is over."""
+        streamed = await self._streamed(id, index, partial)
+        with watch_disconnect(request) as disconnect:
+            encoded = await self.renderer.render_base64(streamed, index, partial, disconnect)
+        media_type = imaging.render.mimetype(streamed)
+        return Response(a2b_base64(encoded), headers=HEADERS, media_type=media_type)
+
+    async def partial_thumbnail(
+        self, id: str, index: int, partial: int, edge: Edge, request: Request
+    ) -> Response:
+        """The thumbnail of that partial image."""
+        streamed = await self._streamed(id, index, partial)
+        return await self._thumbnail(request, streamed, index, partial, edge)
+
+    async def _thumbnail(
+        self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge
+    ) -> Response:
+        with watch_disconnect(request) as disconnect:
+            file = await self.renderer.thumbnail(drawn, index, partial, edge, disconnect)
+        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.MIMETYPE)
