@@ -87,7 +87,12 @@ class Timeout(BaseFault):
     then closes it."""
 
     kind: Literal["timeout"] = "timeout"
-    seconds: float | None = Field(default=None, ge=0, le=MAX_WAIT_SECONDS)
+    seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Seconds before the connection is closed; unset: until the client has left.",
+    )
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
