@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Choice, Rule, Rules
 
 
-class Condition(ABC):
+class Condition(Row, ABC):
     """A test of one parameter's value, after defaults and `auto` are resolved; None where the call
     has no such value."""
-
-    __slots__ = ()
 
     @abstractmethod
     def holds(self, value: Any) -> bool:
@@ -47,7 +45,6 @@ class Condition(ABC):
         return {"enum": words} if words else None
 
 
-@dataclass(frozen=True, slots=True)
 class Equal(Condition):
     """The value is *value*."""
 
@@ -63,7 +60,6 @@ class Equal(Condition):
         return str(self.value).lower()
 
 
-@dataclass(frozen=True, slots=True)
 class OtherThan(Condition):
     """The value is not *value*."""
 
@@ -79,7 +75,6 @@ class OtherThan(Condition):
         return f"other than {self.value}"
 
 
-@dataclass(frozen=True, slots=True)
 class Above(Condition):
     """The value is a number greater than *limit*."""
 
@@ -95,7 +90,6 @@ class Above(Condition):
         return f"above {self.limit}"
 
 
-@dataclass(frozen=True, slots=True)
 class Below(Condition):
     """The value is a number less than *limit*."""
 
@@ -111,7 +105,6 @@ class Below(Condition):
         return f"below {self.limit}"
 
 
-@dataclass(frozen=True, slots=True)
 class Present(Condition):
     """The call has a value."""
 
@@ -125,8 +118,7 @@ class Present(Condition):
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Row):
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
     *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter.

@@ -20,6 +20,7 @@ from datetime import date
 from typing import Any, Final
 
 from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE, AsOf, version_on
+from images_emulator.contract.row import Row
 
 GATEWAY_TYPE: Final = "invalid_request_error"
 """The `type` of errors of the gateway, which checks names, types, ranges and words."""
@@ -29,8 +30,7 @@ SERVICE_TYPE: Final = "image_generation_user_error"
 parameters combine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Row):
     """The form of an error body: the *keys* of the error object in their order, and the *end* of
     the body, such as a newline."""
 
@@ -146,8 +146,7 @@ class Violation:
         return f"{self.param or 'request'}: {self.code}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Row):
     """One error message with its other fields. *message*, *param* and *code* are formats.
 
     The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,

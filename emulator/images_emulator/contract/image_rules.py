@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from images_emulator.contract import errors
@@ -26,8 +25,7 @@ Forgive = Callable[[APIError], None]
 """Raises the error, or keeps it where mistakes are forgiven; then a blank image is used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputImages(Rule, ABC):
+class InputImages(Rule, ABC, kw_only=True):
     """`image` or `images`: the images to edit, at most *max_items*. A form carries files, a JSON
     body references; each has its own rule, and `json_rule` gives that for JSON."""
 
@@ -75,8 +73,7 @@ class InputImages(Rule, ABC):
         return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayRule(Rule, ABC):
+class OverlayRule(Rule, ABC, kw_only=True):
     """`mask` or `markup`: a PNG with an alpha channel, of the same size as the first input image.
 
     It must have less than *size_limit* bytes, and with *needs_transparency* at least one fully

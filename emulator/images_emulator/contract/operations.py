@@ -9,7 +9,7 @@ operations. What a model accepts at an operation is in `models.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import Enum
 from typing import Final, NamedTuple
@@ -23,6 +23,7 @@ from images_emulator.contract.calendar import (
     Period,
 )
 from images_emulator.contract.errors import Words
+from images_emulator.contract.row import Row
 
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
@@ -63,8 +64,7 @@ class AzureOperation(NamedTuple):
     since: date
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Operation:
+class Operation(Row, kw_only=True, eq=False):
     """One operation of the API. Rows are compared by identity, also after pickling."""
 
     name: str

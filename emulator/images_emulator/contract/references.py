@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from images_emulator.contract import errors
@@ -81,8 +80,7 @@ def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
         return b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReferences(InputImages):
+class ImageReferences(InputImages, kw_only=True):
     """`images`: an array of references."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
@@ -116,8 +114,7 @@ class ImageReferences(InputImages):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferencedOverlay(OverlayRule):
+class ReferencedOverlay(OverlayRule, kw_only=True):
     """`mask` or `markup`: a reference."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:

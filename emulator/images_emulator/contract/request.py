@@ -35,6 +35,7 @@ from images_emulator.contract.request_fields import (
     recipe_of,
     values_of,
 )
+from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Pixels, Rules
 from images_emulator.contract.token_rates import TokenRates
 
@@ -66,8 +67,7 @@ class Call:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Row):
     """One row of the table: a model."""
 
     id: str

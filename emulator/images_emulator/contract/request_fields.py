@@ -13,7 +13,7 @@ that do not have it: no `default` for models that are there already.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from images_emulator.contract.errors import Violation
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
 from images_emulator.contract.picture import Picture
+from images_emulator.contract.row import Row
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -58,8 +59,7 @@ class _HasId(Protocol):
     def id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Resolvers:
+class Resolvers(Row):
     """What the JSON of a request only refers to: the models by id, and the function that makes a
     picture of its description (the attributes of `Picture`, of which the digest names the file)."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -24,6 +23,7 @@ from images_emulator.contract.errors import (
     python_repr,
     quoted_list,
 )
+from images_emulator.contract.row import Row
 
 Values = Mapping[str, Any]
 """Parameters of a call, by name."""
@@ -40,8 +40,7 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Row, kw_only=True):
     """The rule of one parameter. The base class accepts every value.
 
     A *nullable* rule treats `null` as an omitted value. *default* is the value of an omitted
@@ -92,8 +91,7 @@ class Rule:
         return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text(Rule):
+class Text(Rule, kw_only=True):
     """A string of *min_length* to *max_length* characters (None: any length); with *any_scalar*
     also a number or a boolean."""
 
@@ -124,8 +122,7 @@ class Text(Rule):
         return {"type": "string"} | {key: bound for key, bound in bounds.items() if bound}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integer(Rule):
+class Integer(Rule, kw_only=True):
     """A whole number from *minimum* to *maximum*, both included (None: no maximum)."""
 
     minimum: int
@@ -152,8 +149,7 @@ class Integer(Rule):
         return {"type": "integer"} | {k: bound for k, bound in bounds.items() if bound is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag(Rule):
+class Flag(Rule, kw_only=True):
     """A boolean."""
 
     def convert(self, name: str, text: str) -> bool:
@@ -171,7 +167,6 @@ class Flag(Rule):
         return {"type": "boolean", "default": bool(self.default)}
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Rule):
     """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
@@ -203,7 +198,6 @@ class Choice(Rule):
         return {"type": "string", "enum": words} | ({"default": default} if default else {})
 
 
-@dataclass(frozen=True, slots=True)
 class Object(Rule):
     """A JSON object, or the form fields `name[field]`, with a rule for each of its *fields*."""
 
@@ -246,8 +240,7 @@ class Object(Rule):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsupported(Rule):
+class Unsupported(Rule, kw_only=True):
     """A parameter that the model refuses with any value. Before that, the gateway checks the value
     by the rule *like*."""
 
@@ -266,8 +259,7 @@ class Unsupported(Rule):
         return {"not": {}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowed(Rule):
+class Narrowed(Rule, kw_only=True):
     """A parameter that the older stack checked twice: by the rule *shared* of all models, then by
     the model's *own* rule. A value that only *shared* accepts is refused with *refusal*, which may
     name the facts of the error that *own* raises."""

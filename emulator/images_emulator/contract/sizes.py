@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import isqrt
 from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import Words
+from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar
 
 
@@ -36,22 +36,19 @@ def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
     return min(sizes, key=stretch)
 
 
-@dataclass(frozen=True, slots=True)
 class ListedSize(Choice):
     """A list of sizes that the gateway checks, as it did for the DALL·E models."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
             raise wrong_scalar(name, value, "a string", "string")
-        # `super()` without arguments does not survive slots.
-        Choice.check_at_gateway(self, name, value)
+        super().check_at_gateway(name, value)
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         return _pixels(value or self.default)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSize(Rule):
+class ServiceSize(Rule, kw_only=True):
     """A size that the image service checks: WIDTHxHEIGHT or `auto`, which resolves to *auto* where
     there is no input image."""
 
@@ -62,7 +59,6 @@ class ServiceSize(Rule):
             raise wrong_scalar(name, value, "a string", "string")
 
 
-@dataclass(frozen=True, slots=True)
 class FixedSize(ServiceSize):
     """One of *sizes* or `auto`, which resolves to the one with the proportions of the first input
     image."""
@@ -82,13 +78,11 @@ class FixedSize(ServiceSize):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
-@dataclass(frozen=True, slots=True)
 class GatewayFixedSize(FixedSize):
     """A `FixedSize` that the gateway checks, as it did at first."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
-        # `super()` without arguments does not survive slots.
-        FixedSize.check_at_gateway(self, name, value)
+        super().check_at_gateway(name, value)
         words = Words([*self.sizes, "auto"])
         if value not in words:
             raise errors.value_not_listed(name=name, value=value, listed=words)
@@ -111,8 +105,7 @@ class FrameSheet(NamedTuple):
         return self.rows * self.frame[1]
 
 
-@dataclass(frozen=True, slots=True)
-class SheetLayouts:
+class SheetLayouts(Row):
     """The sheets of an output format that is an animation. Its `size` is that of one frame, and the
     sheet of all frames must keep the limits of an image (third-party measurements of
     gpt-image-2.6)."""
@@ -141,8 +134,7 @@ class SheetLayouts:
         return f"sheet of all frames ({', '.join(layouts)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlexibleSize(ServiceSize):
+class FlexibleSize(ServiceSize, kw_only=True):
     """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields.
 
     With an input image, `auto` keeps its proportions, within *max_ratio* and *max_edge*, and

@@ -8,14 +8,14 @@ input patches, community.openai.com/t/1382940; input text, derived from recordin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil, floor, sqrt
 
+from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Pixels
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTable:
+class OutputTable(Row):
     """Output tokens from a table. *rows* has, by quality, those of one square, portrait and
     landscape image."""
 
@@ -28,8 +28,7 @@ class OutputTable:
         return square if width == height else portrait if width < height else landscape
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormula:
+class OutputFormula(Row):
     """Output tokens from the size and a factor. *factors* has one for each quality."""
 
     factors: Mapping[str, int]
@@ -42,8 +41,7 @@ class OutputFormula:
         return ceil(long * short * (2_000_000 + width * height) / 4_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class InputTiles:
+class InputTiles(Row):
     """Input tokens by tiles of 512×512 pixels. *high_fidelity* are the additional tokens of
     `input_fidelity` high, for a square image and for others."""
 
@@ -68,8 +66,7 @@ class InputTiles:
         return columns * rows
 
 
-@dataclass(frozen=True, slots=True)
-class InputPatches:
+class InputPatches(Row):
     """Input tokens by patches of 32×32 pixels, at most *max_patches* of them."""
 
     max_patches: int = 1536
@@ -98,8 +95,7 @@ TextRange = Mapping[str, tuple[int, int]]
 """By quality, the fewest and the most text tokens that the output of one image was billed."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRates:
+class TokenRates(Row):
     """The rates by which a model counts tokens. No source gives a rule for the text tokens of an
     output: a number within the range is drawn from the request, the same each time."""
 

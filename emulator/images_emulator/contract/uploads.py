@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -49,8 +48,7 @@ def check_file(name: str, value: Any, expected: str) -> None:
         raise errors.missing_filename(name=name, expected=expected, value=python_repr(text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadedImages(InputImages):
+class UploadedImages(InputImages, kw_only=True):
     """`image`, `image[]` or `image[0]`: files of less than *size_limit* bytes each.
 
     *mimetypes* are those that are accepted; where it is empty, all are. *json* has the days on
@@ -100,8 +98,7 @@ class UploadedImages(InputImages):
         return {"type": "array", "items": file, "minItems": 1, "maxItems": self.max_items}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SquarePNG(UploadedImages):
+class SquarePNG(UploadedImages, kw_only=True):
     """One square PNG, as dall-e-2 took it. With *alpha_is_mask* its transparent pixels are the mask
     of a call without one. *modes* are the pixel modes that are accepted; where it is empty, all
     are."""
@@ -114,8 +111,7 @@ class SquarePNG(UploadedImages):
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         check_file(name, value, "a file")
-        # `super()` without arguments does not survive slots.
-        UploadedImages.check_at_gateway(self, name, value)
+        super().check_at_gateway(name, value)
 
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
@@ -146,8 +142,7 @@ class SquarePNG(UploadedImages):
         return images[0] if images[0].has_transparent_pixels else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadedOverlay(OverlayRule):
+class UploadedOverlay(OverlayRule, kw_only=True):
     """`mask` or `markup` as a file, of any media type."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:

@@ -1,0 +1,120 @@
+"""Rows behave as frozen dataclasses do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from abc import ABC, abstractmethod
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from typing import Any
+
+import pytest
+
+from images_emulator.contract.row import Row
+
+
+class Shape(Row, ABC, kw_only=True):
+    colour: str = "red"
+
+    @abstractmethod
+    def area(self) -> int: ...
+
+
+class Box(Shape):
+    width: int
+    height: int = 1
+    tags: list[str] = field(default_factory=list)
+    note: str = field(default="", compare=False)
+
+    def area(self) -> int:
+        return self.width * self.height
+
+
+class Cube(Box):
+    depth: int = 1
+
+
+class Named(Row, eq=False):
+    name: str
+
+
+@dataclass(frozen=True)
+class DataclassBox:
+    """What `Box` is compared with."""
+
+    colour: str = field(default="red", kw_only=True)
+    width: int
+    height: int = 1
+    tags: list[str] = field(default_factory=list)
+    note: str = field(default="", compare=False)
+
+
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    ((2,), {}),
+    ((2, 3), {"colour": "blue"}),
+    ((2, 3, ["x"], "y"), {}),
+    ((2, 3, [], "", 5), {}),
+    ((2,), {"width": 2}),
+    ((), {"width": 2, "note": "y"}),
+    ((2,), {"hue": 1}),
+]
+
+
+@pytest.mark.parametrize(("values", "named"), CALLS)
+def test_a_row_takes_the_values_that_a_dataclass_takes(
+    values: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    try:
+        expected = DataclassBox(*values, **named)
+    except TypeError:
+        with pytest.raises(TypeError, match="Box"):
+            Box(*values, **named)
+        return
+    row = Box(*values, **named)
+    assert [each.name for each in fields(row)] == [each.name for each in fields(expected)]
+    assert repr(row) == repr(expected).removeprefix("Dataclass")
+
+
+def test_a_row_is_frozen() -> None:
+    row = Box(2)
+    with pytest.raises(FrozenInstanceError):
+        row.width = 3  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        del row.width
+    assert row == Box(2)
+
+
+def test_rows_are_compared_by_class_and_fields() -> None:
+    assert Box(2, 3) == Box(2, 3, note="other")
+    assert Box(2, 3) != Box(2, 4)
+    assert Box(2, 3) != Cube(2, 3)
+    assert Cube(2, 3, depth=4) != Cube(2, 3)
+    assert Box(2, 3, ()) == Box(2, 3, ())  # type: ignore[arg-type]
+    assert hash(Box(2, 3, ())) == hash(Box(2, 3, (), note="other"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Box(2))
+
+
+def test_rows_without_equality_are_compared_by_identity() -> None:
+    one, other = Named("a"), Named("a")
+    assert one == one  # noqa: PLR0124 - this is what is tested
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
+def test_a_row_is_replaced_copied_and_pickled_with_its_values() -> None:
+    row = Cube(2, 3, ["x"], "y", depth=4, colour="blue")
+    assert replace(row, height=5) == Cube(2, 5, ["x"], "y", depth=4, colour="blue")
+    assert copy.deepcopy(row) == row
+    assert pickle.loads(pickle.dumps(row)) == row  # noqa: S301 - our own bytes
+
+
+def test_a_row_may_be_abstract() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Shape()  # type: ignore[abstract]
+    assert Box(2, 3).area() == 6
+
+
+def test_values_of_a_default_factory_are_not_shared() -> None:
+    assert Box(1).tags is not Box(1).tags
