@@ -1,25 +1,82 @@
-// The panel of switches.
+// The panel of switches: what the emulator does otherwise than by default.
 
-/** @import { Context, Panel } from "./context.js" */
+import { createAsOfSection } from "./as_of_section.js";
+import { createClockSection } from "./clock_section.js";
+import { h, icon } from "./dom.js";
+import { createFaultSection } from "./fault_section.js";
+import { createResetSection } from "./reset_section.js";
+import { createValidationSection } from "./validation_section.js";
+
+/** @import { Context, Panel, Section } from "./context.js" */
+/** @import { StateKind } from "./state.js" */
+
+/**
+ * A part of the panel.
+ * @typedef {object} PanelSection
+ * @property {HTMLElement} element its first heading takes the focus
+ * @property {(kind: StateKind | "open") => void} update the state of that kind is another, or the panel was opened
+ * @property {() => void} [close] the panel is closed
+ * @property {() => void} [inject] shows the form for a fault of one's own
+ */
 
 /**
  * @param {Context} context
  * @returns {Panel}
  */
 export function createPanel(context) {
-  const { h } = context;
-  const element = h("aside", { class: "panel", "aria-label": "Switches", hidden: true });
-  return {
+  /** @type {Record<Exclude<Section, "inject">, PanelSection>} */
+  const sections = {
+    faults: createFaultSection(context),
+    clock: createClockSection(context),
+    as_of: createAsOfSection(context),
+    validation: createValidationSection(context),
+    reset: createResetSection(context),
+  };
+  const all = Object.values(sections);
+  const closeButton = h("button", { type: "button", class: "button plain square", "aria-label": "Close switches", onclick: () => panel.close() }, icon("close"));
+  const scroll = h("div", { class: "panel-scroll" }, all.map((each) => each.element));
+  const element = h(
+    "aside",
+    { class: "panel", id: "switches", "aria-label": "Switches", hidden: true },
+    h("header", { class: "panel-head" }, h("h2", null, "Switches"), closeButton),
+    scroll,
+  );
+
+  /** What had the focus before. @type {HTMLElement | null} */
+  let opener = null;
+
+  /** @type {Panel} */
+  const panel = {
     element,
-    open() {
-      element.hidden = false;
+    open(section) {
+      if (element.hidden) {
+        opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+        element.hidden = false;
+        for (const each of all) each.update("open");
+      }
+      if (section === "inject") {
+        sections.faults.inject?.();
+        return;
+      }
+      const target = section && sections[section].element;
+      target?.scrollIntoView({ block: "nearest" });
+      (target?.querySelector("h3") ?? closeButton).focus();
     },
     close() {
+      if (element.hidden) return;
+      const hadFocus = element.contains(document.activeElement);
       element.hidden = true;
+      for (const each of all) each.close?.();
+      if (hadFocus && opener?.isConnected) opener.focus();
+      opener = null;
     },
     get isOpen() {
       return !element.hidden;
     },
-    update() {},
+    update(kind) {
+      if (element.hidden) return;
+      for (const each of all) each.update(kind);
+    },
   };
+  return panel;
 }

@@ -1,0 +1,176 @@
+// The faults that are armed, and buttons that arm more of them.
+
+import { fill, h, icon } from "./dom.js";
+import { createFaultForm } from "./fault_form.js";
+import * as format from "./format.js";
+import { errorPlace, newId, section } from "./panel_controls.js";
+
+/** @import { Step } from "./api.js" */
+/** @import { Context } from "./context.js" */
+/** @import { PanelSection } from "./panel.js" */
+
+/** @typedef {string | Record<string, unknown>} FaultValue */
+
+/** What the next call meets at one click. @type {Record<string, FaultValue>} */
+const ONE_CLICK = {
+  429: "rate_limit_exceeded",
+  500: "server_error",
+  503: "server_is_overloaded",
+  Blocked: "moderation_blocked",
+  Timeout: "timeout",
+  "Late 2 s": { kind: "latency", seconds: 2 },
+  "Cut stream": "stream_cut",
+};
+
+/** @type {Record<string, (value: unknown) => string>} */
+const MATCH_WORDS = {
+  model: (value) => `model is ${value}`,
+  path: (value) => `path is ${value}`,
+  prompt: (value) => `prompt has ${value}`,
+  api_key: (value) => `key is ${value}`,
+  retry_count: (value) => `retry ${value}`,
+};
+
+/** What a step is called: its error, or its fault. @param {Step} step */
+const stepName = ({ fault }) => format.words(fault.kind === "error" && fault.name ? String(fault.name) : fault.kind);
+
+/** Conditions and settings of a step, in words. @param {Step} step */
+function stepWords({ fault, match, after, probability }) {
+  const conditions = Object.entries(match).map(([name, value]) => MATCH_WORDS[name]?.(value) ?? `${name} ${value}`);
+  if (after > 0) conditions.push(`lets ${after} pass`);
+  if (probability < 1) conditions.push(`${format.count(Math.round(probability * 1000) / 10)} % of calls`);
+  const settings = Object.entries(fault)
+    .filter(([name]) => name !== "kind" && !(name === "name" && fault.kind === "error"))
+    .map(([name, value]) => (value === true ? format.words(name) : `${format.words(name)} ${Array.isArray(value) ? value.join(" ") : value}`));
+  return [...conditions, settings.join(", ")].filter(Boolean).join(" · ") || "any call";
+}
+
+/**
+ * @param {Context} context
+ * @returns {PanelSection}
+ */
+export function createFaultSection(context) {
+  const { api, state } = context;
+  const error = errorPlace();
+  const armedTag = h("span", { class: "tag amber" });
+  const clear = h("button", { type: "button", class: "button plain", onclick: () => change(() => api.clearScenario()) }, "Clear all");
+  const steps = h("ul", { class: "steps", "aria-label": "Armed faults" });
+  const spentSteps = h("ul", { class: "steps", "aria-label": "Spent faults", id: newId("spent"), hidden: true });
+  const spentWords = h("span");
+  const spentButton = h("button", {
+    type: "button", class: "button plain spent", "aria-expanded": "false", "aria-controls": spentSteps.id, onclick: () => {
+      spentSteps.hidden = !spentSteps.hidden;
+      spentButton.setAttribute("aria-expanded", String(!spentSteps.hidden));
+    },
+  }, icon("down"), spentWords);
+  const form = createFaultForm(context, inject);
+  form.element.hidden = true;
+  const custom = h("button", { type: "button", class: "button", "aria-expanded": "false", "aria-controls": form.element.id, onclick: () => showForm(form.element.hidden === true) }, "Custom", icon("down"));
+  const buttons = Object.entries(ONE_CLICK)
+    // Whole numbers come first in an object, and so they stand here.
+    .map(([label, fault]) => h("button", { type: "button", class: "button", onclick: () => change(() => inject({ fault, times: 1 })) }, label));
+  const scenarioId = newId("scenario");
+  const scenario = h("select", { class: "select", id: scenarioId, onchange: () => chooseScenario() }, h("option", { value: "" }, "none"));
+  /** The ready scenario that was chosen here last. */
+  let chosen = "";
+
+  /** @param {unknown} step */
+  async function inject(step) {
+    const answer = await api.inject(step);
+    state.set("scenario", answer);
+    return answer;
+  }
+
+  /** @param {() => Promise<import("./api.js").Scenario>} task */
+  const change = (task) => error.run(async () => state.set("scenario", await task()));
+
+  /** @param {boolean} isShown */
+  function showForm(isShown) {
+    form.element.hidden = !isShown;
+    custom.setAttribute("aria-expanded", String(isShown));
+    if (isShown) form.open();
+  }
+
+  async function chooseScenario() {
+    const name = scenario.value;
+    const isDone = await change(async () =>
+      name ? api.putScenario(await api.readyScenario(name)) : api.clearScenario());
+    chosen = isDone ? name : chosen;
+    drawScenario();
+  }
+
+  /** The select names the scenario that was chosen, as long as its steps are there. */
+  function drawScenario() {
+    const planned = state.scenario?.steps.filter((step) => !step.injected).length ?? 0;
+    if (planned === 0) chosen = "";
+    scenario.querySelector("option[value='*']")?.remove();
+    if (planned > 0 && !chosen) scenario.prepend(h("option", { value: "*" }, `of ${format.counted(planned, "step")}`));
+    scenario.value = planned > 0 && !chosen ? "*" : chosen;
+  }
+
+  /** @param {Step} step */
+  function row(step) {
+    const { times, met, spent } = step;
+    const name = stepName(step);
+    const remove = h("button", { type: "button", class: "button plain square", "aria-label": `Remove ${name}`, onclick: () => change(() => api.removeStep(step.id)) }, icon("close"));
+    const element = h(
+      "li",
+      { class: "step", dataset: { step: step.id } },
+      h("span", { class: "step-name cut" }, name),
+      h("span", { class: "muted" }, times === null ? `${met} met` : `${met} of ${times}`),
+      spent ? h("span") : remove,
+      h("span", { class: "step-words cut muted", dir: "auto", title: stepWords(step) }, stepWords(step)),
+      times && met > 0 && !spent ? h("span", { class: "step-progress" }) : null,
+    );
+    /** @type {HTMLElement | null} */ (element.querySelector(".step-progress"))?.style.setProperty("inline-size", `${(100 * met) / (times || 1)}%`);
+    return element;
+  }
+
+  function draw() {
+    const all = state.scenario?.steps ?? [];
+    const armed = all.filter((step) => !step.spent);
+    const spent = all.filter((step) => step.spent);
+    const hadFocus = steps.contains(document.activeElement);
+    fill(armedTag, `${armed.length} armed`);
+    armedTag.hidden = armed.length === 0;
+    clear.hidden = all.length === 0;
+    steps.hidden = armed.length === 0;
+    fill(steps, armed.map(row));
+    if (hadFocus) (steps.querySelector("button") ?? heading)?.focus();
+    spentButton.hidden = spent.length === 0;
+    fill(spentWords, `${spent.length} spent`);
+    fill(spentSteps, spent.map(row));
+    if (spent.length === 0) {
+      spentSteps.hidden = true;
+      spentButton.setAttribute("aria-expanded", "false");
+    }
+    drawScenario();
+  }
+
+  function loadScenarios() {
+    return error.run(async () => {
+      const { scenarios } = await api.scenarios();
+      fill(scenario, h("option", { value: "" }, "none"), scenarios.map(({ name, summary }) => h("option", { value: name, title: summary }, name)));
+      drawScenario();
+    });
+  }
+
+  const element = section(
+    "Faults", [armedTag, h("span", { class: "spacer" }), clear],
+    steps, spentButton, spentSteps,
+    h("p", { class: "panel-label", id: newId("next") }, "Next call meets"),
+    h("div", { class: "one-click", role: "group", "aria-label": "Next call meets" }, buttons, custom),
+    error.element, form.element,
+    h("div", { class: "panel-row scenario-row" }, h("label", { for: scenarioId, class: "panel-label" }, "Scenario"), scenario),
+  );
+  const heading = element.querySelector("h3");
+
+  return {
+    element,
+    update(kind) {
+      if (kind === "open" && scenario.options.length < 2) loadScenarios();
+      if (kind === "open" || kind === "scenario") draw();
+    },
+    inject: () => showForm(true),
+  };
+}
