@@ -15,6 +15,6 @@ ENV PATH=/opt/emulator/bin:$PATH \
     IMAGES_EMULATOR_PORT=8080
 USER 10001
 EXPOSE 8080
-HEALTHCHECK --interval=5s --start-period=10s --start-interval=1s CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"IMAGES_EMULATOR_PORT\"]}/_emulator/health', timeout=2)"]
+HEALTHCHECK --interval=5s --start-period=10s --start-interval=1s CMD ["images-emulator", "healthcheck"]
 ENTRYPOINT ["images-emulator"]
 CMD ["serve"]

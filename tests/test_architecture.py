@@ -15,7 +15,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("settings", "threads", "lru_cache", "scenarios"),
+    ("spelling", "settings", "threads", "lru_cache", "scenarios"),
     ("contract",),
     ("imaging",),
     ("rendering",),

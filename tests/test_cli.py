@@ -285,8 +285,8 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
-        ((), {}, "COMMAND"),
-        (("serve", "--port", "x"), {}, "invalid int value: 'x'"),
+        (("serve", "--port", "x"), {}, "argument -p/--port: must be a number, not 'x'"),
+        ((), {"IMAGES_EMULATOR_PROT": "1"}, "there is no variable IMAGES_EMULATOR_PROT; "),
         (("serve", "--port", "70000"), {}, "port must be between 0 and 65535, not 70000"),
         (("serve", "--public-url", "x"), {}, "public_url must be an http or https URL, not x"),
         (("serve",), {"IMAGES_EMULATOR_PORT": "x"}, "IMAGES_EMULATOR_PORT must be a number"),

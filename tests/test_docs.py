@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from images_emulator import Emulator, Server
+from images_emulator import Emulator, Server, Settings
+from images_emulator.cli.command_line import COMMANDS
+from images_emulator.cli.configuration import SETTINGS_FILE
 from images_emulator.contract.model_tables import as_markdown
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.fault_tables import as_markdown as faults_as_markdown
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import all_settings
+from images_emulator.settings import command_settings, parse_document
 from images_emulator.web.admin_api import create_admin_api
 from tests.conftest import ENVIRONMENT
 from tests.programs import run_pytest, run_python
@@ -92,7 +94,7 @@ def test_readme_image_is_the_one_its_example_gets(server: Server, tmp_path: Path
 
 def test_readme_settings_are_those_of_the_code() -> None:
     rows = ""
-    for each in all_settings():
+    for each in command_settings():
         default = f" `{each.shown_default}`" if each.shown_default else ""
         flag, variable = f"`{each.flag} {each.metavar}".rstrip() + "`", f"`{each.variable}`"
         rows += f"| {flag} | {variable} |{default} | {each.help} |\n"
@@ -126,6 +128,21 @@ def test_readme_faults_are_those_of_the_code() -> None:
 def test_readme_scenario_is_valid() -> None:
     (scenario,) = (text for kind, text in BLOCKS if kind == "toml")
     assert parse_scenario(tomllib.loads(scenario)).steps
+
+
+def test_readme_settings_file_is_valid() -> None:
+    (text,) = re.findall(r"```toml images-emulator\.toml\n(.*?)```", README, re.DOTALL)
+    values = parse_document(tomllib.loads(text))
+    emulator = Emulator(Settings(**values))
+    assert emulator.scenario
+    emulator.close()
+    assert f"`{SETTINGS_FILE}`" in README
+
+
+def test_readme_has_every_command() -> None:
+    section = README.partition("## The command line\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {*COMMANDS}
 
 
 def test_readme_has_every_ready_scenario() -> None:

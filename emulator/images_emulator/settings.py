@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -11,8 +12,53 @@ from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from images_emulator.spelling import suggestion
+
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
 """Prefix of the environment variables."""
+
+CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
+"""Variable that names the settings file."""
+
+URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
+"""Variable with the address of the server that commands such as `requests` talk to."""
+
+_ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")
+"""Variables that Kubernetes sets in each pod for a service of the name `images-emulator`."""
+
+FILE: Final = "FILE"
+"""Stands in the help for the value of a setting that is a file."""
+
+SIZE: Final = "SIZE"
+"""Stands in the help for the value of a setting that is a number of bytes."""
+
+SIZE_UNITS: Final[Mapping[str, int]] = {
+    "GiB": 2**30,
+    "MiB": 2**20,
+    "KiB": 2**10,
+    "GB": 10**9,
+    "MB": 10**6,
+    "kB": 10**3,
+    "B": 1,
+}
+"""Units of sizes, in bytes. They are read in any case."""
+
+
+def parse_size(text: str) -> int:
+    """The bytes in `67108864`, `64MiB` or `64 MB`. Raises ValueError for anything else."""
+    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip(), re.IGNORECASE | re.ASCII)
+    units = {unit.lower(): size for unit, size in SIZE_UNITS.items()} | {"": 1}
+    if not match or match[2].lower() not in units:
+        raise ValueError(f"must be a size such as 64MB, 64MiB or 67108864, not {text!r}")
+    return int(match[1]) * units[match[2].lower()]
+
+
+def size_text(size: int) -> str:
+    """*size* in the largest of the binary units that divides it: `64MiB`."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size and size % SIZE_UNITS[unit] == 0:
+            return f"{size // SIZE_UNITS[unit]}{unit}"
+    return str(size)
 
 
 def parse_as_of(text: str, today: date) -> date | None:
@@ -121,6 +167,17 @@ def _as_tuple(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+def _check_texts(settings: Any) -> None:
+    """Raises ValueError for a text that the setting's `parse` cannot read."""
+    for each in fields(settings):
+        parse, value = each.metadata["parse"], getattr(settings, each.name)
+        try:
+            if parse and value is not None:
+                parse(value)
+        except ValueError as error:
+            raise ValueError(f"{each.name}: {error}") from None
+
+
 def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
 
@@ -171,8 +228,8 @@ class Settings:
     validation: str = _setting(
         "strict",
         "MODE",
-        "`strict`: what the API refuses is refused. `lenient`: mistakes are forgiven where "
-        "possible, and named in the header `x-emulator-violations`.",
+        "`strict` refuses what the API refuses, `lenient` forgives mistakes where possible. The "
+        "header `x-emulator-violations` names them.",
         parse=parse_lenient,
     )
 
@@ -198,8 +255,8 @@ class Settings:
     )
     journal_bytes: int = _setting(
         64 * 2**20,
-        "BYTES",
-        "Memory of the journal, in bytes. Past it the bodies of the oldest calls are dropped, "
+        SIZE,
+        "Memory of the journal. Past it the bodies of the oldest calls are dropped, "
         "then the calls.",
         minimum=0,
     )
@@ -216,7 +273,9 @@ class Settings:
     )
 
     scenario: str | None = _setting(
-        None, "FILE", "Scenario of faults to start with, in TOML or JSON."
+        None,
+        FILE,
+        "Scenario of faults to start with: a file in TOML or JSON, or a ready one's name.",
     )
     rate_limit: str | None = _setting(
         None,
@@ -227,17 +286,16 @@ class Settings:
 
     max_body: int = _setting(
         17 * 50 * 2**20,
-        "BYTES",
-        "Largest request body, in bytes. The default has room for 16 images and a mask of 50 MB "
-        "each.",
+        SIZE,
+        "Largest request body. The default has room for 16 images and a mask of 50 MB each.",
         minimum=1,
     )
 
     cache: int = _setting(
         12 * 2**20,
-        "BYTES",
-        "Memory of the image cache, in bytes. The caches of validated requests and of thumbnails "
-        "have a quarter as much each beside it. 0 disables all three.",
+        SIZE,
+        "Memory of the image cache. The caches of validated requests and of thumbnails have a "
+        "quarter as much each beside it. 0 disables all three.",
         minimum=0,
     )
     render_processes: int = _setting(
@@ -262,13 +320,7 @@ class Settings:
         for pair in self.deployment:
             if not all(pair.partition("=")):
                 raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
-        for each in fields(self):
-            parse, value = each.metadata["parse"], getattr(self, each.name)
-            try:
-                if parse and value is not None:
-                    parse(value)
-            except ValueError as error:
-                raise ValueError(f"{each.name}: {error}") from None
+        _check_texts(self)
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
@@ -285,10 +337,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as the command line, the variables and the README show it."""
+    """One setting as the command line, the variables, the file and the README show it."""
 
     name: str
-    """Name of the field of `Settings`."""
+    """Name of the field of `Settings`, and key of the file."""
     default: Any
     """Default of the flag and the variable."""
     metavar: str
@@ -312,26 +364,50 @@ class Setting:
         """The default as help and README show it; empty where there is none."""
         if isinstance(self.default, bool):
             return str(self.default).lower()
-        return "" if self.default in (None, ()) else str(self.default)
+        if self.default in (None, ()):
+            return ""
+        return size_text(self.default) if self.metavar == SIZE else str(self.default)
 
     @property
     def variable(self) -> str:
         return ENVIRONMENT_PREFIX + self.name.upper()
 
-    def parse(self, text: str) -> Any:
-        """The value in a variable's *text*; commas separate those of a repeatable setting. Raises
-        ValueError."""
-        if self.repeatable:
-            return tuple(part.strip() for part in text.split(",") if part.strip())
+    def parse_one(self, text: str) -> Any:
+        """One value in a flag's *text*. Raises ValueError, whose sentence has no subject."""
         if self.type is bool:
             try:
                 return BOOLEANS[text.strip().lower()]
             except KeyError:
-                raise ValueError(f"{self.variable} must be true or false, not {text!r}") from None
+                raise ValueError(f"must be true or false, not {text!r}") from None
+        if self.metavar == SIZE:
+            return parse_size(text)
         try:
             return self.type(text)
         except ValueError:
-            raise ValueError(f"{self.variable} must be a number, not {text!r}") from None
+            raise ValueError(f"must be a number, not {text!r}") from None
+
+    def parse(self, text: str) -> Any:
+        """The value in a variable's *text*; commas separate those of a repeatable setting. Raises
+        ValueError, whose sentence has no subject."""
+        if self.repeatable:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return self.parse_one(text)
+
+    def parse_toml(self, value: Any) -> Any:
+        """The value in a *value* of the settings file. Raises ValueError, whose sentence has no
+        subject."""
+        if self.repeatable:
+            values = value if isinstance(value, list) else [value]
+            if all(isinstance(each, str) for each in values):
+                return tuple(values)
+            raise ValueError(f"must be an array of texts, not {value!r}")
+        if isinstance(value, str):
+            return self.parse_one(value)
+        if self.type is str and isinstance(value, date):  # a date needs no quotes in TOML
+            return value.isoformat()
+        if type(value) is not self.type:
+            raise ValueError(f"must be {_KINDS[self.type].lower()}, not {value!r}")
+        return value
 
 
 def _value_type(name: str, hint: Any) -> type[Any]:
@@ -344,10 +420,8 @@ def _value_type(name: str, hint: Any) -> type[Any]:
     raise TypeError(f"setting {name}: a value is a text, a whole number or a bool, not {hint}")
 
 
-@cache
-def all_settings() -> tuple[Setting, ...]:
-    """The settings in their order."""
-    hints = get_type_hints(Settings)
+def _settings_of(settings: type[Settings]) -> tuple[Setting, ...]:
+    hints = get_type_hints(settings)
     return tuple(
         Setting(
             name=each.name,
@@ -357,8 +431,59 @@ def all_settings() -> tuple[Setting, ...]:
             repeatable=isinstance(each.default, tuple),
             type=_value_type(each.name, hints[each.name]),
         )
-        for each in fields(Settings)
+        for each in fields(settings)
     )
+
+
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """The settings of an emulator in their order."""
+    return _settings_of(Settings)
+
+
+@cache
+def command_settings() -> tuple[Setting, ...]:
+    """The settings of the command: those of an emulator, and those of its log."""
+    return all_settings()
+
+
+def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings; an empty one
+    counts as unset. Raises ValueError for a value that cannot be read, and for a variable that is
+    no setting."""
+    settings = {each.variable: each for each in command_settings()}
+    values = {}
+    for name, text in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in (CONFIG_VARIABLE, URL_VARIABLE):
+            continue
+        if name in settings:
+            setting = settings[name]
+            # Kubernetes sets it, too: `tcp://10.0.0.7:8080`.
+            if text and not (setting.name == "port" and "://" in text):
+                values[setting.name] = _parsed(name, setting.parse, text)
+        elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
+            known = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
+            raise ValueError(f"there is no variable {name}{suggestion(name, known)}")
+    return values
+
+
+def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a settings file, by the names of the settings. Raises ValueError for a value
+    that cannot be read, and for a key that is no setting."""
+    settings = {each.name: each for each in command_settings()}
+    for key in document:
+        if key not in settings:
+            meant = suggestion(key, settings, quote="'")
+            raise ValueError(f"there is no setting '{key}'{meant}")
+    return {key: _parsed(key, settings[key].parse_toml, value) for key, value in document.items()}
+
+
+def _parsed(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
+    """What *parse* makes of *value*. Raises ValueError about the *subject*."""
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ValueError(f"{subject} {error}") from None
 
 
 def from_environment(environment: Mapping[str, str], **flags: Any) -> Settings:
@@ -368,10 +493,10 @@ def from_environment(environment: Mapping[str, str], **flags: Any) -> Settings:
     The default port is 8080. A `Server` made in Python takes a free one: tests that run side by
     side need one each.
     """
-    values = {
-        each.name: each.parse(environment[each.variable])
-        if environment.get(each.variable)
-        else each.default
-        for each in all_settings()
-    }
-    return Settings(**(values | flags))
+    values = command_defaults() | parse_variables(environment) | flags
+    return Settings(**{each.name: values[each.name] for each in all_settings()})
+
+
+def command_defaults() -> dict[str, Any]:
+    """The defaults of the command's settings, by their names."""
+    return {each.name: each.default for each in command_settings()}

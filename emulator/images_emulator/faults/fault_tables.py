@@ -1,12 +1,14 @@
-"""The faults and the errors by name, written out as Markdown and as JSON."""
+"""The faults and the errors by name, written out as plain text, Markdown and JSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
+from images_emulator.contract.model_tables import TERMINAL_COLUMNS
 from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
@@ -138,4 +140,41 @@ def as_markdown() -> str:
         _table(["fault", "settings", "what it does"], faults)
         + "\n"
         + _table(["error", "status", "type"], errors)
+    )
+
+
+def as_text() -> str:
+    """The faults with their settings, and the errors by name, for a terminal."""
+    listed = fault_list()
+    parts = [
+        "\n".join(
+            [
+                _wrapped(each.summary, f"{each.kind:20}"),
+                *(_wrapped(_spelt_out(field), f"  {field.name:18}") for field in each.fields),
+            ]
+        )
+        for each in listed.faults
+    ]
+    width = max(len(each.name) for each in listed.errors)
+    errors = [
+        f"{each.name:{width}}  {each.status}  {each.type or ''}".rstrip() for each in listed.errors
+    ]
+    return "\n\n".join([*parts, "\n".join(["errors by name:", *errors])]) + "\n"
+
+
+def _spelt_out(field: FaultField) -> str:
+    """What a setting does, its values and its default."""
+    choices = f" One of {', '.join(field.choices)}." if field.choices else ""
+    default = "" if field.default is None else f" Default: {_text(field.default)}."
+    return f"{field.summary}{choices}{default}"
+
+
+def _wrapped(text: str, head: str) -> str:
+    """*text* behind *head*, in lines of a terminal without the marks of Markdown."""
+    return fill(
+        text.replace("`", ""),
+        TERMINAL_COLUMNS,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
     )

@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 from images_emulator.faults import Fault
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.messages import message
+from images_emulator.scenarios import ready_scenarios, scenario_file
+from images_emulator.spelling import suggestion
 
 
 class Match(StrictModel):
@@ -70,8 +72,9 @@ def parse_step(document: Mapping[str, Any]) -> Step:
 
 
 def read_scenario(path: str) -> ScenarioDocument:
-    """The scenario in a file. Raises ValueError, with a line `FILE:LINE: mistake` for each mistake,
-    or `FILE: reason` where it cannot be read."""
+    """The scenario in a file, or the ready one of that name. Raises ValueError, with a line
+    `FILE:LINE: mistake` for each mistake, or `FILE: reason` where it cannot be read."""
+    name, path = path, scenario_file(path)
     try:
         text = Path(path).read_text(encoding="utf-8")
         document = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
@@ -93,7 +96,8 @@ def read_scenario(path: str) -> ScenarioDocument:
     except RecursionError:
         raise ValueError(f"{path}:1: this is nested too deeply") from None
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        meant = suggestion(name, ready_scenarios(), quote="'")
+        raise ValueError(f"{name}: {error.strerror}{meant}") from None
 
 
 def _details(error: ValidationError) -> Sequence[Any]:

@@ -14,3 +14,9 @@ def ready_scenarios() -> Mapping[str, Path]:
     alphabet."""
     files = sorted(Path(__file__).parent.glob("*.toml"))
     return MappingProxyType({file.stem: file for file in files})
+
+
+def scenario_file(name: str) -> str:
+    """The path of the scenario *name*: that of a ready one, unless there is a file of that name."""
+    ready = ready_scenarios().get(name)
+    return str(ready) if ready and not Path(name).is_file() else name

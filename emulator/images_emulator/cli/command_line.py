@@ -1,0 +1,203 @@
+"""The command line: finds the command among the arguments, and turns errors into sentences and exit
+statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
+
+from images_emulator.spelling import suggestion
+
+PROGRAM: Final = "images-emulator"
+
+SERVE: Final = "serve"
+"""The command of arguments that name none."""
+
+HELP_COLUMNS: Final = 28
+"""Columns of a help text in which the names of flags stand."""
+
+NameOfCommand = str
+
+
+class CommandError(Exception):
+    """A command cannot do what it is asked to. The message is the sentence that it prints; its exit
+    status is 1."""
+
+
+class CommandModule(Protocol):
+    """What the module of a command has."""
+
+    USAGE: str
+    """What stands behind the command's name."""
+    DESCRIPTION: str
+    """What the command does, in the words of its help."""
+    EXAMPLES: str
+    """Lines that show its use."""
+
+    @staticmethod
+    def add_arguments(parser: ArgumentParser) -> None:
+        """Add the command's flags and arguments."""
+        ...
+
+    @staticmethod
+    def run(**options: Any) -> int:
+        """Do what the arguments say; the exit status. Raises CommandError, and ValueError for an
+        argument's value."""
+        ...
+
+
+class Command(NamedTuple):
+    """A row of the table of commands."""
+
+    summary: str
+    """What it does, in a line of the program's help."""
+    module: str
+    """The module of `images_emulator.cli` that has it."""
+
+
+GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
+    "the server": {
+        SERVE: Command("start the server; so does no command at all", "serve_command"),
+        "healthcheck": Command("tell by the exit status whether it answers", "healthcheck_command"),
+        "env": Command("print the variables that lead an SDK to it", "env_command"),
+    },
+    "reference": {
+        "models": Command("list the models and what each accepts", "models_command"),
+        "faults": Command("list the faults and the errors by name", "faults_command"),
+        "scenario": Command("list ready scenarios, or check one of your own", "scenario_command"),
+        "completion": Command("print the completions for a shell", "completion_command"),
+    },
+}
+"""The commands, in the groups of the help."""
+
+COMMANDS: Final = {name: row for group in GROUPS.values() for name, row in group.items()}
+
+EXAMPLES: Final = """\
+  images-emulator                       serve at http://127.0.0.1:8080
+  images-emulator -p 9000 --as-of today
+  eval "$(images-emulator env)"         lead the SDKs in this shell to it
+  images-emulator COMMAND --help        more of a command\
+"""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Takes no abbreviations, as a new flag would change what they mean; names the flag that is
+    probably meant; and prints an error without the usage, which may be long."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        options.setdefault("allow_abbrev", False)
+        options.setdefault("formatter_class", _formatter)
+        with_help = options.pop("add_help", True)
+        super().__init__(prog, add_help=False, **options)
+        if with_help:
+            self.add_argument("-h", "--help", action="help", help="Show this help")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, extra = self.parse_known_args(args, namespace)
+        if extra:
+            hints = (suggestion(each.partition("=")[0], self.flags()) for each in extra)
+            meant = next(filter(None, hints), "")
+            self.error(f"unrecognized arguments: {' '.join(extra)}{meant}")
+        return options
+
+    def flags(self) -> list[str]:
+        """All flags, such as `--port` and `-p`."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nSee '{self.prog} --help'.\n")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=HELP_COLUMNS)
+
+
+def command_module(name: NameOfCommand) -> CommandModule:
+    return cast(CommandModule, import_module(f"images_emulator.cli.{COMMANDS[name].module}"))
+
+
+def command_parser(name: NameOfCommand) -> ArgumentParser:
+    """The parser of the arguments behind the command's name."""
+    module = command_module(name)
+    parser = ArgumentParser(
+        f"{PROGRAM} {name}",
+        usage=f"{PROGRAM} {name} {module.USAGE}",
+        description=module.DESCRIPTION,
+        epilog=f"examples:\n{module.EXAMPLES}",
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def overview() -> str:
+    """The program's help."""
+    lines = [
+        f"usage: {PROGRAM} [COMMAND] [OPTIONS]",
+        "",
+        "A local server that answers as the OpenAI Images API does.",
+    ]
+    for title, commands in GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:13}{command.summary}" for name, command in commands.items()]
+    return "\n".join([*lines, "", "examples:", EXAMPLES, ""])
+
+
+def version_text() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - it takes as long as all other imports
+
+    return f"{PROGRAM} {version('openai-images-emulator')}\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status. Raises SystemExit for wrong arguments and for help."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    match words[:1]:
+        case ["-h" | "--help" | "help"]:
+            return _guarded(lambda: _write(overview()))
+        case ["-V" | "--version"]:
+            return _guarded(lambda: _write(version_text()))
+    name = words.pop(0) if words and not words[0].startswith("-") else SERVE
+    if name not in COMMANDS:
+        meant = suggestion(name, COMMANDS, quote="'")
+        print(f"{PROGRAM}: there is no command '{name}'{meant}", file=sys.stderr)
+        print(f"See '{PROGRAM} --help'.", file=sys.stderr)
+        return 2
+    return _guarded(lambda: _run(name, words))
+
+
+def _run(name: NameOfCommand, words: Sequence[str]) -> int:
+    parser = command_parser(name)
+    options = vars(parser.parse_args(words))
+    try:
+        return command_module(name).run(**options)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _write(text: str) -> int:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return 0
+
+
+def _guarded(run: Callable[[], int]) -> int:
+    """The exit status of *run*; that of a failure where it raises what a command may raise."""
+    try:
+        status = run()
+        sys.stdout.flush()
+    except CommandError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader left early, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        # Ctrl-C before the server can hear it; this is what a shell makes of the signal.
+        return 128 + signal.SIGINT
+    return status

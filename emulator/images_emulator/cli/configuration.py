@@ -1,0 +1,119 @@
+"""Where the settings of a command come from: its flags, the variables, the settings file and the
+defaults, in this order."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from images_emulator.settings import (
+    CONFIG_VARIABLE,
+    FILE,
+    Setting,
+    command_defaults,
+    command_settings,
+    parse_document,
+    parse_variables,
+)
+
+SETTINGS_FILE: Final = "images-emulator.toml"
+"""The settings file that is read where it is in the working directory."""
+
+
+def setting_help(name: str, *, full: bool = False) -> str:
+    """The help of a setting: its first sentence and its default; in *full* all sentences, and its
+    variable."""
+    setting = {each.name: each for each in command_settings()}[name]
+    default = setting.shown_default
+    if full:
+        shown = f" Default: {default}." if default else ""
+        text = f"{setting.help}{shown} [{setting.variable}]"
+    else:
+        text = setting.help.partition(". ")[0].removesuffix(".") + (
+            f" [{default}]" if default else ""
+        )
+    return text.replace("%", "%%").replace("`", "")
+
+
+def add_setting(
+    parser: Any, setting: Setting, *, help: str, short: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Add the flag of *setting* to a *parser* or a group of it, and the one that *short* has by its
+    name. The option is missing where the flag is not given."""
+    if setting.type is bool:
+        parser.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            dest=setting.name,
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=help,
+        )
+        return
+    parser.add_argument(
+        *([short[setting.name]] if setting.name in short else []),
+        setting.flag,
+        dest=setting.name,
+        metavar=setting.metavar,
+        type=argument_type(setting.parse_one),
+        action="append" if setting.repeatable else "store",
+        default=argparse.SUPPRESS,
+        help=help,
+    )
+
+
+def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """*parse* as a type of an argument: the sentence of its ValueError is shown."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def add_config(parser: Any, help: str | None = None) -> None:
+    """Add the flag that names the settings file."""
+    parser.add_argument(
+        "--config",
+        metavar=FILE,
+        default=argparse.SUPPRESS,
+        help=help or f"Settings file in place of {SETTINGS_FILE}",
+    )
+
+
+def read_settings(**flags: Any) -> dict[str, Any]:
+    """The values of the command's settings, by their names. *flags* are values that the command
+    line gave, and `config` the settings file that it named. Raises ValueError."""
+    path = flags.pop("config", None) or os.environ.get(CONFIG_VARIABLE) or None
+    if path is None and os.path.exists(SETTINGS_FILE):
+        path = SETTINGS_FILE
+    document = _read_file(path) if path else {}
+    return command_defaults() | document | parse_variables(os.environ) | flags
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    """The values in a settings file. Raises ValueError, which names the file."""
+    import tomllib  # noqa: PLC0415 - few starts have such a file
+
+    try:
+        values = parse_document(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # also of TOML and of UTF-8
+        raise ValueError(f"{path}: {error}") from None
+    for each in command_settings():
+        if each.metavar == FILE and each.name in values:
+            values[each.name] = _beside(path, values[each.name])
+    return values
+
+
+def _beside(path: str, name: str) -> str:
+    """The file *name* in the folder of *path*, where there is one; else *name* as it is."""
+    file = Path(path).parent / name
+    return str(file) if file.exists() else name

@@ -1,0 +1,37 @@
+"""Lines that set variables, in the words of shells and files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from shlex import quote
+from typing import Final
+
+
+def _fish_quoted(text: str) -> str:
+    if quote(text) == text:
+        return text
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _powershell_quoted(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
+FORMS: Final[Mapping[str, Callable[[str, str], str]]] = {
+    "sh": lambda name, value: f"export {name}={quote(value)}",
+    "fish": lambda name, value: f"set -gx {name} {_fish_quoted(value)}",
+    "powershell": lambda name, value: f"$env:{name} = {_powershell_quoted(value)}",
+    "dotenv": lambda name, value: f"{name}={quote(value)}",
+    "github": lambda name, value: f"{name}={value}",
+}
+"""By the name of a shell or a kind of file: the line that sets a variable."""
+
+
+def shell_of(environment: Mapping[str, str], os_name: str = os.name) -> str:
+    """The key of `FORMS` for the shell that a command was called from, as far as can be told."""
+    if os_name == "nt":
+        return "powershell"
+    return "fish" if environment.get("SHELL", "").endswith("/fish") else "sh"

@@ -1,0 +1,189 @@
+"""Settings from flags, variables, a file and the defaults: their values, and which goes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images_emulator import Settings
+from images_emulator.cli.configuration import read_settings
+from images_emulator.settings import (
+    all_settings,
+    parse_document,
+    parse_size,
+    parse_variables,
+    size_text,
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "images-emulator.toml") -> None:
+    (folder / name).write_text(text)
+
+
+def test_flag_goes_before_variable_before_file_before_default(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_settings()["port"] == 8080
+    write(folder, "port = 1\nhost = 'a'")
+    assert read_settings()["port"] == 1
+    monkeypatch.setenv("IMAGES_EMULATOR_PORT", "2")
+    assert read_settings()["port"] == 2
+    values = read_settings(port=3)
+    assert (values["port"], values["host"], values["cache"]) == (3, "a", 12 * 2**20)
+
+
+def test_config_names_another_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, "port = 1")
+    write(folder, "port = 2", "two.toml")
+    write(folder, "port = 3", "three.toml")
+    monkeypatch.setenv("IMAGES_EMULATOR_CONFIG", "two.toml")
+    assert read_settings()["port"] == 2
+    assert read_settings(config="three.toml")["port"] == 3
+
+
+def test_every_setting_can_stand_in_the_file() -> None:
+    document = {
+        each.name: [*each.default] if each.repeatable else each.default
+        for each in all_settings()
+        if each.default is not None
+    }
+    assert Settings(**parse_document(document)) == Settings(port=8080)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('journal_bytes = "64MB"', "journal_bytes", 64_000_000),
+        ("journal_bytes = 5", "journal_bytes", 5),
+        ('api_key = ["sk-a", "sk-b"]', "api_key", ("sk-a", "sk-b")),
+        ('api_key = "sk-a, b"', "api_key", ("sk-a, b",)),
+        ("as_of = 2026-06-01", "as_of", "2026-06-01"),
+        ('as_of = "today"', "as_of", "today"),
+        ("page = false", "page", False),
+    ],
+)
+def test_file_has_values_in_the_types_of_toml(
+    line: str, name: str, value: Any, folder: Path
+) -> None:
+    write(folder, line)
+    assert read_settings()[name] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("prot = 1", "there is no setting 'prot'; 'port' is probably meant"),
+        ("as-of = 'any'", "there is no setting 'as-of'; 'as_of' is probably meant"),
+        ("[server]\nport = 1", "there is no setting 'server'"),
+        ("port = true", "port must be a number, not True"),
+        ("port = 'x'", "port must be a number, not 'x'"),
+        ("cache = 1.5", "cache must be a number, not 1.5"),
+        ("cache = '12XB'", "cache must be a size such as 64MB, 64MiB or 67108864, not '12XB'"),
+        ("host = 1", "host must be a text, not 1"),
+        ("page = 1", "page must be true or false, not 1"),
+        ("api_key = [1]", "api_key must be an array of texts, not [1]"),
+        ("port = ]", "Invalid value (at line 1, column 8)"),
+        ("\udcff", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    ],
+)
+def test_mistake_in_the_file_is_refused_with_its_name(
+    text: str, sentence: str, folder: Path
+) -> None:
+    (folder / "images-emulator.toml").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=r"^images-emulator\.toml: ") as caught:
+        read_settings()
+    assert str(caught.value).removeprefix("images-emulator.toml: ") == sentence
+
+
+def test_file_that_is_named_and_missing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^day\.toml: No such file or directory$"):
+        read_settings(config="day.toml")
+
+
+def test_scenario_in_the_file_is_seen_from_the_file(folder: Path) -> None:
+    (folder / "inner").mkdir()
+    write(folder / "inner", 'scenario = "day.toml"')
+    config = "inner/images-emulator.toml"
+    assert read_settings(config=config)["scenario"] == "day.toml"
+    write(folder / "inner", "", "day.toml")
+    assert read_settings(config=config)["scenario"] == str(Path("inner/day.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "IMAGES_EMULATOR_PROT",
+            "there is no variable IMAGES_EMULATOR_PROT; IMAGES_EMULATOR_PORT is probably meant",
+        ),
+        ("IMAGES_EMULATOR_ZZZZZZZZZZZZZZZZZZZZ", "IMAGES_EMULATOR_ZZZZZZZZZZZZZZZZZZZZ$"),
+    ],
+)
+def test_unknown_variable_with_the_prefix_is_refused(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parse_variables({name: "1"})
+
+
+def test_variables_of_kubernetes_and_of_other_programs_are_ignored() -> None:
+    variables = {
+        "IMAGES_EMULATOR_SERVICE_HOST": "10.0.0.7",
+        "IMAGES_EMULATOR_SERVICE_PORT": "8080",
+        "IMAGES_EMULATOR_SERVICE_PORT_HTTP": "8080",
+        "IMAGES_EMULATOR_PORT": "tcp://10.0.0.7:8080",
+        "IMAGES_EMULATOR_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+        "IMAGES_EMULATOR_PORT_8080_TCP_ADDR": "10.0.0.7",
+        "IMAGES_EMULATOR_URL": "http://127.0.0.1:8080",
+        "IMAGES_EMULATOR_CONFIG": "x.toml",
+        "OPENAI_API_KEY": "sk-a",
+        "IMAGES_EMULATOR_AS_OF": "",
+    }
+    assert parse_variables(variables) == {}
+
+
+def test_variable_has_its_value_in_a_text() -> None:
+    variables = {
+        "IMAGES_EMULATOR_API_KEY": "sk-a, sk-b,",
+        "IMAGES_EMULATOR_MAX_BODY": "2GiB",
+        "IMAGES_EMULATOR_PAGE": "off",
+    }
+    assert parse_variables(variables) == {
+        "api_key": ("sk-a", "sk-b"),
+        "max_body": 2 * 2**30,
+        "page": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("67108864", 67_108_864),
+        ("64MB", 64_000_000),
+        ("64 mib", 64 * 2**20),
+        ("2GiB", 2 * 2**30),
+        ("3kB", 3000),
+        ("3KiB", 3072),
+        ("5B", 5),
+    ],
+)
+def test_size_has_decimal_and_binary_units(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "64M", "-1", "1.5MB", "64MBs", "٣MB", "1e6"])
+def test_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a size such as 64MB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1024, 12 * 2**20, 850 * 2**20, 2**30, 2**30 + 1])
+def test_size_text_is_read_back(size: int) -> None:
+    assert parse_size(size_text(size)) == size
