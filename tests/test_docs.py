@@ -1,4 +1,4 @@
-"""The README is true: its commands and examples run, and every setting stands in it."""
+"""README and docs are true: their commands and examples run, and every setting stands in them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from tests.conftest import ENVIRONMENT
 from tests.programs import run_pytest, run_python
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 SERVE, TEST = (text.strip() for kind, text in BLOCKS if kind == "sh")
-RECIPES = README.partition("## Recipes\n")[2].partition("\n## ")[0]
+RECIPES = (ROOT / "docs" / "guides" / "recipes.md").read_text()
 EXAMPLES = [text for kind, text in BLOCKS if kind == "python" and text not in RECIPES]
 OUTPUTS = [text for kind, text in BLOCKS if kind == "text"]
 
@@ -140,7 +141,7 @@ def test_readme_settings_file_is_valid() -> None:
 
 
 def test_readme_has_every_command() -> None:
-    section = README.partition("## The command line\n")[2].partition("\n## ")[0]
+    section = (ROOT / "docs" / "guides" / "command-line.md").read_text()
     rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {*COMMANDS}
 

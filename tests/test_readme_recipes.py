@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_docs import RECIPES, printed
 
-FOUND = dict(re.findall(r"### (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL))
+FOUND = dict(re.findall(r"## (.*?)\n.*?```python\n(.*?)```", RECIPES, re.DOTALL))
 
 
 @pytest.mark.parametrize(
