@@ -65,6 +65,16 @@ export class Calls {
   }
 
   /**
+   * Forget the oldest ones. It tells nobody; `put` is expected to follow.
+   * @param {number} number of calls; none where it is below 1
+   */
+  forgetOldest(number) {
+    if (number < 1) return;
+    for (const { id } of this.#ordered.slice(0, number)) this.#byId.delete(id);
+    this.#ordered = this.#ordered.slice(number);
+  }
+
+  /**
    * Forget all, and take in *summaries*.
    * @param {Summary[]} summaries
    */

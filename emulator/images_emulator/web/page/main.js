@@ -1,27 +1,52 @@
 // The page: makes its parts, and leads what the emulator tells to them.
 
-import { API } from "./api.js";
 import { Address } from "./address.js";
-import { Calls } from "./calls.js";
+import { API, APIError } from "./api.js";
 import { createCallView } from "./call_view.js";
-import { h, icon } from "./dom.js";
+import { Calls } from "./calls.js";
+import { h, icon, setText } from "./dom.js";
+import { createEmpty } from "./empty.js";
+import { Filters } from "./filters.js";
 import * as format from "./format.js";
+import { Keyboard, showHelp } from "./keyboard.js";
+import { List } from "./list.js";
+import { Live } from "./live.js";
+import { createMenu } from "./menu.js";
 import { createPanel } from "./panel.js";
+import { Search } from "./search.js";
+import { createSignIn } from "./sign_in.js";
 import { State } from "./state.js";
 import { createToasts } from "./toasts.js";
-import { createMenu } from "./menu.js";
-import { Live } from "./live.js";
+import { TopBar } from "./top_bar.js";
+import { Wall } from "./wall.js";
 
-/** @import { Context } from "./context.js" */
-/** @import { Summary } from "./api.js" */
+/** @import { Counts, StreamEvent, Summary } from "./api.js" */
+/** @import { Context, KeyBinding, Section } from "./context.js" */
 
-const PAGE_SIZE = 200;
+/** Calls that are loaded first; the others come when they are wanted. */
+const FIRST = 200;
+/** Calls that are loaded at once after that; the API's own limit. */
+const MORE = 1000;
+
+const PHONE = matchMedia("(max-width: 720px)");
 
 const api = new API();
 const address = new Address();
 const calls = new Calls();
 const state = new State();
 const toasts = createToasts();
+
+let filters = Filters.read(address.params);
+/** The calls that the filters let through, newest first. @type {Summary[]} */
+let shown = [];
+/** Of all calls that the emulator keeps, while not all of them are here. @type {Counts | null} */
+let counts = null;
+/** Whether anything was ever loaded. */
+let isLoaded = false;
+/** When calls were cleared last, by the emulator's clock. @type {Date | null} */
+let clearedAt = null;
+/** On a phone, the wall stands in place of the list. */
+let showsWall = false;
 
 /** @type {Context} */
 const context = {
@@ -35,19 +60,42 @@ const context = {
   fail: (error) => toasts.show(error instanceof Error ? error.message : String(error)),
   navigate: (change, options) => address.navigate(change, options),
   copy,
-  select: (id) => address.navigate({ call: id, compare: null, view: null, picture: null }),
-  neighbours: () => ({ newer: null, older: null }),
+  select,
+  neighbours: (id) => list.neighbours(id),
   menu: createMenu(),
 };
 
 const view = createCallView(context);
 const panel = createPanel(context);
-const list = h("ul", { class: "list" });
-const content = h("main", { class: "content" });
-document.body.append(
-  h("div", { class: "shell" }, h("header", { class: "bar" }, h("button", { class: "button", onclick: () => panel.open() }, "Switches")), list, content, panel.element),
-  toasts.element,
-);
+const empty = createEmpty(context);
+const bar = new TopBar(context, { live: () => live, onswitches: toggleSwitches, onhelp: () => showHelp(allKeys()) });
+const search = new Search({
+  filters: () => filters,
+  onchange: (next, options) => address.set(next.write(address.params), options),
+  calls: () => calls.ordered,
+  onwant: () => void loadOlder(Infinity),
+  onwall: () => {
+    showsWall = true;
+    route();
+  },
+});
+const list = new List({ state, onchoose: select, onend: () => void loadOlder(1) });
+const wall = new Wall({ onchoose: select, onend: () => void loadOlder(1) });
+const signIn = createSignIn(api, () => void start());
+api.onunauthorized = signIn;
+
+const gone = h("p", { class: "gone", role: "status", hidden: true });
+const noMatch = h("div", { class: "no-match", hidden: true }, h("p", null, "No call matches"),
+  h("button", { class: "button", type: "button", onclick: () => search.clear() }, "Clear all"));
+const wallBack = h("button", { class: "button phone wall-back", type: "button", onclick: () => {
+  showsWall = false;
+  route();
+} }, icon("list"), "List");
+const side = h("section", { class: "side", "aria-label": "Calls" }, search.element, gone, noMatch, list.element);
+const content = h("main", { class: "content" }, wallBack, wall.element, view.element);
+const shell = h("div", { class: "shell" }, bar.element, side, content, panel.element);
+const first = h("main", { class: "first", hidden: true }, empty.element);
+document.body.append(shell, toasts.element);
 
 /**
  * @param {string | Promise<string>} text
@@ -58,59 +106,334 @@ async function copy(text, what = "it") {
     await navigator.clipboard.writeText(await text);
     toasts.show(`Copied ${what}`);
   } catch (error) {
-    context.fail(error);
+    // Browsers have no clipboard for pages by plain HTTP from other machines.
+    context.fail(navigator.clipboard ? error : "The browser lets only pages from this machine, or by HTTPS, copy.");
   }
 }
 
-calls.subscribe(() => {
-  list.replaceChildren(
-    ...[...calls.ordered].reverse().slice(0, 100).map((call) => h("li", null, h("button", { onclick: () => context.select(call.id) }, format.title(call)))),
-  );
+/** @param {string | null} id */
+function select(id) {
+  address.navigate({ call: id, compare: null, view: null, picture: null, event: null }, { replace: id !== null && address.params.has("call") });
+}
+
+/** @param {Section} [section] */
+function toggleSwitches(section) {
+  if (panel.isOpen && !section) panel.close();
+  else panel.open(section);
+  bar.setSwitches(panel.isOpen);
+}
+
+// --- what the address says
+
+/** Show what the address names. */
+function route() {
+  const { params } = address;
+  const id = params.get("call");
+  const isCall = id !== null || params.has("compare");
+  const scrolled = wall.element.scrollTop;
+  view.element.hidden = !isCall;
+  wall.element.hidden = isCall;
+  wallBack.hidden = isCall;
+  shell.dataset.shows = isCall ? "call" : showsWall ? "wall" : "list";
+  if (isCall) view.show(id, params);
+  else {
+    view.close();
+    wall.element.scrollTop = scrolled;
+  }
+  list.setChosen(id);
+}
+
+address.subscribe(() => {
+  const next = Filters.read(address.params);
+  if (next.write(new URLSearchParams()).toString() !== filters.write(new URLSearchParams()).toString()) {
+    filters = next;
+    search.update();
+    refresh({ added: 0 });
+    if (!filters.isEmpty) void loadOlder(Infinity);
+  }
+  route();
 });
 
-/** @param {URLSearchParams} params */
-function route(params) {
-  const id = params.get("call");
-  if (id || params.has("compare")) {
-    content.replaceChildren(view.element);
-    view.show(id, params);
-  } else {
-    view.close();
-    content.replaceChildren(h("h1", null, "Pictures"));
-  }
-}
-address.subscribe(route);
-route(address.params);
-state.subscribe((kind) => panel.update(kind, state[kind]));
+// --- what is shown of the calls
 
+/**
+ * Filter anew, and draw.
+ * @param {{added: number}} change the number of calls that have arrived
+ */
+function refresh({ added }) {
+  const test = filters.test();
+  const before = shown[0];
+  shown = [];
+  for (let index = calls.ordered.length - 1; index >= 0; index -= 1) {
+    const call = /** @type {Summary} */ (calls.ordered[index]);
+    if (filters.isEmpty || test(call)) shown.push(call);
+  }
+  const arrived = added && before ? Math.max(0, shown.findIndex((call) => call.id === before.id)) : 0;
+  list.setItems(shown, { arrived, holds: address.params.has("call") });
+  wall.setItems(shown);
+  showTotals();
+  showNotes();
+  search.recount();
+}
+
+function showTotals() {
+  let pictures = 0, refused = 0, price = 0;
+  const whole = !calls.isWhole && filters.isEmpty ? counts : null;
+  if (whole) [pictures, refused, price] = [whole.pictures, whole.outcome.refused ?? 0, whole.price_usd];
+  else
+    for (const call of shown) {
+      pictures += call.pictures.length;
+      if (call.outcome === "refused") refused += 1;
+      price += call.price_usd ?? 0;
+    }
+  const all = Math.max(calls.total, calls.ordered.length);
+  search.setTotals({ shown: filters.isEmpty ? all : shown.length, all, pictures, refused, price, isFiltered: !filters.isEmpty });
+}
+
+function showNotes() {
+  const isEmpty = isLoaded && !calls.ordered.length && !calls.dropped && !clearedAt;
+  if (isEmpty !== !first.hidden) {
+    first.hidden = !isEmpty;
+    (isEmpty ? [side, content] : [first]).forEach((each) => each.remove());
+    if (isEmpty) bar.element.after(first);
+    else bar.element.after(side, content);
+    shell.classList.toggle("is-empty", isEmpty);
+  }
+  noMatch.hidden = !isLoaded || shown.length > 0 || filters.isEmpty || !calls.isWhole;
+  if (!calls.isWhole) list.setFoot(calls.ordered.length ? "Loading older calls" : "");
+  else if (calls.dropped && shown.length) list.setFoot(`oldest ${format.count(calls.dropped)} let go`);
+  else if (clearedAt && !calls.ordered.length) list.setFoot(`Reset at ${format.time(clearedAt)}`);
+  else list.setFoot("");
+}
+
+calls.subscribe((change) => {
+  refresh({ added: change.added.length });
+  for (const call of change.all ? calls.ordered : [...change.added, ...change.changed]) view.update(call);
+});
+
+// --- loading
+
+/** The load that is under way. @type {Promise<void> | null} */
+let loading = null;
+
+/** Load the state and the newest calls, in place of what is here. */
 async function load() {
   try {
     const [page, settings, clock, scenario] = await Promise.all([
-      api.requests({ limit: PAGE_SIZE }), api.settings(), api.clock(), api.scenario(),
+      api.requests({ limit: FIRST, counts: "true" }), api.settings(), api.clock(), api.scenario(),
     ]);
-    calls.total = page.total;
-    calls.dropped = page.dropped;
-    calls.replace(page.requests);
+    isLoaded = true;
+    if (page.requests.length) clearedAt = null;
+    take(page);
     state.set("settings", settings);
     state.set("clock", clock);
     state.set("scenario", scenario);
+    calls.replace(page.requests);
+    empty.update();
+    if (!filters.isEmpty) void loadOlder(Infinity);
   } catch (error) {
-    context.fail(error);
+    // The form for the token is there already; a server that does not answer is tried again.
+    if (!(error instanceof APIError) || ![0, 401].includes(error.status)) context.fail(error);
   }
+}
+
+/** @param {import("./api.js").Page} page */
+function take(page) {
+  calls.total = page.total;
+  calls.dropped = page.dropped ?? 0;
+  if (page.counts) counts = page.counts;
+}
+
+/**
+ * Load older calls, *pages* times or until there are no more.
+ * @param {number} pages
+ */
+async function loadOlder(pages) {
+  if (loading) {
+    if (pages === Infinity) await loading.then(() => loadOlder(pages));
+    return;
+  }
+  if (calls.isWhole || !isLoaded) return;
+  loading = (async () => {
+    for (let page = 0; page < pages && !calls.isWhole; page += 1) {
+      const oldest = calls.ordered[0];
+      if (!oldest) break;
+      const older = await api.requests({ limit: MORE, before: oldest.id });
+      const kept = older.requests.filter((call) => !calls.get(call.id));
+      // What is not there any more cannot be waited for.
+      if (!kept.length) calls.total = calls.ordered.length;
+      else calls.put(kept);
+    }
+    refresh({ added: 0 });
+  })().catch(context.fail);
+  await loading;
+  loading = null;
+}
+
+// --- live
+
+/** What came since the last frame. @type {Map<string, Summary>} */
+let pending = new Map();
+let isScheduled = false;
+
+function schedule() {
+  if (isScheduled) return;
+  isScheduled = true;
+  requestAnimationFrame(() => {
+    isScheduled = false;
+    const summaries = [...pending.values()];
+    pending = new Map();
+    const fresh = summaries.filter((call) => !calls.get(call.id)).length;
+    calls.total += fresh;
+    keepWithin(Number(state.settings?.journal_entries ?? Infinity));
+    calls.put(summaries);
+  });
+}
+
+/**
+ * The emulator lets go of its oldest calls when there are more than it keeps; so does the page.
+ * @param {number} limit
+ */
+function keepWithin(limit) {
+  const surplus = calls.total - limit;
+  if (surplus <= 0) return;
+  calls.total -= surplus;
+  calls.dropped += surplus;
+  calls.forgetOldest(calls.ordered.length + pending.size - limit);
+}
+
+/** @param {Summary} summary */
+function amend(summary) {
+  if (summary.kind !== "call") return;
+  const known = pending.get(summary.id) ?? calls.get(summary.id);
+  // A list that was loaded meanwhile may be newer than an event that was under way.
+  if (known && known.outcome !== "waiting" && summary.outcome === "waiting") return;
+  pending.set(summary.id, summary);
+  schedule();
+}
+
+/** @param {StreamEvent & {id: string}} event */
+function amendByEvent(event) {
+  const known = pending.get(event.id) ?? calls.get(event.id);
+  if (known?.outcome === "waiting")
+    amend({ ...known, events: Math.max(known.events, event.index + 1), partials: known.partials + (event.partial && event.index >= known.events ? 1 : 0) });
+  view.event(event);
+}
+
+/** @type {number | undefined} */
+let catching;
+
+/** Calls that were not told one by one are asked for, at most twice a second. */
+function catchUp() {
+  catching ??= setTimeout(async () => {
+    catching = undefined;
+    try {
+      const page = await api.requests({ limit: MORE, counts: "true" });
+      const oldest = page.requests[0], newest = calls.ordered.at(-1);
+      take(page);
+      // Between what is here and what has come must be no gap.
+      if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
+      else calls.put(page.requests);
+    } catch (error) {
+      context.fail(error);
+    }
+  }, 500);
 }
 
 const live = new Live({
   onrestart: load,
-  onstate() {},
-  onerror() {},
+  onstate(liveState) {
+    bar.showLive(liveState);
+    gone.hidden = liveState !== "stopped";
+    if (liveState === "stopped" && live.since) setText(gone, `The server has gone since ${format.time(live.since)}`);
+  },
+  onerror() {
+    // An event stream does not say why it failed; this asks for the token where one is wanted.
+    api.settings().catch(() => {});
+  },
   onevent(name, data) {
-    if (name === "arrived" || name === "completed") {
-      calls.put([/** @type {Summary} */ (data)]);
-      view.update(data);
-    } else if (name === "event") view.event(data);
-    else if (name === "settings" || name === "clock" || name === "scenario") state.set(name, data);
-    else load();
+    switch (name) {
+      case "arrived":
+      case "completed": return amend(data);
+      case "event": return amendByEvent(data);
+      case "skipped": return catchUp();
+      case "cleared":
+        pending.clear();
+        clearedAt = state.now() ?? new Date();
+        if (data.what === "all") void load();
+        calls.total = calls.dropped = 0;
+        counts = null;
+        return calls.replace([]);
+      case "settings":
+      case "clock":
+      case "scenario": return state.set(name, data);
+    }
   },
 });
+
+state.subscribe((kind) => {
+  panel.update(kind, state[kind]);
+  if (kind === "settings") empty.update();
+});
+
+// --- keys
+
+/**
+ * Move the cursor, and the open call with it.
+ * @param {number} step
+ */
+function move(step) {
+  const id = list.move(step);
+  if (id && address.params.has("call")) select(id);
+}
+
+/** @type {KeyBinding[]} */
+const keys = [
+  { key: "j", group: "Move", label: "Next, previous call", run: () => move(1) },
+  { key: "k", group: "Move", label: "Next, previous call", run: () => move(-1) },
+  { key: "ArrowDown", group: "Move", label: "", run: () => move(1) },
+  { key: "ArrowUp", group: "Move", label: "", run: () => move(-1) },
+  { key: "PageDown", group: "Move", label: "", run: () => move(10) },
+  { key: "PageUp", group: "Move", label: "", run: () => move(-10) },
+  { key: "g", group: "Move", label: "First, newest call", run: () => {
+    list.toTop();
+    move(-Infinity);
+  } },
+  { key: "Enter", group: "Move", label: "Open the call", run: () => (list.cursor ? select(list.cursor) : false) },
+  { key: "Escape", group: "Move", label: "Close, back to pictures", run: escape },
+  { key: "/", group: "Find", label: "Search", run: () => search.focus() },
+  { key: "f", group: "Find", label: "Filter", run: () => search.toggleMenu() },
+  { key: "e", group: "Find", label: "Only refused calls", run: () => address.set(filters.toggle("status", "refused").write(address.params)) },
+  { key: "X", group: "Find", label: "Clear filters", run: () => search.clear() },
+  { key: "w", group: "Page", label: "Switches", run: () => toggleSwitches() },
+  { key: "i", group: "Page", label: "Inject a fault", run: () => toggleSwitches("inject") },
+  { key: "p", group: "Page", label: "Pause and resume live", run: () => bar.togglePause() },
+  { key: "t", group: "Page", label: "Light, dark", run: () => bar.toggleTheme() },
+  { key: "?", group: "Page", label: "This list", run: () => showHelp(allKeys()) },
+];
+
+function escape() {
+  if (panel.isOpen) toggleSwitches();
+  else if (address.params.has("call") || address.params.has("compare")) select(null);
+  else if (!filters.isEmpty) search.clear();
+  else return false;
+  return true;
+}
+
+function allKeys() {
+  return [...keys, ...view.keys];
+}
+
+new Keyboard(() => (view.element.hidden ? keys : [...view.keys, ...keys]));
+
+PHONE.addEventListener("change", route);
+
+async function start() {
+  await load();
+  live.start();
+}
+
+search.update();
+route();
+showTotals();
 live.start();
-load();

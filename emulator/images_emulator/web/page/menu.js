@@ -64,15 +64,16 @@ export function createMenu() {
 }
 
 /**
- * Put *element* below *anchor*, at its left or, where that has no room, at its right edge.
+ * Put *element* below *anchor*, at its left or, where that has no room, at its right edge. What is
+ * higher than the room below scrolls.
  * @param {HTMLElement} element
  * @param {HTMLElement} anchor
  */
 export function place(element, anchor) {
   const box = anchor.getBoundingClientRect();
-  const { width, height } = { width: element.offsetWidth, height: element.offsetHeight };
+  const width = element.offsetWidth;
   const left = box.left + width > innerWidth - 12 ? box.right - width : box.left;
-  const top = box.bottom + 6 + height > innerHeight - 12 ? innerHeight - 12 - height : box.bottom + 6;
   element.style.setProperty("left", `${Math.max(12, left)}px`);
-  element.style.setProperty("top", `${Math.max(12, top)}px`);
+  element.style.setProperty("top", `${box.bottom + 6}px`);
+  element.style.setProperty("max-height", `${innerHeight - box.bottom - 18}px`);
 }

@@ -1,0 +1,348 @@
+// The list of calls, newest first. Only the rows in view, and some beside them, are elements.
+
+import { thumbnail } from "./api.js";
+import { fill, h, setText } from "./dom.js";
+import { facts, isTrouble, tags } from "./facts.js";
+import * as format from "./format.js";
+
+/** @import { Summary } from "./api.js" */
+/** @import { State } from "./state.js" */
+
+const BEYOND = 6;
+const PHONE = matchMedia("(max-width: 720px)");
+
+/**
+ * @typedef {object} ListOptions
+ * @property {State} state
+ * @property {(id: string) => void} onchoose a row was clicked
+ * @property {() => void} onend the end of what is loaded is near
+ */
+
+export class List {
+  /** Newest first. @type {readonly Summary[]} */
+  #items = [];
+
+  /** @type {Map<string, number>} */
+  #indexes = new Map();
+
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+
+  /** The row that keys move. @type {string | null} */
+  #cursor = null;
+
+  /** @type {string | null} */
+  #chosen = null;
+
+  /** Calls that came while the top was out of sight. */
+  #unseen = 0;
+
+  /** @type {number | undefined} */
+  #clock;
+
+  /** @param {ListOptions} options */
+  constructor(options) {
+    this.options = options;
+    this.box = h("div", {
+      class: "rows", role: "listbox", tabindex: 0, "aria-label": "Calls, newest first",
+      onclick: (/** @type {MouseEvent} */ event) => {
+        const row = /** @type {Element} */ (event.target).closest(".row");
+        if (row instanceof HTMLElement && row.dataset.id) options.onchoose(row.dataset.id);
+      },
+    });
+    this.foot = h("p", { class: "list-foot" });
+    this.scroller = h("div", { class: "list-scroller", onscroll: () => this.#draw() }, this.box, this.foot);
+    this.pill = h("button", { class: "button pill", type: "button", hidden: true, onclick: () => this.toTop() });
+    this.element = h("div", { class: "list" }, this.scroller, h("div", { class: "pill-place", role: "status" }, this.pill));
+    new ResizeObserver(() => this.#draw()).observe(this.scroller);
+    PHONE.addEventListener("change", () => this.#draw(true));
+  }
+
+  get rowHeight() {
+    return PHONE.matches ? 68 : 60;
+  }
+
+  get items() {
+    return this.#items;
+  }
+
+  get cursor() {
+    return this.#cursor;
+  }
+
+  /**
+   * Show other calls. *arrived* of them, at the top, are new: what is in view stays where it is, if
+   * the top is not in view or *holds*.
+   * @param {readonly Summary[]} items newest first
+   * @param {{arrived?: number, holds?: boolean}} [options]
+   */
+  setItems(items, { arrived = 0, holds = false } = {}) {
+    const before = this.scroller.scrollTop;
+    this.#items = items;
+    this.#indexes = new Map(items.map((call, index) => [call.id, index]));
+    if (this.#cursor && !this.#indexes.has(this.#cursor)) this.#cursor = null;
+    const height = items.length * this.rowHeight;
+    this.box.style.setProperty("height", `${height}px`);
+    this.box.hidden = !items.length;
+    if (arrived && (holds || before > 0)) {
+      this.#unseen += arrived;
+      this.scroller.scrollTop = before + arrived * this.rowHeight;
+      // A list that does not fill its room cannot scroll: nothing is out of sight.
+      if (this.scroller.scrollTop === 0) this.#unseen = 0;
+    }
+    this.#draw();
+    if (arrived)
+      for (const call of items.slice(0, arrived)) this.#rows.get(call.id)?.arrive();
+  }
+
+  /** @param {string} text below the rows */
+  setFoot(text) {
+    setText(this.foot, text);
+    this.foot.hidden = !text;
+  }
+
+  toTop() {
+    this.scroller.scrollTop = 0;
+    this.#draw();
+  }
+
+  /**
+   * The call that is open, or none.
+   * @param {string | null} id
+   */
+  setChosen(id) {
+    this.#chosen = id;
+    if (id) {
+      this.#cursor = id;
+      this.#reveal(id);
+    }
+    this.#draw();
+  }
+
+  /**
+   * Move the cursor by *step* rows, or to an end; the id that it is at then.
+   * @param {number} step
+   * @returns {string | null}
+   */
+  move(step) {
+    if (!this.#items.length) return null;
+    const from = this.#cursor === null ? undefined : this.#indexes.get(this.#cursor);
+    const to = from === undefined ? (step > 0 ? Math.floor(this.scroller.scrollTop / this.rowHeight) : 0) : from + step;
+    const call = this.#items[Math.min(this.#items.length - 1, Math.max(0, to))];
+    if (!call) return null;
+    this.#cursor = call.id;
+    this.#reveal(call.id);
+    this.#draw();
+    return call.id;
+  }
+
+  /**
+   * @param {string} id
+   * @returns {{newer: string | null, older: string | null}}
+   */
+  neighbours(id) {
+    const index = this.#indexes.get(id);
+    if (index === undefined) return { newer: null, older: null };
+    return { newer: this.#items[index - 1]?.id ?? null, older: this.#items[index + 1]?.id ?? null };
+  }
+
+  /** @param {string} id */
+  #reveal(id) {
+    const index = this.#indexes.get(id);
+    if (index === undefined) return;
+    const top = index * this.rowHeight, bottom = top + this.rowHeight;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (top < scrollTop) this.scroller.scrollTop = top;
+    else if (bottom > scrollTop + clientHeight) this.scroller.scrollTop = bottom - clientHeight;
+  }
+
+  /** @param {boolean} [again] also what seems to be the same */
+  #draw(again = false) {
+    const { scrollTop, clientHeight } = this.scroller;
+    const height = this.rowHeight;
+    if (again) this.box.style.setProperty("height", `${this.#items.length * height}px`);
+    const first = Math.max(0, Math.floor(scrollTop / height) - BEYOND);
+    const last = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / height) + BEYOND);
+    const shown = this.#items.slice(first, last);
+    const ids = new Set(shown.map((call) => call.id));
+    for (const [id, row] of this.#rows)
+      if (!ids.has(id)) {
+        row.element.remove();
+        this.#rows.delete(id);
+      }
+    shown.forEach((call, offset) => {
+      let row = this.#rows.get(call.id);
+      if (!row) {
+        row = new Row(call.id, this.options.state);
+        this.#rows.set(call.id, row);
+        this.box.append(row.element);
+      }
+      row.place((first + offset) * height, first + offset + 1, this.#items.length);
+      row.patch(call);
+      row.mark(call.id === this.#chosen, call.id === this.#cursor);
+    });
+    const current = this.#cursor && this.#rows.get(this.#cursor);
+    if (current) this.box.setAttribute("aria-activedescendant", current.element.id);
+    else this.box.removeAttribute("aria-activedescendant");
+    if (scrollTop < height) this.#unseen = 0;
+    else this.#unseen = Math.min(this.#unseen, Math.ceil(scrollTop / height));
+    this.pill.hidden = !this.#unseen;
+    if (this.#unseen) setText(this.pill, format.counted(this.#unseen, "new call"));
+    if (last + 30 >= this.#items.length) this.options.onend();
+    this.#tick();
+  }
+
+  /** Running times run while a call in view waits. */
+  #tick() {
+    const waits = [...this.#rows.values()].some((row) => row.isWaiting);
+    if (waits && this.#clock === undefined)
+      this.#clock = setInterval(() => {
+        for (const row of this.#rows.values()) row.tick();
+      }, 500);
+    else if (!waits) {
+      clearInterval(this.#clock);
+      this.#clock = undefined;
+    }
+  }
+}
+
+/** One row, patched where its call has changed. */
+class Row {
+  /** @type {Summary | null} */
+  #call = null;
+
+  #thumbKey = "";
+  #started = 0;
+
+  /**
+   * @param {string} id
+   * @param {State} state
+   */
+  constructor(id, state) {
+    this.state = state;
+    this.thumb = h("span", { class: "thumb" });
+    this.title = h("span", { class: "row-title cut", dir: "auto" });
+    this.second = h("span", { class: "row-second" });
+    this.time = h("span", { class: "row-time" });
+    this.cost = h("span", { class: "row-cost" });
+    this.element = h("div", { class: "row", role: "option", id: `row-${id}`, "aria-selected": "false", dataset: { id } },
+      this.thumb, h("span", { class: "row-words" }, this.title, this.second), h("span", { class: "row-right" }, this.time, this.cost));
+  }
+
+  get isWaiting() {
+    return this.#call?.outcome === "waiting";
+  }
+
+  /**
+   * @param {number} top in pixels
+   * @param {number} position from 1
+   * @param {number} size of the list
+   */
+  place(top, position, size) {
+    this.element.style.setProperty("transform", `translateY(${top}px)`);
+    this.element.setAttribute("aria-posinset", String(position));
+    this.element.setAttribute("aria-setsize", String(size));
+  }
+
+  /**
+   * @param {boolean} isChosen
+   * @param {boolean} isCursor
+   */
+  mark(isChosen, isCursor) {
+    this.element.setAttribute("aria-selected", String(isChosen));
+    this.element.classList.toggle("cursor", isCursor);
+  }
+
+  /** Shows for a moment that it is new. */
+  arrive() {
+    this.element.classList.add("arrived");
+  }
+
+  /** @param {Summary} call */
+  patch(call) {
+    if (this.#call === call) return;
+    if (call.outcome === "waiting" && this.#call?.outcome !== "waiting") this.#started = this.#startOf(call);
+    this.#call = call;
+    const trouble = isTrouble(call);
+    setText(this.title, format.title(call));
+    setText(this.time, format.time(call.time));
+    if (trouble && call.error)
+      fill(this.second, tags(call), h("span", { class: "bad cut" }, call.error.message));
+    else
+      fill(this.second, h("span", { class: "row-facts" }, facts(call).map((each) => h("span", null, each))), tags(call));
+    this.#patchThumb(call, trouble);
+    this.tick();
+  }
+
+  /** The running time of a call that waits, the price or the time of one that does not. */
+  tick() {
+    const call = this.#call;
+    if (!call) return;
+    if (call.outcome === "waiting") setText(this.cost, `${format.duration(performance.now() - this.#started)}…`);
+    else if (call.price_usd !== null && !isTrouble(call)) setText(this.cost, format.price(call.price_usd));
+    else setText(this.cost, call.duration_ms === null ? "" : format.duration(call.duration_ms));
+  }
+
+  /**
+   * When the call began, by `performance.now()`.
+   * @param {Summary} call
+   */
+  #startOf(call) {
+    const now = this.state.now();
+    const passed = now && !this.state.clock?.frozen ? now.getTime() - Date.parse(call.time) : 0;
+    return performance.now() - Math.max(0, passed);
+  }
+
+  /**
+   * @param {Summary} call
+   * @param {boolean} trouble
+   */
+  #patchThumb(call, trouble) {
+    const { pictures } = call;
+    const tile = trouble && !pictures.length ? String(call.status ?? "") : "";
+    const key = [call.outcome, tile, pictures.length, call.partials].join();
+    if (key === this.#thumbKey) return;
+    this.#thumbKey = key;
+    this.thumb.className = "thumb";
+    if (tile) {
+      this.thumb.classList.add("refused");
+      fill(this.thumb, tile);
+    } else if (pictures.length) {
+      const quarters = pictures.length >= 4;
+      this.thumb.classList.toggle("quarters", quarters);
+      fill(this.thumb, pictures.slice(0, quarters ? 4 : 1).map((each) => small(thumbnail(each.thumbnail, 96))),
+        pictures.length > 1 && h("span", { class: "times" }, `×${pictures.length}`));
+    } else if (call.outcome === "waiting") {
+      this.thumb.classList.add("waiting");
+      fill(this.thumb, h("span", { class: "ring" }));
+    } else if (call.partials) {
+      this.thumb.classList.add("ended");
+      fill(this.thumb, small(partialThumbnail(call, 96)));
+    } else {
+      this.thumb.classList.add("plain");
+      fill(this.thumb, call.status === null ? "–" : call.method.slice(0, 4));
+    }
+  }
+}
+
+/** @param {string} src */
+function small(src) {
+  return h("img", { src, alt: "", width: 44, height: 44, decoding: "async", onload: chequer });
+}
+
+/**
+ * Chequers behind a picture that may be transparent, once it is there.
+ * @param {Event} event
+ */
+export function chequer({ currentTarget }) {
+  if (currentTarget instanceof Element) currentTarget.classList.add("chequered");
+}
+
+/**
+ * The thumbnail of the last partial image of a call without a picture.
+ * @param {Summary} call
+ * @param {96 | 480} edge
+ */
+export function partialThumbnail(call, edge) {
+  return thumbnail(`/_emulator/images/${call.id}/0/partials/${call.partials - 1}/thumbnail/${edge}`, edge);
+}
