@@ -187,10 +187,10 @@ class _JSONLog(Generic[T]):
         self._log = log
         self._codec = codec
 
-    async def append(self, key: str, entry: T, weight: int) -> None:
+    async def append(self, key: str, entry: T, weight: int) -> int:
         text = replace(_written(self._codec, entry), weight=weight)
         await _journey()
-        await self._log.append(key, text, weight)
+        return await self._log.append(key, text, weight)
 
     async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
         text = replace(_written(self._codec, entry), weight=weight)
@@ -205,6 +205,10 @@ class _JSONLog(Generic[T]):
     async def all(self) -> list[T]:
         await _journey()
         return [_read(self._codec, text) for text in await self._log.all()]
+
+    async def count(self) -> int:
+        await _journey()
+        return await self._log.count()
 
     async def clear(self) -> int:
         await _journey()

@@ -169,7 +169,7 @@ def test_reset_forgets_calls_pictures_clock_and_settings(
     emulator.clock.freeze(datetime(2030, 1, 1, tzinfo=UTC))
     emulator.configure(as_of="2026-01-01", validation="lenient")
     json_of(admin.post("/reset"))
-    assert json_of(admin.get("/requests")) == {"requests": [], "total": 0}
+    assert json_of(admin.get("/requests")) == EMPTY
     assert httpx2.get(url).status_code == 404
     assert not json_of(admin.get("/clock"))["frozen"]
     settings = json_of(admin.get("/settings"))
@@ -236,6 +236,9 @@ def draw(http: httpx2.Client, *prompts: str, model: str = "gpt-image-2") -> None
         http.post(GENERATIONS.path, json={"model": model, "prompt": prompt, "n": 2})
 
 
+EMPTY = {"requests": [], "total": 0, "dropped": 0, "counts": None}
+
+
 def prompts_of(answer: httpx2.Response) -> list[str]:
     return [each["prompt"] for each in json_of(answer)["requests"]]
 
@@ -249,7 +252,7 @@ def test_calls_are_paged(http: httpx2.Client, admin: httpx2.Client) -> None:
     ids = [each["id"] for each in everything["requests"]]
     assert prompts_of(admin.get(f"/requests?limit=2&since={ids[0]}")) == ["b", "c"]
     assert prompts_of(admin.get(f"/requests?limit=2&before={ids[4]}")) == ["c", "d"]
-    assert json_of(admin.get(f"/requests?since={ids[4]}")) == {"requests": [], "total": 0}
+    assert json_of(admin.get(f"/requests?since={ids[4]}")) == EMPTY
 
 
 def test_calls_are_filtered(http: httpx2.Client, admin: httpx2.Client) -> None:
@@ -278,22 +281,26 @@ def test_a_request_is_shown_with_its_body_and_files(
     )
     sent, answer = request.read(), http.send(request)
     detail = json_of(admin.get(f"/requests/{answer.headers['x-request-id']}"))
+    url = f"/_emulator/requests/{detail['id']}/uploads/0"
     assert detail["uploads"] == [
         {
             "field": "image",
             "name": "a.png",
+            "source": "form",
             "type": "image/png",
             "bytes": len(picture),
             "pixels": [30, 20],
+            "url": url,
+            "thumbnail": f"{url}/thumbnail/96",
         }
     ]
     assert detail["headers"]["authorization"] == f"Bearer {KEY}"
     assert detail["body"] is None
     base = str(admin.base_url).partition("/_emulator")[0]
     assert admin.get(base + detail["body_url"]).content == sent
-    file = admin.get(base + detail["files"][0])
+    file = admin.get(base + detail["uploads"][0]["url"])
     assert (file.content, file.headers["content-type"]) == (picture, "image/png")
-    drawn = admin.get(base + detail["pictures"][0])
+    drawn = admin.get(base + detail["pictures"][0]["url"])
     assert drawn.headers["content-security-policy"] == "sandbox"
     assert opened(drawn.content) == opened(answer.json()["data"][0]["b64_json"])
 
@@ -302,7 +309,7 @@ def test_an_html_upload_is_served_as_octet_stream(
     http: httpx2.Client, admin: httpx2.Client
 ) -> None:
     answer = http.post(EDITS.path, files={"image": ("a.html", b"<script>1</script>", "text/html")})
-    file = admin.get(f"/requests/{answer.headers['x-request-id']}/files/0")
+    file = admin.get(f"/requests/{answer.headers['x-request-id']}/uploads/0")
     assert file.headers["content-type"] == "application/octet-stream"
 
 
@@ -319,12 +326,12 @@ def test_pictures_are_listed_with_the_calls_that_they_answer(
     assert pictures[0] != pictures[1]
 
 
-@pytest.mark.parametrize("path", ["", "/body", "/files/0", "/curl"])
+@pytest.mark.parametrize("path", ["", "/body", "/uploads/0", "/curl"])
 def test_an_unknown_request_is_404(admin: httpx2.Client, path: str) -> None:
     assert error_of(admin.get(f"/requests/req_x{path}"), 404)["code"] == "not_found"
 
 
-@pytest.mark.parametrize("part", ["requests/{}/body", "requests/{}/files/0", "images/{}/0"])
+@pytest.mark.parametrize("part", ["requests/{}/body", "requests/{}/uploads/0", "images/{}/0"])
 def test_an_unknown_part_of_a_request_is_404(
     http: httpx2.Client, admin: httpx2.Client, part: str
 ) -> None:
@@ -389,7 +396,7 @@ def test_curl_is_404_where_the_body_is_not_kept() -> None:
         )
         path = f"{server.url}/_emulator/requests/{answer.headers['x-request-id']}"
         assert json_of(httpx2.get(path))["body_url"] is None
-        for part in ("curl", "body", "files/0"):
+        for part in ("curl", "body", "uploads/0"):
             assert error_of(httpx2.get(f"{path}/{part}"), 404)["code"] == "not_found"
 
 

@@ -60,7 +60,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = SentResponse()
     answer.start(200, request, body_may_change=True)
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
-    answer.add(json.dumps({"data": [item]}).encode())
+    answer.add(json.dumps({"data": [item]}).encode(), 1)
     answer.end()
     assert answer.images == (0,)
 

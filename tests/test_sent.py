@@ -17,7 +17,7 @@ from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent import MAX_KEPT_EVENTS, SentResponse
 from tests.conftest import KEY
 
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
@@ -30,10 +30,41 @@ def journal_call(server: Server) -> dict[str, Any]:
         assert monotonic() < end
     (call,) = httpx2.get(f"{server.url}/_emulator/requests").json()["requests"]
     images = httpx2.get(f"{server.url}/_emulator/images").json()
-    assert [image["url"] for image in images["images"]] == call["pictures"]
+    urls = [picture["url"] for picture in call["pictures"]]
+    assert [image["url"] for image in images["images"]] == urls
     assert images["total"] == len(call["pictures"])
     assert isinstance(call, dict)
     return call
+
+
+def parsed(text: bytes) -> dict[str, Any]:
+    """The JSON object in *text*; none where it was spoilt."""
+    with suppress(ValueError):
+        value: dict[str, Any] = json.loads(text)
+        return value
+    return {}
+
+
+def flat(usage: dict[str, int] | None) -> dict[str, Any] | None:
+    """The usage of the journal as an answer has it."""
+    return usage and {
+        "input_tokens": usage["input_tokens"],
+        "input_tokens_details": {
+            "image_tokens": usage["input_image_tokens"],
+            "text_tokens": usage["input_text_tokens"],
+        },
+        "output_tokens": usage["output_tokens"],
+        "output_tokens_details": {
+            "image_tokens": usage["output_image_tokens"],
+            "text_tokens": usage["output_text_tokens"],
+        },
+        "total_tokens": usage["total_tokens"],
+    }
+
+
+def price_of(usage: dict[str, Any]) -> float:
+    """US dollars for a usage of gpt-image-2 without images in its input."""
+    return (5 * usage["input_tokens"] + 30 * usage["output_tokens"]) / 10**6  # type: ignore[no-any-return]
 
 
 def post(server: Server, fault: str, **body: Any) -> bytes:
@@ -56,71 +87,90 @@ def post(server: Server, fault: str, **body: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "images"),
+    ("fault", "status", "outcome", "images"),
     [
-        ("latency;seconds=0", 200, [0, 1, 2]),
-        ("slow_body;bytes_per_second=2000000", 200, [0, 1, 2]),
-        ("truncated;after_bytes=100000000", 200, [0, 1, 2]),
-        ("empty_data", 200, []),
-        ("fewer_images", 200, [0, 1]),
-        ("fewer_images;by=9", 200, [0]),
-        ("truncated", 200, []),
-        ("truncated;after_bytes=0", 200, []),
-        ("malformed", 200, []),
-        ("malformed;what=base64", 200, []),
-        ("malformed;what=picture", 200, []),
-        ("connection_reset", None, []),
-        ("connection_reset;after_bytes=1000", 200, []),
-        ("server_error", 500, []),
-        ("error;status=418", 418, []),
+        ("latency;seconds=0", 200, "answered", [0, 1, 2]),
+        ("slow_body;bytes_per_second=2000000", 200, "answered", [0, 1, 2]),
+        ("truncated;after_bytes=100000000", 200, "answered", [0, 1, 2]),
+        ("empty_data", 200, "answered", []),
+        ("fewer_images", 200, "answered", [0, 1]),
+        ("fewer_images;by=9", 200, "answered", [0]),
+        ("truncated", 200, "cut", []),
+        ("truncated;after_bytes=0", 200, "cut", []),
+        ("malformed", 200, "answered", []),
+        ("malformed;what=base64", 200, "answered", []),
+        ("malformed;what=picture", 200, "answered", []),
+        ("connection_reset", None, "cut", []),
+        ("connection_reset;after_bytes=1000", 200, "cut", []),
+        ("server_error", 500, "refused", []),
+        ("error;status=418", 418, "refused", []),
     ],
 )
 @pytest.mark.parametrize("model", ["gpt-image-2", "dall-e-2"])
 def test_the_images_of_an_answer_are_those_that_left(
-    server: Server, fault: str, status: int | None, images: list[int], model: str
+    server: Server,
+    fault: str,
+    *,
+    status: int | None,
+    outcome: str,
+    images: list[int],
+    model: str,
 ) -> None:
+    data = b""
     if model == "dall-e-2":
         if fault.startswith(("malformed;", "slow_body")):
             pytest.skip("pictures by URL stay")
         post(server, fault, n=3, model=model, size="256x256", quality="standard")
     else:
-        post(server, fault, n=3)
+        data = post(server, fault, n=3)
     call = journal_call(server)
-    assert call["status"] == status
-    assert call["pictures"] == [f"/_emulator/images/{call['id']}/{index}" for index in images]
+    assert (call["status"], call["outcome"]) == (status, outcome)
+    urls = [f"/_emulator/images/{call['id']}/{index}" for index in images]
+    assert [picture["url"] for picture in call["pictures"]] == urls
+    usage = parsed(data).get("usage")
+    assert flat(call["usage"]) == usage
+    price = price_of(usage) if usage else 0.016 * len(images) or None
+    assert call["price_usd"] == (price and pytest.approx(price, abs=1e-9))
     for index in range(3):
         image_status = httpx2.get(f"{server.url}/_emulator/images/{call['id']}/{index}").status_code
         assert image_status == (200 if index in images else 404)
 
 
 @pytest.mark.parametrize(
-    ("fault", "events", "images"),
+    ("fault", "outcome", "events", "partials", "images"),
     [
-        ("latency;seconds=0", 3, [0]),
-        ("slow_body;bytes_per_second=3000000", 3, [0]),
-        ("stream_cut", 1, []),
-        ("stream_cut;after=2;reset=true", 2, []),
-        ("stream_cut;after=0", 0, []),
-        ("truncated", 0, []),
-        ("truncated;after_bytes=100000000", 3, [0]),
-        ("malformed", 3, []),
-        ("malformed;what=base64", 3, []),
-        ("malformed;what=picture", 3, []),
-        ("stream_error", 2, []),
-        ("stream_error;after=3", 4, [0]),
-        ("unknown_event", 4, [0]),
-        ("fewer_partials", 1, [0]),
-        ("stall;after=2;seconds=0.01", 3, [0]),
+        ("latency;seconds=0", "answered", 3, 2, [0]),
+        ("slow_body;bytes_per_second=3000000", "answered", 3, 2, [0]),
+        ("stream_cut", "cut", 1, 1, []),
+        ("stream_cut;after=2;reset=true", "cut", 2, 2, []),
+        ("stream_cut;after=0", "cut", 0, 0, []),
+        ("truncated", "cut", 0, 0, []),
+        ("truncated;after_bytes=100000000", "answered", 3, 2, [0]),
+        ("malformed", "answered", 3, 2, []),
+        ("malformed;what=base64", "answered", 3, 2, []),
+        ("malformed;what=picture", "answered", 3, 2, []),
+        ("stream_error", "failed", 2, 1, []),
+        ("stream_error;after=3", "failed", 4, 2, [0]),
+        ("unknown_event", "answered", 4, 2, [0]),
+        ("fewer_partials", "answered", 1, 0, [0]),
+        ("stall;after=2;seconds=0.01", "answered", 3, 2, [0]),
     ],
 )
 def test_the_events_of_a_stream_are_those_that_left(
-    server: Server, fault: str, events: int, images: list[int]
+    server: Server, fault: str, *, outcome: str, events: int, partials: int, images: list[int]
 ) -> None:
     data = post(server, fault, stream=True, partial_images=2)
     assert data.count(b"\n\n") == events
     call = journal_call(server)
-    assert (call["status"], call["events"]) == (200, events)
-    assert call["pictures"] == [f"/_emulator/images/{call['id']}/{index}" for index in images]
+    assert (call["status"], call["outcome"]) == (200, outcome)
+    assert (call["events"], call["partials"]) == (events, partials)
+    urls = [f"/_emulator/images/{call['id']}/{index}" for index in images]
+    assert [picture["url"] for picture in call["pictures"]] == urls
+    payloads = [parsed(line.removeprefix(b"data: ")) for line in data.splitlines()]
+    usage = next((each["usage"] for each in payloads if "usage" in each), None)
+    # Events do not have it.
+    details = {"image_tokens": usage["output_tokens"], "text_tokens": 0} if usage else {}
+    assert flat(call["usage"]) == (usage and usage | {"output_tokens_details": details})
 
 
 @pytest.mark.parametrize("kind", ["edits", "variations"])
@@ -150,7 +200,7 @@ def test_a_client_that_left_was_sent_nothing(server: Server) -> None:
         while not server.requests or server.requests[0].fault is None:
             assert monotonic() < end
     call = journal_call(server)
-    assert (call["status"], call["pictures"]) == (None, [])
+    assert (call["status"], call["outcome"], call["pictures"]) == (None, "gone", [])
 
 
 REQUEST = ImageRequest(
@@ -175,7 +225,7 @@ def test_an_answer_is_read_only_under_faults_that_alter_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, *, read: bool
 ) -> None:
     added = []
-    monkeypatch.setattr(SentResponse, "add", lambda answer, part: added.append(part))
+    monkeypatch.setattr(SentResponse, "add", lambda answer, part, ms: added.append(part))
     post(server, fault, n=2)
     assert bool(added) == read
 
@@ -194,7 +244,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentResponse()
     answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
-    answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode())
+    answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode(), 1)
     answer.end()
     assert answer.images == ((0,) if len(picture) % 4 == 0 else ())
     assert max(lengths, default=0) <= 64
@@ -206,6 +256,26 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
     answer = SentResponse()
     answer.start(200, REQUEST, body_may_change=altered)
     for place in range(0, len(STREAM), length):
-        answer.add(STREAM[place : place + length])
+        answer.add(STREAM[place : place + length], place)
         assert (answer.images == (0,)) == (place + length >= len(STREAM))
     assert (answer.events, answer.error_body) == (2, b"")
+    partial, completed = answer.stream
+    assert [each.type for each in answer.stream] == [
+        "image_generation.partial_image",
+        "image_generation.completed",
+    ]
+    assert (partial.is_partial_image, completed.is_partial_image) == (True, False)
+    comment = b": a comment\n\n"
+    assert partial.bytes + completed.bytes + len(comment) == len(STREAM)
+    # Each is of the time at which its last byte left.
+    assert partial.ms == (partial.bytes - 1) // length * length
+    assert completed.ms == (len(STREAM) - 1) // length * length
+
+
+def test_of_a_long_stream_the_first_events_are_kept() -> None:
+    answer = SentResponse()
+    answer.start(200, REQUEST, body_may_change=False)
+    for number in range(3 * MAX_KEPT_EVENTS):
+        answer.add(b"event: image_generation.partial_image\ndata: {}\n\n", number)
+    assert answer.events == 3 * MAX_KEPT_EVENTS
+    assert [each.ms for each in answer.stream] == [*range(MAX_KEPT_EVENTS)]

@@ -22,7 +22,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import Exchange, SentImage
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
 from images_emulator.exchange.sent import SentResponse
@@ -347,6 +347,7 @@ def _request(**fields: Any) -> ImageRequest:
         model=MODELS["gpt-image-2"],
         prompt="a ⛵",
         size=(64, 64),
+        quality="low",
         **fields,
     )
 
@@ -413,6 +414,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange = Exchange(head, "req_1", NOW, operation=OPERATIONS["edits"], fault="latency")
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
+    exchange.number, exchange.file_bytes = 7, {0: 1234}
     exchange.start_response(200)
     exchange.sent.end()
     exchange.end()
@@ -427,6 +429,27 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
         assert (entry.model, entry.uploads) == ("gpt-image-2", exchange.uploads)
         assert (entry.status, entry.images, entry.fault) == (200, (0,), "latency")
         assert entry.duration_ms == exchange.duration_ms
+        assert (entry.number, entry.outcome) == (7, "answered")
+        assert entry.pictures == (SentImage(0, 64, 64, "png", 1234),)
+        assert (entry.usage, entry.price_usd) == (exchange.usage, exchange.price_usd)
+        assert entry.usage
+    assert ([*whole.dropped], [*rest.dropped]) == ([], ["body", "pictures"])
+
+
+def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
+    head = RequestHead("POST", "/v1/images/generations", b"", [])
+    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", is_hung_up=True)
+    exchange.body_may_change = True
+    exchange.request = replace(_request(), stream=True, partial_images=2)
+    exchange.start_response(200)
+    for number in range(2):
+        exchange.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
+    exchange.end()
+    document, data = pack_exchange(exchange)
+    entry = unpack_exchange(json.loads(json.dumps(document)), data)
+    assert [*entry.stream] == [*exchange.stream]
+    assert (entry.partials, entry.events, entry.outcome) == (2, 2, "cut")
+    assert (entry.usage, entry.price_usd, entry.pictures) == (None, None, ())
 
 
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
@@ -531,7 +554,11 @@ def journal_of(server: Server) -> tuple[Any, list[bytes]]:
         places = [
             place
             for each in details
-            for place in (each["body_url"], *each["files"], *each["pictures"])
+            for place in (
+                each["body_url"],
+                *(upload["url"] for upload in each["uploads"]),
+                *(picture["url"] for picture in each["pictures"]),
+            )
             if place
         ]
         parts = [http.get(place) for place in places]

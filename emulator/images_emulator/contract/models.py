@@ -1,4 +1,4 @@
-"""THE table: one row for each model, with its dates, what it accepts, its token rates and seconds.
+"""THE table: one row for each model: its dates, what it accepts, token rates, prices, seconds.
 
 Dates are those of OpenAI's deprecations page and changelog. A model that takes what another takes
 is that one's row with another name. A test tells what a row lacks.
@@ -34,6 +34,7 @@ from images_emulator.contract.operations import (
     DALLE_SHUTDOWN,
     GENERATIONS,
 )
+from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Rules, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
@@ -78,6 +79,22 @@ GPT_2_5_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
 """Token rates from gpt-image-2.5 on; 2.6 publishes no factors, and was seen to count as 2.5 does
 from `high` on."""
 
+GPT_1_PRICES: Final = TokenPrices(input_text=5, input_image=10, output_image=40)
+MINI_PRICES: Final = TokenPrices(input_text=2, input_image=2.5, output_image=8)
+GPT_1_5_PRICES: Final = TokenPrices(input_text=5, input_image=8, output_image=32, output_text=10)
+GPT_2_PRICES: Final = TokenPrices(input_text=5, input_image=8, output_image=30)
+"""Prices from gpt-image-2 on."""
+
+DALLE_2_PRICES: Final = ImagePrices(
+    {"standard": {(256, 256): 0.016, (512, 512): 0.018, (1024, 1024): 0.02}}
+)
+DALLE_3_PRICES: Final = ImagePrices(
+    {
+        "standard": {(1024, 1024): 0.04, (1024, 1792): 0.08, (1792, 1024): 0.08},
+        "hd": {(1024, 1024): 0.08, (1024, 1792): 0.12, (1792, 1024): 0.12},
+    }
+)
+
 DALLE_2_SECONDS: Final = {"standard": 9.0}
 """Seconds of a call, as all of these from `openai-processing-ms`; recorded: 8.9 for two images."""
 
@@ -109,6 +126,7 @@ GPT_1: Final = Model(
     ),
     conflicts=CONFLICTS,
     token_rates=TILE_RATES,
+    prices=GPT_1_PRICES,
     seconds=GPT_1_SECONDS,
 )
 GPT_1_5: Final = replace(
@@ -123,6 +141,7 @@ GPT_1_5: Final = replace(
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
     token_rates=TILE_RATES_WITH_OUTPUT_TEXT,
+    prices=GPT_1_5_PRICES,
 )
 GPT_2: Final = Model(
     "gpt-image-2",
@@ -134,6 +153,7 @@ GPT_2: Final = Model(
     ),
     conflicts=(TRANSPARENT_NOT_YET, *CONFLICTS),
     token_rates=patch_rates(low=16, medium=48, high=96),
+    prices=GPT_2_PRICES,
     seconds=GPT_2_SECONDS,
 )
 GPT_2_5_RULES: Final = gpt_image_rules(
@@ -146,6 +166,7 @@ GPT_2_5: Final = Model(
     accepts=at_generations_and_edits(GPT_2_5_RULES, edits=GPT_2_5_EDIT_RULES),
     conflicts=CONFLICTS,
     token_rates=GPT_2_5_RATES,
+    prices=GPT_2_PRICES,
     seconds=GPT_2_5_SECONDS,
 )
 GPT_2_6: Final = replace(
@@ -167,6 +188,7 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ACCEPTS,
+            prices=DALLE_2_PRICES,
             seconds=DALLE_2_SECONDS,
             error_overrides={
                 "rate_limit_exceeded": rate_limited_dalle,
@@ -180,6 +202,7 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3_RULES},
+            prices=DALLE_3_PRICES,
             seconds=DALLE_3_SECONDS,
             error_overrides={"rate_limit_exceeded": rate_limited_dalle},
             revises_prompt=True,
@@ -197,6 +220,7 @@ MODELS: Final[Mapping[str, Model]] = {
             ),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,
+            prices=MINI_PRICES,
             seconds=GPT_1_SECONDS,
         ),
         GPT_1_5,

@@ -62,6 +62,20 @@ def _decoded(text: str) -> bytes:
     return b"".join([base64.b64decode(chunk, validate=True) for chunk in chunks])
 
 
+def is_data_url(url: str) -> bool:
+    """Whether *url* holds its data itself."""
+    return url[:5].lower() == "data:"
+
+
+def data_of_url(url: str) -> bytes:
+    """The bytes in a data URL: none where it is malformed or has no base64."""
+    head, _, text = url.partition(",")
+    try:
+        return _decoded(text.strip()) if head.lower().endswith(";base64") else b""
+    except ValueError:
+        return b""
+
+
 def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
     """The bytes of the image that the checked reference *value* names: empty where its data URL is
     malformed, None where a placeholder is to stand in for it. Raises APIError."""
@@ -71,13 +85,7 @@ def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
             raise errors.no_such_file(file_id=value["file_id"])
         return data
     url: str = value["image_url"]
-    if url[:5].lower() != "data:":
-        return loader.fetch(url)
-    head, _, text = url.partition(",")
-    try:
-        return _decoded(text.strip()) if head.lower().endswith(";base64") else b""
-    except ValueError:
-        return b""
+    return data_of_url(url) if is_data_url(url) else loader.fetch(url)
 
 
 class ImageReferences(InputImages, kw_only=True):

@@ -15,6 +15,7 @@ from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.errors import Refusal, Violation
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import Picture
+from images_emulator.contract.prices import Prices
 from images_emulator.contract.request_fields import (
     ANIMATION,
     DAY,
@@ -79,6 +80,8 @@ class Model(Row):
     """The combinations of parameters that the model refuses, in the order of the checks."""
     token_rates: TokenRates | None = field(default=None, compare=False)
     """The token counts of the model; None where its answers have no `usage`."""
+    prices: Prices | None = field(default=None, compare=False)
+    """What an answer costs; None where no source tells it."""
     shutdown: date | None = None
     """The first day on which the model no longer exists; None where no day is announced."""
     replacement: str | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
+from images_emulator.contract.prices import TokenPrices
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.tokenizer import count_tokens
@@ -38,6 +39,33 @@ class Usage:
     def total_tokens(self) -> int:
         """All tokens."""
         return self.input_tokens + self.output_tokens
+
+    def price(self, prices: TokenPrices) -> float:
+        """US dollars at these *prices*."""
+        return prices.of(
+            input_text=self.input_text,
+            input_image=self.input_image,
+            output_image=self.output_image,
+            output_text=self.output_text,
+        )
+
+
+def read_usage(payload: Any) -> Usage | None:
+    """The usage in the `usage` of an answer; None where that is none. On days without
+    `output_tokens_details` all output is an image's."""
+    if not isinstance(payload, Mapping):
+        return None
+    inputs = payload.get("input_tokens_details")
+    outputs = payload.get("output_tokens_details", {"image_tokens": payload.get("output_tokens")})
+    if not (isinstance(inputs, Mapping) and isinstance(outputs, Mapping)):
+        return None
+    counts: list[Any] = [
+        inputs.get("text_tokens"),
+        inputs.get("image_tokens"),
+        outputs.get("image_tokens"),
+        outputs.get("text_tokens", 0),
+    ]
+    return Usage(*counts) if all(isinstance(count, int) for count in counts) else None
 
 
 def usage_of(request: ImageRequest, partial_images: int = 0) -> Usage | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.picture import Picture
@@ -36,7 +36,15 @@ MAX_PROMPT_CHARS: Final = max(
 MAX_ITEMS: Final = 20
 """Parameters that are kept of a refused call, and items of an array or an object."""
 
+MAX_NAMES: Final = 40
+"""Names of a body that are kept: more than any call takes."""
+
 _NO_PARAMETERS: Final = frozenset({"model", "prompt", "image", "images", "mask", "markup"})
+
+
+UploadSource = Literal["form", "data_url", "file_id", "address"]
+"""How an image came: as a file of a form, or in JSON as a data URL, as the id of a file, or as the
+address of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class UploadDetails:
     *name* is a file's name, a file id or an address. *bytes* is None where none were sent, *pixels*
     (width, height) where the picture was not opened.
     """
+
+    source: UploadSource
 
     field: str
     name: str
@@ -57,24 +67,27 @@ class UploadDetails:
 @dataclass(frozen=True, slots=True)
 class CallDetails:
     """Model, prompt and parameters: of a validated call with their defaults, of another one as they
-    were sent. *violations* are what lenience forgave, as `param: code`."""
+    were sent. *sent* are the names in the body, in its order. *violations* are what lenience
+    forgave, as `param: code`."""
 
     model: str | None = None
     prompt: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     uploads: tuple[UploadDetails, ...] = ()
     violations: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
 
 
 def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
     """The details of a call: of the validated *request*, or else of the parsed *call*."""
     sent = call.fields if call else {}
     uploads = tuple(_uploads(sent, request))
+    names = tuple(_shortened(name) for name in islice(sent, MAX_NAMES))
     if request:
         parameters = dict(_resolved_parameters(request, sent))
         violations = tuple(map(str, request.forgiven))
         return CallDetails(
-            request.model.id, request.prompt or None, parameters, uploads, violations
+            request.model.id, request.prompt or None, parameters, uploads, violations, names
         )
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     parameters = {
@@ -87,6 +100,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
         _shortened(prompt, MAX_PROMPT_CHARS) if isinstance(prompt, str) else None,
         parameters,
         uploads,
+        sent=names,
     )
 
 
@@ -113,32 +127,44 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
         "mask": (request.mask,) if request and request.mask else (),
         "markup": (request.markup,) if request and request.markup else (),
     }
-    for name in ("image", "images", "mask", "markup"):
-        value = sent.get(name)
+    opened = {name: iter(items) for name, items in pictures.items()}
+    for parameter, where, item in image_items(sent):
+        pixels = _pixels(next(opened[parameter.removesuffix("s")], None))
+        if isinstance(item, Mapping):
+            yield _reference(where, item, pixels)
+        else:
+            kind = item.content_type and _shortened(item.content_type)
+            yield UploadDetails("form", where, _shortened(item.filename), kind, item.size, pixels)
+
+
+def image_items(
+    sent: Mapping[str, Any],
+) -> Iterator[tuple[str, str, Upload | Mapping[str, Any]]]:
+    """The files and references of images among the fields *sent*: each with its parameter and its
+    place, such as `image[0]`."""
+    for parameter in ("image", "images", "mask", "markup"):
+        value = sent.get(parameter)
         items = value if isinstance(value, list) else [value]
-        opened = iter(pictures[name.removesuffix("s")])
         for index, item in enumerate(islice(items, MAX_ITEMS)):
-            where = f"{name}[{index}]" if isinstance(value, list) else name
-            if isinstance(item, Upload):
-                pixels = _pixels(next(opened, None))
-                kind = item.content_type and _shortened(item.content_type)
-                yield UploadDetails(where, _shortened(item.filename), kind, item.size, pixels)
-            elif isinstance(item, Mapping):
-                yield _reference(where, item, _pixels(next(opened, None)))
+            where = f"{parameter}[{index}]" if isinstance(value, list) else parameter
+            if isinstance(item, Upload | Mapping):
+                yield parameter, where, item
 
 
 def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> UploadDetails:
     """An image that JSON refers to; of a data URL only what stands before the data."""
-    reference = item.get("file_id") or item.get("image_url") or ""
+    file_id = item.get("file_id")
+    reference = file_id or item.get("image_url") or ""
     name = reference if isinstance(reference, str) else reprlib.repr(reference)
-    if name[:5].lower() != "data:":
-        return UploadDetails(where, _shortened(name), None, None, pixels)
+    if file_id or name[:5].lower() != "data:":
+        source: UploadSource = "file_id" if file_id else "address"
+        return UploadDetails(source, where, _shortened(name), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")
     head = name[: comma if comma >= 0 else None]
     size = (len(name) - len(head) - 1) * 3 // 4 - name[-2:].count("=") if comma >= 0 else 0
     media_type = _shortened(head[5:].partition(";")[0]) or None
-    return UploadDetails(where, _shortened(head), media_type, size, pixels)
+    return UploadDetails("data_url", where, _shortened(head), media_type, size, pixels)
 
 
 def _pixels(picture: Picture | None) -> Pixels | None:

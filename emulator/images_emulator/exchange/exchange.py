@@ -7,25 +7,35 @@ and the journal keeps it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import getsizeof
 from time import perf_counter
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, ErrorAnswer
+from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.prices import ImagePrices, TokenPrices
+from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.exchange.details import CallDetails, UploadDetails, details_of
+from images_emulator.contract.rules import Pixels
+from images_emulator.contract.usage import Usage, usage_of
+from images_emulator.exchange.details import (
+    CallDetails,
+    UploadDetails,
+    details_of,
+    image_items,
+)
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent import SentEvent, SentResponse
 
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
@@ -43,6 +53,33 @@ the details, if the body was parsed to answer the call."""
 
 Kind = Literal["call", "download"]
 """A call to the API, or a request for a hosted picture."""
+
+Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
+"""What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with
+another status; `failed`, its stream ended with an error event; `cut`, a fault closed the connection
+before the end; `gone`, the client left before the end; `waiting`, it is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentImage:
+    """An image that has left whole."""
+
+    index: int
+    width: int
+    height: int
+    format: str
+    """The value of `output_format`."""
+    bytes: int | None
+    """The length of its file; None where that is not known, as of one by URL."""
+
+
+class _Drawing(NamedTuple):
+    """What decides size and price of the images of an answer."""
+
+    size: Pixels
+    quality: str | None
+    output_format: str
+    partial_images: int
 
 
 class Connection(Protocol):
@@ -79,6 +116,9 @@ class Exchange:
     time: datetime
     """The time of the call's arrival, by the emulator's clock."""
     kind: Kind = "call"
+    number: int | None = None
+    """The place in the order of arrival since the last reset, from 1. None until the journal has
+    the call."""
     dialect: Dialect = OPENAI
     operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
@@ -124,13 +164,19 @@ class Exchange:
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
     """Whether a fault closed the connection."""
+    file_bytes: Mapping[int, int] = field(default_factory=dict)
+    """The lengths of the files in the answer: by the index of the image, or for a stream by the
+    number of the event. Calls with equal answers share the mapping, which is filled as they are
+    drawn."""
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
     """Milliseconds from arrival to end. None until the answer has left."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
+    dropped: Sequence[str] = ()
+    """What is not kept of it: `body`, `pictures`."""
+    _usage: Usage | None = None
     _details: CallDetails | None = None
-    _file_count: int | None = None
     _start: float = field(default_factory=perf_counter)
 
     # --- while it is answered; for the server's thread
@@ -165,6 +211,8 @@ class Exchange:
         """Keep the body, in the *chunks* in which it arrived; None where it is too long."""
         self.chunks = chunks
         self.is_too_long = chunks is None
+        if chunks is None:
+            self.dropped = ("body",)
         self.body_bytes = sum(map(len, chunks or ()))
 
     def keep_details(self, details: CallDetails | None) -> None:
@@ -197,14 +245,13 @@ class Exchange:
             and (self.body_bytes > MAX_LATE_PARSE_BYTES or self.fault is not None)
         ):
             # In this order: see `details`.
-            self._file_count = len(_uploads(self.call))
             self._details = details_of(self.call, self.request)
             held += getsizeof(repr(self._details))
         if request := self.request:
             held += imaging.decoder.weight_of(request)
             if request.images:
                 self.request = imaging.decoder.without_pixels(request)
-        if self.near_misses or self.sent.error_body:
+        if self.near_misses or self.sent.listens:
             held += self._sentence_bytes()
         self.call = self.call_error = self.connection = None
         self.error_fields = None
@@ -213,7 +260,7 @@ class Exchange:
 
     def drop_body(self) -> None:
         """Drop body and pictures, and set `weight` to the bytes that are left."""
-        details = self.details
+        details, usage = self.details, self.usage
         request = self.request if self.request and not self.request.images else None
         own = details
         self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._sentence_bytes()
@@ -223,14 +270,22 @@ class Exchange:
             self.weight += imaging.decoder.weight_of(request)
             own = replace(details, prompt=None)
         self.weight += getsizeof(repr(own))
-        # In this order: see `details`.
-        self._details = details
+        self.dropped = tuple(self._dropped(request))
+        # In this order: see `details` and `usage`.
+        self._details, self._usage = details, usage
         self.request = request
         self.chunks = None
         self.body_bytes = 0
 
+    def _dropped(self, request: ImageRequest | None) -> Iterator[str]:
+        """What is not kept any more where only *request* is left."""
+        if self.chunks or "body" in self.dropped:
+            yield "body"
+        if self.images and (request is None or "pictures" in self.dropped):
+            yield "pictures"
+
     def _sentence_bytes(self) -> int:
-        return len(self.sent.error_body) + sum(miss.weight for miss in self.near_misses)
+        return self.sent.weight + sum(miss.weight for miss in self.near_misses)
 
     # --- what a test reads; any thread may ask
 
@@ -302,6 +357,11 @@ class Exchange:
         return self.details.parameters
 
     @property
+    def sent_names(self) -> Sequence[str]:
+        """The names in the body, as far as they are known: `parameters` has defaults, too."""
+        return self.details.sent
+
+    @property
     def uploads(self) -> Sequence[UploadDetails]:
         return self.details.uploads
 
@@ -316,9 +376,30 @@ class Exchange:
         return self.sent.status
 
     @property
+    def outcome(self) -> Outcome:
+        sent = self.sent
+        if self.duration_ms is None:
+            return "waiting"
+        if sent.streams and sent.error_body:
+            return "failed"
+        if not sent.is_whole:
+            return "cut" if self.is_hung_up else "gone"
+        return "answered" if (sent.status or 0) < 400 else "refused"
+
+    @property
     def events(self) -> int:
         """The number of events of a stream that were sent."""
         return self.sent.events
+
+    @property
+    def stream(self) -> Sequence[SentEvent]:
+        """The first events of a stream that were sent, with their types and times."""
+        return self.sent.stream
+
+    @property
+    def partials(self) -> int:
+        """The number of partial images that were sent."""
+        return self.sent.partials
 
     @property
     def images(self) -> Sequence[int]:
@@ -330,6 +411,73 @@ class Exchange:
         """The request from which the pictures of the answer can be drawn again. None where no
         picture was sent."""
         return self.request if self.images else None
+
+    @property
+    def pictures(self) -> Sequence[SentImage]:
+        """The images that were sent whole."""
+        drawing = self._drawing
+        if drawing is None:
+            return ()
+        streams, (width, height) = self.sent.streams, drawing.size
+        return tuple(
+            SentImage(
+                index,
+                width,
+                height,
+                drawing.output_format,
+                self.file_bytes.get(drawing.partial_images if streams else index),
+            )
+            for index in self.images
+        )
+
+    @property
+    def _drawing(self) -> _Drawing | None:
+        """None where no image was sent."""
+        if not self.images:
+            return None
+        if request := self.request:
+            return _Drawing(
+                request.size, request.quality, request.output_format, request.partial_images
+            )
+        parameters = self.details.parameters
+        width, height = map(int, parameters["size"].split("x"))
+        return _Drawing(
+            (width, height),
+            parameters.get("quality"),
+            parameters.get("output_format", "png"),
+            parameters.get("partial_images", 0),
+        )
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, as its `usage` tells them. None for a model that counts no
+        tokens, and where that was not sent."""
+        # The request is read first. The journal sets `_usage` before it drops that.
+        request = self.request if self.images else None
+        if usage := self._usage or self.sent.usage:
+            return usage
+        if request is None or self.sent.body_may_change:
+            return None
+        self._usage = usage = usage_of(request, self.partials)
+        return usage
+
+    @property
+    def price_usd(self) -> float | None:
+        """What the API would have charged for the answer, in US dollars. None where neither image
+        nor usage was sent, or no source tells the price, as for the model that writes an SVG."""
+        usage, drawing, model = self.usage, self._drawing, MODELS.get(self.model or "")
+        if model is None or (drawing and drawing.output_format == "svg"):
+            return None
+        if isinstance(model.prices, ImagePrices) and drawing:
+            return model.prices.of(drawing.size, drawing.quality, len(self.images))
+        if isinstance(model.prices, TokenPrices) and usage:
+            return usage.price(model.prices)
+        return None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the journal has kept all of it that it keeps of a call."""
+        return not self.dropped
 
     @property
     def error(self) -> Mapping[str, Any] | None:
@@ -358,19 +506,42 @@ class Exchange:
         chunks = self.chunks
         return None if chunks is None else b"".join(chunks)
 
-    @property
-    def files(self) -> Sequence[Upload]:
-        """The files of a form, in its order, as far as they are kept. Each access parses the body
-        again, which takes a second for 200 MB."""
+    def keeps(self, upload: UploadDetails) -> bool:
+        """Whether `upload_data` can give the bytes of *upload*; of a file by its id, if the file is
+        there still."""
+        match upload.source:
+            case "form" | "data_url":
+                return bool(self.chunks)
+            case "file_id":
+                return True
+            case "address":
+                return bool(self._opened)
+
+    def upload_data(self, index: int, file: Callable[[str], bytes | None]) -> bytes | None:
+        """The bytes of upload *index* (from 0) of `uploads`, or None. *file* gives the content of a
+        file by its id. It may parse the body again, which takes a second for 200 MB."""
+        if opened := self._opened:
+            return opened[index] if 0 <= index < len(opened) else None
         call = self._parsed(self.call, self.chunks)
-        return _uploads(call) if call else ()
+        items = [item for _, _, item in image_items(call.fields)] if call else []
+        item = items[index] if 0 <= index < len(items) else None
+        if isinstance(item, Upload):
+            return item.data
+        if not isinstance(item, Mapping):
+            return None
+        file_id, url = item.get("file_id"), item.get("image_url")
+        if isinstance(file_id, str):
+            return file(file_id)
+        return data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
 
     @property
-    def file_count(self) -> int:
-        """The number of `files`."""
-        if not self.chunks:
-            return 0
-        return len(self.files) if self._file_count is None else self._file_count
+    def _opened(self) -> Sequence[bytes]:
+        """The files that validation opened, by their order in `uploads`. None where some of them
+        may stand for others that it forgave."""
+        request = self.request
+        if request is None or request.forgiven or self.kind != "call":
+            return ()
+        return imaging.decoder.files_of(request) if request.images else ()
 
     def came_with(self, key: str) -> bool:
         """Whether the call was sent with *key*, which may be whole or redacted."""
@@ -391,9 +562,3 @@ def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
     """The exchange of the call in an ASGI *scope*."""
     exchange: Exchange = scope["state"][EXCHANGE]
     return exchange
-
-
-def _uploads(call: Call) -> Sequence[Upload]:
-    """The files in a *call*'s form, in its order."""
-    values = [v if isinstance(v, list) else [v] for v in call.fields.values()]
-    return [item for items in values for item in items if isinstance(item, Upload)]

@@ -16,11 +16,12 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import CallDetails, UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.near_miss import NearMiss
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent import SentEvent, SentResponse
 
 PackedValue = tuple[Mapping[str, Any], bytes]
 """A JSON object, and the bytes beside it."""
@@ -50,7 +51,7 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
     if exchange.request:
         request, files = pack_request(exchange.request)
     body = exchange.body
-    head, sent = exchange.head, exchange.sent
+    head, sent, usage = exchange.head, exchange.sent, exchange.usage
     document = {
         "method": head.method,
         "path": head.path,
@@ -60,17 +61,24 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "time": exchange.time.isoformat(),
         "kind": exchange.kind,
         "operation": exchange.operation and exchange.operation.name,
+        "number": exchange.number,
         "fault": exchange.fault,
+        "is_hung_up": exchange.is_hung_up,
+        "file_bytes": {str(number): size for number, size in exchange.file_bytes.items()},
+        "usage": usage and asdict(usage),
+        "dropped": list(exchange.dropped),
         "near_misses": [asdict(miss) for miss in exchange.near_misses],
         "duration_ms": exchange.duration_ms,
         "details": asdict(exchange.details),
-        "file_count": exchange._file_count,
         "sent": {
             "status": sent.status,
             "events": sent.events,
             "images": list(sent.images),
             "error_body": sent.error_body.decode("latin-1"),
             "streams": sent.streams,
+            "is_whole": sent.is_whole,
+            "stream": [[each.head.decode("latin-1"), *each[1:]] for each in sent.stream],
+            "body_may_change": sent.body_may_change,
         },
         "request": request,
         "upload_bytes": len(files),
@@ -93,19 +101,27 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         datetime.fromisoformat(document["time"]),
         document["kind"],
         operation=OPERATIONS[document["operation"]] if document["operation"] else None,
+        number=document["number"],
         fault=document["fault"],
+        is_hung_up=document["is_hung_up"],
+        file_bytes={int(number): size for number, size in document["file_bytes"].items()},
+        dropped=document["dropped"],
         near_misses=tuple(NearMiss(**miss) for miss in document["near_misses"]),
         sent=_sent(document["sent"]),
         duration_ms=document["duration_ms"],
+        _usage=Usage(**document["usage"]) if document["usage"] else None,
         _details=_details(document["details"]),
-        _file_count=document["file_count"],
     )
     upload_bytes, body_bytes = document["upload_bytes"], document["body_bytes"]
     files, body = data[:upload_bytes], data[upload_bytes:]
     if document["request"] and len(files) == upload_bytes:
         exchange.request = unpack_request(document["request"], files)
+    elif exchange.images:
+        exchange.dropped = [*exchange.dropped, "pictures"]
     if body_bytes is not None and len(body) == body_bytes:
         exchange.keep_body((body,))
+    elif body_bytes:
+        exchange.dropped = ["body", *exchange.dropped]
     return exchange
 
 
@@ -123,6 +139,11 @@ def _sent(document: Mapping[str, Any]) -> SentResponse:
         images=tuple(document["images"]),
         error_body=document["error_body"].encode("latin-1"),
         streams=document["streams"],
+        is_whole=document["is_whole"],
+        stream=[
+            SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in document["stream"]
+        ],
+        body_may_change=document["body_may_change"],
     )
 
 
@@ -131,5 +152,5 @@ def _details(document: Mapping[str, Any]) -> CallDetails:
         UploadDetails(**{**each, "pixels": each["pixels"] and tuple(each["pixels"])})
         for each in document["uploads"]
     )
-    violations = tuple(document["violations"])
-    return CallDetails(**{**document, "uploads": uploads, "violations": violations})
+    violations, sent = tuple(document["violations"]), tuple(document["sent"])
+    return CallDetails(**{**document, "uploads": uploads, "violations": violations, "sent": sent})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.usage import Usage, read_usage
 
 MAX_ERROR_BYTES: Final = 16_384
 """Bytes that are kept of a refusal's body."""
@@ -16,28 +17,64 @@ MAX_ERROR_BYTES: Final = 16_384
 _MAX_SIGNATURE_CHARS: Final = 64
 """Characters of base64 in which the beginning of a file is looked for."""
 
+MAX_KEPT_EVENTS: Final = 64
+"""Events of a stream of which more is kept than their number."""
+
+MAX_EVENT_HEAD_BYTES: Final = 80
+"""Bytes of an event that are kept: its name, and the second in its data."""
+
+EVENT_BYTES: Final = 320
+"""Bytes that a kept event takes, about."""
+
+_PARTIAL: Final = b".partial_image"
 _COMPLETED: Final = b".completed"
 _ERROR: Final = b"event: error\n"
+
+
+class SentEvent(NamedTuple):
+    """An event of a stream, when its last byte leaves."""
+
+    head: bytes
+    """Its first bytes."""
+    ms: float
+    """Milliseconds since the call arrived."""
+    bytes: int
+    """Its length."""
+
+    @property
+    def type(self) -> str:
+        """The name of the event; `message`, as in the standard, where it has none."""
+        line = self.head.partition(b"\n")[0]
+        name = line.removeprefix(b"event: ") if line.startswith(b"event: ") else b"message"
+        return name.decode(errors="replace")
+
+    @property
+    def is_partial_image(self) -> bool:
+        return self.head.partition(b"\n")[0].endswith(_PARTIAL)
 
 
 class SentResponse:
     """One answer as it leaves.
 
-    *events* counts the server-sent events, however they were cut into chunks. *images* are the
-    indexes, from 0, of the images that have left whole. *error_body* is the beginning of a
-    refusal's body, or the `error` event that ended a stream.
+    *events* counts the server-sent events, however they were cut into chunks, and *stream* has the
+    first `MAX_KEPT_EVENTS` of them. *images* are the indexes, from 0, of the images that have left
+    whole. *error_body* is the beginning of a refusal's body, or the `error` event that ended a
+    stream. *is_whole* says that the answer has left to its end.
     """
 
     __slots__ = (
-        "_body_may_change",
         "_pending",
         "_request",
         "_streams",
+        "body_may_change",
         "error_body",
         "events",
         "images",
+        "is_whole",
         "listens",
         "status",
+        "stream",
+        "usage",
     )
 
     def __init__(self) -> None:
@@ -45,10 +82,16 @@ class SentResponse:
         self.events = 0
         self.images: tuple[int, ...] = ()
         self.error_body = b""
+        self.is_whole = False
         self.listens = False
         """Whether `add` is to be told of the body's parts."""
+        self.stream: Sequence[SentEvent] = ()
+        self.body_may_change = False
+        """Whether a fault may have rewritten or cut the body."""
+        self.usage: Usage | None = None
+        """The usage that such a body tells."""
         self._request: ImageRequest | None = None
-        self._body_may_change = self._streams = False
+        self._streams = False
         self._pending: bytearray | None = None
 
     @classmethod
@@ -60,16 +103,30 @@ class SentResponse:
         images: tuple[int, ...],
         error_body: bytes,
         streams: bool,
+        is_whole: bool = True,
+        stream: Sequence[SentEvent] = (),
+        body_may_change: bool = False,
     ) -> SentResponse:
         """An answer of which nothing more will leave."""
         sent = cls()
         sent.status, sent.events, sent.images = status, events, images
-        sent.error_body, sent._streams = error_body, streams
+        sent.error_body, sent._streams, sent.is_whole = error_body, streams, is_whole
+        sent.stream, sent.body_may_change = stream, body_may_change
         return sent
 
     @property
     def streams(self) -> bool:
         return self._streams
+
+    @property
+    def partials(self) -> int:
+        """The number of partial images that have left."""
+        return sum(event.is_partial_image for event in self.stream)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the kept parts of the body take, about."""
+        return len(self.error_body) + EVENT_BYTES * len(self.stream)
 
     def start(self, status: int, request: ImageRequest | None, *, body_may_change: bool) -> None:
         """Note the *status*. Where a fault may rewrite or cut the body, *body_may_change*, it is
@@ -77,14 +134,16 @@ class SentResponse:
         self.status = status
         self._request = request if status == 200 else None
         self._streams = bool(self._request and self._request.stream)
-        self._body_may_change = body_may_change and self._request is not None
-        self.listens = self._streams or self._body_may_change or status >= 400
-        self._pending = bytearray() if self._streams or self._body_may_change else None
-
-    def add(self, part: bytes) -> None:
-        """Note a part of the body."""
+        self.body_may_change = body_may_change and self._request is not None
+        self.listens = self._streams or self.body_may_change or status >= 400
+        self._pending = bytearray() if self._streams or self.body_may_change else None
         if self._streams:
-            self._add_events(part)
+            self.stream = []
+
+    def add(self, part: bytes, ms: float) -> None:
+        """Note a part of the body, *ms* milliseconds after the call's arrival."""
+        if self._streams:
+            self._add_events(part, ms)
         elif self._pending is not None:
             self._pending += part
         else:
@@ -92,43 +151,54 @@ class SentResponse:
 
     def end(self) -> None:
         """Note that the body has left to its end."""
+        self.is_whole = True
         if self._streams or not self._request:
             return
-        if not self._body_may_change:
+        if not self.body_may_change:
             self.images = tuple(range(self._request.n))
         else:
-            self.images = tuple(_images(self._pending or b""))
+            answer = _json(self._pending or b"")
+            self.images = tuple(_images(answer))
+            self.usage = _usage(answer)
 
     def close(self) -> None:
         """Let go of all that only a part to come would need."""
         self._pending = None
         self._request = None
 
-    def _add_events(self, part: bytes) -> None:
+    def _add_events(self, part: bytes, ms: float) -> None:
         pending = self._pending
         if pending is None:
             return
         if not pending and _is_event(part):
-            self._add_event(part)
+            self._add_event(part, ms)
             return
         # An event may end on the seam of two parts.
         place = max(0, len(pending) - 1)
         pending += part
         while (end := pending.find(b"\n\n", place)) >= 0:
-            self._add_event(bytes(pending[: end + 2]))
+            self._add_event(bytes(pending[: end + 2]), ms)
             del pending[: end + 2]
             place = 0
 
-    def _add_event(self, event: bytes) -> None:
+    def _add_event(self, event: bytes, ms: float) -> None:
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
             return
         self.events += 1
+        head = event[:MAX_EVENT_HEAD_BYTES]
+        if self.events <= MAX_KEPT_EVENTS:
+            assert isinstance(self.stream, list)
+            self.stream.append(SentEvent(head, ms, len(event)))
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
-        name, _, data = event.partition(b"\n") if self._body_may_change else (event[:80], b"", b"")
-        if name.partition(b"\n")[0].endswith(_COMPLETED) and (
-            not self._body_may_change or _is_image(_json(data.removeprefix(b"data: ")))
-        ):
+        if not head.partition(b"\n")[0].endswith(_COMPLETED):
+            return
+        if not self.body_may_change:
+            self.images = (0,)
+            return
+        payload = _json(event.partition(b"\ndata: ")[2])
+        self.usage = _usage(payload)
+        if _is_image(payload):
             self.images = (0,)
 
 
@@ -140,13 +210,17 @@ def _is_event(part: bytes) -> bool:
     return first_end > 0 and second_end == len(part) - 2 and part.endswith(b"\n")
 
 
-def _images(body: bytes | bytearray) -> Iterator[int]:
-    """The indexes of the images that a client can find in *body*."""
-    answer = _json(body)
+def _images(answer: Any) -> Iterator[int]:
+    """The indexes of the images that a client can find in the body *answer*."""
     items = answer.get("data") if isinstance(answer, Mapping) else None
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if _is_image(item):
             yield index
+
+
+def _usage(payload: Any) -> Usage | None:
+    """The usage in the body or the event *payload*."""
+    return read_usage(payload.get("usage")) if isinstance(payload, Mapping) else None
 
 
 def _is_image(item: Any) -> bool:

@@ -103,8 +103,8 @@ class Journal:
     # Every call awaits these two. Without observers they return the store's coroutine, and are none
     # around it.
 
-    def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """Journal a call that is not answered yet."""
+    def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
+        """Journal a call that is not answered yet. Gives its number."""
         entered = self._log.append(exchange.id, exchange, exchange.weight)
         return self._arrived(exchange, entered) if self.observers else entered
 
@@ -122,10 +122,11 @@ class Journal:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
 
-    async def _arrived(self, exchange: Exchange, entered: Coroutine[Any, Any, None]) -> None:
-        await entered
+    async def _arrived(self, exchange: Exchange, entered: Coroutine[Any, Any, int]) -> int:
+        exchange.number = number = await entered
         for observer in self.observers:
             observer.arrived(exchange)
+        return number
 
     async def _completed(self, exchange: Exchange, amended: Coroutine[Any, Any, None]) -> None:
         await amended
@@ -139,6 +140,12 @@ class Journal:
         """The calls that *query* asks for, oldest first."""
         calls = self._store.run(self._log.all())
         return calls if query is ANY else [call for call in calls if call in query]
+
+    def dropped(self) -> int:
+        """The number of calls that the journal let go of since the last reset."""
+        # In this order: a call that arrives meanwhile is none that went.
+        count = self._store.run(self._log.count())
+        return max(0, count - len(self.find()))
 
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None

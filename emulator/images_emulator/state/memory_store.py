@@ -184,14 +184,17 @@ class MemoryLog(Generic[T]):
         self._detach = detach
         self._entries: OrderedDict[str, tuple[T, int]] = OrderedDict()
         self._detachable: OrderedDict[str, None] = OrderedDict()
+        self._count = 0
         self._lock = Lock()
 
-    async def append(self, key: str, entry: T, weight: int) -> None:
+    async def append(self, key: str, entry: T, weight: int) -> int:
         with self._lock:
             self._entries[key] = entry, weight
             self.weight += weight
+            self._count = number = self._count + 1
             if self.weight > self._max_bytes or len(self._entries) > self._max_entries:
                 self._shrink()
+            return number
 
     async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
         with self._lock:
@@ -213,12 +216,15 @@ class MemoryLog(Generic[T]):
         with self._lock:
             return [entry for entry, _ in self._entries.values()]
 
+    async def count(self) -> int:
+        return self._count
+
     async def clear(self) -> int:
         with self._lock:
             count = len(self._entries)
             self._entries.clear()
             self._detachable.clear()
-            self.weight = 0
+            self.weight = self._count = 0
             return count
 
     def _shrink(self) -> None:

@@ -191,8 +191,9 @@ class Log(Protocol[T]):
     detachable parts first, then the oldest entries.
     """
 
-    def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, None]:
-        """Add *entry*, of about *weight* bytes, as the newest."""
+    def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
+        """Add *entry*, of about *weight* bytes, as the newest. Return its number: 1 for the first
+        one since the last `clear`."""
         ...
 
     def amend(
@@ -205,6 +206,10 @@ class Log(Protocol[T]):
 
     async def all(self) -> list[T]:
         """The entries, oldest first."""
+        ...
+
+    async def count(self) -> int:
+        """The number of entries that were added since the last `clear`, those dropped included."""
         ...
 
     async def clear(self) -> int:

@@ -46,6 +46,8 @@ class PreparedRequest:
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The templates that were needed so far: that of a JSON body under None, that of an event under
     its number."""
+    file_bytes: dict[int, int] = field(default_factory=dict)
+    """The lengths of the files that were drawn so far: see `Exchange.file_bytes`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
 
@@ -63,6 +65,11 @@ async def render_for_client(
         return await renderer.render_base64(image_request, index, partial, disconnect)
 
 
+def _decoded_length(encoded: bytes) -> int:
+    """The bytes that are in so much base64."""
+    return len(encoded) // 4 * 3 - encoded.count(b"=", -2)
+
+
 class ImageResponses:
     """Makes the answer to a validated request."""
 
@@ -74,6 +81,7 @@ class ImageResponses:
         self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: Headers
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect."""
+        exchange.file_bytes = prepared.file_bytes
         if prepared.request.stream:
             from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
@@ -96,6 +104,8 @@ class ImageResponses:
                 or await render_for_client(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
+            if not prepared.file_bytes:
+                prepared.file_bytes.update(enumerate(map(_decoded_length, images)))
         template = prepared.templates.get(None)
         if template is None:
             counts = None if by_url else await self._usage(image_request)
@@ -165,6 +175,7 @@ class ImageResponses:
         encoded = self.renderer.cached(image_request, 0, partial)
         if encoded is None:
             encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
+        prepared.file_bytes[number] = _decoded_length(encoded)
         template = prepared.templates.get(number)
         if template is None:
             counts = await self._usage(image_request, number) if is_last else None

@@ -24,6 +24,7 @@ from images_emulator.web.journal_json import (
     CallDetail,
     Calls,
     Gallery,
+    counts_of,
     curl,
     detail,
     pictures,
@@ -31,12 +32,18 @@ from images_emulator.web.journal_json import (
 )
 from images_emulator.web.recorder import ADMIN_PREFIX
 
-PAGING: Final = ("limit", "since", "before")
+PAGING: Final = ("limit", "since", "before", "counts")
 
 SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 """What a client sent may be a page with a script; it is shown as nothing of the kind."""
 
 RAW: Final = "application/octet-stream"
+
+OPEN_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+"""Media types of uploads that are told: of pictures in which no script can stand."""
+
+SIGNATURE_BYTES: Final = 64
+"""Bytes of an upload in which its format is looked for."""
 
 
 def journal_query(request: Request, query: Annotated[Query, Depends()]) -> Query:
@@ -66,7 +73,7 @@ class JournalAPI:
         router.get("/requests/{id}")(self.request)
         for path, handler in (
             ("/requests/{id}/body", self.body),
-            ("/requests/{id}/files/{index}", self.file),
+            ("/requests/{id}/uploads/{index}", self.upload),
             ("/requests/{id}/curl", self.curl),
             ("/images/{id}/{index}", self.image),
         ):
@@ -94,12 +101,19 @@ class JournalAPI:
         limit: Limit = 100,
         since: str | None = None,
         before: str | None = None,
+        counts: bool = False,
     ) -> Calls:
         """The newest calls, or those since or before the one of that id; newest last."""
 
         def page() -> Calls:
             entries, total = self._page(query, limit, since, before)
-            return Calls([summary(entry) for entry in entries], total)
+            journal, kind = self.journal, Query(kind=query.kind)
+            return Calls(
+                [summary(entry) for entry in entries],
+                total,
+                journal.dropped(),
+                counts_of(journal.find(kind)) if counts else None,
+            )
 
         return await asyncio.to_thread(page)
 
@@ -119,17 +133,16 @@ class JournalAPI:
             raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
-    async def file(self, id: str, index: int) -> Response:
-        """A file of the call's form, by its place in `files`."""
+    async def upload(self, id: str, index: int) -> Response:
+        """The bytes of an image that came with the call, by its place in `uploads`."""
         entry = await self._entry(id)
-        # The form may be long; see `Exchange.files`.
-        files = await asyncio.to_thread(lambda: entry.files)
-        if not 0 <= index < len(files):
-            raise admin_errors.no_such_part(id=id, part=f"file {index}")
-        media_type = files[index].content_type or ""
-        if media_type not in ("image/png", "image/jpeg", "image/webp"):
-            media_type = RAW
-        return Response(files[index].data, headers=SANDBOX, media_type=media_type)
+        # The body may be long; see `Exchange.upload_data`.
+        data = await asyncio.to_thread(entry.upload_data, index, self.emulator.files.data)
+        if data is None:
+            raise admin_errors.no_such_part(id=id, part=f"upload {index}")
+        known = imaging.formats.format_of(data[:SIGNATURE_BYTES])
+        media_type = known.mimetype if known and known.mimetype in OPEN_TYPES else RAW
+        return Response(data, headers=SANDBOX, media_type=media_type)
 
     async def curl(self, id: str, request: Request) -> Response:
         """A command for a shell that makes the call again."""

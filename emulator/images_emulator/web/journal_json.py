@@ -1,16 +1,24 @@
-"""What the admin API tells of a call; the fields are those of its JSON."""
+"""What the admin API tells of a call; the fields are those of its JSON.
+
+Times are by the emulator's clock, durations in
+milliseconds of the machine. What is not known is null.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from images_emulator.exchange.details import UploadDetails
-from images_emulator.exchange.exchange import Exchange, Kind
+from images_emulator import imaging
+from images_emulator.contract.rules import Pixels
+from images_emulator.contract.usage import Usage
+from images_emulator.exchange.details import CallDetails, UploadSource
+from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -18,12 +26,60 @@ MAX_ARGUMENT_BYTES: Final = 100_000
 """Bytes of a body that a command line takes; Linux has 128 KB for one argument."""
 
 
+THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
+"""Longest edge of the thumbnails that calls link to, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSummary:
+    """An image that came with a call. *url* leads to its bytes while they are kept, *thumbnail* to
+    a small picture of it where it was opened."""
+
+    field: str
+    name: str
+    source: UploadSource
+    type: str | None
+    bytes: int | None
+    pixels: Pixels | None
+    url: str | None
+    thumbnail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSummary:
+    """A picture that left whole. *url* leads to it, drawn again, and is null where that is not
+    possible any more. *bytes* is null for one that was sent by URL."""
+
+    index: int
+    url: str | None
+    thumbnail: str | None
+    width: int
+    height: int
+    format: str
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSummary:
+    """The tokens of an answer."""
+
+    input_tokens: int
+    input_text_tokens: int
+    input_image_tokens: int
+    output_tokens: int
+    output_text_tokens: int
+    output_image_tokens: int
+    total_tokens: int
+
+
 @dataclass(frozen=True, slots=True)
 class CallSummary:
     """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
-    a refused call, model, prompt and parameters are as they were sent."""
+    a refused call, model, prompt and parameters are as they were sent; *sent* are the names that
+    were sent. *number* is the place in the order of arrival since the last reset."""
 
     id: str
+    number: int | None
     kind: Kind
     time: datetime
     method: str
@@ -34,14 +90,20 @@ class CallSummary:
     model: str | None
     prompt: str | None
     parameters: Mapping[str, Any]
-    uploads: Sequence[UploadDetails]
+    sent: Sequence[str]
+    uploads: Sequence[UploadSummary]
     status: int | None
+    outcome: Outcome
     error: Mapping[str, Any] | None
     duration_ms: float | None
     events: int
-    pictures: Sequence[str]
+    partials: int
+    pictures: Sequence[PictureSummary]
+    usage: UsageSummary | None
+    price_usd: float | None
     fault: str | None
     violations: Sequence[str]
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +114,35 @@ class CallDetail(CallSummary):
     headers: Mapping[str, str]
     body: str | None
     body_url: str | None
-    files: Sequence[str]
     answer: str | None
     near_misses: Sequence[NearMiss]
+    dropped: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """How many calls have each value, of all that are kept and of the kind that was asked for, and
+    what they cost together."""
+
+    model: Mapping[str, int]
+    status: Mapping[int, int]
+    outcome: Mapping[Outcome, int]
+    fault: Mapping[str, int]
+    key: Mapping[str, int]
+    path: Mapping[str, int]
+    pictures: int
+    price_usd: float
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Some of the calls that were asked for, newest last, and how many there are of them."""
+    """Some of the calls that were asked for, newest last, and how many there are of them.
+    *dropped* calls were let go since the last reset. *counts* is null unless it was asked for."""
 
     requests: Sequence[CallSummary]
     total: int
+    dropped: int
+    counts: CallCounts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +179,55 @@ def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
         )
 
 
+def _uploads(entry: Exchange, details: CallDetails) -> Iterator[UploadSummary]:
+    for number, each in enumerate(details.uploads):
+        url, is_kept = f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}", entry.keeps(each)
+        yield UploadSummary(
+            each.field,
+            each.name,
+            each.source,
+            each.type,
+            each.bytes,
+            each.pixels,
+            url if is_kept else None,
+            f"{url}/thumbnail/{THUMBNAIL_EDGE}" if is_kept and each.pixels else None,
+        )
+
+
+def _pictures(entry: Exchange) -> Iterator[PictureSummary]:
+    is_kept = entry.drawn is not None
+    for each in entry.pictures:
+        url = f"{ADMIN_PREFIX}/images/{entry.id}/{each.index}"
+        yield PictureSummary(
+            each.index,
+            url if is_kept else None,
+            f"{url}/thumbnail/{THUMBNAIL_EDGE}" if is_kept else None,
+            each.width,
+            each.height,
+            each.format,
+            each.bytes,
+        )
+
+
+def _usage(usage: Usage | None) -> UsageSummary | None:
+    if usage is None:
+        return None
+    return UsageSummary(
+        usage.input_tokens,
+        usage.input_text,
+        usage.input_image,
+        usage.output_tokens,
+        usage.output_text,
+        usage.output_image,
+        usage.total_tokens,
+    )
+
+
 def _summary_fields(entry: Exchange) -> dict[str, Any]:
     details = entry.details
     return {
         "id": entry.id,
+        "number": entry.number,
         "kind": entry.kind,
         "time": entry.time,
         "method": entry.method,
@@ -113,19 +238,42 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "model": details.model,
         "prompt": details.prompt,
         "parameters": details.parameters,
-        "uploads": details.uploads,
+        "sent": details.sent,
+        "uploads": [*_uploads(entry, details)],
         "status": entry.status,
+        "outcome": entry.outcome,
         "error": entry.error,
         "duration_ms": entry.duration_ms and round(entry.duration_ms, 3),
         "events": entry.events,
-        "pictures": [each.url for each in pictures(entry)],
+        "partials": entry.partials,
+        "pictures": [*_pictures(entry)],
+        "usage": _usage(entry.usage),
+        "price_usd": entry.price_usd,
         "fault": entry.fault,
         "violations": details.violations,
+        "is_complete": entry.is_complete,
     }
 
 
 def summary(entry: Exchange) -> CallSummary:
+    """The summary of a call, also of one that is not over."""
     return CallSummary(**_summary_fields(entry))
+
+
+def counts_of(entries: Iterable[Exchange]) -> CallCounts:
+    """The counts over *entries*. Each value is first in its mapping as it came."""
+    tallies: dict[str, Counter[Any]] = {
+        name: Counter() for name in ("model", "status", "outcome", "fault", "key", "path")
+    }
+    images, price = 0, 0.0
+    for entry in entries:
+        for name, tally in tallies.items():
+            value = getattr(entry, name)
+            if value is not None:
+                tally[value] += 1
+        images += len(entry.images)
+        price += entry.price_usd or 0
+    return CallCounts(**tallies, pictures=images, price_usd=round(price, 8))
 
 
 def detail(entry: Exchange) -> CallDetail:
@@ -136,9 +284,9 @@ def detail(entry: Exchange) -> CallDetail:
         headers=entry.headers,
         body=_text(body),
         body_url=f"{ADMIN_PREFIX}/requests/{entry.id}/body" if body is not None else None,
-        files=[f"{ADMIN_PREFIX}/requests/{entry.id}/files/{n}" for n in range(entry.file_count)],
         answer=_text(entry.answer or None),
         near_misses=entry.near_misses,
+        dropped=entry.dropped,
     )
 
 

@@ -59,7 +59,7 @@ class Recorder:
         journal, connection = self.emulator.journal, exchange.connection
         scope["state"][EXCHANGE] = exchange
         parts: list[Any] = []
-        await journal.arrived(exchange)
+        exchange.number = await journal.arrived(exchange)
 
         def complete() -> Awaitable[None]:
             """End the exchange, before the last part of the answer is sent or once there is no
@@ -83,7 +83,7 @@ class Recorder:
             elif message["type"] == "http.response.body":
                 if leaves and exchange.sent.listens:
                     count = exchange.sent.events
-                    exchange.sent.add(message.get("body", b""))
+                    exchange.sent.add(message.get("body", b""), exchange.elapsed_ms)
                     if journal.observers:
                         journal.sent_events(exchange, count)
                 if not message.get("more_body") and exchange.duration_ms is None:
