@@ -23,13 +23,9 @@ from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.settings import all_settings
-from images_emulator.web.admin_api import create_admin_api
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
-
-PATHS = create_admin_api(Emulator()).openapi()["paths"]
-ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods]
 
 
 @pytest.fixture
@@ -427,15 +423,20 @@ def test_errors_have_one_shape(
     assert (error["code"], error["type"]) == (code, admin_errors.ERROR_TYPE)
 
 
+def routes(admin: httpx2.Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The path, the method and the description of each route in the OpenAPI document."""
+    for path, methods in json_of(admin.get("/openapi.json"))["paths"].items():
+        for method, description in methods.items():
+            yield path, method, description
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])
-@pytest.mark.parametrize(("path", "method"), ROUTES)
-def test_nonsense_is_never_a_server_error(
-    admin: httpx2.Client, path: str, method: str, body: bytes
-) -> None:
-    answer = admin.request(method, path.removeprefix("/_emulator"), content=body)
-    assert answer.status_code in (200, 204, 400, 404, 422, 503)
-    if answer.status_code >= 400:
-        error_of(answer, answer.status_code)
+def test_nonsense_is_never_a_server_error(admin: httpx2.Client, body: bytes) -> None:
+    for path, method, _ in routes(admin):
+        answer = admin.request(method, path.removeprefix("/_emulator"), content=body)
+        assert answer.status_code in (200, 204, 400, 404, 422, 503), f"{method} {path}"
+        if answer.status_code >= 400:
+            error_of(answer, answer.status_code)
 
 
 def test_a_path_that_only_begins_like_the_admin_api_is_a_call(
@@ -450,12 +451,9 @@ def test_the_docs_page_has_a_strict_content_security_policy(admin: httpx2.Client
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
-@pytest.mark.parametrize(("path", "method"), ROUTES)
-def test_each_route_is_described_in_the_document_and_on_the_page(
-    admin: httpx2.Client, path: str, method: str
-) -> None:
-    document = json_of(admin.get("/openapi.json"))
-    assert document["paths"][path][method]["description"]
-    page = admin.get("/docs")
-    assert path in page.text
-    assert "//" not in page.text
+def test_each_route_is_described_in_the_document_and_on_the_page(admin: httpx2.Client) -> None:
+    page = admin.get("/docs").text
+    for path, method, description in routes(admin):
+        assert description["description"], f"{method} {path}"
+        assert path in page
+    assert "//" not in page

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
+from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, ImageKind
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder, render
 from tests.pictures import encoded, half_clear, halves, opened
@@ -132,3 +132,7 @@ def test_partial_images_have_the_same_pixels_everywhere() -> None:
 if __name__ == "__main__":
     for name, value in digests().items():
         print(f'    "{name}": "{value}",')  # noqa: T201 - a command prints
+
+
+def test_every_image_kind_has_a_draw_function() -> None:
+    assert {*render.DRAW_FUNCTIONS} == {*ImageKind}

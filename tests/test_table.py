@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -37,7 +37,7 @@ from images_emulator.contract.rules import (
     Text,
     Unsupported,
 )
-from images_emulator.contract.sizes import FixedSize, FlexibleSize
+from images_emulator.contract.sizes import FixedSize, FlexibleSize, GatewayFixedSize, ListedSize
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import ImageLoader
@@ -103,8 +103,24 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
     return sizes(taken), sizes(refused)
 
 
+RULE_CLASSES = (
+    *(Choice, FixedSize, Flag, FlexibleSize, GatewayFixedSize, ImageReferences, Integer),
+    *(ListedSize, Narrowed, Object, ReferencedOverlay, SquarePNG, Text, Unsupported),
+    *(UploadedImages, UploadedOverlay),
+)
+"""The classes of rules for which `legal` and `illegal` have values. A subclass is a class of its
+own, and needs values of its own or a line in one of their cases."""
+
+
+def check_class(rule: Rule) -> None:
+    """Fail the test where the class of *rule* is not one of `RULE_CLASSES`."""
+    if type(rule) not in RULE_CLASSES:
+        pytest.fail(f"test_table has no values of {type(rule).__name__}: {rule}")
+
+
 def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
     """The default, the smallest and the largest value."""
+    check_class(rule)
     match rule:
         case Narrowed():
             yield from legal(rule.own)
@@ -136,12 +152,11 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
             yield from (REFERENCE, {"file_id": str(rule.size_limit - 1)})
         case Unsupported():
             return
-        case _:
-            pytest.fail(f"test_table has no legal values of {type(rule).__name__}: {rule}")
 
 
 def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR0912, PLR0915 - one for each rule
     """The first values that are too much, with the code of the refusal."""
+    check_class(rule)
     match rule:
         case Narrowed():
             yield from illegal(name, rule.own)
@@ -195,8 +210,18 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
         case ReferencedOverlay():
             yield from no_references()
             yield {"file_id": str(rule.size_limit)}, TOO_LARGE
-        case _:
-            pytest.fail(f"test_table has no illegal values of {type(rule).__name__}: {rule}")
+
+
+@pytest.mark.parametrize("values", [legal, partial(illegal, "size")])
+@pytest.mark.parametrize("rule", [FixedSize(("8x8",), auto="8x8"), FLEXIBLE_SIZE], ids=repr)
+def test_a_subclass_of_a_rule_needs_values_of_its_own(
+    rule: Rule, values: Callable[[Rule], Iterator[Any]]
+) -> None:
+    next(values(rule))
+    subclass = type("OddSize", (type(rule),), {})
+    odd = subclass(**{each.name: getattr(rule, each.name) for each in fields(rule)})
+    with pytest.raises(pytest.fail.Exception, match="no values of OddSize"):
+        next(values(odd))
 
 
 TOO_LARGE = "file_above_max_size"

@@ -5,9 +5,12 @@ A field says so where it is declared, by `field(metadata=…)`: one of the marks
 `ENCODING`, `ANIMATION` and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) where its value is
 not JSON as it stands. Everything else is derived from that, once, when the class is made.
 
-A new field that decides a file is `ADDED_LATER`, too, and None by default: then the files of calls
-without it stay as they are, byte for byte. That holds only where no rule gives it a value in calls
-that do not have it: no `default` for models that are there already.
+A new field that decides a file is `ADDED_LATER`, too, and None by default:
+
+    glow: str | None = field(default=None, metadata=DRAWING | ADDED_LATER)
+
+Then the files of calls without it stay as they are, byte for byte. That holds only where no rule
+gives the field a value in such calls: its rule has no `default` for models that are there already.
 """
 
 from __future__ import annotations

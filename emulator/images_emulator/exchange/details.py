@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final, Literal
 
-from images_emulator.contract.models import MODELS
+from images_emulator.contract.models import FILE_PARAMETERS, MODELS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Upload
 from images_emulator.contract.rules import Pixels, Text
@@ -39,7 +39,7 @@ MAX_ITEMS: Final = 20
 MAX_NAMES: Final = 40
 """Names of a body that are kept: more than any call takes."""
 
-_NO_PARAMETERS: Final = frozenset({"model", "prompt", "image", "images", "mask", "markup"})
+_NO_PARAMETERS: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
 
 
 UploadSource = Literal["form", "data_url", "file_id", "address"]
