@@ -10,11 +10,10 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.exchange.exchange import exchange_of
-from images_emulator.exchange.form import read_form
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
 from images_emulator.web.json_responses import json_response
-from images_emulator.web.request_body import read_body
+from images_emulator.web.request_body import read_fields
 
 
 class FilesAPI:
@@ -25,15 +24,10 @@ class FilesAPI:
         self.emulator = emulator
 
     async def create(self, request: Request, policy: Policy) -> Response:
-        content_type = request.headers.get("content-type", "")
-        CREATE_FILE.media_type(content_type, policy.as_of)
-        limit = self.emulator.settings.max_body
         exchange = exchange_of(request.scope)
-        body = await read_body(exchange, request.receive, limit)
-        if exchange.is_large:
-            fields = await self.emulator.renderer.parse(lambda: read_form(content_type, body))
-        else:
-            fields = read_form(content_type, body)
+        fields = await read_fields(
+            exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
+        )
         upload, purpose = check_upload(fields)
         file = await self.files.add(upload.filename, purpose, upload.data)
         return json_response(wire.pretty(file_object(file)))

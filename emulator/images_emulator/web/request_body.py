@@ -1,7 +1,8 @@
-"""Reads the body of a call once, and parses it for all who ask."""
+"""Reads the body of a call once, and parses it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -23,8 +24,9 @@ MAX_ADMIN_STRUCTURE: Final = 1_000_000
 
 
 async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
-    """The body in the chunks that it comes in; None past *max_bytes*, when all of them have come:
-    an answer before the end of a request resets the connection. Raises ClientDisconnect."""
+    """The body in the chunks in which it arrives; None where it is longer than *max_bytes*. All of
+    it is read even then, because an answer before the end of a request resets the connection.
+    Raises ClientDisconnect."""
     chunks, size = [], 0
     more = True
     while more:
@@ -39,7 +41,7 @@ async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
 
 
 async def read_body(exchange: Exchange, receive: Receive, max_bytes: int) -> tuple[bytes, ...]:
-    """The chunks of the body, read once and the same for all who ask. Raises APIError past
+    """The chunks of the body, which is read once. Raises APIError where it is longer than
     *max_bytes*, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
         exchange.keep_body(await _chunks(receive, max_bytes))
@@ -55,23 +57,48 @@ async def read_call(
     emulator: Emulator,
     as_of: AsOf = None,
 ) -> Call:
-    """The call to *operation*, parsed once. Raises APIError where its body is longer than the
-    settings allow, is of a kind that was not read on the day *as_of*, or cannot be understood; and
-    ClientDisconnect."""
-    body = await read_body(exchange, receive, emulator.settings.max_body)
-    content_type = exchange.head.header(b"content-type")
-    operation.media_type(content_type, as_of)
+    """The call to an image *operation*, whose body is parsed once for all layers that read it.
+    Raises APIError where the body is longer than the settings allow, has a media type that was not
+    read on the day *as_of*, or cannot be parsed; and ClientDisconnect."""
+    body = await _body(exchange, receive, operation, emulator, as_of)
     if exchange.call_error:
         raise exchange.call_error
     if exchange.call is None:
-        parse = partial(parse_body, content_type, body, operation)
         try:
-            exchange.call = await emulator.renderer.parse(parse) if exchange.is_large else parse()
+            exchange.call = await _parsed(exchange, body, operation, emulator)
         except APIError as error:
-            # Who asks again need not parse it again.
+            # The next layer that reads the call raises the error without parsing again.
             exchange.call_error = error
             raise
     return exchange.call
+
+
+async def read_fields(
+    exchange: Exchange,
+    receive: Receive,
+    operation: Operation,
+    emulator: Emulator,
+    as_of: AsOf = None,
+) -> Mapping[str, Any]:
+    """The fields of the JSON or form body of a call to an *operation* that makes no images. The
+    journal does not show them. Raises the same as `read_call`."""
+    body = await _body(exchange, receive, operation, emulator, as_of)
+    return (await _parsed(exchange, body, operation, emulator)).fields
+
+
+async def _body(
+    exchange: Exchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: AsOf
+) -> tuple[bytes, ...]:
+    body = await read_body(exchange, receive, emulator.settings.max_body)
+    operation.media_type(exchange.head.header(b"content-type"), as_of)
+    return body
+
+
+async def _parsed(
+    exchange: Exchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
+) -> Call:
+    parse = partial(parse_body, exchange.head.header(b"content-type"), body, operation)
+    return await emulator.renderer.parse(parse) if exchange.is_large else parse()
 
 
 async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
