@@ -257,6 +257,10 @@ def test_calls_are_filtered(http: httpx2.Client, admin: httpx2.Client) -> None:
     assert prompts_of(admin.get("/requests?status=400&prompt=dog&method=POST")) == ["a dog"]
     assert prompts_of(admin.get("/requests?model=gpt-image-2&path=*/generations")) == ["a cat"]
     assert prompts_of(admin.get("/requests?key=sk-other")) == []
+    assert prompts_of(admin.get("/requests?status=4xx&status=500&has=mask&has=picture")) == []
+    assert prompts_of(admin.get("/requests?prompt=CAT&prompt=dog&outcome=refused")) == ["a dog"]
+    assert prompts_of(admin.get("/requests?text=does+not+exist&model=no-*")) == ["a dog"]
+    assert json_of(admin.get("/images?prompt=DOG&prompt=cat"))["total"] == 2
 
 
 def test_requests_are_deleted(http: httpx2.Client, admin: httpx2.Client) -> None:
@@ -409,6 +413,11 @@ def test_curl_is_404_where_the_body_is_not_kept() -> None:
         ("GET", "/requests?limit=0", 422, "invalid_value"),
         ("GET", "/requests?limit=1001", 422, "invalid_value"),
         ("GET", "/requests?status=x", 422, "invalid_value"),
+        ("GET", "/requests?status=200&status=x", 422, "invalid_value"),
+        ("GET", "/requests?kind=x", 422, "invalid_value"),
+        ("GET", "/requests?outcome=x", 422, "invalid_value"),
+        ("GET", "/images?has=x", 422, "invalid_value"),
+        ("GET", "/requests?counts=x", 422, "invalid_value"),
         ("GET", "/requests?colour=red", 422, "unknown_parameter"),
         ("GET", "/requests?since=req_x", 404, "not_found"),
         ("GET", "/images?before=req_x", 404, "not_found"),

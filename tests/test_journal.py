@@ -423,29 +423,103 @@ def test_a_long_key_is_redacted(client: OpenAI, emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("query", "prompts"),
     [
-        (Query(), ["a cat", "a dog", "a bird"]),
-        (Query(method="post"), ["a cat", "a dog", "a bird"]),
+        (Query(), ["a Cat", "a dog", "a bird"]),
+        (Query(method="post"), ["a Cat", "a dog", "a bird"]),
         (Query(method="GET"), []),
-        (Query(path="*/images/*"), ["a cat", "a dog", "a bird"]),
+        (Query(path="*/images/*"), ["a Cat", "a dog", "a bird"]),
         (Query(path="/v1/images"), []),
+        (Query(path=["/v1/images/*", "/v1/models"]), ["a Cat", "a dog", "a bird"]),
         (Query(model="dall-e-3"), ["a dog"]),
+        (Query(model="dall-e"), []),
+        (Query(model=("dall-e-*", "no-such-*")), ["a dog"]),
+        (Query(model="gpt-image-[12]"), ["a Cat", "a bird"]),
         (Query(status=400), ["a bird"]),
-        (Query(prompt="at"), ["a cat"]),
-        (Query(key="sk-test", status=200), ["a cat", "a dog"]),
+        (Query(status="4xx"), ["a bird"]),
+        (Query(status=("2XX", "404")), ["a Cat", "a dog"]),
+        (Query(status=[200, 400]), ["a Cat", "a dog", "a bird"]),
+        (Query(status="5xx"), []),
+        (Query(outcome="refused"), ["a bird"]),
+        (Query(outcome=["answered", "gone"]), ["a Cat", "a dog"]),
+        (Query(prompt="at"), ["a Cat"]),
+        (Query(prompt="A cAT"), ["a Cat"]),
+        (Query(prompt=["cat", "bird"]), ["a Cat", "a bird"]),
+        (Query(text="DOG"), ["a dog"]),
+        (Query(text="integer below minimum"), ["a bird"]),
+        (Query(text="Dall-E"), ["a dog"]),
+        (Query(text="a"), ["a Cat", "a dog", "a bird"]),
+        (Query(key="sk-test", status=200), ["a Cat", "a dog"]),
         (Query(key="sk-other"), []),
+        (Query(key=["sk-other", "sk-test"], prompt="cat"), ["a Cat"]),
         (Query(fault="latency"), []),
+        (Query(has="picture"), ["a Cat", "a dog"]),
+        (Query(has=["mask", "inputs", "events", "violations", "retry", "fault"]), []),
+        (Query(kind="download"), []),
+        (Query(kind=("call", "download")), ["a Cat", "a dog", "a bird"]),
+        (Query(status=(), model=None), ["a Cat", "a dog", "a bird"]),
     ],
 )
 def test_entries_are_found(
     http: httpx2.Client, emulator: Emulator, query: Query, prompts: list[str]
 ) -> None:
     for body in (
-        {"model": "gpt-image-2", "prompt": "a cat"},
+        {"model": "gpt-image-2", "prompt": "a Cat"},
         {"model": "dall-e-3", "prompt": "a dog", "response_format": "url"},
         {"model": "gpt-image-2", "prompt": "a bird", "n": 0},
     ):
         http.post("/v1/images/generations", json=body)
     assert [entry.prompt for entry in emulator.journal.find(query)] == prompts
+
+
+def test_entries_are_found_by_their_ids(http: httpx2.Client, emulator: Emulator) -> None:
+    for _ in range(2):
+        http.get("/v1/models")
+    first, _ = emulator.journal.find()
+    assert emulator.journal.find(Query(text=first.id[4:20].upper())) == [first]
+
+
+@pytest.mark.parametrize("has", ["mask", "inputs", "events", "violations", "retry", "fault"])
+def test_entries_are_found_by_what_they_have(
+    http: httpx2.Client, emulator: Emulator, has: str
+) -> None:
+    plain = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    http.post("/v1/images/generations", json=plain)
+    form = plain | {"n": "0" if has == "mask" else "1"}
+    files = {"image": ("a.png", png(), "image/png")}
+    match has:
+        case "mask":
+            http.post("/v1/images/edits", data=form, files={"mask": files["image"]})
+        case "inputs":
+            http.post("/v1/images/edits", data=form, files=files)
+        case "events":
+            http.post("/v1/images/generations", json=plain | {"stream": True})
+        case "violations":
+            headers = {"x-emulator-validation": "lenient"}
+            http.post("/v1/images/generations", json=plain | {"colour": "red"}, headers=headers)
+        case "retry":
+            headers = {"x-stainless-retry-count": "1"}
+            http.post("/v1/images/generations", json=plain, headers=headers)
+        case "fault":
+            http.post(
+                "/v1/images/generations", json=plain, headers={"x-emulator-fault": "slow_down"}
+            )
+    _, second = emulator.journal.find()
+    assert emulator.journal.find(Query(has=has)) == [second]
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"status": "x"}, "status: expected one such as 404 or 4xx, not 'x'"),
+        ({"status": 4000}, "status: expected one such as 404 or 4xx, not '4000'"),
+        ({"status": ["200", "xx"]}, "status: expected one such as 404 or 4xx, not 'xx'"),
+        ({"kind": "calls"}, "kind: expected call or download, not 'calls'"),
+        ({"has": "masks"}, "has: expected mask or inputs or .*, not 'masks'"),
+        ({"outcome": "ok"}, "outcome: expected answered or .*, not 'ok'"),
+    ],
+)
+def test_a_filter_without_meaning_is_refused(filters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Query(**filters)
 
 
 # --- bounds

@@ -2,44 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import re
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Protocol
+from operator import eq, getitem
+from typing import Any, Final, Literal, Protocol, get_args
 
-from images_emulator.exchange.exchange import Exchange, Kind
+from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
 from images_emulator.state.store import Codec, Packed, Store
+
+Texts = str | Sequence[str] | None
+"""A value of a filter, or several of which one has to match; None or an empty sequence for any."""
+
+Has = Literal["mask", "inputs", "events", "violations", "retry", "fault", "picture"]
+"""Something that a call may have: a mask; input images; events of a stream that were sent;
+forgiven violations; an earlier attempt; a fault that it met; a picture that was sent whole."""
+
+_STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
+
+
+class FilterError(ValueError):
+    """A filter *name* that has no meaning, for a *reason*."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which entries are asked for; None asks for any.
+    """Which entries are asked for: those that match all filters. A filter with several values
+    matches where one of them does. Raises FilterError.
 
-    *path* is a glob, *prompt* a part of the prompt, *fault* the name of the fault that was met,
-    *kind* `call` or `download`.
+    *path* and *model* are globs. *status* is a number, or a class such as `4xx`. *prompt* is a part
+    of the prompt, *text* a part of prompt, error message, model or id, both in any case. *key* is
+    an API key, whole or redacted, *fault* the name of the fault that was met, *kind* `call` or
+    `download`; for *outcome* and *has* see `Outcome` and `Has`.
     """
 
-    method: str | None = None
-    path: str | None = None
-    model: str | None = None
-    status: int | None = None
-    key: str | None = None
-    prompt: str | None = None
-    fault: str | None = None
-    kind: Kind | None = None
+    method: Texts = None
+    path: Texts = None
+    model: Texts = None
+    status: int | str | Sequence[int | str] | None = None
+    outcome: Texts = None
+    key: Texts = None
+    prompt: Texts = None
+    text: Texts = None
+    fault: Texts = None
+    has: Texts = None
+    kind: Texts = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            for value in _values(getattr(self, name)):
+                if value not in choices:
+                    raise FilterError(name, f"expected {' or '.join(choices)}, not '{value}'")
+        for value in _values(self.status):
+            if not _STATUS.fullmatch(str(value).lower()):
+                raise FilterError("status", f"expected one such as 404 or 4xx, not '{value}'")
 
     def __contains__(self, entry: Exchange) -> bool:
-        return (
-            (self.kind is None or entry.kind == self.kind)
-            and (self.method is None or entry.method == self.method.upper())
-            and (self.path is None or fnmatchcase(entry.path, self.path))
-            and (self.status is None or entry.status == self.status)
-            and (self.fault is None or entry.fault == self.fault)
-            and (self.key is None or entry.came_with(self.key))
-            and (self.model is None or entry.model == self.model)
-            and (self.prompt is None or self.prompt in (entry.prompt or ""))
-        )
+        for name, (read, matches) in _FILTERS.items():
+            if values := _values(getattr(self, name)):
+                found = read(entry)
+                if not any(matches(found, value) for value in values):
+                    return False
+        return True
+
+
+def _values(value: Any) -> Sequence[Any]:
+    """The values of a filter."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | int) else tuple(value)
+
+
+def _is_status(status: int | None, value: int | str) -> bool:
+    if status is None:
+        return False
+    wanted, text = str(value).lower(), str(status)
+    return text[0] == wanted[0] if wanted.endswith("xx") else text == wanted
+
+
+def _texts(entry: Exchange) -> Sequence[str]:
+    """The texts in which `text` looks, in one case."""
+    details = entry.details
+    texts = (details.prompt, (entry.error or {}).get("message"), details.model, entry.id)
+    return [text.casefold() for text in texts if isinstance(text, str)]
+
+
+def _features(entry: Exchange) -> Mapping[str, bool]:
+    details = entry.details
+    fields = [upload.field for upload in details.uploads]
+    return {
+        "mask": "mask" in fields,
+        "inputs": any(name.startswith("image") for name in fields),
+        "events": entry.events > 0,
+        "violations": bool(details.violations),
+        "retry": entry.retries > 0,
+        "fault": entry.fault is not None,
+        "picture": bool(entry.images),
+    }
+
+
+_FILTERS: Final[Mapping[str, tuple[Callable[[Exchange], Any], Callable[[Any, Any], bool]]]] = {
+    "kind": (lambda entry: entry.kind, eq),
+    "method": (lambda entry: entry.method, lambda method, value: method == value.upper()),
+    "path": (lambda entry: entry.path, fnmatchcase),
+    "status": (lambda entry: entry.status, _is_status),
+    "outcome": (lambda entry: entry.outcome, eq),
+    "fault": (lambda entry: entry.fault, eq),
+    "key": (lambda entry: entry, lambda entry, value: entry.came_with(value)),
+    "has": (_features, getitem),
+    "model": (lambda entry: entry.model or "", fnmatchcase),
+    "prompt": (
+        lambda entry: (entry.prompt or "").casefold(),
+        lambda prompt, value: value.casefold() in prompt,
+    ),
+    "text": (_texts, lambda texts, value: any(value.casefold() in text for text in texts)),
+}
+"""By the name of a filter, what it reads of an entry, which may have to parse the body, and whether
+a value of the filter matches that."""
+
+_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "kind": get_args(Kind),
+    "outcome": get_args(Outcome),
+    "has": get_args(Has),
+}
 
 
 ANY = Query()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from binascii import a2b_base64
 from dataclasses import fields
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse, Response
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import quoted_list
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import Query
+from images_emulator.state.journal import FilterError, Has, Query
 from images_emulator.web.base_url import base_url
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_json import (
@@ -46,13 +46,50 @@ SIGNATURE_BYTES: Final = 64
 """Bytes of an upload in which its format is looked for."""
 
 
-def journal_query(request: Request, query: Annotated[Query, Depends()]) -> Query:
-    """The filters in the address. Raises APIError for one that there is not."""
+def _filter(description: str) -> Any:
+    """The parameter of a filter, which may be given several times."""
+    return Parameter(description=description, default_factory=list)
+
+
+Values = list[str]
+
+
+def journal_query(  # noqa: PLR0917 - one for each filter
+    request: Request,
+    method: Annotated[Values, _filter("of the request")],
+    path: Annotated[Values, _filter("a glob: `*` stands for anything")],
+    model: Annotated[Values, _filter("a glob")],
+    status: Annotated[Values, _filter("such as `404`, or a class such as `4xx`")],
+    outcome: Annotated[Values, _filter(" ".join(get_args(Outcome)))],
+    key: Annotated[Values, _filter("the API key, whole or redacted")],
+    prompt: Annotated[Values, _filter("a part of it, in any case")],
+    text: Annotated[Values, _filter("a part of prompt, error message, model or id, in any case")],
+    fault: Annotated[Values, _filter("the name of the fault that was met")],
+    has: Annotated[Values, _filter(" ".join(get_args(Has)))],
+    kind: Annotated[Values, _filter(" ".join(get_args(Kind)))],
+) -> Query:
+    """The filters in the address; of one that is given several times one value has to match.
+    Raises APIError for one that there is not, and for a value without meaning."""
     names = [*(each.name for each in fields(Query)), *PAGING]
     for name in request.query_params:
         if name not in names:
             raise admin_errors.unknown_input(name=name, listed=quoted_list(names))
-    return query
+    try:
+        return Query(
+            method=method,
+            path=path,
+            model=model,
+            status=status,
+            outcome=outcome,
+            key=key,
+            prompt=prompt,
+            text=text,
+            fault=fault,
+            has=has,
+            kind=kind,
+        )
+    except FilterError as error:
+        raise admin_errors.bad_input(name=error.name, reason=error.reason) from None
 
 
 Filters = Annotated[Query, Depends(journal_query)]
