@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
@@ -22,6 +23,7 @@ from images_emulator.state.store import (
     Q,
     Records,
     Register,
+    RegisterObserver,
     Store,
     Take,
 )
@@ -70,14 +72,19 @@ class JSONStore:
 
     def __init__(self, memory: MemoryStore | None = None) -> None:
         self._memory = memory or MemoryStore()
+        self.observers: tuple[RegisterObserver, ...] = ()
         self._registers: dict[str, _JSONRegister[Any]] = {}
         self.is_closed = False
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         if name not in self._registers:
             register = self._memory.register(name, _written(codec, initial), TEXT)
-            self._registers[name] = _JSONRegister(register, codec)
+            self._registers[name] = _JSONRegister(register, codec, partial(self._changed, name))
         return self._registers[name]
+
+    def _changed(self, name: str) -> None:
+        for observer in self.observers:
+            observer(name)
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
@@ -121,9 +128,12 @@ class JSONStore:
 
 
 class _JSONRegister(Generic[T]):
-    def __init__(self, register: Register[_Text], codec: Codec[T]) -> None:
+    def __init__(
+        self, register: Register[_Text], codec: Codec[T], changed: Callable[[], None]
+    ) -> None:
         self._register = register
         self._codec = codec
+        self._changed = changed
         self._text = register.value
         self._lock = Lock()
         self.value = _read(codec, self._text)
@@ -132,8 +142,10 @@ class _JSONRegister(Generic[T]):
     def refresh(self) -> None:
         with self._lock:
             text = self._register.value
-            if self._text is not text:
-                self._text, self.value = text, _read(self._codec, text)
+            if self._text is text:
+                return
+            self._text, self.value = text, _read(self._codec, text)
+        self._changed()
 
     async def update(self, change: Callable[[T], T]) -> T:
         await _journey()

@@ -442,10 +442,12 @@ def routes(admin: httpx2.Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])
 def test_nonsense_is_never_a_server_error(admin: httpx2.Client, body: bytes) -> None:
     for path, method, _ in routes(admin):
-        answer = admin.request(method, path.removeprefix("/_emulator"), content=body)
-        assert answer.status_code in (200, 204, 400, 404, 422, 503), f"{method} {path}"
-        if answer.status_code >= 400:
-            error_of(answer, answer.status_code)
+        # An answer without end is not read.
+        with admin.stream(method, path.removeprefix("/_emulator"), content=body) as answer:
+            assert answer.status_code in (200, 204, 400, 404, 422, 503), f"{method} {path}"
+            if answer.status_code >= 400:
+                answer.read()
+                error_of(answer, answer.status_code)
 
 
 def test_a_path_that_only_begins_like_the_admin_api_is_a_call(

@@ -376,6 +376,9 @@ class Observer:
     def completed(self, exchange: Exchange) -> None:
         self.notes.append(("completed", *self.state(exchange)))
 
+    def cleared(self) -> None:
+        self.notes.append(("cleared", len(self.journal)))
+
     def state(self, exchange: Exchange) -> tuple[Any, ...]:
         (entry,) = self.journal.find()
         assert entry.id == exchange.id

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
@@ -33,6 +34,7 @@ class _Corked:
         self._transport = transport
         self._loop = loop
         self._held = b""
+        self._stop_callbacks: list[Callable[[], None]] = []
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -56,6 +58,16 @@ class _Corked:
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held)
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """See `Connection.on_stop`."""
+        self._stop_callbacks.append(callback)
+
+    def stop(self) -> None:
+        """The server stops."""
+        callbacks, self._stop_callbacks = self._stop_callbacks, []
+        for callback in callbacks:
+            callback()
 
     async def hang_up(self, *, reset: bool) -> None:
         """Close the connection when all that was written is out, with a TCP RST where *reset*."""
@@ -105,11 +117,16 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = cast("asyncio.Transport", _Corked(transport, self.loop))
+        self._corked = _Corked(transport, self.loop)
+        self.transport = cast("asyncio.Transport", self._corked)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["state"][CONNECTION] = self.transport
+
+    def shutdown(self) -> None:
+        self._corked.stop()
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         chunks = [memoryview(data)]

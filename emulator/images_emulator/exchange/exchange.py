@@ -88,6 +88,11 @@ class Connection(Protocol):
 
     def is_closing(self) -> bool: ...
 
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Call *callback* when the server stops, on its event loop: to end an answer that has no
+        end, which would hold up the stop."""
+        ...
+
     async def hang_up(self, *, reset: bool) -> None:
         """Close the connection once all sent bytes have left, with a TCP RST where *reset*."""
         ...

@@ -21,6 +21,10 @@ from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.store import Codec, Packed, Store
 
+_COUNT_CODEC: Final[Codec[int]] = Codec(
+    lambda count: Packed({"count": count}), lambda packed: int(packed.document["count"])
+)
+
 PREPARED_SHARE: Final = 4
 """Prepared requests may take the bytes of the picture cache by this divisor."""
 
@@ -57,6 +61,7 @@ class Emulator:
         self.store: Store = store or MemoryStore()
         """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
+        self._resets = self.store.register("resets", 0, _COUNT_CODEC)
         self.deployments: dict[str, str] = dict(each.split("=", 1) for each in initial.deployment)
         """The names of Azure's deployments, with their models."""
         for name, model in self.deployments.items():
@@ -123,6 +128,8 @@ class Emulator:
         self.prepared_requests.clear()
         self.journal.reset()
         self.notices.clear()
+        # Last: who observes this register knows that all of it is done.
+        self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()
 
     async def _reset(self) -> None:

@@ -175,6 +175,11 @@ class JournalObserver(Protocol):
         """The journal has the call whole. The last bytes of its answer leave after this."""
         ...
 
+    def cleared(self) -> None:
+        """The journal has forgotten all calls. Unlike the others, this method is called in the
+        thread that cleared it."""
+        ...
+
 
 class Journal:
     """The calls, oldest first. One thread writes, any may read and reset; to read and reset blocks,
@@ -256,7 +261,10 @@ class Journal:
 
     def reset(self) -> int:
         """Forget all calls; how many they were."""
-        return self._store.run(self._log.clear())
+        count = self._store.run(self._log.clear())
+        for observer in self.observers:
+            observer.cleared()
+        return count
 
     def __len__(self) -> int:
         return len(self.find())

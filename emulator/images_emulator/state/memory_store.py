@@ -18,6 +18,7 @@ from images_emulator.state.store import (
     Q,
     Records,
     Register,
+    RegisterObserver,
     Take,
 )
 
@@ -31,18 +32,20 @@ MAX_COUNTS: Final = 100_000
 
 
 class MemoryRegister(Generic[T]):
-    """A `Register` of one process."""
+    """A `Register` of one process. It calls *changed* after each update."""
 
-    __slots__ = ("_lock", "value")
+    __slots__ = ("_changed", "_lock", "value")
 
-    def __init__(self, initial: T) -> None:
+    def __init__(self, initial: T, changed: Callable[[], None] = lambda: None) -> None:
         self.value = initial
+        self._changed = changed
         self._lock = Lock()
 
     async def update(self, change: Callable[[T], T]) -> T:
         with self._lock:
-            self.value = change(self.value)
-            return self.value
+            self.value = value = change(self.value)
+        self._changed()
+        return value
 
 
 class _Record(NamedTuple, Generic[T]):
@@ -246,11 +249,16 @@ class MemoryStore:
     is_shared: Final = False
 
     def __init__(self) -> None:
+        self.observers: tuple[RegisterObserver, ...] = ()
         self._containers: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        return self._container("register", name, lambda: MemoryRegister(initial))
+        def changed() -> None:
+            for observer in self.observers:
+                observer(name)
+
+        return self._container("register", name, lambda: MemoryRegister(initial, changed))
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return self._container("records", name, lambda: MemoryRecords[T](budget))

@@ -217,9 +217,18 @@ class Log(Protocol[T]):
         ...
 
 
+RegisterObserver = Callable[[str], None]
+"""Is told the name of a register after its value has changed. It is called in the thread that
+changed or refreshed the register, so it returns at once and raises nothing."""
+
+
 class Store(Protocol):
     """Hands out containers by kind and name. One name stands for one container in all processes
     that share the store."""
+
+    observers: tuple[RegisterObserver, ...]
+    """Who is told of changed registers, by this process or, when `refresh` finds it, by another.
+    Any thread may replace it by another tuple."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet."""

@@ -22,6 +22,7 @@ from images_emulator.contract.errors import APIError
 from images_emulator.contract.model_tables import as_json
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
+from images_emulator.web.events_api import EventsAPI
 from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.json_responses import admin_error_response
@@ -220,6 +221,7 @@ def create_admin_api(emulator: Emulator) -> FastAPI:
     )
     app.include_router(AdminAPI(emulator).router())
     app.include_router(JournalAPI(emulator).router())
+    app.include_router(EventsAPI(emulator).router())
     app.include_router(ThumbnailsAPI(emulator).router())
     app.include_router(ScenarioAPI(emulator).router())
     app.include_router(SessionAPI(emulator).router())

@@ -322,3 +322,31 @@ def curl(entry: Exchange, base: str, *, token: bool) -> str:
     proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
     source = shlex.quote(f"{base}{ADMIN_PREFIX}/requests/{entry.id}/body")
     return f"curl -s{proof} {source} | {line} --data-binary @-\n"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """An event of a stream that was sent, *ms* milliseconds after the call's arrival. *partial* and
+    *thumbnail* lead to its partial image, where it has one."""
+
+    index: int
+    type: str
+    ms: float
+    bytes: int
+    partial: str | None
+    thumbnail: str | None
+
+
+def stream_events(entry: Exchange) -> list[StreamEvent]:
+    """The first events of the stream that have been sent."""
+    events, partials = [], 0
+    for index, each in enumerate(entry.stream):
+        partial = None
+        if each.is_partial_image:
+            partial = f"{ADMIN_PREFIX}/images/{entry.id}/0/partials/{partials}"
+            partials += 1
+        thumbnail = partial and f"{partial}/thumbnail/{THUMBNAIL_EDGE}"
+        events.append(
+            StreamEvent(index, each.type, round(each.ms, 3), each.bytes, partial, thumbnail)
+        )
+    return events

@@ -1,0 +1,62 @@
+"""The route of the live feed: server-sent events of what happens at the emulator."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+
+from images_emulator.exchange.exchange import CONNECTION, Connection
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.live_feed import LiveFeed, Reader
+from images_emulator.web.recorder import ADMIN_PREFIX
+
+PING_SECONDS: Final = 15
+"""Between the comments that keep a quiet stream open, through proxies as well."""
+
+_DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Events without end.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+class EventsAPI:
+    """The handler, around one emulator's live feed."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.feed = LiveFeed(emulator)
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
+        router.get("/events", response_class=Response, responses=_DOCUMENT)(self.events)
+        return router
+
+    async def events(
+        self,
+        request: Request,
+        last_event_id: str | None = None,
+        last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    ) -> Response:
+        """What happens from now on, or since the event with that id, as server-sent events:
+
+        `arrived` and `completed` with a call as in `requests`, `event` with an event of its stream;
+        `skipped` with the `count` of calls that were too many to tell; `cleared` with `what`:
+        `requests` or `all`; `settings`, `clock` and `scenario` as their paths give them; and
+        `restart` where the id is not known any more, so that everything is to be asked anew. What
+        happens within 100 ms is told together; of a call that is over by then only `completed`.
+        """
+        reader = Reader()
+        connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)
+        if connection:
+            connection.on_stop(reader.end)
+        frames = self.feed.read(reader, last_event_id_header or last_event_id)
+        return EventSourceResponse(frames, ping=PING_SECONDS, ping_message_factory=_ping, sep="\n")
+
+
+def _ping() -> ServerSentEvent:
+    return ServerSentEvent(comment="", sep="\n")

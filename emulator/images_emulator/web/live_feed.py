@@ -1,0 +1,355 @@
+"""The live feed: what happens at an emulator, as server-sent events for any number of readers.
+
+It observes the journal and the registers of the store while it has readers, and for
+`LINGER_SECONDS` after the last one has left. What happens is gathered for `GATHER_SECONDS` and told
+as one batch. The events of a batch are built once, in a thread, and all readers get the same bytes.
+A reader has no queue, only a place in the `EventLog`, and starts again where it reads so slowly
+that events after its place are not kept any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.identity import random_id
+from images_emulator.web.journal_json import stream_events, summary
+from images_emulator.web.state_json import clock_state, settings_json
+
+GATHER_SECONDS: Final = 0.1
+"""How long a batch is gathered."""
+
+MAX_BATCH_CALLS: Final = 50
+"""The most calls of a batch that are told one by one: the newest. The others are counted."""
+
+LINGER_SECONDS: Final = 10.0
+"""How long a reader who has left may come back and miss nothing."""
+
+MAX_EVENTS: Final = 1000
+MAX_EVENT_BYTES: Final = 4 * 2**20
+"""Number and bytes of the events that are kept for a reader who comes back."""
+
+MAX_CHUNK_BYTES: Final = 256 * 1024
+"""Bytes that a reader is sent at once, about; it may have no more unread."""
+
+RETRY_MS: Final = 1000
+"""After how many milliseconds a browser connects again."""
+
+MAX_DIGITS: Final = 18
+"""Digits of the number in an id."""
+
+Cleared = Literal["requests", "all"]
+"""What was cleared: the journal, or everything, by a reset."""
+
+_JSON: Final = TypeAdapter[Any](Any)
+
+logger = logging.getLogger("images_emulator")
+
+
+class EventLog:
+    """The last events that were told, each with an id `RUN-N`: *run* names this log, N counts its
+    events from 1."""
+
+    def __init__(self) -> None:
+        self.run = random_id(8)
+        self.last = 0
+        """The number of the newest event."""
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add the event *name*, whose *data* is one line."""
+        self.last += 1
+        frame = self.frame(name, data)
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        while len(self._frames) > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES:
+            self._bytes -= len(self._frames.popleft())
+
+    def frame(self, name: str, data: bytes) -> bytes:
+        """The bytes of an event with the id of the newest one."""
+        return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
+            self.run.encode(),
+            self.last,
+            name.encode(),
+            data,
+        )
+
+    def place_of(self, identity: str) -> int | None:
+        """The number in an id. None where it is none of this log's, or what came after that event
+        is not kept any more."""
+        run, _, number = identity.rpartition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+        if run != self.run or not is_number:
+            return None
+        place = int(number)
+        return place if self._oldest <= place + 1 <= self.last + 1 else None
+
+    def after(self, place: int) -> tuple[bytes, int] | None:
+        """The next events after number *place*, and the number of the last of them. No bytes where
+        there are none yet; None where some are not kept any more."""
+        start = place + 1 - self._oldest
+        if start < 0:
+            return None
+        chunk, size = [], 0
+        for number in range(start, len(self._frames)):
+            frame = self._frames[number]
+            chunk.append(frame)
+            size += len(frame)
+            if size >= MAX_CHUNK_BYTES:
+                break
+        return b"".join(chunk), place + len(chunk)
+
+    @property
+    def _oldest(self) -> int:
+        return self.last - len(self._frames) + 1
+
+
+@dataclass(slots=True)
+class _CallNotes:
+    """What a batch has to tell of one call."""
+
+    exchange: Exchange
+    arrived: bool = False
+    completed: bool = False
+    events: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was gathered: calls by id in the order of their first note, names of changed registers,
+    and what was cleared. *skipped* calls are not among them any more."""
+
+    calls: dict[str, _CallNotes] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    cleared: Cleared | None = None
+    skipped: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.changed or self.cleared or self.skipped)
+
+    def notes_of(self, exchange: Exchange) -> _CallNotes:
+        notes = self.calls.get(exchange.id)
+        if notes is None:
+            notes = self.calls[exchange.id] = _CallNotes(exchange)
+        return notes
+
+    def clear(self, what: Cleared) -> None:
+        # The notes stay: there may be some of calls since. Those of others are told to nobody, as
+        # the journal has no such calls any more.
+        self.skipped = 0
+        self.cleared = "all" if "all" in (what, self.cleared) else what
+
+    def shrink(self) -> None:
+        """Keep only the calls that could be told."""
+        calls = [*self.calls.items()]
+        self.skipped += max(0, len(calls) - MAX_BATCH_CALLS)
+        self.calls = dict(calls[-MAX_BATCH_CALLS:])
+
+
+class Reader:
+    """One open stream, which ends with `end`."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.awake = asyncio.Event()
+
+    def end(self) -> None:
+        self.is_over = True
+        self.awake.set()
+
+
+class LiveFeed:
+    """The feed of one emulator. It runs on one event loop; only `cleared` and the observer of the
+    registers are called in any thread. A `JournalObserver`."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.readers: set[Reader] = set()
+        self._log: EventLog | None = None
+        """None while nothing is observed."""
+        self._batch = _Batch()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
+
+    # --- readers
+
+    async def read(self, reader: Reader, last_id: str | None) -> AsyncGenerator[bytes, None]:
+        """The events from now on, or after that with the id *last_id*, until *reader* ends. The
+        first event is `restart` where that id is not known."""
+        log = self._join(reader)
+        try:
+            place = log.place_of(last_id) if last_id else log.last
+            if place is None:
+                yield log.frame("restart", b"{}")
+                place = log.last
+            else:
+                # An id without data is no event, but a reader who comes back has it.
+                yield b"retry: %d\nid: %s-%d\n\n" % (RETRY_MS, log.run.encode(), place)
+            while not reader.is_over:
+                reader.awake.clear()
+                events = log.after(place)
+                if events is None:
+                    yield log.frame("restart", b"{}")
+                    place = log.last
+                    continue
+                chunk, place = events
+                if chunk:
+                    yield chunk
+                else:
+                    await reader.awake.wait()
+        finally:
+            self._leave(reader)
+
+    def _join(self, reader: Reader) -> EventLog:
+        self.readers.add(reader)
+        if self._linger:
+            self._linger.cancel()
+            self._linger = None
+        if self._log is None:
+            self._log = EventLog()
+            self._loop = asyncio.get_running_loop()
+            journal, store = self.emulator.journal, self.emulator.store
+            journal.observers = (*journal.observers, self)
+            store.observers = (*store.observers, self._register_changed)
+        self._schedule()
+        return self._log
+
+    def _leave(self, reader: Reader) -> None:
+        self.readers.discard(reader)
+        if not self.readers and self._loop:
+            self._linger = self._loop.call_later(LINGER_SECONDS, self._close)
+
+    def _close(self) -> None:
+        """Observe nothing more, and forget what was told."""
+        journal, store = self.emulator.journal, self.emulator.store
+        journal.observers = tuple(each for each in journal.observers if each is not self)
+        changed = self._register_changed
+        store.observers = tuple(each for each in store.observers if each != changed)
+        if self._timer:
+            self._timer.cancel()
+        self._log = self._loop = self._timer = self._linger = None
+        self._batch = _Batch()
+
+    # --- what happens
+
+    def arrived(self, exchange: Exchange) -> None:
+        self._batch.notes_of(exchange).arrived = True
+        self._schedule()
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        self._batch.notes_of(exchange).events.append(index)
+        self._schedule()
+
+    def completed(self, exchange: Exchange) -> None:
+        self._batch.notes_of(exchange).completed = True
+        if exchange.fault and self.emulator.scenario:
+            # It may be one more call that a step has met.
+            self._batch.changed.add("scenario")
+        self._schedule()
+
+    def cleared(self) -> None:
+        self._call(self._clear, "requests")
+
+    def _register_changed(self, name: str) -> None:
+        if name == "resets":
+            self._call(self._clear, "all")
+        elif name in ("settings", "clock", "scenario"):
+            self._call(self._change, name)
+
+    def _call(self, note: Any, value: str) -> None:
+        """Call *note* on the event loop, from any thread."""
+        if self._loop:
+            with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+                self._loop.call_soon_threadsafe(note, value)
+
+    def _clear(self, what: Cleared) -> None:
+        self._batch.clear(what)
+        self._schedule()
+
+    def _change(self, name: str) -> None:
+        self._batch.changed.add(name)
+        self._schedule()
+
+    # --- batches
+
+    def _schedule(self) -> None:
+        if self._loop and self._batch and not (self._timer or self._telling):
+            self._timer = self._loop.call_later(GATHER_SECONDS, self._end_batch)
+
+    def _end_batch(self) -> None:
+        self._timer = None
+        if self.readers:
+            self._telling = asyncio.ensure_future(self._tell())
+        else:
+            # Nothing is built that nobody may ever read.
+            self._batch.shrink()
+
+    async def _tell(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        try:
+            events = await asyncio.to_thread(lambda: [*self._events(batch)])
+            for name, data in events if self._log else ():
+                assert self._log
+                self._log.append(name, data)
+            for reader in self.readers:
+                reader.awake.set()
+        except Exception:
+            logger.exception("the live feed failed")
+        finally:
+            self._telling = None
+            self._schedule()
+
+    def _events(self, batch: _Batch) -> Iterator[tuple[str, bytes]]:
+        """The events of *batch*, in their order; for a thread, since bodies may have to be parsed,
+        and the store may block."""
+        emulator = self.emulator
+        journal, run = emulator.journal, emulator.store.run
+        if batch.cleared:
+            yield "cleared", _JSON.dump_json({"what": batch.cleared})
+            # Calls may have come since, before this batch knew.
+            calls = [batch.notes_of(entry) for entry in journal.find()]
+            for notes in calls:
+                notes.arrived = True
+                notes.completed = notes.exchange.duration_ms is not None
+        else:
+            calls = [each for each in batch.calls.values() if run(journal.get(each.exchange.id))]
+        for notes in calls[-MAX_BATCH_CALLS:]:
+            yield from _call_events(notes)
+        skipped = batch.skipped + max(0, len(calls) - MAX_BATCH_CALLS)
+        if skipped:
+            yield "skipped", _JSON.dump_json({"count": skipped})
+        if "settings" in batch.changed:
+            yield "settings", _JSON.dump_json(settings_json(emulator))
+        if "clock" in batch.changed:
+            yield "clock", _JSON.dump_json(clock_state(emulator))
+        if "scenario" in batch.changed:
+            yield "scenario", _JSON.dump_json(emulator.scenario.as_json())
+
+
+def _call_events(notes: _CallNotes) -> Iterator[tuple[str, bytes]]:
+    """The events of one call. One that is over is told by that alone."""
+    exchange = notes.exchange
+    try:
+        if notes.completed:
+            yield "completed", _JSON.dump_json(summary(exchange))
+            return
+        if notes.arrived:
+            yield "arrived", _JSON.dump_json(summary(exchange))
+        events = stream_events(exchange) if notes.events else []
+        for event in events:
+            if event.index in notes.events:
+                yield "event", _JSON.dump_json({"id": exchange.id, **asdict(event)})
+    except Exception:
+        logger.exception("the live feed cannot tell of %s", exchange.id)

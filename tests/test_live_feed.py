@@ -1,0 +1,480 @@
+"""The live feed: server-sent events of what happens at the emulator, for any number of readers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.operations import GENERATIONS
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.sent import SentEvent
+from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.store import Codec, Packed, Store
+from images_emulator.web import live_feed
+from images_emulator.web.journal_json import summary
+from images_emulator.web.live_feed import EventLog, LiveFeed, Reader
+from tests.answers import error_of
+from tests.stores import JSONStore
+
+MODELS = "/v1/models"
+
+
+class Event(NamedTuple):
+    name: str
+    data: Any
+    id: str
+
+
+def parsed(frame: str) -> Event:
+    """The event in a *frame*; that of an id alone has no name."""
+    fields = dict(line.partition(": ")[::2] for line in frame.splitlines())
+    return Event(fields.get("event", ""), json.loads(fields.get("data", "null")), fields["id"])
+
+
+class Listener:
+    """Reads the feed over HTTP."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.answer = answer
+        self._lines = answer.iter_lines()
+        self.first = self.next()
+
+    def next(self) -> Event:
+        lines: list[str] = []
+        for line in self._lines:
+            if not line and any(each.startswith("id: ") for each in lines):
+                return parsed("\n".join(lines))
+            lines.append(line)
+        raise EOFError
+
+    def until(self, name: str) -> Event:
+        """The next event of that *name*."""
+        while (event := self.next()).name != name:
+            pass
+        return event
+
+    def ends(self) -> bool:
+        """Whether the stream ends as it should when what has come is read."""
+        return all(True for _ in self._lines)
+
+
+@contextmanager
+def listening(server: Server, query: str = "", **headers: str) -> Iterator[Listener]:
+    raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    path = f"{server.url}/_emulator/events{query}"
+    with (
+        httpx2.Client(timeout=30) as client,
+        client.stream("GET", path, headers=raw_headers) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        yield Listener(answer)
+
+
+def call(http: httpx2.Client, prompt: str) -> str:
+    """Make a call and return its id."""
+    body = {"model": "dall-e-3", "prompt": prompt, "n": 9}
+    return str(http.post(GENERATIONS.path, json=body).headers["x-request-id"])
+
+
+def test_a_call_that_is_over_is_told_as_the_list_of_calls_shows_it(
+    server: Server, http: httpx2.Client
+) -> None:
+    with listening(server) as listener:
+        assert listener.first.name == ""
+        identity = call(http, "a cat")
+        told = listener.until("completed")
+    (shown,) = http.get("/_emulator/requests").json()["requests"]
+    assert told.data == shown
+    assert told.data["id"] == identity
+    run, number = listener.first.id.rsplit("-", 1)
+    assert told.id.rsplit("-", 1)[0] == run
+    assert int(told.id.rsplit("-", 1)[1]) > int(number)
+
+
+def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
+    fault = {"x-emulator-fault": "stall;after=1"}
+    with listening(server) as listener:
+        with http.stream("POST", GENERATIONS.path, json=body, headers=fault) as answer:
+            identity = answer.headers["x-request-id"]
+            arrived = listener.until("arrived")
+            assert (arrived.data["id"], arrived.data["duration_ms"]) == (identity, None)
+            event = listener.until("event").data
+            assert (event["id"], event["index"]) == (identity, 0)
+            assert event["type"] == "image_generation.partial_image"
+            assert event["ms"] >= 0
+            partial = httpx2.get(server.url + event["partial"])
+            assert len(partial.content) * 4 // 3 < event["bytes"]
+            assert httpx2.get(server.url + event["thumbnail"]).status_code == 200
+        completed = listener.until("completed").data
+    assert (completed["id"], completed["outcome"], completed["events"]) == (identity, "gone", 1)
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+def test_a_reader_who_comes_back_misses_nothing(
+    server: Server, http: httpx2.Client, by_query: bool
+) -> None:
+    with listening(server) as listener:
+        call(http, "read")
+        last = listener.until("completed").id
+    identities = [call(http, f"missed {number}") for number in range(3)]
+    query, headers = (f"?last_event_id={last}", {}) if by_query else ("", {"last_event_id": last})
+    with listening(server, query, **headers) as again:
+        assert again.first.id == last
+        told = [again.until("completed").data["id"] for _ in identities]
+    assert told == identities
+
+
+@pytest.mark.parametrize(
+    "identity", ["x", "x-1", "{run}-99", "{run}-", "{run}-²", "{run}-" + "9" * 99]
+)
+def test_a_reader_with_an_unknown_id_starts_again(server: Server, identity: str) -> None:
+    with listening(server) as listener:
+        run = listener.first.id.rsplit("-", 1)[0]
+        headers = [(b"last-event-id", identity.format(run=run).encode())]
+        path = f"{server.url}/_emulator/events"
+        with httpx2.stream("GET", path, headers=headers) as answer:
+            first = Listener(answer).first
+    assert (first.name, first.data) == ("restart", {})
+
+
+def test_clearing_the_journal_and_a_reset_are_told(server: Server, http: httpx2.Client) -> None:
+    with listening(server) as listener:
+        call(http, "x")
+        listener.until("completed")
+        http.delete("/_emulator/requests")
+        assert listener.until("cleared").data == {"what": "requests"}
+        server.reset()
+        assert listener.until("cleared").data == {"what": "all"}
+
+
+def test_changes_of_state_are_told_by_whomever_they_are_made(
+    server: Server, http: httpx2.Client
+) -> None:
+    def told(name: str) -> Any:
+        data = listener.until(name).data
+        assert data == http.get(f"/_emulator/{name}").json()
+        return data
+
+    with listening(server) as listener:
+        server.clock.freeze(datetime(2026, 11, 21, tzinfo=UTC))
+        frozen = listener.until("clock").data
+        assert (frozen["now"], frozen["frozen"]) == ("2026-11-21T00:00:00Z", True)
+        http.post("/_emulator/clock", json={"advance": 60})
+        assert listener.until("clock").data["now"] == "2026-11-21T00:01:00Z"
+        server.emulator.configure(validation="lenient")
+        assert told("settings")["changed"] == ["validation"]
+        http.patch("/_emulator/settings", json={"as_of": "today"})
+        assert told("settings")["changed"] == ["as_of", "validation"]
+        server.inject("server_error", times=2)
+        (step,) = told("scenario")["steps"]
+        assert (step["met"], step["spent"]) == (0, False)
+        for met in (1, 2):
+            http.get(MODELS)
+            (step,) = told("scenario")["steps"]
+            assert (step["met"], step["spent"]) == (met, met == 2)
+        http.delete(f"/_emulator/scenario/steps/{step['id']}")
+        assert told("scenario")["steps"] == []
+
+
+def test_readers_read_the_same_events(server: Server, http: httpx2.Client) -> None:
+    with listening(server) as first, listening(server) as second:
+        call(http, "x")
+        assert first.until("completed") == second.until("completed")
+
+
+def test_the_feed_ends_when_the_server_stops(http: httpx2.Client) -> None:
+    with Server() as server, listening(server) as listener:
+        server.close()
+        # A connection that is closed before the end of a stream raises.
+        assert listener.ends()
+
+
+def test_a_reader_who_does_not_read_keeps_nobody_waiting(
+    server: Server, http: httpx2.Client
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as idle, listening(server) as other:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        idle.sendall(b"GET /_emulator/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for number in range(20):
+            call(http, f"{number} " + "long " * 10_000)
+        for _ in range(20):
+            other.until("completed")
+
+
+# --- who may read
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[Server]:
+    with Server(admin_token="secret") as server:
+        yield server
+
+
+def test_the_feed_wants_the_admin_token_or_its_cookie(closed: Server) -> None:
+    path = f"{closed.url}/_emulator/events"
+    assert error_of(httpx2.get(path), 401)["code"] == "admin_token_required"
+    with listening(closed, authorization="Bearer secret"):
+        pass
+    begun = httpx2.post(f"{closed.url}/_emulator/session", json={"token": "secret"})
+    cookie = begun.headers["set-cookie"].partition(";")[0]
+    with listening(closed, cookie=cookie, origin=closed.url):
+        pass
+    foreign = httpx2.get(path, headers={"cookie": cookie, "origin": "http://127.0.0.1:1"})
+    assert error_of(foreign, 403)["code"] == "foreign_origin"
+
+
+def test_pages_of_other_sites_cannot_read_the_feed(server: Server) -> None:
+    path = f"{server.url}/_emulator/events"
+    for headers in ({"host": "evil.example.com"}, {"origin": "http://evil.example.com"}):
+        error_of(httpx2.get(path, headers=headers), 403)
+
+
+# --- batches
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator(Settings())
+    yield emulator
+    emulator.close()
+
+
+def exchange(number: int, path: str = MODELS) -> Exchange:
+    return Exchange(RequestHead("GET", path, b"", []), f"req_{number}", datetime.now(UTC))
+
+
+async def arrive(emulator: Emulator, number: int) -> Exchange:
+    entry = exchange(number)
+    await emulator.journal.arrived(entry)
+    return entry
+
+
+async def complete(emulator: Emulator, entry: Exchange) -> None:
+    entry.start_response(200)
+    entry.sent.end()
+    entry.end()
+    await emulator.journal.completed(entry)
+
+
+async def events_of(frames: AsyncIterator[bytes], count: int) -> list[Event]:
+    """The next *count* events."""
+    events: list[Event] = []
+    while len(events) < count:
+        chunk = await anext(frames)
+        events += [parsed(frame) for frame in chunk.decode().split("\n\n") if frame]
+    return events
+
+
+def names_of(events: list[Event]) -> list[tuple[str, str | None]]:
+    return [(event.name, event.data.get("id")) for event in events]
+
+
+async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        entries = [await arrive(emulator, number) for number in range(5)]
+        for entry in entries[:4]:
+            await complete(emulator, entry)
+        events = await events_of(frames, 3)
+        assert names_of(events[:2]) == [("completed", "req_3"), ("arrived", "req_4")]
+        assert (events[2].name, events[2].data) == ("skipped", {"count": 3})
+        await complete(emulator, entries[4])
+        assert names_of(await events_of(frames, 1)) == [("completed", "req_4")]
+
+
+async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator) -> None:
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        forgotten = await arrive(emulator, 1)
+        emulator.journal.reset()
+        entry = await arrive(emulator, 2)
+        await complete(emulator, forgotten)
+        await complete(emulator, entry)
+        events = await events_of(frames, 2)
+        assert names_of(events) == [("cleared", None), ("completed", "req_2")]
+
+
+async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator: Emulator) -> None:
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        emulator.reset()
+        entry = await arrive(emulator, 1)
+        entry.sent.events = 1
+        entry.sent.stream = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
+        emulator.journal.sent_events(entry, 0)
+        events = await events_of(frames, 6)
+        assert names_of(events[:3]) == [("cleared", None), ("arrived", "req_1"), ("event", "req_1")]
+        assert [event.name for event in events[3:]] == ["settings", "clock", "scenario"]
+
+
+async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(entry: Exchange) -> Any:
+        if entry.id == "req_1":
+            raise ZeroDivisionError
+        return summary(entry)
+
+    monkeypatch.setattr("images_emulator.web.live_feed.summary", failing)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        for number in (1, 2):
+            await complete(emulator, await arrive(emulator, number))
+        assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
+    assert "cannot tell of req_1" in caplog.text
+
+
+async def test_nothing_is_observed_without_readers(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "LINGER_SECONDS", 0)
+    feed, reader = LiveFeed(emulator), Reader()
+    assert (emulator.journal.observers, emulator.store.observers) == ((), ())
+    async with aclosing(feed.read(reader, None)) as frames:
+        await anext(frames)
+        assert emulator.journal.observers == (feed,)
+        assert len(emulator.store.observers) == 1
+    for _ in range(3):
+        await asyncio.sleep(0)
+    observers = [*emulator.journal.observers, *emulator.store.observers]
+    assert observers == []
+
+
+async def test_events_are_not_built_while_no_reader_is_there(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
+    monkeypatch.setattr(live_feed, "GATHER_SECONDS", 0)
+    feed = LiveFeed(emulator)
+    async with aclosing(feed.read(Reader(), None)) as frames:
+        first = parsed((await anext(frames)).decode())
+    for number in range(5):
+        await complete(emulator, await arrive(emulator, number))
+        await asyncio.sleep(0.001)
+    assert len(feed._batch.calls) == 2
+    async with aclosing(feed.read(Reader(), first.id)) as frames:
+        await anext(frames)
+        events = await events_of(frames, 3)
+    assert names_of(events[:2]) == [("completed", "req_3"), ("completed", "req_4")]
+    assert events[2].data == {"count": 3}
+
+
+async def test_a_reader_who_falls_behind_starts_again(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "MAX_EVENTS", 2)
+    feed = LiveFeed(emulator)
+    async with (
+        aclosing(feed.read(Reader(), None)) as slow,
+        aclosing(feed.read(Reader(), None)) as quick,
+    ):
+        await anext(slow)
+        await anext(quick)
+        for number in range(3):
+            await arrive(emulator, number)
+            await events_of(quick, 1)
+        (restart,) = await events_of(slow, 1)
+        assert (restart.name, restart.data) == ("restart", {})
+        await arrive(emulator, 3)
+        assert names_of(await events_of(slow, 1)) == [("arrived", "req_3")]
+
+
+async def test_the_feed_of_a_loop_that_has_ended_is_no_trouble(emulator: Emulator) -> None:
+    def listen() -> None:
+        async def begin() -> None:
+            async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+                await anext(frames)
+
+        asyncio.run(begin())
+
+    await asyncio.to_thread(listen)
+    emulator.reset()
+    emulator.clock.advance(seconds=1)
+
+
+# --- the log of events
+
+
+def test_the_log_keeps_events_within_a_number_and_a_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = EventLog()
+    for number in range(live_feed.MAX_EVENTS + 5):
+        log.append("arrived", b"%d" % number)
+    assert log.place_of(f"{log.run}-4") is None
+    assert log.place_of(f"{log.run}-5") == 5
+    assert log.place_of(f"{log.run}-{log.last}") == log.last
+    events = log.after(5)
+    assert events
+    assert events[0].count(b"\n\n") == live_feed.MAX_EVENTS
+    monkeypatch.setattr(live_feed, "MAX_EVENT_BYTES", 1000)
+    log.append("arrived", b"x" * 900)
+    log.append("arrived", b"x" * 900)
+    assert log.place_of(f"{log.run}-{log.last - 1}") == log.last - 1
+    assert log.place_of(f"{log.run}-{log.last - 2}") is None
+
+
+def test_the_log_gives_its_events_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_feed, "MAX_CHUNK_BYTES", 100)
+    log, place, chunks = EventLog(), 0, []
+    for number in range(10):
+        log.append("arrived", b"%d" % number)
+    while (events := log.after(place)) and events[0]:
+        chunk, place = events
+        chunks.append(chunk)
+        assert len(chunk) < 200
+    numbers = [parsed(frame).data for frame in b"".join(chunks).decode().split("\n\n") if frame]
+    assert numbers == [*range(10)]
+
+
+# --- the store's observers
+
+
+async def test_observers_are_told_of_changed_registers(store: Store) -> None:
+    number: Codec[int] = Codec(lambda n: Packed({"n": n}), lambda packed: int(packed.document["n"]))
+    register = store.register("count", 0, number)
+    told: list[tuple[str, int]] = []
+    store.observers = (lambda name: told.append((name, register.value)),)
+    await register.update(lambda n: n + 1)
+    assert told == [("count", 1)]
+    await store.refresh()
+    assert told == [("count", 1)]
+
+
+def test_a_change_by_another_process_is_told_when_the_store_is_refreshed() -> None:
+    memory = MemoryStore()
+    one, other = Emulator(store=JSONStore(memory)), Emulator(store=JSONStore(memory))
+    told: list[str] = []
+    one.store.observers = (told.append,)
+    other.clock.advance(seconds=1)
+    assert told == []
+    one.store.run(one.store.refresh())
+    assert told == ["clock"]
+    one.close()
+    other.close()
+
+
+def test_a_picture_is_told_with_its_thumbnail(
+    server: Server, client: OpenAI, http: httpx2.Client
+) -> None:
+    with listening(server) as listener:
+        client.images.generate(model="gpt-image-2", prompt="x")
+        (picture,) = listener.until("completed").data["pictures"]
+    assert http.get(picture["thumbnail"]).headers["content-type"] == "image/webp"
