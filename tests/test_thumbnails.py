@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from threading import Event
@@ -18,7 +19,7 @@ from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from tests.answers import error_of
-from tests.pictures import opened, png
+from tests.pictures import half_clear, opened, png
 
 
 @pytest.fixture
@@ -53,10 +54,16 @@ def payloads(stream: str) -> list[dict[str, Any]]:
     return [json.loads(event.partition("\ndata: ")[2]) for event in stream.split("\n\n") if event]
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
 def difference(thumbnail: Image.Image, picture: Image.Image) -> float:
-    """The mean difference of a channel, of 255, between *thumbnail* and *picture* shrunk."""
-    small = picture.convert("RGB").resize(thumbnail.size, Image.Resampling.BOX)
-    statistics = ImageStat.Stat(ImageChops.difference(thumbnail.convert("RGB"), small))
+    """The mean difference of a channel, of 255, between *thumbnail* and *picture* shrunk, both on
+    white."""
+    small = on_white(picture).resize(thumbnail.size, Image.Resampling.BOX)
+    statistics = ImageStat.Stat(ImageChops.difference(on_white(thumbnail), small))
     return max(statistics.mean)
 
 
@@ -140,6 +147,76 @@ def test_thumbnails_are_cached_within_a_budget(emulator: Emulator) -> None:
     cache = emulator.renderer.thumbnails
     assert isinstance(cache, LRUCache)
     assert cache.budget == emulator.settings.cache // 4
+
+
+# --- uploads
+
+
+def uploaded(http: httpx2.Client, *files: bytes) -> str:
+    """The path of the uploads of an edit that came with these *files*, which may be refused."""
+    parts = [("image[]", (f"{n}.png", file, "image/png")) for n, file in enumerate(files)]
+    answer = http.post(EDITS.path, data={"model": "gpt-image-2", "prompt": "x"}, files=parts)
+    return f"/requests/{id_of(answer)}/uploads"
+
+
+def test_uploads_have_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
+    pictures = [png((640, 320)), half_clear((100, 200))]
+    path = uploaded(http, *pictures)
+    for index, sizes in enumerate((((480, 240), (96, 48)), ((100, 200), (48, 96)))):
+        for edge, size in zip((480, 96), sizes, strict=True):
+            thumbnail = webp_of(admin.get(f"{path}/{index}/thumbnail/{edge}"))
+            assert thumbnail.size == size
+            assert difference(thumbnail, opened(pictures[index])) < 6
+    assert thumbnail.convert("RGBA").getchannel("A").getextrema() == (0, 255)
+
+
+def test_uploads_in_json_have_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
+    url = f"data:image/png;base64,{b64encode(png((300, 300))).decode()}"
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [{"image_url": url}]}
+    identity = id_of(call(http, EDITS, json=body))
+    assert webp_of(admin.get(f"/requests/{identity}/uploads/0/thumbnail/96")).size == (96, 96)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        b"no picture",
+        b"",
+        png((300, 300))[:-200],
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"GIF89a" + bytes(50),
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        png()[:16] + (60_000).to_bytes(4) * 2 + png()[24:],
+    ],
+    ids=["text", "empty", "cut", "signature", "gif", "svg", "bomb"],
+)
+def test_an_upload_that_is_no_image_has_no_thumbnail(
+    http: httpx2.Client, admin: httpx2.Client, file: bytes
+) -> None:
+    path = uploaded(http, file)
+    for index in (0, 1, -1):
+        answer = admin.get(f"{path}/{index}/thumbnail/96")
+        assert error_of(answer, 404)["code"] == "not_found"
+    error_of(admin.get(f"{path}/0/thumbnail/5"), 422)
+
+
+def test_equal_uploads_are_decoded_once_for_their_thumbnails(
+    http: httpx2.Client, admin: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    decode = imaging.thumbnails.upload_thumbnails
+
+    def counted(data: bytes) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(imaging.thumbnails, "upload_thumbnails", counted)
+    picture = png((333, 111))
+    for _ in range(2):
+        path = uploaded(http, picture)
+        for edge in (96, 480):
+            webp_of(admin.get(f"{path}/0/thumbnail/{edge}"))
+    assert decoded == [picture]
 
 
 # --- partial images

@@ -3,6 +3,7 @@ and the partial images of streams."""
 
 from __future__ import annotations
 
+import asyncio
 from binascii import a2b_base64
 from enum import IntEnum
 from typing import Final
@@ -37,6 +38,7 @@ class ThumbnailsAPI:
 
     def __init__(self, emulator: Emulator) -> None:
         self.journal = emulator.journal
+        self.files = emulator.files
         self.renderer = emulator.renderer
 
     def router(self) -> APIRouter:
@@ -45,6 +47,7 @@ class ThumbnailsAPI:
             ("/images/{id}/{index}/thumbnail/{edge}", self.thumbnail),
             ("/images/{id}/{index}/partials/{partial}", self.partial_image),
             ("/images/{id}/{index}/partials/{partial}/thumbnail/{edge}", self.partial_thumbnail),
+            ("/requests/{id}/uploads/{index}/thumbnail/{edge}", self.upload_thumbnail),
         ):
             router.get(path, response_class=Response)(handler)
         return router
@@ -59,9 +62,8 @@ class ThumbnailsAPI:
         """The request of the stream that has sent that partial image, be it over or not."""
         entry = await self._entry(identity)
         request = entry.request if entry.kind == "call" else None
-        # Partial images are the first events of a stream.
-        sent = min(entry.events, request.partial_images) if request else 0
-        if request and index == 0 and 0 <= partial < sent:
+        # Partial images leave in their order; a fault may have kept the last ones back.
+        if request and index == 0 and 0 <= partial < min(entry.partials, request.partial_images):
             return request
         part = f"partial image {partial} of picture {index}"
         raise admin_errors.no_such_part(id=identity, part=part)
@@ -89,6 +91,20 @@ class ThumbnailsAPI:
         """The thumbnail of that partial image."""
         streamed = await self._streamed(id, index, partial)
         return await self._thumbnail(request, streamed, index, partial, edge)
+
+    async def upload_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
+        """The thumbnail of an image that came with the call, by its place in `uploads`. There is
+        none of a file that is no image which the API accepts."""
+        entry = await self._entry(id)
+        # The body may be long; see `Exchange.upload_data`.
+        data = await asyncio.to_thread(entry.upload_data, index, self.files.data)
+        file = None
+        if data is not None:
+            with watch_disconnect(request) as disconnect:
+                file = await self.renderer.upload_thumbnail(data, edge, disconnect)
+        if file is None:
+            raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
+        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.MIMETYPE)
 
     async def _thumbnail(
         self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge
