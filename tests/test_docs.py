@@ -1,154 +1,354 @@
-"""README and docs are true: their commands and examples run, and every setting stands in them."""
+"""README and docs are true: their code runs, their tables are the code's, their links lead on."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Sequence
+from configparser import ConfigParser
 from pathlib import Path
+from typing import Final
 
 import pytest
 from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.cli.command_line import COMMANDS
+from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE
-from images_emulator.contract.model_tables import as_markdown
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
-from images_emulator.faults.fault_tables import as_markdown as faults_as_markdown
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import command_settings, parse_document
-from images_emulator.web.admin_api import create_admin_api
+from images_emulator.settings import parse_document
 from tests.conftest import ENVIRONMENT
-from tests.programs import run_pytest, run_python
+from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
+from tests.programs import run_command, run_pytest, run_python
+from tests.reference_pages import GENERATED, shown
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-README = "\n".join(page.read_text() for page in PAGES)
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-SERVE, TEST = (text.strip() for kind, text in BLOCKS if kind == "sh")
-RECIPES = (ROOT / "docs" / "guides" / "recipes.md").read_text()
-EXAMPLES = [text for kind, text in BLOCKS if kind == "python" and text not in RECIPES]
-OUTPUTS = [text for kind, text in BLOCKS if kind == "text"]
+HOME: Final = "http://127.0.0.1:8080"
+"""The server's address in the pages; that of the tests' server takes its place."""
 
+NOT_RUN: Final = ("pip ", "docker ", ".venv/bin/", "python3 -m venv ")
+"""Commands of a shell that install, or need what the tests have not; others are run or parsed."""
 
-def run(code: str, server: Server, folder: Path) -> str:
-    """What *code* prints when the README's server is this one."""
-    return printed(code.replace("http://127.0.0.1:8080", server.url), folder)
-
-
-def printed(code: str, folder: Path) -> str:
-    """What *code* prints, as a program of its own."""
-    done = run_python(code, folder)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+SERVE, TEST = (
+    block.text.strip()
+    for block in BLOCKS
+    if block.page == "README.md" and block.text.startswith("python3 -m venv")
+)
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_readme_example_runs(number: int, server: Server, tmp_path: Path) -> None:
-    output = run(EXAMPLES[number], server, tmp_path)
-    assert not output or output in OUTPUTS
+def blocks(language: str, page: str | None = None, *, title: bool = False) -> list[Block]:
+    """The blocks in a *language*, of one page or all, with or without a title."""
+    return [
+        each
+        for each in BLOCKS
+        if each.language == language
+        and bool(each.title) == title
+        and (page is None or each.page == page)
+    ]
 
 
-@pytest.mark.slow
-def test_readme_tests_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What a test has written runs once.
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    shown = re.findall(r"```python (test_\w+)\.py\n(.*?)```", README, re.DOTALL)
-    pytester.makepyfile(**dict(shown))
-    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
+def one(page: str, title: str) -> Block:
+    """The block of that title."""
+    (block,) = (each for each in BLOCKS if each.page == page and each.title == title)
+    return block
 
 
-def test_readme_report_and_settings_fixture_are_true(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+def location(block: Block) -> str:
+    return f"{block.page}:{block.line}"
+
+
+def run_program(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What *command* has printed, which has not failed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_every_block_is_of_a_kind_that_is_checked() -> None:
+    checked = {"python", "javascript", "sh", "toml", "yaml", "ini", "text", "py"}
+    assert {block.language for block in BLOCKS} <= checked
+    assert all(block.title for block in BLOCKS if block.language == "text")
+    assert {block.page for block in BLOCKS if block.language == "py"} == {
+        "docs/reference/python-api.md"
+    }
+
+
+# --- code
+
+
+PROGRAM: Final = """
+import contextlib, io, json, sys, types, urllib.request
+
+outputs = []
+for place, lines, code in json.loads(sys.stdin_text):
+    urllib.request.urlopen(urllib.request.Request(RESET, method="POST"))
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        try:
+            exec(compile("\\n" * lines + code, place, "exec"), vars(module))
+        except SystemExit as end:
+            if end.code:
+                raise
+    outputs.append(output.getvalue())
+print(json.dumps(outputs))
+"""
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}))
+def test_python_of_a_page_runs_and_prints_what_is_shown(
+    page: str, server: Server, tmp_path: Path
 ) -> None:
+    examples = blocks("python", page)
+    programs = [(page, block.line - 1, block.text.replace(HOME, server.url)) for block in examples]
+    code = PROGRAM.replace("sys.stdin_text", repr(json.dumps(programs)))
+    code = code.replace("RESET", repr(f"{server.url}/_emulator/reset"))
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    for block, output in zip(examples, printed, strict=True):
+        assert output == (block.output or ""), location(block)
+
+
+@pytest.mark.parametrize("block", blocks("javascript"), ids=location)
+@pytest.mark.timeout(300)
+def test_javascript_runs_and_prints_what_is_shown(
+    block: Block, server: Server, npm_folder: Path, tmp_path: Path
+) -> None:
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("needs Node.js")
+    (tmp_path / "node_modules").symlink_to(npm_folder / "node_modules", target_is_directory=True)
+    script = tmp_path / "script.mjs"
+    script.write_text(block.text.replace(HOME, server.url))
+    done = run_program([node, str(script)], tmp_path)
+    assert done.stdout == (block.output or "")
+    assert server.calls(status=200)
+
+
+def curl_pages() -> list[str]:
+    return sorted({block.page for block in blocks("sh") if block.text.startswith("curl")})
+
+
+@pytest.mark.parametrize("page", curl_pages())
+def test_curl_of_a_page_runs_and_prints_what_is_shown(
+    page: str, server: Server, tmp_path: Path
+) -> None:
+    for program in ("bash", "curl", "jq"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    for block in blocks("sh", page):
+        if not block.text.startswith("curl"):
+            continue
+        command = f"set -euo pipefail\n{block.text.replace(HOME, server.url)}"
+        done = run_program(["bash", "-c", command], tmp_path)
+        assert done.stdout == (block.output or ""), location(block)
+    assert server.calls(status=200)
+
+
+def own_commands() -> list[tuple[Block, str]]:
+    """The commands of the emulator in blocks and in the text of the pages."""
+    commands = [
+        (block, line)
+        for block in blocks("sh")
+        for line in block.text.splitlines()
+        if line.startswith("images-emulator")
+    ]
+    for page in PAGES:
+        for text in re.findall(r"`(images-emulator(?: [^`]*)?)`", page.read_text()):
+            line = " ".join(text.split())
+            commands.append((Block(name_of(page), 0, "sh", None, line, None), line))
+    return commands
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in own_commands()}))
+def test_commands_of_the_pages_are_valid(command: str) -> None:
+    words = shlex.split(re.sub(r" [|>&].*$", "", command))[1:]
+    if {"FILE", "…"} & {*words}:
+        words = [word.replace("FILE", "outage") for word in words]
+    name = words.pop(0) if words and not words[0].startswith("-") else "serve"
+    command_parser(name).parse_args(words)
+
+
+def test_other_commands_are_known() -> None:
+    for block in blocks("sh"):
+        if block.text.startswith("curl"):
+            continue
+        for line in block.text.splitlines():
+            assert line.startswith((*NOT_RUN, "images-emulator", 'eval "$(images-emulator ')), line
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in blocks("sh") if block.output and block.text.startswith("images-")],
+    ids=location,
+)
+def test_commands_print_what_is_shown(block: Block) -> None:
+    done = run_command(*shlex.split(block.text)[1:], variables={"SHELL": "/bin/bash"})
+    assert (done.returncode, done.stdout) == (0, block.output)
+
+
+# --- pytest
+
+
+@pytest.fixture
+def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
-    (conftest,) = re.findall(r"```python conftest\.py\n(.*?)```", README, re.DOTALL)
-    (report,) = re.findall(r"```text report\n(.*?)```", README, re.DOTALL)
-    pytester.makeconftest(conftest)
-    pytester.makepyfile("""
+    return pytester
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/testing.md"])
+def test_shown_tests_pass(page: str, session: pytest.Pytester) -> None:
+    for block in BLOCKS:
+        if block.page == page and (block.title or "").endswith((".py", ".ini")):
+            (session.path / str(block.title)).write_text(block.text)
+    done = run_pytest(["-W", "error"], session.path)
+    assert re.search(r"=+ \d+ passed in", done.stdout), done.stdout
+
+
+def test_shown_failures_are_those_of_pytest(session: pytest.Pytester) -> None:
+    session.makepyfile("""
 import openai
 
 def test_it(images_emulator):
-    assert images_emulator.settings.as_of == "today"
-    images_emulator.emulator.configure(as_of="any")
     openai.OpenAI().images.generate(model="dall-e-3", prompt="A lighthouse", size="256x256")
+
+def test_count(images_emulator):
+    openai.OpenAI().images.generate(model="gpt-image-2", prompt="A lighthouse")
+    assert len(images_emulator.calls(model="gpt-image-2")) == 2
 """)
-    done = run_pytest(["-W", "error"], pytester.path)
-    lines = [re.sub(r"\d+ ms$", "* ms", line) for line in report.splitlines()]
-    pytest.LineMatcher(done.stdout.splitlines()).fnmatch_lines(
-        ["*Calls to the images emulator*", *lines], consecutive=True
-    )
+    done = run_pytest(["-W", "error"], session.path)
+    lines = [re.sub(r"^E +(?:AssertionError: )?", "", line) for line in done.stdout.splitlines()]
+    output = re.sub(r"\d+ ms", "* ms", "\n".join(map(str.strip, lines)))
+    for title in ("report", "assertion"):
+        text = one("docs/guides/testing.md", title).text
+        expected = "\n".join(line.strip() for line in text.splitlines())
+        assert re.sub(r"\d+ ms", "* ms", expected) in output
+
+
+@pytest.mark.slow
+def test_the_plugin_is_loaded_where_the_package_is_installed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    pytester.makepyfile(one("README.md", "test_lighthouse.py").text)
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=1)
+
+
+# --- data
+
+
+def test_shown_scenarios_are_valid() -> None:
+    for block in blocks("toml"):
+        assert parse_scenario(tomllib.loads(block.text)).steps
+
+
+def test_shown_settings_files_are_valid() -> None:
+    shown_files = blocks("toml", title=True)
+    assert shown_files
+    for block in shown_files:
+        assert block.title == SETTINGS_FILE
+        emulator = Emulator(Settings(**parse_document(tomllib.loads(block.text))))
+        emulator.close()
+
+
+def test_shown_yaml_and_ini_can_be_read() -> None:
+    for block in blocks("ini", title=True):
+        ConfigParser().read_string(block.text)
+    yaml = pytest.importorskip("yaml", reason="needs the extra [docs]")
+    for block in blocks("yaml"):
+        assert yaml.safe_load(block.text)
 
 
 def test_readme_image_is_the_one_its_example_gets(server: Server, tmp_path: Path) -> None:
-    run(EXAMPLES[0], server, tmp_path)
+    code = blocks("python", "README.md")[0].text.replace(HOME, server.url)
+    assert run_python(code, tmp_path).returncode == 0
     with (
         Image.open(tmp_path / "lighthouse.png") as drawn,
-        Image.open(ROOT / "fixtures/images/lighthouse.png") as shown,
+        Image.open(ROOT / "fixtures/images/lighthouse.png") as shown_image,
     ):
-        assert not ImageChops.difference(drawn, shown).getbbox()
+        assert not ImageChops.difference(drawn, shown_image).getbbox()
 
 
-def test_readme_settings_are_those_of_the_code() -> None:
-    rows = ""
-    for each in command_settings():
-        default = f" `{each.shown_default}`" if each.shown_default else ""
-        flag, variable = f"`{each.flag} {each.metavar}".rstrip() + "`", f"`{each.variable}`"
-        rows += f"| {flag} | {variable} |{default} | {each.help} |\n"
-    assert f"|---|---|---|---|\n{rows}\n" in README
+# --- tables
 
 
-def test_readme_models_are_those_of_the_table() -> None:
-    shown = README.partition("<!-- models -->\n")[2].partition("<!-- end of models -->")[0]
-    assert shown == as_markdown(), "print them anew by `images-emulator models --markdown`"
+@pytest.mark.parametrize("name", GENERATED)
+def test_reference_is_that_of_the_code(name: str) -> None:
+    _, make = GENERATED[name]
+    assert shown(name) == make(), "write it anew: python -m tests.reference_pages"
 
 
 def test_the_readme_names_the_first_and_the_newest_model() -> None:
-    ((first, newest),) = re.findall(r"^\| models \| .* from (\S+) to (\S+),", README, re.MULTILINE)
+    text = README.read_text()
+    ((first, newest),) = re.findall(r"^\| models \| .* from (\S+) to (\S+),", text, re.MULTILINE)
     assert first == next(iter(MODELS))
     assert f"{NEWEST_MODEL.id}-".startswith(f"{newest}-")
 
 
-def test_readme_has_every_admin_path() -> None:
-    row = r"^\| `(/_emulator/[^`]+)` \| ([A-Z, ]+) \|"
-    documented = dict(re.findall(row, README, re.MULTILINE))
-    paths = create_admin_api(Emulator()).openapi()["paths"]
-    served = {path: ", ".join(map(str.upper, methods)) for path, methods in paths.items()}
-    assert documented == served
-
-
-def test_readme_faults_are_those_of_the_code() -> None:
-    shown = README.partition("<!-- faults -->\n")[2].partition("<!-- end of faults -->")[0]
-    assert shown == faults_as_markdown()
-
-
-def test_readme_scenario_is_valid() -> None:
-    (scenario,) = (text for kind, text in BLOCKS if kind == "toml")
-    assert parse_scenario(tomllib.loads(scenario)).steps
-
-
-def test_readme_settings_file_is_valid() -> None:
-    (text,) = re.findall(r"```toml images-emulator\.toml\n(.*?)```", README, re.DOTALL)
-    values = parse_document(tomllib.loads(text))
-    emulator = Emulator(Settings(**values))
-    assert emulator.scenario
-    emulator.close()
-    assert f"`{SETTINGS_FILE}`" in README
-
-
-def test_readme_has_every_command() -> None:
-    section = (ROOT / "docs" / "guides" / "command-line.md").read_text()
-    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+def test_the_guide_has_every_command() -> None:
+    text = (ROOT / "docs" / "guides" / "command-line.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {*COMMANDS}
 
 
-def test_readme_has_every_ready_scenario() -> None:
-    for name in ready_scenarios():
-        assert f"`{name}`" in README
+def test_the_guide_has_every_ready_scenario() -> None:
+    text = (ROOT / "docs" / "guides" / "faults.md").read_text()
+    assert {*re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)} == {*ready_scenarios()}
+
+
+# --- links
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_internal_links_lead_to_a_file_and_a_heading(page: Path) -> None:
+    for link in links_of(page):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors_of(target), link
+        # The site has no files of the repository beside its own.
+        assert page == README or target.is_relative_to(ROOT / "docs"), link
+
+
+def test_every_page_is_in_the_navigation_and_begins_with_its_heading() -> None:
+    config = tomllib.loads((ROOT / "zensical.toml").read_text())
+
+    def pages_in(entries: list[object]) -> list[str]:
+        found: list[str] = []
+        for entry in entries:
+            if isinstance(entry, str):
+                found.append(entry)
+            elif isinstance(entry, dict):
+                for value in entry.values():
+                    found += pages_in(value if isinstance(value, list) else [value])
+        return found
+
+    pages = [str(page.relative_to(ROOT / "docs")) for page in PAGES if page != README]
+    assert sorted(pages_in(config["project"]["nav"])) == sorted(pages)
+    for page in PAGES:
+        assert page.read_text().startswith("# ")
+
+
+@pytest.mark.timeout(300)
+def test_the_site_is_built_without_warning(tmp_path: Path) -> None:
+    pytest.importorskip("zensical", reason="needs the extra [docs]")
+    for name in ("docs", "zensical.toml"):
+        path = ROOT / name
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
+    run_program([sys.executable, "-m", "zensical", "build", "--strict"], tmp_path)
+    assert (tmp_path / "site" / "guides" / "testing" / "index.html").is_file()
+
+
+# --- commands that the README and others share
 
 
 def test_ci_and_contributing_have_the_test_command_of_the_readme() -> None:

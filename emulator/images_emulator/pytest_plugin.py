@@ -158,8 +158,8 @@ def images_emulator_server(
 def _images_emulator(
     request: pytest.FixtureRequest, images_emulator_server: Server
 ) -> Iterator[Server]:
-    """The server, where `openai.OpenAI()` and `openai.AzureOpenAI()` find it; empty when the first
-    of these fixtures that are in use has it, and when the last one lets it go."""
+    """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` lead to. It is emptied at the
+    start and at the end, unless a fixture of wider scope has it."""
     server, session = images_emulator_server, request.config.stash[_SESSION]
     session.server = server
     before = server.emulator.settings

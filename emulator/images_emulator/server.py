@@ -138,11 +138,12 @@ class Server:
 
     @property
     def clock(self) -> Clock:
-        """The emulator's clock. URLs expire and rate limits are refilled by it."""
+        """The emulator's clock, by which URLs expire, rate limits are refilled and faults wait."""
         return self.emulator.clock
 
     def reset(self) -> None:
-        """Reset the emulator; see `Emulator.reset`. Raises RuntimeError for a closed server."""
+        """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
+        scenario return to their start. Raises RuntimeError for a closed server."""
         self._check_open()
         self.emulator.reset()
 
@@ -153,8 +154,10 @@ class Server:
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
     ) -> None:
-        """Give *fault* to the next calls; see `Scenario.inject`. Raises ValueError for an invalid
-        fault, and RuntimeError for a closed server."""
+        """Give *fault*, a name or its settings, to the next calls: to as many as *times*, None for
+        all, and to those alone that *match* names by `path`, `model`, `prompt`, `api_key` and
+        `retry_count`. Raises ValueError for an invalid fault, and RuntimeError for a closed
+        server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match)
 

@@ -106,6 +106,7 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
+        """Whether the time stands."""
         return self._setting.value.moment is not None
 
     def now(self) -> datetime:

@@ -1,0 +1,265 @@
+"""The generated parts of `docs/reference`: tables of the code's own tables, and the docstrings of
+the public names.
+
+    .venv/bin/python -m tests.reference_pages
+
+writes them anew, between the markers `<!-- NAME -->` and `<!-- end of NAME -->` of the pages.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final
+
+import images_emulator
+from images_emulator import Emulator, Server, pytest_plugin
+from images_emulator.contract import model_tables
+from images_emulator.exchange.details import UploadDetails
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.faults import fault_tables
+from images_emulator.settings import command_settings
+from images_emulator.state.clock import Clock
+from images_emulator.state.journal import Query
+from images_emulator.web.admin_api import create_admin_api
+
+ROOT: Final = Path(__file__).parent.parent
+REFERENCE: Final = ROOT / "docs" / "reference"
+
+SIGNATURE_COLUMNS: Final = 88
+"""A longer signature has a line for each parameter."""
+
+
+def settings_table() -> str:
+    rows = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
+    for each in command_settings():
+        flag = f"{each.flag} {each.metavar}".rstrip()
+        default = f" `{each.shown_default}`" if each.shown_default else ""
+        rows.append(f"| `{flag}` | `{each.variable}` |{default} | {each.help} |")
+    return "\n".join(rows) + "\n"
+
+
+def faults_table() -> str:
+    """The first table that `images-emulator faults --markdown` prints."""
+    return fault_tables.as_markdown().partition("\n\n")[0] + "\n"
+
+
+def errors_table() -> str:
+    """The errors by name, with their sentences."""
+    rows = ["| error | status | type | message |", "|---|---|---|---|"]
+    for each in fault_tables.fault_list().errors:
+        name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
+        kind = f"`{each.type}`" if each.type else ""
+        rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def admin_table() -> str:
+    """The paths of the admin API, with the docstrings of their handlers."""
+    rows = ["| path | method | what it does | query |", "|---|---|---|---|"]
+    emulator = Emulator()
+    paths = create_admin_api(emulator).openapi()["paths"]
+    emulator.close()
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            parameters = operation.get("parameters", ())
+            query = ", ".join(f"`{each['name']}`" for each in parameters if each["in"] == "query")
+            text = _one_line(operation["description"])
+            rows.append(f"| `{path}` | {method.upper()} | {text} | {query} |")
+    return "\n".join(rows) + "\n"
+
+
+def python_reference() -> str:
+    """The public names of the package, with their signatures and docstrings."""
+    parts = [
+        _entry("images_emulator.running", images_emulator.running),
+        _class("images_emulator.Server", Server, _public_members(Server)),
+        _class("The clock, `Server.clock`", Clock, ["frozen", *_TIME_METHODS]),
+        f"## A call, as `Server.calls` has it\n\n{_attributes(Exchange, _readable(Exchange))}",
+        _fields_of("A file of a call, in `uploads`", UploadDetails),
+        _fields_of("The filters of `Server.calls`", Query),
+        _entry("images_emulator.read_recipe", images_emulator.read_recipe),
+        _entry("images_emulator.create_app", images_emulator.create_app),
+        _class("images_emulator.Emulator", Emulator, ["configure", "reset", "close"]),
+    ]
+    return "\n".join(parts)
+
+
+def fixtures_table() -> str:
+    """The fixtures of the plugin, with their docstrings."""
+    names = ["images_emulator", *pytest_plugin.WIDER_FIXTURES]
+    rows = ["| fixture | scope | what it is |", "|---|---|---|"]
+    for name in [*names, "images_emulator_server", "images_emulator_settings"]:
+        fixture = getattr(pytest_plugin, name)
+        scope = fixture._fixture_function_marker.scope
+        text = _one_line(inspect.getdoc(fixture._get_wrapped_function()) or "")
+        rows.append(f"| `{name}` | {scope} | {text} |")
+    return "\n".join(rows) + "\n"
+
+
+_TIME_METHODS: Final = ("now", "advance", "freeze", "resume", "reset")
+
+GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
+    "settings": ("settings.md", settings_table),
+    "models": ("models.md", model_tables.as_markdown),
+    "faults": ("faults.md", faults_table),
+    "errors": ("errors.md", errors_table),
+    "admin paths": ("admin-api.md", admin_table),
+    "fixtures": ("python-api.md", fixtures_table),
+    "python names": ("python-api.md", python_reference),
+}
+"""The parts by their names, each with its page and the function that makes it."""
+
+
+def shown(name: str) -> str:
+    """The part *name* as its page has it."""
+    page, _ = GENERATED[name]
+    text = (REFERENCE / page).read_text()
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    assert text.count(start) == text.count(end) == 1, f"{page} has no markers of {name}"
+    return text.partition(start)[2].partition(end)[0]
+
+
+def write() -> None:
+    """Write all parts into their pages."""
+    for name, (page, make) in GENERATED.items():
+        path = REFERENCE / page
+        text, before = path.read_text(), shown(name)
+        start = text.index(f"<!-- {name} -->\n") + len(f"<!-- {name} -->\n")
+        path.write_text(text[:start] + make() + text[start + len(before) :])
+
+
+# --- docstrings
+
+
+_FIRST_PARAGRAPH_ALONE: Final = (images_emulator.create_app, Emulator)
+
+
+def _doc(value: Any) -> str:
+    """The docstring of *value*: its first paragraph alone where the others are for contributors."""
+    text = _markdown(inspect.getdoc(value) or "")
+    return text.partition("\n\n")[0] if value in _FIRST_PARAGRAPH_ALONE else text
+
+
+def _one_line(text: str) -> str:
+    return _markdown(" ".join(text.split())).replace("|", "\\|")
+
+
+def _markdown(docstring: str) -> str:
+    """*docstring* as Markdown: a *name* that it marks is code."""
+    return re.sub(r"(?<![*\w])\*(\w+)\*(?!\w)", r"`\1`", docstring)
+
+
+def _signature(name: str, value: Any) -> str:
+    """The call of *value* as code, without `self` and quotes."""
+    signature = inspect.signature(value)
+    parameters = [
+        each.replace(default=...) if inspect.isfunction(each.default) else each
+        for each in signature.parameters.values()
+        if each.name != "self"
+    ]
+    # A class makes what it is; for others the result says more than the name.
+    result = signature.return_annotation if not inspect.isclass(value) else None
+    result = None if result in (None, "None", signature.empty) else result
+    text = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+    text = _plain(text)
+    line = f"{name}{text}" + (f" -> {result}" if result else "")
+    if len(line) <= SIGNATURE_COLUMNS:
+        return line
+    inner = [_plain(str(each)) for each in parameters]
+    starred = next((at for at, each in enumerate(parameters) if each.kind is each.KEYWORD_ONLY), -1)
+    if starred >= 0:
+        inner.insert(starred, "*")
+    listed = "".join(f"    {each},\n" for each in inner)
+    return f"{name}(\n{listed})" + (f" -> {result}" if result else "")
+
+
+def _plain(text: str) -> str:
+    """Parameters as code has them: without quotes around annotations."""
+    return re.sub(r"'([^'\"]*)'", r"\1", text).replace("Ellipsis", "...")
+
+
+def _entry(name: str, value: Any, level: int = 2) -> str:
+    """One function or method: heading, signature and docstring."""
+    short = name.rpartition(".")[2]
+    code = f"```py\n{_signature(short, value)}\n```"
+    return f"{'#' * level} `{short}`\n\n{code}\n\n{_doc(value)}\n"
+
+
+def _class(title: str, cls: type[Any], names: list[str]) -> str:
+    """A class with its docstring, its attributes as a table and its methods."""
+    name = title.rpartition(".")[2] if title.startswith("images_emulator.") else ""
+    heading = f"`{name}`" if name else title
+    parts = [f"## {heading}\n"]
+    if name:
+        parts.append(f"```py\n{_signature(name, cls)}\n```\n")
+    parts.append(f"{_doc(cls)}\n")
+    methods = [each for each in names if inspect.isfunction(getattr(cls, each, None))]
+    attributes = [each for each in names if each not in methods]
+    if attributes:
+        parts.append(_attributes(cls, attributes))
+    parts += [_entry(each, getattr(cls, each), level=3) for each in methods]
+    return "\n".join(parts)
+
+
+def _fields_of(title: str, cls: type[Any]) -> str:
+    """A dataclass, whose fields are its reference."""
+    return f"## {title}\n\n{_doc(cls)}\n\n{_attributes(cls, [each.name for each in fields(cls)])}"
+
+
+def _attributes(cls: type[Any], names: list[str]) -> str:
+    described = _attribute_docstrings(cls)
+    rows = ["| attribute | type | what it is |", "|---|---|---|"]
+    for name in names:
+        value = inspect.getattr_static(cls, name, None)
+        if isinstance(value, property):
+            kind = value.fget.__annotations__["return"] if value.fget else ""
+            text = value.__doc__ or ""
+        else:
+            kind, text = cls.__annotations__[name], described.get(name, "")
+        rows.append(f"| `{name}` | {_type(str(kind))} | {_one_line(text)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _type(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
+    """The texts that stand beneath the fields of *cls*."""
+    body = ast.parse(dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: text.value.value
+        for field, text in zip(body.body, body.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _public_members(cls: type[Any]) -> list[str]:
+    return [name for name in vars(cls) if not name.startswith("_")]
+
+
+def _readable(cls: type[Exchange]) -> list[str]:
+    """What any thread may read of a call, as the class's docstring names it."""
+    doc = " ".join((cls.__doc__ or "").split())
+    named = re.findall(r"`(\w+)`", doc.partition("Any thread may read")[2])
+    return [*named, *_properties_after(cls, "details")]
+
+
+def _properties_after(cls: type[Any], first: str) -> Iterator[str]:
+    names = [name for name, value in vars(cls).items() if isinstance(value, property)]
+    yield from names[names.index(first) + 1 :]
+
+
+if __name__ == "__main__":
+    write()
