@@ -15,6 +15,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
+    ("immutable",),
     ("spelling", "settings", "threads", "lru_cache", "scenarios"),
     ("contract",),
     ("imaging",),

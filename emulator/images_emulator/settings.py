@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from images_emulator.immutable import Immutable
 from images_emulator.spelling import suggestion
 
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
@@ -123,8 +124,7 @@ RATE_UNITS: Final[Mapping[str, RateUnit]] = {
 """By the name that settings and sentences abbreviate them to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Immutable):
     """A rate limit: *limit* images per *unit*, a key of `RATE_UNITS` that lasts *seconds*."""
 
     limit: int
@@ -196,8 +196,7 @@ BOOLEANS: Final[Mapping[str, bool]] = {
 """The texts of a variable that switches something on or off, in lower case."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Immutable, kw_only=True):
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
     A repeatable setting is a tuple; a list or a single text becomes one. Two of them, `as_of` and
@@ -335,8 +334,7 @@ class Settings:
                 raise ValueError(f"public_url must be an http or https URL, not {self.public_url}")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Immutable):
     """One setting as the command line, the variables, the file and the README show it."""
 
     name: str

@@ -11,9 +11,10 @@ are told by the API itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeVar
+
+from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
 
@@ -22,8 +23,7 @@ AsOf = date | None
 is accepted; where two days contradict each other, the newer rule holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Immutable):
     """The days from *since*, included, to *until*, not included; None leaves an end open."""
 
     since: date | None = None
@@ -67,8 +67,7 @@ KNOWN_UNTIL: Final = date(2026, 11, 25)
 and may come otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Immutable):
     """The policy for one call: the day that it is judged by, and whether *lenient* validation
     forgives mistakes.
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.errors import APIError, Refusal
-from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Choice, Rule, Rules
+from images_emulator.immutable import Immutable
 
 
-class Condition(Row, ABC):
+class Condition(Immutable, ABC):
     """A test of one parameter's value, after defaults and `auto` are resolved; None where the call
     has no such value."""
 
@@ -118,7 +118,7 @@ class Present(Condition):
         return ""
 
 
-class Conflict(Row):
+class Conflict(Immutable):
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
     *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter.

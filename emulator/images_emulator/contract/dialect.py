@@ -20,9 +20,9 @@ from images_emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
 from images_emulator.contract.errors import ErrorAnswer, Refusal
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import ImageRequest, Model
-from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.immutable import Immutable
 
 Header = tuple[bytes, bytes]
 """The name in lower case, and the value."""
@@ -47,7 +47,7 @@ class AnswerFacts(NamedTuple):
     """The deployment that the call reached."""
 
 
-class HostedURLs(Row, kw_only=True):
+class HostedURLs(Immutable, kw_only=True):
     """The URLs of hosted images. *path* and the values of *query* are formats with these fields:
     `account` (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0), `start`,
     `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID), `signature`."""
@@ -63,7 +63,7 @@ class HostedURLs(Row, kw_only=True):
     """When the key that signs ends, counted from the creation of the image."""
 
 
-class Dialect(Row, kw_only=True, eq=False):
+class Dialect(Immutable, kw_only=True, eq=False):
     """The wire format of one service, as far as the services differ."""
 
     request_id: Callable[[str], str]

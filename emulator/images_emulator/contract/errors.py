@@ -20,7 +20,7 @@ from datetime import date
 from typing import Any, Final
 
 from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE, AsOf, version_on
-from images_emulator.contract.row import Row
+from images_emulator.immutable import Immutable
 
 GATEWAY_TYPE: Final = "invalid_request_error"
 """The `type` of errors of the gateway, which checks names, types, ranges and words."""
@@ -30,7 +30,7 @@ SERVICE_TYPE: Final = "image_generation_user_error"
 parameters combine."""
 
 
-class Envelope(Row):
+class Envelope(Immutable):
     """The form of an error body: the *keys* of the error object in their order, and the *end* of
     the body, such as a newline."""
 
@@ -125,8 +125,7 @@ MAX_SHOWN_NAME: Final = 256
 """The most characters of a parameter's name in a violation. A client may send longer names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Immutable):
     """A mistake that lenient validation forgives: *param* and *code* of the error that strict
     validation raises. The request holds the violation, not the error. The traceback of the error
     would keep the frames in memory, and with them the decoded images."""
@@ -146,7 +145,7 @@ class Violation:
         return f"{self.param or 'request'}: {self.code}"
 
 
-class Refusal(Row):
+class Refusal(Immutable):
     """One error message with its other fields. *message*, *param* and *code* are formats.
 
     The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,

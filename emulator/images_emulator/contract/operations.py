@@ -23,7 +23,7 @@ from images_emulator.contract.calendar import (
     Period,
 )
 from images_emulator.contract.errors import Words
-from images_emulator.contract.row import Row
+from images_emulator.immutable import Immutable
 
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
@@ -64,7 +64,7 @@ class AzureOperation(NamedTuple):
     since: date
 
 
-class Operation(Row, kw_only=True, eq=False):
+class Operation(Immutable, kw_only=True, eq=False):
     """One operation of the API. Rows are compared by identity, also after pickling."""
 
     name: str

@@ -9,13 +9,12 @@ are left out: the emulator has neither.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from images_emulator.contract.rules import Pixels
+from images_emulator.immutable import Immutable
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPrices:
+class TokenPrices(Immutable):
     """US dollars for a million tokens."""
 
     input_text: float
@@ -36,8 +35,7 @@ class TokenPrices:
         return round(millionths / 1_000_000, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePrices:
+class ImagePrices(Immutable):
     """US dollars for an image, by quality and by size. A model without qualities has one row,
     `standard`."""
 

@@ -36,13 +36,12 @@ from images_emulator.contract.request_fields import (
     recipe_of,
     values_of,
 )
-from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Pixels, Rules
 from images_emulator.contract.token_rates import TokenRates
+from images_emulator.immutable import Immutable
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Immutable):
     """A file of a form, as it was sent.
 
     *filename* is empty where the part has none, and *content_type* is None. *size* counts all bytes
@@ -68,7 +67,7 @@ class Call:
     fields: Mapping[str, Any]
 
 
-class Model(Row):
+class Model(Immutable):
     """One row of the table: a model."""
 
     id: str

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from images_emulator.contract.errors import Violation
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
 from images_emulator.contract.picture import Picture
-from images_emulator.contract.row import Row
+from images_emulator.immutable import Immutable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -62,7 +62,7 @@ class _HasId(Protocol):
     def id(self) -> str: ...
 
 
-class Resolvers(Row):
+class Resolvers(Immutable):
     """What the JSON of a request only refers to: the models by id, and the function that makes a
     picture of its description (the attributes of `Picture`, of which the digest names the file)."""
 

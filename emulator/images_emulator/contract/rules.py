@@ -23,7 +23,7 @@ from images_emulator.contract.errors import (
     python_repr,
     quoted_list,
 )
-from images_emulator.contract.row import Row
+from images_emulator.immutable import Immutable
 
 Values = Mapping[str, Any]
 """Parameters of a call, by name."""
@@ -40,7 +40,7 @@ def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError
     )
 
 
-class Rule(Row, kw_only=True):
+class Rule(Immutable, kw_only=True):
     """The rule of one parameter. The base class accepts every value.
 
     A *nullable* rule treats `null` as an omitted value. *default* is the value of an omitted

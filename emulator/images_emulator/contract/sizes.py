@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.errors import Words
-from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar
+from images_emulator.immutable import Immutable
 
 
 def parse_size(text: str) -> Pixels | None:
@@ -105,7 +105,7 @@ class FrameSheet(NamedTuple):
         return self.rows * self.frame[1]
 
 
-class SheetLayouts(Row):
+class SheetLayouts(Immutable):
     """The sheets of an output format that is an animation. Its `size` is that of one frame, and the
     sheet of all frames must keep the limits of an image (third-party measurements of
     gpt-image-2.6)."""

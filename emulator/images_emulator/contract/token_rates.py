@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import field
 from math import ceil, floor, sqrt
 
-from images_emulator.contract.row import Row
 from images_emulator.contract.rules import Pixels
+from images_emulator.immutable import Immutable
 
 
-class OutputTable(Row):
+class OutputTable(Immutable):
     """Output tokens from a table. *rows* has, by quality, those of one square, portrait and
     landscape image."""
 
@@ -28,7 +28,7 @@ class OutputTable(Row):
         return square if width == height else portrait if width < height else landscape
 
 
-class OutputFormula(Row):
+class OutputFormula(Immutable):
     """Output tokens from the size and a factor. *factors* has one for each quality."""
 
     factors: Mapping[str, int]
@@ -41,7 +41,7 @@ class OutputFormula(Row):
         return ceil(long * short * (2_000_000 + width * height) / 4_000_000)
 
 
-class InputTiles(Row):
+class InputTiles(Immutable):
     """Input tokens by tiles of 512×512 pixels. *high_fidelity* are the additional tokens of
     `input_fidelity` high, for a square image and for others."""
 
@@ -66,7 +66,7 @@ class InputTiles(Row):
         return columns * rows
 
 
-class InputPatches(Row):
+class InputPatches(Immutable):
     """Input tokens by patches of 32×32 pixels, at most *max_patches* of them."""
 
     max_patches: int = 1536
@@ -95,7 +95,7 @@ TextRange = Mapping[str, tuple[int, int]]
 """By quality, the fewest and the most text tokens that the output of one image was billed."""
 
 
-class TokenRates(Row):
+class TokenRates(Immutable):
     """The rates by which a model counts tokens. No source gives a rule for the text tokens of an
     output: a number within the range is drawn from the request, the same each time."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
@@ -11,13 +10,13 @@ from images_emulator.contract.prices import TokenPrices
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.tokenizer import count_tokens
+from images_emulator.immutable import Immutable
 
 PARTIAL_IMAGE_TOKENS: Final = 100
 """Output tokens that each partial image costs beside the final one (image generation guide)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Immutable):
     """The tokens of one answer, of text and of images."""
 
     input_text: int
@@ -112,8 +111,7 @@ SVG_BYTES_PER_TOKEN: Final = 3
 """Bytes of an SVG that count as one output token, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class SvgUsage:
+class SvgUsage(Immutable):
     """The tokens of the *model* that writes an SVG, beside those of the image."""
 
     model: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final, Literal
+
+from images_emulator.immutable import Immutable
 
 NearMissKind = Literal[
     "model", "prompt", "path", "api_key", "retry_count", "target", "after", "chance", "spent"
@@ -17,8 +18,7 @@ NEAR_MISS_OVERHEAD_BYTES: Final = 128
 """Bytes that a near miss takes beside its reason, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class NearMiss:
+class NearMiss(Immutable):
     """One step that a call did not meet. As text it is one sentence with the step's title."""
 
     step: str

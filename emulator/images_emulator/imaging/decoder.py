@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from io import BytesIO
 from threading import RLock
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.file_parts import has_too_many_parts
+from images_emulator.immutable import Immutable
 
 INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 """Formats of uploads, as Pillow calls them."""
@@ -96,8 +97,7 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
         return None
 
 
-@dataclass(frozen=True)
-class DecodedImage:
+class DecodedImage(Immutable):
     """A decoded upload; see `contract.picture.Picture`.
 
     *data* is the file. *pixels* is None once they were released; `image` then decodes them again.

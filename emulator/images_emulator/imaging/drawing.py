@@ -10,7 +10,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import cos, sin, tau
 from random import Random
@@ -22,6 +22,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.antialiasing import Palette, disc, hill, rounded_box
 from images_emulator.imaging.text_layout import Paragraph, lines, paragraph
 from images_emulator.imaging.typefaces import BOLD
+from images_emulator.immutable import Immutable
 
 Colour = tuple[int, int, int]
 """Red, green, blue, from 0 to 255."""
@@ -81,8 +82,7 @@ SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for ste
 """The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep): level at both ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Immutable):
     """The random parts of an image, which its request seeds."""
 
     colours: bytes
@@ -228,8 +228,7 @@ def prompt_fingerprint(prompt: str) -> str:
     return f"{len(prompt):,} characters, SHA-256 {digest[:8]}…"
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Immutable):
     """The card of an image, laid out in *box*. All sizes are pixels."""
 
     request: ImageRequest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final, Protocol, cast
 
@@ -22,6 +21,7 @@ from images_emulator.imaging.recipe import (
     recipe_json,
     svg_recipe,
 )
+from images_emulator.immutable import Immutable
 
 SaveOptions = Mapping[str, Any]
 """Keyword arguments of Pillow's `save`."""
@@ -42,8 +42,7 @@ class Encoder(Protocol):
     ) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Immutable):
     """One `output_format`: all that the emulator knows of it.
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image
+
+from images_emulator.immutable import Immutable
 
 SQUARES: Final = (24, 64, 160)
 """Squares along the shorter edge of the first, second and third partial image."""
@@ -16,8 +17,7 @@ SAMPLES: Final = 2
 long for a large image as for a small one."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartialImage:
+class PartialImage(Immutable):
     """An image of squares in mode `RGB` or `RGBA`. *image* has its width, and one row of pixels for
     each row of squares; *heights* are the heights of these rows in pixels."""
 

@@ -4,7 +4,6 @@ direction."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from math import inf
@@ -17,6 +16,7 @@ from images_emulator.imaging.graphemes import MAX_CHARS, SPACE, Grapheme, graphe
 from images_emulator.imaging.shaping import Glyph, shape
 from images_emulator.imaging.text_masks import draw_text, text_width
 from images_emulator.imaging.typefaces import CJK, EMOJI, REGULAR, font
+from images_emulator.immutable import Immutable
 
 _ELLIPSIS: Final = Grapheme("…", REGULAR, "…")
 
@@ -76,8 +76,7 @@ class Run(NamedTuple):
             draw_text(pen, (x + right, base - up), char, self.font, font_size, fill=fill)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Immutable):
     """A line of text, laid out; its sizes are pixels."""
 
     text: str
@@ -253,8 +252,7 @@ def lines(
     return _lines(text[:MAX_CHARS], size, width, max_lines, face)
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Immutable):
     """Text in lines of one size; *whole* is false where its middle was left out."""
 
     lines: tuple[Line, ...]

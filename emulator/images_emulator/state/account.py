@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 from uuid import uuid4
 
+from images_emulator.immutable import Immutable
 from images_emulator.state.identity import random_id
 from images_emulator.state.store import Codec, Packed
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Immutable):
     """One account of OpenAI's. All processes that are one emulator have the same."""
 
     organization: str

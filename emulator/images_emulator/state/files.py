@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from images_emulator.immutable import Immutable
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
 from images_emulator.state.store import Codec, Packed, Store
@@ -17,8 +17,7 @@ FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Immutable):
     """One uploaded file."""
 
     id: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.errors import mask_key
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
+from images_emulator.immutable import Immutable
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted
 
 if TYPE_CHECKING:
@@ -131,8 +132,7 @@ class ScenarioStep:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Immutable):
     """The steps in their order: *injected* ones, then those of the scenario as *planned*. Of these
     *live* are those that may still be met. *spent* are the last injected ones that have met all
     their calls; no call is compared with them."""

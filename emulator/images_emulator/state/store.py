@@ -27,10 +27,11 @@ clock, which a test may move.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha1
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
 
@@ -42,8 +43,7 @@ class Packed(NamedTuple):
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec(Generic[T]):
+class Codec(Immutable, Generic[T]):
     """Turns the values of one container into JSON and bytes, and back."""
 
     pack: Callable[[T], Packed]

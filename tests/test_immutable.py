@@ -1,4 +1,4 @@
-"""Rows behave as frozen dataclasses do."""
+"""Immutable values behave as frozen dataclasses do."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.row import Row
+from images_emulator.immutable import Immutable
 
 
-class Shape(Row, ABC, kw_only=True):
+class Shape(Immutable, ABC, kw_only=True):
     colour: str = "red"
 
     @abstractmethod
@@ -34,7 +34,7 @@ class Cube(Box):
     depth: int = 1
 
 
-class Named(Row, eq=False):
+class Named(Immutable, eq=False):
     name: str
 
 
@@ -62,7 +62,7 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("values", "named"), CALLS)
-def test_a_row_takes_the_values_that_a_dataclass_takes(
+def test_an_immutable_takes_the_values_that_a_dataclass_takes(
     values: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     try:
@@ -71,21 +71,21 @@ def test_a_row_takes_the_values_that_a_dataclass_takes(
         with pytest.raises(TypeError, match="Box"):
             Box(*values, **named)
         return
-    row = Box(*values, **named)
-    assert [each.name for each in fields(row)] == [each.name for each in fields(expected)]
-    assert repr(row) == repr(expected).removeprefix("Dataclass")
+    value = Box(*values, **named)
+    assert [each.name for each in fields(value)] == [each.name for each in fields(expected)]
+    assert repr(value) == repr(expected).removeprefix("Dataclass")
 
 
-def test_a_row_is_frozen() -> None:
-    row = Box(2)
+def test_an_immutable_is_frozen() -> None:
+    value = Box(2)
     with pytest.raises(FrozenInstanceError):
-        row.width = 3  # type: ignore[misc]
+        value.width = 3  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
-        del row.width
-    assert row == Box(2)
+        del value.width
+    assert value == Box(2)
 
 
-def test_rows_are_compared_by_class_and_fields() -> None:
+def test_immutables_are_compared_by_class_and_fields() -> None:
     assert Box(2, 3) == Box(2, 3, note="other")
     assert Box(2, 3) != Box(2, 4)
     assert Box(2, 3) != Cube(2, 3)
@@ -96,21 +96,21 @@ def test_rows_are_compared_by_class_and_fields() -> None:
         hash(Box(2))
 
 
-def test_rows_without_equality_are_compared_by_identity() -> None:
+def test_immutables_without_equality_are_compared_by_identity() -> None:
     one, other = Named("a"), Named("a")
     assert one == one  # noqa: PLR0124 - this is what is tested
     assert one != other
     assert len({one, other, one}) == 2
 
 
-def test_a_row_is_replaced_copied_and_pickled_with_its_values() -> None:
-    row = Cube(2, 3, ["x"], "y", depth=4, colour="blue")
-    assert replace(row, height=5) == Cube(2, 5, ["x"], "y", depth=4, colour="blue")
-    assert copy.deepcopy(row) == row
-    assert pickle.loads(pickle.dumps(row)) == row  # noqa: S301 - our own bytes
+def test_an_immutable_is_replaced_copied_and_pickled_with_its_values() -> None:
+    value = Cube(2, 3, ["x"], "y", depth=4, colour="blue")
+    assert replace(value, height=5) == Cube(2, 5, ["x"], "y", depth=4, colour="blue")
+    assert copy.deepcopy(value) == value
+    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - our own bytes
 
 
-def test_a_row_may_be_abstract() -> None:
+def test_an_immutable_may_be_abstract() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Shape()  # type: ignore[abstract]
     assert Box(2, 3).area() == 6
