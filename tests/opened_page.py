@@ -41,8 +41,6 @@ async def opened_page(
 
     def read_console(message: ConsoleMessage) -> None:
         is_answer = message.text.startswith("Failed to load resource")
-        if "/_emulator/events" in str(message.location):
-            return  # the stream of events has no route yet
         if message.type == "error" and not (errors and is_answer):
             mistakes.append(f"{message.text} {message.location}")
 

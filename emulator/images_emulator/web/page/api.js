@@ -9,9 +9,10 @@
 /**
  * @typedef {object} Upload  A picture that the client sent.
  * @property {string} field
- * @property {string | null} name
+ * @property {string} name
+ * @property {string} source how it came
  * @property {string | null} type media type
- * @property {number} bytes
+ * @property {number | null} bytes
  * @property {[number, number] | null} pixels width and height
  * @property {string | null} url
  * @property {string | null} thumbnail for an edge of 96 or 480, see `thumbnail()`
@@ -20,8 +21,8 @@
 /**
  * @typedef {object} Picture  A picture that left whole.
  * @property {number} index
- * @property {string} url
- * @property {string} thumbnail see `thumbnail()`
+ * @property {string | null} url null where it cannot be drawn again any more; so is the thumbnail
+ * @property {string | null} thumbnail see `thumbnail()`
  * @property {number} width
  * @property {number} height
  * @property {string} format

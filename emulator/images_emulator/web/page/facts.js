@@ -43,8 +43,7 @@ export function facts(call) {
  * @param {Summary} call
  */
 function expectedEvents(call) {
-  const images = Number(call.parameters.n ?? 1) || 1;
-  return images * (1 + (Number(call.parameters.partial_images ?? 0) || 0));
+  return (Number(call.parameters.n ?? 1) || 1) + (Number(call.parameters.partial_images ?? 0) || 0);
 }
 
 /**

@@ -310,7 +310,7 @@ class Row {
     } else if (pictures.length) {
       const quarters = pictures.length >= 4;
       this.thumb.classList.toggle("quarters", quarters);
-      fill(this.thumb, pictures.slice(0, quarters ? 4 : 1).map((each) => small(thumbnail(each.thumbnail, 96))),
+      fill(this.thumb, pictures.slice(0, quarters ? 4 : 1).map((each) => each.thumbnail && small(thumbnail(each.thumbnail, 96))),
         pictures.length > 1 && h("span", { class: "times" }, `×${pictures.length}`));
     } else if (call.outcome === "waiting") {
       this.thumb.classList.add("waiting");

@@ -14,8 +14,8 @@ import { address } from "./api.js";
 
 const EVENTS = ["arrived", "event", "completed", "skipped", "cleared", "settings", "clock", "scenario"];
 
-/** The first tries after a failure come soon; from the fourth on the server counts as gone. */
-const RETRIES_MS = [250, 500, 1000, 2000];
+/** The first tries after a failure come soon; from the third on the server counts as gone. */
+const RETRIES_MS = [250, 500, 1000];
 
 export class Live {
   /** @type {LiveState} */

@@ -96,6 +96,8 @@ const content = h("main", { class: "content" }, wallBack, wall.element, view.ele
 const shell = h("div", { class: "shell" }, bar.element, side, content, panel.element);
 const first = h("main", { class: "first", hidden: true }, empty.element);
 document.body.append(shell, toasts.element);
+// The panel has a button of its own to close it.
+new MutationObserver(() => bar.setSwitches(panel.isOpen)).observe(panel.element, { attributeFilter: ["hidden"] });
 
 /**
  * @param {string | Promise<string>} text
@@ -120,7 +122,6 @@ function select(id) {
 function toggleSwitches(section) {
   if (panel.isOpen && !section) panel.close();
   else panel.open(section);
-  bar.setSwitches(panel.isOpen);
 }
 
 // --- what the address says
@@ -285,21 +286,22 @@ function schedule() {
     pending = new Map();
     const fresh = summaries.filter((call) => !calls.get(call.id)).length;
     calls.total += fresh;
-    keepWithin(Number(state.settings?.journal_entries ?? Infinity));
+    makeRoom(fresh, Number(state.settings?.journal_entries ?? Infinity));
     calls.put(summaries);
   });
 }
 
 /**
  * The emulator lets go of its oldest calls when there are more than it keeps; so does the page.
+ * @param {number} fresh the number of calls that come in
  * @param {number} limit
  */
-function keepWithin(limit) {
+function makeRoom(fresh, limit) {
   const surplus = calls.total - limit;
   if (surplus <= 0) return;
   calls.total -= surplus;
   calls.dropped += surplus;
-  calls.forgetOldest(calls.ordered.length + pending.size - limit);
+  calls.forgetOldest(calls.ordered.length + fresh - limit);
 }
 
 /** @param {Summary} summary */
@@ -359,7 +361,8 @@ const live = new Live({
       case "skipped": return catchUp();
       case "cleared":
         pending.clear();
-        clearedAt = state.now() ?? new Date();
+        // A page that has shown no call shows how to make the first one.
+        if (calls.ordered.length) clearedAt = state.now() ?? new Date();
         if (data.what === "all") void load();
         calls.total = calls.dropped = 0;
         counts = null;

@@ -48,7 +48,7 @@ export class Search {
     });
     this.count = h("span");
     this.button = h("button", { class: "button filter-button", type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: () => this.toggleMenu() },
-      icon("filter"), h("span", { class: "wide" }, "Filter"), this.count);
+      icon("filter"), h("span", { class: "spare" }, "Filter"), this.count);
     const wall = h("button", { class: "button square phone", type: "button", "aria-label": "Show pictures", onclick: options.onwall }, icon("wall"));
     this.chips = h("div", { class: "chips", role: "group", "aria-label": "Filters" });
     this.totals = h("p", { class: "totals" });
@@ -83,7 +83,7 @@ export class Search {
     fill(this.totals,
       h("span", null, h("b", null, format.count(shown)), isFiltered ? ` of ${format.counted(all, "call")}` : shown === 1 ? " call" : " calls"),
       h("span", null, format.counted(pictures, "picture")), h("span", null, `${format.count(refused)} refused`),
-      price > 0 && h("span", { class: "totals-price" }, format.price(price), h("span", { class: "wide" }, " at list prices")));
+      price > 0 && h("span", { class: "totals-price" }, format.price(price), h("span", { class: "spare" }, " at list prices")));
   }
 
   clear() {
@@ -194,7 +194,7 @@ export class Search {
             type: "checkbox", name: `${name} ${value}`, ...(filters.has(name, value) ? { checked: true } : {}),
             onchange: () => this.options.onchange(this.options.filters().toggle(name, value)),
           }),
-          h("span", { class: "cut" }, value), h("span", { class: "end" }, Number.isNaN(number) ? "" : format.count(number)))));
+          h("span", { class: "cut" }, value), " ", h("span", { class: "end" }, Number.isNaN(number) ? "" : format.count(number)))));
     }));
     if (focused !== null) [...this.menu.querySelectorAll("input")].find((each) => each.name === focused)?.focus();
   }

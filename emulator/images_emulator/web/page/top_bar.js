@@ -33,7 +33,7 @@ export class TopBar {
     this.live = h("button", { class: "button plain live", type: "button", onclick: () => this.togglePause() }, this.dot, this.word);
     this.theme = h("button", { class: "button plain square", type: "button", onclick: () => this.toggleTheme() });
     this.switches = h("button", { class: "button switches", type: "button", "aria-pressed": "false", onclick: () => options.onswitches() },
-      icon("switches"), h("span", { class: "wide" }, "Switches"));
+      icon("switches"), h("span", { class: "spare" }, "Switches"));
     this.element = h("header", { class: "bar" },
       h("a", { class: "brand", href: "#", "aria-label": "images-emulator, back to the pictures" },
         h("img", { src: "page/mark.svg", alt: "", width: 18, height: 18 }), h("span", null, "images-emulator")),
@@ -86,7 +86,7 @@ export class TopBar {
    */
   #mode(section, isAmber, picture, text, more) {
     return h("button", { class: `button mode mode-${section} ${isAmber ? "amber" : "plain"}`, type: "button", onclick: () => this.options.onswitches(section) },
-      picture && icon(picture), h("span", null, text, more && h("span", { class: "wide" }, more)));
+      picture && icon(picture), h("span", null, text, more && h("span", { class: "spare" }, more)));
   }
 
   /** @param {LiveState} state */

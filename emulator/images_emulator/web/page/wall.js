@@ -246,7 +246,8 @@ class Tile {
     if (pictures.length) {
       const quarters = pictures.length >= 4;
       this.frame.classList.toggle("quarters", quarters);
-      fill(this.frame, pictures.slice(0, quarters ? 4 : 1).map((each) => large(thumbnail(each.thumbnail, 480), each.width, each.height)));
+      fill(this.frame, pictures.slice(0, quarters ? 4 : 1).map((each) =>
+        each.thumbnail ? large(thumbnail(each.thumbnail, 480), each.width, each.height) : h("span", { class: "faint small" }, "Not kept any more")));
     } else if (call.partials) {
       const [width, height] = dimensions(call) ?? [1, 1];
       fill(this.frame, large(partialThumbnail(call, 480), width, height), h("span", { class: "tile-label" }, this.#label(call)));
