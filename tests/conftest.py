@@ -44,10 +44,13 @@ CACHE = ROOT / ".pytest_cache"
 """What sessions leave for the next ones; pytest makes it, and keeps it out of git."""
 
 if sys.dont_write_bytecode:
-    # Each of the many processes that the tests start would compile the emulator again, which takes
-    # a third of a server's start. No file appears beside a module for it.
+    # Each worker of pytest-xdist would compile the tests and the emulator again, which takes five
+    # seconds, and each of the many processes that the tests start would compile the emulator, which
+    # takes a third of a server's start. No file appears beside a module for it.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(CACHE / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(CACHE / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 @pytest.hookimpl(optionalhook=True)
