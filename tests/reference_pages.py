@@ -25,7 +25,6 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
-from images_emulator.state.journal import Query
 from images_emulator.web.admin_api import create_admin_api
 
 ROOT: Final = Path(__file__).parent.parent
@@ -82,7 +81,6 @@ def python_reference() -> str:
         _class("The clock, `Server.clock`", Clock, ["frozen", *_TIME_METHODS]),
         f"## A call, as `Server.calls` has it\n\n{_attributes(Exchange, _readable(Exchange))}",
         _fields_of("A file of a call, in `uploads`", UploadDetails),
-        _fields_of("The filters of `Server.calls`", Query),
         _entry("images_emulator.read_recipe", images_emulator.read_recipe),
         _entry("images_emulator.create_app", images_emulator.create_app),
         _class("images_emulator.Emulator", Emulator, ["configure", "reset", "close"]),

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from configparser import ConfigParser
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import parse_document
+from images_emulator.state.journal import Query
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
 from tests.programs import run_command, run_pytest, run_python
@@ -301,6 +303,13 @@ def test_the_guide_has_every_command() -> None:
 def test_the_guide_has_every_ready_scenario() -> None:
     text = (ROOT / "docs" / "guides" / "faults.md").read_text()
     assert {*re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)} == {*ready_scenarios()}
+
+
+def test_the_reference_has_every_filter() -> None:
+    text = (ROOT / "docs" / "reference" / "admin-api.md").read_text()
+    table = text.partition("### Filters\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {each.name for each in fields(Query)}
 
 
 # --- links

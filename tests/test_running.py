@@ -113,7 +113,10 @@ def test_one_running_starts_a_new_server_at_each_with() -> None:
         ({}, ["A lighthouse", "A ship", "A ship at sea"]),
         ({"prompt": "ship"}, ["A ship", "A ship at sea"]),
         ({"prompt": "ship", "status": 200}, ["A ship"]),
-        ({"model": "gpt-image-2"}, ["A lighthouse", "A ship", "A ship at sea"]),
+        ({"model": "gpt-image-*"}, ["A lighthouse", "A ship", "A ship at sea"]),
+        ({"prompt": ["house", "sea"]}, ["A lighthouse", "A ship at sea"]),
+        ({"status": "4xx"}, ["A ship at sea"]),
+        ({"outcome": "answered", "has": "picture"}, ["A lighthouse", "A ship"]),
         ({"model": "dall-e-3"}, []),
         ({"path": "*/edits"}, []),
         ({"kind": "download"}, []),
@@ -142,6 +145,11 @@ def test_calls_leave_out_downloads(server: Server, client: OpenAI) -> None:
 def test_calls_refuse_a_filter_that_there_is_not(server: Server) -> None:
     with pytest.raises(TypeError, match=r"calls\(\) has no filter 'colour'; it takes method, path"):
         server.calls(colour="red")
+
+
+def test_calls_refuse_a_value_that_a_filter_cannot_have(server: Server) -> None:
+    with pytest.raises(ValueError, match="status: expected one such as 404 or 4xx, not 'many'"):
+        server.calls(status="many")
 
 
 LINE = r"POST /v1/images/generations gpt-image-2 200 \d+ ms 'A lighthouse'"

@@ -106,9 +106,10 @@ class Server:
     def calls(self, **filters: Any) -> CallList:
         """The API calls since the last `reset`, oldest first: those that match all *filters*.
 
-            server.calls(model="gpt-image-2", prompt="ship", status=200)
+            server.calls(model="gpt-image-2", prompt=["ship", "boat"], status="4xx")
 
-        The filters are those of the journal, see `Query`. Raises TypeError for another name.
+        The filters are those of `GET /_emulator/requests`, each with one value or a list of them.
+        Raises TypeError for another name, ValueError for a value that a filter cannot have.
         """
         names = [each.name for each in fields(Query)]
         for name in filters:
