@@ -43,6 +43,11 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def models_tables() -> str:
+    """What `images-emulator models --markdown` prints, with a heading for each endpoint."""
+    return re.sub(r"^(`POST .*`)$", r"## \1", model_tables.as_markdown(), flags=re.MULTILINE)
+
+
 def faults_table() -> str:
     """The first table that `images-emulator faults --markdown` prints."""
     return fault_tables.as_markdown().partition("\n\n")[0] + "\n"
@@ -104,7 +109,7 @@ _TIME_METHODS: Final = ("now", "advance", "freeze", "resume", "reset")
 
 GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "settings": ("settings.md", settings_table),
-    "models": ("models.md", model_tables.as_markdown),
+    "models": ("models.md", models_tables),
     "faults": ("faults.md", faults_table),
     "errors": ("errors.md", errors_table),
     "admin paths": ("admin-api.md", admin_table),
