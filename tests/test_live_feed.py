@@ -311,6 +311,17 @@ async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator
         assert names_of(events) == [("cleared", None), ("completed", "req_2")]
 
 
+async def test_a_call_that_was_cleared_is_not_told_when_it_is_over(emulator: Emulator) -> None:
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        forgotten = await arrive(emulator, 1)
+        emulator.journal.reset()
+        assert names_of(await events_of(frames, 1)) == [("cleared", None)]
+        await complete(emulator, forgotten)
+        await complete(emulator, await arrive(emulator, 2))
+        assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
+
+
 async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator: Emulator) -> None:
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)

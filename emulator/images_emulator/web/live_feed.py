@@ -23,7 +23,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.identity import random_id
 from images_emulator.web.journal_json import stream_events, summary
-from images_emulator.web.state_json import clock_state, settings_json
+from images_emulator.web.state_json import clock_state, scenario_state, settings_json
 
 GATHER_SECONDS: Final = 0.1
 """How long a batch is gathered."""
@@ -335,7 +335,7 @@ class LiveFeed:
         if "clock" in batch.changed:
             yield "clock", _JSON.dump_json(clock_state(emulator))
         if "scenario" in batch.changed:
-            yield "scenario", _JSON.dump_json(emulator.scenario.as_json())
+            yield "scenario", _JSON.dump_json(scenario_state(emulator))
 
 
 def _call_events(notes: _CallNotes) -> Iterator[tuple[str, bytes]]:

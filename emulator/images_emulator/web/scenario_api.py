@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from images_emulator.contract import admin_errors, errors
 from images_emulator.contract.errors import quoted_list
@@ -23,6 +22,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import json_body_schema
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
+from images_emulator.web.state_json import ScenarioState, scenario_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +71,29 @@ class ScenarioAPI:
         router.get("/scenarios/{name}")(self.ready_document)
         return router
 
-    async def show(self, request: Request) -> Response:
+    async def show(self) -> ScenarioState:
         """The steps, and how many calls have met each: injected ones first, and last the 20 that
         were injected and have met all their calls."""
-        return JSONResponse(await asyncio.to_thread(self.scenario.as_json))
+        return await asyncio.to_thread(scenario_state, self.emulator)
 
-    async def replace(self, request: Request) -> Response:
+    async def replace(self, request: Request) -> ScenarioState:
         """Begin the scenario in the body; injected steps are gone."""
         return await self._changed(request, self.scenario.load)
 
-    async def clear(self, request: Request) -> Response:
+    async def clear(self) -> ScenarioState:
         """Remove all steps."""
         await asyncio.to_thread(self.scenario.clear)
-        return await self.show(request)
+        return await self.show()
 
-    async def remove(self, id: str, request: Request) -> Response:
+    async def remove(self, id: str, request: Request) -> ScenarioState:
         """Remove one step, by its id."""
         try:
             await asyncio.to_thread(self.scenario.remove, id)
         except KeyError:
             raise admin_errors.no_such_step(id=id) from None
-        return await self.show(request)
+        return await self.show()
 
-    async def inject(self, request: Request) -> Response:
+    async def inject(self, request: Request) -> ScenarioState:
         """Inject the step in the body: before those of the scenario, after those injected earlier,
         once where it has no `times`. It goes when it has met all its calls."""
         return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
@@ -118,10 +118,10 @@ class ScenarioAPI:
 
     async def _changed(
         self, request: Request, change: Callable[[Mapping[str, Any]], None]
-    ) -> Response:
+    ) -> ScenarioState:
         document = await read_admin_json(request.receive, self.emulator)
         try:
             await asyncio.to_thread(change, document)
         except ValueError as error:
             raise errors.bad_scenario(reason=str(error)) from None
-        return await self.show(request)
+        return await self.show()

@@ -1,7 +1,8 @@
-"""What the admin API tells of the emulator's state: settings, clock and hosted pictures."""
+"""What the admin API tells of the emulator's state: settings, clock, hosting and scenario."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,34 @@ class HostingState:
     next_expiry: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step of the scenario. *title* is its *name* with that of its fault; *fault* and *match* are
+    as they are written in a scenario, the API key redacted. *met* calls have met it, and once
+    *spent* no more do."""
+
+    id: str
+    name: str
+    title: str
+    injected: bool
+    fault: Mapping[str, Any]
+    match: Mapping[str, Any]
+    times: int | None
+    after: int
+    probability: float
+    seed: int
+    met: int
+    spent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioState:
+    """The steps: injected ones, those of the scenario, and the last that were injected and are
+    spent."""
+
+    steps: list[StepState]
+
+
 def settings_json(emulator: Emulator) -> dict[str, Any]:
     """The settings by name, keys redacted, and as `changed` those that are not as at the start."""
     settings = emulator.settings
@@ -43,6 +72,12 @@ def settings_json(emulator: Emulator) -> dict[str, Any]:
 def clock_state(emulator: Emulator) -> ClockState:
     clock = emulator.clock
     return ClockState(clock.now(), clock.frozen, round(clock.offset.total_seconds(), 3))
+
+
+def scenario_state(emulator: Emulator) -> ScenarioState:
+    """Blocks; see `Store.run`."""
+    steps = emulator.scenario.as_json()["steps"]
+    return ScenarioState([StepState(**step) for step in steps])
 
 
 async def hosting_state(emulator: Emulator) -> HostingState:
