@@ -132,4 +132,4 @@ def _program(
     # `unittest.main()` reads both.
     sys.argv[1:] = []
     module = sys.modules["__main__"] = ModuleType("__main__")
-    exec(compile(rest[0], "<program>", "exec"), vars(module))  # noqa: S102 - the README's code
+    exec(compile(rest[0], "<program>", "exec"), vars(module))  # noqa: S102 - the docs' code

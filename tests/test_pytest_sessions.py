@@ -27,7 +27,7 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     for name in [*os.environ]:
         if name.startswith(("OPENAI_", "AZURE_OPENAI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    # What is loaded without being named is tried with the README's tests.
+    # What is loaded without being named is tried with the docs' tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
     return pytester

@@ -1,4 +1,4 @@
-"""The settings: each field is a flag, an environment variable and a row of the README's table."""
+"""The settings: each field is a flag, an environment variable and a row of the docs' table."""
 
 from __future__ import annotations
 
@@ -335,7 +335,7 @@ class Settings(Immutable, kw_only=True):
 
 
 class Setting(Immutable):
-    """One setting as the command line, the variables, the file and the README show it."""
+    """One setting as the command line, the variables, the file and the docs show it."""
 
     name: str
     """Name of the field of `Settings`, and key of the file."""
@@ -359,7 +359,7 @@ class Setting(Immutable):
 
     @property
     def shown_default(self) -> str:
-        """The default as help and README show it; empty where there is none."""
+        """The default as help and docs show it; empty where there is none."""
         if isinstance(self.default, bool):
             return str(self.default).lower()
         if self.default in (None, ()):

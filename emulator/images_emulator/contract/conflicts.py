@@ -1,7 +1,7 @@
 """Conflicts: combinations of parameters that a model refuses, as data.
 
 A conflict names a condition for each of its parameters; a call that meets all of them is refused.
-Validation, the JSON Schemas and the tables of the README read the same conflicts.
+Validation, the JSON Schemas and the tables of the docs read the same conflicts.
 """
 
 from __future__ import annotations

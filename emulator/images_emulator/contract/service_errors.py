@@ -206,7 +206,7 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     **AZURE_ERRORS_BY_NAME,
 }
 """The errors by the names that faults give them, in snake_case. The name is the error's code where
-the code is in snake_case and no other error has it. `test_faults` and the README's table go through
+the code is in snake_case and no other error has it. `test_faults` and the docs' table go through
 this mapping."""
 
 
