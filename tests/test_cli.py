@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -84,9 +85,53 @@ ANY = (
 def test_serve_prints_as_of_and_lenient_validation(
     flags: Sequence[str], lines: Sequence[str]
 ) -> None:
+    with forked("--port", "0", *flags) as (command, url):
+        command.send_signal(signal.SIGTERM)
+        shell = f"In your shell: export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=sk-test"
+        page = f"The page is at {url}/_emulator/"
+        assert command.stdout.read().splitlines() == [*lines, page, shell]
+
+
+def test_start_names_no_key_and_no_page_that_is_not_there() -> None:
+    with forked("--port", "0", "--no-page", "--api-key", "sk-a") as (command, url):
+        command.send_signal(signal.SIGTERM)
+        shell = "In your shell, and OPENAI_API_KEY to a key of --api-key: "
+        shell += f"export OPENAI_BASE_URL={url}/v1"
+        assert command.stdout.read().splitlines() == [ANY, shell]
+
+
+@pytest.mark.parametrize("flags", [("-q",), ("--quiet",), ("--log-level", "warning")])
+def test_quiet_start_prints_the_url_alone(flags: Sequence[str]) -> None:
     with forked("--port", "0", *flags) as (command, _):
         command.send_signal(signal.SIGTERM)
-        assert command.stdout.read().splitlines() == lines
+        assert command.stdout.read() == ""
+
+
+def test_json_log_begins_with_the_start_and_has_calls_and_notices() -> None:
+    with running_command("--port", "0", "--log-format", "json") as command:
+        start = json.loads(command.stdout.readline())
+        assert (start["event"], start["as_of"]) == ("start", "any")
+        assert start["base_url"] == f"{start['url']}/v1"
+        body = {"model": "dall-e-2", "prompt": "x"}
+        httpx2.post(
+            f"{start['base_url']}/images/generations",
+            json=body,
+            headers={"Authorization": "Bearer x"},
+        )
+        command.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in command.stdout.read().splitlines()]
+        by_event = {line["event"]: line for line in lines}
+        assert by_event["call"]["status"] == 200
+        assert by_event["log"]["message"].startswith("dall-e-2 was shut down on 2026-05-12")
+        assert command.stderr.read() == ""
+
+
+def test_call_is_a_line_on_standard_output() -> None:
+    with forked("--port", "0", variables={"NO_COLOR": "1"}) as (command, url):
+        httpx2.get(f"{url}/v1/models", headers={"Authorization": "Bearer x"})
+        command.send_signal(signal.SIGTERM)
+        line = command.stdout.read().splitlines()[-1]
+    assert re.fullmatch(r"[\d:]{8} 200 +\d+ ms GET /v1/models", line)
 
 
 def test_serve_survives_a_closed_stdout() -> None:

@@ -274,7 +274,7 @@ class Settings(Immutable, kw_only=True):
     scenario: str | None = _setting(
         None,
         FILE,
-        "Scenario of faults to start with: a file in TOML or JSON, or a ready one's name.",
+        "Scenario to start with: a file, or a ready one's name. A file is TOML or JSON.",
     )
     rate_limit: str | None = _setting(
         None,
@@ -334,11 +334,52 @@ class Settings(Immutable, kw_only=True):
                 raise ValueError(f"public_url must be an http or https URL, not {self.public_url}")
 
 
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+"""Values of the `log_level` setting, each of which logs more than the next."""
+
+LOG_FORMATS: Final = ("text", "json")
+"""Values of the `log_format` setting."""
+
+
+def _choice(values: Sequence[str]) -> Callable[[str], object]:
+    """A function that raises ValueError for a text that is none of *values*."""
+    quoted = [f"'{each}'" for each in values]
+    listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+    def check(text: str) -> None:
+        if text not in values:
+            raise ValueError(f"expected {listed}, not '{text}'")
+
+    return check
+
+
+class LogSettings(Immutable, kw_only=True):
+    """The settings of the command `serve` that a `Server` in Python does not have: what the
+    terminal shows. Raises ValueError for a value that a setting cannot have."""
+
+    log_level: str = _setting(
+        "info",
+        "LEVEL",
+        "`info` shows a line a call, `debug` more of it. `warning` shows only calls that went "
+        "wrong, and notices; `error` only errors of the emulator.",
+        parse=_choice(LOG_LEVELS),
+    )
+    log_format: str = _setting(
+        "text",
+        "FORMAT",
+        "`text`, or `json` with an object a line.",
+        parse=_choice(LOG_FORMATS),
+    )
+
+    def __post_init__(self) -> None:
+        _check_texts(self)
+
+
 class Setting(Immutable):
     """One setting as the command line, the variables, the file and the docs show it."""
 
     name: str
-    """Name of the field of `Settings`, and key of the file."""
+    """Name of the field of `Settings` or `LogSettings`, and key of the file."""
     default: Any
     """Default of the flag and the variable."""
     metavar: str
@@ -418,7 +459,7 @@ def _value_type(name: str, hint: Any) -> type[Any]:
     raise TypeError(f"setting {name}: a value is a text, a whole number or a bool, not {hint}")
 
 
-def _settings_of(settings: type[Settings]) -> tuple[Setting, ...]:
+def _settings_of(settings: type[Settings | LogSettings]) -> tuple[Setting, ...]:
     hints = get_type_hints(settings)
     return tuple(
         Setting(
@@ -442,7 +483,7 @@ def all_settings() -> tuple[Setting, ...]:
 @cache
 def command_settings() -> tuple[Setting, ...]:
     """The settings of the command: those of an emulator, and those of its log."""
-    return all_settings()
+    return (*all_settings(), *_settings_of(LogSettings))
 
 
 def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:

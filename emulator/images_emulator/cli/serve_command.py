@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import logging
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import datetime
+from json import dumps
 from typing import Any, Final, NoReturn
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
@@ -19,21 +21,22 @@ from images_emulator.cli.configuration import (
     read_settings,
     setting_help,
 )
+from images_emulator.cli.server_address import local_url
+from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.environment import API_KEY
 from images_emulator.settings import (
     CONFIG_VARIABLE,
+    LogSettings,
     Settings,
-    all_settings,
     command_settings,
     parse_lenient,
 )
 
 USAGE: Final = "[OPTIONS]"
 
-DESCRIPTION: Final = f"""\
-Start the server. It serves until Ctrl-C or SIGTERM.
-
-A flag goes before a variable (IMAGES_EMULATOR_PORT), this before the settings
-file ({SETTINGS_FILE} in the working directory: port = 9000)."""
+DESCRIPTION: Final = """\
+Start the server, until Ctrl-C or SIGTERM. A flag goes before its variable
+(IMAGES_EMULATOR_PORT), that before the settings file (port = 9000)."""
 
 EXAMPLES: Final = """\
   images-emulator                        at http://127.0.0.1:8080
@@ -41,26 +44,46 @@ EXAMPLES: Final = """\
   images-emulator --scenario outage      with a ready scenario of faults
   images-emulator serve --help-all       every setting, with its variable"""
 
+PAGE_PATH: Final = "/_emulator/"
+"""Where the page is."""
+
 SHORT_FLAGS: Final = {"port": "-p"}
 
 USUAL: Final = {
     "where": ("port", "host", "api_key", "admin_token"),
     "how it answers": ("as_of", "validation", "scenario", "rate_limit", "deployment"),
+    "what it shows": ("log_level", "log_format"),
 }
 """The settings that the short help shows, by its headings. `--help-all` shows all."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     by_name = {each.name: each for each in command_settings()}
+    group: Any = parser
     for title, names in USUAL.items():
         group = parser.add_argument_group(title)
         for name in names:
             add_setting(group, by_name.pop(name), help=setting_help(name), short=SHORT_FLAGS)
+    for flags, text in SWITCHES.items():
+        group.add_argument(*flags, action="store_true", help=text)
     for each in by_name.values():
         add_setting(parser, each, help=argparse.SUPPRESS)
     group = parser.add_argument_group("settings")
     add_config(group)
-    group.add_argument("--help-all", action=HelpAll, nargs=0, help="Show all settings, in full")
+    group.add_argument(
+        "--help-all",
+        action=HelpAll,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="Show all settings, in full",
+    )
+
+
+SWITCHES: Final = {
+    ("-v", "--verbose"): "The same as --log-level debug",
+    ("-q", "--quiet"): "The same as --log-level error",
+}
+"""Flags that stand for a setting, with their help."""
 
 
 class HelpAll(argparse.Action):
@@ -71,45 +94,91 @@ class HelpAll(argparse.Action):
         group = full.add_argument_group("settings, each with its variable")
         for each in command_settings():
             add_setting(group, each, help=setting_help(each.name, full=True), short=SHORT_FLAGS)
+        for flags, text in SWITCHES.items():
+            group.add_argument(*flags, action="store_true", help=f"{text}.")
         add_config(group, f"Settings file in place of {SETTINGS_FILE}. [{CONFIG_VARIABLE}]")
         full.print_help()
         full.exit()
 
 
-def run(**flags: Any) -> int:
+def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     """Run the server until a signal. Raises CommandError where the port cannot be had, ValueError
     for a setting's value."""
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
+    if quiet or verbose:
+        flags["log_level"] = "error" if quiet else "debug"
     values = read_settings(**flags)
-    settings = Settings(**{each.name: values[each.name] for each in all_settings()})
+    log_settings = LogSettings(
+        log_level=values.pop("log_level"), log_format=values.pop("log_format")
+    )
+    settings = Settings(**values)
     # Imported modules are never garbage; to collect while they are imported takes a tenth of the
     # time to the first answer.
     gc.disable()
     # The web framework takes most of the import time; --help and a wrong flag need none.
+    from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
     from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
 
     try:
         server = Server(settings)
     except OSError as error:
         raise CommandError(error.strerror) from None
-    # The emulator's notices and its errors; not its libraries' remarks on odd requests and images.
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    for name in ("python_multipart", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    log = CallLog(log_settings, server.emulator.journal)
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
     gc.enable()
-    start = "".join(f"{line}\n" for line in [f"Listening on {server.url}", *_mode_lines(settings)])
 
-    def print_start() -> None:
+    def start() -> None:
         # One write, which print() does not promise: a reader may close the pipe after one line.
-        sys.stdout.write(start)
+        sys.stdout.write(start_text(server.url, server.port, settings, log_settings))
         sys.stdout.flush()
+        log.start()
 
-    server.run(print_start)
+    server.run(start)
     # There is nothing left that a second Ctrl-C could stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log.close()
     return 0
+
+
+def start_text(url: str, port: int, settings: Settings, log: LogSettings) -> str:
+    """What is printed when the server of *url* accepts connections; with a *log* of errors or
+    warnings alone, where it listens."""
+    listening = f"Listening on {url}"
+    local = local_url(settings.host, port)
+    page = f"{local}{PAGE_PATH}" if settings.page else None
+    if log.log_format == "json":
+        values = {
+            "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            "level": "info",
+            "event": "start",
+            "message": listening,
+            "url": url,
+            "base_url": f"{local}/v1",
+            "page": page,
+            "as_of": settings.as_of,
+            "validation": settings.validation,
+        }
+        return f"{dumps(values)}\n"
+    if log.log_level in ("warning", "error"):
+        return f"{listening}\n"
+    lines = [listening, *_mode_lines(settings)]
+    if page:
+        lines.append(f"The page is at {page}")
+    lines.append(_shell_line(local, settings))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _shell_line(url: str, settings: Settings) -> str:
+    """What leads the SDKs in a shell to the server at *url*. No key of the settings stands in
+    it."""
+    write = FORMS[shell_of(os.environ)]
+    variables = {"OPENAI_BASE_URL": f"{url}/v1"}
+    if not settings.api_key:
+        variables["OPENAI_API_KEY"] = API_KEY
+    words = "; ".join(write(*pair) for pair in variables.items()).replace("; export ", " ")
+    also = ", and OPENAI_API_KEY to a key of --api-key" if settings.api_key else ""
+    return f"In your shell{also}: {words}"
 
 
 def _mode_lines(settings: Settings) -> Iterator[str]:

@@ -60,7 +60,7 @@ def server_address(*, url: str | None = None, **flags: Any) -> ServerAddress:
     named = url or ("port" not in flags and os.environ.get(URL_VARIABLE)) or None
     keys = values["api_key"]
     return ServerAddress(
-        url=_normal(named) if named else _local_url(values["host"], values["port"]),
+        url=_normal(named) if named else local_url(values["host"], values["port"]),
         token=values["admin_token"],
         key=next(iter(keys), API_KEY),
         is_default=not named and "port" not in flags,
@@ -81,7 +81,9 @@ def _normal(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int) -> str:
+    """What leads from the same machine to a server that listens on *host* and *port*. Raises
+    ValueError for port 0."""
     if port == 0:
         raise ValueError("the port of the settings is 0, any free one: name the server by --url")
     host = UNSPECIFIED.get(host, host)

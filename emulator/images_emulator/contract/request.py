@@ -97,6 +97,10 @@ class Model(Immutable):
     def __str__(self) -> str:
         return self.id
 
+    def is_shut_down_by(self, day: AsOf) -> bool:
+        """Whether the model no longer exists on *day*. On `any` every model exists."""
+        return bool(self.shutdown and day and self.shutdown <= day)
+
     def exists_on(self, day: AsOf) -> bool:
         """Whether the model exists on *day*. On `any` every model exists."""
         return day in Period(self.released, self.shutdown)

@@ -151,7 +151,7 @@ class ImagesAPI:
             violations = ascii(", ".join(map(str, request.forgiven)))[1:-1][:MAX_HEADER_CHARS]
             headers.append((b"x-emulator-violations", violations.encode()))
         model = request.model
-        if model.shutdown and day and model.shutdown <= day:
+        if model.is_shut_down_by(day):
             notice = self.emulator.notices.get(model.id)
             if notice is None:
                 text = MODEL_SHUT_DOWN.format(

@@ -1,0 +1,181 @@
+"""The log of a server: a line for each call, the emulator's notices and its errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from images_emulator.cli.line_writer import LineWriter
+from images_emulator.cli.terminal import Part, columns_of, has_colours, printable, render
+from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
+from images_emulator.settings import LogSettings
+from images_emulator.state.journal import Journal
+
+if TYPE_CHECKING:
+    from images_emulator.cli.call_record import CallRecord
+
+STDOUT: Final = 1
+STDERR: Final = 2
+
+MAX_RECORD_CHARS: Final = 20_000
+"""Characters that are shown of a notice or an error."""
+
+LEVELS: Final[Mapping[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+"""The levels of the settings, as the standard library has them."""
+
+
+class _Call(NamedTuple):
+    """A call that is over, and the time of that, in seconds since the epoch."""
+
+    exchange: Exchange
+    ended: float
+
+
+class CallLog:
+    """Writes a line to the file descriptor *out* for each call that *journal* tells of, from the
+    log's `start` on. A record is made on the thread that writes it.
+
+    As JSON the notices and errors of the emulator go there, too; as text to *err*.
+    """
+
+    def __init__(
+        self, settings: LogSettings, journal: Journal, out: int = STDOUT, err: int = STDERR
+    ) -> None:
+        self.level = LEVELS[settings.log_level]
+        self.is_json = settings.log_format == "json"
+        self._journal = journal
+        self._is_verbose = self.level <= logging.DEBUG
+        self._out = LineWriter["_Call | CallRecord | str"](
+            out, self._text, self.stop, _encoding(sys.stdout)
+        )
+        self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr))
+        self._has_colours = has_colours(out, os.environ)
+        self._has_error_colours = has_colours(err, os.environ)
+        self._fd = out
+        self.handler: logging.Handler = _Handler(
+            self._out.put if self.is_json else self._err.put, self._line
+        )
+        """Takes the notices and errors."""
+
+    def start(self) -> None:
+        """Begin to log. Notices and errors of the libraries are left out that only say that a
+        request or an image is odd."""
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[self.handler])
+        logging.getLogger("images_emulator").setLevel(max(self.level, logging.WARNING))
+        for name in ("python_multipart", "uvicorn.error"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.observe()
+
+    def observe(self) -> None:
+        """Begin to log calls, where the level wants them and anybody can read them."""
+        if self.level <= logging.WARNING and _is_read(self._fd):
+            self._journal.observers = (*self._journal.observers, self)
+
+    def stop(self) -> None:
+        """Log no more calls."""
+        observers = self._journal.observers
+        self._journal.observers = tuple(each for each in observers if each is not self)
+
+    def close(self) -> None:
+        """Write the last lines."""
+        self.stop()
+        self._out.close()
+        self._err.close()
+
+    # --- what the journal tells
+
+    def arrived(self, exchange: Exchange) -> None:
+        """A call is told of when it is over."""
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        """A call is told of when it is over."""
+
+    def cleared(self) -> None:
+        """What is written stays."""
+
+    def completed(self, exchange: Exchange) -> None:
+        call = _Call(exchange, time())
+        # What waits to be written keeps no long body.
+        is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
+        self._out.put(self._record(call) if is_long else call)
+
+    # --- on the writer's thread
+
+    def _record(self, call: _Call) -> CallRecord:
+        from images_emulator.cli.call_record import record_of  # noqa: PLC0415 - it delays the start
+
+        exchange = call.exchange
+        begun = call.ended - (exchange.duration_ms or 0) / 1000
+        is_brief = not (self.is_json or self._is_verbose)
+        return record_of(exchange, datetime.fromtimestamp(begun), brief=is_brief)
+
+    def _text(self, item: _Call | CallRecord | str) -> str:
+        """The text of a call; nothing for one of less importance than the level."""
+        from images_emulator.cli.call_record import as_json, as_text  # noqa: PLC0415 - the same
+
+        if isinstance(item, str):
+            return item
+        record = self._record(item) if isinstance(item, _Call) else item
+        if self.level > logging.INFO and record.is_good:
+            return ""
+        if self.is_json:
+            return as_json(record, verbose=self._is_verbose)
+        return as_text(
+            record,
+            colours=self._has_colours,
+            columns=columns_of(self._fd),
+            verbose=self._is_verbose,
+        )
+
+    def _line(self, record: logging.LogRecord, text: str) -> str:
+        """The line of a notice or an error."""
+        level = record.levelname.lower()
+        if self.is_json:
+            time = datetime.fromtimestamp(record.created).astimezone()
+            head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
+            return f"{json.dumps({**head, 'event': 'log', 'message': text})}\n"
+        style = "yellow" if record.levelno < logging.ERROR else "red"
+        # Lines of a traceback are indented, so that none can pass as a line of the log.
+        lines = [printable(line, MAX_RECORD_CHARS) for line in text.split("\n")]
+        part = Part("\n  ".join(lines), style)
+        line = render([part], colours=self._has_error_colours, columns=None)
+        return f"{line}\n"
+
+
+class _Handler(logging.Handler):
+    """Hands over records of the log as the lines that *line* makes of them."""
+
+    def __init__(
+        self, put: Callable[[str], None], line: Callable[[logging.LogRecord, str], str]
+    ) -> None:
+        super().__init__()
+        self._put = put
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._put(self._line(record, self.format(record)))
+
+
+def _encoding(stream: object) -> str:
+    """The encoding of a standard stream; there may be none."""
+    return getattr(stream, "encoding", None) or "utf-8"
+
+
+def _is_read(fd: int) -> bool:
+    """Whether anybody can read what is written to *fd*: nobody where it is closed, or the null
+    device."""
+    try:
+        return not os.path.samestat(os.fstat(fd), os.stat(os.devnull))
+    except OSError:
+        return False

@@ -1,0 +1,311 @@
+"""A call as a line of the terminal shows it, be it of the journal or of the admin API's answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from images_emulator.cli.terminal import Part, printable, render
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.exchange.details import CallDetails
+from images_emulator.exchange.exchange import Exchange, SentImage
+
+INDENT: Final = " " * 9
+"""Stands before the lines that say more of a call: the width of its time."""
+
+GONE: Final = {
+    "gone": "the client left",
+    "cut": "the connection was cut",
+    "failed": "the stream failed",
+}
+"""What a line says of these outcomes."""
+
+
+class CallRecord(NamedTuple):
+    """One call that is over. Credentials are redacted."""
+
+    time: datetime
+    """Its arrival, by the clock and in the zone of the machine; in text as the time of day."""
+    id: str
+    kind: str
+    method: str
+    path: str
+    status: int | None
+    outcome: str
+    duration_ms: float
+    model: str | None
+    size: str | None
+    """`1024x1024` of its pictures, or as it was sent."""
+    pictures: int
+    bytes: int | None
+    """Of the files of its pictures; None where they were sent by URL."""
+    events: int
+    error: Mapping[str, Any] | None
+    """The `error` object."""
+    fault: str | None
+    notice: str | None
+    """That the model has been shut down, and when."""
+    key: str | None = None
+    sdk: str | None = None
+    retries: int = 0
+    prompt: str | None = None
+    sent: Mapping[str, Any] = MappingProxyType({})
+    """The parameters that were sent, beside model and prompt."""
+    uploads: Sequence[str] = ()
+    near_misses: Sequence[str] = ()
+    violations: Sequence[str] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the call went as it does when all is well."""
+        return self.outcome == "answered" and not (self.fault or self.notice)
+
+
+def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallRecord:
+    """The record of a call of the journal, which came at *time*. A *brief* one has only what stands
+    in its line as text: the rest takes five times as long."""
+    request = exchange.request if brief else None
+    details = None if request else exchange.details
+    pictures, error = exchange.pictures, exchange.error if exchange.answer else None
+    is_plain = brief and exchange.operation is not None and error is None
+    key = "" if is_plain else exchange.head.api_key
+    model = request.model.id if request else details and details.model
+    record = CallRecord(
+        time=time,
+        id=exchange.id,
+        kind=exchange.kind,
+        method=exchange.method,
+        path=exchange.path if is_plain else redacted_text(exchange.path, key),
+        status=exchange.status,
+        outcome=exchange.outcome,
+        duration_ms=exchange.duration_ms or 0,
+        model=redacted_text(model, key) if model else None,
+        size=_size(pictures, request, details),
+        pictures=len(pictures),
+        bytes=_total(picture.bytes for picture in pictures),
+        events=exchange.events,
+        error=error and _redacted(error, key),
+        fault=exchange.fault,
+        notice=_notice(exchange),
+    )
+    if brief or details is None:
+        return record
+    return record._replace(
+        key=exchange.key,
+        sdk=exchange.sdk,
+        retries=exchange.retries,
+        prompt=redacted_text(details.prompt, key) if details.prompt else None,
+        sent=_redacted(
+            {name: details.parameters[name] for name in details.sent if name in details.parameters},
+            key,
+        ),
+        uploads=[
+            redacted_text(_upload(each.field, each.name, each.bytes, each.pixels), key)
+            for each in details.uploads
+        ],
+        near_misses=[
+            redacted_text(f"{miss.name}: {miss.reason}", key) for miss in exchange.near_misses
+        ],
+        violations=details.violations,
+    )
+
+
+def _size(
+    pictures: Sequence[SentImage], request: ImageRequest | None, details: CallDetails | None
+) -> str | None:
+    """The size of a call's pictures, or the one that it asks for."""
+    if pictures:
+        return f"{pictures[0].width}x{pictures[0].height}"
+    if request:
+        return "{}x{}".format(*request.size)
+    size = details.parameters.get("size") if details else None
+    return size if isinstance(size, str) else None
+
+
+def _total(sizes: Iterable[int | None]) -> int | None:
+    """The sum of *sizes*, as far as they are known; None where none is."""
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known else None
+
+
+def record_of_summary(summary: Mapping[str, Any]) -> CallRecord:
+    """The record of a call of the admin API's answer."""
+    pictures, parameters = summary["pictures"], summary["parameters"]
+    size = parameters.get("size")
+    if pictures:
+        size = f"{pictures[0]['width']}x{pictures[0]['height']}"
+    return CallRecord(
+        time=datetime.fromisoformat(summary["time"]).astimezone(),
+        id=summary["id"],
+        kind=summary["kind"],
+        method=summary["method"],
+        path=summary["path"],
+        status=summary["status"],
+        outcome=summary["outcome"],
+        duration_ms=summary["duration_ms"] or 0,
+        model=summary["model"],
+        size=size if isinstance(size, str) else None,
+        pictures=len(pictures),
+        bytes=_total(each["bytes"] for each in pictures),
+        events=summary["events"],
+        error=summary["error"],
+        fault=summary["fault"],
+        notice=None,
+        key=summary["key"],
+        sdk=summary["sdk"],
+        retries=summary["retries"],
+        prompt=summary["prompt"],
+        sent={name: parameters[name] for name in summary["sent"] if name in parameters},
+        uploads=[
+            _upload(each["field"], each["name"], each["bytes"], each["pixels"])
+            for each in summary["uploads"]
+        ],
+        violations=summary["violations"],
+    )
+
+
+def _notice(exchange: Exchange) -> str | None:
+    request = exchange.request if exchange.kind == "call" else None
+    if request and request.model.is_shut_down_by(exchange.day):
+        return f"shut down on {request.model.shutdown}"
+    return None
+
+
+def _redacted(value: Any, key: str) -> Any:
+    """A *value* of JSON without what looks like an API key, and without *key*."""
+    if isinstance(value, str):
+        return redacted_text(value, key)
+    if isinstance(value, Mapping):
+        return {redacted_text(str(name), key): _redacted(each, key) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(each, key) for each in value]
+    return value
+
+
+def _upload(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:
+    parts = [field, name]
+    if pixels:
+        parts.append("x".join(map(str, pixels)))
+    if size is not None:
+        parts.append(bytes_text(size))
+    return " ".join(parts)
+
+
+def bytes_text(size: int) -> str:
+    """*size* with three digits or so: `512 B`, `48.2 kB`, `1.24 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 999_950:
+        return f"{size / 1000:.1f} kB"
+    return f"{size / 1_000_000:.2f} MB"
+
+
+# --- as text
+
+
+def as_text(record: CallRecord, *, colours: bool, columns: int | None, verbose: bool) -> str:
+    """The line of a call, cut to the *columns* of a terminal; where *verbose* those that say more
+    of it behind it. Each ends with a line end."""
+    lines = [render(_parts(record), colours=colours, columns=columns)]
+    if verbose:
+        lines += [
+            render(
+                [Part(f"{INDENT}{name:<10} ", "dim"), Part(text)], colours=colours, columns=columns
+            )
+            for name, text in _details(record)
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _parts(record: CallRecord) -> list[Part]:
+    """The parts of a call's line."""
+    status = record.status
+    style = "red" if not status or status >= 500 else "yellow" if status >= 400 else "green"
+    if record.outcome in GONE:
+        style = "red"
+    parts = [
+        Part(f"{record.time:%H:%M:%S}", "dim"),
+        Part(" "),
+        Part(str(status or "---"), style),
+        Part(f"{record.duration_ms:>5.0f} ms ", "dim"),
+        Part(f"{record.method} {_path(record)}"),
+    ]
+    if record.model:
+        parts.append(Part(f" {printable(record.model)}", "cyan"))
+    if record.size:
+        parts.append(Part(f" {printable(record.size)}"))
+    if record.pictures:
+        parts.append(Part(_pictures(record)))
+    if record.fault:
+        parts.append(Part(f"  fault {printable(record.fault)}", "magenta"))
+    if record.outcome in GONE:
+        parts.append(Part(f"  {GONE[record.outcome]}", "red"))
+    if record.error:
+        parts.append(Part(f"  {printable(str(record.error.get('message')))}", style))
+    if record.notice:
+        parts.append(Part(f"  {printable(record.notice)}", "yellow"))
+    return parts
+
+
+def _path(record: CallRecord) -> str:
+    """The path; of a download its end, which alone differs."""
+    path = printable(record.path)
+    return f"…/{path.rpartition('/')[2]}" if record.kind == "download" else path
+
+
+def _pictures(record: CallRecord) -> str:
+    """The pictures of a call with their bytes, and the events in which they came."""
+    text = f" {record.pictures} pictures" if record.pictures > 1 else ""
+    if record.bytes is not None:
+        text += f" {bytes_text(record.bytes)}"
+    elif record.kind == "call":
+        text += " by URL"
+    if record.events:
+        text += f" in {record.events} event{'s' if record.events > 1 else ''}"
+    return text
+
+
+def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
+    """What more there is to say of a call: a word and a text each."""
+    if record.prompt:
+        yield "prompt", printable(record.prompt)
+    if record.sent:
+        sent = " ".join(f"{name}={value}" for name, value in record.sent.items())
+        yield "sent", printable(sent)
+    for name, texts in (
+        ("upload", record.uploads),
+        ("forgiven", record.violations),
+        ("near miss", record.near_misses),
+    ):
+        for text in texts:
+            yield name, printable(text)
+    retry = f"retry {record.retries}" if record.retries else None
+    client = ", ".join(filter(None, [record.sdk, record.key and f"key {record.key}", retry]))
+    yield "client", printable(f"{client}, {record.id}" if client else record.id)
+
+
+# --- as JSON
+
+_ALWAYS: Final = (
+    *("id", "method", "path", "status", "outcome", "duration_ms", "model", "size", "pictures"),
+    *("bytes", "events", "error", "fault", "notice", "key", "sdk", "retries"),
+)
+_VERBOSE: Final = ("prompt", "sent", "uploads", "near_misses", "violations")
+
+
+def as_json(record: CallRecord, *, verbose: bool) -> str:
+    """A JSON object, with a line end; what is not known is null. It is ASCII, in which no character
+    can move a cursor."""
+    names = (*_ALWAYS, *_VERBOSE) if verbose else _ALWAYS
+    values = {name: getattr(record, name) for name in names}
+    head = {
+        "time": record.time.astimezone().isoformat(timespec="milliseconds"),
+        "level": "info" if record.is_good else "warning",
+        "event": record.kind,
+    }
+    values["duration_ms"] = round(record.duration_ms, 3)
+    return f"{json.dumps(head | values)}\n"

@@ -1,0 +1,125 @@
+"""Writes lines on a thread of its own: a reader of the output that is slow, or gone, delays no
+call."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Generic, TypeVar
+
+MAX_ITEMS: Final = 1000
+"""Items that may wait to be written. More are dropped, and counted."""
+
+GATHER_SECONDS: Final = 0.02
+"""Time for which items are gathered before they are written: under load the thread wakes 50 times a
+second, and not once a call."""
+
+CLOSE_SECONDS: Final = 0.5
+"""Time that the last lines have to be written in the end."""
+
+Item = TypeVar("Item")
+
+
+class LineWriter(Generic[Item]):
+    """Writes to the file descriptor *fd* what *render* makes of the items: text with its line ends.
+
+    `put` never blocks. The thread starts at the first item. *on_broken* is called on it where
+    nobody reads any more; items are then forgotten.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        render: Callable[[Item], str],
+        on_broken: Callable[[], None] = lambda: None,
+        encoding: str = "utf-8",
+    ) -> None:
+        self._fd = fd
+        self._render = render
+        self._on_broken = on_broken
+        self._encoding = encoding
+        self._items: deque[Item] = deque()
+        self._dropped = 0
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._is_idle = True
+        """Whether the thread waits to be woken."""
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._is_broken = False
+
+    def put(self, item: Item) -> None:
+        """Let *item* be written; any thread may."""
+        if len(self._items) >= MAX_ITEMS or self._is_broken:
+            self._dropped += 1
+            return
+        self._items.append(item)
+        if self._is_idle:
+            self._is_idle = False
+            if self._thread is None:
+                self._start()
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what waits, within `CLOSE_SECONDS`, and end the thread."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread:
+            self._thread.join(CLOSE_SECONDS)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                # As a daemon it does not keep the process, where it waits for a reader.
+                thread = threading.Thread(target=self._run, name="log", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._wake.wait()
+                self._wake.clear()
+                self._closing.wait(GATHER_SECONDS)
+                while text := self._text():
+                    self._write(text.encode(self._encoding, "backslashreplace"))
+                if self._closing.is_set():
+                    return
+                self._is_idle = True
+                # What was put before that line has woken nobody.
+                if self._items:
+                    self._wake.set()
+        except OSError:
+            self._is_broken = True
+            self._items.clear()
+            self._on_broken()
+
+    def _text(self) -> str:
+        """The text of the items that wait."""
+        texts = []
+        with suppress(IndexError):
+            while True:
+                texts.append(self._render(self._items.popleft()))
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            lines = "line was" if dropped == 1 else "lines were"
+            texts.append(f"({dropped} {lines} dropped here: the output was not read)\n")
+        return "".join(texts)
+
+    def _write(self, data: bytes) -> None:
+        """Write all of *data*, and wait for the reader as long as that takes. Raises OSError where
+        there is none."""
+        view = memoryview(data)
+        while view:
+            try:
+                written = os.write(self._fd, view)
+            except BlockingIOError:
+                # Another process has made the terminal or pipe non-blocking.
+                self._closing.wait(GATHER_SECONDS)
+                if self._closing.is_set():
+                    raise
+                continue
+            view = view[written:]

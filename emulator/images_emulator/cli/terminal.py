@@ -1,0 +1,104 @@
+"""Text for terminals: colours, texts of clients without control characters, and lines that are cut
+to the width."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+MAX_TEXT_CHARS: Final = 1000
+"""Characters that are shown of a text of a client."""
+
+CODES: Final[Mapping[str, str]] = {
+    "dim": "2",
+    "bold": "1",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "magenta": "35",
+    "cyan": "36",
+}
+"""The styles, with their numbers in an escape sequence (SGR)."""
+
+
+class Part(NamedTuple):
+    """A part of a line, in one style, a key of `CODES`, or in none."""
+
+    text: str
+    style: str = ""
+
+
+def has_colours(fd: int, environment: Mapping[str, str]) -> bool:
+    """Whether what is written to the file descriptor *fd* is coloured: a terminal's is, unless
+    `NO_COLOR` is set, and any is where `FORCE_COLOR` is."""
+    if environment.get("NO_COLOR"):
+        return False
+    force = environment.get("FORCE_COLOR", "")
+    if force:
+        return force != "0"
+    return os.isatty(fd) and environment.get("TERM") != "dumb"
+
+
+def columns_of(fd: int) -> int | None:
+    """The width of the terminal that *fd* leads to; None where it leads to none."""
+    try:
+        return os.get_terminal_size(fd).columns or None
+    except OSError:
+        return None
+
+
+def printable(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
+    r"""*text* with a `\x1b` or `\u202e` for each character that would move the cursor, begin
+    another line or turn the direction of the text; cut where it is long."""
+    if len(text) > max_chars:
+        text = f"{text[: max_chars - 1]}…"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def render(parts: Sequence[Part], *, colours: bool, columns: int | None) -> str:
+    """The line of *parts*, cut to the *columns* of a terminal."""
+    if columns is not None:
+        parts = [*_cut(parts, columns)]
+    if not colours:
+        return "".join(part.text for part in parts)
+    return "".join(
+        f"\x1b[{CODES[part.style]}m{part.text}\x1b[0m" if part.style else part.text
+        for part in parts
+    )
+
+
+def _cut(parts: Sequence[Part], columns: int) -> Iterator[Part]:
+    """*parts* as far as *columns* have room, with an ellipsis at the end of what is cut."""
+    left = columns
+    for number, part in enumerate(parts):
+        width = width_of(part.text)
+        # The ellipsis needs a column where something follows.
+        if width < left or (width == left and number == len(parts) - 1):
+            left -= width
+            yield part
+            continue
+        yield Part(f"{_fitting(part.text, left - 1)}…", part.style)
+        return
+
+
+def _fitting(text: str, columns: int) -> str:
+    """The beginning of *text* that has room in *columns*."""
+    for end, char in enumerate(text):
+        columns -= width_of(char)
+        if columns < 0:
+            return text[:end]
+    return text
+
+
+def width_of(text: str) -> int:
+    """The columns that *text* takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415 - few texts need them
+
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
