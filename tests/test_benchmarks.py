@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -44,11 +46,20 @@ def test_a_figure_is_measured_and_printed_with_its_goal(number: int) -> None:
     assert "not measured" not in printed
 
 
-@pytest.mark.slow
-def test_a_contact_sheet_is_drawn(tmp_path: Path) -> None:
-    run("benchmarks.contact_sheet", str(tmp_path / "sheet.png"), "gallery")
+def test_a_contact_sheet_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of seven small images, which take two lines."""
+    monkeypatch.setattr(samples, "SOURCE_EDGE", 64)
+    gallery = samples.gallery()
+    assert len(gallery.tiles) == 24
+    small = [tile for tile in gallery.tiles if tile[0] in ("256x256", "an edit", "a variation")]
+    few = samples.Row(gallery.heading, [*small, *small, *small[:1]])
+    monkeypatch.setattr(samples, "gallery", lambda: few)
+    monkeypatch.setattr(sys, "argv", ["contact_sheet", str(tmp_path / "sheet.png"), "gallery"])
+    with warnings.catch_warnings(action="ignore"):  # the module is imported already
+        runpy.run_module("benchmarks.contact_sheet", run_name="__main__")
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.width > sheet.height > 4 * 320
+        assert (len(few.tiles), sheet.width) == (7, 6 * 340 + 20)
+        assert 2 * 256 < sheet.height < 2 * 400
 
 
 def test_each_call_of_the_contact_sheet_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,13 +63,20 @@ def test_a_large_body_is_read_as_python_reads_it(value: Any, ascii_only: bool) -
     assert parse_json(padded(body)) == json.loads(body)
 
 
+SMALL_PIECE_BYTES = 4096
+
+
 @pytest.mark.parametrize("shift", range(13))
-def test_a_long_string_is_cut_in_no_escape_and_no_character(shift: int) -> None:
+def test_a_long_string_is_cut_in_no_escape_and_no_character(
+    shift: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("MAX_WHOLE_BYTES", 2048), ("PIECE_BYTES", SMALL_PIECE_BYTES)):
+        monkeypatch.setattr(f"images_emulator.exchange.json_body.{name}", value)
     for text in ("🦦", "é", '"', "\\", "\n"):
         for ascii_only in (True, False):
-            value = {"a": "x" * (PIECE_BYTES - shift) + text * 50 + LONG}
-            body = json.dumps(value, ensure_ascii=ascii_only).encode()
-            assert parse_json(body) == value
+            sent = {"a": "x" * (SMALL_PIECE_BYTES - shift) + text * 50 + "y" * SMALL_PIECE_BYTES}
+            body = json.dumps(sent, ensure_ascii=ascii_only).encode()
+            assert parse_json(body) == sent
 
 
 BROKEN = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -43,7 +44,7 @@ def replayed(
     patch.delenv("PYTEST_XDIST_WORKER", raising=False)
     test = "tests/test_exchanges.py::test_exchange_is_answered_as_recorded"
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
-    options = ["-rs", "-p", "no:cacheprovider", "-W", imported]
+    options = ["-rfs", "-p", "no:cacheprovider", "-W", imported]
     done = run_pytest([*options, *(f"{test}[{name}]" for name in names)], ROOT)
     lines, errors = done.stdout.splitlines(), done.stderr.splitlines()
     return pytest.RunResult(done.returncode, lines, errors, duration=0)
@@ -71,30 +72,40 @@ def test_an_accepted_generation_is_compared_where_money_is_no_object(
     replayed(monkeypatch, second_emulator, names, REMOTE_COSTS="1").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "shown"),
-    [
-        ("message", "No.", "error.message: "),
-        ("code", "bad", "error.code: "),
-        ("status", None, "status: 422, recorded 400"),
-        ("a further key", "", None),
-    ],
-)
-def test_another_sentence_code_or_status_fails(
-    monkeypatch: pytest.MonkeyPatch, key: str, value: object, shown: str | None
-) -> None:
-    name = "generations-model-null"
-    recorded = json.loads((ROOT / f"fixtures/exchanges/{name}.json").read_text())["response"]
-    status = 422 if key == "status" else 400
-    body = json.dumps({"error": recorded["body"]["error"] | {key: value}}).encode()
+MISTAKES: Mapping[str, tuple[str, object, str | None]] = {
+    "generations-model-null": ("message", "No.", "error.message: "),
+    "edits-json-images-empty": ("code", "bad", "error.code: "),
+    "models-unknown": ("status", None, "status: 422, recorded 404"),
+    "method-delete": ("a further key", "", None),
+}
+"""Exchanges, each with a key of the error that a server gets wrong, its value, and the beginning of
+the failure's line; None where that is no mistake."""
+
+
+def wrong_answer(name: str) -> tuple[str, tuple[int, bytes]]:
+    """The method and path of the exchange *name*, and the wrong status and body."""
+    recorded = json.loads((ROOT / f"fixtures/exchanges/{name}.json").read_text())
+    request, response = recorded["request"], recorded["response"]
+    key, value, _ = MISTAKES[name]
+    status = 422 if key == "status" else response["status"]
+    body = json.dumps({"error": response["body"]["error"] | {key: value}}).encode()
+    return f"{request['method']} {request['path']}", (status, body)
+
+
+def test_another_sentence_code_or_status_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = dict(map(wrong_answer, MISTAKES))
+    assert len(answers) == len(MISTAKES)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            status, body = answers[f"{self.command} {self.path}"]
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class looks for them
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
@@ -102,11 +113,14 @@ def test_another_sentence_code_or_status_fails(
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        result = replayed(monkeypatch, f"http://127.0.0.1:{server.server_port}", [name])
+        result = replayed(monkeypatch, f"http://127.0.0.1:{server.server_port}", [*MISTAKES])
         server.shutdown()
         thread.join()
-    result.assert_outcomes(failed=1) if shown else result.assert_outcomes(passed=1)
-    assert not shown or shown in str(result.stdout)
+    result.assert_outcomes(passed=1, failed=3)
+    for name, (_, _, shown) in MISTAKES.items():
+        failures = re.findall(rf"^FAILED .*\[{name}\].*$", str(result.stdout), re.MULTILINE)
+        assert len(failures) == bool(shown), name
+        assert not shown or shown in str(result.stdout)
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,13 @@ def test_a_removed_step_meets_no_call_until_a_reset(tmp_path: Path) -> None:
     assert meets(scenario) == ["slow_down"]
 
 
-def test_ten_thousand_injected_steps_are_met_in_their_order() -> None:
+def test_a_thousand_injected_steps_are_met_in_their_order() -> None:
     scenario = scenario_of()
-    for number in range(10_000):
+    for number in range(1_000):
         scenario.inject({"kind": "error", "status": 400 + number % 100})
-    faults = [meet(scenario)[0] for _ in range(10_000)]
+    faults = [meet(scenario)[0] for _ in range(1_000)]
     assert [getattr(fault, "status", None) for fault in faults] == [
-        400 + number % 100 for number in range(10_000)
+        400 + number % 100 for number in range(1_000)
     ]
     assert not scenario
 
@@ -280,12 +280,12 @@ def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
-def test_a_prompt_finds_its_steps_among_ten_thousand_in_their_order(prompt: str) -> None:
+def test_a_prompt_finds_its_steps_among_two_thousand_in_their_order(prompt: str) -> None:
     scenario = scenario_of(
         {"fault": "timeout", "match": {"prompt": "7"}, "times": 1},
-        *({"match": {"prompt": f"cat {number},"}} for number in range(5_000)),
+        *({"match": {"prompt": f"cat {number},"}} for number in range(1_000)),
         {"fault": "slow_down", "match": {"prompt": "cat"}, "times": 1},
-        *({"fault": "stall", "match": {"prompt": f"at {number} "}} for number in range(5_000)),
+        *({"fault": "stall", "match": {"prompt": f"at {number} "}} for number in range(1_000)),
         {"fault": "truncated", "times": 1},
     )
     expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "stall"]
