@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from images_emulator import Emulator, Server, imaging
 from images_emulator.contract.models import NEWEST_MODEL
-from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
+from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from tests.answers import error_of
@@ -94,15 +94,25 @@ def test_a_thumbnail_is_the_picture_in_small(  # noqa: PLR0917 - two fixtures, f
         assert difference(thumbnail, picture) < 12 < difference(thumbnail, other)
 
 
-def test_edits_and_variations_have_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
-    for operation, model in ((EDITS, "gpt-image-2"), (VARIATIONS, "dall-e-2")):
-        fields = {"model": model} | ({"prompt": "x"} if operation is EDITS else {})
-        files = {"image": ("a.png", png((64, 64)), "image/png")}
-        identity = id_of(call(http, operation, data=fields, files=files))
-        thumbnail = webp_of(admin.get(f"/images/{identity}/0/thumbnail/480"))
-        picture = opened(admin.get(f"/images/{identity}/0").content)
-        assert thumbnail.size == (480, 480)
-        assert difference(thumbnail, picture) < 6
+@pytest.mark.parametrize("is_cached", [True, False])
+@pytest.mark.parametrize("operation", [EDITS, VARIATIONS], ids=lambda operation: operation.name)
+def test_edits_and_variations_have_thumbnails(
+    http: httpx2.Client,
+    admin: httpx2.Client,
+    emulator: Emulator,
+    operation: Operation,
+    is_cached: bool,
+) -> None:
+    prompt = {"prompt": f"{is_cached}"} if operation is EDITS else {}
+    fields = {"model": "dall-e-2", "size": "512x512", **prompt}
+    files = {"image": ("a.png", half_clear((64 + is_cached,) * 2), "image/png")}
+    identity = id_of(call(http, operation, data=fields, files=files))
+    if not is_cached:
+        emulator.renderer.cache.clear()
+    thumbnail = webp_of(admin.get(f"/images/{identity}/0/thumbnail/480"))
+    picture = opened(admin.get(f"/images/{identity}/0").content)
+    assert thumbnail.size == (480, 480)
+    assert difference(thumbnail, picture) < 6
 
 
 @pytest.mark.parametrize("output_format", ["gif", "svg", "jpeg", "webp"])
@@ -113,6 +123,14 @@ def test_each_format_has_thumbnails(
     extra = {"svg": {"svg": {"model": "gpt-5.2"}}}.get(output_format, {})
     identity = id_of(call(http, json=body | extra))
     assert webp_of(admin.get(f"/images/{identity}/0/thumbnail/96")).width == 96
+
+
+def test_an_edit_as_svg_has_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
+    fields = {"model": NEWEST_MODEL.id, "prompt": "x", "size": "1024x1024"}
+    svg = {"output_format": "svg", "svg[model]": "gpt-5.2"}
+    files = {"image": ("a.png", png((64, 64)), "image/png")}
+    identity = id_of(call(http, EDITS, data=fields | svg, files=files))
+    assert webp_of(admin.get(f"/images/{identity}/0/thumbnail/96")).size == (96, 96)
 
 
 def test_a_transparent_picture_has_a_transparent_thumbnail(

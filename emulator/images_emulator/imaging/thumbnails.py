@@ -1,13 +1,15 @@
 """Thumbnails: small pictures to look at, as WebP. A generated image is drawn small from its
-request, since to shrink it would take several times as long as to draw it."""
+request, since to shrink it would take several times as long as to draw it. An edited one is shrunk,
+from its file where there is one, which takes a third of editing the upload again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 from typing import Final
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from images_emulator.contract.operations import ImageKind
 from images_emulator.contract.request import ImageRequest
@@ -33,11 +35,18 @@ Thumbnails = Mapping[int, bytes]
 """The files of one picture by their longest edge, each of `EDGES`."""
 
 
-def thumbnails(request: ImageRequest, index: int, partial: int | None = None) -> Thumbnails:
-    """Draw the thumbnails of image *index* (from 0) of *request*, or of its partial image
-    *partial*. Of an animation they show the first frame, of an SVG its scene."""
-    image = _drawing(request, index, _fitted(request.size, max(EDGES)))
+def thumbnails(
+    request: ImageRequest, index: int, partial: int | None = None, file: bytes | None = None
+) -> Thumbnails:
+    """Make the thumbnails of image *index* (from 0) of *request*, or of its partial image
+    *partial*; *file* is that image where it was encoded before. Of an animation they show the first
+    frame, of an SVG its scene."""
     mode = mode_of(request)
+    if file is not None and request.images:
+        # An SVG cannot be opened.
+        with suppress(UnidentifiedImageError), Image.open(BytesIO(file)) as opened:
+            return _files(opened.convert(mode))
+    image = _drawing(request, index, _fitted(request.size, max(EDGES)))
     if partial is not None:
         (coarse,) = partial_images(image, mode, partial, partial + 1)
         image = coarse.whole()
@@ -67,7 +76,7 @@ def _files(image: Image.Image) -> Thumbnails:
     for edge in sorted(EDGES, reverse=True):
         size = _fitted(image.size, edge)
         if image.size != size:
-            image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+            image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
         file = BytesIO()
         image.save(file, "WEBP", quality=QUALITY, method=EFFORT)
         files[edge] = file.getvalue()

@@ -4,7 +4,7 @@ flight), and withdraws the jobs of clients that have left."""
 from __future__ import annotations
 
 import asyncio
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -141,11 +141,17 @@ class Renderer:
         """The thumbnail of *edge*, one of `imaging.thumbnails.EDGES`, of image *index* (from 0) or
         of its partial image *partial*. It is drawn while no call to the API waits for a picture.
         Raises WithdrawnError once *disconnect* is done."""
-        slow = bool(request.images) and imaging.decoder.needs_decoding(request)
+        encoded = self.cached(request, index, partial) if request.images else None
+        slow = encoded is None and imaging.decoder.needs_decoding(request)
+
+        def draw() -> Thumbnails:
+            file = None if encoded is None else a2b_base64(encoded)
+            return imaging.thumbnails.thumbnails(request, index, partial, file)
+
         file = await self._thumbnail(
             (request.cache_key, index, partial),
             edge,
-            lambda: imaging.thumbnails.thumbnails(request, index, partial),
+            draw,
             self.decoder if slow else self.pool,
             disconnect,
         )
