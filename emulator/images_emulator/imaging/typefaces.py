@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +43,7 @@ NEEDS_SHAPING: Final = {
 """Each font file, and whether its letters change shape or place by their neighbours, so that a
 shaper has to choose the glyphs. The first font that has a character draws it."""
 
-FONT_FOLDER: Final = Path(str(files("images_emulator.imaging") / "fonts"))
+FONT_FOLDER: Final = Path(__file__).parent / "fonts"
 
 COVERED_CODE_POINTS: Final = 0x20000
 """The file `coverage` has one byte for each code point below this one: the number of the font that
