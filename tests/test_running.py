@@ -49,6 +49,24 @@ def test_running_serves_sdks_that_know_only_their_environment() -> None:
     assert openai.api_type is None
 
 
+def test_functions_of_the_module_openai_lead_to_each_server_in_turn() -> None:
+    for prompt in ("A ship", "A hare"):
+        with images_emulator.running() as server:
+            openai.images.generate(model="gpt-image-2", prompt=prompt)
+        assert [call.prompt for call in server.calls()] == [prompt]
+    assert (openai.api_type, openai.azure_endpoint, openai.api_version) == (None, None, None)
+
+
+def test_functions_of_the_module_openai_lead_to_the_inner_server_and_back() -> None:
+    with images_emulator.running() as outer:
+        openai.images.generate(model="gpt-image-2", prompt="A ship")
+        with images_emulator.running() as inner:
+            openai.images.generate(model="gpt-image-2", prompt="A hare")
+        openai.images.generate(model="gpt-image-2", prompt="A fox")
+    assert [call.prompt for call in outer.calls()] == ["A ship", "A fox"]
+    assert [call.prompt for call in inner.calls()] == ["A hare"]
+
+
 async def test_running_works_in_async_code() -> None:
     async with images_emulator.running() as server, AsyncOpenAI() as client:
         await client.images.generate(model="gpt-image-2", prompt="A lighthouse")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ API_KEY: Final = "sk-test"
 
 API_VERSION: Final = "2025-04-01-preview"
 """An `api-version` of Azure's that has generations and edits."""
+
+MODULE_CLIENT: Final = ("_client", "api_type", "azure_endpoint", "api_version")
+"""The attributes of the module `openai` that hold its client, and what that has read of the
+variables."""
 
 
 def sdk_variables(url: str, api_key: str = API_KEY) -> dict[str, str]:
@@ -40,23 +45,39 @@ def sdk_environment(url: str, settings: Settings) -> Iterator[None]:
         "AZURE_OPENAI_AD_TOKEN": None,  # it would go before the key
         **_proxy_exceptions(settings.host),
     }
-    # openai.images and its like refuse to choose between OpenAI's key and Azure's.
-    chooses = not os.environ.get("OPENAI_API_TYPE")
-    if chooses:
+    # `openai.images` and its like refuse to choose between OpenAI's key and Azure's.
+    if not os.environ.get("OPENAI_API_TYPE"):
         changes["OPENAI_API_TYPE"] = "openai"
-    sdk = sys.modules.get("openai") if chooses else None
-    if sdk and getattr(sdk, "api_type", "") is not None:
-        sdk = None
     before = {name: os.environ.get(name) for name in changes}
-    _set(changes)
+    with _without_module_client():
+        _set(changes)
+        try:
+            yield
+        finally:
+            _set(before)
+
+
+@contextmanager
+def _without_module_client() -> Iterator[None]:
+    """Let `openai.images` and its like make a client of their own, as they read the variables once.
+    At the end they have that from before, or make another one."""
+    sdk = sys.modules.get("openai")
+    before = {name: getattr(sdk, name, None) for name in MODULE_CLIENT} if sdk else {}
     if sdk:
-        sdk.api_type = "openai"  # type: ignore[attr-defined] # the module may have none
+        _change(sdk, {"_client": None, "api_type": before["api_type"] or "openai"})
     try:
         yield
     finally:
-        if sdk:
-            sdk.api_type = None  # type: ignore[attr-defined]
-        _set(before)
+        # A module that was imported meanwhile has read the variables for good.
+        if sdk := sdk or sys.modules.get("openai"):
+            _change(sdk, {**dict.fromkeys(MODULE_CLIENT), **before})
+
+
+def _change(module: ModuleType, values: Mapping[str, object]) -> None:
+    """Set those attributes that *module* has."""
+    for name, value in values.items():
+        if hasattr(module, name):
+            setattr(module, name, value)
 
 
 def _proxy_exceptions(host: str) -> dict[str, str]:

@@ -119,7 +119,10 @@ class Server:
 
     def wait_for_call(self, *, timeout: float = 10, **filters: Any) -> Exchange:
         """The oldest call that matches all *filters*, see `calls`, as soon as there is one, be it
-        answered or not. It blocks. Raises TimeoutError after *timeout* seconds."""
+        answered or not. Raises TimeoutError after *timeout* seconds.
+
+        It blocks; in asynchronous code `await asyncio.to_thread(server.wait_for_call)`.
+        """
         end = perf_counter() + timeout
         while not (calls := self.calls(**filters)):
             if perf_counter() >= end:
