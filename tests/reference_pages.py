@@ -26,6 +26,7 @@ from images_emulator.faults import fault_tables
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.web.admin_api import create_admin_api
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -35,11 +36,11 @@ SIGNATURE_COLUMNS: Final = 88
 
 
 def settings_table() -> str:
-    rows = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
+    rows = ["| flag, variable | default | what it does |", "|---|---|---|"]
     for each in command_settings():
         flag = f"{each.flag} {each.metavar}".rstrip()
-        default = f" `{each.shown_default}`" if each.shown_default else ""
-        rows.append(f"| `{flag}` | `{each.variable}` |{default} | {each.help} |")
+        default = f"`{each.shown_default}`" if each.shown_default else ""
+        rows.append(f"| `{flag}`<br>`{each.variable}` | {default} | {each.help} |")
     return "\n".join(rows) + "\n"
 
 
@@ -65,16 +66,14 @@ def errors_table() -> str:
 
 def admin_table() -> str:
     """The paths of the admin API, with the docstrings of their handlers."""
-    rows = ["| path | method | what it does | query |", "|---|---|---|---|"]
+    rows = ["| call | what it does |", "|---|---|"]
     emulator = Emulator()
     paths = create_admin_api(emulator).openapi()["paths"]
     emulator.close()
     for path, methods in paths.items():
         for method, operation in methods.items():
-            parameters = operation.get("parameters", ())
-            query = ", ".join(f"`{each['name']}`" for each in parameters if each["in"] == "query")
-            text = _one_line(operation["description"])
-            rows.append(f"| `{path}` | {method.upper()} | {text} | {query} |")
+            call = f"{method.upper()} {path.removeprefix(ADMIN_PREFIX)}"
+            rows.append(f"| `{call}` | {_one_line(operation['description'])} |")
     return "\n".join(rows) + "\n"
 
 
