@@ -26,7 +26,7 @@ __all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe", "runni
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are first asked for: most commands need few."""
+    """A public name. It is imported at its first use, because most commands need few of them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -20,7 +20,7 @@ GRACE: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""
 
 POLL: Final = 0.02
-"""Seconds between two looks at whether they have."""
+"""Seconds between two checks whether the answers have ended."""
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted."""
@@ -30,8 +30,8 @@ MAX_THREADS: Final = 32
 
 
 class _Cancellable:
-    """Lets a call be cancelled without a word. Only the server's stop cancels one, when its
-    connection has gone; uvicorn would log a traceback."""
+    """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Only the stop
+    of the server cancels calls, after it has closed their connections."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -73,8 +73,8 @@ class HTTPServer(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing more, let answers finish for `GRACE` seconds, then close every connection
-        that is left, as the end of the process would."""
+        """Accept no more connections, wait up to `GRACE` seconds for answers in progress, then
+        close all connections, as the end of the process would."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -88,7 +88,7 @@ class HTTPServer(uvicorn.Server):
             await asyncio.sleep(POLL)
         for connection in [*connections]:
             connection.transport.abort()
-        # In this order: a call that is cancelled while its connection is there is answered 500.
+        # After the connections: a call that is cancelled on an open connection is answered 500.
         for task in [*tasks]:
             task.cancel()
         if tasks:
@@ -124,8 +124,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def raise_file_limit() -> None:
-    """As many open connections as the system allows this process: with 256 of them, three in four
-    of a thousand streams are reset."""
+    """Raise the limit of open files to the most that the system allows this process. With 256 files
+    the server resets three in four of a thousand streams."""
     try:
         import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
     except ImportError:

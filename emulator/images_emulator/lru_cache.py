@@ -15,7 +15,7 @@ class LRUCache:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.weight = 0
-        """Bytes of all values, as `put` was told."""
+        """Bytes of all values: the sum of the weights that `put` received."""
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 

@@ -20,15 +20,15 @@ MAX_COPIED_BYTES: Final = 32 * 1024
 """An answer up to this length is joined to its head: copying it costs less than a second buffer."""
 
 MAX_HEAD_BYTES: Final = 256 * 1024
-"""Of a request line with its headers."""
+"""The most bytes of a request line with its headers."""
 
 LINGER_SECONDS: Final = 5.0
-"""How long a refused client may go on sending what is thrown away."""
+"""Seconds for which the server still reads, and discards, the bytes of a refused client."""
 
 
 class _Corked:
-    """A transport that sends the head of an answer together with what follows it at once. uvicorn
-    writes them one by one, and a write costs as much as most of what else is done for an answer."""
+    """A transport that sends the head of an answer and the first part of its body in one write.
+    uvicorn writes them one by one, and a write takes as long as most other work for an answer."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -49,7 +49,7 @@ class _Corked:
                 self._transport.writelines((held, data))
         elif data.startswith(b"HTTP/"):
             self._held = data
-            # What follows may be a while in coming.
+            # The body may be a while in coming.
             self._loop.call_soon(self._send)
         else:
             self._transport.write(data)
@@ -77,7 +77,7 @@ class _Corked:
             return
         while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.001)
-        # Lingering for no time at all is what makes the kernel send RST instead of FIN.
+        # A linger time of 0 makes the kernel send RST instead of FIN.
         now = struct.pack("ii", 1, 0)
         sock = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
@@ -96,19 +96,19 @@ class _Corked:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 without upgrades, with a bound on what is not body.
+    """HTTP/1.1 without upgrades, with a limit of head, trailers and chunk extensions.
 
-    A request that asks for an upgrade is read as if it had not: the JDK's client asks for h2c by
-    default, and httptools takes the body that follows for the other protocol's.
+    The header `upgrade` of a request is ignored. The JDK's client sends `upgrade: h2c` by default,
+    and httptools would take the body for bytes of the other protocol.
 
-    A head, the trailers of a body and the extensions of a chunk may have `MAX_HEAD_BYTES` each.
-    Past it the answer is 431. With a head it comes before anything is made of the request; a call
-    whose body is being read ends as if the client had left.
+    A head, the trailers of a body and the extensions of a chunk may have `MAX_HEAD_BYTES` each. A
+    longer one is answered 431: for a head before the application is called; otherwise the call
+    ends as if the client had left.
     """
 
     _restart: tuple[bytes, int] | None = None
-    """The head of a request that asked for an upgrade, without that header, and how many bytes of
-    the last chunk the parser had read by then."""
+    """The head of a request with an `upgrade` header, without that header, and the number of bytes
+    of the last chunk that the parser had read by then."""
 
     _framing = 0
     """Bytes that came since the last byte of a body or the last end of a head."""
@@ -199,7 +199,7 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _should_upgrade(self) -> bool:
-        # Keeps the request from being begun, and leads to what follows.
+        # Then httptools does not begin the request, and raises HttpParserUpgrade.
         return True
 
     def handle_websocket_upgrade(self) -> None:

@@ -45,7 +45,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have *fn* called by the next free thread. Raises RuntimeError after `shutdown`."""
+        """Call *fn* in the next free thread. Raises RuntimeError after `shutdown`."""
         future: Future[T] = Future()
         with self._guard:
             if self._closed:
@@ -81,8 +81,8 @@ def _run(
     prepare: Callable[[], object] | None,
     pool: ref[DaemonThreadPool],
 ) -> None:
-    """What a thread does. It holds no pool, which would never be garbage, but the reference to it,
-    which calls back only while something holds it."""
+    """The main function of a thread. It has a weak reference to the *pool*, because a strong one
+    would keep the pool from becoming garbage. The reference calls back only while it is alive."""
     if prepare:
         prepare()
     while job := queue.get():
@@ -92,6 +92,6 @@ def _run(
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 - it is raised for who waits
                 future.set_exception(error)
-        # A thread that waits keeps neither arguments nor results alive.
+        # Otherwise a waiting thread would keep arguments and results alive.
         del job, future, call
         free.release()

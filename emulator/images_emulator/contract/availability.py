@@ -1,4 +1,4 @@
-"""The tables as they stood on one day: which models there were, and which one a call goes to."""
+"""The tables on one day: the models of the day, and the model of a call."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Availability:
         }
 
     def rules(self, model: Model, call: Call) -> Rules:
-        """The rules of *model* for the operation of *call* and its kind of body. Raises APIError
-        where it takes no such body."""
+        """The rules of *model* for the operation and the kind of body of *call*. Raises APIError
+        where the model takes no such body."""
         key = (model.id, call.operation, call.form)
         rules = self._rules.get(key)
         if rules is None:
@@ -46,8 +46,8 @@ class Availability:
         return rules
 
     def conflicts(self, model: Model, call: Call) -> Sequence[Conflict]:
-        """The conflicts that *call* can have at *model*. Raises APIError where it takes no such
-        body."""
+        """The conflicts that *call* can have at *model*. Raises APIError where the model takes no
+        such body."""
         key = (model.id, call.operation, call.form)
         conflicts = self._conflicts.get(key)
         if conflicts is None:
@@ -76,10 +76,10 @@ class Availability:
     def model_name(
         self, call: Call, forgive: Callable[[APIError], None] = lambda error: None
     ) -> str | None:
-        """The name of the model that *call* goes to, whether it exists or not: the endpoint's only
-        one, the one that the call names, or the default. None where there is none of them.
+        """The name of the model of *call*, whether the model exists or not: the only model of the
+        operation, the model that the call names, or the default. None where all three are missing.
 
-        What is wrong with the name goes to *forgive*, which may raise it.
+        An error of the name is passed to *forgive*, which may raise it.
         """
         if call.operation.only_model:
             return call.operation.only_model
@@ -96,8 +96,8 @@ class Availability:
         return self.default(call)
 
     def default(self, call: Call) -> str | None:
-        """The model of a call that names none: the first default, or a later one where a parameter
-        is there that only that one takes. None where there is no default."""
+        """The model of a call that names none: the first default model, or a later one if the call
+        has a parameter that only the later one takes. None where there is no default model."""
         periods = call.operation.bodies[FORM if call.form else JSON].default_models
         names = next((names for period, names in periods if self.as_of in period), None)
         if names is None:
@@ -115,7 +115,7 @@ class Availability:
         return first.id
 
     def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
-        """Whether *model* knows a parameter of that name, and the word or the number of files."""
+        """Whether *model* has a parameter *name*, and accepts its word or number of files."""
         rule = self.rules(model, call).get(name)
         if isinstance(rule, InputImages):
             return not isinstance(value, list) or 1 < rule.max_items >= len(value)
@@ -129,8 +129,8 @@ class Availability:
         return True
 
     def newest_model(self, operation: Operation) -> Model:
-        """The model whose rules check a call of *operation* that names an unknown model: the newest
-        of the day, as the API was seen to do, or the first ever where the day has none."""
+        """The model whose rules check a call of *operation* that names an unknown model. It is the
+        newest model of the day, as recorded, or the first model ever where the day has none."""
         accepting = [model for model in MODELS.values() if operation in model.accepts]
         of_the_day = [model for model in accepting if model.id in self.models]
         return newest_of(of_the_day or accepting[:1])

@@ -109,7 +109,7 @@ def unsigned_url() -> StorageError:
 
 
 def signature_mismatch() -> StorageError:
-    """For a URL whose signature is not that of its path and query."""
+    """The error for a URL whose signature does not fit its path and query."""
     return StorageError(403, *_ERRORS[403], "Signature did not match.")
 
 
@@ -119,7 +119,7 @@ def outside_validity(start: str | None, expiry: str, now: datetime) -> StorageEr
     begins = _http_date(start) if start is not None else _http_date(now)
     ends, current = _http_date(expiry), _http_date(now)
     if start is None:
-        # What has no start counts from now (Azure/azure-speed-test, issues 12 and 15).
+        # A URL without a start begins now (Azure/azure-speed-test, issues 12 and 15).
         detail = f"Signed expiry time [{ends}] must be after signed start time [{begins}]"
     else:
         detail = (
@@ -130,7 +130,7 @@ def outside_validity(start: str | None, expiry: str, now: datetime) -> StorageEr
 
 
 def blob_not_found() -> StorageError:
-    """For a URL that is right, whose image is no longer there."""
+    """The error for a valid URL whose image is no longer kept."""
     return _error_of_status(404)
 
 

@@ -1,11 +1,12 @@
 """Dates: the day that a call is judged by, periods, and the version of a thing on a day.
 
-There are two ways to date a thing. One that is there on some days only has a `Period`: as its field
-`period` (`Rule`, `Conflict`, `Operation`, `RequestBody`), or beside it in a table where it has no
-fields (keys of answers in `wire.KEY_PERIODS`, headers in `dialect.API_HEADERS`, default models).
-One that was another before has its versions in `earlier` (`Rule`, `Refusal`), each as
-`(until, version)`; see `version_on`. A thing may have both. Of a model, `released` and `shutdown`
-are told by the API itself.
+A thing that exists on some days only has a `Period`. The period is a field of a `Rule`, `Conflict`,
+`Operation` or `RequestBody`. Keys of answers (`wire.KEY_PERIODS`), headers (`dialect.API_HEADERS`)
+and default models have theirs in a table.
+
+A thing that has changed has its former versions in `earlier` (`Rule`, `Refusal`), each as
+`(until, version)`; see `version_on`. A thing may have both. A model has `released` and `shutdown`,
+the dates that the API itself documents.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from images_emulator.immutable import Immutable
 T = TypeVar("T")
 
 AsOf = date | None
-"""The day that a call asks for. None is `any`: every model and parameter that was ever documented
-is accepted; where two days contradict each other, the newer rule holds."""
+"""The day that decides which models and parameters exist for a call. None is `any`: every model and
+parameter that was ever documented is accepted. Where two days contradict each other, the newer rule
+holds."""
 
 
 class Period(Immutable):
@@ -43,8 +45,8 @@ ALWAYS: Final = Period()
 
 
 def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
-    """The version that held on *day*: one of *earlier*, which are `(until, version)` with the
-    oldest first and the day *until* not included, or the *newest*, which None asks for."""
+    """The version of *day*: one of *earlier*, or the *newest*; None: the newest. The items of
+    *earlier* are `(until, version)`, the oldest first; the day *until* is not included."""
     if day is None:
         return newest
     return next((version for until, version in earlier if day < until), newest)
@@ -63,8 +65,8 @@ OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
 gateway."""
 
 KNOWN_UNTIL: Final = date(2026, 11, 25)
-"""The day up to which this contract knows the API. What its sources say of later days is announced,
-and may come otherwise."""
+"""The last day for which this contract has recordings and documentation. Changes of later days are
+announcements."""
 
 
 class Policy(Immutable):
@@ -80,9 +82,10 @@ class Policy(Immutable):
 
     @property
     def day(self) -> AsOf:
-        """The day whose versions of rules, sentences, keys and headers hold; None: the newest ones.
+        """The day that decides the versions of rules, sentences, keys and headers; None: the newest
+        ones.
 
-        Under `any` it is today, so that an announced change waits for its day, but no day before
-        `KNOWN_UNTIL`: a test that freezes its clock in the past does not ask for an older API.
+        Under `any` it is today, so that an announced change takes effect on its day. It is never
+        before `KNOWN_UNTIL`: a clock that a test freezes in the past does not select an older API.
         """
         return self.as_of or (self.today and max(self.today, KNOWN_UNTIL))

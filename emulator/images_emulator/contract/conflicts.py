@@ -1,6 +1,6 @@
 """Conflicts: combinations of parameters that a model refuses, as data.
 
-A conflict names a condition for each of its parameters; a call that meets all of them is refused.
+A conflict has a condition for each of its parameters. A call that meets all conditions is refused.
 Validation, the JSON Schemas and the tables of the docs read the same conflicts.
 """
 
@@ -139,8 +139,8 @@ class Conflict(Immutable):
         return next(iter(self.when))
 
     def is_in_force(self, day: AsOf) -> bool:
-        """Whether the conflict is one on that *day*. Under `any` a call is accepted that ever was:
-        then only a conflict without an end is one."""
+        """Whether the model refuses the combination on *day*. Under `any` only a conflict without
+        an end is in force, because every call is accepted that was ever accepted."""
         return day in self.period and (day is not None or self.period.until is None)
 
     def check(self, values: Mapping[str, Any]) -> None:
@@ -160,8 +160,8 @@ class Conflict(Immutable):
         return self.refusal(**{"name": self.yielding, **values})
 
     def schema(self, rules: Rules) -> dict[str, Any] | None:
-        """JSON Schema of what is left of the calls that *rules* accept: those that do not meet all
-        conditions. None where no call can meet them all."""
+        """JSON Schema of the calls without this conflict, among the calls that *rules* accept. None
+        where no call can meet all conditions."""
         properties: dict[str, Any] = {}
         required = []
         for name, condition in self.when.items():
@@ -182,6 +182,5 @@ class Conflict(Immutable):
 
 
 def conflicts_within(rules: Rules, conflicts: Iterable[Conflict], day: AsOf) -> list[Conflict]:
-    """Those of *conflicts* that are in force on *day* and that a call can have which *rules*
-    accept."""
+    """The *conflicts* that are in force on *day* and possible in a call that *rules* accept."""
     return [each for each in conflicts if each.is_in_force(day) and each.schema(rules)]

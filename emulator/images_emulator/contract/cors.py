@@ -26,8 +26,7 @@ recording is of 2025-09-17, the first without the header of 2026-03-31."""
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:
-    """The headers of the answer to a preflight that asks for a *method* and for *headers* (None:
-    for none)."""
+    """The headers of the answer to a preflight for a *method* with *headers* (None: without)."""
     methods = METHODS if method in METHODS else (*METHODS, method)
     name, value = ALLOW_ORIGIN
     answer = {

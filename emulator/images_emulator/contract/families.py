@@ -77,8 +77,8 @@ RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
 """The rule of `response_format`, which GPT image models have not."""
 
 SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
-"""The day from which the older stack had one schema for both DALL·E models, and each model refused
-on its own what it did not take of that."""
+"""The first day on which the older stack had one schema for both DALL·E models. Each model then
+checked values by its own rules, too: see `Narrowed`."""
 
 OWN_SIZES_SINCE: Final = date(2024, 11, 1)
 """About the day from which the older stack listed the sizes of the model alone."""
@@ -135,7 +135,7 @@ DALLE_2_RULES: Final[Rules] = {
 PNG_WITH_OWN_MASK: Final = SquarePNG(
     mimetypes=("image/png",), alpha_is_mask=True, modes=("RGBA", "LA", "L")
 )
-"""`image` of a dall-e-2 edit, whose transparent pixels are the mask where there is none."""
+"""`image` of a dall-e-2 edit. In a call without `mask` its transparent pixels are the mask."""
 
 DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
     GENERATIONS: {"prompt": DALLE_2_PROMPT, **DALLE_2_RULES},
@@ -226,7 +226,7 @@ FLEXIBLE_SIZE: Final = FlexibleSize(
 """`size` from gpt-image-2 on; without it, a square edit was seen to become 1254x1254."""
 
 FLEXIBLE_SIZE_WITH_GIF: Final = replace(FLEXIBLE_SIZE, sheets=GIF_SHEETS)
-"""`size` of models that draw GIFs, whose frames share one sheet."""
+"""`size` of models that draw GIFs. The frames of a GIF share one sheet."""
 
 REASONING_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SVG: Final = Object(
@@ -259,7 +259,7 @@ def gpt_image_rules(
         "size": size,
         "stream": Flag(default=False, period=STREAM_DAYS),
         "partial_images": Integer(minimum=0, maximum=3, default=0, period=STREAM_DAYS),
-        # No source names a model that refuses `complexity`; only 2.6 is said to heed it.
+        # No source names a model that refuses `complexity`. Only for 2.6 an effect is documented.
         "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
         "user": USER,
         "safety_identifier": Text(max_length=128, period=since(2026, 10, 16)),
@@ -309,15 +309,15 @@ INPUT_IMAGES: Final = UploadedImages(
 """`image` of every GPT image model at edits, in JSON `images`."""
 
 NO_RULES: Final[Rules] = MappingProxyType({})
-"""The rules of one endpoint alone where there are none."""
+"""No rules: the default for the rules of one operation only."""
 
 
 def at_generations_and_edits(
     rules: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
 ) -> Mapping[Operation, Rules]:
-    """What a GPT image model accepts: *rules* at both endpoints with the prompt, and at edits with
-    uploads. The rules of one endpoint alone, *generations* and *edits*, are checked last; one of a
-    name that *rules* has takes its place."""
+    """The `accepts` of a GPT image model: *rules* and the prompt at both operations, uploads at
+    edits. The rules of one operation only, *generations* and *edits*, are checked last. A rule for
+    a name that *rules* has replaces that one."""
     with_uploads: Rules = {
         "prompt": GPT_IMAGE_PROMPT,
         "image": INPUT_IMAGES,
@@ -338,7 +338,7 @@ TRANSPARENT_NOT_YET: Final = Conflict(
     errors.transparent_unsupported,
     Period(until=date(2026, 8, 20)),
 )
-"""What gpt-image-2 refused until transparency became a preview there, as documented."""
+"""The conflict of gpt-image-2 until transparency became a preview there, as documented."""
 
 # The conflicts of `CONFLICTS`, which lists them in the order in which they are checked.
 STREAMED_BATCH: Final = Conflict({"n": Above(1), "stream": Equal(True)}, errors.streamed_batch)
@@ -364,7 +364,7 @@ def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
 
 
 def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
-    """Conflicts of *output_format* with the parameters of which a condition is given."""
+    """The conflicts of *output_format* with parameters: one for each of *conditions*."""
     return tuple(
         Conflict({name: condition, "output_format": Equal(output_format)}, errors.not_with_format)
         for name, condition in conditions.items()

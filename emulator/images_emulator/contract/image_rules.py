@@ -22,7 +22,7 @@ MAX_INPUT_IMAGES: Final = 16
 """Input images of one edit."""
 
 Forgive = Callable[[APIError], None]
-"""Raises the error, or keeps it where mistakes are forgiven; then a blank image is used."""
+"""Raises the error of an image, or forgives it. A blank image replaces a forgiven one."""
 
 
 class InputImages(Rule, ABC, kw_only=True):

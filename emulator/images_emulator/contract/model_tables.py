@@ -143,8 +143,8 @@ def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
 
 
 def as_markdown() -> str:
-    """Tables of the models' dates, of what they accept at each operation (an empty cell: an unknown
-    parameter), and of the combinations that they refuse."""
+    """Tables of the models' dates, of the values that they accept at each operation (an empty cell:
+    an unknown parameter), and of the combinations that they refuse."""
     parts = ["\n".join(_markdown_table(_date_rows()))]
     for operation in IMAGE_OPERATIONS.values():
         parts.append(f"`POST {operation.path}`")
@@ -193,7 +193,7 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
 
 
 def as_text() -> str:
-    """The models' dates in columns, what they accept at each operation, and what they refuse."""
+    """The models' dates, accepted values and refused combinations, in columns for a terminal."""
     parts = ["\n".join(_text_table(list(_date_rows())))]
     for operation in IMAGE_OPERATIONS.values():
         parts += [f"POST {operation.path}", *_parameter_list(operation)]

@@ -38,13 +38,13 @@ part of the fingerprint that is not the slot's number. A free slot is 0."""
 _SLOT: Final = Struct("<Q")
 
 MAX_CACHED_LOOKUPS: Final = 8192
-"""Look-ups by token that are cached; the least recently used go."""
+"""Cached look-ups by token. Beyond it the least recently used are evicted."""
 
 
 def _probe(token: bytes) -> tuple[int, int, int]:
     """For *token*: the number of its first slot, the stride to the next one, and the high bits that
     its slot has."""
-    # The first byte keeps zeros behind it from being lost; the shift spreads out the short ones.
+    # The first byte preserves zeros that follow it. The shift spreads out short tokens.
     check, slot = divmod((int.from_bytes(b"\1" + token, "big") << 64) % PRIME, SLOT_COUNT)
     return slot, check & 0xFFFF | 1, check
 

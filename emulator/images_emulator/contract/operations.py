@@ -29,7 +29,7 @@ JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 
 DALLE_SHUTDOWN: Final = date(2026, 5, 12)
-"""The day on which dall-e-2 and dall-e-3 were shut down, and with them what only they served."""
+"""The day on which dall-e-2 and dall-e-3 were shut down, with the operations of their own."""
 
 JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
 """The days on which edits read JSON."""
@@ -80,14 +80,14 @@ class Operation(Immutable, kw_only=True, eq=False):
     """How its pictures are made. None where it makes none: then it is no image operation, whatever
     its path, and a handler of its own in `web/api.py` serves it."""
     event_name: str | None = None
-    """What the names of its events begin with; None where it has no streams."""
+    """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None
-    """The model that serves every call, whatever `model` says; None where `model` decides."""
+    """The model that serves every call, whatever its `model`; None where `model` decides."""
     period: Period = ALWAYS
     """The days on which it is there; on others its path answers an empty 404, to any key."""
     older_stack: bool = False
-    """Whether it never moved to the gateway, and so keeps the older stack's sentences, key order
-    and final newline to its end."""
+    """Whether it never moved to the gateway. Then its errors have the older stack's sentences, key
+    order and final newline on all days."""
     azure: AzureOperation | None = None
     """The same operation at Azure, if Azure has it under a deployment's path."""
     azure_v1: bool = False
@@ -120,7 +120,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         raise errors.unsupported_content_type(given=name, listed=accepted)
 
     def day_of_words(self, day: AsOf) -> AsOf:
-        """The day whose sentences are said on *day*; None for the newest ones."""
+        """The day that decides the sentences of errors on *day*; None for the newest ones."""
         return min(day or OLDER_STACK, OLDER_STACK) if self.older_stack else day
 
 
@@ -223,10 +223,10 @@ def _row_of_name(name: str) -> Operation:
 
 
 AZURE_PREFIX: Final = "/openai/"
-"""What Azure's paths begin with, and no other."""
+"""The beginning of all Azure paths, and of no other path."""
 
 DEPLOYMENTS_PREFIX: Final = f"{AZURE_PREFIX}deployments/"
-"""What precedes the name of a deployment in a path."""
+"""The part of a path before the name of the deployment."""
 
 
 class Service(Enum):

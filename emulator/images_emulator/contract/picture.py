@@ -1,4 +1,4 @@
-"""What validation needs of images: the attributes of a decoded one, and who decodes them."""
+"""Images in validation: the attributes of a decoded image, and the protocol of a decoder."""
 
 from __future__ import annotations
 

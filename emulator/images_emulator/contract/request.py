@@ -80,7 +80,7 @@ class Model(Immutable):
     token_rates: TokenRates | None = field(default=None, compare=False)
     """The token counts of the model; None where its answers have no `usage`."""
     prices: Prices | None = field(default=None, compare=False)
-    """What an answer costs; None where no source tells it."""
+    """The prices of an answer; None where no source has them."""
     shutdown: date | None = None
     """The first day on which the model no longer exists; None where no day is announced."""
     replacement: str | None = None

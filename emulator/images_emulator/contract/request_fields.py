@@ -1,9 +1,9 @@
-"""What each field of an `ImageRequest` decides, and how its value is written: in a key, in the
-recipe of a file, and in JSON.
+"""Metadata of the fields of an `ImageRequest`: the files that a field decides, and the form of its
+value in a key, in the recipe of a file, and in JSON.
 
-A field says so where it is declared, by `field(metadata=…)`: one of the marks `DRAWING`,
-`ENCODING`, `ANIMATION` and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) where its value is
-not JSON as it stands. Everything else is derived from that, once, when the class is made.
+A field declares them by `field(metadata=…)`: one of the marks `DRAWING`, `ENCODING`, `ANIMATION`
+and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) for a value that is not JSON. Keys, recipes and
+JSON are derived from the metadata, once, when the class is made.
 
 A new field that decides a file is `ADDED_LATER`, too, and None by default:
 
@@ -36,7 +36,7 @@ _DECIDES_KEY, _CODEC_KEY, _LATER_KEY = "decides", "codec", "added later"
 
 
 class Decides(Enum):
-    """What a field of a request decides of the files that answer it."""
+    """The part of an image file that a field of the request decides."""
 
     DRAWING = "the pixels of the drawing: it seeds chance, and is in both keys and in the recipe"
     ENCODING = "the bytes of the file: it is in the cache key and in the recipe"
@@ -51,8 +51,8 @@ DELIVERY: Final[Metadata] = {_DECIDES_KEY: Decides.DELIVERY}
 """The marks, as metadata of fields; see `Decides`."""
 
 ADDED_LATER: Final[Metadata] = {_LATER_KEY: True}
-"""Beside one of the marks: the value None leaves no trace in a key, any other one stands there with
-the field's name. Of the first fields each has its place in the keys, whatever its value."""
+"""A mark beside one of the others. The value None is not in a key; any other value is, with the
+field's name. A field without this mark has a fixed place in the keys, whatever its value."""
 
 
 class _HasId(Protocol):
@@ -63,8 +63,8 @@ class _HasId(Protocol):
 
 
 class Resolvers(Immutable):
-    """What the JSON of a request only refers to: the models by id, and the function that makes a
-    picture of its description (the attributes of `Picture`, of which the digest names the file)."""
+    """Values that the JSON of a request refers to: the models by id, and a function that makes a
+    picture from its description (the attributes of `Picture`; the digest names the file)."""
 
     models: Mapping[str, _HasId]
     picture: Callable[[Mapping[str, Any]], Picture]
@@ -239,5 +239,5 @@ def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
 def values_of(
     codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], resolvers: Resolvers
 ) -> dict[str, Any]:
-    """What `json_of` wrote, read back. Raises KeyError, TypeError or ValueError for others."""
+    """The values of the JSON of `json_of`. Other JSON raises KeyError, TypeError or ValueError."""
     return {name: codecs[name].from_json(value, resolvers) for name, value in values.items()}

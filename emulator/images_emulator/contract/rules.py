@@ -76,10 +76,10 @@ class Rule(Immutable, kw_only=True):
         value because of their size. Raises APIError."""
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
-        """The value that a valid request has, where None becomes the default and `auto` the value
-        that it stands for. It is called after both checks and refuses nothing. *source* is the size
-        of the first input image in pixels; None where there is none or it is not decoded yet.
-        *others* are as they were sent."""
+        """The value in the validated request: None becomes the default, `auto` the value that it
+        stands for. Called after both checks; refuses nothing. *source* is the size of the first
+        input image in pixels; None where there is none or it is not decoded yet. *others* are the
+        values that were sent."""
         return self.default if value is None else value
 
     def at(self, day: AsOf) -> Rule:

@@ -23,8 +23,9 @@ from images_emulator.settings import RATE_UNITS
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"
 
-# "input-images" is said of pictures from text too. Captures end at "Visit https://": the rest is
-# what other endpoints say. The day of the change is not known: it lies between 2025-06 and 2026-04.
+# "input-images" was recorded for pictures from text, too. Captures end at "Visit https://"; the
+# rest is from other endpoints. The day of the change is not known: it lies between 2025-06 and
+# 2026-04.
 # Type and code of the earlier version are not known.
 rate_limited = Refusal(
     "Rate limit reached for {model} (for limit gpt-image) in organization "

@@ -119,7 +119,7 @@ class SheetLayouts(Immutable):
     """`(frames, columns, rows)`: the columns and rows of a sheet of up to so many frames."""
 
     def apply_to(self, others: Values) -> bool:
-        """Whether a call with the parameters *others* asks for an animation."""
+        """Whether a call with the parameters *others* makes an animation."""
         return bool(others.get("output_format") == self.output_format)
 
     def sheet_of(self, frame: Pixels, others: Values) -> FrameSheet:

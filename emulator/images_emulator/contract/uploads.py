@@ -99,9 +99,8 @@ class UploadedImages(InputImages, kw_only=True):
 
 
 class SquarePNG(UploadedImages, kw_only=True):
-    """One square PNG, as dall-e-2 took it. With *alpha_is_mask* its transparent pixels are the mask
-    of a call without one. *modes* are the pixel modes that are accepted; where it is empty, all
-    are."""
+    """One square PNG, the upload of dall-e-2. With *alpha_is_mask* its transparent pixels are the
+    mask of a call without one. *modes* are the accepted pixel modes; empty: all of them."""
 
     max_items: int = 1
     size_limit: int = 4 * MB

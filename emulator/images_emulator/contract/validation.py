@@ -171,7 +171,7 @@ class Validation:
             if isinstance(rule, InputImages):
                 before = len(self.violations)
                 images = rule.load(name, values[name], self.loader, self.forgive)
-                # A blank picture that stands in for an invalid file has no proportions to keep.
+                # The proportions of a blank picture, which replaces an invalid file, do not count.
                 if len(self.violations) == before:
                     self.source = images[0].width, images[0].height
                 pictures["images"] = images

@@ -24,8 +24,8 @@ _PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
 
 KEY_PERIODS: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
-    # On no event of a capture of 2025-10, on all of those of 2026; the turn of the year stands for
-    # the day between them, which is not known.
+    # No event of a capture of 2025-10 has it, and all events of 2026 do. The day between is not
+    # known; this one is the turn of the year.
     "sequence_number": Period(since=date(2026, 1, 1)),
     "background": _PARAMETERS_ECHOED,
     "output_format": _PARAMETERS_ECHOED,

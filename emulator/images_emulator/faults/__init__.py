@@ -36,7 +36,7 @@ FAULTS: Final[Mapping[str, type[BaseFault]]] = dict(_faults())
 
 
 def _with_kind(value: Any) -> Any:
-    """A name, or a mapping whose kind is the name of an error, spelt out as a mapping."""
+    """The mapping of a fault, from its name or from a mapping with the name of an error as kind."""
     settings = {"kind": value} if isinstance(value, str) else value
     if not isinstance(settings, Mapping):
         raise PydanticCustomError("no_fault", "a fault is a name or a mapping with a 'kind'")
@@ -70,7 +70,7 @@ else:
     Fault = Annotated[
         reduce(or_, FAULTS.values()), Field(discriminator="kind"), BeforeValidator(_with_kind)
     ]
-"""A fault as it stands in JSON or TOML: the name of a fault or of an error, or a mapping."""
+"""A fault in JSON or TOML: the name of a fault or of an error, or a mapping."""
 
 _adapter: Final[TypeAdapter[BaseFault]] = TypeAdapter(Fault)
 

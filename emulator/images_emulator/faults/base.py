@@ -117,7 +117,7 @@ class Waits:
 async def wait_for_disconnect(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - no event
-        # An application in process may be given messages without end, and at once.
+        # Where no server runs, `receive` may return messages without end and without waiting.
         await asyncio.sleep(0.01)
 
 

@@ -120,7 +120,7 @@ class Malformed(BodyFault):
     def spoil(self, item: JSONObject) -> None:
         """Replace the image in *item*."""
         if encoded := item.get("b64_json"):
-            # One character more than whole groups of four: there is no padding that mends that.
+            # One character more than whole groups of four: no padding makes it valid base64.
             odd = encoded[: len(encoded) // 8 * 4 + 1]
             text = base64.b64encode(b"This is no picture.").decode()
             item["b64_json"] = odd if self.what == "base64" else text
@@ -136,8 +136,8 @@ class EmptyData(BodyFault):
 
 
 class FewerImages(BodyFault):
-    """Answers with *by* pictures fewer than were asked for, at least with one, and with the usage
-    of those that are left. The API was seen to do it: two asked for, one answered and billed."""
+    """Answers with *by* pictures fewer than the call's `n`, at least one, and with their usage. The
+    API was seen to answer and bill one picture of two."""
 
     kind: Literal["fewer_images"] = "fewer_images"
     by: int = Field(default=1, ge=1, le=10, description="Pictures that are missing.")

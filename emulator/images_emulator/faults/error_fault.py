@@ -17,8 +17,8 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
 
 DEFAULT_RETRY_AFTER_MS: Final = 100
-"""Milliseconds after which a rate limit lets pass again, where the fault does not say it. The API
-said 12 seconds; a test need not wait for them."""
+"""Milliseconds of `retry-after-ms` where the fault has none. The API was recorded with 12 seconds,
+for which a test need not wait."""
 
 IMAGES_PER_MINUTE: Final = 5
 """The limit that the recorded sentence names."""
@@ -38,7 +38,7 @@ ErrorName = Annotated[
 
 
 def _count(n: Any) -> int:
-    """The images that a call asks for by its *n*, as JSON or a form has it; 1 where it is none."""
+    """The number of images of a call, from its *n* in JSON or a form; 1 where *n* is no number."""
     try:
         return (int(n) or 1) if isinstance(n, (int, str)) else 1
     except ValueError:
@@ -139,7 +139,7 @@ class Error(BaseFault):
         return headers
 
     def _fields(self, exchange: Exchange, model_name: str) -> dict[str, Any]:
-        """What the sentences of errors may name of the call."""
+        """Values of the call that the sentences of errors may name."""
         call = exchange.call
         wait_ms = self.retry_after_ms
         if wait_ms is None:

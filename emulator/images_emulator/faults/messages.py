@@ -1,4 +1,4 @@
-"""Messages for mistakes in faults and scenarios, which say what would be right."""
+"""Messages for mistakes in faults and scenarios. A message names the right values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 
 def messages(error: ValidationError) -> Iterator[str]:
-    """One sentence for each mistake, after the place where it is."""
+    """One sentence for each mistake: its place, and the mistake."""
     for details in error.errors(include_url=False):
         place = ".".join(map(str, details["loc"]))
         yield f"{place}: {message(details)}" if place else message(details)

@@ -119,7 +119,7 @@ class UnknownEvent(StreamFault):
 
 
 class FewerPartials(BodyFault):
-    """Sends only the first *keep* partial images, and counts only those. The API was seen to."""
+    """Sends and counts only the first *keep* partial images. The API was seen to do so."""
 
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3, description="Partial images that are sent.")

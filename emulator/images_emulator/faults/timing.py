@@ -77,14 +77,14 @@ class Latency(BaseFault):
 
 
 def _seconds(request: ImageRequest) -> float:
-    """What the API was recorded to take. Where a model has no qualities it has one figure."""
+    """The seconds that the API was recorded to take. A model without qualities has one figure."""
     recorded = request.model.seconds
     return recorded.get(request.quality or "", next(iter(recorded.values())))
 
 
 class Timeout(BaseFault):
-    """Never answers, and keeps the connection open: until the client leaves, or for *seconds*, and
-    then closes it."""
+    """Never answers. The connection stays open until the client leaves, or for *seconds*, and is
+    then closed."""
 
     kind: Literal["timeout"] = "timeout"
     seconds: float | None = Field(
@@ -116,7 +116,7 @@ class SlowBody(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        # Twenty pieces a second look like a line, and not like steps.
+        # Twenty pieces a second are smooth enough for a progress bar.
         step = max(1, self.bytes_per_second // 20)
         waits: Waits | None = None
 

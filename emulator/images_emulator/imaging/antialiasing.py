@@ -33,7 +33,7 @@ SLOPE_STEPS: Final = 24
 """Corners of the polygon below a slope."""
 
 BACKGROUND_SAMPLES: Final = 8
-"""Positions along a slope where the background is looked up."""
+"""Positions along a slope at which the colour of the background is read."""
 
 POLYGON_OFFSET: Final = 1.4
 """Pixels from a slope down to its polygon: Pillow rounds the corners, and two rows of points fill

@@ -67,7 +67,7 @@ def is_from_right(text: str) -> bool:
 
 
 def mirror(text: str) -> str:
-    """*text* with its brackets exchanged, as they look in text that is read from the right."""
+    """*text* with mirrored brackets, as in text that is read from the right."""
     return text.translate(_MIRRORED)
 
 
@@ -112,8 +112,8 @@ def _bracket_pairs(text: str) -> list[tuple[int, int]]:
 
 
 def _resolve_brackets(classes: str, text: str, base: str, marks: Container[int]) -> str:
-    """Both brackets of a pair take the direction of what they enclose, or of what is before them;
-    the *marks* on a bracket take that too (N0)."""
+    """Rule N0: both brackets of a pair take the direction of the text that they enclose, or of the
+    text before them. The *marks* on a bracket take it, too."""
     resolved = list(classes)
     for start, end in _bracket_pairs(text):
         enclosed = {_STRONG.get(each) for each in resolved[start:end]} - {None}
@@ -155,7 +155,7 @@ def embedding_levels(text: str, *, from_right: bool) -> list[int]:
 
 
 def visual_order(levels: Sequence[int]) -> list[int]:
-    """The indices of *levels* in the order in which they stand on the line, from the left (L2)."""
+    """Rule L2: the indices of *levels* in their order on the line, from the left."""
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
         start = 0

@@ -32,7 +32,7 @@ MAX_EDGE: Final = 16_384
 """Pixels along the longer edge of an upload."""
 
 RAW_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
-"""Modes whose pixels are an image by themselves, without a palette."""
+"""The modes whose pixels need no palette."""
 
 MAX_KEPT_PIXELS: Final = 2048 * 2048
 """Pixels of a larger upload are released after validation, and decoded again for rendering, so that
@@ -151,9 +151,8 @@ def restore(description: Mapping[str, Any], data: bytes) -> DecodedImage:
 
 
 def pack(image: DecodedImage) -> tuple[Mapping[str, Any] | None, bytes]:
-    """What another process needs of *image* beside its description: the raw pixels, with their mode
-    and size, where no palette or transparent colour belongs to them; otherwise None and the file.
-    """
+    """The data of *image* for another process, beside its description: mode and size with the raw
+    pixels, or None with the file, for an image with a palette or a transparent colour."""
     pixels = image.pixels
     if pixels is None or pixels.mode not in RAW_MODES or "transparency" in pixels.info:
         return None, image.data
@@ -183,7 +182,7 @@ def _white_png(width: int, height: int, *, hole: bool) -> bytes:
 
 
 def blank_png() -> bytes:
-    """A white PNG of 1024×1024, in place of an upload that lenient validation lets pass."""
+    """A white PNG of 1024×1024. It replaces an invalid upload in lenient validation."""
     return _white_png(1024, 1024, hole=False)
 
 
@@ -215,7 +214,7 @@ def needs_decoding(request: ImageRequest) -> bool:
 
 
 def without_pixels(request: ImageRequest) -> ImageRequest:
-    """*request* with the pixels of its uploads released, to be kept for long."""
+    """*request* without the decoded pixels of its uploads, for the journal and for hosting."""
     if not request.images:
         return request
     return replace(

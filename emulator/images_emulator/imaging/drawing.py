@@ -76,7 +76,7 @@ SUN_SIZES: Final = 6
 """Radii that the sun may have; few, since the anti-aliased edges of circles are cached."""
 
 SUN_BANDS: Final = 3
-"""Bands of the sky, from the sun's top to its bottom, whose colours its edge is mixed with."""
+"""Bands of the sky behind the sun, from top to bottom. Its edge is mixed with their colours."""
 
 SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
 """The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep): level at both ends."""

@@ -40,7 +40,7 @@ GRAIN_SHARE: Final = 0.5
 values."""
 
 Centering = tuple[float, float]
-"""The shares of what is cropped off an image that are cropped off at its left and its top."""
+"""The shares of cropped pixels that are cropped at the left and at the top of an image."""
 
 CENTRE: Final[Centering] = (0.5, 0.5)
 

@@ -53,7 +53,7 @@ def _jpeg_parts(data: bytes) -> Iterator[bool]:
             yield from (False for _ in range(marker - position))
         kind, position = data[marker + 1 : marker + 2], marker + 2
         if kind in (b"", _END):
-            return  # what follows is not decoded: a phone appends a film
+            return  # bytes behind the image are not decoded: a phone appends a film
         scanned |= kind == _SCAN
         yield kind == _SCAN
         if kind not in (_START, _TEMPORARY):

@@ -43,7 +43,7 @@ class Encoder(Protocol):
 
 
 class Format(Immutable):
-    """One `output_format`: all that the emulator knows of it.
+    """One `output_format`.
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
     encodes one that is already drawn, as streams need. A format without *encode* has no streams.

@@ -1,4 +1,4 @@
-"""The image loader that validation asks; see `contract.picture.ImageLoader`."""
+"""The image loader of validation: see `contract.picture.ImageLoader`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
 TRIM_THRESHOLD_BYTES: Final = 32 * 2**20
-"""Free memory at the top of the heap that the process keeps: that of one image for the next."""
+"""Free bytes at the top of the heap that the process keeps: the memory of one image."""
 
 MMAP_THRESHOLD_BYTES: Final = 16 * 2**20
 """Larger blocks are mapped one by one, so that the system has them back once they are free."""
@@ -49,8 +49,8 @@ def trim_memory() -> None:
 
 
 def keep_memory() -> None:
-    """Keep the memory of one image for the next. By default glibc gives it back each time and the
-    system clears it again page by page, which takes a sixth of the time of a 1024² image."""
+    """Make glibc keep the memory of one image for the next one. By default glibc returns it to the
+    system, which clears it again page by page. That takes a sixth of the time of a 1024² image."""
     if mallopt := _glibc("mallopt"):
         mallopt(_M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
         mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)

@@ -13,8 +13,8 @@ SQUARES: Final = (24, 64, 160)
 """Squares along the shorter edge of the first, second and third partial image."""
 
 SAMPLES: Final = 2
-"""Pixels along each edge of the finest squares whose mean is their colour. Sampling so few takes as
-long for a large image as for a small one."""
+"""Pixels along each edge of a finest square that are sampled for its colour, their mean. With so
+few of them a large image takes as long as a small one."""
 
 
 class PartialImage(Immutable):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Glyph(NamedTuple):
-    """A glyph, as the character that stands for it in the font, and its place in pixels: *x* from
-    the start of the run, *up* from the baseline."""
+    """A glyph, by its character in the font (see `typefaces.FIRST_GLYPH`), and its place in pixels:
+    *x* from the start of the run, *up* from the baseline."""
 
     char: str
     x: float

@@ -87,7 +87,7 @@ def _text(
 
 
 def _outlined(run: Run, position: tuple[float, float], size: int) -> str:
-    """*run* as paths, which look the same in every viewer."""
+    """*run* as outlines, which look the same in every viewer."""
     x, y = position
     scale = run.font_size(size) / units_per_em(run.font)
     paths = [
@@ -139,7 +139,7 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
 
 
 def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
-    """Image *index* of *request* as an SVG file, whose title is the prompt."""
+    """Image *index* of *request* as an SVG file. Its title is the prompt."""
     width, height = request.size
     scene = scene_of(request, index)
     recipe = escape(_xml_text(recipe_json(request, index).decode()))

@@ -24,7 +24,7 @@ _BREAKS_ANYWHERE: Final = {
     *(CJK, EMOJI, "NotoSansThai.ttf", "NotoSansLao.ttf"),
     *("NotoSansKhmer.ttf", "NotoSansMyanmar.ttf"),
 }
-"""The fonts of scripts whose lines may break where there is no space."""
+"""The fonts of scripts in which a line may break without a space."""
 
 _HANGUL: Final = range(0xAC00, 0xD7A4)
 """Code points of syllables that are in the CJK font and break at spaces only."""

@@ -50,10 +50,10 @@ COVERED_CODE_POINTS: Final = 0x20000
 draws it, from 1 in the order of `NEEDS_SHAPING`, or 0; plus `ALSO_EMOJI`."""
 
 ALSO_EMOJI: Final = 0x80
-"""The bit of a coverage byte that says that the emoji font has the character too."""
+"""The bit of a coverage byte for characters that the emoji font has, too."""
 
 FIRST_GLYPH: Final = 0xF0000
-"""In the fonts that need shaping, this code point stands for glyph 0, the next one for glyph 1."""
+"""The code point of glyph 0 in the fonts that need shaping. The next ones are glyphs 1, 2 …"""
 
 
 @lru_cache(maxsize=64)

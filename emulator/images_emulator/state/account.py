@@ -14,7 +14,7 @@ from images_emulator.state.store import Codec, Packed
 
 
 class Account(Immutable):
-    """One account of OpenAI's. All processes that are one emulator have the same."""
+    """One OpenAI account. All processes of one emulator have the same account."""
 
     organization: str
     """Value of the header `openai-organization`."""

@@ -70,7 +70,7 @@ class Emulator:
         self.account = self.store.register("account", account.random_account(), account.CODEC).value
         """The account's names and its signing key; a reset keeps them."""
         self.clock = Clock(self.store)
-        """Tells the time by which URLs expire and rate limits are refilled."""
+        """The clock for the expiry of URLs, the refill of rate limits, and dates of answers."""
         self.hosting = Hosting(self.clock, self.store, self.account, hosted_picture.CODEC)
         """Pictures by URL."""
         self.files = Files(self.clock, self.store)
@@ -86,7 +86,7 @@ class Emulator:
         """Notices that this process has logged since the last reset, and does not log again. The
         key of a model's shutdown is the model's id, that of a hint at another path the hint."""
         self.scenario = Scenario(self.store, initial.scenario)
-        """Decides which call is given which fault."""
+        """The steps that decide which call gets which fault."""
         self.rate_limits = RateLimits(
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
@@ -128,7 +128,7 @@ class Emulator:
         self.prepared_requests.clear()
         self.journal.reset()
         self.notices.clear()
-        # Last: who observes this register knows that all of it is done.
+        # Last, because observers of this register rely on a completed reset.
         self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()
 

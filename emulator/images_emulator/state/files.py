@@ -11,7 +11,7 @@ from images_emulator.state.identity import random_id
 from images_emulator.state.store import Codec, Packed, Store
 
 FILES_BUDGET_BYTES: Final = 512 * 2**20
-"""What all files together may hold; past it the oldest go."""
+"""Bytes of all files together. Beyond it the oldest files are dropped."""
 
 FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
@@ -75,7 +75,7 @@ class Files:
         return await self._files.all()
 
     def data(self, identity: str) -> bytes | None:
-        """The content of a file, or None where there is none of that id. Blocks; see
+        """The content of the file with that id; None where there is no such file. Blocks; see
         `Store.run`."""
         file = self._store.run(self._files.get(identity))
         return file.data if file else None

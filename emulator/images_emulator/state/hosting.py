@@ -27,7 +27,7 @@ LIFE: Final = OPENAI.hosted.life
 """How long OpenAI's URLs are valid; also the `max-age` of a download."""
 
 HOSTING_BUDGET_BYTES: Final = 128 * 2**20
-"""What all hosted pictures together may hold; past it the oldest go."""
+"""Bytes of all hosted pictures together. Beyond it the oldest pictures are dropped."""
 
 DOWNLOAD_PREFIX: Final = "/private/"
 """How the paths of all hosted pictures begin."""
@@ -81,7 +81,7 @@ class Hosting(Generic[T]):
             path = DOWNLOAD_PREFIX + urls.path.format_map(parts)
             query = {name: value.format_map(parts) for name, value in urls.query.items()}
             query["sig"] = self._signature(path, query)
-            # In the recorded URLs slashes stand as they are and colons do not.
+            # Recorded URLs escape colons, but no slashes.
             pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
             paths.append(path)
             targets.append(f"{path}?{'&'.join(pairs)}")

@@ -290,10 +290,10 @@ class MemoryStore:
         raise RuntimeError("a coroutine over a store in memory is never suspended")
 
     async def refresh(self) -> None:
-        """Nobody else has written anything."""
+        """Do nothing: no other process writes to this store."""
 
     def close(self) -> None:
-        """There is nothing to let go of: the journal is read after the end of a server."""
+        """Do nothing: the journal can be read after the end of a server."""
 
     def _container(self, kind: str, name: str, create: Callable[[], T]) -> T:
         with self._lock:

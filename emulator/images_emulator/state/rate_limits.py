@@ -57,7 +57,7 @@ class RateLimits:
         take: Take,
         facts: Mapping[str, object],
     ) -> APIError:
-        # For more than a bucket ever holds no wait helps, and the API's words are not known.
+        # No wait is long enough for more images than a bucket holds. The API's answer is not known.
         wait_ms = take.wait_ms or rate.seconds * 1000
         figures = {
             "model": request.model.id,

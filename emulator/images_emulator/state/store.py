@@ -57,7 +57,7 @@ class Register(Protocol[T]):
     def value(self) -> T: ...
 
     async def update(self, change: Callable[[T], T]) -> T:
-        """Replace the value with what *change* makes of it, and return the new value. The update is
+        """Replace the value with the result of *change*, and return the new value. The update is
         atomic, so a store may call *change* more than once. If *change* raises, the value stays."""
         ...
 
@@ -218,8 +218,8 @@ class Log(Protocol[T]):
 
 
 RegisterObserver = Callable[[str], None]
-"""Is told the name of a register after its value has changed. It is called in the thread that
-changed or refreshed the register, so it returns at once and raises nothing."""
+"""Called with the name of a register after its value has changed, in the thread that changed or
+refreshed the register. It returns at once and raises nothing."""
 
 
 class Store(Protocol):
@@ -227,8 +227,8 @@ class Store(Protocol):
     that share the store."""
 
     observers: tuple[RegisterObserver, ...]
-    """Who is told of changed registers, by this process or, when `refresh` finds it, by another.
-    Any thread may replace it by another tuple."""
+    """Called after each change of a register: at once if this process made it, or in `refresh` if
+    another process did. Any thread may replace the tuple by another one."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet."""

@@ -6,8 +6,8 @@ from starlette.requests import Request
 
 
 def base_url(request: Request, public_url: str | None) -> str:
-    """Where this client reaches the server, without a slash at the end: *public_url* if it is
-    given, else what the request tells, and a proxy before it that took it over TLS."""
+    """The URL at which this client reaches the server, without a slash at the end: *public_url*, or
+    else the URL of *request*, with the scheme of `x-forwarded-proto`."""
     if public_url:
         return public_url.rstrip("/")
     proto = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()

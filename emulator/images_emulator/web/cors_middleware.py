@@ -24,8 +24,8 @@ REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"
 
 ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
-"""What stands before the path of a target in absolute form, which RFC 9112 asks servers to take
-and some ASGI servers hand on."""
+"""The part before the path of a request target in absolute form. RFC 9112 requires servers to
+accept such targets, and some ASGI servers pass them on unchanged."""
 
 
 class CORSMiddleware:

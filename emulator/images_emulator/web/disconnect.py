@@ -14,11 +14,12 @@ from images_emulator.rendering.renderer import WithdrawnError
 
 @contextmanager
 def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
-    """A future that is done once the client of *request*, whose body has been read, has left.
+    """A future that is done when the client of *request* disconnects. The body of *request* has
+    been read.
 
-    Raises ClientDisconnect where the work inside was withdrawn for that. It is a task that waits
-    for `http.disconnect`, so it is for calls that have to wait: an answer that is at hand is
-    sooner sent than watched over.
+    Raises ClientDisconnect where the work inside was withdrawn because of it. The future needs a
+    task that waits for `http.disconnect`. Use it for calls that wait: an answer that is ready takes
+    less time than the task.
     """
     task = asyncio.ensure_future(_disconnected(request.receive))
     try:
@@ -31,5 +32,5 @@ def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - no event
-        # An application in process may be given messages without end, and at once.
+        # Where no server runs, `receive` may return messages without end and without waiting.
         await asyncio.sleep(0.01)

@@ -24,7 +24,7 @@ class DownloadsAPI:
         self.emulator = emulator
 
     async def download(self, request: Request) -> Response:
-        """The image, drawn from what was published."""
+        """The image, drawn from its request."""
         exchange, emulator = exchange_of(request.scope), self.emulator
         try:
             if exchange.method not in ("GET", "HEAD"):

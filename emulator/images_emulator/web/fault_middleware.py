@@ -1,9 +1,8 @@
-"""The fault middleware. It finds the fault that a call is given, and applies the fault around the
-application.
+"""The fault middleware. It finds the fault of a call, and applies it around the application.
 
-A fault comes from one of three places. The header `x-emulator-fault` asks for a fault for its call.
-A directive in the prompt does the same for clients that cannot set headers. The scenario gives
-faults to calls to come.
+A fault comes from one of three places. The header `x-emulator-fault` names a fault for its call. A
+directive in the prompt does the same for clients that cannot set headers. The scenario has faults
+for calls to come.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ class FaultMiddleware:
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
         fields = exchange.error_fields or {}
-        # The deployment goes into a header, so a name that a client made up must not.
+        # The deployment is sent in a header, so it must not be a name that a client made up.
         exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
         exchange.past_api_management = True
         return error_response(error, exchange, self.emulator.settings)
@@ -121,8 +120,8 @@ class FaultMiddleware:
     async def _fault(
         self, exchange: Exchange, receive: Receive, directive: bool
     ) -> BaseFault | None:
-        """The fault that the call is given; None where there is none. Raises APIError where header
-        or directive name no valid fault."""
+        """The fault of the call; None for none. Raises APIError where header or directive name no
+        valid fault."""
         text = await self._take_directive(exchange, receive) if directive else None
         if header := exchange.head.header(_FAULT_HEADER):
             try:
@@ -169,7 +168,7 @@ class FaultMiddleware:
         *before, last = DIRECTIVE.split(prompt)
         if not before:
             return None
-        # `split` gives texts and directives in turn. The space before a directive goes, too.
+        # `split` returns texts and directives in turn. The space before a directive is cut, too.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
         exchange.call = replace(call, fields={**call.fields, "prompt": text})
         return before[1]

@@ -34,7 +34,7 @@ MAX_INLINE_PROMPT_CHARS: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
 
 EVENT_OVERHEAD_BYTES: Final = 512
-"""What the bytes of an event take in the cache beside their own length, about."""
+"""Bytes that a cached event takes beside its own length, about."""
 
 
 @dataclass(slots=True, eq=False)

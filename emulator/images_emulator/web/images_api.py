@@ -40,7 +40,7 @@ PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared request takes beside its body and its texts, about."""
 
 ModelResolver = Callable[[Request, Call], str]
-"""Finds the model of a call whose `model` names a deployment, or nothing. Raises APIError."""
+"""Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
 
 
 class ImagesAPI:

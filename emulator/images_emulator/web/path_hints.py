@@ -19,7 +19,7 @@ MAX_PATH_CHARS: Final = 256
 """Longer paths get no hint."""
 
 MAX_SEGMENTS: Final = 12
-"""Segments of a path, counted from its end, that are looked at."""
+"""Segments at the end of a path that are compared."""
 
 MAX_NOTICES: Final = 1000
 """Distinct notices that are logged until a reset."""
@@ -49,8 +49,8 @@ class PathHints:
         return notice.encode()
 
     def suggest(self, path: str) -> str | None:
-        """The served path that *path* is probably meant to be; None where *path* is served itself,
-        or where no served path is like it."""
+        """The served path that is probably meant by *path*; None where *path* is served itself, or
+        where no served path is similar."""
         if len(path) > MAX_PATH_CHARS or self._serves(path):
             return None
         segments = [segment for segment in path.split("/") if segment][-MAX_SEGMENTS:]
@@ -76,9 +76,9 @@ class PathHints:
 
 
 def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
-    """What *path* could mean, which has no superfluous slashes and these *segments*: the path
-    itself, then each of its ends, the longest first, behind the prefixes of the API's paths; each
-    as it is spelt and in lower case."""
+    """Paths that may be meant by *path*, which has no superfluous slashes and these *segments*: the
+    path itself, then each of its ends, the longest first, behind the prefixes of the API's paths;
+    each as it is spelt and in lower case."""
     yield path
     prefixes = ["/v1"]
     if AZURE_PREFIX in f"{path}/":

@@ -62,8 +62,8 @@ class Recorder:
         exchange.number = await journal.arrived(exchange)
 
         def complete() -> Awaitable[None]:
-            """End the exchange, before the last part of the answer is sent or once there is no
-            more of it."""
+            """End the exchange: before the last part of the answer is sent, or when the application
+            has returned without one."""
             exchange.end()
             if exchange.is_large:
                 parts.extend(large_parts(exchange))

@@ -1,7 +1,7 @@
-"""Frees what a large call held, piece by piece.
+"""Frees the memory of a large call, piece by piece.
 
-Nothing else runs while Python frees one object with all that it alone holds, and an edit of 16
-pictures of 50 MB holds 1.6 GB, which takes the system half a second.
+No other code runs while Python frees one object with everything that only this object references.
+An edit of 16 pictures of 50 MB has 1.6 GB, which takes the system half a second.
 """
 
 from __future__ import annotations

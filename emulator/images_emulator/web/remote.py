@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import httpx2
 
 Fetch = Callable[[str], bytes | None]
-"""Gives the bytes at a URL, or None where a placeholder is to stand in for the image. Raises
-APIError. It blocks, and is called in a thread without an event loop."""
+"""Returns the bytes at a URL, or None where a placeholder replaces the image. Raises APIError. It
+blocks, and is called in a thread without an event loop."""
 
 FETCH_TIMEOUT_SECONDS: Final = 10
 """For all of a fetch: connections, redirects, headers and body."""
@@ -25,8 +25,8 @@ MAX_REDIRECTS: Final = 3
 
 
 def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:
-    """The function that loads an `image_url` as the setting `remote_images` says; a fetch takes at
-    most *seconds*."""
+    """The function that loads an `image_url`, by the setting `remote_images`. A fetch takes at most
+    *seconds*."""
 
     def is_allowed(url: str) -> bool:
         try:
