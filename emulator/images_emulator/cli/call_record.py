@@ -70,7 +70,7 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
     in its line as text: the rest takes five times as long."""
     request = exchange.request if brief else None
     details = None if request else exchange.details
-    pictures, error = exchange.pictures, exchange.error if exchange.answer else None
+    pictures, error = exchange.pictures, exchange.error
     is_plain = brief and exchange.operation is not None and error is None
     key = "" if is_plain else exchange.head.api_key
     model = request.model.id if request else details and details.model

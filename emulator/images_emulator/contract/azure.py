@@ -21,9 +21,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from images_emulator.contract import service_errors
-from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
+from images_emulator.contract.dialect import OPENAI, AnswerFacts, Dialect, Header, HostedURLs
 from images_emulator.contract.errors import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
-from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
+from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
 
@@ -218,6 +218,12 @@ AZURE: Final = Dialect(
     annotations=_annotations,
     error_fields=_error_fields,
 )
+
+
+def dialect_at(path: str) -> Dialect:
+    """The dialect of the answers at *path*."""
+    return AZURE if path.startswith(AZURE_PREFIX) else OPENAI
+
 
 DEPLOYMENT_PATH: Final = re.compile(rf"{DEPLOYMENTS_PREFIX}([^/]+)/")
 """The beginning of a path that names a deployment."""

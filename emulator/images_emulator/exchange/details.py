@@ -4,7 +4,7 @@ and without credentials."""
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
@@ -76,6 +76,35 @@ class CallDetails:
     uploads: tuple[UploadDetails, ...] = ()
     violations: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """One part of a form. A text has a *value*, abridged and without credentials, an image its
+    place in the uploads; another file has neither."""
+
+    name: str
+    value: str | None
+    upload: int | None
+
+
+def form_parts(
+    parts: Iterable[tuple[str, str | Upload]], fields: Mapping[str, Any]
+) -> tuple[FormPart, ...]:
+    """The *parts* of a form in their order, whose values are the same objects as in *fields*."""
+    places = {id(item): place for place, (_, _, item) in enumerate(image_items(fields))}
+    return tuple(
+        FormPart(
+            _shortened(name),
+            None if isinstance(value, Upload) else _form_text(name, value),
+            places.get(id(value)),
+        )
+        for name, value in parts
+    )
+
+
+def _form_text(name: str, text: str) -> str:
+    return _shortened(text, MAX_PROMPT_CHARS) if name == "prompt" else str(_value(name, text))
 
 
 def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:

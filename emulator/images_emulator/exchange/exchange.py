@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from sys import getsizeof
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -20,19 +21,24 @@ from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import Operation
+from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage, usage_of
+from images_emulator.exchange.answer import images_body, stream_body
 from images_emulator.exchange.details import (
     CallDetails,
+    FormPart,
     UploadDetails,
     details_of,
+    form_parts,
     image_items,
 )
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.encoded_file import EncodedFile
+from images_emulator.exchange.form import boundary_of, list_parts
+from images_emulator.exchange.head import Headers, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.sent import SentEvent, SentResponse
@@ -169,10 +175,11 @@ class Exchange:
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
     """Whether a fault closed the connection."""
-    file_bytes: Mapping[int, int] = field(default_factory=dict)
-    """The lengths of the files in the answer: by the index of the image, or for a stream by the
-    number of the event. Calls with equal answers share the mapping, which is filled as they are
-    drawn."""
+    files: Mapping[int, EncodedFile] = field(default_factory=dict)
+    """The files in the answer: by the index of the image, or for a stream by the number of the
+    event. Calls with equal answers share the mapping, which is filled as they are drawn."""
+    image_urls: Sequence[bytes] = ()
+    """The URLs in the answer, in place of files."""
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
     """Milliseconds from arrival to end. None until the answer has left."""
@@ -224,10 +231,19 @@ class Exchange:
         """Use these *details*. Other calls share them, so they do not count for this one."""
         self._details = details
 
-    def start_response(self, status: int) -> None:
+    def start_response(self, status: int, headers: Headers = ()) -> None:
         """Note how the answer begins, before the client can see it."""
-        request = self.request if self.kind == "call" else None
-        self.sent.start(status, request, body_may_change=self.body_may_change)
+        is_call = self.kind == "call"
+        request = self.request if is_call else None
+        # Of other answers than those to image operations the text is kept.
+        keep_body = is_call and self.operation is None
+        self.sent.start(
+            status,
+            request,
+            headers,
+            body_may_change=self.body_may_change,
+            keep_body=keep_body,
+        )
 
     def end(self) -> None:
         """Note that nothing more will be sent."""
@@ -256,8 +272,8 @@ class Exchange:
             held += imaging.decoder.weight_of(request)
             if request.images:
                 self.request = imaging.decoder.without_pixels(request)
-        if self.near_misses or self.sent.listens:
-            held += self._sentence_bytes()
+        if self.near_misses or self.sent.listens or self.image_urls:
+            held += self._answer_bytes()
         self.call = self.call_error = self.connection = None
         self.error_fields = None
         self.weight += held
@@ -268,7 +284,7 @@ class Exchange:
         details, usage = self.details, self.usage
         request = self.request if self.request and not self.request.images else None
         own = details
-        self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._sentence_bytes()
+        self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._answer_bytes()
         if request:
             # These two texts do not change the drawing, and may be as long as a body.
             request = replace(request, user=None, safety_identifier=None)
@@ -289,8 +305,10 @@ class Exchange:
         if self.images and (request is None or "pictures" in self.dropped):
             yield "pictures"
 
-    def _sentence_bytes(self) -> int:
-        return self.sent.weight + sum(miss.weight for miss in self.near_misses)
+    def _answer_bytes(self) -> int:
+        """Bytes of what is kept of the answer, and of the near misses."""
+        urls = sum(map(getsizeof, self.image_urls))
+        return self.sent.weight + urls + sum(miss.weight for miss in self.near_misses)
 
     # --- what a test reads; any thread may ask
 
@@ -424,15 +442,12 @@ class Exchange:
         if drawing is None:
             return ()
         streams, (width, height) = self.sent.streams, drawing.size
+        files = [
+            self.files.get(drawing.partial_images if streams else index) for index in self.images
+        ]
         return tuple(
-            SentImage(
-                index,
-                width,
-                height,
-                drawing.output_format,
-                self.file_bytes.get(drawing.partial_images if streams else index),
-            )
-            for index in self.images
+            SentImage(index, width, height, drawing.output_format, file and file.length)
+            for index, file in zip(self.images, files, strict=True)
         )
 
     @property
@@ -488,6 +503,8 @@ class Exchange:
     def error(self) -> Mapping[str, Any] | None:
         """The `error` object of the answer, or of the event that ended the stream."""
         text = self.sent.error_body
+        if not text:
+            return None
         if self.sent.streams:
             text = text.partition(b"data: ")[2]
         try:
@@ -501,9 +518,42 @@ class Exchange:
         return (self.error or {}).get("code")
 
     @property
-    def answer(self) -> bytes:
-        """The beginning of a refusal's body, or the error event of a stream."""
-        return self.sent.error_body
+    def answer_headers(self) -> Mapping[str, str]:
+        """The headers of the answer by their names in lower case; those that came twice in one,
+        with a comma between. They are without those that the HTTP server adds (`date`)."""
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in self.sent.headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
+
+    @property
+    def answer_body(self) -> str | None:
+        """The body of the answer as far as it has left, of each image only the beginning:
+        `iVBORw0K… (57,344 characters)`. None where there is none, where it is not kept any more,
+        and for the bytes of a file."""
+        body = self._answer_body()
+        return None if body is None else body.decode(errors="replace")
+
+    def _answer_body(self) -> bytes | None:
+        # The request is read first. The journal sets `dropped` before it drops that.
+        request, sent = self.request, self.sent
+        if sent.body or sent.body_may_change:
+            return bytes(sent.body)
+        if sent.error_body and not sent.streams:
+            return sent.error_body
+        if request is None or self.kind != "call" or sent.status != 200 or "body" in self.dropped:
+            # What the answer repeats of the call goes with the body of that.
+            return None
+        if sent.streams:
+            return stream_body(request, self.files, self.usage, sent)
+        if not sent.is_whole:
+            return None
+        files = [self.files[index] for index in range(request.n)] if not self.image_urls else []
+        images = self.image_urls or files
+        return images_body(
+            request, images, self.usage, self.dialect, request_id=self.id, time=self.time
+        )
 
     @property
     def body(self) -> bytes | None:
@@ -523,21 +573,56 @@ class Exchange:
                 return bool(self._opened)
 
     def upload_data(self, index: int, file: Callable[[str], bytes | None]) -> bytes | None:
-        """The bytes of upload *index* (from 0) of `uploads`, or None. *file* gives the content of a
-        file by its id. It may parse the body again, which takes a second for 200 MB."""
-        if opened := self._opened:
-            return opened[index] if 0 <= index < len(opened) else None
-        call = self._parsed(self.call, self.chunks)
-        items = [item for _, _, item in image_items(call.fields)] if call else []
-        item = items[index] if 0 <= index < len(items) else None
-        if isinstance(item, Upload):
-            return item.data
-        if not isinstance(item, Mapping):
+        """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
+        if index < 0:
             return None
-        file_id, url = item.get("file_id"), item.get("image_url")
-        if isinstance(file_id, str):
-            return file(file_id)
-        return data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
+        return next(islice(self.uploads_data(file), index, None), None)
+
+    def uploads_data(self, file: Callable[[str], bytes | None]) -> Iterator[bytes | None]:
+        """The bytes of each of `uploads`, None where they are not known. *file* gives the content
+        of a file by its id. It may parse the body again, which takes a second for 200 MB."""
+        if opened := self._opened:
+            yield from opened
+            return
+        call = self._parsed(self.call, self.chunks)
+        for _, _, item in image_items(call.fields) if call else ():
+            if isinstance(item, Upload):
+                yield item.data
+                continue
+            file_id, url = item.get("file_id"), item.get("image_url")
+            if isinstance(file_id, str):
+                yield file(file_id)
+            else:
+                yield data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
+
+    @property
+    def form(self) -> Sequence[FormPart] | None:
+        """The parts of a form in their order. None for another body, and where it is not kept. It
+        parses the body again."""
+        content_type, chunks = self.head.header(b"content-type"), self.chunks
+        if not chunks or not content_type.lower().startswith(FORM):
+            return None
+        with suppress(APIError):
+            return form_parts(*list_parts(content_type, chunks))
+        return None
+
+    def repeats(self, other: Exchange) -> bool:
+        """Whether the two calls ask for the same with the same key. A form may have another
+        boundary each time. Of calls whose bodies are not kept any more only the lengths count."""
+        head, others = self.head, other.head
+        if (head.method, head.path, head.query_string) != (
+            others.method,
+            others.path,
+            others.query_string,
+        ):
+            return False
+        chunks, other_chunks = self.chunks, other.chunks
+        if chunks is not None and other_chunks is not None:
+            if self.body_bytes != other.body_bytes or head.api_key != others.api_key:
+                return False
+            return chunks == other_chunks or _without_boundary(self) == _without_boundary(other)
+        length = b"content-length"
+        return head.api_key == others.api_key and head.header(length) == others.header(length)
 
     @property
     def _opened(self) -> Sequence[bytes]:
@@ -561,6 +646,13 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<{self.id}: {self}>"
+
+
+def _without_boundary(exchange: Exchange) -> bytes:
+    """The body of a form without its boundary; of another body all of it."""
+    body = exchange.body or b""
+    boundary = boundary_of(exchange.head.header(b"content-type"))
+    return body.replace(boundary, b"") if boundary else body
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:

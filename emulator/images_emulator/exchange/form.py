@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
 
 from python_multipart.multipart import parse_options_header
 
 from images_emulator.contract import errors
+from images_emulator.contract.errors import APIError
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
 from images_emulator.contract.request import Upload
@@ -25,6 +27,9 @@ MAX_ITEMS: Final = 256
 MAX_NAMES: Final = 256
 """Distinct names that are kept. With more of them some are unknown; what comes after these changes
 no verdict."""
+
+MAX_LISTED_PARTS: Final = 256
+"""Parts of a form that are listed in their order."""
 
 MAX_DEPTH: Final = 8
 """Brackets in one name; `svg[reasoning][effort]`, the deepest that there is, has two."""
@@ -69,19 +74,15 @@ class _Part:
         """What is kept of it. Other threads go on while the pieces of a large part are joined."""
         return b"".join(self.pieces)
 
-    def place(self, fields: dict[str, Any]) -> bool:
-        """Put the part into *fields*; whether its name is a new one. Raises APIError where a name
-        comes twice."""
+    def content(self) -> tuple[str, str | Upload]:
+        """The name of the part, and its value."""
         _, options = parse_options_header(self.headers.get("content-disposition"))
         name = options.get(b"name", b"").decode(errors="replace")
         content_type = self.headers.get("content-type")
-        value: str | Upload
         if b"filename" in options or _is_unnamed_file(name, content_type):
             filename = options.get(b"filename", b"").decode(errors="replace")
-            value = Upload(filename, content_type, self.data, self.size)
-        else:
-            value = _decoded(self.data)
-        return place(fields, name, value)
+            return name, Upload(filename, content_type, self.data, self.size)
+        return name, _decoded(self.data)
 
 
 def _decoded(data: bytes) -> str:
@@ -104,6 +105,8 @@ class _Parser:
 
     def __init__(self, boundary: bytes) -> None:
         self.fields: dict[str, Any] = {}
+        self.listed: list[tuple[str, str | Upload]] | None = None
+        """The first parts as they came, where they are asked for."""
         self.complete = False
         self.parts = 0
         self.names = 0
@@ -184,7 +187,10 @@ class _Parser:
 
     def _place_part(self) -> None:
         if self._part:
-            self.names += self._part.place(self.fields)
+            name, value = self._part.content()
+            if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:
+                self.listed.append((name, value))
+            self.names += place(self.fields, name, value)
         self._part = None
 
 
@@ -229,17 +235,44 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     return True
 
 
-def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
-    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
+def boundary_of(content_type: str) -> bytes:
+    """The boundary in a *content_type*, or nothing."""
     _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
+    return options.get(b"boundary", b"")
+
+
+def _parser_for(content_type: str) -> _Parser:
+    """Raises APIError where the type has no boundary, or one that is too long."""
+    boundary = boundary_of(content_type)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise errors.malformed_form()
-    parser = _Parser(boundary)
+    return _Parser(boundary)
+
+
+def _read(parser: _Parser, body: Iterable[bytes]) -> None:
+    """Raises APIError where *body* is malformed."""
     for chunk in body:
         if parser.done:
             break
         parser.write(chunk)
     if not parser.done:
         raise errors.malformed_form()
+
+
+def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
+    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
+    parser = _parser_for(content_type)
+    _read(parser, body)
     return parser.fields
+
+
+def list_parts(
+    content_type: str, body: Iterable[bytes]
+) -> tuple[list[tuple[str, str | Upload]], dict[str, Any]]:
+    """The first `MAX_LISTED_PARTS` parts of a multipart *body* by their names, and the same values
+    as fields; of a malformed body those before the mistake. Raises APIError where it has none."""
+    parser = _parser_for(content_type)
+    parser.listed = []
+    with suppress(APIError):
+        _read(parser, body)
+    return parser.listed, parser.fields

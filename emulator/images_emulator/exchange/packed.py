@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from images_emulator import imaging
+from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import CallDetails, UploadDetails
+from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.head import Headers, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.sent import SentEvent, SentResponse
 
@@ -64,7 +66,11 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "number": exchange.number,
         "fault": exchange.fault,
         "is_hung_up": exchange.is_hung_up,
-        "file_bytes": {str(number): size for number, size in exchange.file_bytes.items()},
+        "files": {
+            str(number): [file.chars, file.beginning.decode("latin-1"), file.length]
+            for number, file in exchange.files.items()
+        },
+        "image_urls": [url.decode() for url in exchange.image_urls],
         "usage": usage and asdict(usage),
         "dropped": list(exchange.dropped),
         "near_misses": [asdict(miss) for miss in exchange.near_misses],
@@ -79,6 +85,8 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
             "is_whole": sent.is_whole,
             "stream": [[each.head.decode("latin-1"), *each[1:]] for each in sent.stream],
             "body_may_change": sent.body_may_change,
+            "headers": [[part.decode("latin-1") for part in pair] for pair in sent.headers],
+            "body": sent.body.decode("latin-1"),
         },
         "request": request,
         "upload_bytes": len(files),
@@ -93,18 +101,23 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         document["method"],
         document["path"],
         document["query"].encode("latin-1"),
-        [(name.encode("latin-1"), value.encode("latin-1")) for name, value in document["headers"]],
+        _pairs(document["headers"]),
     )
     exchange = Exchange(
         head,
         document["id"],
         datetime.fromisoformat(document["time"]),
         document["kind"],
+        dialect=dialect_at(document["path"]),
         operation=OPERATIONS[document["operation"]] if document["operation"] else None,
         number=document["number"],
         fault=document["fault"],
         is_hung_up=document["is_hung_up"],
-        file_bytes={int(number): size for number, size in document["file_bytes"].items()},
+        files={
+            int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
+            for number, (chars, beginning, size) in document["files"].items()
+        },
+        image_urls=[url.encode() for url in document["image_urls"]],
         dropped=document["dropped"],
         near_misses=tuple(NearMiss(**miss) for miss in document["near_misses"]),
         sent=_sent(document["sent"]),
@@ -132,6 +145,10 @@ def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
         start += length
 
 
+def _pairs(headers: Sequence[tuple[str, str]]) -> Headers:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
 def _sent(document: Mapping[str, Any]) -> SentResponse:
     return SentResponse.completed(
         document["status"],
@@ -144,6 +161,8 @@ def _sent(document: Mapping[str, Any]) -> SentResponse:
             SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in document["stream"]
         ],
         body_may_change=document["body_may_change"],
+        headers=_pairs(document["headers"]),
+        body=document["body"].encode("latin-1"),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage, read_usage
+from images_emulator.exchange.encoded_file import without_base64
+from images_emulator.exchange.head import Headers
 
 MAX_ERROR_BYTES: Final = 16_384
 """Bytes that are kept of a refusal's body."""
@@ -17,10 +19,13 @@ MAX_ERROR_BYTES: Final = 16_384
 _MAX_SIGNATURE_CHARS: Final = 64
 """Characters of base64 in which the beginning of a file is looked for."""
 
+MAX_BODY_BYTES: Final = 16_384
+"""Bytes that are kept of the text of another body."""
+
 MAX_KEPT_EVENTS: Final = 64
 """Events of a stream of which more is kept than their number."""
 
-MAX_EVENT_HEAD_BYTES: Final = 80
+MAX_EVENT_HEAD_BYTES: Final = 96
 """Bytes of an event that are kept: its name, and the second in its data."""
 
 EVENT_BYTES: Final = 320
@@ -60,15 +65,20 @@ class SentResponse:
     first `MAX_KEPT_EVENTS` of them. *images* are the indexes, from 0, of the images that have left
     whole. *error_body* is the beginning of a refusal's body, or the `error` event that ended a
     stream. *is_whole* says that the answer has left to its end.
+
+    *body* is the text of a body that the journal cannot make again: of one that a fault may have
+    changed, without its base64, and the beginning of one that holds no images.
     """
 
     __slots__ = (
         "_pending",
         "_request",
         "_streams",
+        "body",
         "body_may_change",
         "error_body",
         "events",
+        "headers",
         "images",
         "is_whole",
         "listens",
@@ -79,6 +89,8 @@ class SentResponse:
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.headers: Headers = ()
+        self.body: bytes | bytearray = b""
         self.events = 0
         self.images: tuple[int, ...] = ()
         self.error_body = b""
@@ -106,12 +118,15 @@ class SentResponse:
         is_whole: bool = True,
         stream: Sequence[SentEvent] = (),
         body_may_change: bool = False,
+        headers: Headers = (),
+        body: bytes = b"",
     ) -> SentResponse:
         """An answer of which nothing more will leave."""
         sent = cls()
         sent.status, sent.events, sent.images = status, events, images
         sent.error_body, sent._streams, sent.is_whole = error_body, streams, is_whole
         sent.stream, sent.body_may_change = stream, body_may_change
+        sent.headers, sent.body = headers, body
         return sent
 
     @property
@@ -126,16 +141,26 @@ class SentResponse:
     @property
     def weight(self) -> int:
         """Bytes that the kept parts of the body take, about."""
-        return len(self.error_body) + EVENT_BYTES * len(self.stream)
+        return len(self.error_body) + len(self.body) + EVENT_BYTES * len(self.stream)
 
-    def start(self, status: int, request: ImageRequest | None, *, body_may_change: bool) -> None:
-        """Note the *status*. Where a fault may rewrite or cut the body, *body_may_change*, it is
-        read to find the images in it."""
+    def start(
+        self,
+        status: int,
+        request: ImageRequest | None,
+        headers: Headers = (),
+        *,
+        body_may_change: bool,
+        keep_body: bool = False,
+    ) -> None:
+        """Note *status* and *headers*. Where a fault may rewrite or cut the body, as
+        *body_may_change* says, it is read to find the images in it. With *keep_body* its beginning
+        is kept."""
         self.status = status
+        self.headers = headers
         self._request = request if status == 200 else None
         self._streams = bool(self._request and self._request.stream)
         self.body_may_change = body_may_change and self._request is not None
-        self.listens = self._streams or self.body_may_change or status >= 400
+        self.listens = self._streams or self.body_may_change or keep_body or status >= 400
         self._pending = bytearray() if self._streams or self.body_may_change else None
         if self._streams:
             self.stream = []
@@ -146,8 +171,10 @@ class SentResponse:
             self._add_events(part, ms)
         elif self._pending is not None:
             self._pending += part
-        else:
+        elif (self.status or 0) >= 400:
             self.error_body = (self.error_body + part)[:MAX_ERROR_BYTES]
+        else:
+            self._keep(part)
 
     def end(self) -> None:
         """Note that the body has left to its end."""
@@ -163,8 +190,14 @@ class SentResponse:
 
     def close(self) -> None:
         """Let go of all that only a part to come would need."""
+        if self._pending and self.body_may_change:
+            self._keep(without_base64(self._pending))
         self._pending = None
         self._request = None
+
+    def _keep(self, text: bytes) -> None:
+        """Add *text* to the kept part of the body."""
+        self.body = (self.body + text)[:MAX_BODY_BYTES]
 
     def _add_events(self, part: bytes, ms: float) -> None:
         pending = self._pending
@@ -182,6 +215,8 @@ class SentResponse:
             place = 0
 
     def _add_event(self, event: bytes, ms: float) -> None:
+        if self.body_may_change:
+            self._keep(without_base64(event))
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import cached_property
@@ -11,10 +12,11 @@ from threading import RLock
 from typing import Any, Final
 from weakref import finalize
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.file_parts import has_too_many_parts
 from images_emulator.immutable import Immutable
 
@@ -24,6 +26,11 @@ INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 INPUT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 """Modes of uploads, as Pillow calls them. The API refuses CMYK and deeper greys: "Invalid image
 file or mode"."""
+
+TURNED: Final = frozenset({5, 6, 7, 8})
+"""Orientations of EXIF in which width and height are exchanged."""
+
+_PNG_SIZE: Final = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", re.DOTALL)
 
 MAX_PIXELS: Final = 64_000_000
 """Pixels of an upload. Not documented: it bounds memory, and no model answers as many."""
@@ -95,6 +102,23 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
         raise
     except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
         return None
+
+
+def pixels_of(data: bytes) -> Pixels | None:
+    """Width and height of the image in the file *data*, upright, by what its head says; None where
+    that is no image of a format that is accepted. No pixels are decoded. Of a PNG any size is told;
+    the orientation may stand behind its pixels, and is not looked for."""
+    if match := _PNG_SIZE.match(data):
+        return int.from_bytes(match[1]), int.from_bytes(match[2])
+    if has_too_many_parts(data):
+        return None
+    try:
+        with Image.open(BytesIO(data), formats=("JPEG", "WEBP")) as file:
+            width, height = file.size
+            turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
+    except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
+        return None
+    return (height, width) if turned else (width, height)
 
 
 class DecodedImage(Immutable):

@@ -7,6 +7,8 @@ import string
 from random import Random
 from typing import Final
 
+from images_emulator.contract.wire import uuid_text
+
 _CHANCE: Final = Random()  # noqa: S311 - no secrets, as said
 
 
@@ -21,7 +23,5 @@ def random_digits() -> str:
 
 
 def random_uuid() -> str:
-    """A UUID of version 4, as `str(uuid4())` in a fifth of the time."""
-    digits = random_digits()
-    variant = "89ab"[int(digits[16], 16) % 4]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    """A random UUID of version 4."""
+    return uuid_text(random_digits())

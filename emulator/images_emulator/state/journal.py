@@ -259,6 +259,25 @@ class Journal:
         matching = [call for call in calls[start:end] if call in query]
         return (matching[-limit:] if since is None else matching[:limit]), len(matching)
 
+    def attempts(self, call: Exchange) -> list[Exchange]:
+        """The calls of the retry chain of *call*, which is one of them; none where it is alone. An
+        attempt follows the last equal call that the SDK has counted one retry less for."""
+        chains: list[list[Exchange]] = []
+        own: list[Exchange] = []
+        for other in self.find():
+            if other.kind != "call" or not (other.id == call.id or other.repeats(call)):
+                continue
+            retries = other.retries
+            earlier = (chain for chain in reversed(chains) if chain[-1].retries == retries - 1)
+            chain = next(earlier, None) if retries else None
+            if chain is None:
+                chain = []
+                chains.append(chain)
+            chain.append(other)
+            if other.id == call.id:
+                own = chain
+        return own if len(own) > 1 else []
+
     def reset(self) -> int:
         """Forget all calls; how many they were."""
         count = self._store.run(self._log.clear())

@@ -18,12 +18,12 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.details import CallDetails
+from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.head import Headers
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
-from images_emulator.state.identity import random_uuid
 from images_emulator.web.base_url import base_url
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.json_responses import json_response
@@ -46,8 +46,8 @@ class PreparedRequest:
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The templates that were needed so far: that of a JSON body under None, that of an event under
     its number."""
-    file_bytes: dict[int, int] = field(default_factory=dict)
-    """The lengths of the files that were drawn so far: see `Exchange.file_bytes`."""
+    files: dict[int, EncodedFile] = field(default_factory=dict)
+    """The files that were drawn so far; see `Exchange.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
 
@@ -65,11 +65,6 @@ async def render_for_client(
         return await renderer.render_base64(image_request, index, partial, disconnect)
 
 
-def _decoded_length(encoded: bytes) -> int:
-    """The bytes that are in so much base64."""
-    return len(encoded) // 4 * 3 - encoded.count(b"=", -2)
-
-
 class ImageResponses:
     """Makes the answer to a validated request."""
 
@@ -81,7 +76,7 @@ class ImageResponses:
         self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: Headers
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect."""
-        exchange.file_bytes = prepared.file_bytes
+        exchange.files = prepared.files
         if prepared.request.stream:
             from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
@@ -96,6 +91,7 @@ class ImageResponses:
         by_url = image_request.response_format == "url"
         if by_url:
             images = await self._publish(request, exchange, image_request, created)
+            exchange.image_urls = images
         else:
             # Each image is a job of its own. So other calls get their turn between them, and the
             # images of a client that has left are not drawn.
@@ -104,8 +100,8 @@ class ImageResponses:
                 or await render_for_client(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
-            if not prepared.file_bytes:
-                prepared.file_bytes.update(enumerate(map(_decoded_length, images)))
+            if not prepared.files:
+                prepared.files.update(enumerate(map(EncodedFile.of, images)))
         template = prepared.templates.get(None)
         if template is None:
             counts = None if by_url else await self._usage(image_request)
@@ -113,7 +109,7 @@ class ImageResponses:
             size = len(images[0]) * 3 // 4
             template = wire.images_response(image_request, counts, size, annotations)
             prepared.templates[None] = template
-        return template.fill(wire.slot_values(created, images, random_uuid))
+        return template.fill(wire.slot_values(created, images, exchange.id))
 
     async def _publish(
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
@@ -160,7 +156,7 @@ class ImageResponses:
         event: bytes | None = self.emulator.prepared_requests.get(key)
         if event is None:
             template, encoded = await self._event_parts(prepared, request, number)
-            event = template.fill(wire.slot_values(created, [encoded], random_uuid))
+            event = template.fill(wire.slot_values(created, [encoded]))
             weight = len(event) + EVENT_OVERHEAD_BYTES
             self.emulator.prepared_requests.put(key, event, weight)
         return event
@@ -175,7 +171,7 @@ class ImageResponses:
         encoded = self.renderer.cached(image_request, 0, partial)
         if encoded is None:
             encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
-        prepared.file_bytes[number] = _decoded_length(encoded)
+        prepared.files[number] = EncodedFile.of(encoded)
         template = prepared.templates.get(number)
         if template is None:
             counts = await self._usage(image_request, number) if is_last else None

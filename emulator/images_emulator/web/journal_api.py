@@ -160,8 +160,9 @@ class JournalAPI:
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
-        # The body may have to be parsed; see `Exchange.files`.
-        return await asyncio.to_thread(detail, await self._entry(id))
+        entry, file = await self._entry(id), self.emulator.files.data
+        # The body may have to be parsed; see `Exchange.uploads_data`.
+        return await asyncio.to_thread(lambda: detail(entry, self.journal.attempts(entry), file))
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
@@ -173,7 +174,7 @@ class JournalAPI:
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its place in `uploads`."""
         entry = await self._entry(id)
-        # The body may be long; see `Exchange.upload_data`.
+        # The body may have to be parsed; see `Exchange.uploads_data`.
         data = await asyncio.to_thread(entry.upload_data, index, self.emulator.files.data)
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")

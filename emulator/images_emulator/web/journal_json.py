@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from images_emulator import imaging
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.details import CallDetails, UploadSource
+from images_emulator.exchange.details import FormPart, UploadDetails, UploadSource
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.web.recorder import ADMIN_PREFIX
@@ -107,15 +107,54 @@ class CallSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What has left of an answer. *body* is its text, of each image only the beginning; null where
+    there is none, or it is not kept any more. *headers* are without those of the HTTP server."""
+
+    headers: Mapping[str, str]
+    body: str | None
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """An event of a stream that was sent, *ms* milliseconds after the call's arrival. *partial* and
+    *thumbnail* lead to its partial image, where it has one that is kept."""
+
+    index: int
+    type: str
+    ms: float
+    bytes: int
+    partial: str | None
+    thumbnail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of a retry chain."""
+
+    id: str
+    number: int | None
+    time: datetime
+    retries: int
+    status: int | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class CallDetail(CallSummary):
-    """The same with all that is kept of it; *body* is null where it is no text."""
+    """The same with all that is kept of it; *body* is null where it is no text. *form* are the
+    parts of a form, *stream* the events that were sent, *attempts* all calls of a retry chain."""
 
     query: str
     headers: Mapping[str, str]
     body: str | None
     body_url: str | None
-    answer: str | None
+    form: Sequence[FormPart] | None
+    answer: Answer | None
+    stream: Sequence[StreamEvent]
     near_misses: Sequence[NearMiss]
+    attempts: Sequence[Attempt]
     dropped: Sequence[str]
 
 
@@ -179,8 +218,8 @@ def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
         )
 
 
-def _uploads(entry: Exchange, details: CallDetails) -> Iterator[UploadSummary]:
-    for number, each in enumerate(details.uploads):
+def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
+    for number, each in enumerate(uploads):
         url, is_kept = f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}", entry.keeps(each)
         yield UploadSummary(
             each.field,
@@ -239,7 +278,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "prompt": details.prompt,
         "parameters": details.parameters,
         "sent": details.sent,
-        "uploads": [*_uploads(entry, details)],
+        "uploads": [*_uploads(entry, details.uploads)],
         "status": entry.status,
         "outcome": entry.outcome,
         "error": entry.error,
@@ -276,15 +315,60 @@ def counts_of(entries: Iterable[Exchange]) -> CallCounts:
     return CallCounts(**tallies, pictures=images, price_usd=round(price, 8))
 
 
-def detail(entry: Exchange) -> CallDetail:
+def stream_events(entry: Exchange) -> list[StreamEvent]:
+    """The first events of the stream that have been sent, also before its end."""
+    events, partials = [], 0
+    for index, each in enumerate(entry.stream):
+        partial = None
+        if each.is_partial_image:
+            if entry.request:
+                partial = f"{ADMIN_PREFIX}/images/{entry.id}/0/partials/{partials}"
+            partials += 1
+        thumbnail = partial and f"{partial}/thumbnail/{THUMBNAIL_EDGE}"
+        ms = round(each.ms, 3)
+        events.append(StreamEvent(index, each.type, ms, each.bytes, partial, thumbnail))
+    return events
+
+
+def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
+    """The uploads of a call, with the pixels that the files tell where none were opened."""
+    uploads = entry.uploads
+    unknown = any(each.pixels is None and entry.keeps(each) for each in uploads)
+    files = entry.uploads_data(file) if unknown else iter(())
+    for each in uploads:
+        data = next(files, None)
+        if each.pixels is None and data is not None:
+            yield replace(each, pixels=imaging.decoder.pixels_of(data))
+        else:
+            yield each
+
+
+def _answer(entry: Exchange) -> Answer | None:
+    if entry.status is None:
+        return None
+    return Answer(entry.answer_headers, entry.answer_body, entry.sent.is_whole)
+
+
+def detail(
+    entry: Exchange, attempts: Iterable[Exchange], file: Callable[[str], bytes | None]
+) -> CallDetail:
+    """The detail of a call with its *attempts*. *file* gives the content of a file by its id."""
     body = entry.body
+    fields = _summary_fields(entry)
+    fields["uploads"] = [*_uploads(entry, _measured(entry, file))]
     return CallDetail(
-        **_summary_fields(entry),
+        **fields,
         query=entry.query,
         headers=entry.headers,
         body=_text(body),
         body_url=f"{ADMIN_PREFIX}/requests/{entry.id}/body" if body is not None else None,
-        answer=_text(entry.answer or None),
+        form=entry.form,
+        answer=_answer(entry),
+        stream=stream_events(entry),
+        attempts=[
+            Attempt(each.id, each.number, each.time, each.retries, each.status, each.outcome)
+            for each in attempts
+        ],
         near_misses=entry.near_misses,
         dropped=entry.dropped,
     )
@@ -322,31 +406,3 @@ def curl(entry: Exchange, base: str, *, token: bool) -> str:
     proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
     source = shlex.quote(f"{base}{ADMIN_PREFIX}/requests/{entry.id}/body")
     return f"curl -s{proof} {source} | {line} --data-binary @-\n"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
-    """An event of a stream that was sent, *ms* milliseconds after the call's arrival. *partial* and
-    *thumbnail* lead to its partial image, where it has one."""
-
-    index: int
-    type: str
-    ms: float
-    bytes: int
-    partial: str | None
-    thumbnail: str | None
-
-
-def stream_events(entry: Exchange) -> list[StreamEvent]:
-    """The first events of the stream that have been sent."""
-    events, partials = [], 0
-    for index, each in enumerate(entry.stream):
-        partial = None
-        if each.is_partial_image:
-            partial = f"{ADMIN_PREFIX}/images/{entry.id}/0/partials/{partials}"
-            partials += 1
-        thumbnail = partial and f"{partial}/thumbnail/{THUMBNAIL_EDGE}"
-        events.append(
-            StreamEvent(index, each.type, round(each.ms, 3), each.bytes, partial, thumbnail)
-        )
-    return events

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract.azure import AZURE
+from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.dialect import OPENAI, AnswerFacts, Header
-from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
+from images_emulator.contract.dialect import AnswerFacts, Header
+from images_emulator.contract.operations import image_operation_at
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
@@ -79,7 +79,7 @@ class Recorder:
                         *self._standard_headers(exchange, message),
                     ]
                 if leaves:
-                    exchange.start_response(message["status"])
+                    exchange.start_response(message["status"], message.get("headers", ()))
             elif message["type"] == "http.response.body":
                 if leaves and exchange.sent.listens:
                     count = exchange.sent.events
@@ -120,7 +120,7 @@ class Recorder:
             if hosted := await self.emulator.hosting.peek(path):
                 exchange.request = hosted.request
             return exchange
-        dialect = AZURE if path.startswith(AZURE_PREFIX) else OPENAI
+        dialect = dialect_at(path)
         return Exchange(
             head,
             dialect.request_id(random_digits()),

@@ -1,0 +1,72 @@
+"""The bodies of answers as the journal shows them: their text, with only the beginning of each
+image.
+
+The journal keeps no bodies with images. Where no fault could change it, a body is made again from
+the request, exactly as it left but for the images.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from images_emulator.contract import wire
+from images_emulator.contract.dialect import Dialect
+from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.usage import Usage
+from images_emulator.exchange.encoded_file import EncodedFile
+from images_emulator.exchange.sent import SentResponse
+
+_CREATED: Final = re.compile(rb'"created_at":(\d+)')
+
+
+def images_body(
+    request: ImageRequest,
+    images: Sequence[EncodedFile] | Sequence[bytes],
+    usage: Usage | None,
+    dialect: Dialect,
+    *,
+    request_id: str,
+    time: datetime,
+) -> bytes:
+    """The body of an answer with *images*, which are files or URLs, to the call that arrived at
+    that *time*."""
+    files = [image for image in images if isinstance(image, EncodedFile)]
+    template = wire.images_response(
+        request,
+        usage if files else None,
+        files[0].chars * 3 // 4 if files else 0,
+        dialect.annotations(request),
+    )
+    shown = [image.shown() if isinstance(image, EncodedFile) else image for image in images]
+    return template.fill(wire.slot_values(time.replace(microsecond=0), shown, request_id))
+
+
+def stream_body(
+    request: ImageRequest,
+    files: Mapping[int, EncodedFile],
+    usage: Usage | None,
+    sent: SentResponse,
+) -> bytes:
+    """The events of a stream that have left. *files* are by the number of the event."""
+    return b"".join(_events(request, files, usage, sent))
+
+
+def _events(
+    request: ImageRequest,
+    files: Mapping[int, EncodedFile],
+    usage: Usage | None,
+    sent: SentResponse,
+) -> Iterator[bytes]:
+    for number, event in enumerate(sent.stream):
+        second, file = _CREATED.search(event.head), files.get(number)
+        if second is None or file is None:
+            # The error that ended the stream.
+            yield sent.error_body
+            continue
+        counts = usage if number == request.partial_images else None
+        created = datetime.fromtimestamp(int(second[1]), UTC)
+        values = wire.slot_values(created, [file.shown()])
+        yield wire.image_event(request, number, counts).fill(values)

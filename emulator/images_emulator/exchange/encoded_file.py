@@ -1,0 +1,58 @@
+"""Files of images in an answer, as far as the journal keeps them: length and first characters."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+SHOWN_CHARS: Final = 8
+"""Characters of the base64 of an image that are shown."""
+
+_BASE64: Final = b'"b64_json"'
+
+
+class EncodedFile(NamedTuple):
+    """A file that was sent as base64, without its content."""
+
+    chars: int
+    """The length of its base64."""
+    beginning: bytes
+    """The first characters."""
+    length: int
+    """The bytes of the file."""
+
+    @classmethod
+    def of(cls, base64: bytes) -> EncodedFile:
+        """The file whose *base64* this is."""
+        chars = len(base64)
+        return cls(chars, base64[:SHOWN_CHARS], chars // 4 * 3 - base64.count(b"=", -2))
+
+    def shown(self) -> bytes:
+        """What is shown in place of the base64."""
+        return _shown(self.beginning, self.chars)
+
+
+def _shown(beginning: bytes, chars: int) -> bytes:
+    return beginning + f"… ({chars:,} characters)".encode()
+
+
+def without_base64(text: bytes | bytearray) -> bytes:
+    """*text* with the base64 of each image cut, as `EncodedFile.shown` shows it. The text may be no
+    valid JSON, and may end in the middle of an image."""
+    pieces: list[bytes | bytearray] = []
+    at = 0
+    while (key := text.find(_BASE64, at)) >= 0:
+        start = text.find(b'"', key + len(_BASE64)) + 1
+        if not start:
+            break
+        # Where the text was cut, a line may end instead of the string.
+        ends = (text.find(mark, start) for mark in (b'"', b"\n"))
+        end = min((place for place in ends if place >= 0), default=len(text))
+        pieces.append(text[at:start])
+        chars = end - start
+        if chars > 4 * SHOWN_CHARS:
+            pieces.append(_shown(bytes(text[start : start + SHOWN_CHARS]), chars))
+        else:
+            pieces.append(text[start:end])
+        at = end
+    pieces.append(text[at:])
+    return b"".join(pieces)
