@@ -101,8 +101,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
     It listens at once: two sockets may be bound to one port as long as neither does.
     """
     try:
+        # A name in bytes is looked up as it stands; for a text Python loads its IDNA codec.
+        name = host.encode() if host.isascii() else host
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
         try:
