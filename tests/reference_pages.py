@@ -182,8 +182,9 @@ def _signature(name: str, value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Parameters as code has them: without quotes around annotations."""
-    return re.sub(r"'([^'\"]*)'", r"\1", text).replace("Ellipsis", "...")
+    """Parameters as code has them: without quotes around annotations, and filters in short."""
+    text = re.sub(r"'([^'\"]*)'", r"\1", text).replace("Ellipsis", "...")
+    return text.replace(": Unpack[CallFilters]", "")
 
 
 def _entry(name: str, value: Any, level: int = 2) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unittest
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import httpx2
 import openai
@@ -14,7 +14,8 @@ from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Server, Settings
-from images_emulator.server import CallList
+from images_emulator.server import CallFilters, CallList
+from images_emulator.state.journal import Query
 
 
 @pytest.fixture(autouse=True)
@@ -162,12 +163,16 @@ def test_calls_leave_out_downloads(server: Server, client: OpenAI) -> None:
 
 def test_calls_refuse_a_filter_that_there_is_not(server: Server) -> None:
     with pytest.raises(TypeError, match=r"calls\(\) has no filter 'colour'; it takes method, path"):
-        server.calls(colour="red")
+        server.calls(colour="red")  # type: ignore[call-arg]
 
 
 def test_calls_refuse_a_value_that_a_filter_cannot_have(server: Server) -> None:
     with pytest.raises(ValueError, match="status: expected one such as 404 or 4xx, not 'many'"):
         server.calls(status="many")
+
+
+def test_type_checkers_know_the_filters_of_the_journal() -> None:
+    assert get_type_hints(CallFilters) == get_type_hints(Query)
 
 
 LINE = r"POST /v1/images/generations gpt-image-2 200 \d+ ms 'A lighthouse'"

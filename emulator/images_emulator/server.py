@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from dataclasses import fields, replace
 from time import perf_counter, sleep
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict, Unpack
 
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
@@ -17,7 +17,7 @@ from images_emulator.http_server import HTTPServer, listening_socket, raise_file
 from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import CALLS, DOWNLOADS, Query
+from images_emulator.state.journal import CALLS, DOWNLOADS, Query, Texts
 from images_emulator.web.app import create_app
 
 MAX_SHOWN_PROMPT_CHARS: Final = 60
@@ -25,6 +25,22 @@ MAX_SHOWN_PROMPT_CHARS: Final = 60
 
 POLL_SECONDS: Final = 0.005
 """How often `wait_for_call` looks."""
+
+
+class CallFilters(TypedDict, total=False):
+    """The filters of `Server.calls`, for type checkers and editors: those of `Query`."""
+
+    method: Texts
+    path: Texts
+    model: Texts
+    status: int | str | Sequence[int | str] | None
+    outcome: Texts
+    key: Texts
+    prompt: Texts
+    text: Texts
+    fault: Texts
+    has: Texts
+    kind: Texts
 
 
 class CallList(list[Exchange]):
@@ -103,7 +119,7 @@ class Server:
         """The `base_url` for OpenAI's SDKs: `http://HOST:PORT/v1`."""
         return f"{self.url}/v1"
 
-    def calls(self, **filters: Any) -> CallList:
+    def calls(self, **filters: Unpack[CallFilters]) -> CallList:
         """The API calls since the last `reset`, oldest first: those that match all *filters*.
 
             server.calls(model="gpt-image-2", prompt=["ship", "boat"], status="4xx")
@@ -117,7 +133,7 @@ class Server:
                 raise TypeError(f"calls() has no filter '{name}'; it takes {', '.join(names)}")
         return CallList(self.emulator.journal.find(replace(CALLS, **filters)))
 
-    def wait_for_call(self, *, timeout: float = 10, **filters: Any) -> Exchange:
+    def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
         """The oldest call that matches all *filters*, see `calls`, as soon as there is one, be it
         answered or not. Raises TimeoutError after *timeout* seconds.
 
