@@ -36,13 +36,14 @@ export function bytes(value) {
 }
 
 /**
- * Dollars, with two digits that count below ten cents and cents above: `$0.0064`, `$0.041`, `$2.68`.
+ * Dollars, to a tenth of a cent below ten cents and to a cent above: `$0.006`, `$0.041`, `$2.68`.
+ * What is less than a tenth of a cent has the digit that counts.
  * @param {number} value
  */
 export function price(value) {
   if (value === 0) return "$0";
-  if (value < 0.0001) return "<$0.0001";
-  const digits = value < 0.01 ? 4 : value < 0.1 ? 3 : 2;
+  if (value < 0.00005) return "<$0.0001";
+  const digits = value < 0.001 ? 4 : value < 0.0995 ? 3 : 2;
   return value < 1000 ? `$${value.toFixed(digits)}` : `$${count(Math.round(value))}`;
 }
 

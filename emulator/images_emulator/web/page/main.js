@@ -178,6 +178,7 @@ function refresh({ added }) {
 }
 
 function showTotals() {
+  if (!isLoaded) return;
   let pictures = 0, refused = 0, price = 0;
   const whole = !calls.isWhole && filters.isEmpty ? counts : null;
   if (whole) [pictures, refused, price] = [whole.pictures, whole.outcome.refused ?? 0, whole.price_usd];
@@ -438,5 +439,4 @@ async function start() {
 
 search.update();
 route();
-showTotals();
 live.start();

@@ -231,6 +231,8 @@ class Tile {
     style.setProperty("transform", `translate(${left.toFixed(2)}px, ${top.toFixed(2)}px)`);
     style.setProperty("width", `${width.toFixed(2)}px`);
     this.frame.style.setProperty("height", `${height.toFixed(2)}px`);
+    // Below a name of two lines, as many whole lines of the sentence as there is room for.
+    this.frame.style.setProperty("--lines", String(Math.max(1, Math.floor((height - 62) / 17))));
   }
 
   /** @param {Summary} call */
