@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks import machine, report, subject
 from benchmarks.bench_memory import LEFT, MEMORY
+from benchmarks.bench_page import PAGE
 from benchmarks.bench_pictures import PICTURES
 from benchmarks.bench_records import JOURNALLED, STEPPED
 from benchmarks.bench_serving import SERVING
@@ -29,6 +30,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "scenario": STEPPED,
     "journal": JOURNALLED,
     "uploads": UPLOADS,
+    "page": PAGE,
 }
 QUICK: Final = Effort(rounds=1, warm_up=0, scale=0.02)
 

@@ -268,4 +268,28 @@ FIGURES: Final = (
         under="aimock first answer s",
         most=1.0,
     ),
+    Figure(
+        number=20,
+        words="the page with 5,000 calls in the journal: from its address to its first rows",
+        over="page painted s",
+        most=1,
+        unit="s",
+    ),
+    Figure(
+        number=20,
+        words="from the end of an answer to its picture on an open page",
+        over="page picture ms",
+        most=300,
+        unit="ms",
+    ),
+    *(
+        Figure(
+            number=20,
+            words=f"time of a {words} call beside an open page ÷ without one",
+            over=f"{name} beside page ms",
+            under=f"{name} alone ms",
+            most=1.05,
+        )
+        for name, words in (("1024", "unique 1024²"), ("repeated", "repeated 256²"))
+    ),
 )

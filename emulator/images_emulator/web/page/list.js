@@ -4,6 +4,7 @@ import { thumbnail } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 import { facts, isTrouble, tags } from "./facts.js";
 import * as format from "./format.js";
+import { picture } from "./pictures.js";
 
 /** @import { Summary } from "./api.js" */
 /** @import { State } from "./state.js" */
@@ -310,14 +311,14 @@ class Row {
     } else if (pictures.length) {
       const quarters = pictures.length >= 4;
       this.thumb.classList.toggle("quarters", quarters);
-      fill(this.thumb, pictures.slice(0, quarters ? 4 : 1).map((each) => each.thumbnail && small(thumbnail(each.thumbnail, 96))),
+      fill(this.thumb, pictures.slice(0, quarters ? 4 : 1).map((each) => each.thumbnail && small(thumbnail(each.thumbnail, edge()))),
         pictures.length > 1 && h("span", { class: "times" }, `×${pictures.length}`));
     } else if (call.outcome === "waiting") {
       this.thumb.classList.add("waiting");
       fill(this.thumb, h("span", { class: "ring" }));
     } else if (call.partials) {
       this.thumb.classList.add("ended");
-      fill(this.thumb, small(partialThumbnail(call, 96)));
+      fill(this.thumb, small(partialThumbnail(call, edge())));
     } else {
       this.thumb.classList.add("plain");
       fill(this.thumb, call.status === null ? "–" : call.method.slice(0, 4));
@@ -325,17 +326,14 @@ class Row {
   }
 }
 
-/** @param {string} src */
-function small(src) {
-  return h("img", { src, alt: "", width: 44, height: 44, decoding: "async", onload: chequer });
+/** The edge of a row's thumbnail. Beside the wall it is that of the tile, which is drawn anyway. */
+function edge() {
+  return PHONE.matches ? 96 : 480;
 }
 
-/**
- * Chequers behind a picture that may be transparent, once it is there.
- * @param {Event} event
- */
-export function chequer({ currentTarget }) {
-  if (currentTarget instanceof Element) currentTarget.classList.add("chequered");
+/** @param {string} src */
+function small(src) {
+  return picture(src, 44, 44);
 }
 
 /**

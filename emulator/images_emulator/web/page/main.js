@@ -13,6 +13,7 @@ import { List } from "./list.js";
 import { Live } from "./live.js";
 import { createMenu } from "./menu.js";
 import { createPanel } from "./panel.js";
+import { callsCame } from "./pictures.js";
 import { Search } from "./search.js";
 import { createSignIn } from "./sign_in.js";
 import { State } from "./state.js";
@@ -23,10 +24,15 @@ import { Wall } from "./wall.js";
 /** @import { Counts, StreamEvent, Summary } from "./api.js" */
 /** @import { Context, KeyBinding, Section } from "./context.js" */
 
-/** Calls that are loaded first; the others come when they are wanted. */
-const FIRST = 200;
+/** Calls that are loaded first, some screens full; the others come when they are wanted. */
+const FIRST = 100;
 /** Calls that are loaded at once after that; the API's own limit. */
 const MORE = 1000;
+
+/** How long no call must have been skipped before skipped ones are asked for. */
+const CALM_MS = 500;
+/** How long they are skipped before they are asked for in the midst of it. */
+const RUSH_MS = 5000;
 
 const PHONE = matchMedia("(max-width: 720px)");
 
@@ -179,17 +185,19 @@ function refresh({ added }) {
 
 function showTotals() {
   if (!isLoaded) return;
-  let pictures = 0, refused = 0, price = 0;
-  const whole = !calls.isWhole && filters.isEmpty ? counts : null;
-  if (whole) [pictures, refused, price] = [whole.pictures, whole.outcome.refused ?? 0, whole.price_usd];
-  else
-    for (const call of shown) {
-      pictures += call.pictures.length;
-      if (call.outcome === "refused") refused += 1;
-      price += call.price_usd ?? 0;
-    }
-  const all = Math.max(calls.total, calls.ordered.length);
-  search.setTotals({ shown: filters.isEmpty ? all : shown.length, all, pictures, refused, price, isFiltered: !filters.isEmpty });
+  const all = Math.max(calls.total, calls.ordered.length), isFiltered = !filters.isEmpty;
+  const number = isFiltered ? shown.length : all;
+  if (!isFiltered && !calls.isWhole) {
+    search.setTotals({ shown: number, all, isFiltered, sums: counts && { pictures: counts.pictures, refused: counts.outcome.refused ?? 0, price: counts.price_usd } });
+    return;
+  }
+  const sums = { pictures: 0, refused: 0, price: 0 };
+  for (const call of shown) {
+    sums.pictures += call.pictures.length;
+    sums.refused += Number(call.outcome === "refused");
+    sums.price += call.price_usd ?? 0;
+  }
+  search.setTotals({ shown: number, all, isFiltered, sums });
 }
 
 function showNotes() {
@@ -222,7 +230,7 @@ let loading = null;
 async function load() {
   try {
     const [page, settings, clock, scenario] = await Promise.all([
-      api.requests({ limit: FIRST, counts: "true" }), api.settings(), api.clock(), api.scenario(),
+      api.requests({ limit: FIRST }), api.settings(), api.clock(), api.scenario(),
     ]);
     isLoaded = true;
     if (page.requests.length) clearedAt = null;
@@ -233,6 +241,7 @@ async function load() {
     calls.replace(page.requests);
     empty.update();
     if (!filters.isEmpty) void loadOlder(Infinity);
+    else if (!calls.isWhole) await loadCounts();
   } catch (error) {
     // The form for the token is there already; a server that does not answer is tried again.
     if (!(error instanceof APIError) || ![0, 401].includes(error.status)) context.fail(error);
@@ -243,7 +252,27 @@ async function load() {
 function take(page) {
   calls.total = page.total;
   calls.dropped = page.dropped ?? 0;
-  if (page.counts) counts = page.counts;
+}
+
+/** Count what is not loaded. It is asked for once the rest is on the page, as it takes a while. */
+async function loadCounts() {
+  const page = await api.requests({ limit: 1, counts: "true" });
+  take(page);
+  counts = page.counts ?? null;
+  showTotals();
+}
+
+/**
+ * Count a call that has come or changed.
+ * @param {Summary | undefined} before
+ * @param {Summary} now
+ */
+function recount(before, now) {
+  if (!counts) return;
+  counts.pictures += now.pictures.length - (before?.pictures.length ?? 0);
+  counts.price_usd += (now.price_usd ?? 0) - (before?.price_usd ?? 0);
+  const refused = Number(now.outcome === "refused") - Number(before?.outcome === "refused");
+  counts.outcome.refused = (counts.outcome.refused ?? 0) + refused;
 }
 
 /**
@@ -285,6 +314,8 @@ function schedule() {
     isScheduled = false;
     const summaries = [...pending.values()];
     pending = new Map();
+    callsCame();
+    for (const call of summaries) recount(calls.get(call.id), call);
     const fresh = summaries.filter((call) => !calls.get(call.id)).length;
     calls.total += fresh;
     makeRoom(fresh, Number(state.settings?.journal_entries ?? Infinity));
@@ -323,24 +354,32 @@ function amendByEvent(event) {
   view.event(event);
 }
 
+/** When calls were first skipped since they were asked for last; 0 where none were. */
+let skippedAt = 0;
+
 /** @type {number | undefined} */
 let catching;
 
-/** Calls that were not told one by one are asked for, at most twice a second. */
+/** Calls that were not told one by one are asked for when the rush is over, or has gone on for long. */
 function catchUp() {
-  catching ??= setTimeout(async () => {
-    catching = undefined;
+  clearTimeout(catching);
+  const now = performance.now();
+  skippedAt ||= now;
+  catching = setTimeout(async () => {
+    skippedAt = 0;
     try {
-      const page = await api.requests({ limit: MORE, counts: "true" });
+      const page = await api.requests({ limit: MORE });
       const oldest = page.requests[0], newest = calls.ordered.at(-1);
       take(page);
+      callsCame();
       // Between what is here and what has come must be no gap.
       if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
       else calls.put(page.requests);
+      if (!calls.isWhole) await loadCounts();
     } catch (error) {
       context.fail(error);
     }
-  }, 500);
+  }, Math.max(0, Math.min(CALM_MS, skippedAt + RUSH_MS - now)));
 }
 
 const live = new Live({

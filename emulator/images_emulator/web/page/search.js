@@ -15,8 +15,8 @@ const GROUPS = [["status", "Status"], ["path", "Endpoint"], ["model", "Model"], 
 const SHOWN_NAMES = { path: "endpoint" };
 
 /**
- * What the totals are of.
- * @typedef {{shown: number, all: number, pictures: number, refused: number, price: number, isFiltered: boolean}} Totals
+ * How many calls are shown and kept, and the sums over those shown; null while these are not known.
+ * @typedef {{shown: number, all: number, isFiltered: boolean, sums: {pictures: number, refused: number, price: number} | null}} Totals
  */
 
 export class Search {
@@ -79,11 +79,11 @@ export class Search {
   setTotals(totals) {
     if (JSON.stringify(totals) === JSON.stringify(this.#totals)) return;
     this.#totals = totals;
-    const { shown, all, pictures, refused, price, isFiltered } = totals;
+    const { shown, all, isFiltered, sums } = totals;
     fill(this.totals,
       h("span", null, h("b", null, format.count(shown)), isFiltered ? ` of ${format.counted(all, "call")}` : shown === 1 ? " call" : " calls"),
-      h("span", null, format.counted(pictures, "picture")), h("span", null, `${format.count(refused)} refused`),
-      price > 0 && h("span", { class: "totals-price" }, format.price(price), h("span", { class: "spare" }, " at list prices")));
+      sums && [h("span", null, format.counted(sums.pictures, "picture")), h("span", null, `${format.count(sums.refused)} refused`)],
+      sums && sums.price > 0 && h("span", { class: "totals-price" }, format.price(sums.price), h("span", { class: "spare" }, " at list prices")));
   }
 
   clear() {

@@ -5,7 +5,8 @@ import { thumbnail } from "./api.js";
 import { fill, h } from "./dom.js";
 import { dimensions, isTrouble, refusalName } from "./facts.js";
 import * as format from "./format.js";
-import { chequer, partialThumbnail } from "./list.js";
+import { partialThumbnail } from "./list.js";
+import { picture } from "./pictures.js";
 
 /** @import { Summary } from "./api.js" */
 
@@ -156,7 +157,7 @@ export class Wall {
   #draw() {
     if (!this.#width || !this.element.clientHeight) return;
     const { scrollTop, clientHeight } = this.element;
-    const from = scrollTop - clientHeight, to = scrollTop + 2 * clientHeight;
+    const from = scrollTop - clientHeight / 2, to = scrollTop + 1.5 * clientHeight;
     /** @type {Set<string>} */
     const ids = new Set();
     for (const row of this.#rows) {
@@ -249,10 +250,10 @@ class Tile {
       const quarters = pictures.length >= 4;
       this.frame.classList.toggle("quarters", quarters);
       fill(this.frame, pictures.slice(0, quarters ? 4 : 1).map((each) =>
-        each.thumbnail ? large(thumbnail(each.thumbnail, 480), each.width, each.height) : h("span", { class: "faint small" }, "Not kept any more")));
+        each.thumbnail ? picture(thumbnail(each.thumbnail, 480), each.width, each.height) : h("span", { class: "faint small" }, "Not kept any more")));
     } else if (call.partials) {
       const [width, height] = dimensions(call) ?? [1, 1];
-      fill(this.frame, large(partialThumbnail(call, 480), width, height), h("span", { class: "tile-label" }, this.#label(call)));
+      fill(this.frame, picture(partialThumbnail(call, 480), width, height), h("span", { class: "tile-label" }, this.#label(call)));
     } else if (call.outcome === "waiting") {
       this.frame.classList.add("waiting");
       fill(this.frame, h("span", { class: "ring" }));
@@ -268,13 +269,4 @@ class Tile {
     if (call.outcome === "waiting") return `Partial ${call.partials} of ${call.parameters.partial_images ?? call.partials}`;
     return { cut: `Cut after ${number}`, failed: `Failed after ${number}`, gone: `Client left after ${number}` }[/** @type {string} */ (call.outcome)] ?? number;
   }
-}
-
-/**
- * @param {string} src
- * @param {number} width
- * @param {number} height
- */
-function large(src, width, height) {
-  return h("img", { src, alt: "", width, height, decoding: "async", onload: chequer });
 }
