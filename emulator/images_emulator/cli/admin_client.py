@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from images_emulator.cli.command_line import CommandError
 from images_emulator.cli.server_address import ServerAddress
+from images_emulator.settings import ENVIRONMENT_PREFIX
 
 ADMIN_PREFIX: Final = "/_emulator"
 
@@ -42,52 +44,94 @@ class AdminClient:
         target = f"{ADMIN_PREFIX}/{quote(path)}"
         if query:
             target += f"?{urlencode(query, doseq=True)}"
-        headers = {"accept": "application/json"}
-        if self.address.token is not None:
-            headers["authorization"] = f"Bearer {self.address.token}"
+        headers = {"accept": "application/json", **self._headers()}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
             headers["content-type"] = "application/json"
-        response = self.request(method, target, headers, data)
-        with response:
-            text = read(response, self.address.url)
-        document = parse_json(text)
+        with self.request(method, target, headers, data) as response:
+            document = parse_json(read(response, self.address.url))
         if response.status >= 400:
             raise CommandError(self._sentence(response.status, document))
         if document is None:
             raise CommandError(f"what answers at {self.address.url} is no images-emulator")
         return document
 
+    @contextmanager
+    def events(self, path: str) -> Iterator[Iterator[ServerSentEvent]]:
+        """The server-sent events at *path* of the admin API from now on, until the server ends
+        them. Raises CommandError where it does not answer, or breaks off."""
+        with self.request("GET", f"{ADMIN_PREFIX}/{path}", self._headers()) as response:
+            if response.status >= 400:
+                document = parse_json(read(response, self.address.url))
+                raise CommandError(self._sentence(response.status, document))
+            # The server has its reader when it sends the first line, which is no event.
+            response.readline()
+            yield server_sent_events(response, self.address.url)
+
+    def _headers(self) -> dict[str, str]:
+        token = self.address.token
+        return {} if token is None else {"authorization": f"Bearer {token}"}
+
+    @contextmanager
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> HTTPResponse:
+    ) -> Iterator[HTTPResponse]:
         """The answer to a call of any path, whose body is not read. Raises CommandError where there
         is no answer, and UnreachableError where there is no server."""
         parts = urlsplit(self.address.url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = kind(parts.netloc, timeout=self.timeout)
-        try:
-            connection.connect()
-        except OSError as error:
-            raise UnreachableError(
-                f"no server answers at {self.address.url} ({_reason(error)}); "
-                "'images-emulator serve' starts one, --url names another one"
-            ) from None
-        try:
-            connection.request(method, target, body, {**headers, "connection": "close"})
-            return connection.getresponse()
-        except (OSError, HTTPException) as error:
-            connection.close()
-            raise CommandError(f"{self.address.url} did not answer ({_reason(error)})") from None
+        with closing(kind(parts.netloc, timeout=self.timeout)) as connection:
+            try:
+                connection.connect()
+            except OSError as error:
+                raise UnreachableError(
+                    f"no server answers at {self.address.url} ({_reason(error)}); "
+                    "'images-emulator serve' starts one, --url names another one"
+                ) from None
+            try:
+                connection.request(method, target, body, dict(headers))
+                response = connection.getresponse()
+            except (OSError, HTTPException) as error:
+                reason = _reason(error)
+                raise CommandError(f"{self.address.url} did not answer ({reason})") from None
+            with response:
+                yield response
 
     def _sentence(self, status: int, document: Any) -> str:
         """What the server says of a refusal."""
         error = document.get("error") if isinstance(document, dict) else None
         if not isinstance(error, dict) or not isinstance(error.get("message"), str):
             return f"{self.address.url} answered {status}, as no images-emulator does"
-        hint = " (--admin-token)" if error.get("code") == "admin_token_required" else ""
-        return f"{error['message']}{hint}"
+        if error.get("code") == "admin_token_required":
+            url, variable = self.address.url, f"{ENVIRONMENT_PREFIX}ADMIN_TOKEN"
+            return f"{url} wants its admin token: --admin-token, or the variable {variable}"
+        return str(error["message"])
+
+
+class ServerSentEvent(NamedTuple):
+    """One event of a stream: its name, and the JSON that it carries."""
+
+    name: str
+    data: Any
+
+
+def server_sent_events(response: HTTPResponse, url: str) -> Iterator[ServerSentEvent]:
+    """The events in the answer of *url*; comments are passed over. Raises CommandError where it
+    breaks off."""
+    name, data = "message", b""
+    try:
+        for line in response:
+            field, _, value = line.rstrip(b"\r\n").partition(b": ")
+            if field == b"event":
+                name = value.decode()
+            elif field == b"data":
+                data += value
+            elif line in (b"\n", b"\r\n") and data:
+                yield ServerSentEvent(name, parse_json(data))
+                name, data = "message", b""
+    except (OSError, HTTPException, ValueError) as error:
+        raise CommandError(f"the answer of {url} broke off ({_reason(error)})") from None
 
 
 def read(response: HTTPResponse, url: str) -> bytes:

@@ -113,7 +113,7 @@ class CallLog:
     # --- on the writer's thread
 
     def _record(self, call: _Call) -> CallRecord:
-        from images_emulator.cli.call_record import record_of  # noqa: PLC0415 - it delays the start
+        from images_emulator.cli.exchange_record import record_of  # noqa: PLC0415 - it delays the start
 
         exchange = call.exchange
         begun = call.ended - (exchange.duration_ms or 0) / 1000

@@ -1,4 +1,5 @@
-"""A call as a line of the terminal shows it, be it of the journal or of the admin API's answer."""
+"""A call as a line of the terminal shows it. `exchange_record.py` makes one of a call in the
+journal, this module of one in the admin API's answer."""
 
 from __future__ import annotations
 
@@ -9,10 +10,6 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from images_emulator.cli.terminal import Part, printable, render
-from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.credentials import redacted_text
-from images_emulator.exchange.details import CallDetails
-from images_emulator.exchange.exchange import Exchange, SentImage
 
 INDENT: Final = " " * 9
 """Stands before the lines that say more of a call: the width of its time."""
@@ -21,12 +18,13 @@ GONE: Final = {
     "gone": "the client left",
     "cut": "the connection was cut",
     "failed": "the stream failed",
+    "waiting": "it is not over",
 }
 """What a line says of these outcomes."""
 
 
 class CallRecord(NamedTuple):
-    """One call that is over. Credentials are redacted."""
+    """One call. Credentials are redacted."""
 
     time: datetime
     """Its arrival, by the clock and in the zone of the machine; in text as the time of day."""
@@ -65,74 +63,7 @@ class CallRecord(NamedTuple):
         return self.outcome == "answered" and not (self.fault or self.notice)
 
 
-def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallRecord:
-    """The record of a call of the journal, which came at *time*. A *brief* one has only what stands
-    in its line as text: the rest takes five times as long."""
-    request = exchange.request if brief else None
-    details = None if request else exchange.details
-    pictures, error = exchange.pictures, exchange.error
-    is_plain = brief and exchange.operation is not None and error is None
-    key = "" if is_plain else exchange.head.api_key
-    model = request.model.id if request else details and details.model
-    record = CallRecord(
-        time=time,
-        id=exchange.id,
-        kind=exchange.kind,
-        method=exchange.method,
-        path=exchange.path if is_plain else redacted_text(exchange.path, key),
-        status=exchange.status,
-        outcome=exchange.outcome,
-        duration_ms=exchange.duration_ms or 0,
-        model=redacted_text(model, key) if model else None,
-        size=_size(pictures, request, details),
-        pictures=len(pictures),
-        bytes=_total(picture.bytes for picture in pictures),
-        events=exchange.events,
-        error=error and _redacted(error, key),
-        fault=exchange.fault,
-        notice=_notice(exchange),
-    )
-    if brief or details is None:
-        return record
-    return record._replace(
-        key=exchange.key,
-        sdk=exchange.sdk,
-        retries=exchange.retries,
-        prompt=redacted_text(details.prompt, key) if details.prompt else None,
-        sent=_redacted(
-            {name: details.parameters[name] for name in details.sent if name in details.parameters},
-            key,
-        ),
-        uploads=[
-            redacted_text(_upload(each.field, each.name, each.bytes, each.pixels), key)
-            for each in details.uploads
-        ],
-        near_misses=[
-            redacted_text(f"{miss.name}: {miss.reason}", key) for miss in exchange.near_misses
-        ],
-        violations=details.violations,
-    )
-
-
-def _size(
-    pictures: Sequence[SentImage], request: ImageRequest | None, details: CallDetails | None
-) -> str | None:
-    """The size of a call's pictures, or the one that it asks for."""
-    if pictures:
-        return f"{pictures[0].width}x{pictures[0].height}"
-    if request:
-        return "{}x{}".format(*request.size)
-    size = details.parameters.get("size") if details else None
-    return size if isinstance(size, str) else None
-
-
-def _total(sizes: Iterable[int | None]) -> int | None:
-    """The sum of *sizes*, as far as they are known; None where none is."""
-    known = [size for size in sizes if size is not None]
-    return sum(known) if known else None
-
-
-def record_of_summary(summary: Mapping[str, Any]) -> CallRecord:
+def record_of(summary: Mapping[str, Any]) -> CallRecord:
     """The record of a call of the admin API's answer."""
     pictures, parameters = summary["pictures"], summary["parameters"]
     size = parameters.get("size")
@@ -150,7 +81,7 @@ def record_of_summary(summary: Mapping[str, Any]) -> CallRecord:
         model=summary["model"],
         size=size if isinstance(size, str) else None,
         pictures=len(pictures),
-        bytes=_total(each["bytes"] for each in pictures),
+        bytes=total_bytes(each["bytes"] for each in pictures),
         events=summary["events"],
         error=summary["error"],
         fault=summary["fault"],
@@ -161,32 +92,20 @@ def record_of_summary(summary: Mapping[str, Any]) -> CallRecord:
         prompt=summary["prompt"],
         sent={name: parameters[name] for name in summary["sent"] if name in parameters},
         uploads=[
-            _upload(each["field"], each["name"], each["bytes"], each["pixels"])
+            upload_text(each["field"], each["name"], each["bytes"], each["pixels"])
             for each in summary["uploads"]
         ],
         violations=summary["violations"],
     )
 
 
-def _notice(exchange: Exchange) -> str | None:
-    request = exchange.request if exchange.kind == "call" else None
-    if request and request.model.is_shut_down_by(exchange.day):
-        return f"shut down on {request.model.shutdown}"
-    return None
+def total_bytes(sizes: Iterable[int | None]) -> int | None:
+    """The sum of *sizes*, as far as they are known; None where none is."""
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known else None
 
 
-def _redacted(value: Any, key: str) -> Any:
-    """A *value* of JSON without what looks like an API key, and without *key*."""
-    if isinstance(value, str):
-        return redacted_text(value, key)
-    if isinstance(value, Mapping):
-        return {redacted_text(str(name), key): _redacted(each, key) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted(each, key) for each in value]
-    return value
-
-
-def _upload(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:
+def upload_text(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:
     parts = [field, name]
     if pixels:
         parts.append("x".join(map(str, pixels)))

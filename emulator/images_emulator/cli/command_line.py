@@ -66,6 +66,12 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "healthcheck": Command("tell by the exit status whether it answers", "healthcheck_command"),
         "env": Command("print the variables that lead an SDK to it", "env_command"),
     },
+    "a running server": {
+        "draw": Command("draw a picture by one call, and save it", "draw_command"),
+        "requests": Command("show the calls; with --follow as they come", "requests_command"),
+        "inject": Command("let the next call meet a fault", "inject_command"),
+        "reset": Command("forget calls, pictures and injected faults", "reset_command"),
+    },
     "reference": {
         "models": Command("list the models and what each accepts", "models_command"),
         "faults": Command("list the faults and the errors by name", "faults_command"),
@@ -81,6 +87,7 @@ EXAMPLES: Final = """\
   images-emulator                       serve at http://127.0.0.1:8080
   images-emulator -p 9000 --as-of today
   eval "$(images-emulator env)"         lead the SDKs in this shell to it
+  images-emulator draw "A lighthouse"   no server needs to run for it
   images-emulator COMMAND --help        more of a command\
 """
 

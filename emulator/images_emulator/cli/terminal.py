@@ -29,15 +29,15 @@ class Part(NamedTuple):
     style: str = ""
 
 
-def has_colours(fd: int, environment: Mapping[str, str]) -> bool:
-    """Whether what is written to the file descriptor *fd* is coloured: a terminal's is, unless
-    `NO_COLOR` is set, and any is where `FORCE_COLOR` is."""
+def has_colours(fd: int | None, environment: Mapping[str, str]) -> bool:
+    """Whether what is written to the file descriptor *fd*, or to none, is coloured: a terminal's
+    is, unless `NO_COLOR` is set, and any is where `FORCE_COLOR` is."""
     if environment.get("NO_COLOR"):
         return False
     force = environment.get("FORCE_COLOR", "")
     if force:
         return force != "0"
-    return os.isatty(fd) and environment.get("TERM") != "dumb"
+    return fd is not None and os.isatty(fd) and environment.get("TERM") != "dumb"
 
 
 def columns_of(fd: int) -> int | None:

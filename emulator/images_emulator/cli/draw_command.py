@@ -1,0 +1,293 @@
+"""`images-emulator draw`: one call for a picture, which is saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from images_emulator.cli.admin_client import (
+    AdminClient,
+    UnreachableError,
+    parse_json,
+    read,
+    server_sent_events,
+)
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.configuration import argument_type, read_settings
+from images_emulator.cli.server_address import ServerAddress, add_address, server_address
+from images_emulator.settings import FILE
+
+USAGE: Final = "PROMPT [OPTIONS]"
+
+DESCRIPTION: Final = """\
+Draw a picture by one call, save it in the working directory, and print its
+path. Where no server runs at the default address, the command starts one of
+its own. An error of the API is its sentence, and the exit status 1."""
+
+EXAMPLES: Final = """\
+  images-emulator draw "A lighthouse"
+  images-emulator draw "A ship" --size 1536x1024 --quality high --format webp
+  images-emulator draw "A red door" --edit house.png --mask mask.png
+  images-emulator draw "A logo" --set background=transparent -o logo.png"""
+
+PARTIAL_IMAGES: Final = 2
+"""Partial images of a stream, where `--set` does not say how many."""
+
+MAX_NAME_CHARS: Final = 60
+"""Characters of a prompt in the name of a file."""
+
+SUFFIXES: Final = {"jpeg": "jpg", "svg+xml": "svg"}
+"""Endings of files that are not the name of their format."""
+
+IMAGE_TYPES: Final = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+
+
+class Picture(NamedTuple):
+    """A picture of an answer."""
+
+    data: bytes
+    format: str
+    """The word of `output_format`, or the one of a media type."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("prompt", metavar="PROMPT", help="What is drawn")
+    for flag, name, metavar, text in (
+        ("--model", "model", "MODEL", "Model [the newest that the server has]"),
+        ("--size", "size", "SIZE", "Such as 1024x1024"),
+        ("--quality", "quality", "WORD", "Such as low, medium or high"),
+        ("--format", "output_format", "WORD", "Such as png, jpeg or webp"),
+    ):
+        parser.add_argument(flag, dest=name, metavar=metavar, help=text)
+    parser.add_argument(
+        "--set",
+        dest="more",
+        metavar="NAME=VALUE",
+        type=argument_type(_parameter),
+        action="append",
+        default=[],
+        help="Any other parameter, such as n=2",
+    )
+    parser.add_argument("--edit", nargs="+", default=[], metavar=FILE, help="Edit these pictures")
+    parser.add_argument("--mask", metavar=FILE, help="Only where this PNG is transparent")
+    parser.add_argument("--stream", action="store_true", help="Say which partial images come")
+    parser.add_argument("-o", "--output", metavar=FILE, help="Save it there")
+    add_address(parser)
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"must be NAME=VALUE, not {text!r}")
+    parsed = parse_json(value.encode())
+    return name, value if parsed is None else parsed
+
+
+def run(
+    *,
+    prompt: str,
+    more: Sequence[tuple[str, Any]],
+    edit: Sequence[str],
+    mask: str | None,
+    stream: bool,
+    output: str | None,
+    **options: Any,
+) -> int:
+    if mask and not edit:
+        raise ValueError("--mask needs a picture: --edit FILE")
+    names = ("model", "size", "quality", "output_format")
+    named = {name: value for name in names if (value := options.pop(name)) is not None}
+    streamed = {"stream": True, "partial_images": PARTIAL_IMAGES} if stream else {}
+    fields = {**named, "prompt": prompt, **streamed, **dict(more)}
+    files = [("image[]", name) for name in edit] + ([("mask", mask)] if mask else [])
+    with _client(options) as client:
+        fields = {"model": None, **fields}
+        fields["model"] = fields["model"] or _newest_model(client)
+        pictures = _draw(client, fields, files)
+    for path, picture in zip(_paths(output, prompt, pictures), pictures, strict=True):
+        _save(path, picture.data)
+        print(path)
+    return 0
+
+
+@contextmanager
+def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
+    """A client of the server that the *options* name. Where they name none and none runs, of one
+    that is started for it. Raises CommandError."""
+    address = server_address(**options)
+    client = AdminClient(address)
+    try:
+        client.get("health")
+    except UnreachableError:
+        if not address.is_default:
+            raise
+    else:
+        yield client
+        return
+    from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
+    from images_emulator.settings import Settings, all_settings  # noqa: PLC0415 - for it
+
+    values = read_settings(**options)
+    settings = {each.name: values[each.name] for each in all_settings()}
+    with Server(Settings(**settings | {"host": "127.0.0.1", "port": 0})) as server:
+        yield AdminClient(ServerAddress(server.url, address.token, address.key, is_default=False))
+
+
+def _newest_model(client: AdminClient) -> str:
+    """The model that came last, of those that the server has on its day."""
+    document = _answer(client, "GET", "/v1/models", {}, None)
+    newest = max(document["data"], key=lambda model: model["created"])
+    return str(newest["id"])
+
+
+def _draw(
+    client: AdminClient, fields: Mapping[str, Any], files: Sequence[tuple[str, str]]
+) -> list[Picture]:
+    """The pictures that a call is answered with. Raises CommandError."""
+    if files:
+        path, (content_type, body) = "/v1/images/edits", _form(fields, files)
+    else:
+        path, content_type = "/v1/images/generations", "application/json"
+        body = json.dumps(fields).encode()
+    headers = {"content-type": content_type}
+    if fields.get("stream") is True:
+        return [_streamed(client, path, headers, body)]
+    answer = _answer(client, "POST", path, headers, body)
+    kind = answer.get("output_format", "png")
+    items = answer.get("data")
+    if not items:
+        raise CommandError("the answer has no picture")
+    return [
+        Picture(_decoded(item["b64_json"]), kind) if item.get("b64_json") else _fetch(item["url"])
+        for item in items
+    ]
+
+
+def _answer(
+    client: AdminClient, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> dict[str, Any]:
+    """The JSON that a call is answered with. Raises CommandError with the API's sentence."""
+    headers = {**headers, "authorization": f"Bearer {client.address.key}"}
+    with client.request(method, path, headers, body) as response:
+        document = parse_json(read(response, client.address.url))
+    if response.status >= 400 or not isinstance(document, dict):
+        raise CommandError(_sentence(document, response.status))
+    return document
+
+
+def _sentence(document: Any, status: int) -> str:
+    """The sentence of an error in an answer."""
+    error = document.get("error") if isinstance(document, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message) if message else f"the answer has the status {status}, and no sentence"
+
+
+def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: bytes) -> Picture:
+    """The picture that a stream ends with. Raises CommandError."""
+    headers = {**headers, "authorization": f"Bearer {client.address.key}"}
+    with client.request("POST", path, headers, body) as response:
+        if response.status >= 400:
+            document = parse_json(read(response, client.address.url))
+            raise CommandError(_sentence(document, response.status))
+        for name, data in server_sent_events(response, client.address.url):
+            if name == "error":
+                raise CommandError(_sentence(data, response.status))
+            if name.endswith(".partial_image"):
+                number = data["partial_image_index"] + 1
+                print(f"partial image {number}", file=sys.stderr)
+            elif name.endswith(".completed"):
+                return Picture(_decoded(data["b64_json"]), data.get("output_format", "png"))
+    raise CommandError("the stream ended before its picture")
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes in base64. Raises CommandError where it is none."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise CommandError("the answer has base64 that does not decode") from None
+
+
+def _fetch(url: str) -> Picture:
+    """The picture at a *url* of an answer. Raises CommandError."""
+    parts = urlsplit(url)
+    address = ServerAddress(f"{parts.scheme}://{parts.netloc}", None, "", is_default=False)
+    target = f"{parts.path}?{parts.query}"
+    with AdminClient(address).request("GET", target, {}) as response:
+        data = read(response, url)
+    if response.status >= 400:
+        raise CommandError(f"{url} answered {response.status}")
+    return Picture(data, response.headers.get_content_subtype())
+
+
+def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[str, bytes]:
+    """A form as its media type and its bytes. Raises CommandError for a file that cannot be
+    read."""
+    boundary = os.urandom(16).hex()
+    parts = []
+    for name, value in fields.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        parts.append((f'name="{_quoted(name)}"', "", text.encode()))
+    for name, path in files:
+        kind = IMAGE_TYPES.get(Path(path).suffix.lower(), "application/octet-stream")
+        head = f'name="{name}"; filename="{_quoted(Path(path).name)}"'
+        parts.append((head, f"content-type: {kind}\r\n", _bytes_of(path)))
+    body = b"".join(
+        f"--{boundary}\r\ncontent-disposition: form-data; {head}\r\n{kind}\r\n".encode()
+        + data
+        + b"\r\n"
+        for head, kind, data in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def _quoted(text: str) -> str:
+    """*text* as it stands between the quotes of a part's header."""
+    return text.translate({ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"})
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None
+
+
+def _paths(output: str | None, prompt: str, pictures: Sequence[Picture]) -> Iterator[Path]:
+    """Where each picture is saved. A file that is there is only replaced where *output* names
+    it."""
+    if output:
+        file = Path(output)
+        for number in range(1, len(pictures) + 1):
+            yield file if len(pictures) == 1 else file.with_stem(f"{file.stem}-{number}")
+        return
+    words = re.sub(r"\W+", "-", prompt.lower())[:MAX_NAME_CHARS].strip("-_") or "picture"
+    taken = set[Path]()
+    for picture in pictures:
+        suffix = SUFFIXES.get(picture.format, picture.format)
+        number, path = 1, Path(f"{words}.{suffix}")
+        while path in taken or path.exists():
+            number += 1
+            path = Path(f"{words}-{number}.{suffix}")
+        taken.add(path)
+        yield path
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,92 @@
+"""The record of a call in the journal, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from images_emulator.cli.call_record import CallRecord, total_bytes, upload_text
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.exchange.details import CallDetails
+from images_emulator.exchange.exchange import Exchange, SentImage
+
+
+def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallRecord:
+    """The record of a call of the journal, which came at *time*. A *brief* one has only what stands
+    in its line as text: the rest takes five times as long."""
+    request = exchange.request if brief else None
+    details = None if request else exchange.details
+    pictures, error = exchange.pictures, exchange.error
+    is_plain = brief and exchange.operation is not None and error is None
+    key = "" if is_plain else exchange.head.api_key
+    model = request.model.id if request else details and details.model
+    record = CallRecord(
+        time=time,
+        id=exchange.id,
+        kind=exchange.kind,
+        method=exchange.method,
+        path=exchange.path if is_plain else redacted_text(exchange.path, key),
+        status=exchange.status,
+        outcome=exchange.outcome,
+        duration_ms=exchange.duration_ms or 0,
+        model=redacted_text(model, key) if model else None,
+        size=_size(pictures, request, details),
+        pictures=len(pictures),
+        bytes=total_bytes(picture.bytes for picture in pictures),
+        events=exchange.events,
+        error=error and _redacted(error, key),
+        fault=exchange.fault,
+        notice=_notice(exchange),
+    )
+    if brief or details is None:
+        return record
+    return record._replace(
+        key=exchange.key,
+        sdk=exchange.sdk,
+        retries=exchange.retries,
+        prompt=redacted_text(details.prompt, key) if details.prompt else None,
+        sent=_redacted(
+            {name: details.parameters[name] for name in details.sent if name in details.parameters},
+            key,
+        ),
+        uploads=[
+            redacted_text(upload_text(each.field, each.name, each.bytes, each.pixels), key)
+            for each in details.uploads
+        ],
+        near_misses=[
+            redacted_text(f"{miss.name}: {miss.reason}", key) for miss in exchange.near_misses
+        ],
+        violations=details.violations,
+    )
+
+
+def _size(
+    pictures: Sequence[SentImage], request: ImageRequest | None, details: CallDetails | None
+) -> str | None:
+    """The size of a call's pictures, or the one that it asks for."""
+    if pictures:
+        return f"{pictures[0].width}x{pictures[0].height}"
+    if request:
+        return "{}x{}".format(*request.size)
+    size = details.parameters.get("size") if details else None
+    return size if isinstance(size, str) else None
+
+
+def _notice(exchange: Exchange) -> str | None:
+    request = exchange.request if exchange.kind == "call" else None
+    if request and request.model.is_shut_down_by(exchange.day):
+        return f"shut down on {request.model.shutdown}"
+    return None
+
+
+def _redacted(value: Any, key: str) -> Any:
+    """A *value* of JSON without what looks like an API key, and without *key*."""
+    if isinstance(value, str):
+        return redacted_text(value, key)
+    if isinstance(value, Mapping):
+        return {redacted_text(str(name), key): _redacted(each, key) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(each, key) for each in value]
+    return value

@@ -1,0 +1,165 @@
+"""`images-emulator requests`: the calls that a running server has had, and those that come."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from images_emulator.cli.admin_client import AdminClient
+from images_emulator.cli.call_record import as_text, record_of
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.configuration import argument_type
+from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.cli.terminal import columns_of, has_colours
+
+if TYPE_CHECKING:
+    from images_emulator.exchange.exchange import Exchange
+
+USAGE: Final = "[--follow] [FILTERS] [OPTIONS]"
+
+DESCRIPTION: Final = """\
+Show the calls that the server has had, oldest first, and its downloads: those
+that match all filters, of a filter that is repeated one of its values."""
+
+EXAMPLES: Final = """\
+  images-emulator requests --follow
+  images-emulator requests --status 4xx --model 'gpt-image-*' -v
+  images-emulator requests --kind call --json | jq .prompt"""
+
+MAX_LIMIT: Final = 1000
+
+FILTERS: Final = {
+    "method": ("METHOD", "POST, GET …"),
+    "path": ("GLOB", "Such as '*/edits'"),
+    "model": ("GLOB", "Such as 'gpt-image-*'"),
+    "status": ("STATUS", "Such as 429 or 4xx"),
+    "outcome": ("WORD", "answered, refused, cut, failed, gone or waiting"),
+    "key": ("KEY", "An API key, whole or redacted"),
+    "prompt": ("TEXT", "A part of the prompt, in any case"),
+    "text": ("TEXT", "The same of prompt, error, model or id"),
+    "fault": ("NAME", "The fault that was met"),
+    "has": ("WORD", "mask, inputs, events, violations, retry, fault, picture"),
+    "kind": ("WORD", "call or download"),
+}
+"""The filters of the admin API, with what stands for a value in the help."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="Go on with calls that come")
+    parser.add_argument(
+        *("-n", "--limit"),
+        metavar="COUNT",
+        type=argument_type(_limit),
+        default=20,
+        help="How many of the newest calls [20]",
+    )
+    parser.add_argument(
+        "--json", dest="as_json", action="store_true", help="A JSON object a line, with all of it"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="What was sent, too")
+    group = parser.add_argument_group("filters")
+    for name, (metavar, text) in FILTERS.items():
+        group.add_argument(f"--{name}", action="append", metavar=metavar, help=text)
+    add_address(parser)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_LIMIT):
+        raise ValueError(f"must be a number up to {MAX_LIMIT}, not {text!r}")
+    return int(text)
+
+
+def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: Any) -> int:
+    filters = {name: values for name in FILTERS if (values := options.pop(name))}
+    client = AdminClient(server_address(**options))
+    show = _show_json if as_json else _text_printer(verbose=verbose)
+    if not follow:
+        for summary in _page(client, filters, limit):
+            show(summary)
+        return 0
+    matches = _matcher(filters)
+    # The stream is there before the page is asked for, so that no call is lost between the two.
+    with client.events("events") as events:
+        shown = set()
+        for summary in _page(client, filters, limit):
+            if summary["outcome"] != "waiting":
+                shown.add(summary["id"])
+                show(summary)
+        for event in events:
+            if event.name == "completed":
+                if event.data["id"] not in shown and matches(event.data):
+                    show(event.data)
+            elif event.name in NOTES:
+                print(f"({NOTES[event.name].format(**event.data)})", file=sys.stderr)
+    raise CommandError(f"{client.address.url} has ended")
+
+
+NOTES: Final = {
+    "skipped": "{count} calls came at once and were not told one by one",
+    "restart": "calls were missed",
+    "cleared": "the journal was cleared",
+}
+"""What is said of other events of the live feed, by their names."""
+
+
+def _page(
+    client: AdminClient, filters: Mapping[str, Sequence[str]], limit: int
+) -> list[dict[str, Any]]:
+    """The newest calls that match, at most *limit*."""
+    if not limit:
+        return []
+    answer: dict[str, Any] = client.get("requests", {**filters, "limit": limit})
+    summaries: list[dict[str, Any]] = answer["requests"]
+    return summaries
+
+
+def _show_json(summary: Mapping[str, Any]) -> None:
+    print(json.dumps(summary), flush=True)
+
+
+def _text_printer(*, verbose: bool) -> Callable[[Mapping[str, Any]], None]:
+    """A function that prints the line of a call."""
+    fd = sys.stdout.fileno() if sys.stdout.isatty() else None
+    colours = has_colours(fd, os.environ)
+
+    def show(summary: Mapping[str, Any]) -> None:
+        columns = columns_of(fd) if fd is not None else None
+        text = as_text(record_of(summary), colours=colours, columns=columns, verbose=verbose)
+        print(text, end="", flush=True)
+
+    return show
+
+
+def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a call of the live feed, which takes no filters, matches *filters*. Raises ValueError
+    for a filter without meaning."""
+    if not filters:
+        return lambda summary: True
+    # They load the API's tables.
+    from images_emulator.contract.errors import mask_key  # noqa: PLC0415
+    from images_emulator.state.journal import Query  # noqa: PLC0415
+
+    query = Query(**filters)
+    return lambda summary: cast("Exchange", _Entry(summary, mask_key)) in query
+
+
+class _Entry:
+    """A call of the live feed with the names by which filters read one of the journal."""
+
+    def __init__(self, summary: Mapping[str, Any], mask_key: Callable[[str], str]) -> None:
+        self._summary = summary
+        self._mask_key = mask_key
+        self.details = self
+        self.uploads = [SimpleNamespace(**each) for each in summary["uploads"]]
+        self.images = summary["pictures"]
+
+    def __getattr__(self, name: str) -> Any:
+        return self._summary[name]
+
+    def came_with(self, key: str) -> bool:
+        """Whether the call was sent with *key*, whole or redacted."""
+        return self._summary["key"] in (key, self._mask_key(key))

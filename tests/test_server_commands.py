@@ -1,0 +1,370 @@
+"""The commands that talk to a running server: draw, requests, inject and reset."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from threading import Thread
+
+import openai
+import pytest
+from openai import OpenAI
+from PIL import Image
+
+from images_emulator import Server, read_recipe
+from images_emulator.cli import main
+from images_emulator.cli.requests_command import FILTERS
+from images_emulator.state.journal import Query
+from tests.conftest import KEY
+from tests.pictures import half_clear, png
+
+TIME = r"\d\d:\d\d:\d\d"
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def at(server: Server) -> tuple[str, str]:
+    """The flag that leads a command to the server."""
+    return "--url", server.url
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints, which ends well."""
+    status = main(arguments)
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    return printed.out
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The sentence of a command that ends with the exit status 1."""
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err.removeprefix("images-emulator: ").removesuffix("\n")
+
+
+# --- draw
+
+
+def test_draw_saves_a_picture_and_prints_its_path(
+    at: tuple[str, str], server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--size", "1536x1024", "--quality", "low", "--format", "webp")
+    assert output(capsys, "draw", "A lighthouse, at night!", *flags, *at) == (
+        "a-lighthouse-at-night.webp\n"
+    )
+    with Image.open(folder / "a-lighthouse-at-night.webp") as picture:
+        assert (picture.size, picture.format) == ((1536, 1024), "WEBP")
+    (call,) = (call for call in server.requests if call.method == "POST")
+    assert (call.prompt, call.parameters["quality"]) == ("A lighthouse, at night!", "low")
+
+
+def test_draw_takes_the_newest_model_of_the_day(
+    at: tuple[str, str], server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day, model in (("2025-05-01", "gpt-image-1"), ("2026-05-01", "gpt-image-2")):
+        server.emulator.configure(as_of=day)
+        path = output(capsys, "draw", "x", *at).strip()
+        assert read_recipe((folder / path).read_bytes())["model"].startswith(model)
+
+
+def test_draw_never_replaces_a_file_that_is_not_named(
+    at: tuple[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = output(capsys, "draw", "x", "--set", "n=2", *at)
+    paths += output(capsys, "draw", "x", *at)
+    assert paths.split() == ["x.png", "x-2.png", "x-3.png"]
+    (folder / "named.png").touch()
+    assert output(capsys, "draw", "x", "-o", "named.png", *at) == "named.png\n"
+    assert (folder / "named.png").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("日本 の 灯台", "日本-の-灯台.png"),
+        ("../../x", "x.png"),
+        ("…", "picture.png"),
+        ("-", "picture.png"),
+    ],
+)
+def test_draw_names_the_file_for_the_prompt(
+    prompt: str, name: str, at: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert output(capsys, "draw", *at, "--", prompt) == f"{name}\n"
+
+
+def test_draw_edits_files_under_a_mask(
+    at: tuple[str, str], server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / 'a "b".png').write_bytes(png((64, 64)))
+    (folder / "mask.png").write_bytes(half_clear())
+    output(capsys, "draw", "x", "--edit", 'a "b".png', "--mask", "mask.png", *at)
+    call = server.requests[-1]
+    assert call.path == "/v1/images/edits"
+    assert [(each.field, each.type) for each in call.uploads] == [
+        ("image[0]", "image/png"),
+        ("mask", "image/png"),
+    ]
+
+
+def test_draw_saves_a_hosted_picture(
+    at: tuple[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert output(capsys, "draw", "x", "--model", "dall-e-3", *at) == "x.png\n"
+    assert read_recipe((folder / "x.png").read_bytes())["model"] == "dall-e-3"
+
+
+def test_draw_streams_partial_images(
+    at: tuple[str, str], server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["draw", "x", "--stream", *at]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "x.png\n"
+    assert printed.err == "partial image 1\npartial image 2\n"
+    assert server.requests[-1].events == 3
+
+
+FAILURES = {
+    "moderation_blocked": r"Your request was rejected by the safety system\..*",
+    "empty_data": "the answer has no picture",
+    "stream_error --stream": ".+",
+    "stream_cut --stream": "the stream ended before its picture",
+    "connection_reset": r"http://\S+ did not answer \(.*\)",
+    "truncated": r"the answer of http://\S+ broke off \(.*\)",
+}
+
+
+@pytest.mark.parametrize(("fault", "sentence"), FAILURES.items(), ids=FAILURES)
+def test_draw_that_fails_is_a_sentence(
+    fault: str, sentence: str, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *flags = fault.split()
+    server.inject(name, match={"path": "*/generations"})
+    assert main(["draw", "x", *flags, "--url", server.url]) == 1
+    printed = capsys.readouterr()
+    assert re.fullmatch(f"images-emulator: {sentence}", printed.err.splitlines()[-1])
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--size", "1000x1000"),
+            "Invalid size '1000x1000'. Width and height must both be divisible by 16.",
+        ),
+        (("--edit", "none.png"), "none.png: No such file or directory"),
+        (("-o", "none/x.png"), "none/x.png: No such file or directory"),
+    ],
+)
+def test_draw_with_a_mistake_is_a_sentence(
+    arguments: tuple[str, ...],
+    sentence: str,
+    at: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert failure(capsys, "draw", "x", *arguments, *at) == sentence
+
+
+def test_draw_starts_a_server_of_its_own_where_none_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGES_EMULATOR_PORT", free_port())
+    monkeypatch.setenv("IMAGES_EMULATOR_AS_OF", "2025-05-01")
+    monkeypatch.setenv("IMAGES_EMULATOR_API_KEY", "sk-own")
+    assert output(capsys, "draw", "x") == "x.png\n"
+    assert read_recipe((folder / "x.png").read_bytes())["model"] == "gpt-image-1"
+
+
+def test_draw_starts_none_where_a_server_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    sentence = failure(capsys, "draw", "x", "-p", port)
+    assert sentence.startswith(f"no server answers at http://127.0.0.1:{port} ")
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
+# --- requests
+
+
+def make_calls(client: OpenAI) -> None:
+    client.images.generate(model="gpt-image-2", prompt="A lighthouse", n=2)
+    with pytest.raises(openai.BadRequestError):
+        client.images.generate(model="gpt-image-2", prompt="A ship", size="1000x1000")
+
+
+def test_requests_are_the_lines_of_the_terminal(
+    at: tuple[str, str], client: OpenAI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_calls(client)
+    good, bad = output(capsys, "requests", *at).splitlines()
+    assert re.fullmatch(TIME + r" 200 .* gpt-image-2 1024x1024 2 pictures [\d.]+ kB", good)
+    assert re.fullmatch(TIME + r" 400 .* gpt-image-2 1000x1000  Invalid size .*", bad)
+    assert "A ship" not in bad
+    assert "prompt     A ship" in output(capsys, "requests", "-v", *at)
+
+
+def test_requests_have_the_filters_of_the_journal() -> None:
+    assert [*FILTERS] == [each.name for each in fields(Query)]
+
+
+@pytest.mark.parametrize(
+    ("filters", "prompts"),
+    [
+        ((), ["A lighthouse", "A ship"]),
+        (("--status", "4xx"), ["A ship"]),
+        (("--status", "200", "--status", "400"), ["A lighthouse", "A ship"]),
+        (("--model", "gpt-*", "--prompt", "LIGHT"), ["A lighthouse"]),
+        (("--has", "picture"), ["A lighthouse"]),
+        (("--outcome", "refused"), ["A ship"]),
+        (("--key", KEY), ["A lighthouse", "A ship"]),
+        (("--key", "sk-other"), []),
+        (("--text", "divisible"), ["A ship"]),
+        (("--kind", "download"), []),
+        (("-n", "1"), ["A ship"]),
+    ],
+)
+def test_requests_as_json_are_those_that_match(
+    filters: tuple[str, ...],
+    prompts: list[str],
+    at: tuple[str, str],
+    client: OpenAI,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_calls(client)
+    lines = output(capsys, "requests", "--json", *filters, *at).splitlines()
+    assert [json.loads(line)["prompt"] for line in lines] == prompts
+
+
+def test_requests_with_a_filter_without_meaning_are_a_sentence(
+    at: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = failure(capsys, "requests", "--status", "99", *at)
+    assert sentence.startswith("Invalid 'status': expected one such as 404 or 4xx, not '99'")
+
+
+@pytest.fixture
+def followed(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of its own, which a command can outlive."""
+    with Server() as own:
+        yield own
+
+
+def test_requests_are_followed_with_filters_until_the_server_ends(
+    followed: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses: list[int] = []
+    arguments = ["requests", "-f", "--json", "--url", followed.url, "--status", "200"]
+    with OpenAI(base_url=followed.base_url, api_key=KEY, max_retries=0) as client:
+        make_calls(client)
+        command = Thread(target=lambda: statuses.append(main(arguments)))
+        command.start()
+        while not followed.emulator.journal.observers:
+            pass
+        make_calls(client)
+        client.images.generate(model="dall-e-2", prompt="x", n=2)
+        text = capsys.readouterr().out
+        while len(text.splitlines()) < 3:
+            text += capsys.readouterr().out
+    followed.close()
+    command.join()
+    calls = [json.loads(line) for line in text.splitlines()]
+    assert [call["model"] for call in calls] == ["gpt-image-2", "gpt-image-2", "dall-e-2"]
+    assert len({call["id"] for call in calls}) == 3
+    assert statuses == [1]
+    assert capsys.readouterr().err == f"images-emulator: {followed.url} has ended\n"
+
+
+# --- inject and reset
+
+
+def test_injected_fault_meets_the_next_calls_that_match(
+    at: tuple[str, str], client: OpenAI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = output(
+        capsys, "inject", "error", "status=503", "message=later", "--match", "prompt=ship", *at
+    )
+    assert text == "error for the next call with prompt=ship\n"
+    client.images.generate(model="gpt-image-2", prompt="A lighthouse")
+    with pytest.raises(openai.InternalServerError, match="later"):
+        client.images.generate(model="gpt-image-2", prompt="A ship")
+    client.images.generate(model="gpt-image-2", prompt="A ship")
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [("3", "the next 3 calls"), ("always", "every call"), ("1", "the next call")],
+)
+def test_inject_says_how_many_calls_meet_a_fault(
+    times: str, words: str, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--times", times, "--url", server.url)
+    assert output(capsys, "inject", "latency", "seconds=2", *flags) == f"latency for {words}\n"
+    (step,) = server.emulator.scenario.as_json()["steps"]
+    assert step["times"] == (None if times == "always" else int(times))
+    assert step["fault"]["seconds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("latncy",), "there is no fault 'latncy' (did you mean 'latency'?)"),
+        (("latency", "seconds"), "expected key=value, not 'seconds'"),
+        (("latency", "second=2"), "latency: unknown key 'second'; it takes kind, seconds, "),
+        (("timeout", "--times", "0"), "argument --times: must be a number of calls, or 'always'"),
+        (("timeout", "--match", "prompt"), "argument --match: must be NAME=VALUE, not 'prompt'"),
+    ],
+)
+def test_inject_with_a_mistake_is_a_usage_error(
+    arguments: tuple[str, ...],
+    sentence: str,
+    at: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["inject", *arguments, *at])
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_inject_with_an_unknown_match_is_a_sentence(
+    at: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = failure(capsys, "inject", "timeout", "--match", "promt=x", *at)
+    assert "promt" in sentence
+
+
+def test_reset_forgets_calls_and_faults(
+    at: tuple[str, str], server: Server, client: OpenAI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_calls(client)
+    server.inject("timeout")
+    assert output(capsys, "reset", *at) == f"{server.url} is as at its start\n"
+    assert not server.requests
+    assert not server.emulator.scenario
+
+
+def test_admin_token_is_asked_for_and_sent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(admin_token="secret") as own:
+        sentence = f"{own.url} wants its admin token: --admin-token, or the variable"
+        assert failure(capsys, "requests", "--url", own.url).startswith(sentence)
+        assert output(capsys, "requests", "--url", own.url, "--admin-token", "secret") == ""
+        monkeypatch.setenv("IMAGES_EMULATOR_ADMIN_TOKEN", "secret")
+        assert output(capsys, "reset", "--url", own.url)
