@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,12 @@ from tests.answers import error_of
 from tests.stores import JSONStore
 
 MODELS = "/v1/models"
+
+
+@pytest.fixture(autouse=True)
+def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event that a test waits for comes a tenth of a second sooner."""
+    monkeypatch.setattr(live_feed, "GATHER_SECONDS", 0.01)
 
 
 class Event(NamedTuple):
@@ -188,6 +195,19 @@ def test_changes_of_state_are_told_by_whomever_they_are_made(
             assert (step["met"], step["spent"]) == (met, met == 2)
         http.delete(f"/_emulator/scenario/steps/{step['id']}")
         assert told("scenario")["steps"] == []
+
+
+def test_a_reader_who_leaves_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, leave = threading.Event(), LiveFeed._leave
+
+    def noted(feed: LiveFeed, reader: Reader) -> None:
+        leave(feed, reader)
+        left.set()
+
+    monkeypatch.setattr(LiveFeed, "_leave", noted)
+    with listening(server):
+        pass
+    assert left.wait(30)
 
 
 def test_readers_read_the_same_events(server: Server, http: httpx2.Client) -> None:
