@@ -46,45 +46,11 @@ from images_emulator.imaging.typefaces import (
     font_of,
 )
 from tests.pictures import opened
+from tests.scripts import FAMILY, SCRIPTS, SIZE, draw
 
-SIZE = 42
 ROOM = 20 * SIZE
 SVG = "{http://www.w3.org/2000/svg}"
-FAMILY = "👩‍👩‍👧‍👦"
 
-SCRIPTS = {
-    "Latin": "Une façade naïve — “Żółw”, Þórr & Ōsaka",
-    "Greek": "Ένας φάρος στο ηλιοβασίλεμα",
-    "Cyrillic": "Маяк на закате, їжак",
-    "Arabic": "منارة عند الغروب، لوحة زيتية ١٢٣ قاربًا",
-    "Persian": "فانوس دریایی می‌خواهم",
-    "Urdu": "غروب آفتاب کے وقت مینارِ نور ٹھنڈی",
-    "Hebrew": "מגדלור בשקיעה, שָׁלוֹם",
-    "Dhivehi": "ދިވެހި",
-    "Hindi": "सूर्यास्त के समय प्रकाशस्तंभ, क्षत्रिय",
-    "Bengali": "সূর্যাস্তের সময় বাতিঘর",
-    "Punjabi": "ਸੂਰਜ ਡੁੱਬਣ",
-    "Gujarati": "ગુજરાતી દીવાદાંડી",
-    "Odia": "ଓଡ଼ିଆ ସୂର୍ଯ୍ୟାସ୍ତ",
-    "Tamil": "சூரிய அஸ்தமனத்தில் கலங்கரை",
-    "Telugu": "సూర్యాస్తమయం వద్ద",
-    "Kannada": "ಸೂರ್ಯಾಸ್ತ ದೀಪಸ್ತಂಭ",
-    "Malayalam": "സൂര്യാസ്തമയ സമയത്തെ",
-    "Sinhala": "හිරු බැස යන විට",
-    "Thai": "ประภาคารยามพระอาทิตย์ตกดิน",
-    "Lao": "ຕາເວັນຕົກດິນ",
-    "Khmer": "ប៉មភ្លើងហ្វារនៅពេលថ្ងៃលិច",
-    "Burmese": "နေဝင်ချိန် မီးပြတိုက် လျှို့ဝှက်",
-    "Simplified Chinese": "黄昏时的灯塔,油画风格。",
-    "Traditional Chinese": "黃昏時的燈塔,油畫風格。",
-    "Japanese": "夕暮れの灯台、「カモメ」が飛んでいる。",
-    "Korean": "해질녘의 등대, 똠방각하 펲시콜라",
-    "Georgian": "შუქურა მზის ჩასვლისას",
-    "Armenian": "Փարոս մայրամուտին",
-    "Amharic": "ፀሐይ ስትጠልቅ",
-    "Inuktitut": "ᐃᓄᒃᑎᑐᑦ",
-    "emoji": f"🐱 🚀 ❤️ {FAMILY} 👍🏽 🇩🇪 1️⃣ 🏳️‍🌈 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ✨",
-}
 HOSTILE = {
     "combining marks": "Z" + "\u0301\u0302\u0303" * 300 + "algo",
     "marks alone": "\u0301\u0302 \u0301",
@@ -103,14 +69,6 @@ HOSTILE = {
     "one word of Arabic": "منارة" * 200,
     "one of everything": "".join(map(chr, range(0, 0x110000, 1999))),
 }
-
-
-def draw(text: str, size: int = SIZE) -> tuple[tuple[Line, ...], Image.Image]:
-    laid_out = lines(text, size, 20 * size, 5)
-    canvas = Image.new("L", (22 * size, 9 * size), 0)
-    for place, line in enumerate(laid_out):
-        line.draw(ImageDraw.Draw(canvas), size, size * (1 + 1.35 * place), 255)
-    return laid_out, canvas
 
 
 def ink(image: Image.Image) -> int:
@@ -441,7 +399,7 @@ def printed(code: str, **environment: str) -> str:
 def test_pixels_are_the_same_in_every_process() -> None:
     code = """if True:
         import hashlib
-        from tests.test_text_layout import SCRIPTS, draw
+        from tests.scripts import SCRIPTS, draw
         drawings = b"".join(draw(text)[1].tobytes() for text in SCRIPTS.values())
         print(hashlib.sha256(drawings).hexdigest())
     """
