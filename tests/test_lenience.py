@@ -147,7 +147,7 @@ def test_violations_keep_no_decoded_image_alive(http: httpx2.Client, server: Ser
 def test_violations_header_stays_within_what_clients_accept(
     http: httpx2.Client, server: Server
 ) -> None:
-    body = {"model": "gpt-image-2", "prompt": "x"} | {f"{n}" + "ö" * 999: n for n in range(1000)}
+    body = {"model": "gpt-image-2", "prompt": "x"} | {f"{n}" + "ö" * 999: n for n in range(150)}
     answer = http.post("/v1/images/generations", json=body, headers=LENIENT)
     text = answer.headers["x-emulator-violations"]
     assert text.startswith(r"0\xf6\xf6")
