@@ -282,7 +282,7 @@ from images_emulator import Settings
 def images_emulator_settings():
     return Settings(port={port})
 """)
-        result = run(session, MIXED, "-p", "xdist", "-n", "1")
+        result = run(session, MIXED)
     result.assert_outcomes(errors=11)
     result.stdout.fnmatch_lines(
         [
