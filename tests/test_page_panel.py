@@ -328,8 +328,10 @@ async def test_panel_is_used_by_keyboard_alone(
         assert await switches.evaluate("button => button === document.activeElement")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [("light", (1440, 900)), ("dark", (1440, 900)), ("light", (390, 844))],
+)
 async def test_panel_keeps_nobody_out(
     chromium: Browser, server: Server, npm_folder: Path, scheme: Scheme, size: tuple[int, int]
 ) -> None:

@@ -32,9 +32,9 @@ export function createClockSection({ api, calls, state }) {
   const day = h("span", { class: "muted" });
   const offset = h("span");
   const back = h("button", { type: "button", class: "link", onclick: () => goBack() }, "Back to its time");
-  const offsetRow = h("p", { class: "clock-offset warn" }, offset, back);
-  const freezeWords = h("span");
-  const freezeIcon = h("span", { class: "button-icon" });
+  const offsetRow = h("p", { class: "clock-offset warn", hidden: true }, offset, back);
+  const freezeWords = h("span", null, "Freeze");
+  const freezeIcon = h("span", { class: "button-icon" }, icon("freeze"));
   const freeze = h("button", { type: "button", class: "button", onclick: () => toggle() }, freezeIcon, freezeWords);
   const hosting = h("p", { class: "panel-words" });
   const id = newId("clock");

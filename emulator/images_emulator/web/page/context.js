@@ -60,6 +60,7 @@
  * @property {(section?: Section) => void} open
  * @property {() => void} close
  * @property {boolean} isOpen
+ * @property {() => void} onchange called when it was opened or closed, also by its own button
  * @property {(kind: StateKind, data: unknown) => void} update
  */
 

@@ -125,9 +125,9 @@ export function createFaultForm(context, inject) {
     h("div", { class: "form-grid" }, Object.values(match).map((each) => each.element)),
     h("div", { class: "form-grid three" }, retry.element, after.element, probability.element),
     models,
-    h("button", { type: "submit", class: "button primary wide" }, icon("fault"), "Inject"),
+    h("button", { type: "submit", class: "button primary full-width" }, icon("fault"), "Inject"),
     error.element,
-    h("button", { type: "button", class: "button plain wide", onclick: () => copyCommand() }, icon("copy"), "Copy as curl"),
+    h("button", { type: "button", class: "button plain full-width", onclick: () => copyCommand() }, icon("copy"), "Copy as curl"),
   );
 
   /** @type {Faults | null} */

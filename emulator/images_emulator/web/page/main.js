@@ -129,6 +129,7 @@ function toggleSwitches(section) {
   if (panel.isOpen && !section) panel.close();
   else panel.open(section);
 }
+panel.onchange = () => bar.setSwitches(panel.isOpen);
 
 // --- what the address says
 

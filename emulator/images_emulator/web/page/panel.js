@@ -48,11 +48,13 @@ export function createPanel(context) {
   /** @type {Panel} */
   const panel = {
     element,
+    onchange() {},
     open(section) {
       if (element.hidden) {
         opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
         element.hidden = false;
         for (const each of all) each.update("open");
+        panel.onchange();
       }
       if (section === "inject") {
         sections.faults.inject?.();
@@ -69,6 +71,7 @@ export function createPanel(context) {
       for (const each of all) each.close?.();
       if (hadFocus && opener?.isConnected) opener.focus();
       opener = null;
+      panel.onchange();
     },
     get isOpen() {
       return !element.hidden;

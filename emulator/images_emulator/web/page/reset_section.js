@@ -15,7 +15,7 @@ import { errorPlace, section } from "./panel_controls.js";
 export function createResetSection({ api, calls, state, toast }) {
   const error = errorPlace();
   const words = h("p", { class: "panel-words" });
-  const ask = h("button", { type: "button", class: "button danger wide", onclick: () => turn(true) }, "Reset everything");
+  const ask = h("button", { type: "button", class: "button danger full-width", onclick: () => turn(true) }, "Reset everything");
   const confirm = h("button", { type: "button", class: "button danger", onclick: () => reset() }, "Reset");
   const keep = h("button", { type: "button", class: "button", onclick: () => turn(false) }, "Keep all");
   const question = h("div", { class: "panel-row", role: "group", "aria-label": "Reset everything?", hidden: true }, confirm, keep);
