@@ -270,17 +270,33 @@ def test_control_characters_of_a_client_are_escaped(server: Server) -> None:
     assert r"a\x1b[2Jb\x9bc\nd\r\u2028\u202eee\x07" in lines[0]
 
 
-def test_terminal_has_colours_and_lines_of_its_width(server: Server, client: OpenAI) -> None:
+def test_terminal_has_colours(server: Server, client: OpenAI) -> None:
     def act() -> None:
         draw(client)
-        draw(client, size="1000x1000", prompt="日本語" * 50)
+        draw(client, size="1x1")
 
-    good, bad = terminal_text(server, act, columns=90).splitlines()
+    good, bad = terminal_text(server, act, columns=200).splitlines()
     assert "\x1b[32m200\x1b[0m" in good
     assert "\x1b[33m400\x1b[0m" in bad
-    plain = re.sub(r"\x1b\[\d+m", "", bad)
-    assert len(plain) == 90
-    assert plain.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (200, [r".* gpt-image-2 1000x1000  Invalid size .* divisible by 16\."]),
+        (90, [r".* gpt-image-2 1000x1000", r" {9}Invalid size .* divisible by 16\."]),
+        (60, [r".*…", " {9}Invalid size .*…"]),
+    ],
+)
+def test_no_line_is_wider_than_the_terminal(
+    columns: int, lines: list[str], server: Server, client: OpenAI
+) -> None:
+    text = terminal_text(server, lambda: draw(client, size="1000x1000"), columns)
+    shown_lines = re.sub(r"\x1b\[\d+m", "", text).splitlines()
+    assert len(shown_lines) == len(lines)
+    for line, pattern in zip(shown_lines, lines, strict=True):
+        assert re.fullmatch(pattern, line)
+        assert len(line) <= columns
 
 
 @pytest.mark.parametrize(

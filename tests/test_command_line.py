@@ -237,6 +237,8 @@ def test_completion_names_every_command_and_flag(
         (["--as"], ["--as-of"]),
         (["serve", "--journal-"], ["--journal-entries", "--journal-bytes"]),
         (["env", "--for", "po"], ["powershell"]),
+        (["--validation", "le"], ["lenient"]),
+        (["--scenario", "out"], ["out-of-credit", "outage"]),
         (["scenario", "ch"], ["check"]),
         (["--config", "imag"], ["images.toml"]),
         (["--port", ""], []),

@@ -148,10 +148,12 @@ def _setting(
     command_default: Any = None,
     minimum: int | None = None,
     parse: Callable[[str], object] | None = None,
+    choices: Sequence[str] = (),
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
     it is another one; see `from_environment`. *minimum* is the least value of a number. *parse*
-    reads a text and raises ValueError where it cannot."""
+    reads a text and raises ValueError where it cannot. *choices* are values that a shell
+    completes."""
     shown = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
@@ -159,6 +161,7 @@ def _setting(
         "shown": shown,
         "minimum": minimum,
         "parse": parse,
+        "choices": tuple(choices),
     }
     return field(default=default, metadata=metadata)
 
@@ -223,6 +226,7 @@ class Settings(Immutable, kw_only=True):
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
         parse=_parse_day,
+        choices=("any", "today"),
     )
     validation: str = _setting(
         "strict",
@@ -230,6 +234,7 @@ class Settings(Immutable, kw_only=True):
         "`strict` refuses what the API refuses, `lenient` forgives mistakes where possible. The "
         "header `x-emulator-violations` names them.",
         parse=parse_lenient,
+        choices=VALIDATIONS,
     )
 
     remote_images: str = _setting(
@@ -238,6 +243,7 @@ class Settings(Immutable, kw_only=True):
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
         "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
         parse=_check_remote_images,
+        choices=tuple(RemoteImages),
     )
     allow_host: Sequence[str] = _setting(
         (), "HOST", "Host from which images may be fetched. Repeatable."
@@ -363,12 +369,14 @@ class LogSettings(Immutable, kw_only=True):
         "`info` shows a line a call, `debug` more of it. `warning` shows only calls that went "
         "wrong, and notices; `error` only errors of the emulator.",
         parse=_choice(LOG_LEVELS),
+        choices=LOG_LEVELS,
     )
     log_format: str = _setting(
         "text",
         "FORMAT",
         "`text`, or `json` with an object a line.",
         parse=_choice(LOG_FORMATS),
+        choices=LOG_FORMATS,
     )
 
     def __post_init__(self) -> None:
@@ -390,6 +398,8 @@ class Setting(Immutable):
     """Whether it has any number of values."""
     type: type[Any]
     """Type of one value: text, a number, or a switch (bool)."""
+    choices: tuple[str, ...]
+    """Values that a shell completes; there may be others."""
 
     @property
     def flag(self) -> str:
@@ -469,6 +479,7 @@ def _settings_of(settings: type[Settings | LogSettings]) -> tuple[Setting, ...]:
             help=each.metadata["help"],
             repeatable=isinstance(each.default, tuple),
             type=_value_type(each.name, hints[each.name]),
+            choices=each.metadata["choices"],
         )
         for each in fields(settings)
     )

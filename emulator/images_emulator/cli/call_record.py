@@ -9,10 +9,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from images_emulator.cli.terminal import Part, printable, render
+from images_emulator.cli.terminal import Part, printable, render, width_of
 
 INDENT: Final = " " * 9
 """Stands before the lines that say more of a call: the width of its time."""
+
+GAP: Final = "  "
+"""Stands before each part that says what went wrong."""
 
 GONE: Final = {
     "gone": "the client left",
@@ -127,29 +130,34 @@ def bytes_text(size: int) -> str:
 
 
 def as_text(record: CallRecord, *, colours: bool, columns: int | None, verbose: bool) -> str:
-    """The line of a call, cut to the *columns* of a terminal; where *verbose* those that say more
-    of it behind it. Each ends with a line end."""
-    lines = [render(_parts(record), colours=colours, columns=columns)]
+    """The line of a call, and where *verbose* those that say more of it behind it; each with a line
+    end. Where the *columns* of a terminal have no room for all of the line, what went wrong stands
+    in one of its own. No line is longer than the columns."""
+    parts, reasons = _parts(record), _reasons(record)
+    lines = [[*parts, *reasons]]
+    if reasons and columns is not None and sum(width_of(part.text) for part in lines[0]) > columns:
+        lines = [parts, [Part(INDENT[: -len(GAP)]), *reasons]]
     if verbose:
         lines += [
-            render(
-                [Part(f"{INDENT}{name:<10} ", "dim"), Part(text)], colours=colours, columns=columns
-            )
-            for name, text in _details(record)
+            [Part(f"{INDENT}{name:<10} ", "dim"), Part(text)] for name, text in _details(record)
         ]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{render(line, colours=colours, columns=columns)}\n" for line in lines)
+
+
+def _style(record: CallRecord) -> str:
+    """The style of a call's status, and of its error."""
+    status = record.status
+    if not status or status >= 500 or record.outcome in GONE:
+        return "red"
+    return "yellow" if status >= 400 else "green"
 
 
 def _parts(record: CallRecord) -> list[Part]:
-    """The parts of a call's line."""
-    status = record.status
-    style = "red" if not status or status >= 500 else "yellow" if status >= 400 else "green"
-    if record.outcome in GONE:
-        style = "red"
+    """The parts of a call's line before what went wrong."""
     parts = [
         Part(f"{record.time:%H:%M:%S}", "dim"),
         Part(" "),
-        Part(str(status or "---"), style),
+        Part(str(record.status or "---"), _style(record)),
         Part(f"{record.duration_ms:>5.0f} ms ", "dim"),
         Part(f"{record.method} {_path(record)}"),
     ]
@@ -159,15 +167,22 @@ def _parts(record: CallRecord) -> list[Part]:
         parts.append(Part(f" {printable(record.size)}"))
     if record.pictures:
         parts.append(Part(_pictures(record)))
-    if record.fault:
-        parts.append(Part(f"  fault {printable(record.fault)}", "magenta"))
-    if record.outcome in GONE:
-        parts.append(Part(f"  {GONE[record.outcome]}", "red"))
-    if record.error:
-        parts.append(Part(f"  {printable(str(record.error.get('message')))}", style))
-    if record.notice:
-        parts.append(Part(f"  {printable(record.notice)}", "yellow"))
     return parts
+
+
+def _reasons(record: CallRecord) -> list[Part]:
+    """The parts of a call's line that say what went wrong; none where all was well."""
+    reasons = []
+    if record.fault:
+        reasons.append(Part(f"{GAP}fault {printable(record.fault)}", "magenta"))
+    if record.outcome in GONE:
+        reasons.append(Part(f"{GAP}{GONE[record.outcome]}", "red"))
+    if record.error:
+        message = printable(str(record.error.get("message")))
+        reasons.append(Part(f"{GAP}{message}", _style(record)))
+    if record.notice:
+        reasons.append(Part(f"{GAP}{printable(record.notice)}", "yellow"))
+    return reasons
 
 
 def _path(record: CallRecord) -> str:

@@ -8,7 +8,8 @@ from shlex import quote
 from typing import Final, NamedTuple
 
 from images_emulator.cli.command_line import COMMANDS, PROGRAM, ArgumentParser, command_parser
-from images_emulator.settings import FILE
+from images_emulator.scenarios import ready_scenarios
+from images_emulator.settings import FILE, command_settings
 
 USAGE: Final = "bash|zsh|fish"
 
@@ -58,8 +59,12 @@ def completions(parser: ArgumentParser) -> Completions:
     """What the arguments of *parser* can be."""
     flags: list[Flag] = []
     words: tuple[str, ...] = ()
+    known = {each.flag: each.choices for each in command_settings()}
+    known["--scenario"] = tuple(ready_scenarios())
     for action in parser._actions:
         choices = tuple(map(str, action.choices or ()))
+        for name in action.option_strings:
+            choices = choices or known.get(name, ())
         if action.option_strings:
             line = "" if action.help in (None, argparse.SUPPRESS) else f"{action.help}"
             is_file = action.metavar == FILE
@@ -124,7 +129,7 @@ def _zsh(table: Table) -> Iterator[str]:
 def _zsh_flag(flag: Flag, name: str) -> str:
     """A flag as `_arguments` takes it."""
     text = "".join(f"\\{each}" if each in "[]:\\" else each for each in flag.help)
-    action = f"({' '.join(flag.choices)})" if flag.choices else "_files" if flag.is_file else " "
+    action = "_files" if flag.is_file else f"({' '.join(flag.choices)})" if flag.choices else " "
     value = f":value:{action}" if flag.takes_value else ""
     return quote(f"{name}[{text}]{value}")
 

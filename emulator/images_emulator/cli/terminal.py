@@ -37,6 +37,9 @@ def has_colours(fd: int | None, environment: Mapping[str, str]) -> bool:
     force = environment.get("FORCE_COLOR", "")
     if force:
         return force != "0"
+    # Windows has terminals that show escape sequences, and a console that prints them.
+    if os.name == "nt" and not (environment.get("WT_SESSION") or environment.get("TERM")):
+        return False
     return fd is not None and os.isatty(fd) and environment.get("TERM") != "dumb"
 
 
