@@ -16,8 +16,9 @@ class Immutable:
 
     The objects are frozen dataclasses to `replace`, `fields` and type checkers. But `@dataclass`
     writes and compiles six methods for each class, which took a fifth of the server's start. Here
-    all classes share the same ones. An object takes more memory than one with slots, so what is
-    kept for each call is a `@dataclass(slots=True)`.
+    all classes share the same ones. An object takes more memory than one with slots, and more
+    time to make and to hash, so what each call makes, keeps or looks up is a
+    `@dataclass(slots=True)`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]

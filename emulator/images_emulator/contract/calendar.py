@@ -12,6 +12,7 @@ the dates that the API itself documents.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
@@ -69,7 +70,8 @@ KNOWN_UNTIL: Final = date(2026, 11, 25)
 announcements."""
 
 
-class Policy(Immutable):
+@dataclass(frozen=True, slots=True)
+class Policy:
     """The policy for one call: the day that it is judged by, and whether *lenient* validation
     forgives mistakes.
 
