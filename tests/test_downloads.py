@@ -87,7 +87,7 @@ def test_a_refused_download_has_its_journal_id(
     (download,) = server.downloads
     assert answer.headers["x-ms-request-id"] == download.id
     details = httpx2.get(f"{server.url}/_emulator/requests/{download.id}").json()
-    assert details["answer"] == answer.text
+    assert details["answer"]["body"] == answer.text
 
 
 def test_a_download_has_none_of_the_apis_headers(url: str, browser: httpx2.Client) -> None:
