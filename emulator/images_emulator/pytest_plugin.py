@@ -47,7 +47,7 @@ class _Session:
     def __init__(self) -> None:
         self.server: Server | None = None
         self.early = False
-        """Whether it was started before the tests were looked for."""
+        """Whether the server was started before the collection of tests."""
         self.environment = ExitStack()
         """Restores the variables that an early server has set."""
         self.users = 0
@@ -104,7 +104,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Again, for a plugin that a conftest.py has named.
+    # The second attempt is for a plugin that a conftest.py names.
     _start_early(config, config.getoption(OPTION))
     config.addinivalue_line(
         "markers",
@@ -205,7 +205,7 @@ def _prepare(
     as_of: str | None = None,
     validation: str | None = None,
 ) -> None:
-    """What the marker asks for, until the next reset. Raises ValueError."""
+    """Apply the settings of the marker until the next reset. Raises ValueError."""
     server.emulator.configure(as_of=as_of, validation=validation)
     if isinstance(scenario, Mapping):
         server.emulator.scenario.load(scenario)
@@ -224,7 +224,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what a failed test has called."""
+    """Add the calls of a failed test to its report."""
     report = yield
     server = item.config.stash[_SESSION].server
     # Another plugin's hook may have failed the test before its setup came here.
@@ -241,12 +241,12 @@ def pytest_runtest_makereport(
 
 
 def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange]:
-    """Those of *calls* that came after *before*, which a reset may have taken out of them."""
+    """The *calls* after those of *before*, some of which a reset may have removed from *calls*."""
     return calls[calls.index(before[0]) + 1 :] if before and before[0] in calls else calls
 
 
 def _report_lines(call: Exchange) -> str:
-    """A call in a line, and beneath it what it asked, what was wrong, and what it met."""
+    """A call in a line. Indented lines have its prompt, error, fault and near misses."""
     error = call.error or {}
     fields = {
         "prompt": _report_text(call.prompt, MAX_REPORTED_PROMPT_CHARS),

@@ -24,7 +24,7 @@ MAX_SHOWN_PROMPT_CHARS: Final = 60
 """Characters of a prompt that the representation of a call list has."""
 
 POLL_SECONDS: Final = 0.005
-"""How often `wait_for_call` looks."""
+"""Seconds between two searches of `wait_for_call`."""
 
 
 class CallFilters(TypedDict, total=False):
@@ -134,8 +134,8 @@ class Server:
         return CallList(self.emulator.journal.find(replace(CALLS, **filters)))
 
     def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
-        """The oldest call that matches all *filters*, see `calls`, as soon as there is one, be it
-        answered or not. Raises TimeoutError after *timeout* seconds.
+        """Wait for a call that matches all *filters* (see `calls`), and return the oldest one, even
+        if it is not answered yet. Raises TimeoutError after *timeout* seconds.
 
         It blocks; in asynchronous code `await asyncio.to_thread(server.wait_for_call)`.
         """
@@ -272,7 +272,7 @@ class Server:
         try:
             return await asyncio.to_thread(self.__enter__)
         except asyncio.CancelledError:
-            # The thread goes on serving, and nobody else has a reference to close the server.
+            # Only this function has a reference to the server, whose thread would go on serving.
             await asyncio.to_thread(self.close)
             raise
 

@@ -1,1 +1,1 @@
-"""One call from its arrival to its end, and what is known of it."""
+"""One call from its arrival to its end, as a typed value."""

@@ -22,7 +22,7 @@ _SECRET: Final = re.compile(
     r"|signature)$|apikey|secret|password"
 )
 _HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
-"""Names of a credential whose first and last characters may be shown, where it is long."""
+"""Names of credentials that are shown with their first and last characters, where they are long."""
 _NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
 
 
@@ -53,15 +53,15 @@ def _plain(name: str) -> str:
 
 
 def redacted_secret(name: str, value: str, key: str = "") -> str:
-    """The *value* of what `is_secret` by its *name*: *key* and longer keys as `mask_key` gives
-    them, a password and whatever else is short as stars."""
+    """The redacted *value* of a header, parameter or cookie whose *name* `is_secret`: *key* and
+    long keys as `mask_key` makes them, passwords and short values as stars."""
     if value == key or (_HOLDS_KEY.search(_plain(name)) and mask_key(value) != value):
         return mask_key(value)
     return HIDDEN if value else value
 
 
 def redacted_text(text: str, key: str = "") -> str:
-    """*text* without what looks like an API key of OpenAI's, and without *key*."""
+    """*text* with *key*, and everything in the form of an OpenAI API key, redacted."""
     if key and key in text:
         text = text.replace(key, mask_key(key))
     return _KEY_LIKE.sub(lambda match: mask_key(match[0]), text) if "sk-" in text else text

@@ -1,5 +1,5 @@
-"""What a call asks for, as the journal shows it: model, prompt, parameters and uploads, abridged
-and without credentials."""
+"""The details of a call for the journal: model, prompt, parameters and uploads, abridged and
+without credentials."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from images_emulator.contract.rules import Pixels, Text
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
 
 MAX_TEXT_CHARS: Final = 256
-"""Characters that are kept of a text."""
+"""The most characters of a text in the details."""
 
 MAX_COLLECTION_CHARS: Final = 8192
-"""Characters that are kept of an array or an object."""
+"""The most characters of an array or an object in the details."""
 
 MAX_DEPTH: Final = 3
-"""Levels of arrays and objects that are kept."""
+"""The most levels of arrays and objects in the details."""
 
 MAX_PROMPT_CHARS: Final = max(
     rule.max_length or 0
@@ -31,13 +31,13 @@ MAX_PROMPT_CHARS: Final = max(
     for rules in model.accepts.values()
     if isinstance(rule := rules.get("prompt"), Text)
 )
-"""Characters that are kept of a refused prompt: the most that any model takes."""
+"""The most characters of a refused prompt in the details: the longest prompt of any model."""
 
 MAX_ITEMS: Final = 20
-"""Parameters that are kept of a refused call, and items of an array or an object."""
+"""The most parameters of a refused call, and items of an array or an object, in the details."""
 
 MAX_NAMES: Final = 40
-"""Names of a body that are kept: more than any call takes."""
+"""The most names of a body in the details: more than any operation has."""
 
 _NO_PARAMETERS: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
 
@@ -80,8 +80,8 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
-    """One part of a form. A text has a *value*, abridged and without credentials, an image its
-    place in the uploads; another file has neither."""
+    """One part of a form. A text has a *value*, abridged and without credentials. An image has its
+    index in the uploads. Another file has neither."""
 
     name: str
     value: str | None

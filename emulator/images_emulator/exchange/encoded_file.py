@@ -1,4 +1,4 @@
-"""Files of images in an answer, as far as the journal keeps them: length and first characters."""
+"""Image files of an answer, of which the journal keeps the length and the first characters."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class EncodedFile(NamedTuple):
 
     @classmethod
     def of(cls, base64: bytes) -> EncodedFile:
-        """The file whose *base64* this is."""
+        """The file with that *base64*."""
         chars = len(base64)
         return cls(chars, base64[:SHOWN_CHARS], chars // 4 * 3 - base64.count(b"=", -2))
 
     def shown(self) -> bytes:
-        """What is shown in place of the base64."""
+        """The text that replaces the base64 where the answer is shown."""
         return _shown(self.beginning, self.chars)
 
 

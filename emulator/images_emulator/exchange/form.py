@@ -22,11 +22,11 @@ MAX_PARTS: Final = 2**20
 one text part for each byte, and other parameters may follow."""
 
 MAX_ITEMS: Final = 256
-"""Items of an array that are kept: many more than any parameter takes."""
+"""The most items of an array that are kept: many more than any parameter takes."""
 
 MAX_NAMES: Final = 256
-"""Distinct names that are kept. With more of them some are unknown; what comes after these changes
-no verdict."""
+"""The most distinct names that are kept. Among so many some are unknown, so later names do not
+change whether the call is refused."""
 
 MAX_LISTED_PARTS: Final = 256
 """Parts of a form that are listed in their order."""
@@ -41,7 +41,7 @@ MAX_BOUNDARY_BYTES: Final = 70
 """RFC 2046 §5.1.1: "no longer than 70 characters"."""
 
 PIECE_BYTES: Final = 2**20
-"""Of a text, so much is decoded at once: up to 7 ms in which no other thread runs."""
+"""Bytes of a text that are decoded at once. No other thread runs meanwhile, for up to 7 ms."""
 
 MAX_PADDING_BYTES: Final = 256
 """Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
@@ -52,7 +52,7 @@ _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
 class _Part:
-    """One part as it comes in. *size* counts all its bytes; no more are kept than matter."""
+    """One part while it arrives. *size* counts all its bytes; only the needed ones are kept."""
 
     def __init__(self, head: bytes) -> None:
         self.headers: dict[str, str] = {}
@@ -71,7 +71,7 @@ class _Part:
 
     @property
     def data(self) -> bytes:
-        """What is kept of it. Other threads go on while the pieces of a large part are joined."""
+        """The kept bytes. Other threads run while the pieces of a large part are joined."""
         return b"".join(self.pieces)
 
     def content(self) -> tuple[str, str | Upload]:
@@ -106,7 +106,7 @@ class _Parser:
     def __init__(self, boundary: bytes) -> None:
         self.fields: dict[str, Any] = {}
         self.listed: list[tuple[str, str | Upload]] | None = None
-        """The first parts as they came, where they are asked for."""
+        """The first parts in the order of the form; None where the caller does not need them."""
         self.complete = False
         self.parts = 0
         self.names = 0
@@ -126,7 +126,7 @@ class _Parser:
 
     @property
     def done(self) -> bool:
-        """Whether what follows changes nothing."""
+        """Whether later bytes cannot change the result."""
         return self.complete or self.names > MAX_NAMES or self.parts > MAX_PARTS
 
     def write(self, chunk: bytes) -> None:
@@ -170,13 +170,13 @@ class _Parser:
         return False
 
     def _begun_at(self) -> int:
-        """Where a boundary begins of which more is to come, or the end."""
+        """The index at which an incomplete boundary begins, or else the end of the buffer."""
         end = len(self._buffer)
         start = self._buffer.rfind(self._delimiter, max(self._at, end - self._longest))
         after = start + len(self._delimiter)
         if start >= 0 and _BOUNDARY_END_BEGUN.fullmatch(self._buffer, after):
             return start
-        # There is one return in it, at its beginning.
+        # A boundary has one carriage return, at its beginning.
         start = self._buffer.rfind(b"\r", max(self._at, end - len(self._delimiter)))
         return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
 
@@ -217,7 +217,7 @@ def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     if len(keys) == 1 and (not keys[0] or keys[0].isdigit()):
         present = fields.setdefault(root, [])
         if not isinstance(present, list):
-            # A list of the one value that was given without brackets already.
+            # The parameter came without brackets before. Now it is a list of that one value.
             if present != value:
                 raise errors.different_value(name=root)
             present = fields[root] = []

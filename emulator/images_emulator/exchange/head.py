@@ -1,4 +1,4 @@
-"""The request line and the headers of one call, and what they say."""
+"""The request line and the headers of one call, and the values that the emulator reads there."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RequestHead:
         return self.by_name.get(name, b"").decode("latin-1")
 
     def __contains__(self, name: bytes) -> bool:
-        """Whether there is a header of that *name* in lower case."""
+        """Whether the call has the header *name*, in lower case."""
         return name in self.by_name
 
     @property

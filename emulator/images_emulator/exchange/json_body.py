@@ -21,17 +21,17 @@ MAX_OUTSIDE_BYTES: Final = 2**22
 many parts. The parser takes 5 ms for blanks of this length."""
 
 MAX_SHORT_BYTES: Final = 1024
-"""A string up to this length stays in what the parser gets."""
+"""Longer strings are removed from the text that Python's parser reads."""
 
 PIECE_BYTES: Final = 2**20
-"""Of a long string, so much is read at once: a millisecond or two."""
+"""Bytes of a long string that are read at once, which takes a millisecond or two."""
 
 _LONGEST_ESCAPE: Final = len(rb"\ud83d\ude00")
 _STRING_END: Final = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _COLON: Final = re.compile(rb"[ \t\r\n]*+:")
 _OUTSIDE: Final = tuple(b"{[:,")
 _CONSTANT: Final = b"NaN"
-"""Stands for a string that was taken out. It is the parser's own word, and not JSON's."""
+"""Replaces a removed string. Python's parser accepts it, though it is not JSON."""
 
 
 def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def _structure(body: bytes, start: int, end: int, most: int) -> int:
 
 
 def _string(body: bytes, start: int) -> tuple[str, int]:
-    """The string whose first character is at *start*, and where what follows it begins. Raises
-    ValueError."""
+    """The string whose first character is at *start*, and the index behind its closing quote.
+    Raises ValueError."""
     pieces: list[str] = []
     while start < len(body):
         stop = min(len(body), start + PIECE_BYTES)

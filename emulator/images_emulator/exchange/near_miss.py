@@ -10,16 +10,16 @@ from images_emulator.immutable import Immutable
 NearMissKind = Literal[
     "model", "prompt", "path", "api_key", "retry_count", "target", "after", "chance", "spent"
 ]
-"""What kept a step from a call. The first five are keys of `match` that differ; `target`, the step
-is for downloads and the call is none, or the reverse; `after`, the step lets the first calls pass;
-`chance`, its probability; `spent`, it has met all its calls."""
+"""The reason why a step did not match a call. The first five are keys of `match` that differ.
+`target`: the step is for downloads and the call is none, or the reverse. `after`: the step skips
+the first calls. `chance`: its probability. `spent`: it has met all its calls."""
 
 NEAR_MISS_OVERHEAD_BYTES: Final = 128
 """Bytes that a near miss takes beside its reason, about."""
 
 
 class NearMiss(Immutable):
-    """One step that a call did not meet. As text it is one sentence with the step's title."""
+    """A step that did not match a call. Its text is one sentence with the step's title."""
 
     step: str
     """The id of the step."""

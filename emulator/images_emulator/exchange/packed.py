@@ -47,8 +47,8 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
 
 
 def pack_exchange(exchange: Exchange) -> PackedValue:
-    """What the journal tells of an exchange. The bytes are the uploads and the body: without them
-    the rest can be unpacked."""
+    """The JSON and the bytes of an exchange, for the log of a store. The bytes are the uploads and
+    the body. The exchange can be unpacked without them."""
     request, files = None, b""
     if exchange.request:
         request, files = pack_request(exchange.request)

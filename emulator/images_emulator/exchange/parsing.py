@@ -14,8 +14,8 @@ MAX_INLINE_BYTES: Final = 2**18
 
 
 def parse_body(content_type: str, body: tuple[bytes, ...], operation: Operation) -> Call:
-    """The call to *operation* whose *body* came in these chunks. Raises APIError where it has
-    another media type or cannot be understood."""
+    """The call to *operation* with these chunks as *body*. Raises APIError where the operation does
+    not read the media type, and for a body that cannot be parsed."""
     if operation.media_type(content_type, None) == FORM:
         return Call(operation, form=True, fields=read_form(content_type, body))
     return Call(operation, form=False, fields=parse_json(b"".join(body)))

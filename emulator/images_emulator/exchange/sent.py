@@ -1,4 +1,4 @@
-"""What has left of an answer: its status, its events, and the images that a client can open."""
+"""The sent part of an answer: its status, its events, and the images that a client can open."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.head import Headers
 
 MAX_ERROR_BYTES: Final = 16_384
-"""Bytes that are kept of a refusal's body."""
+"""The most bytes of a refusal's body that are kept."""
 
 _MAX_SIGNATURE_CHARS: Final = 64
-"""Characters of base64 in which the beginning of a file is looked for."""
+"""Characters of base64 in which the signature of a file is searched."""
 
 MAX_BODY_BYTES: Final = 16_384
-"""Bytes that are kept of the text of another body."""
+"""The most bytes of the text of another body that are kept."""
 
 MAX_KEPT_EVENTS: Final = 64
-"""Events of a stream of which more is kept than their number."""
+"""The most events of a stream that are kept. Further ones are only counted."""
 
 MAX_EVENT_HEAD_BYTES: Final = 96
-"""Bytes of an event that are kept: its name, and the second in its data."""
+"""The most bytes of an event that are kept. They hold its name, and the `type` in its data."""
 
 EVENT_BYTES: Final = 320
-"""Bytes that a kept event takes, about."""
+"""Bytes that a kept event takes in memory, about."""
 
 _PARTIAL: Final = b".partial_image"
 _COMPLETED: Final = b".completed"
@@ -59,12 +59,12 @@ class SentEvent(NamedTuple):
 
 
 class SentResponse:
-    """One answer as it leaves.
+    """One answer while it is sent.
 
-    *events* counts the server-sent events, however they were cut into chunks, and *stream* has the
-    first `MAX_KEPT_EVENTS` of them. *images* are the indexes, from 0, of the images that have left
-    whole. *error_body* is the beginning of a refusal's body, or the `error` event that ended a
-    stream. *is_whole* says that the answer has left to its end.
+    *events* is the number of server-sent events, in chunks of any length. *stream* has the first
+    `MAX_KEPT_EVENTS` of them. *images* are the indexes, from 0, of the images that were sent whole.
+    *error_body* is the beginning of a refusal's body, or the `error` event that ended a stream.
+    *is_whole* is true where all of the answer was sent.
 
     *body* is the text of a body that the journal cannot make again: of one that a fault may have
     changed, without its base64, and the beginning of one that holds no images.
@@ -96,12 +96,12 @@ class SentResponse:
         self.error_body = b""
         self.is_whole = False
         self.listens = False
-        """Whether `add` is to be told of the body's parts."""
+        """Whether the recorder has to call `add` for the parts of the body."""
         self.stream: Sequence[SentEvent] = ()
         self.body_may_change = False
         """Whether a fault may have rewritten or cut the body."""
         self.usage: Usage | None = None
-        """The usage that such a body tells."""
+        """The usage in such a body."""
         self._request: ImageRequest | None = None
         self._streams = False
         self._pending: bytearray | None = None
@@ -189,7 +189,7 @@ class SentResponse:
             self.usage = _usage(answer)
 
     def close(self) -> None:
-        """Let go of all that only a part to come would need."""
+        """Drop the values that only a further part would need."""
         if self._pending and self.body_may_change:
             self._keep(without_base64(self._pending))
         self._pending = None
@@ -259,8 +259,8 @@ def _usage(payload: Any) -> Usage | None:
 
 
 def _is_image(item: Any) -> bool:
-    """Whether *item* has a URL, or base64, in whole groups of four, of what begins as an image.
-    What follows is not decoded, which would take 15 ms for a picture of 3 MB."""
+    """Whether *item* has a URL, or base64 in whole groups of four that begins like an image file.
+    The rest is not decoded, because that takes 15 ms for a picture of 3 MB."""
     if not isinstance(item, Mapping):
         return False
     encoded = item.get("b64_json")

@@ -22,7 +22,7 @@ YEARS: Final = range(2000, 9000)
 OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
 
 POLL_SECONDS: Final = 0.1
-"""How often a wait looks for an advance by another process, where processes share the store."""
+"""Seconds between two checks of a wait for an advance by another process that shares the store."""
 
 
 class ClockSetting(NamedTuple):
@@ -56,7 +56,7 @@ class ClockSetting(NamedTuple):
         return ClockSetting(moment=_checked(at or self.now()), progress=self.progress)
 
     def resumed(self) -> ClockSetting:
-        """The setting whose time runs on from where it is frozen."""
+        """The setting of a running clock, from the time at which this one is frozen."""
         if not self.moment:
             return self
         return ClockSetting(self.moment - datetime.now(UTC), progress=self.progress)
@@ -100,13 +100,13 @@ class Clock:
         self._store = store
         self._setting = store.register("clock", ClockSetting(), CODEC)
         self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
-        """What an advance wakes, with the event loop that each belongs to."""
+        """The futures of waits, which an advance wakes, each with its event loop."""
         self._lock = Lock()
         """Held while `_waits` is changed or read."""
 
     @property
     def frozen(self) -> bool:
-        """Whether the time stands."""
+        """Whether the time is frozen."""
         return self._setting.value.moment is not None
 
     def now(self) -> datetime:
@@ -177,7 +177,7 @@ class Clock:
         self._store.run(self._setting.update(lambda setting: setting.frozen(at)))
 
     def resume(self) -> None:
-        """Let the time run on from where it is frozen."""
+        """Let the time run again, from the time at which it is frozen."""
         self._store.run(self._setting.update(ClockSetting.resumed))
 
     def reset(self) -> None:

@@ -34,8 +34,8 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which entries are asked for: those that match all filters. A filter with several values
-    matches where one of them does. Raises FilterError.
+    """Filters of journal entries. An entry matches if it matches all filters, and of a filter with
+    several values one. Raises FilterError.
 
     *path* and *model* are globs. *status* is a number, or a class such as `4xx`. *prompt* is a part
     of the prompt, *text* a part of prompt, error message, model or id, both in any case. *key* is
@@ -88,7 +88,7 @@ def _is_status(status: int | None, value: int | str) -> bool:
 
 
 def _texts(entry: Exchange) -> Sequence[str]:
-    """The texts in which `text` looks, in one case."""
+    """The texts that the filter `text` searches, in one case."""
     details = entry.details
     texts = (details.prompt, (entry.error or {}).get("message"), details.model, entry.id)
     return [text.casefold() for text in texts if isinstance(text, str)]
@@ -124,8 +124,8 @@ _FILTERS: Final[Mapping[str, tuple[Callable[[Exchange], Any], Callable[[Any, Any
     ),
     "text": (_texts, lambda texts, value: any(value.casefold() in text for text in texts)),
 }
-"""By the name of a filter, what it reads of an entry, which may have to parse the body, and whether
-a value of the filter matches that."""
+"""Two functions by the name of a filter: one reads a value of an entry, for which it may parse the
+body; the other tests whether a value of the filter matches it."""
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "kind": get_args(Kind),
@@ -139,7 +139,7 @@ CALLS = Query(kind="call")
 DOWNLOADS = Query(kind="download")
 
 MIN_DROPPED_BYTES: Final = 16_384
-"""Bytes from which on it is worth while to let go of a body and keep the entry."""
+"""Of an entry with a body of at least so many bytes, the body is dropped before the entry."""
 
 
 def _pack(exchange: Exchange) -> Packed:
@@ -159,9 +159,9 @@ CODEC: Final = Codec(_pack, _unpack)
 
 
 class JournalObserver(Protocol):
-    """Is told of each call as it goes on. Its methods are called on the event loop of the server,
-    so they must return at once and raise nothing. The exchange is the server's own, of which any
-    thread may read the properties that it names."""
+    """Observes the progress of each call. Its methods are called on the event loop of the server,
+    so they must return at once and raise nothing. The exchange is the server's own: see its
+    docstring for the properties that any thread may read."""
 
     def arrived(self, exchange: Exchange) -> None:
         """The call is in the journal, and its body is not read yet."""
@@ -195,7 +195,7 @@ class Journal:
             "journal", CODEC, max_entries=max_entries, max_bytes=max_bytes, detach=_drop_body
         )
         self.observers: tuple[JournalObserver, ...] = ()
-        """Who is told of the calls of this process. Any thread may replace it by another tuple."""
+        """The observers of the calls of this process. Any thread may replace the tuple."""
 
     # Every call awaits these two. Without observers they return the store's coroutine, and are none
     # around it.
@@ -206,7 +206,7 @@ class Journal:
         return self._arrived(exchange, entered) if self.observers else entered
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """Journal what became of a call. One that was cleared meanwhile stays forgotten."""
+        """Store the completed call. A call that was cleared meanwhile is not stored again."""
         held_bytes = exchange.compact()
         amended = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
@@ -214,7 +214,7 @@ class Journal:
         return self._completed(exchange, amended) if self.observers else amended
 
     def sent_events(self, exchange: Exchange, first: int) -> None:
-        """Tell the observers of the events from index *first* on, which leave now."""
+        """Notify the observers of the events from index *first* on, which are sent now."""
         for observer in self.observers:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
@@ -234,20 +234,20 @@ class Journal:
         return await self._log.get(identity)
 
     def find(self, query: Query = ANY) -> list[Exchange]:
-        """The calls that *query* asks for, oldest first."""
+        """The calls that match *query*, oldest first."""
         calls = self._store.run(self._log.all())
         return calls if query is ANY else [call for call in calls if call in query]
 
     def dropped(self) -> int:
-        """The number of calls that the journal let go of since the last reset."""
-        # In this order: a call that arrives meanwhile is none that went.
+        """The number of calls that the journal has dropped since the last reset."""
+        # In this order: a call that arrives between the two does not count as dropped.
         count = self._store.run(self._log.count())
         return max(0, count - len(self.find()))
 
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None
     ) -> tuple[list[Exchange], int]:
-        """At most *limit* of the calls that *query* asks for, and how many they are in all.
+        """At most *limit* of the calls that match *query*, and the number of all that match.
 
         They are the newest ones; with *since* the first that came after that call, with *before*
         the last that came before it. Raises KeyError for a call that is not there.

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from images_emulator.faults.scenario_document import Step
 
 MAX_NEAR_MISSES: Final = 20
-"""The first steps, of which the journal says why a call did not meet them."""
+"""The most near misses of one call: those of the first steps."""
 
 MAX_SCANS: Final = 32
 """Entries of the cache of scans."""
 
 MAX_SCAN_CHARS: Final = 4096
-"""Characters of the texts of a call whose scan is cached; a prompt may have megabytes."""
+"""The most characters of the texts of a call whose scan is cached. A prompt may have megabytes."""
 
 
 class _Scan(NamedTuple):

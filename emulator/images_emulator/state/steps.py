@@ -26,8 +26,8 @@ MAX_SPENT_STEPS: Final = 20
 
 
 class MatchInput(NamedTuple):
-    """What the `match` of a step reads of a call, by the names of its keys. *download*: the call is
-    for a hosted picture, and *model* and *prompt* are that picture's."""
+    """The values of a call that the `match` of a step reads, by the names of its keys. *download*:
+    the call is for a hosted picture, which has this *model* and *prompt*."""
 
     path: str
     model: str = ""
@@ -38,7 +38,7 @@ class MatchInput(NamedTuple):
 
 
 def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
-    """Whether a field of a `MatchInput` is what the key *name* of a `match` asks for."""
+    """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*."""
     if isinstance(wanted, str):
         if name == "prompt":
             return lambda prompt: wanted in prompt

@@ -1,5 +1,5 @@
-"""Who may ask `/_emulator`: everyone but the browsers of other sites; or, where there is an admin
-token, whoever sends it, and the pages of this server with its cookie."""
+"""Access to `/_emulator`. Without an admin token every client has access, except pages of other
+sites. With one, only clients that send the token, and pages of this server that have its cookie."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
-"""What probes ask; it tells nothing and changes nothing."""
+"""The paths for probes, which need no token: they show no data and change nothing."""
 
 SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
-"""Where a page of this server gets its cookie, for which it sends the token in the body."""
+"""The path at which a page of this server gets its cookie. It sends the token in the body."""
 
 PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, so that no other site can have them."""
@@ -87,7 +87,7 @@ class AdminAuth:
             await self.app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Raises APIError for those who may not ask."""
+        """Raises APIError for a call without access."""
         headers = Headers(scope=scope)
         if self.token is not None and self.cookie is not None:
             # No other site can know it, wherever the call comes from.

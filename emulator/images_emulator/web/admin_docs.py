@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-"""Of the page, which loads nothing."""
+"""The policy of the page, which loads nothing."""
 
 _SCHEMAS: Final = "#/components/schemas/"
 

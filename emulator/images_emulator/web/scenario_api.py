@@ -42,7 +42,7 @@ class ReadyScenarios:
 
 
 def _ready(name: str, text: str) -> ReadyScenario:
-    """The scenario in the *text* of a file, whose first comment says what happens."""
+    """The scenario in the *text* of a file. The first comment is its description."""
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     summary = " ".join(line.lstrip("# ") for line in comment)
     return ReadyScenario(name, summary, len(tomllib.loads(text)["steps"]))
