@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event
@@ -326,7 +325,7 @@ def test_pictures_are_listed_with_the_calls_that_they_answer(
     assert pictures[0] != pictures[1]
 
 
-@pytest.mark.parametrize("path", ["", "/body", "/uploads/0", "/curl"])
+@pytest.mark.parametrize("path", ["", "/body", "/uploads/0", "/code/curl"])
 def test_an_unknown_request_is_404(admin: httpx2.Client, path: str) -> None:
     assert error_of(admin.get(f"/requests/req_x{path}"), 404)["code"] == "not_found"
 
@@ -337,67 +336,6 @@ def test_an_unknown_part_of_a_request_is_404(
 ) -> None:
     identity = http.get("/v1/models").headers["x-request-id"]
     assert error_of(admin.get(f"/{part.format(identity)}"), 404)["code"] == "not_found"
-
-
-# --- curl
-
-
-def pasted(admin: httpx2.Client, identity: str) -> bytes:
-    """What the command of a call prints."""
-    answer = admin.get(f"/requests/{identity}/curl")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain")
-    done = subprocess.run(
-        ["bash", "-c", answer.text],  # noqa: S607
-        capture_output=True,
-        check=True,
-    )
-    return done.stdout
-
-
-@pytest.mark.parametrize(
-    "prompt", ['it\'s "$HOME" `ls` \\ !', "日本語\nzwei Zeilen", "@/etc/passwd"]
-)
-def test_curl_repeats_a_call(http: httpx2.Client, admin: httpx2.Client, prompt: str) -> None:
-    body = {"model": "dall-e-3", "prompt": prompt, "n": 9, "style": "x"}
-    answer = http.post(GENERATIONS.path, json=body)
-    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
-    first, second = json_of(admin.get("/requests"))["requests"]
-    assert first["prompt"] == second["prompt"] == prompt
-    assert first["parameters"] == second["parameters"]
-
-
-def test_curl_repeats_a_form(http: httpx2.Client, admin: httpx2.Client) -> None:
-    answer = http.post(
-        EDITS.path,
-        data={"model": "gpt-image-2", "prompt": "x", "n": "99"},
-        files={"image": ("a.png", png(), "image/png")},
-    )
-    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/v1/models/dall-e-2"), ("GET", "/v1/files?purpose=[a]'b"), ("POST", "/v1/models")],
-)
-def test_curl_repeats_a_call_without_a_body(
-    http: httpx2.Client, admin: httpx2.Client, method: str, path: str
-) -> None:
-    answer = http.request(method, path)
-    assert pasted(admin, answer.headers["x-request-id"]) == answer.content
-
-
-def test_curl_is_404_where_the_body_is_not_kept() -> None:
-    with Server(Settings(port=0, journal_bytes=20_000)) as server:
-        answer = httpx2.post(
-            f"{server.base_url}/images/edits",
-            files={"image": ("a.png", png((300, 300)) + b"x" * 20_000, "image/png")},
-            headers={"Authorization": f"Bearer {KEY}"},
-        )
-        path = f"{server.url}/_emulator/requests/{answer.headers['x-request-id']}"
-        assert json_of(httpx2.get(path))["body_url"] is None
-        for part in ("curl", "body", "uploads/0"):
-            assert error_of(httpx2.get(f"{path}/{part}"), 404)["code"] == "not_found"
 
 
 # --- errors and documents

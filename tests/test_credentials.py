@@ -11,6 +11,7 @@ import pytest
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.errors import mask_key
 from images_emulator.exchange.credentials import redacted_header, redacted_query
+from images_emulator.web.code_samples import LANGUAGES
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz012345"
 OTHER = "0123456789abcdef0123456789abcdef"
@@ -82,8 +83,9 @@ def test_no_header_shows_a_key(
         anyone.post(server.url + GENERATIONS, json=BODY, headers=[(name, value)])
         shown_calls = anyone.get(f"{server.url}/_emulator/requests").json()["requests"]
         detail = anyone.get(f"{server.url}/_emulator/requests/{shown_calls[-1]['id']}").text
-        curl = anyone.get(f"{server.url}/_emulator/requests/{shown_calls[-1]['id']}/curl").text
-        assert secret not in json.dumps(shown_calls) + detail + curl
+        address = f"{server.url}/_emulator/requests/{shown_calls[-1]['id']}/code"
+        code = "".join(anyone.get(f"{address}/{language}").text for language in LANGUAGES)
+        assert secret not in json.dumps(shown_calls) + detail + code
         assert name.lower() in json.loads(detail)["headers"]
         entry = server.requests[-1]
         assert secret not in repr(entry) + str(dict(entry.headers))
@@ -100,8 +102,9 @@ def test_no_query_shows_a_key(
     anyone.post(address, json=BODY, headers=bearer())
     (entry,) = server.requests
     shown_calls = anyone.get(f"{server.url}/_emulator/requests/{entry.id}").json()
-    curl = anyone.get(f"{server.url}/_emulator/requests/{entry.id}/curl").text
-    for text in (entry.query, json.dumps(shown_calls), curl):
+    address = f"{server.url}/_emulator/requests/{entry.id}/code"
+    code = "".join(anyone.get(f"{address}/{language}").text for language in LANGUAGES)
+    for text in (entry.query, json.dumps(shown_calls), code):
         assert secret not in text
         assert OTHER not in text
     assert entry.query.startswith(f"a=b&{name}=")

@@ -335,6 +335,12 @@ class Exchange:
         return None
 
     @property
+    def parsed(self) -> Call | None:
+        """The parsed body of a call to an image operation. None where it cannot be parsed, or is
+        not kept. It may parse the body again, which takes a second for 200 MB."""
+        return self._parsed(self.call, self.chunks)
+
+    @property
     def method(self) -> str:
         return self.head.method
 
@@ -584,7 +590,7 @@ class Exchange:
         if opened := self._opened:
             yield from opened
             return
-        call = self._parsed(self.call, self.chunks)
+        call = self.parsed
         for _, _, item in image_items(call.fields) if call else ():
             if isinstance(item, Upload):
                 yield item.data

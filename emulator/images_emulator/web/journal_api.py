@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from binascii import a2b_base64
 from dataclasses import fields
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
@@ -18,14 +18,15 @@ from images_emulator.contract.errors import quoted_list
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import FilterError, Has, Query
+from images_emulator.web import code_samples
 from images_emulator.web.base_url import base_url
+from images_emulator.web.code_samples import RecordedCall
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_json import (
     CallDetail,
     Calls,
     Gallery,
     counts_of,
-    curl,
     detail,
     pictures,
     summary,
@@ -93,6 +94,9 @@ def journal_query(  # noqa: PLR0917 - one for each filter
 
 
 Filters = Annotated[Query, Depends(journal_query)]
+Language = Literal["curl", "python", "javascript", "pytest"]
+"""The keys of `code_samples.LANGUAGES`."""
+
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
@@ -111,7 +115,7 @@ class JournalAPI:
         for path, handler in (
             ("/requests/{id}/body", self.body),
             ("/requests/{id}/uploads/{index}", self.upload),
-            ("/requests/{id}/curl", self.curl),
+            ("/requests/{id}/code/{language}", self.code),
             ("/images/{id}/{index}", self.image),
         ):
             router.get(path, response_class=Response)(handler)
@@ -182,14 +186,25 @@ class JournalAPI:
         media_type = known.mimetype if known and known.mimetype in OPEN_TYPES else RAW
         return Response(data, headers=SANDBOX, media_type=media_type)
 
-    async def curl(self, id: str, request: Request) -> Response:
-        """A command for a shell that makes the call again."""
+    async def code(self, id: str, language: Language, request: Request) -> Response:
+        """Code that makes the call again: a command for a shell (`curl`), a program in `python` or
+        `javascript` with OpenAI's SDK, or a test with the fixture of the `pytest` plugin. Its
+        images come from the journal."""
         entry, settings = await self._entry(id), self.emulator.settings
         length = entry.headers.get("content-length", "0")
         if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
             raise admin_errors.no_such_part(id=id, part="body")
-        base = base_url(request, settings.public_url)
-        return PlainTextResponse(curl(entry, base, token=settings.admin_token is not None))
+        recorded = RecordedCall(
+            exchange=entry,
+            base=base_url(request, settings.public_url),
+            needs_token=settings.admin_token is not None,
+            as_of=settings.as_of,
+            validation=settings.validation,
+            deployments=self.emulator.deployments,
+        )
+        # The body may have to be parsed; see `Exchange.parsed`.
+        code = await asyncio.to_thread(code_samples.LANGUAGES[language], recorded)
+        return PlainTextResponse(code)
 
     async def images(
         self,

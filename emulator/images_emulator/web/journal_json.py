@@ -6,13 +6,11 @@ milliseconds of the machine. What is not known is null.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 from images_emulator import imaging
 from images_emulator.contract.rules import Pixels
@@ -21,10 +19,6 @@ from images_emulator.exchange.details import FormPart, UploadDetails, UploadSour
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.web.recorder import ADMIN_PREFIX
-
-MAX_ARGUMENT_BYTES: Final = 100_000
-"""Bytes of a body that a command line takes; Linux has 128 KB for one argument."""
-
 
 THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
 """Longest edge of the thumbnails that calls link to, in pixels."""
@@ -379,30 +373,3 @@ def _text(data: bytes | None) -> str | None:
         return data.decode() if data is not None else None
     except UnicodeDecodeError:
         return None
-
-
-def curl(entry: Exchange, base: str, *, token: bool) -> str:
-    """A command for a shell that makes the call again; *token* says that `/_emulator` wants one.
-
-    A body that is no short text comes from the journal.
-    """
-    query = f"?{entry.query}" if entry.query else ""
-    method = ["--head"] if entry.method == "HEAD" else ["-X", entry.method]
-    words = ["curl", "-g", *method, f"{base}{quote(entry.path)}{query}"]
-    # Without a value the header is left out; curl would say that this is a form.
-    headers = {"content-type": ""} | dict(entry.headers)
-    for name, value in headers.items():
-        if name in ("content-type", "accept") or name.startswith("x-emulator-"):
-            words += ["-H", f"{name}: {value}".rstrip()]
-    line = shlex.join(words)
-    for name, scheme in (("api-key", ""), ("authorization", "Bearer ")):
-        if name in headers:
-            line += f' -H "{name}: {scheme}${{OPENAI_API_KEY:-sk-test}}"'
-    if not entry.body:
-        return f"{line}\n"
-    text = _text(entry.body)
-    if text is not None and len(entry.body) <= MAX_ARGUMENT_BYTES and "\0" not in text:
-        return f"{line} --data-raw {shlex.quote(text)}\n"
-    proof = ' -H "authorization: Bearer $IMAGES_EMULATOR_ADMIN_TOKEN"' if token else ""
-    source = shlex.quote(f"{base}{ADMIN_PREFIX}/requests/{entry.id}/body")
-    return f"curl -s{proof} {source} | {line} --data-binary @-\n"

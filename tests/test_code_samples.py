@@ -1,0 +1,410 @@
+"""Code that makes a call again: each sample is run, and the server sees the same call."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import inspect
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import parse_qsl
+
+import httpx2
+import openai
+import pytest
+
+from images_emulator import Server, Settings
+from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.web.code_samples import LANGUAGES, PARAMETERS, PYTHON_METHODS
+from images_emulator.web.journal_api import Language
+from tests.answers import error_of
+from tests.conftest import KEY
+from tests.pictures import half_clear, png
+from tests.programs import run_pytest, run_python
+
+PROMPT = (
+    'it\'s "$HOME" `ls` ${x} {y} %s \\ \\n !\nzwei\tZeilen\r\n日本語 🌊 \u2028 </script> """ \'\'\''
+)
+SMALL = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+DATA_URL = "data:image/png;base64," + base64.b64encode(png((8, 8))).decode()
+IMAGE = ('a "b" é.png', png((40, 30)), "image/png")
+MASK = ("m.png", half_clear((40, 30)), "image/png")
+
+CALLS: Mapping[str, dict[str, Any]] = {
+    "prompt": {"json": SMALL | {"prompt": PROMPT, "n": 2, "user": "me"}},
+    "stream": {
+        "json": {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
+    },
+    "refused": {
+        "json": {"model": "gpt-image-2", "prompt": "x", "n": 0, "colour": {"a-b": [1.5, None]}}
+    },
+    "url": {"json": SMALL | {"response_format": "url"}},
+    "no prompt": {"json": {"model": "gpt-image-2", "size": "1024x1024"}},
+    "wrong types": {"json": {"model": "gpt-image-2", "prompt": ["x"], "stream": "yes"}},
+    "large number": {"json": SMALL | {"n": 2**60}},
+    "prototype": {"json": SMALL | {"__proto__": {"a": "b"}}},
+    "no version in the path": {"json": SMALL, "path": "/images/generations"},
+    "query": {"json": SMALL, "path": f"{GENERATIONS.path}?a=b%20c&d="},
+    "headers": {
+        "json": SMALL | {"n": 99, "colour": "red"},
+        "headers": {"x-emulator-validation": "lenient", "x-emulator-as-of": "2024-06-01"},
+    },
+    "fault": {"json": SMALL, "headers": {"x-emulator-fault": "error;status=418;message=it's"}},
+    "edit": {
+        "path": EDITS.path,
+        "data": {"model": "gpt-image-2", "prompt": PROMPT, "n": "1", "quality": "low"},
+        "files": [("image[]", IMAGE), ("image[]", ("b.png", png(), "image/png")), ("mask", MASK)],
+    },
+    "edit of one image": {
+        "path": EDITS.path,
+        "data": {"model": "gpt-image-2", "prompt": "x", "stream": "true", "quality": "low"},
+        "files": [("image", IMAGE)],
+    },
+    "edit with markup": {
+        "path": EDITS.path,
+        "data": {"model": "gpt-image-2.5-sunburst", "prompt": "x", "quality": "low"},
+        "files": [("image", IMAGE), ("markup", MASK)],
+    },
+    "refused edit": {
+        "path": EDITS.path,
+        "data": {"model": "gpt-image-2", "prompt": "x", "svg[model]": "y", "n": "-1"},
+        "files": [("image", ("a.txt", b"no picture", "text/plain"))],
+    },
+    "edit with texts as images": {
+        "path": EDITS.path,
+        "files": [("image[0]", (None, "137")), ("prompt", (None, "x"))],
+    },
+    "variation": {
+        "path": VARIATIONS.path,
+        "data": {"n": "2", "size": "256x256"},
+        "files": [("image", ("a.png", png(), "image/png"))],
+    },
+    "json edit": {
+        "path": EDITS.path,
+        "json": {"model": "gpt-image-2", "prompt": "x", "images": [{"image_url": DATA_URL}]},
+        "headers": {"x-emulator-validation": "lenient"},
+    },
+    "streamed json edit": {
+        "path": EDITS.path,
+        "json": {
+            "model": "gpt-image-2",
+            "prompt": "x",
+            "stream": True,
+            "images": [{"image_url": DATA_URL}],
+        },
+    },
+    "malformed": {
+        "content": b'{"prompt": "\xff',
+        "headers": {"content-type": "application/json"},
+    },
+    "no type": {"content": b"it's `x`"},
+    "half a pair": {
+        "content": b'{"model": "dall-e-2", "prompt": "\\ud83d"}',
+        "headers": {"content-type": "application/json"},
+    },
+    "models": {"method": "GET", "path": "/v1/models/dall-e-2?a=[b]"},
+    "files": {
+        "path": "/v1/files",
+        "data": {"purpose": "vision"},
+        "files": [("file", ("f.png", png(), "image/png"))],
+    },
+    "no key": {"json": SMALL, "headers": {"authorization": ""}},
+    "deployment": {
+        "path": "/openai/deployments/draw/images/generations?api-version=2025-04-01-preview",
+        "json": {"prompt": "x", "size": "1024x1024"},
+    },
+    "deployment edit": {
+        "path": "/openai/deployments/edit/images/edits?api-version=2025-04-01-preview",
+        "data": {"prompt": "x", "quality": "low"},
+        "files": [("image", ("a.png", png(), "image/png"))],
+    },
+    "azure": {"path": "/openai/v1/images/generations", "json": {"model": "draw", "prompt": "x"}},
+}
+"""Calls by a name: what httpx2 sends, with POST to generations where they say nothing else."""
+
+BY_SDK = set(CALLS) - {
+    *("no prompt", "wrong types", "edit with texts as images", "streamed json edit"),
+    *("malformed", "no type", "models", "files", "no key"),
+}
+"""Calls that OpenAI's SDKs can make; JavaScript's also those without a prompt."""
+
+DEPLOYMENTS = ("draw=dall-e-3", "edit=gpt-image-1")
+
+
+class Recorded:
+    """A server with the calls in its journal, and what the samples of a language repeated."""
+
+    def __init__(self, server: Server, http: httpx2.Client) -> None:
+        self.server = server
+        self.http = http
+        for arguments in CALLS.values():
+            method, path = arguments.get("method", "POST"), arguments.get("path", GENERATIONS.path)
+            rest = {k: v for k, v in arguments.items() if k not in {"method", "path"}}
+            http.request(method, path, **rest)
+        self.calls = dict(zip(CALLS, server.requests, strict=True))
+        self._repeated: dict[str, dict[str, Exchange]] = {}
+
+    def code(self, language: str, name: str) -> str:
+        answer = self.http.get(f"/_emulator/requests/{self.calls[name].id}/code/{language}")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/plain")
+        return answer.text
+
+    def repeated(self, language: str, run: Callable[[list[str]], None]) -> dict[str, Exchange]:
+        """The calls that the samples of a *language* made, which *run* has run in their order."""
+        if language not in self._repeated:
+            before = len(self.server.requests)
+            run([self.code(language, name) for name in CALLS])
+            made = self.server.requests[before:]
+            self._repeated[language] = dict(zip(CALLS, made, strict=True))
+        return self._repeated[language]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Recorded]:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with (
+        Server(Settings(port=0, deployment=DEPLOYMENTS)) as server,
+        httpx2.Client(base_url=server.url, headers=headers, timeout=60) as http,
+    ):
+        yield Recorded(server, http)
+
+
+def run_bash(samples: list[str]) -> None:
+    for sample in samples:
+        subprocess.run(["bash", "-c", sample], capture_output=True, check=True)  # noqa: S607
+
+
+@pytest.fixture
+def runners(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """What runs the samples of a language, one after the other, in one process."""
+
+    def run_all_python(samples: list[str]) -> None:
+        for number, sample in enumerate(samples):
+            (tmp_path / f"sample_{number}.py").write_text(sample)
+        code = (
+            "import openai, runpy, warnings\n"
+            # The SDK calls variations deprecated.
+            "warnings.simplefilter('ignore', DeprecationWarning)\n"
+            f"for number in range({len(samples)}):\n"
+            "    try:\n        runpy.run_path(f'sample_{number}.py')\n"
+            "    except openai.APIStatusError as error:\n        print(error)\n"
+        )
+        done = run_python(code, tmp_path)
+        assert done.returncode == 0, done.stderr
+
+    def run_all_javascript(samples: list[str]) -> None:
+        folder: Path = request.getfixturevalue("npm_folder")
+        for number, sample in enumerate(samples):
+            (folder / f"sample_{number}.mjs").write_text(sample)
+        (folder / "samples.mjs").write_text(
+            'import { APIError } from "openai";\n'
+            f"for (let number = 0; number < {len(samples)}; number++)\n"
+            "  try { await import(`./sample_${number}.mjs`); }\n"
+            "  catch (error) { if (!(error instanceof APIError)) throw error; }\n"
+        )
+        runtime = shutil.which("node")
+        assert runtime
+        command = [runtime, "samples.mjs"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return {"curl": run_bash, "python": run_all_python, "javascript": run_all_javascript}
+
+
+def essence(call: Exchange) -> dict[str, Any]:
+    """What has to be the same of two calls, whatever client has sent them."""
+    details = call.details
+    return {
+        "line": (call.method, call.path, parse_qsl(call.query, keep_blank_values=True)),
+        "answer": (call.status, call.outcome, call.events, call.error),
+        "key": call.key or None,
+        "emulator": {k: v for k, v in call.headers.items() if k.startswith("x-emulator-")},
+        "model": details.model,
+        "prompt": details.prompt,
+        "parameters": details.parameters,
+        "sent": {*details.sent},
+        "uploads": [(each.field, each.name, each.type, each.bytes) for each in details.uploads],
+    }
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("language", ["curl", "python", "javascript"])
+def test_code_makes_the_call_again(
+    recorded: Recorded, runners: Any, language: str, name: str
+) -> None:
+    repeated = recorded.repeated(language, runners[language])[name]
+    original = essence(recorded.calls[name])
+    if language == "javascript" and name == "edit":
+        # Forms of the web have no other line ends.
+        original["prompt"] = re.sub("\r?\n", "\r\n", PROMPT)
+    assert essence(repeated) == original
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CALLS)
+def test_curl_sends_the_same_bytes(recorded: Recorded, runners: Any, name: str) -> None:
+    assert recorded.repeated("curl", run_bash)[name].body == recorded.calls[name].body
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CALLS)
+def test_code_uses_the_sdk_where_that_can_make_the_call(
+    recorded: Recorded, runners: Any, name: str
+) -> None:
+    for language in ("python", "javascript"):
+        made = recorded.repeated(language, runners[language])[name]
+        by_sdk = name in BY_SDK
+        if language == "javascript":
+            by_sdk = (by_sdk and name != "large number") or name == "no prompt"
+        sdk = "js" if language == "javascript" else language
+        assert (made.sdk or "").startswith(f"openai-{sdk} ") == by_sdk
+
+
+@pytest.fixture
+def only_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions have the emulator's plugin and no other."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
+
+
+@pytest.mark.usefixtures("only_plugin")
+def test_a_test_makes_the_call_again_and_expects_its_answer(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    for number, name in enumerate(CALLS):
+        (tmp_path / f"test_{number}.py").write_text(recorded.code("pytest", name))
+    # The SDK calls variations deprecated.
+    options = ["-W", "error", "-W", "ignore::DeprecationWarning"]
+    done = run_pytest(["-q", "-p", "no:cacheprovider", *options], tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert f"{len(CALLS)} passed" in done.stdout
+
+
+@pytest.mark.usefixtures("only_plugin")
+def test_a_test_fails_where_the_answer_is_another(recorded: Recorded, tmp_path: Path) -> None:
+    for name in ("prompt", "stream", "refused", "malformed"):
+        sample = recorded.code("pytest", name)
+        wrong = re.sub(r"(== |\[)(\d+)", lambda match: f"{match[1]}{int(match[2]) + 1}", sample)
+        wrong = wrong.replace(".completed", ".complete")
+        assert wrong != sample
+        (tmp_path / f"test_{name}.py").write_text(wrong)
+    done = run_pytest(["-q", "-p", "no:cacheprovider"], tmp_path)
+    assert "4 failed" in done.stdout
+
+
+@pytest.mark.usefixtures("only_plugin")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "slow_down",
+        {"kind": "error", "status": 418, "message": "it's"},
+        {"kind": "latency", "seconds": 0},
+        "truncated",
+        {"kind": "stream_error", "after": 1},
+        {"kind": "stream_cut", "after": 1},
+    ],
+    ids=str,
+)
+def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
+    server: Server, http: httpx2.Client, tmp_path: Path, fault: Any
+) -> None:
+    server.emulator.configure(as_of="2026-11-01", validation="lenient")
+    server.inject(fault)
+    body: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    body["colour"] = "red"
+    if "stream" in str(fault):
+        body |= {"stream": True, "partial_images": 1}
+    try:
+        http.post(GENERATIONS.path, json=body)
+    except httpx2.TransportError:
+        assert server.requests[0].outcome == "cut"
+    (call,) = server.requests
+    code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
+    assert '@pytest.mark.images_emulator(as_of="2026-11-01", validation="lenient")' in code
+    (tmp_path / "test_it.py").write_text(code)
+    done = run_pytest(["-q", "-p", "no:cacheprovider", "-W", "error"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_parameter_of_the_table_is_one_of_the_sdk() -> None:
+    client = openai.OpenAI(api_key="x").images
+    for operation, method in PYTHON_METHODS.items():
+        known = inspect.signature(getattr(client, method)).parameters
+        assert PARAMETERS[operation].keys() <= known.keys()
+
+
+def test_the_languages_are_those_of_the_address() -> None:
+    assert [*LANGUAGES] == [*get_args(Language)]
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_code_has_no_key(recorded: Recorded, language: str, name: str) -> None:
+    secret = "sk-proj-0123456789abcdefghij"
+    code = recorded.code(language, name)
+    assert secret not in code
+    if language in {"python", "pytest"}:
+        ast.parse(code)
+
+
+def test_code_asks_for_the_admin_token_where_there_is_one() -> None:
+    files = [("image", IMAGE), ("mask", MASK)]
+    with (
+        Server(Settings(port=0, admin_token="secret")) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer secret"}) as http,
+    ):
+        http.post(EDITS.path, data={"model": "gpt-image-2", "prompt": "x", "n": "0"}, files=files)
+        http.post(EDITS.path, files=[("image[0]", (None, "\xff"))])
+        for call in server.requests:
+            for language in LANGUAGES:
+                code = http.get(f"/_emulator/requests/{call.id}/code/{language}").text
+                assert ("IMAGES_EMULATOR_ADMIN_TOKEN" in code) == ("/_emulator/" in code)
+                assert "secret" not in code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_code_is_404_where_the_body_is_not_kept(language: str) -> None:
+    with (
+        Server(Settings(port=0, journal_bytes=20_000)) as server,
+        httpx2.Client(base_url=server.url, headers={"Authorization": "Bearer k"}) as http,
+    ):
+        image = ("a.png", png((300, 300)) + b"x" * 20_000, "image/png")
+        http.post(EDITS.path, files={"image": image})
+        path = f"/_emulator/requests/{server.requests[0].id}"
+        assert http.get(path).json()["body_url"] is None
+        for part in (f"code/{language}", "body", "uploads/0"):
+            assert error_of(http.get(f"{path}/{part}"), 404)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(("language", "status"), [("ruby", 422), ("", 404)])
+def test_code_in_an_unknown_language_is_refused(
+    recorded: Recorded, language: str, status: int
+) -> None:
+    identity = recorded.calls["url"].id
+    error_of(recorded.http.get(f"/_emulator/requests/{identity}/code/{language}"), status)
+
+
+def test_a_long_body_comes_from_the_journal(recorded: Recorded, server: Server) -> None:
+    body = SMALL | {"user": "u" * 200_000}
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as http:
+        http.post(GENERATIONS.path, json=body)
+        (call,) = server.requests
+        for language in LANGUAGES:
+            code = http.get(f"/_emulator/requests/{call.id}/code/{language}").text
+            assert len(code) < 2000
+            assert f"/_emulator/requests/{call.id}/body" in code
+    run_bash([http_code(server, call.id)])
+    assert json.loads(server.requests[-1].body or b"") == body
+
+
+def http_code(server: Server, identity: str) -> str:
+    return httpx2.get(f"{server.url}/_emulator/requests/{identity}/code/curl").text
