@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from openai import APIError, OpenAI
-from playwright.async_api import Browser, Page, async_playwright
+from PIL import Image
+from playwright.async_api import Browser, async_playwright
 
 import images_emulator
 from images_emulator import Server
 from tests.conftest import CHROMIUM_FLAGS
-from tests.pictures import half_clear
+from tests.pictures import encoded
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "images"
 
@@ -45,6 +46,13 @@ def draw(client: OpenAI, prompt: str, model: str = "gpt-image-2", **fields: Any)
     return None
 
 
+def mask() -> bytes:
+    """A mask whose right side has a transparent window."""
+    image = Image.new("RGBA", (1536, 1024), "white")
+    image.paste((0, 0, 0, 0), (880, 200, 1460, 960))
+    return encoded(image)
+
+
 def make_calls(server: Server) -> None:
     """Calls of all kinds: good and refused, an edit with a mask, a stream, a fault."""
     with OpenAI(max_retries=0) as client:
@@ -56,7 +64,7 @@ def make_calls(server: Server) -> None:
             model="gpt-image-2",
             prompt=EDIT,
             image=("harbour.webp", base64.b64decode(harbour.data[0].b64_json), "image/webp"),
-            mask=("mask.png", half_clear((1536, 1024)), "image/png"),
+            mask=("mask.png", mask(), "image/png"),
             size="1536x1024",
         )
         draw(client, "A sticker of a red fox", "gpt-image-2.6-flare", background="transparent")
@@ -69,8 +77,10 @@ def make_calls(server: Server) -> None:
         draw(client, "A keeper reading by the stove", quality="medium", size="1024x1536")
 
 
-async def take(browser: Browser, address: str, name: str, size: Sequence[int], theme: Any) -> Page:
-    """Open *address* and write what is seen as the picture *name*. Returns the open page."""
+async def take(
+    browser: Browser, address: str, name: str, size: Sequence[int], theme: Any, *, key: str = ""
+) -> None:
+    """Open *address*, press *key*, and write what is seen as the picture *name*."""
     width, height = size
     context = await browser.new_context(
         viewport={"width": width, "height": height},
@@ -80,9 +90,11 @@ async def take(browser: Browser, address: str, name: str, size: Sequence[int], t
     page = await context.new_page()
     await page.goto(address)
     await page.wait_for_function(ALL_IS_THERE)
+    if key:
+        await page.keyboard.press(key)
     await page.wait_for_timeout(2000)  # tints of new calls fade
     await page.screenshot(path=FOLDER / f"{name}.png")
-    return page
+    await context.close()
 
 
 async def main() -> None:
@@ -98,6 +110,8 @@ async def main() -> None:
             await take(browser, f"{home}#call={edit.id}", "edit", WIDE, "light")
             await take(browser, f"{home}#call={stream.id}", "stream", WIDE, "dark")
             await take(browser, home, "phone", PHONE, "light")
+            server.inject({"kind": "stall", "seconds": 30}, match={"prompt": "ship"})
+            await take(browser, home, "switches", WIDE, "light", key="w")
             await browser.close()
 
 
