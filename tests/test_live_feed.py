@@ -438,6 +438,9 @@ async def test_the_feed_of_a_loop_that_has_ended_is_no_trouble(emulator: Emulato
     await asyncio.to_thread(listen)
     emulator.reset()
     emulator.clock.advance(seconds=1)
+    assert emulator.journal.observers
+    await complete(emulator, await arrive(emulator, 1))
+    assert not emulator.journal.observers
 
 
 # --- the log of events

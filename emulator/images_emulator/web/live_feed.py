@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
@@ -186,23 +186,20 @@ class LiveFeed:
     # --- readers
 
     async def read(self, reader: Reader, last_id: str | None) -> AsyncGenerator[bytes, None]:
-        """The events from now on, or after that with the id *last_id*, until *reader* ends. The
-        first event is `restart` where that id is not known."""
+        """The events from now on, or after that with the id *last_id*, until *reader* ends. Where
+        what follows is not kept there is a `restart` in its place."""
         log = self._join(reader)
         try:
             place = log.place_of(last_id) if last_id else log.last
-            if place is None:
-                yield log.frame("restart", b"{}")
-                place = log.last
-            else:
+            if place is not None:
                 # An id without data is no event, but a reader who comes back has it.
                 yield b"retry: %d\nid: %s-%d\n\n" % (RETRY_MS, log.run.encode(), place)
             while not reader.is_over:
                 reader.awake.clear()
-                events = log.after(place)
+                events = None if place is None else log.after(place)
                 if events is None:
-                    yield log.frame("restart", b"{}")
                     place = log.last
+                    yield log.frame("restart", b"{}")
                     continue
                 chunk, place = events
                 if chunk:
@@ -268,8 +265,8 @@ class LiveFeed:
         elif name in ("settings", "clock", "scenario"):
             self._call(self._change, name)
 
-    def _call(self, note: Any, value: str) -> None:
-        """Call *note* on the event loop, from any thread."""
+    def _call(self, note: Callable[..., None], value: str) -> None:
+        """Call *note* with *value* on the event loop, from any thread."""
         if self._loop:
             with suppress(RuntimeError):  # the loop is closed: nobody reads any more
                 self._loop.call_soon_threadsafe(note, value)
@@ -285,7 +282,10 @@ class LiveFeed:
     # --- batches
 
     def _schedule(self) -> None:
-        if self._loop and self._batch and not (self._timer or self._telling):
+        if self._loop and self._loop.is_closed():
+            # Its server ended while a reader might have come back; another one has the emulator.
+            self._close()
+        elif self._loop and self._batch and not (self._timer or self._telling):
             self._timer = self._loop.call_later(GATHER_SECONDS, self._end_batch)
 
     def _end_batch(self) -> None:
