@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import re
 import struct
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Semaphore
@@ -94,6 +92,9 @@ def lines_of(server: Server, act: Callable[[], object], **settings: str) -> list
 
 def terminal_text(server: Server, act: Callable[[], object], columns: int) -> str:
     """What is logged to a terminal of that width while *act* makes its calls."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+    import termios  # noqa: PLC0415 - the same
+
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with logged(server, slave):

@@ -68,6 +68,11 @@ def test_help_fits_a_screen_and_has_examples(
     assert re.search(r"^examples:\n  .*images-emulator", text, re.MULTILINE)
 
 
+def test_help_command_is_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert output(capsys, "help") == output(capsys, "--help")
+    assert output(capsys, "help", "draw") == output(capsys, "draw", "--help")
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "--help")
     assert re.findall(r"^  ([a-z]+)  ", text, re.MULTILINE) == [*COMMANDS]

@@ -8,17 +8,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from images_emulator.cli.line_writer import LineWriter
-from images_emulator.cli.terminal import Part, columns_of, has_colours, printable, render
+from images_emulator.cli.terminal import Part, has_colours, printable, render
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_record import CallRecord
+    from images_emulator.cli.exchange_record import CallFormatter
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -55,7 +57,6 @@ class CallLog:
         self.level = LEVELS[settings.log_level]
         self.is_json = settings.log_format == "json"
         self._journal = journal
-        self._is_verbose = self.level <= logging.DEBUG
         self._out = LineWriter["_Call | CallRecord | str"](
             out, self._text, self.stop, _encoding(sys.stdout)
         )
@@ -108,35 +109,27 @@ class CallLog:
         call = _Call(exchange, time())
         # What waits to be written keeps no long body.
         is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
-        self._out.put(self._record(call) if is_long else call)
+        self._out.put(self._formatter.record(*call) if is_long else call)
 
     # --- on the writer's thread
 
-    def _record(self, call: _Call) -> CallRecord:
-        from images_emulator.cli.exchange_record import record_of  # noqa: PLC0415 - it delays the start
+    @cached_property
+    def _formatter(self) -> CallFormatter:
+        from images_emulator.cli.exchange_record import CallFormatter  # noqa: PLC0415 - it delays the start
 
-        exchange = call.exchange
-        begun = call.ended - (exchange.duration_ms or 0) / 1000
-        is_brief = not (self.is_json or self._is_verbose)
-        return record_of(exchange, datetime.fromtimestamp(begun), brief=is_brief)
+        return CallFormatter(
+            level=self.level,
+            is_json=self.is_json,
+            colours=self._has_colours,
+            terminal=self._fd if os.isatty(self._fd) else None,
+        )
 
     def _text(self, item: _Call | CallRecord | str) -> str:
-        """The text of a call; nothing for one of less importance than the level."""
-        from images_emulator.cli.call_record import as_json, as_text  # noqa: PLC0415 - the same
-
+        """The text of a call, and of a line that is one already."""
         if isinstance(item, str):
             return item
-        record = self._record(item) if isinstance(item, _Call) else item
-        if self.level > logging.INFO and record.is_good:
-            return ""
-        if self.is_json:
-            return as_json(record, verbose=self._is_verbose)
-        return as_text(
-            record,
-            colours=self._has_colours,
-            columns=columns_of(self._fd),
-            verbose=self._is_verbose,
-        )
+        formatter = self._formatter
+        return formatter.text(formatter.record(*item) if isinstance(item, _Call) else item)
 
     def _line(self, record: logging.LogRecord, text: str) -> str:
         """The line of a notice or an error."""

@@ -154,8 +154,9 @@ def _style(record: CallRecord) -> str:
 
 def _parts(record: CallRecord) -> list[Part]:
     """The parts of a call's line before what went wrong."""
+    time = record.time
     parts = [
-        Part(f"{record.time:%H:%M:%S}", "dim"),
+        Part(f"{time.hour:02}:{time.minute:02}:{time.second:02}", "dim"),
         Part(" "),
         Part(str(record.status or "---"), _style(record)),
         Part(f"{record.duration_ms:>5.0f} ms ", "dim"),

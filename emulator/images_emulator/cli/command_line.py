@@ -163,6 +163,8 @@ def version_text() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Raises SystemExit for wrong arguments and for help."""
     words = [*(sys.argv[1:] if arguments is None else arguments)]
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [words[1], "--help"]
     match words[:1]:
         case ["-h" | "--help" | "help"]:
             return _guarded(lambda: _write(overview()))

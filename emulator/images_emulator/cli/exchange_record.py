@@ -1,16 +1,51 @@
-"""The record of a call in the journal, for the terminal."""
+"""The records of calls in the journal, and their text for the terminal."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from images_emulator.cli.call_record import CallRecord, total_bytes, upload_text
+from images_emulator.cli.call_record import (
+    CallRecord,
+    as_json,
+    as_text,
+    total_bytes,
+    upload_text,
+)
+from images_emulator.cli.terminal import columns_of
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.details import CallDetails
 from images_emulator.exchange.exchange import Exchange, SentImage
+
+
+class CallFormatter:
+    """Makes the text of calls, for the *level* of the log. *terminal* is the file descriptor of the
+    terminal that shows them; None where it is none."""
+
+    def __init__(self, *, level: int, is_json: bool, colours: bool, terminal: int | None) -> None:
+        self._level = level
+        self._is_json = is_json
+        self._is_verbose = level <= logging.DEBUG
+        self._is_brief = not (is_json or self._is_verbose)
+        self._colours = colours
+        self._terminal = terminal
+
+    def record(self, exchange: Exchange, ended: float) -> CallRecord:
+        """The record of a call that has *ended*, in seconds since the epoch."""
+        begun = ended - (exchange.duration_ms or 0) / 1000
+        return record_of(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
+
+    def text(self, record: CallRecord) -> str:
+        """The lines of a call; nothing for one of less importance than the level."""
+        if self._level > logging.INFO and record.is_good:
+            return ""
+        if self._is_json:
+            return as_json(record, verbose=self._is_verbose)
+        columns = None if self._terminal is None else columns_of(self._terminal)
+        return as_text(record, colours=self._colours, columns=columns, verbose=self._is_verbose)
 
 
 def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallRecord:
