@@ -327,6 +327,16 @@ async def test_address_holds_filters_and_call(chromium: Browser, server: Server)
         assert page.url.endswith("#model=gpt-image-2&status=answered")
 
 
+async def test_address_of_an_old_call_leads_to_its_row(
+    chromium: Browser, server: Server, http: httpx2.Client
+) -> None:
+    many(http, 120)
+    async with opened_page(chromium, server, f"call={server.requests[3].id}") as page:
+        row = page.get_by_role("option", selected=True)
+        await row.filter(has_text="call 3").wait_for()
+        assert await row.get_attribute("aria-posinset") == "117"
+
+
 @pytest.mark.usefixtures("mixed")
 async def test_calls_that_arrive_are_filtered(shown: Page, client: OpenAI) -> None:
     await shown.keyboard.press("e")
@@ -423,6 +433,28 @@ async def test_reset_empties_the_page_and_says_when(
     await until(shown, re.compile(r"Reset at \d\d:\d\d:\d\d"))
     generate(client, "another")
     await has_rows(shown, "another")
+
+
+async def test_page_without_calls_still_shows_how_to_begin_after_a_reset(
+    shown: Page, http: httpx2.Client, server: Server
+) -> None:
+    await until(shown, "No calls yet.")
+    server.reset()
+    http.post("/_emulator/clock", json={"advance": 3600})
+    await until(shown, "Clock +1 h")  # told after the reset
+    assert await shown.get_by_text("No calls yet.").is_visible()
+
+
+async def test_rush_of_calls_leaves_no_gap(
+    shown: Page, http: httpx2.Client, server: Server
+) -> None:
+    """More than are told one by one."""
+    many(http, 1, "before")
+    with ThreadPoolExecutor(4) as pool:
+        [*pool.map(lambda number: many(http, 60, f"rush {number}"), range(4))]
+    await until(shown, "241")
+    numbers = "() => document.querySelector('.rows').offsetHeight === 241 * 60"
+    await shown.wait_for_function(numbers)
 
 
 async def test_top_bar_says_what_is_not_as_by_default(
@@ -613,8 +645,9 @@ async def test_phone_shows_one_column_at_a_time(chromium: Browser, server: Serve
 
 async def test_nothing_moves_where_motion_is_reduced(shown: Page, client: OpenAI) -> None:
     await shown.emulate_media(reduced_motion="reduce")
-    generate(client)
-    await has_rows(shown, "a lighthouse")
+    for prompt in ("first", "second"):  # the first one is not among others
+        generate(client, prompt)
+        await rows(shown).filter(has_text=prompt).wait_for()
     assert await shown.evaluate("document.getAnimations().length") == 0
 
 

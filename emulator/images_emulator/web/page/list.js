@@ -35,6 +35,9 @@ export class List {
   /** @type {string | null} */
   #chosen = null;
 
+  /** Whether the chosen call is yet to be scrolled to, once it is here. */
+  #seeks = false;
+
   /** Calls that came while the top was out of sight. */
   #unseen = 0;
 
@@ -91,6 +94,7 @@ export class List {
       // A list that does not fill its room cannot scroll: nothing is out of sight.
       if (this.scroller.scrollTop === 0) this.#unseen = 0;
     }
+    this.#seek();
     this.#draw();
     if (arrived)
       for (const call of items.slice(0, arrived)) this.#rows.get(call.id)?.arrive();
@@ -112,12 +116,17 @@ export class List {
    * @param {string | null} id
    */
   setChosen(id) {
+    if (id !== this.#chosen) this.#seeks = id !== null;
     this.#chosen = id;
-    if (id) {
-      this.#cursor = id;
-      this.#reveal(id);
-    }
+    this.#seek();
     this.#draw();
+  }
+
+  #seek() {
+    if (!this.#seeks || !this.#chosen || !this.#indexes.has(this.#chosen)) return;
+    this.#seeks = false;
+    this.#cursor = this.#chosen;
+    this.#reveal(this.#chosen);
   }
 
   /**
@@ -227,7 +236,9 @@ class Row {
     this.time = h("span", { class: "row-time" });
     this.cost = h("span", { class: "row-cost" });
     this.element = h("div", { class: "row", role: "option", id: `row-${id}`, "aria-selected": "false", dataset: { id } },
-      this.thumb, h("span", { class: "row-words" }, this.title, this.second), h("span", { class: "row-right" }, this.time, this.cost));
+      this.thumb, h("span", { class: "row-words" }, this.title, this.second), h("span", { class: "row-right" }, this.time, this.cost),
+      // An element of its own: beside a drawn one no program can tell which colour is behind the words.
+      h("span", { class: "row-line" }));
   }
 
   get isWaiting() {

@@ -149,6 +149,13 @@ function route() {
     wall.element.scrollTop = scrolled;
   }
   list.setChosen(id);
+  seek();
+}
+
+/** Load the calls back to the chosen one. */
+function seek() {
+  const id = address.params.get("call");
+  if (id && isLoaded && !calls.get(id)) void loadOlder(Infinity);
 }
 
 address.subscribe(() => {
@@ -243,6 +250,7 @@ async function load() {
     empty.update();
     if (!filters.isEmpty) void loadOlder(Infinity);
     else if (!calls.isWhole) await loadCounts();
+    seek();
   } catch (error) {
     // The form for the token is there already; a server that does not answer is tried again.
     if (!(error instanceof APIError) || ![0, 401].includes(error.status)) context.fail(error);
@@ -355,32 +363,40 @@ function amendByEvent(event) {
   view.event(event);
 }
 
-/** When calls were first skipped since they were asked for last; 0 where none were. */
-let skippedAt = 0;
+/** The calls that were not told one by one since they were asked for last. */
+let skipped = { count: 0, first: 0, last: 0 };
 
 /** @type {number | undefined} */
 let catching;
 
-/** Calls that were not told one by one are asked for when the rush is over, or has gone on for long. */
-function catchUp() {
-  clearTimeout(catching);
+/**
+ * Calls were skipped. They are asked for when the rush is over, or has gone on for long.
+ * @param {number} count
+ */
+function catchUp(count) {
   const now = performance.now();
-  skippedAt ||= now;
-  catching = setTimeout(async () => {
-    skippedAt = 0;
-    try {
-      const page = await api.requests({ limit: MORE });
-      const oldest = page.requests[0], newest = calls.ordered.at(-1);
-      take(page);
-      callsCame();
-      // Between what is here and what has come must be no gap.
-      if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
-      else calls.put(page.requests);
-      if (!calls.isWhole) await loadCounts();
-    } catch (error) {
-      context.fail(error);
-    }
-  }, Math.max(0, Math.min(CALM_MS, skippedAt + RUSH_MS - now)));
+  skipped = { count: skipped.count + count, first: skipped.first || now, last: now };
+  clearTimeout(catching);
+  catching = setTimeout(fetchSkipped, Math.max(0, Math.min(CALM_MS, skipped.first + RUSH_MS - now)));
+}
+
+async function fetchSkipped() {
+  const isCalm = performance.now() - skipped.last >= CALM_MS - 20;
+  // Some may have come since; more than the API gives at once are left to be paged back to.
+  const wanted = skipped.count + FIRST;
+  skipped = { count: 0, first: 0, last: 0 };
+  try {
+    const page = await api.requests({ limit: wanted > MORE ? FIRST : wanted });
+    const oldest = page.requests[0], newest = calls.ordered.at(-1);
+    take(page);
+    callsCame();
+    // Between what is here and what has come must be no gap.
+    if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
+    else calls.put(page.requests);
+    if (isCalm && !calls.isWhole) await loadCounts();
+  } catch (error) {
+    context.fail(error);
+  }
 }
 
 const live = new Live({
@@ -399,7 +415,7 @@ const live = new Live({
       case "arrived":
       case "completed": return amend(data);
       case "event": return amendByEvent(data);
-      case "skipped": return catchUp();
+      case "skipped": return catchUp(data.count);
       case "cleared":
         pending.clear();
         // A page that has shown no call shows how to make the first one.

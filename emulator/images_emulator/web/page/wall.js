@@ -267,6 +267,6 @@ class Tile {
   #label(call) {
     const number = format.counted(call.partials, "partial");
     if (call.outcome === "waiting") return `Partial ${call.partials} of ${call.parameters.partial_images ?? call.partials}`;
-    return { cut: `Cut after ${number}`, failed: `Failed after ${number}`, gone: `Client left after ${number}` }[/** @type {string} */ (call.outcome)] ?? number;
+    return { cut: `Cut after ${number}`, failed: `Failed after ${number}`, gone: `Client left at ${call.partials}` }[/** @type {string} */ (call.outcome)] ?? number;
   }
 }
