@@ -406,5 +406,36 @@ def test_a_long_body_comes_from_the_journal(recorded: Recorded, server: Server) 
     assert json.loads(server.requests[-1].body or b"") == body
 
 
+def test_code_has_an_argument_in_each_line(recorded: Recorded) -> None:
+    assert (
+        recorded.code("python", "edit with markup").split("\n\n\n")[2]
+        == f'''client = openai.OpenAI(
+    base_url="{recorded.server.url}/v1",
+    api_key=os.environ.get("OPENAI_API_KEY", "sk-test"),
+    max_retries=0,
+)
+answer = client.images.edit(
+    model="gpt-image-2.5-sunburst",
+    prompt="x",
+    quality="low",
+    image=("a %22b%22 é.png", upload(0), "image/png"),
+    markup=("m.png", upload(1), "image/png"),
+)
+for image in answer.data:
+    print(image.url or f"{{len(image.b64_json)}} characters of base64")
+'''
+    )
+    assert recorded.code("javascript", "refused").endswith("""
+const answer = await client.images.generate({
+    model: "gpt-image-2",
+    prompt: "x",
+    n: 0,
+    colour: { "a-b": [1.5, null] },
+});
+for (const image of answer.data)
+    console.log(image.url ?? `${image.b64_json.length} characters of base64`);
+""")
+
+
 def http_code(server: Server, identity: str) -> str:
     return httpx2.get(f"{server.url}/_emulator/requests/{identity}/code/curl").text

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
@@ -31,6 +31,9 @@ from images_emulator.contract.rules import Flag, Integer
 from images_emulator.exchange.details import image_items
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.web.recorder import ADMIN_PREFIX
+
+MAX_LINE_CHARS: Final = 72
+"""Characters of a group of values that stands in one line of the code."""
 
 MAX_ARGUMENT_BYTES: Final = 100_000
 """Bytes of a body that stands in the code; a longer one comes from the journal. Linux takes 128 KB
@@ -135,6 +138,7 @@ class RecordedCall:
             name: value
             for name, value in self.exchange.headers.items()
             if name in ("content-type", "accept") or name.startswith("x-emulator-")
+            if (name, value) != ("accept", "*/*")
         }
 
     @property
@@ -283,6 +287,18 @@ def curl(call: RecordedCall) -> str:
     return f"curl -s{token} {source} | {line} --data-binary @-\n"
 
 
+def _group(opening: str, items: Iterable[str], closing: str, pad: str = "") -> str:
+    """*items* between brackets, in one line with *pad* inside of it where that is short."""
+    items = [*items]
+    if not items:
+        return f"{opening}{closing}"
+    line = f"{opening}{pad}{', '.join(items)}{pad}{closing}"
+    if len(line) <= MAX_LINE_CHARS and "\n" not in line:
+        return line
+    lines = "".join(f"{item},\n" for item in items)
+    return f"{opening}\n{_indented(lines)}{closing}"
+
+
 def _indented(text: str) -> str:
     """*text* with its lines indented. Its literals may have separators that other functions take
     for ends of lines."""
@@ -303,14 +319,14 @@ def _python_value(value: Any) -> str:
     match value:
         case UploadLink():
             parts = [_text(value.name), f"upload({value.place})"]
-            return f"({', '.join(parts + ([_text(value.type)] if value.type else []))})"
+            return _group("(", parts + ([_text(value.type)] if value.type else []), ")")
         case str():
             return _text(value)
         case Mapping():
             items = (f"{_text(name)}: {_python_value(each)}" for name, each in value.items())
-            return f"{{{', '.join(items)}}}"
+            return _group("{", items, "}")
         case list():
-            return f"[{', '.join(map(_python_value, value))}]"
+            return _group("[", map(_python_value, value), "]")
         case _:
             return repr(value)
 
@@ -338,8 +354,9 @@ def _python_call(call: RecordedCall, sdk: SDKCall) -> str:
             "cast_to=openai.types.ImagesResponse,",
             f"body={_python_value(sdk.arguments)},",
         ]
-        if options := {"headers": call.emulator_headers, "params": sdk.query}:
-            lines.append(f"options={_python_value({k: v for k, v in options.items() if v})},")
+        options = {"headers": call.emulator_headers, "params": sdk.query}
+        options = {option: value for option, value in options.items() if value}
+        lines += [f"options={_python_value(options)},"] if options else []
         method = "client.post"
     else:
         lines = [*_python_arguments(sdk, call.emulator_headers)]
@@ -350,16 +367,16 @@ def _python_call(call: RecordedCall, sdk: SDKCall) -> str:
 def _python_client(sdk: SDKCall, *settings: str) -> str:
     """The expression of the client, with *settings* beside its own."""
     if not sdk.deployment:
-        return f"openai.OpenAI({', '.join([*settings, 'max_retries=0'])})"
+        return _group("openai.OpenAI(", [*settings, "max_retries=0"], ")")
     own = [
         f"azure_deployment={_text(sdk.deployment)}",
         f"api_version={_text(sdk.api_version or '')}",
     ]
-    return f"openai.AzureOpenAI({', '.join([*settings, *own, 'max_retries=0'])})"
+    return _group("openai.AzureOpenAI(", [*settings, *own, "max_retries=0"], ")")
 
 
 def _python_download(call: RecordedCall, url: str) -> str:
-    """The expression of the bytes at *url*, a Python expression."""
+    """The expression of the bytes at *url*, which is one, too."""
     if not call.needs_token:
         return f"urlopen({url}).read()"
     bearer = "f\"Bearer {os.environ['IMAGES_EMULATOR_ADMIN_TOKEN']}\""
@@ -372,7 +389,8 @@ def _python_upload(call: RecordedCall) -> str:
 
 def upload(index):
     """An image of the call, from the emulator's journal."""
-    return {_python_download(call, url)}
+    url = {url}
+    return {_python_download(call, "url")}
 
 '''
 
@@ -413,24 +431,22 @@ def python(call: RecordedCall) -> str:
 def _python_http(call: RecordedCall, url: str) -> str:
     """Statements that make the call by plain HTTP; `answer` is the answer, also a refusal."""
     exchange = call.exchange
-    lines = [f"{url},", f"method={_text(exchange.method)},"]
-    if exchange.body:
-        body = (
-            f"{_text(call.text)}.encode()"
-            if call.text is not None
-            else _python_download(call, _text(f"{call.journal_url}/body"))
-        )
-        lines.append(f"data={body},")
+    lines, body = [f"{url},", f"method={_text(exchange.method)},"], ""
+    if exchange.body and call.text is not None:
+        lines.append(f"data={_text(call.text)}.encode(),")
+    elif exchange.body:
+        body = f"body = {_python_download(call, _text(f'{call.journal_url}/body'))}\n"
+        lines.append("data=body,")
     headers = [f"{_text(name)}: {_text(value)}" for name, value in call.headers.items()]
     if "content-type" not in call.headers:
         headers.append('"content-type": ""')
     if call.key_header:
         name, scheme = call.key_header
         headers.append(f"{_text(name)}: {_text(scheme)} + {PYTHON_KEY}")
-    lines.append(f"headers={{{', '.join(headers)}}},")
+    lines.append(f"headers={_group('{', headers, '}')},")
     request = _indented("\n".join(lines))
     return (
-        f"request = Request(\n{request}\n)\n"
+        f"{body}request = Request(\n{request}\n)\n"
         "try:\n    answer = urlopen(request)\nexcept HTTPError as error:\n    answer = error\n"
     )
 
@@ -453,7 +469,7 @@ def pytest(call: RecordedCall) -> str:
         names = ("import openai",)
     body = _pytest_fault(call) + body
     test = f"def test_call(images_emulator):\n{_indented(body)}"
-    upload = _python_upload(call).strip("\n") + "\n\n\n" if sdk and sdk.uses_uploads else ""
+    upload = f"{_python_upload(call).strip()}\n\n\n" if sdk and sdk.uses_uploads else ""
     code = f"{upload}{_pytest_marker(call)}{test}"
     extra = ["import pytest"] if "pytest." in code else []
     imports = _python_imports(*names, *extra, code=code)
@@ -516,7 +532,8 @@ def _pytest_checks(call: RecordedCall, sdk: SDKCall) -> Iterator[str]:
     elif sdk.streams:
         types = [event.type for event in exchange.stream]
         yield f"stream = {expression}\n"
-        yield f"assert [event.type for event in stream] == {_python_value(types)}\n"
+        yield f"types = {_python_value(types)}\n"
+        yield "assert [event.type for event in stream] == types\n"
     else:
         yield f"answer = {expression}\n"
         yield f"assert len(answer.data) == {len(exchange.images)}\n"
@@ -538,15 +555,13 @@ def _javascript_value(value: Any) -> str:
         case str():
             return _text(value)
         case Mapping():
-            if not value:
-                return "{}"
             items = (
                 f"{_javascript_name(name)}: {_javascript_value(each)}"
                 for name, each in value.items()
             )
-            return f"{{ {', '.join(items)} }}"
+            return _group("{", items, "}", pad=" ")
         case list():
-            return f"[{', '.join(map(_javascript_value, value))}]"
+            return _group("[", map(_javascript_value, value), "]")
         case _:
             return json.dumps(value)
 
@@ -597,21 +612,26 @@ def javascript(call: RecordedCall) -> str:
         "apiKey": JAVASCRIPT_KEY,
         "maxRetries": "0",
     }
-    shown = "".join(f"  {option}: {value},\n" for option, value in options.items())
+    shown = _indented("".join(f"{option}: {value},\n" for option, value in options.items()))
     lines.append(f"const client = new {name}({{\n{shown}}});")
     if sdk.uses_uploads:
         url = f"`{call.journal_url}/uploads/${{index}}`"
         lines.append("// An image of the call, from the emulator's journal.")
-        lines.append(f"const upload = async (index) => {_javascript_download(call, url)};")
+        lines.append("const upload = async (index) => {")
+        lines.append(f"    const url = {url};")
+        lines.append(f"    return {_javascript_download(call, 'url')};")
+        lines.append("};")
     extra: dict[str, Any] = {"headers": dict(call.emulator_headers), "query": dict(sdk.query)}
     extra = {option: value for option, value in extra.items() if value}
     if sdk.is_json_edit:
         body = _javascript_value({"body": sdk.arguments, **extra})
         expression = f"await client.post({_text(sdk.operation.route)}, {body})"
     else:
-        arguments = "".join(
-            f"  {_javascript_name(each)}: {_javascript_value(value)},\n"
-            for each, value in sdk.arguments.items()
+        arguments = _indented(
+            "".join(
+                f"{_javascript_name(each)}: {_javascript_value(value)},\n"
+                for each, value in sdk.arguments.items()
+            )
         )
         more = f", {_javascript_value(extra)}" if extra else ""
         method = f"client.images.{JAVASCRIPT_METHODS[sdk.operation]}"
@@ -622,7 +642,9 @@ def javascript(call: RecordedCall) -> str:
     else:
         lines.append(f"const answer = {expression};")
         lines.append("for (const image of answer.data)")
-        lines.append("  console.log(image.url ?? `${image.b64_json.length} characters of base64`);")
+        lines.append(
+            "    console.log(image.url ?? `${image.b64_json.length} characters of base64`);"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -633,16 +655,16 @@ def _javascript_http(call: RecordedCall) -> str:
     if call.key_header:
         name, scheme = call.key_header
         headers.append(f"{_text(name)}: {_text(scheme)} + ({JAVASCRIPT_KEY})")
-    lines = [f"  method: {_text(exchange.method)},", f"  headers: {{ {', '.join(headers)} }},"]
+    lines = [f"method: {_text(exchange.method)}", f"headers: {_group('{', headers, '}', pad=' ')}"]
     if exchange.body and exchange.method not in {"GET", "HEAD"}:
         # A text without a type would get one.
         is_text = call.text is not None and "content-type" in call.headers
         url = _text(f"{call.journal_url}/body")
         body = _text(call.text or "") if is_text else f"await {_javascript_download(call, url)}"
-        lines.append(f"  body: {body},")
-    options = "\n".join(lines)
+        lines.append(f"body: {body}")
+    options = _indented("".join(f"{line},\n" for line in lines))
     return (
-        f"const answer = await fetch({_text(f'{call.base}{call.target}')}, {{\n{options}\n}});\n"
+        f"const answer = await fetch({_text(f'{call.base}{call.target}')}, {{\n{options}}});\n"
         "console.log(answer.status, await answer.text());\n"
     )
 
