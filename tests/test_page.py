@@ -521,6 +521,8 @@ async def test_page_asks_for_the_admin_token_once(chromium: Browser) -> None:
             await form.get_by_label("Admin token").fill("guess")
             await page.keyboard.press("Enter")
             await until(page, "That is not the token.")
+            await until(page, "Locked")
+            assert not await page.get_by_text("The server has gone").is_visible()
             await form.get_by_label("Admin token").fill("secret")
             await page.keyboard.press("Enter")
             await has_rows(page, "a lighthouse")

@@ -2,7 +2,10 @@
 
 import { address } from "./api.js";
 
-/** @typedef {"connecting" | "live" | "paused" | "reconnecting" | "stopped"} LiveState */
+/**
+ * `locked`: the token is wanted; `stopped`: the server has gone, and is still looked for.
+ * @typedef {"connecting" | "live" | "paused" | "reconnecting" | "stopped" | "locked"} LiveState
+ */
 
 /**
  * @typedef {object} LiveHandlers
@@ -58,10 +61,19 @@ export class Live {
   start() {
     this.#close();
     this.#failures = 0;
+    this.since = null;
+    this.#become("connecting");
     this.#follow();
   }
 
+  /** Wait until `start`: without the token there is no connection. */
+  lock() {
+    this.#close();
+    this.#become("locked");
+  }
+
   #follow() {
+    if (this.state === "locked") return;
     const wanted = !this.#paused && document.visibilityState !== "hidden";
     if (wanted && !this.#source) this.#open();
     else if (!wanted) this.#close();
@@ -88,12 +100,13 @@ export class Live {
     };
     source.onerror = () => {
       this.#close();
+      if (this.state === "locked") return;
       this.since ??= new Date();
       this.#become(this.#failures < RETRIES_MS.length - 1 ? "reconnecting" : "stopped");
-      this.handlers.onerror();
       const wait = RETRIES_MS[Math.min(this.#failures, RETRIES_MS.length - 1)];
       this.#failures += 1;
       this.#timer = setTimeout(() => this.#follow(), wait);
+      this.handlers.onerror();
     };
     source.addEventListener("restart", (event) => {
       this.#lastId = event.lastEventId || null;

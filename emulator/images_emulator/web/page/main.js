@@ -87,8 +87,11 @@ const search = new Search({
 });
 const list = new List({ state, onchoose: select, onend: () => void loadOlder(1) });
 const wall = new Wall({ onchoose: select, onend: () => void loadOlder(1) });
-const signIn = createSignIn(api, () => void start());
-api.onunauthorized = signIn;
+const signIn = createSignIn(api, () => live.start());
+api.onunauthorized = () => {
+  live.lock();
+  signIn();
+};
 
 const gone = h("p", { class: "gone", role: "status", hidden: true });
 const noMatch = h("div", { class: "no-match", hidden: true }, h("p", null, "No call matches"),
@@ -487,11 +490,6 @@ function allKeys() {
 new Keyboard(() => (view.element.hidden ? keys : [...view.keys, ...keys]));
 
 PHONE.addEventListener("change", route);
-
-async function start() {
-  await load();
-  live.start();
-}
 
 search.update();
 route();

@@ -39,7 +39,7 @@ export function callsCame() {
  * @param {number} height
  */
 export function picture(src, width, height) {
-  const image = h("img", { alt: "", width, height, decoding: "async", onload: chequer });
+  const image = h("img", { alt: "", width, height, decoding: "async", fetchpriority: "low", onload: chequer });
   if (take()) image.src = src;
   else {
     waiting.push({ image, src });

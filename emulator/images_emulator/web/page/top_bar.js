@@ -8,7 +8,7 @@ import * as format from "./format.js";
 /** @import { Live, LiveState } from "./live.js" */
 
 /** @type {Record<LiveState, string>} */
-const LIVE_WORDS = { connecting: "Connecting", live: "Live", paused: "Paused", reconnecting: "Reconnecting", stopped: "Stopped" };
+const LIVE_WORDS = { connecting: "Connecting", live: "Live", paused: "Paused", reconnecting: "Reconnecting", stopped: "Stopped", locked: "Locked" };
 
 /** The base URL of the API for SDKs. @param {Context} context */
 export function baseURL(context) {
