@@ -237,22 +237,25 @@ async def test_stream_shows_its_pictures_in_order(
 async def test_stream_in_flight_fills_as_it_goes_on(
     page: Page, server: Server, client: OpenAI
 ) -> None:
-    server.inject({"kind": "stall", "after": 1, "seconds": 3600})
-    call = asyncio.create_task(asyncio.to_thread(stream, client))
+    server.inject({"kind": "latency", "realistic": True, "scale": 100})
+    call = asyncio.create_task(asyncio.to_thread(stream, client, quality="low"))
     await page.get_by_text("a lighthouse").first.click()
     view = page.get_by_role("article", name="Call")
-    await view.get_by_text("in flight").first.wait_for()
+    await view.get_by_text("Waiting for the first picture").wait_for()
     stage = view.get_by_role("region", name="Picture")
     figures = stage.locator("button.figure")
-    await figures.get_by_text("Partial 1").wait_for()
-    assert await are_drawn(stage.locator(".stage-view img"))
-    assert await stage.locator(".figure.waiting").count() == 2
-    assert await figures.count() == 1
-    # The emulator's clock takes the silence to its end.
-    await asyncio.to_thread(server.emulator.clock.advance, hours=2)
-    await figures.get_by_text("Completed").wait_for()
-    assert await figures.count() == 3
-    await stage.get_by_text(re.compile("^Completed, ")).wait_for()
+    await stage.locator(".figure.waiting").nth(2).wait_for()
+    for number, title in enumerate(("Partial 1", "Partial 2", "Completed"), 1):
+        # Each event waits for a third of 1,500 seconds by the emulator's clock.
+        while not server.emulator.clock._waits:  # noqa: ASYNC110 - nothing tells when a wait begins
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(server.emulator.clock.advance, minutes=10)
+        await stage.get_by_text(re.compile(f"^{title}, ")).wait_for()
+        assert await figures.count() == number
+        assert await are_drawn(stage.locator(".stage-view img"))
+        if title != "Completed":
+            assert await view.get_by_text("in flight").first.is_visible()
+            assert await stage.locator(".figure.waiting").count() == 3 - number
     await view.get_by_text("in flight").first.wait_for(state="hidden")
     await view.get_by_role("region", name="Answer").get_by_text("200").wait_for()
     await call
@@ -376,6 +379,10 @@ async def test_forgiven_parameters_are_marked(
 @pytest.mark.parametrize(
     ("item", "words"),
     [
+        ("curl", "curl "),
+        ("Python", "client = openai.OpenAI("),
+        ("JavaScript", 'from "openai"'),
+        ("pytest test", "def test_"),
         ("Request body", '"a lighthouse"'),
         ("Request id", "req_"),
     ],
@@ -416,6 +423,40 @@ async def test_two_pictures_stand_side_by_side(page: Page, server: Server, clien
     assert await are_drawn(page.locator(".difference img"))
     await page.get_by_role("button", name="Close the comparison").click()
     await page.get_by_role("region", name="Request").wait_for()
+
+
+async def test_two_pictures_are_compared_by_keys(
+    page: Page, server: Server, client: OpenAI
+) -> None:
+    generate(client, n=2, quality="low")
+    view = await show(page, server)
+    await page.keyboard.press("v")
+    await view.get_by_role("button", name="Marked", pressed=True).wait_for()
+    await page.keyboard.press("ArrowRight")
+    await view.get_by_text(re.compile("^2 of 2, ")).wait_for()
+    await page.keyboard.press("v")
+    await page.get_by_role("region", name="Picture B").wait_for()
+    table = page.get_by_role("region", name="What differs")
+    assert "Picture\t1\t2" in await table.locator("tbody tr").all_inner_texts()
+    await page.keyboard.press("Escape")
+    await view.get_by_role("region", name="Request").wait_for()
+
+
+async def test_chosen_tab_stays_when_the_call_ends(
+    page: Page, server: Server, client: OpenAI
+) -> None:
+    server.inject({"kind": "latency", "seconds": 3600})
+    call = asyncio.create_task(asyncio.to_thread(generate, client))
+    await page.get_by_text("a lighthouse").first.click()
+    view = page.get_by_role("article", name="Call")
+    request = view.get_by_role("region", name="Request")
+    await request.get_by_role("button", name="Headers").click()
+    await view.get_by_text("Not answered yet").wait_for()
+    await asyncio.to_thread(server.emulator.clock.advance, hours=2)
+    await view.get_by_role("region", name="Answer").get_by_text("200").wait_for()
+    assert await are_drawn(view.locator(".stage-view img"))
+    assert await request.get_by_role("button", name="Headers", pressed=True).is_visible()
+    await call
 
 
 async def test_pictures_of_one_call_are_gone_through(
@@ -537,6 +578,8 @@ async def test_call_is_gone_through_by_keyboard_alone(
     await page.keyboard.press("ArrowRight")
     assert await slider.input_value() == "51"
     await slider.blur()
+    await page.keyboard.press("c")
+    assert (await copied(page)).startswith("curl")
     await page.keyboard.press("o")
     await page.get_by_role("dialog", name="Picture in full size").wait_for()
     await page.keyboard.press("Escape")

@@ -106,10 +106,11 @@ async def test_custom_fault_meets_the_calls_that_match(panel: Locator, client: O
     await form.get_by_role("button", name="Inject").click()
     await until(panel, "prompt has harbour")
     generate(client, "a lighthouse")
-    for _ in range(2):
+    for shown in ("1 of 2", "1 spent"):
         with pytest.raises(openai.RateLimitError) as failure:
             generate(client, "a harbour at dawn")
         assert failure.value.code == "insufficient_quota"
+        await until(panel, shown)
     generate(client, "a harbour at dawn")
 
 
@@ -322,9 +323,11 @@ async def test_panel_is_used_by_keyboard_alone(
         await until(panel, "1 armed")
         with pytest.raises(openai.RateLimitError):
             generate(client)
+        await page.get_by_role("button", name="Switches", exact=True, pressed=True).wait_for()
         await panel.get_by_role("button", name="Close switches").focus()
         await page.keyboard.press("Enter")
         assert await panel.is_hidden()
+        await page.get_by_role("button", name="Switches", exact=True, pressed=False).wait_for()
         assert await switches.evaluate("button => button === document.activeElement")
 
 

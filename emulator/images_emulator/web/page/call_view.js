@@ -147,6 +147,11 @@ export function createCallView(context) {
     older.disabled = !hasOlder;
   }
 
+  /** @type {{tab: string | null}} */
+  const requestTab = { tab: null };
+  /** @type {{tab: string | null}} */
+  const answerTab = { tab: null };
+
   /** What each place was made from. @type {Map<HTMLElement, string>} */
   const drawn = new Map();
 
@@ -176,8 +181,8 @@ export function createCallView(context) {
     top.classList.toggle("bare", isBare);
     if (isBare) body.append(top);
     else streamTable.element.before(top);
-    put(requestPlace, [next.body, next.form, next.parameters, next.error, next.violations, next.dropped], () => requestCard(context, next, models));
-    put(answerPlace, [next.answer, next.status, next.outcome, next.dropped], () => answerCard(context, next));
+    put(requestPlace, [next.body, next.form, next.parameters, next.error, next.violations, next.dropped], () => requestCard(context, requestTab, next, models));
+    put(answerPlace, [next.answer, next.status, next.outcome, next.dropped], () => answerCard(context, answerTab, next));
     put(missPlace, [next.near_misses], () => nearMisses(next));
     drawDownloads(next);
   }
@@ -281,6 +286,7 @@ export function createCallView(context) {
       id = nextId;
       early = [];
       element.scrollTop = 0;
+      requestTab.tab = answerTab.tab = null;
       const summary = nextId && calls.get(nextId);
       if (summary) drawHead(summary);
       load();
@@ -292,7 +298,9 @@ export function createCallView(context) {
       clear();
     },
     update(summary) {
-      if (summary.id === id) load();
+      // Of a call in flight the events tell what is new, once its body is read.
+      const isKnown = call?.id === id && call?.model !== null && summary.outcome === "waiting";
+      if (summary.id === id && !isKnown) load();
       // The list may have thousands of them anew.
       if (!isMoved) requestAnimationFrame(drawNeighbours);
       isMoved = true;

@@ -16,7 +16,7 @@ import { choices } from "./panel_controls.js";
 /** @type {[name: string, value: (side: Side) => unknown][]} */
 const ROWS = [
   ["Prompt", ({ call }) => call.prompt],
-  ["Picture", ({ shown }) => shown.place],
+  ["Picture", ({ shown: { place } }) => (/^\d+$/.test(place) ? Number(place) + 1 : place.replace(/-(\d+)$/, (_, digits) => ` ${Number(digits) + 1}`))],
   ["Model", ({ call }) => call.model],
   ["Pixels", ({ shown }) => shown.width && shown.height && format.pixels(shown.width, shown.height)],
   ["Quality", ({ call }) => call.parameters.quality],

@@ -12,6 +12,7 @@ import { bodyView } from "./json_view.js";
 /** @import { Models } from "./explain.js" */
 /** @import { Mark } from "./json_view.js" */
 
+/** The tab that was chosen in a card, which a newer card of the same call shows again. @typedef {{tab: string | null}} Chosen */
 /** @typedef {{name: string, view: () => Node, text: () => string | null}} Tab */
 
 /**
@@ -153,17 +154,21 @@ function formView(context, call, form, marks) {
 /**
  * A card with tabs and a button that copies what is shown.
  * @param {Context} context
+ * @param {Chosen} chosen
  * @param {object} options
  * @param {string} options.title
  * @param {Node | null} [options.beside] stands behind the title
  * @param {Tab[]} options.tabs
  * @param {Node | null} [options.foot]
  */
-function card(context, { title, beside = null, tabs, foot = null }) {
+function card(context, chosen, { title, beside = null, tabs, foot = null }) {
   const body = h("div", { class: "card-body" });
-  let current = tabs[0];
+  let current = tabs.find(({ name }) => name === chosen.tab) ?? tabs[0];
   const buttons = tabs.map((tab) =>
-    h("button", { type: "button", onclick: () => select(tab) }, tab.name),
+    h("button", { type: "button", onclick: () => {
+      chosen.tab = tab.name;
+      select(tab);
+    } }, tab.name),
   );
   /** @param {Tab | undefined} tab */
   function select(tab) {
@@ -204,10 +209,11 @@ function card(context, { title, beside = null, tabs, foot = null }) {
 /**
  * What was sent.
  * @param {Context} context
+ * @param {Chosen} chosen
  * @param {Detail} call
  * @param {Models | null} models
  */
-export function requestCard(context, call, models) {
+export function requestCard(context, chosen, call, models) {
   const marks = marksOf(call, models);
   const { form, body } = call;
   const hidden = call.dropped.includes("body");
@@ -228,7 +234,7 @@ export function requestCard(context, call, models) {
     && sentValue(call, call.error.param) === undefined && !form?.some((part) => part.name === call.error?.param)
     ? h("p", { class: "card-foot bad" }, `${call.error.param} was not sent`)
     : null;
-  return card(context, {
+  return card(context, chosen, {
     title: "Request",
     tabs: [
       first,
@@ -244,14 +250,15 @@ export function requestCard(context, call, models) {
 /**
  * What was answered.
  * @param {Context} context
+ * @param {Chosen} chosen
  * @param {Detail} call
  */
-export function answerCard(context, call) {
+export function answerCard(context, chosen, call) {
   const { answer } = call;
   const isWaiting = call.outcome === "waiting";
   const nothing = isWaiting ? "Not answered yet" : call.dropped.includes("answer") ? "Not kept any more" : "Nothing was answered";
   const status = call.status === null ? null : h("span", { class: call.status >= 400 ? "bad" : "faint" }, String(call.status));
-  return card(context, {
+  return card(context, chosen, {
     title: "Answer",
     beside: status,
     tabs: [
