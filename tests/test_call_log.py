@@ -8,8 +8,10 @@ import os
 import re
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from select import select
 from threading import Event, Semaphore
 from typing import Any
 
@@ -416,6 +418,34 @@ def test_full_pipe_blocks_neither_put_nor_close(monkeypatch: pytest.MonkeyPatch)
     assert lines._thread
     lines._thread.join()
     os.close(writer)
+
+
+def test_item_that_comes_as_the_thread_falls_idle_is_written() -> None:
+    class LateItems(deque[str]):
+        """Gets one more item just after the thread has found none twice, and goes to wait."""
+
+        misses = 0
+
+        def popleft(self) -> str:
+            try:
+                return super().popleft()
+            except IndexError:
+                self.misses += 1
+                if self.misses == 2:
+                    lines.put("second\n")
+                raise
+
+    reader, writer = os.pipe()
+    lines = LineWriter[str](writer, str)
+    lines._items = LateItems()
+    lines.put("first\n")
+    text = b""
+    while not text.endswith(b"second\n"):
+        assert select([reader], [], [], 10)[0], "the second item was not written"
+        text += os.read(reader, 100)
+    lines.close()
+    os.close(writer)
+    os.close(reader)
 
 
 def test_writer_waits_for_a_terminal_that_does_not_block() -> None:

@@ -11,7 +11,6 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Server
-from images_emulator.scenarios import ready_scenarios
 
 
 def drawn(prompt: str = "a lighthouse", **options: int) -> str:
@@ -100,7 +99,7 @@ def test_marker_sets_a_scenario(images_emulator: Server) -> None:
     assert met.near_misses == ()
 
 
-@pytest.mark.images_emulator(scenario=str(ready_scenarios()["rate-limit-then-ok"]))
+@pytest.mark.images_emulator(scenario="rate-limit-then-ok")
 def test_marker_takes_a_scenario_file(images_emulator: Server) -> None:
     with pytest.raises(openai.RateLimitError):
         drawn(max_retries=0)

@@ -210,7 +210,9 @@ def _prepare(
     if isinstance(scenario, Mapping):
         server.emulator.scenario.load(scenario)
     elif scenario is not None:
-        server.emulator.scenario.read(str(root / scenario))
+        from images_emulator.scenarios import scenario_file  # noqa: PLC0415 - few tests need it
+
+        server.emulator.scenario.read(scenario_file(scenario, root))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,7 +16,8 @@ def ready_scenarios() -> Mapping[str, Path]:
     return MappingProxyType({file.stem: file for file in files})
 
 
-def scenario_file(name: str) -> str:
-    """The path of the scenario *name*: that of a ready one, unless there is a file of that name."""
-    ready = ready_scenarios().get(name)
-    return str(ready) if ready and not Path(name).is_file() else name
+def scenario_file(name: str | Path, folder: Path = Path()) -> str:
+    """The path of the scenario *name*, seen from *folder*: that of a ready one, unless there is a
+    file of that name."""
+    ready, file = ready_scenarios().get(str(name)), folder / name
+    return str(ready if ready and not file.is_file() else file)
