@@ -14,6 +14,7 @@ from images_emulator import Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.exchange import SentImage
+from images_emulator.web.code_samples import LANGUAGES
 from tests.answers import model_that_writes
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
@@ -162,6 +163,34 @@ def test_python_has_what_the_list_has(server: Server, client: OpenAI) -> None:
     (picture,) = call.pictures
     assert isinstance(picture, SentImage)
     assert (picture.index, picture.width, picture.height) == (0, 1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"model": "gpt-image-2", "prompt": "x", "n": ' + b"9" * 4000 + b"}"),
+        ("application/json", b'{"prompt": "x", "svg": {"a": [1e999]}, "n": 1e400}'),
+        ("application/json", b'{"prompt": "\\ud83d", "a\\ud83d": 1}'),
+        ("application/json", b"[" * 10_000),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="image"; filename="\xed\xa0\xbd"\r\n\r\n'
+            b'x\r\n--b\r\nContent-Disposition: form-data; name="prompt\xff"\r\n\r\n'
+            b"\xed\xa0\xbd\r\n--b--",
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\n"),
+        ("multipart/form-data", b"--b--"),
+    ],
+)
+def test_a_call_with_any_body_is_listed_shown_and_copied(
+    http: httpx2.Client, admin: httpx2.Client, content_type: str, body: bytes
+) -> None:
+    headers = {"Content-Type": content_type}
+    assert http.post(EDITS.path, content=body, headers=headers).status_code == 400
+    (call,) = calls_of(admin, "?counts=true&text=req_")
+    address = f"/_emulator/requests/{call['id']}"
+    for part in ("", "/body", *(f"/code/{language}" for language in LANGUAGES)):
+        assert admin.get(f"{address}{part}").status_code == 200
 
 
 # --- uploads

@@ -491,7 +491,8 @@ class Exchange:
     def price_usd(self) -> float | None:
         """What the API would have charged for the answer, in US dollars. None where neither image
         nor usage was sent, or no source tells the price, as for the model that writes an SVG."""
-        usage, drawing, model = self.usage, self._drawing, MODELS.get(self.model or "")
+        request, usage, drawing = self.request, self.usage, self._drawing
+        model = request.model if request else MODELS.get(self.model or "")
         if model is None or (drawing and drawing.output_format == "svg"):
             return None
         if isinstance(model.prices, ImagePrices) and drawing:

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
 from images_emulator.contract.errors import quoted_list
+from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import FilterError, Has, Query
@@ -97,6 +99,8 @@ Filters = Annotated[Query, Depends(journal_query)]
 Language = Literal["curl", "python", "javascript", "pytest"]
 """The keys of `code_samples.LANGUAGES`."""
 
+_CALLS: Final = TypeAdapter(Calls)
+
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
@@ -109,7 +113,7 @@ class JournalAPI:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
-        router.get("/requests")(self.requests)
+        router.get("/requests", response_model=Calls)(self.requests)
         router.delete("/requests")(self.clear)
         router.get("/requests/{id}")(self.request)
         for path, handler in (
@@ -143,20 +147,22 @@ class JournalAPI:
         since: str | None = None,
         before: str | None = None,
         counts: bool = False,
-    ) -> Calls:
+    ) -> Response:
         """The newest calls, or those since or before the one of that id; newest last."""
 
-        def page() -> Calls:
+        def page() -> bytes:
             entries, total = self._page(query, limit, since, before)
             journal, kind = self.journal, Query(kind=query.kind)
-            return Calls(
+            calls = Calls(
                 [summary(entry) for entry in entries],
                 total,
                 journal.dropped(),
                 counts_of(journal.find(kind)) if counts else None,
             )
+            # FastAPI would copy and check all of it first, on the event loop.
+            return _CALLS.dump_json(calls)
 
-        return await asyncio.to_thread(page)
+        return Response(await asyncio.to_thread(page), media_type=JSON)
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls; how many they were."""
