@@ -49,6 +49,16 @@ def test_page_names_files_that_there_are(http: httpx2.Client) -> None:
     assert scripts <= {*FILES}
 
 
+def test_page_asks_for_all_its_modules_at_once(http: httpx2.Client) -> None:
+    """Without the links a browser finds them one level of imports after the other."""
+    text = http.get("/_emulator/").text
+    linked = re.findall(r'<link rel="modulepreload" href="page/([^"]+)">', text)
+    imported = set(
+        re.findall(r'^import .*?from "\./([^"]+)"', all_scripts(), re.MULTILINE | re.DOTALL)
+    )
+    assert linked == sorted(imported)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_file_of_the_page_is_sent_once_while_it_is_the_same(http: httpx2.Client, name: str) -> None:
     answer = http.get(f"/_emulator/page/{name}")
