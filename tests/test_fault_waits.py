@@ -137,6 +137,23 @@ def test_an_advance_counts_once_for_a_call(emulator: Emulator) -> None:
     assert asyncio.run(wait_twice()) == [False, True]
 
 
+class BrokenClock:
+    async def wait_until(self, moment: float) -> None:
+        raise ConnectionError("the store is gone")
+
+
+async def test_a_wait_whose_clock_fails_raises_its_error(emulator: Emulator) -> None:
+    exchange = Exchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
+    exchange.clock = BrokenClock()
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(HOUR)
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ConnectionError, match="the store is gone"):
+        await Waits(exchange).wait_for_client(HOUR, receive)
+
+
 async def test_advance_ends_the_waits_of_calls_in_process() -> None:
     emulator = Emulator()
     emulator.scenario.inject({"kind": "latency", "seconds": HOUR}, times=None)

@@ -102,16 +102,17 @@ class Waits:
 
     async def wait_for_client(self, seconds: float, receive: Receive) -> bool:
         """The same, and end early where the client leaves. Return whether it has stayed."""
-        tasks = [
-            asyncio.ensure_future(each)
-            for each in (self.wait(seconds), wait_for_disconnect(receive))
-        ]
+        waiting = asyncio.ensure_future(self.wait(seconds))
+        leaving = asyncio.ensure_future(wait_for_disconnect(receive))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return not tasks[1].done()
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                return False
+            await waiting  # raises where the store of the clock has failed
+            return True
         finally:
-            for task in tasks:
-                task.cancel()
+            waiting.cancel()
+            leaving.cancel()
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
