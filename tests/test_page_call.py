@@ -239,7 +239,7 @@ async def test_stream_in_flight_fills_as_it_goes_on(
 ) -> None:
     server.inject({"kind": "latency", "realistic": True, "scale": 100})
     call = asyncio.create_task(asyncio.to_thread(stream, client, quality="low"))
-    await page.get_by_text("a lighthouse").first.click()
+    await page.get_by_role("option", name="a lighthouse").click()
     view = page.get_by_role("article", name="Call")
     await view.get_by_text("Waiting for the first picture").wait_for()
     stage = view.get_by_role("region", name="Picture")
@@ -447,7 +447,7 @@ async def test_chosen_tab_stays_when_the_call_ends(
 ) -> None:
     server.inject({"kind": "latency", "seconds": 3600})
     call = asyncio.create_task(asyncio.to_thread(generate, client))
-    await page.get_by_text("a lighthouse").first.click()
+    await page.get_by_role("option", name="a lighthouse").click()
     view = page.get_by_role("article", name="Call")
     request = view.get_by_role("region", name="Request")
     await request.get_by_role("button", name="Headers").click()

@@ -30,7 +30,7 @@ const TROUBLES = { cut: "Cut", failed: "Failed", gone: "The client left", refuse
  */
 export function createStage(context, actions) {
   const segments = h("div", { class: "segments", role: "group", "aria-label": "Show" });
-  const words = h("span", { class: "stage-words cut" });
+  const words = h("span", { class: "stage-words" });
   const full = h("button", { type: "button", class: "button plain", title: "Full (o)", onclick: () => openFull() }, icon("external"), h("span", null, "Full"));
   const save = h("a", { class: "button plain", title: "Save (s)" }, icon("save"), h("span", null, "Save"));
   const compareWords = h("span", null, "Compare");
@@ -41,7 +41,7 @@ export function createStage(context, actions) {
   const element = h(
     "section",
     { class: "card stage", "aria-label": "Picture" },
-    h("header", { class: "stage-bar" }, segments, words, h("span", { class: "spacer" }), h("div", { class: "stage-actions" }, full, save, compare)),
+    h("header", { class: "stage-bar" }, segments, words, h("div", { class: "stage-actions" }, full, save, compare)),
     view,
     timeline.element,
     strip,
@@ -211,7 +211,7 @@ export function createStage(context, actions) {
     drawView();
     drawTimeline();
     drawStrip();
-    fill(words, wordsShown());
+    fill(words, h("span", null, wordsShown()));
     for (const action of [full, save, compare]) action.hidden = shown === null;
     drawMark();
     if (shown) {
