@@ -15,6 +15,7 @@ from openai import OpenAI
 from PIL import Image, ImageChops, ImageSequence
 
 from images_emulator import read_recipe
+from images_emulator.contract import families
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
@@ -37,6 +38,27 @@ def test_the_output_formats_are_those_of_the_table() -> None:
             rule = rules.get("output_format")
             words |= {*rule.words} if isinstance(rule, Choice) else set()
     assert words == OUTPUT_FORMATS.keys()
+
+
+@pytest.mark.parametrize(
+    "output_format", [name for name, each in OUTPUT_FORMATS.items() if each.encode is None]
+)
+@pytest.mark.parametrize(
+    "stream", [{"stream": True}, {"partial_images": 1}], ids=["stream", "partial_images"]
+)
+def test_a_format_without_encode_is_refused_in_streams(
+    http: httpx2.Client, output_format: str, stream: dict[str, Any]
+) -> None:
+    for model in MODELS.values():
+        rule = model.accepts.get(GENERATIONS, {}).get("output_format")
+        if isinstance(rule, Choice) and output_format in rule.words:
+            body = {"model": model.id, "prompt": "x", "output_format": output_format, **stream}
+            answer = http.post("/v1/images/generations", json=body)
+            place = (
+                f"a format without `encode` needs `not_with` in CONFLICTS of {families.__file__}"
+            )
+            assert answer.status_code == 400, place
+            assert answer.json()["error"]["param"] == next(iter(stream))
 
 
 def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,11 +263,7 @@ def test_the_sheet_of_a_gif_keeps_the_limits(
 @pytest.mark.parametrize(
     ("output_format", "fields", "param"),
     [
-        ("gif", {"stream": True}, "stream"),
-        ("gif", {"partial_images": 1}, "partial_images"),
         ("gif", {"output_compression": 50}, "output_compression"),
-        ("svg", {"stream": True}, "stream"),
-        ("svg", {"partial_images": 1}, "partial_images"),
         ("svg", {"output_compression": 50}, "output_compression"),
         ("svg", {"n": 2}, "n"),
         ("svg", {"frame_count": 2}, "frame_count"),

@@ -11,6 +11,7 @@ from openai.types import ImagesResponse
 from PIL import Image, ImageChops
 
 from images_emulator.contract.models import MODELS
+from tests.answers import model_that_writes
 from tests.pictures import STREAMABLE_FORMATS, answered
 
 GPT = [name for name, model in MODELS.items() if model.token_rates]
@@ -65,7 +66,8 @@ def test_revised_prompt_comes_from_models_that_revise(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)
 def test_output_format_decides_the_file(client: OpenAI, output_format: str) -> None:
-    response = generate(client, model="gpt-image-2", size="1536x864", output_format=output_format)
+    model = model_that_writes(output_format)
+    response = generate(client, model=model, size="1536x864", output_format=output_format)
     (picture,) = answered(response)
     assert (picture.format, picture.size) == (output_format.upper(), (1536, 864))
     assert response.output_format == output_format
@@ -77,7 +79,7 @@ def test_compression_changes_the_file(client: OpenAI, output_format: str) -> Non
     for compression in (0, 40, 100):
         response = generate(
             client,
-            model="gpt-image-2",
+            model=model_that_writes(output_format),
             output_format=output_format,
             output_compression=compression,
         )
@@ -91,9 +93,8 @@ def test_compression_changes_the_file(client: OpenAI, output_format: str) -> Non
 def test_a_transparent_background_is_clear_around_the_subject(
     client: OpenAI, output_format: str
 ) -> None:
-    response = generate(
-        client, model="gpt-image-1.5", background="transparent", output_format=output_format
-    )
+    model = model_that_writes(output_format)
+    response = generate(client, model=model, background="transparent", output_format=output_format)
     (picture,) = answered(response)
     assert response.background == "transparent"
     assert picture.mode == "RGBA"

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from PIL import Image, ImageChops, ImageStat
 
 from images_emulator.contract.models import MODELS
+from tests.answers import model_that_writes
 from tests.pictures import STREAMABLE_FORMATS, opened, png
 
 GPT = [name for name, model in MODELS.items() if model.token_rates]
@@ -72,6 +73,7 @@ def test_partials_come_nearer_and_nearer(
     http: httpx2.Client, output_format: str, size: str
 ) -> None:
     fields = {"stream": True, "partial_images": 3, "output_format": output_format, "size": size}
+    fields["model"] = model_that_writes(output_format)
     events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
     pictures = [
         Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("RGB")

@@ -46,8 +46,8 @@ class Format(Immutable):
     """One `output_format`.
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
-    encodes one that is already drawn, as streams need. A format without *encode* has no streams.
-    Both give the same bytes in any process, with any number of threads: of an encoder that shares
+    encodes one that is already drawn, as streams need. The models refuse streams of a format without
+    *encode* (`CONFLICTS` of `contract/families.py`). Both give the same bytes in any process, with any number of threads: of an encoder that shares
     its work among threads their number is fixed. *read_recipe* takes the recipe, not yet parsed,
     out of a file, or raises ValueError.
     """
