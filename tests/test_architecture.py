@@ -95,7 +95,8 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         if package == "images_emulator":
             assert inner[0] in DOORS or rank(inner[0]) <= rank(part), name
         elif package not in sys.stdlib_module_names:
-            assert part in HOMES.get(package, ()), f"{name} belongs to {HOMES.get(package)}"
+            homes = HOMES.get(package, set())
+            assert part in homes, f"{name} is used in {part}; HOMES of {__file__} has {homes}"
 
 
 def test_no_two_modules_have_the_same_file_name() -> None:

@@ -46,9 +46,10 @@ class Format(Immutable):
     """One `output_format`.
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
-    encodes one that is already drawn, as streams need. The models refuse streams of a format without
-    *encode* (`CONFLICTS` of `contract/families.py`). Both give the same bytes in any process, with any number of threads: of an encoder that shares
-    its work among threads their number is fixed. *read_recipe* takes the recipe, not yet parsed,
+    encodes one that is already drawn, as streams need. Models refuse streams of a format without
+    *encode*: `CONFLICTS` of `contract/families.py` has to say so. Both give the same bytes in any
+    process, with any number of threads: an encoder that shares its work among threads has a fixed
+    number of them. *read_recipe* takes the recipe, not yet parsed,
     out of a file, or raises ValueError.
     """
 
