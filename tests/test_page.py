@@ -23,7 +23,7 @@ from tests.pictures import half_clear, png
 from tests.programs import run_python
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Locator, Page
+    from playwright.async_api import Browser, Locator, Page, Route
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -395,6 +395,31 @@ async def test_page_goes_on_after_the_server_was_away(chromium: Browser) -> None
                 await until(page, "No calls yet.")
                 generate(client, "after")
                 await has_rows(page, "after")
+
+
+async def test_call_that_ends_while_the_list_is_loaded_is_shown(
+    shown: Page, client: OpenAI
+) -> None:
+    generate(client, "before")
+    await has_rows(shown, "before")
+
+    async def answer_late(route: Route) -> None:
+        """Only once the page was told of a call that the answer does not have."""
+        listed = await route.fetch()
+        await shown.evaluate(
+            """async () => {
+              const source = new EventSource("events");
+              window.told = new Promise((resolve) => source.addEventListener("completed", resolve));
+              await new Promise((resolve) => { source.onopen = resolve; });
+            }"""
+        )
+        generate(client, "meanwhile")
+        await shown.evaluate("async () => { await window.told }")
+        await route.fulfill(response=listed)
+
+    await shown.route("**/_emulator/requests?*", answer_late)
+    await shown.reload()
+    await has_rows(shown, "meanwhile", "before")
 
 
 async def test_paused_page_catches_up(shown: Page, client: OpenAI) -> None:

@@ -87,14 +87,17 @@ def test_page_takes_no_other_method(http: httpx2.Client) -> None:
 
 
 def test_page_needs_no_token_and_the_api_does() -> None:
-    with Server(admin_token="secret") as server, httpx2.Client(base_url=server.url) as http:
+    with (
+        Server(admin_token="secret") as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
         assert http.get("/_emulator/").status_code == 200
         assert http.get("/_emulator/page/base.css").status_code == 200
         assert http.get("/_emulator/settings").status_code == 401
 
 
 def test_no_page_leaves_the_page_out_and_the_api_in() -> None:
-    with Server(page=False) as server, httpx2.Client(base_url=server.url) as http:
+    with Server(page=False) as server, httpx2.Client(base_url=server.url, timeout=60) as http:
         assert http.get("/_emulator/").status_code == 404
         assert http.get("/_emulator/page/base.css").status_code == 404
         assert http.get("/", headers={"Accept": HTML}).content == b""

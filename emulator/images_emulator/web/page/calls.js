@@ -56,7 +56,9 @@ export class Calls {
     /** @type {Change} */
     const change = { added: [], changed: [], all: false };
     for (const summary of summaries) {
-      (this.#byId.has(summary.id) ? change.changed : change.added).push(summary);
+      const known = this.#byId.get(summary.id);
+      if (known && isOlder(summary, known)) continue;
+      (known ? change.changed : change.added).push(summary);
       this.#byId.set(summary.id, summary);
     }
     if (change.changed.length) this.#ordered = this.#ordered.map((each) => this.#byId.get(each.id) ?? each);
@@ -92,4 +94,15 @@ export class Calls {
     else if (first && /** @type {Summary} */ (sorted.at(-1)).number < first.number) this.#ordered = sorted.concat(this.#ordered);
     else this.#ordered = this.#ordered.concat(sorted).sort((a, b) => a.number - b.number);
   }
+}
+
+/**
+ * Whether *summary* tells nothing new of the call that is *known*: what is told and what is asked
+ * for come by different ways, and may overtake each other.
+ * @param {Summary} summary
+ * @param {Summary} known
+ */
+function isOlder(summary, known) {
+  if (known.outcome === "waiting") return false;
+  return summary.outcome === "waiting" || JSON.stringify(summary) === JSON.stringify(known);
 }

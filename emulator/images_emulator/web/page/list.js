@@ -123,7 +123,12 @@ export class List {
   }
 
   #seek() {
-    if (!this.#seeks || !this.#chosen || !this.#indexes.has(this.#chosen)) return;
+    if (this.#chosen && !this.#indexes.has(this.#chosen)) this.#seeks = true;
+    else if (this.#seeks) this.#show();
+  }
+
+  #show() {
+    if (!this.#chosen) return;
     this.#seeks = false;
     this.#cursor = this.#chosen;
     this.#reveal(this.#chosen);

@@ -237,27 +237,51 @@ calls.subscribe((change) => {
 /** The load that is under way. @type {Promise<void> | null} */
 let loading = null;
 
+/** The loads that are under way; the latest of them counts. */
+let loads = 0, latestLoad = 0;
+
+/** What was told meanwhile: it may be older than what is loaded, or newer. @type {[string, any][]} */
+let held = [];
+
 /** Load the state and the newest calls, in place of what is here. */
 async function load() {
+  loads += 1;
+  latestLoad += 1;
+  const number = latestLoad;
   try {
     const [page, settings, clock, scenario] = await Promise.all([
       api.requests({ limit: FIRST }), api.settings(), api.clock(), api.scenario(),
     ]);
-    isLoaded = true;
-    if (page.requests.length) clearedAt = null;
-    take(page);
-    state.set("settings", settings);
-    state.set("clock", clock);
-    state.set("scenario", scenario);
-    calls.replace(page.requests);
-    empty.update();
-    if (!filters.isEmpty) void loadOlder(Infinity);
-    else if (!calls.isWhole) await loadCounts();
-    seek();
+    if (number === latestLoad) {
+      isLoaded = true;
+      if (page.requests.length) clearedAt = null;
+      take(page);
+      counts = null;
+      state.set("settings", settings);
+      state.set("clock", clock);
+      state.set("scenario", scenario);
+      calls.replace(page.requests);
+      empty.update();
+    }
   } catch (error) {
     // The form for the token is there already; a server that does not answer is tried again.
     if (!(error instanceof APIError) || ![0, 401].includes(error.status)) context.fail(error);
   }
+  loads -= 1;
+  if (loads) return;
+  release();
+  if (!filters.isEmpty) void loadOlder(Infinity);
+  else if (!calls.isWhole) loadCounts().catch(context.fail);
+  seek();
+}
+
+/** Take in what was held. What is loaded may be from before or after a reset: it is loaded again. */
+function release() {
+  const cleared = held.findLastIndex(([name]) => name === "cleared");
+  const events = cleared < 0 ? held : [];
+  held = held.slice(cleared < 0 ? held.length : cleared + 1);
+  if (cleared >= 0) void load();
+  for (const [name, data] of events) hear(name, data);
 }
 
 /** @param {import("./api.js").Page} page */
@@ -302,6 +326,8 @@ async function loadOlder(pages) {
       const oldest = calls.ordered[0];
       if (!oldest) break;
       const older = await api.requests({ limit: MORE, before: oldest.id });
+      // Everything was loaded anew meanwhile: these are not what comes before it.
+      if (calls.ordered[0] !== oldest) continue;
       const kept = older.requests.filter((call) => !calls.get(call.id));
       // What is not there any more cannot be waited for.
       if (!kept.length) calls.total = calls.ordered.length;
@@ -330,6 +356,7 @@ function schedule() {
     for (const call of summaries) recount(calls.get(call.id), call);
     const fresh = summaries.filter((call) => !calls.get(call.id)).length;
     calls.total += fresh;
+    if (skipped.first) skipped.count += fresh;
     makeRoom(fresh, Number(state.settings?.journal_entries ?? Infinity));
     calls.put(summaries);
   });
@@ -351,9 +378,6 @@ function makeRoom(fresh, limit) {
 /** @param {Summary} summary */
 function amend(summary) {
   if (summary.kind !== "call") return;
-  const known = pending.get(summary.id) ?? calls.get(summary.id);
-  // A list that was loaded meanwhile may be newer than an event that was under way.
-  if (known && known.outcome !== "waiting" && summary.outcome === "waiting") return;
   pending.set(summary.id, summary);
   schedule();
 }
@@ -366,7 +390,10 @@ function amendByEvent(event) {
   view.event(event);
 }
 
-/** The calls that were not told one by one since they were asked for last. */
+/**
+ * Since skipped calls were asked for last: when the first and the last ones were skipped (0: none
+ * were), and how many calls have come since the first, skipped or told.
+ */
 let skipped = { count: 0, first: 0, last: 0 };
 
 /** @type {number | undefined} */
@@ -402,6 +429,36 @@ async function fetchSkipped() {
   }
 }
 
+/**
+ * Take in an event of the emulator.
+ * @param {string} name
+ * @param {any} data
+ */
+function hear(name, data) {
+  if (loads) {
+    held.push([name, data]);
+    return;
+  }
+  switch (name) {
+    case "arrived":
+    case "completed": return amend(data);
+    case "event": return amendByEvent(data);
+    case "skipped": return catchUp(data.count);
+    case "cleared":
+      pending.clear();
+      // A page that has shown no call shows how to make the first one.
+      if (calls.ordered.length) clearedAt = state.now() ?? new Date();
+      calls.total = calls.dropped = 0;
+      counts = null;
+      calls.replace([]);
+      if (data.what === "all") void load();
+      return;
+    case "settings":
+    case "clock":
+    case "scenario": return state.set(name, data);
+  }
+}
+
 const live = new Live({
   onrestart: load,
   onstate(liveState) {
@@ -413,25 +470,7 @@ const live = new Live({
     // An event stream does not say why it failed; this asks for the token where one is wanted.
     api.settings().catch(() => {});
   },
-  onevent(name, data) {
-    switch (name) {
-      case "arrived":
-      case "completed": return amend(data);
-      case "event": return amendByEvent(data);
-      case "skipped": return catchUp(data.count);
-      case "cleared":
-        pending.clear();
-        // A page that has shown no call shows how to make the first one.
-        if (calls.ordered.length) clearedAt = state.now() ?? new Date();
-        if (data.what === "all") void load();
-        calls.total = calls.dropped = 0;
-        counts = null;
-        return calls.replace([]);
-      case "settings":
-      case "clock":
-      case "scenario": return state.set(name, data);
-    }
-  },
+  onevent: hear,
 });
 
 state.subscribe((kind) => {
