@@ -14,7 +14,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
-from images_emulator.contract.dialect import API_HEADERS
+from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.errors import Refusal
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
@@ -332,7 +332,7 @@ def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
 
 
-@pytest.mark.parametrize(("period", "header"), API_HEADERS, ids=str)
+@pytest.mark.parametrize(("period", "header"), OPENAI_HEADERS, ids=str)
 def test_header_of_all_answers_is_there_on_its_days(
     http: httpx2.Client, period: Period, header: tuple[bytes, bytes]
 ) -> None:

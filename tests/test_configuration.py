@@ -11,8 +11,8 @@ from images_emulator import Settings
 from images_emulator.cli.configuration import read_settings
 from images_emulator.settings import (
     all_settings,
+    parse_byte_size,
     parse_document,
-    parse_size,
     parse_variables,
     size_text,
 )
@@ -175,15 +175,15 @@ def test_variable_has_its_value_in_a_text() -> None:
     ],
 )
 def test_size_has_decimal_and_binary_units(text: str, size: int) -> None:
-    assert parse_size(text) == size
+    assert parse_byte_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "MB", "64M", "-1", "1.5MB", "64MBs", "٣MB", "1e6"])
 def test_size_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a size such as 64MB"):
-        parse_size(text)
+        parse_byte_size(text)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 1024, 12 * 2**20, 850 * 2**20, 2**30, 2**30 + 1])
 def test_size_text_is_read_back(size: int) -> None:
-    assert parse_size(size_text(size)) == size
+    assert parse_byte_size(size_text(size)) == size

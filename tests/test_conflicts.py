@@ -18,7 +18,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Integer
-from tests.test_table import Body, accepted, bodies, case_id, legal, validated
+from tests.test_model_rules import Body, accepted, bodies, case_id, legal, validated
 
 ABSENT = object()
 

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.protocol import Protocol
 from images_emulator.threads import DaemonThreadPool
 
-GRACE: Final = 0.5
+GRACE_SECONDS: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""
 
-POLL: Final = 0.02
+POLL_SECONDS: Final = 0.02
 """Seconds between two checks whether the answers have ended."""
 
 BACKLOG: Final = 4096
@@ -42,7 +42,7 @@ class _Cancellable:
 
 
 class HTTPServer(uvicorn.Server):
-    """Serves *app*; calls *ready* when connections are accepted, and stops in `GRACE` seconds
+    """Serves *app*; calls *ready* when connections are accepted, and stops in `GRACE_SECONDS`
     whatever is open."""
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class HTTPServer(uvicorn.Server):
             backlog=BACKLOG,
             ws="none",
             lifespan="off",
-            proxy_headers=False,  # see web.call.base_url
+            proxy_headers=False,  # see web/base_url.py
             log_config=None,
             access_log=False,
             server_header=False,
@@ -73,7 +73,7 @@ class HTTPServer(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, wait up to `GRACE` seconds for answers in progress, then
+        """Accept no more connections, wait up to `GRACE_SECONDS` for answers in progress, then
         close all connections, as the end of the process would."""
         for server in self.servers:
             server.close()
@@ -83,16 +83,16 @@ class HTTPServer(uvicorn.Server):
         for connection in [*connections]:
             connection.shutdown()
         clock = asyncio.get_running_loop().time
-        end = clock() + GRACE
+        end = clock() + GRACE_SECONDS
         while (connections or tasks) and clock() < end:  # noqa: ASYNC110 - uvicorn has no event
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
         for connection in [*connections]:
             connection.transport.abort()
         # After the connections: a call that is cancelled on an open connection is answered 500.
         for task in [*tasks]:
             task.cancel()
         if tasks:
-            await asyncio.wait([*tasks], timeout=GRACE)
+            await asyncio.wait([*tasks], timeout=GRACE_SECONDS)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

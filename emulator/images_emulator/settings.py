@@ -45,7 +45,7 @@ SIZE_UNITS: Final[Mapping[str, int]] = {
 """Units of sizes, in bytes. They are read in any case."""
 
 
-def parse_size(text: str) -> int:
+def parse_byte_size(text: str) -> int:
     """The bytes in `67108864`, `64MiB` or `64 MB`. Raises ValueError for anything else."""
     match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip(), re.IGNORECASE | re.ASCII)
     units = {unit.lower(): size for unit, size in SIZE_UNITS.items()} | {"": 1}
@@ -429,7 +429,7 @@ class Setting(Immutable):
             except KeyError:
                 raise ValueError(f"must be true or false, not {text!r}") from None
         if self.metavar == SIZE:
-            return parse_size(text)
+            return parse_byte_size(text)
         try:
             return self.type(text)
         except ValueError:

@@ -66,6 +66,7 @@ rate_limited = Refusal(
     status=429,
     envelope=API_MANAGEMENT_ENVELOPE,
 )
+# Azure sends one version on all days, so neither has the earlier ones of OpenAI's.
 content_policy = replace(
     service_errors.content_policy_dalle_2,
     code="content_policy_violation",
@@ -134,10 +135,10 @@ def _headers(answer: AnswerFacts) -> Sequence[Header]:
     return headers
 
 
-def _error_fields(
+def _message_values(
     operation: Operation | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
-    """Values that error sentences name of a call. No sentence is known for a call without a
+    """Values that error messages name of a call. No message is known for a call without a
     deployment or an operation: the emulator's leaves out what the call does not have."""
     names = {"deployment": deployment, "model": model} if deployment else {}
     return {
@@ -216,7 +217,7 @@ AZURE: Final = Dialect(
     wrong_method=not_found,
     adapt_rule=_adapt_rule,
     annotations=_annotations,
-    error_fields=_error_fields,
+    message_values=_message_values,
 )
 
 

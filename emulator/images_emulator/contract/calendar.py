@@ -1,8 +1,8 @@
 """Dates: the day that a call is judged by, periods, and the version of a thing on a day.
 
 A thing that exists on some days only has a `Period`. The period is a field of a `Rule`, `Conflict`,
-`Operation` or `RequestBody`. Keys of answers (`wire.KEY_PERIODS`), headers (`dialect.API_HEADERS`)
-and default models have theirs in a table.
+`Operation` or `RequestBody`. Keys of answers (`wire.KEY_PERIODS`), headers
+(`dialect.OPENAI_HEADERS`) and default models have theirs in a table.
 
 A thing that has changed has its former versions in `earlier` (`Rule`, `Refusal`), each as
 `(until, version)`; see `version_on`. A thing may have both. A model has `released` and `shutdown`,

@@ -20,7 +20,7 @@ METHODS: Final = ("GET", "OPTIONS", "POST")
 MAX_AGE_SECONDS: Final = 86_400
 """Time for which a browser may cache the answer to a preflight."""
 
-SENT_TO_ALL: Final = Period(until=date(2025, 9, 18))
+ALLOW_ORIGIN_DAYS: Final = Period(until=date(2025, 9, 18))
 """The days on which answers had `ALLOW_ORIGIN` without an `Origin` in the call, too: the last such
 recording is of 2025-09-17, the first without the header of 2026-03-31."""
 

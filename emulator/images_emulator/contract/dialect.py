@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
-from images_emulator.contract.cors import ALLOW_ORIGIN, SENT_TO_ALL
+from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
 from images_emulator.contract.errors import ErrorAnswer, Refusal
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import ImageRequest, Model
@@ -81,8 +81,8 @@ class Dialect(Immutable, kw_only=True, eq=False):
     """Makes the service's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
     """Makes the keys that each image of an answer has beside OpenAI's."""
-    error_fields: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *call: {}
-    """Makes the values that only this service's error sentences name, from the operation, the
+    message_values: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *_: {}
+    """Makes the values that only this service's error messages name, from the operation, the
     deployment, the model and the API version of the call."""
 
     def refusal(self, name: str, model: Model | None = None) -> Refusal:
@@ -97,16 +97,16 @@ _EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
 """The days on which answers have this header. It was recorded from 2026-06 on, and was absent in
 2025-09."""
 
-API_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
+OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
     (ALWAYS, (b"x-content-type-options", b"nosniff")),
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"X-Request-ID")),
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
-    (SENT_TO_ALL, ALLOW_ORIGIN),
+    (ALLOW_ORIGIN_DAYS, ALLOW_ORIGIN),
 )
-"""The headers of every answer of the API on these days, beside request id, duration and account.
-Two kinds of answers have none of them: those to preflights, and those of the HTTP server itself,
-which refuses invalid HTTP (400) and too large headers (431)."""
+"""The headers of OpenAI's answers on these days, beside request id, duration and account. Azure's
+answers have their own (`azure.py`), downloads those of the blob storage. None are on the answers to
+preflights, nor on those of the HTTP server itself: invalid HTTP (400), too large headers (431)."""
 
 _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 """The days on which the account's headers have `openai-project`, as recorded."""
@@ -116,7 +116,7 @@ _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
     """The headers that all answers of a *day* share, with the account's where *organization* is
     not empty. Only the arguments decide them, so nothing has to empty the cache."""
-    headers = [header for period, header in API_HEADERS if day in period]
+    headers = [header for period, header in OPENAI_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))
         if day in _PROJECT_SINCE:

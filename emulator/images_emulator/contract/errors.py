@@ -88,20 +88,20 @@ class ErrorAnswer:
 class APIError(Exception):
     """A call is refused. The exception has no body: `on` makes the `ErrorAnswer` of a day.
 
-    *newest* is the answer in the newest words. *refusal* made it, with *facts* as the values of its
-    fields; None where nothing but *newest* is known.
+    *newest* is the answer in the newest words. *refusal* made it, with *values* for its fields; it
+    is None where nothing but *newest* is known.
     """
 
     def __init__(
         self,
         newest: ErrorAnswer,
         refusal: Refusal | None = None,
-        facts: Mapping[str, object] | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(newest.message)
         self.newest = newest
         self.refusal = refusal
-        self.facts: Mapping[str, object] = facts or {}
+        self.values: Mapping[str, object] = values or {}
         self.headers: Mapping[str, str] = {}
         """Headers of the answer beside those of the refusal."""
         self.is_of_operation = False
@@ -110,7 +110,7 @@ class APIError(Exception):
 
     def on(self, day: AsOf) -> ErrorAnswer:
         """The answer in the words and the envelope of *day*; None: the newest ones."""
-        answer = self.refusal.on(day).answer(self.facts) if self.refusal else self.newest
+        answer = self.refusal.on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
         if self.is_of_operation and day and day < GATEWAY_SINCE:
@@ -149,7 +149,8 @@ class Refusal(Immutable):
     """One error message with its other fields. *message*, *param* and *code* are formats.
 
     The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,
-    refusal)`, the oldest first; the day *until* is not included.
+    refusal)`, the oldest first; the day *until* is not included. Each is whole: it inherits
+    neither type, param, code, status, headers nor envelope.
     """
 
     message: str
@@ -165,27 +166,27 @@ class Refusal(Immutable):
         """The version of *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 
-    def __call__(self, **facts: object) -> APIError:
-        """The error with *facts* as the values of the fields. Raises KeyError where one is
-        missing."""
-        return APIError(self.answer(facts), self, facts)
+    def __call__(self, **values: object) -> APIError:
+        """The error with *values* for the fields. Raises KeyError where one is missing."""
+        return APIError(self.answer(values), self, values)
 
-    def answer(self, facts: Mapping[str, object]) -> ErrorAnswer:
-        """The answer in the words of this version, with *facts* as the values of the fields. Raises
-        KeyError where one is missing."""
+    def answer(self, values: Mapping[str, object]) -> ErrorAnswer:
+        """The answer in the words of this version, with *values* for the fields. Raises KeyError
+        where one is missing."""
         return ErrorAnswer(
-            self.message.format_map(facts),
+            self.message.format_map(values),
             status=self.status,
             type=self.type,
-            param=self.param and self.param.format_map(facts),
-            code=self.code and self.code.format_map(facts),
+            param=self.param and self.param.format_map(values),
+            code=self.code and self.code.format_map(values),
             headers=self.headers,
             envelope=self.envelope,
         )
 
 
-def older_stack_version(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
-    """The older stack's *message* as the only earlier version. It had no param."""
+def older_stack_versions(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+    """`earlier` of a refusal with one earlier version, the older stack's *message*. It had no
+    param."""
     return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)
 
 
@@ -266,14 +267,14 @@ missing_parameter = Refusal(
     "Missing required parameter: '{name}'.",
     param="{name}",
     code="missing_required_parameter",
-    earlier=older_stack_version("'{name}' is a required property"),
+    earlier=older_stack_versions("'{name}' is a required property"),
 )
 # The older version: xenodium/chatgpt-shell#47, 2023-04.
 unknown_parameter = Refusal(
     "Unknown parameter: '{name}'.",
     param="{name}",
     code="unknown_parameter",
-    earlier=older_stack_version("Additional properties are not allowed ('{name}' was unexpected)"),
+    earlier=older_stack_versions("Additional properties are not allowed ('{name}' was unexpected)"),
 )
 image_in_json = Refusal(
     "Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).",
@@ -306,7 +307,7 @@ wrong_type = Refusal(
     code="invalid_type",
 )
 # WongSaang/chatgpt-ui#99, 2023-03, of another endpoint.
-_NOT_OF_TYPE: Final = older_stack_version("{value} is not of type '{kind}' - '{name}'")
+_NOT_OF_TYPE: Final = older_stack_versions("{value} is not of type '{kind}' - '{name}'")
 wrong_scalar = Refusal(
     _WRONG_TYPE,
     param="{name}",
@@ -327,30 +328,30 @@ empty_string = Refusal(
     "an empty string instead.",
     param="{name}",
     code="empty_string",
-    earlier=older_stack_version("'' is too short - '{name}'"),
+    earlier=older_stack_versions("'' is too short - '{name}'"),
 )
 string_too_long = Refusal(
     "Invalid '{name}': string too long. Expected a string with maximum length {limit}, "
     "but got a string with length {length} instead.",
     param="{name}",
     code="string_above_max_length",
-    earlier=older_stack_version("'{value}' is too long - '{name}'"),
+    earlier=older_stack_versions("'{value}' is too long - '{name}'"),
 )
 integer_too_small = Refusal(
     "Invalid '{name}': integer below minimum value. Expected a value >= {limit}, but "
     "got {value} instead.",
     param="{name}",
     code="integer_below_min_value",
-    earlier=older_stack_version("{value} is less than the minimum of {limit} - '{name}'"),
+    earlier=older_stack_versions("{value} is less than the minimum of {limit} - '{name}'"),
 )
 integer_too_large = Refusal(
     "Invalid '{name}': integer above maximum value. Expected a value <= {limit}, but "
     "got {value} instead.",
     param="{name}",
     code="integer_above_max_value",
-    earlier=older_stack_version("{value} is greater than the maximum of {limit} - '{name}'"),
+    earlier=older_stack_versions("{value} is greater than the maximum of {limit} - '{name}'"),
 )
-_NOT_ONE_OF: Final = older_stack_version("'{value}' is not one of [{listed:,}] - '{name}'")
+_NOT_ONE_OF: Final = older_stack_versions("'{value}' is not one of [{listed:,}] - '{name}'")
 value_not_listed = Refusal(
     "Invalid value: '{value}'. Supported values are: {listed}.",
     param="{name}",
@@ -383,7 +384,7 @@ missing_filename = Refusal(
     param="{name}",
     code="missing_filename",
     earlier=(
-        *older_stack_version("{value} is not of type 'file' - '{name}'"),
+        *older_stack_versions("{value} is not of type 'file' - '{name}'"),
         (
             JSON_EDITS_SINCE,
             Refusal(
@@ -450,7 +451,7 @@ upload_not_png = Refusal(
                 envelope=OLDER_ENVELOPE,
             ),
         ),
-        *older_stack_version(_NOT_PNG, "invalid_image_format"),
+        *older_stack_versions(_NOT_PNG, "invalid_image_format"),
     ),
 )
 _NOT_SQUARE: Final = (
@@ -459,12 +460,12 @@ _NOT_SQUARE: Final = (
 )
 upload_not_square = Refusal(
     _NOT_SQUARE,
-    earlier=older_stack_version(_NOT_SQUARE),
+    earlier=older_stack_versions(_NOT_SQUARE),
 )
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
 upload_wrong_mode = Refusal(
     _WRONG_MODE,
-    earlier=older_stack_version(_WRONG_MODE),
+    earlier=older_stack_versions(_WRONG_MODE),
 )
 # Errors of one model of the older stack, for values that the schema shared by its models accepts.
 older_prompt_too_long = Refusal(
@@ -488,7 +489,7 @@ no_such_model = Refusal(
     param="model",
     code="invalid_value",
     type=SERVICE_TYPE,
-    earlier=older_stack_version("Invalid model {model}. The model argument should be left blank."),
+    earlier=older_stack_versions("Invalid model {model}. The model argument should be left blank."),
 )
 size_not_listed = Refusal(
     "Invalid size '{value}'. Supported sizes are {sizes}.",

@@ -43,10 +43,10 @@ from images_emulator.contract.rules import (
     narrowed,
 )
 from images_emulator.contract.sizes import (
-    FixedSize,
     FlexibleSize,
-    GatewayFixedSize,
-    ListedSize,
+    GatewaySize,
+    GatewaySizeWithAuto,
+    ListedServiceSize,
     ServiceSize,
     SheetLayouts,
 )
@@ -86,15 +86,15 @@ OWN_SIZES_SINCE: Final = date(2024, 11, 1)
 SHARED_PROMPT: Final = prompt(4000)
 """`prompt` in the schema that both DALL·E models shared, and of dall-e-3."""
 
-SHARED_SIZES: Final = ListedSize(
+SHARED_SIZES: Final = GatewaySize(
     ("256x256", "512x512", "1024x1024", "1024x1792", "1792x1024"), default="1024x1024"
 )
 """`size` in the schema that both DALL·E models shared."""
 
 
-def dalle_size(*sizes: str) -> ListedSize:
+def dalle_size(*sizes: str) -> GatewaySize:
     """The rule of `size` of a DALL·E model; refusals list *sizes* in their order."""
-    return ListedSize(sizes, default="1024x1024")
+    return GatewaySize(sizes, default="1024x1024")
 
 
 DALLE_2_PROMPT: Final = replace(
@@ -192,11 +192,11 @@ GPT_IMAGE_PROMPT: Final = prompt(32_000)
 """`prompt` of every GPT image model."""
 
 GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
-FIXED_SIZE: Final = FixedSize(
+FIXED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=((date(2026, 2, 1), GatewayFixedSize(GPT_1_SIZES, auto="1024x1536")),),
+    earlier=((date(2026, 2, 1), GatewaySizeWithAuto(GPT_1_SIZES, auto="1024x1536")),),
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 

@@ -262,7 +262,7 @@ class Unsupported(Rule, kw_only=True):
 class Narrowed(Rule, kw_only=True):
     """A parameter that the older stack checked twice: by the rule *shared* of all models, then by
     the model's *own* rule. A value that only *shared* accepts is refused with *refusal*, which may
-    name the facts of the error that *own* raises."""
+    name the values of the error that *own* raises."""
 
     shared: Rule
     own: Rule
@@ -281,7 +281,7 @@ class Narrowed(Rule, kw_only=True):
         try:
             self.own.check_at_gateway(name, value)
         except APIError as error:
-            raise self.refusal(**error.facts) from None
+            raise self.refusal(**error.values) from None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return self.own.resolve(value, source, others)

@@ -16,7 +16,7 @@ from images_emulator.contract.errors import (
     OLDER_ENVELOPE,
     SERVICE_TYPE,
     Refusal,
-    older_stack_version,
+    older_stack_versions,
 )
 from images_emulator.settings import RATE_UNITS
 
@@ -86,12 +86,12 @@ billing_limit = Refusal(
     _BILLING_LIMIT,
     code="billing_hard_limit_reached",
     type=SERVICE_TYPE,
-    earlier=older_stack_version(_BILLING_LIMIT, "billing_hard_limit_reached"),
+    earlier=older_stack_versions(_BILLING_LIMIT, "billing_hard_limit_reached"),
 )
-# *violations* was recorded both empty and as ` safety_violations=[sexual].`.
+# *safety_violations* was recorded both empty and as ` safety_violations=[sexual].`.
 moderated = Refusal(
     "Your request was rejected by the safety system. If you believe this is an error, "
-    "contact us at help.openai.com and include the request ID {request_id}.{violations}",
+    "contact us at help.openai.com and include the request ID {request_id}.{safety_violations}",
     code="moderation_blocked",
     type=SERVICE_TYPE,
 )
@@ -105,14 +105,14 @@ _DESCRIPTIONS: Final = (
 content_policy = Refusal(
     _DESCRIPTIONS,
     code="content_policy_violation",
-    earlier=older_stack_version(_DESCRIPTIONS, "content_policy_violation"),
+    earlier=older_stack_versions(_DESCRIPTIONS, "content_policy_violation"),
 )
 _PROMPT: Final = (
     f"{_REJECTED}Your prompt may contain text that is not allowed by our safety system."
 )
 content_policy_dalle_2 = Refusal(
     _PROMPT,
-    earlier=older_stack_version(_PROMPT),
+    earlier=older_stack_versions(_PROMPT),
 )
 unverified = Refusal(
     "Your organization must be verified to use the model `{model}`. Please go to: "
@@ -211,10 +211,10 @@ the code is in snake_case and no other error has it. `test_faults` and the docs'
 this mapping."""
 
 
-def rate_limit_facts(
+def rate_limit_values(
     *, limit: int, used: int, requested: int, unit: str, wait_ms: int
 ) -> dict[str, object]:
-    """The figures that the sentences of a rate limit name: of *limit* images per *unit* (a key of
+    """The values that the messages of a rate limit name: of *limit* images per *unit* (a key of
     `RATE_UNITS`) *used* are gone, and *requested* more fit in after *wait_ms* milliseconds."""
     seconds = f"{wait_ms / 1000:g}"
     return {
@@ -242,7 +242,7 @@ def _whole_seconds(milliseconds: int) -> int:
     return -(-milliseconds // 1000)
 
 
-def violations(categories: Sequence[str]) -> str:
+def safety_violations(categories: Sequence[str]) -> str:
     """The end of the moderation sentence, which names the *categories*; a bare `other` was recorded
     without it."""
     names = [category for category in categories if category != "other"]

@@ -12,7 +12,7 @@ from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_s
 from images_emulator.immutable import Immutable
 
 
-def parse_size(text: str) -> Pixels | None:
+def parse_pixels(text: str) -> Pixels | None:
     """WIDTHxHEIGHT as two positive integers, or None."""
     match = re.fullmatch(r"([1-9][0-9]{0,9})x([1-9][0-9]{0,9})", text)
     return (int(match[1]), int(match[2])) if match else None
@@ -20,7 +20,7 @@ def parse_size(text: str) -> Pixels | None:
 
 def _pixels(text: str) -> Pixels:
     """The pixels of a size that the table has."""
-    pixels = parse_size(text)
+    pixels = parse_pixels(text)
     assert pixels, f"the table lists {text!r} as a size"
     return pixels
 
@@ -36,8 +36,8 @@ def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
     return min(sizes, key=stretch)
 
 
-class ListedSize(Choice):
-    """A list of sizes that the gateway checks, as it did for the DALL·E models."""
+class GatewaySize(Choice):
+    """A list of sizes, without `auto`, that the gateway checks: of the DALL·E models."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -59,9 +59,9 @@ class ServiceSize(Rule, kw_only=True):
             raise wrong_scalar(name, value, "a string", "string")
 
 
-class FixedSize(ServiceSize):
-    """One of *sizes* or `auto`, which resolves to the one with the proportions of the first input
-    image."""
+class ListedServiceSize(ServiceSize):
+    """One of *sizes* or `auto`, which the image service checks. `auto` resolves to the size with
+    the proportions of the first input image."""
 
     sizes: tuple[str, ...]
 
@@ -78,8 +78,9 @@ class FixedSize(ServiceSize):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
-class GatewayFixedSize(FixedSize):
-    """A `FixedSize` that the gateway checks, as it did at first."""
+class GatewaySizeWithAuto(ListedServiceSize):
+    """The same list with `auto` on the days on which the gateway checked it, and then the
+    service."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         super().check_at_gateway(name, value)
@@ -158,7 +159,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
     def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         if value == "auto":
             return
-        pixels = parse_size(value)
+        pixels = parse_pixels(value)
         if not pixels:
             raise errors.size_syntax(value=value)
         short, long = sorted(pixels)

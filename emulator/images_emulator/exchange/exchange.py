@@ -167,8 +167,8 @@ class Exchange:
     """The name of the fault that the call was given."""
     body_may_change: bool = False
     """Whether that fault may change or cut the body of the answer."""
-    error_fields: Mapping[str, Any] | None = None
-    """Values of the call that the error of a fault may name."""
+    message_values: Mapping[str, Any] | None = None
+    """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
     """Why the call did not meet the first steps of the scenario; none for a call with a fault."""
     is_expired: bool = False
@@ -204,11 +204,11 @@ class Exchange:
         the API is answered through this method."""
         return error.on(self.operation.day_of_words(self.day) if self.operation else self.day)
 
-    def dialect_fields(self, deployment: str, model: str) -> Mapping[str, str]:
-        """The values that only this dialect's error sentences name. On Azure they are the
+    def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
+        """The values that only this dialect's error messages name. On Azure they are the
         *deployment*, the *model* behind it and the API version."""
         version = self.head.api_version
-        return self.dialect.error_fields(self.operation, deployment, model, version)
+        return self.dialect.message_values(self.operation, deployment, model, version)
 
     @property
     def is_large(self) -> bool:
@@ -275,7 +275,7 @@ class Exchange:
         if self.near_misses or self.sent.listens or self.image_urls:
             held += self._answer_bytes()
         self.call = self.call_error = self.connection = None
-        self.error_fields = None
+        self.message_values = None
         self.weight += held
         return held
 

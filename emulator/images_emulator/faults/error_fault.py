@@ -113,7 +113,7 @@ class Error(BaseFault):
         if self.name:
             model_name = _model_name(exchange) or NEWEST_MODEL.id
             refusal = exchange.dialect.refusal(self.name, MODELS.get(model_name, NEWEST_MODEL))
-            answer = exchange.error_answer(refusal(**self._fields(exchange, model_name)))
+            answer = exchange.error_answer(refusal(**self._message_values(exchange, model_name)))
         else:
             answer = ErrorAnswer(None, type=self._type_of_status())
         names = ("status", "type", "code", "message", "param")
@@ -138,8 +138,8 @@ class Error(BaseFault):
             headers["x-should-retry"] = str(self.should_retry).lower()
         return headers
 
-    def _fields(self, exchange: Exchange, model_name: str) -> dict[str, Any]:
-        """Values of the call that the sentences of errors may name."""
+    def _message_values(self, exchange: Exchange, model_name: str) -> dict[str, Any]:
+        """Values of the call that the messages of errors may name."""
         call = exchange.call
         wait_ms = self.retry_after_ms
         if wait_ms is None:
@@ -149,7 +149,7 @@ class Error(BaseFault):
             "model": model_name,
             "request_id": exchange.id,
             "key": mask_key(exchange.principal or ""),
-            **service_errors.rate_limit_facts(
+            **service_errors.rate_limit_values(
                 limit=IMAGES_PER_MINUTE,
                 used=IMAGES_PER_MINUTE,
                 requested=_count(call.fields.get("n") if call else None),
@@ -158,6 +158,6 @@ class Error(BaseFault):
             ),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
-            "violations": service_errors.violations(self.categories),
-            **(exchange.error_fields or {}),
+            "safety_violations": service_errors.safety_violations(self.categories),
+            **(exchange.message_values or {}),
         }

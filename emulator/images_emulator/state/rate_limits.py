@@ -29,11 +29,11 @@ class RateLimits:
         request: ImageRequest,
         refusal: Refusal = service_errors.rate_limited,
         deployment: str | None = None,
-        facts: Mapping[str, object] = MappingProxyType({}),
+        dialect_values: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         """Take the images of *request* from the bucket of its *key* and *deployment*, or else its
-        model. Raises APIError where there are not enough in it: *refusal*, which may name *facts*
-        beside the figures."""
+        model. Raises APIError where there are not enough in it: *refusal*, whose message may name
+        *dialect_values*, too."""
         if not self.rate:
             return
         # A key may be as long as a request's head; its hash is not.
@@ -47,7 +47,7 @@ class RateLimits:
             now=now,
         )
         if not take.granted:
-            raise self._error(refusal, self.rate, request, take, facts)
+            raise self._error(refusal, self.rate, request, take, dialect_values)
 
     def _error(
         self,
@@ -55,14 +55,14 @@ class RateLimits:
         rate: Rate,
         request: ImageRequest,
         take: Take,
-        facts: Mapping[str, object],
+        dialect_values: Mapping[str, object],
     ) -> APIError:
         # No wait is long enough for more images than a bucket holds. The API's answer is not known.
         wait_ms = take.wait_ms or rate.seconds * 1000
-        figures = {
+        values = {
             "model": request.model.id,
             "organization": self._organization_id,
-            **service_errors.rate_limit_facts(
+            **service_errors.rate_limit_values(
                 limit=rate.limit,
                 used=take.used,
                 requested=request.n,
@@ -70,7 +70,7 @@ class RateLimits:
                 wait_ms=wait_ms,
             ),
         }
-        error = refusal(**(figures | dict(facts)))
+        error = refusal(**(values | dict(dialect_values)))
         error.headers = service_errors.retry_headers(wait_ms)
         return error
 

@@ -185,8 +185,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    sentence = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
-    answer = admin_error_response(sentence(path=request.url.path, method=request.method))
+    refusal = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
+    answer = admin_error_response(refusal(path=request.url.path, method=request.method))
     answer.headers.update(error.headers or {})
     return answer
 

@@ -91,10 +91,9 @@ class FaultMiddleware:
             await (self._call if exchange.operation else self._read_body)(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             exchange.clock = self.emulator.clock
-            fields = self._dialect_fields(exchange)
-            exchange.error_fields = {
+            exchange.message_values = {
                 "organization": self.emulator.account.organization_id,
-                **fields,
+                **self._dialect_values(exchange),
             }
             policy_of(exchange, self.emulator.settings)
             await fault(self.app, exchange, scope, receive, send)
@@ -111,9 +110,9 @@ class FaultMiddleware:
             answer = exchange.error_answer(error)
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
-        fields = exchange.error_fields or {}
+        values = exchange.message_values or {}
         # The deployment is sent in a header, so it must not be a name that a client made up.
-        exchange.deployment = fields["deployment"] if fields.get("model") in MODELS else None
+        exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
         exchange.past_api_management = True
         return error_response(error, exchange, self.emulator.settings)
 
@@ -173,11 +172,11 @@ class FaultMiddleware:
         exchange.call = replace(call, fields={**call.fields, "prompt": text})
         return before[1]
 
-    def _dialect_fields(self, exchange: Exchange) -> Mapping[str, str]:
+    def _dialect_values(self, exchange: Exchange) -> Mapping[str, str]:
         model = exchange.call.fields.get("model") if exchange.call else None
         deployment = deployment_of(exchange, model)
         deployed = self.emulator.deployments.get(deployment, deployment)
-        return exchange.dialect_fields(deployment, deployed)
+        return exchange.dialect_values(deployment, deployed)
 
     async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
         """The values of the call that the steps of the scenario are compared with. A download has
@@ -191,7 +190,7 @@ class FaultMiddleware:
         texts = {
             name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
         }
-        if call and (model := self._dialect_fields(exchange).get("model")):
+        if call and (model := self._dialect_values(exchange).get("model")):
             # The model behind the deployment, whatever the call names.
             texts["model"] = model
         return MatchInput(

@@ -80,10 +80,10 @@ class ImagesAPI:
         """Take the images from the rate limit of the API key or the deployment. Raises APIError
         where the limit is exceeded."""
         deployment = exchange.deployment
-        fields = exchange.dialect_fields(deployment or "", request.model.id)
+        values = exchange.dialect_values(deployment or "", request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", request.model)
         key = exchange.principal or ""
-        await self.emulator.rate_limits.admit(key, request, refusal, deployment, fields)
+        await self.emulator.rate_limits.admit(key, request, refusal, deployment, values)
 
     async def _prepare(
         self,

@@ -1,5 +1,5 @@
-"""The table's own verdicts: for every model, kind of body and parameter the smallest, the largest,
-the default and the first illegal value, at any date and around the days on which that changed."""
+"""The verdicts of the models' rules: for every model, kind of body and parameter the smallest, the
+largest, the default and the first illegal value, at any date and around the days of a change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ from images_emulator.contract.rules import (
     Text,
     Unsupported,
 )
-from images_emulator.contract.sizes import FixedSize, FlexibleSize, GatewayFixedSize, ListedSize
+from images_emulator.contract.sizes import (
+    FlexibleSize,
+    GatewaySize,
+    GatewaySizeWithAuto,
+    ListedServiceSize,
+)
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import ImageLoader
@@ -73,7 +78,9 @@ def limits_of(rule: FlexibleSize) -> Iterator[tuple[str, Callable[[Shape], float
     for name in (each.name for each in fields(rule)):
         if name.startswith(("min_", "max_")):
             if name not in MEASURES:
-                pytest.fail(f"test_table does not know what {type(rule).__name__}.{name} limits")
+                pytest.fail(
+                    f"test_model_rules does not know what {type(rule).__name__}.{name} limits"
+                )
             if getattr(rule, name) is not None:
                 yield name, MEASURES[name], getattr(rule, name)
 
@@ -104,8 +111,8 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
 
 
 RULE_CLASSES = (
-    *(Choice, FixedSize, Flag, FlexibleSize, GatewayFixedSize, ImageReferences, Integer),
-    *(ListedSize, Narrowed, Object, ReferencedOverlay, SquarePNG, Text, Unsupported),
+    *(Choice, ListedServiceSize, Flag, FlexibleSize, GatewaySizeWithAuto, ImageReferences, Integer),
+    *(GatewaySize, Narrowed, Object, ReferencedOverlay, SquarePNG, Text, Unsupported),
     *(UploadedImages, UploadedOverlay),
 )
 """The classes of rules for which `legal` and `illegal` have values. A subclass is a class of its
@@ -115,7 +122,7 @@ own, and needs values of its own or a line in one of their cases."""
 def check_class(rule: Rule) -> None:
     """Fail the test where the class of *rule* is not one of `RULE_CLASSES`."""
     if type(rule) not in RULE_CLASSES:
-        pytest.fail(f"test_table has no values of {type(rule).__name__}: {rule}")
+        pytest.fail(f"{__file__} has no values of {type(rule).__name__}: {rule}")
 
 
 def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
@@ -128,7 +135,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
             yield from (*rule.words, *rule.unlisted)
         case FlexibleSize():
             yield from (*rule.examples, "auto", *sizes_at_the_limits(rule)[0])
-        case FixedSize():
+        case ListedServiceSize():
             yield from (*rule.sizes, "auto")
         case Integer():
             yield from (rule.minimum, rule.maximum if rule.maximum is not None else 10**6)
@@ -172,7 +179,7 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
             for size in (*sizes_at_the_limits(rule)[1], "big", ""):
                 yield size, "invalid_value"
             yield 1024, "invalid_type"
-        case FixedSize():
+        case ListedServiceSize():
             yield f"1{rule.sizes[0]}", "invalid_value"
             yield 1024, "invalid_type"
         case Integer():
@@ -213,7 +220,7 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
 
 
 @pytest.mark.parametrize("values", [legal, partial(illegal, "size")])
-@pytest.mark.parametrize("rule", [FixedSize(("8x8",), auto="8x8"), FLEXIBLE_SIZE], ids=repr)
+@pytest.mark.parametrize("rule", [ListedServiceSize(("8x8",), auto="8x8"), FLEXIBLE_SIZE], ids=repr)
 def test_a_subclass_of_a_rule_needs_values_of_its_own(
     rule: Rule, values: Callable[[Rule], Iterator[Any]]
 ) -> None:
