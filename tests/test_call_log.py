@@ -22,6 +22,7 @@ from openai import OpenAI
 
 from images_emulator import Server
 from images_emulator.cli.call_log import CallLog
+from images_emulator.cli.call_record import DURATION_COLUMNS, duration_text
 from images_emulator.cli.line_writer import MAX_ITEMS, LineWriter
 from images_emulator.cli.serve_command import start_text
 from images_emulator.cli.terminal import Part, has_colours, printable, render, width_of
@@ -487,3 +488,18 @@ def test_line_is_cut_to_the_columns_of_a_terminal(columns: int, line: str) -> No
     parts = [Part("ab"), Part("日本"), Part("cd", "dim")]
     assert render(parts, colours=False, columns=columns) == line
     assert width_of(line) <= columns
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0.4, "0 ms"),
+        (9999.4, "9999 ms"),
+        (9999.5, "10.0 s"),
+        (11_838, "11.8 s"),
+        (86_400_000, "86400 s"),
+    ],
+)
+def test_duration_of_a_day_leaves_room_beside_the_status(milliseconds: float, text: str) -> None:
+    assert duration_text(milliseconds) == text
+    assert len(text) < DURATION_COLUMNS

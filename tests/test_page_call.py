@@ -59,7 +59,7 @@ def edit(client: OpenAI, **parameters: Any) -> Any:
 
 
 def stream(client: OpenAI, **parameters: Any) -> None:
-    for _ in generate(client, stream=True, partial_images=2, **parameters):
+    for _ in generate(client, **{"stream": True, "partial_images": 2} | parameters):
         pass
 
 
@@ -232,6 +232,17 @@ async def test_stream_shows_its_pictures_in_order(
     rows = view.get_by_role("region", name="Events").locator("tbody tr")
     types = [text.split("\t")[3] for text in await rows.all_inner_texts()]
     assert types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+
+
+async def test_stream_beside_the_panel_is_not_cut(
+    page: Page, server: Server, client: OpenAI
+) -> None:
+    stream(client, partial_images=3)
+    view = await show(page, server)
+    await page.keyboard.press("w")
+    timeline = view.locator(".timeline")
+    assert await timeline.locator(".figure").count() == 4
+    assert await timeline.evaluate("each => each.scrollWidth <= each.clientWidth")
 
 
 async def test_stream_in_flight_fills_as_it_goes_on(

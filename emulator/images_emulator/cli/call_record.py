@@ -14,6 +14,10 @@ from images_emulator.cli.terminal import Part, printable, render, width_of
 INDENT: Final = " " * 9
 """Stands before the lines that say more of a call: the width of its time."""
 
+DURATION_COLUMNS: Final = 8
+"""Columns of a call's duration, with a blank before it. A day, the longest that a fault waits, has
+room."""
+
 GAP: Final = "  "
 """Stands before each part that says what went wrong."""
 
@@ -126,6 +130,14 @@ def bytes_text(size: int) -> str:
     return f"{size / 1_000_000:.2f} MB"
 
 
+def duration_text(milliseconds: float) -> str:
+    """*milliseconds* as `12 ms`, `11.8 s` from ten seconds on, `3600 s` from a thousand on."""
+    if milliseconds < 9999.5:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.{0 if seconds >= 1000 else 1}f} s"
+
+
 # --- as text
 
 
@@ -159,7 +171,7 @@ def _parts(record: CallRecord) -> list[Part]:
         Part(f"{time.hour:02}:{time.minute:02}:{time.second:02}", "dim"),
         Part(" "),
         Part(str(record.status or "---"), _style(record)),
-        Part(f"{record.duration_ms:>5.0f} ms ", "dim"),
+        Part(f"{duration_text(record.duration_ms):>{DURATION_COLUMNS}} ", "dim"),
         Part(f"{record.method} {_path(record)}"),
     ]
     if record.model:
