@@ -82,7 +82,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
     answer.add(json.dumps({"data": [item]}).encode(), 1)
     answer.end()
-    assert answer.images == (0,)
+    assert answer.image_indexes == (0,)
 
 
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)

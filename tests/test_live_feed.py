@@ -347,8 +347,8 @@ async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator:
         await anext(frames)
         emulator.reset()
         entry = await arrive(emulator, 1)
-        entry.sent.events = 1
-        entry.sent.stream = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
+        entry.sent.event_count = 1
+        entry.sent.kept_events = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
         emulator.journal.sent_events(entry, 0)
         events = await events_of(frames, 6)
         assert names_of(events[:3]) == [("cleared", None), ("arrived", "req_1"), ("event", "req_1")]

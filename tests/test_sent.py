@@ -246,7 +246,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
     answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode(), 1)
     answer.end()
-    assert answer.images == ((0,) if len(picture) % 4 == 0 else ())
+    assert answer.image_indexes == ((0,) if len(picture) % 4 == 0 else ())
     assert max(lengths, default=0) <= 64
 
 
@@ -257,10 +257,10 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
     answer.start(200, REQUEST, body_may_change=altered)
     for place in range(0, len(STREAM), length):
         answer.add(STREAM[place : place + length], place)
-        assert (answer.images == (0,)) == (place + length >= len(STREAM))
-    assert (answer.events, answer.error_body) == (2, b"")
-    partial, completed = answer.stream
-    assert [each.type for each in answer.stream] == [
+        assert (answer.image_indexes == (0,)) == (place + length >= len(STREAM))
+    assert (answer.event_count, answer.error_body) == (2, b"")
+    partial, completed = answer.kept_events
+    assert [each.type for each in answer.kept_events] == [
         "image_generation.partial_image",
         "image_generation.completed",
     ]
@@ -277,5 +277,5 @@ def test_of_a_long_stream_the_first_events_are_kept() -> None:
     answer.start(200, REQUEST, body_may_change=False)
     for number in range(3 * MAX_KEPT_EVENTS):
         answer.add(b"event: image_generation.partial_image\ndata: {}\n\n", number)
-    assert answer.events == 3 * MAX_KEPT_EVENTS
-    assert [each.ms for each in answer.stream] == [*range(MAX_KEPT_EVENTS)]
+    assert answer.event_count == 3 * MAX_KEPT_EVENTS
+    assert [each.ms for each in answer.kept_events] == [*range(MAX_KEPT_EVENTS)]

@@ -456,7 +456,9 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     event = b'event: error\ndata: {"error": {"code": "image_generation_failed"}}\n\n'
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    sent = SentResponse.completed(200, events=2, images=(), error_body=event, streams=True)
+    sent = SentResponse.completed(
+        200, event_count=2, image_indexes=(), error_body=event, is_stream=True
+    )
     document, data = pack_exchange(Exchange(head, "req_1", NOW, sent=sent))
     exchange = unpack_exchange(json.loads(json.dumps(document)), data)
     assert (exchange.events, exchange.error_code) == (2, "image_generation_failed")

@@ -60,7 +60,7 @@ def _events(
     usage: Usage | None,
     sent: SentResponse,
 ) -> Iterator[bytes]:
-    for number, event in enumerate(sent.stream):
+    for number, event in enumerate(sent.kept_events):
         second, file = _CREATED.search(event.head), files.get(number)
         if second is None or file is None:
             # The error that ended the stream.

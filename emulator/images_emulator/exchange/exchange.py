@@ -409,7 +409,7 @@ class Exchange:
         sent = self.sent
         if self.duration_ms is None:
             return "waiting"
-        if sent.streams and sent.error_body:
+        if sent.is_stream and sent.error_body:
             return "failed"
         if not sent.is_whole:
             return "cut" if self.is_hung_up else "gone"
@@ -418,12 +418,12 @@ class Exchange:
     @property
     def events(self) -> int:
         """The number of events of a stream that were sent."""
-        return self.sent.events
+        return self.sent.event_count
 
     @property
     def stream(self) -> Sequence[SentEvent]:
         """The first events of a stream that were sent, with their types and times."""
-        return self.sent.stream
+        return self.sent.kept_events
 
     @property
     def partials(self) -> int:
@@ -433,7 +433,7 @@ class Exchange:
     @property
     def images(self) -> Sequence[int]:
         """The indexes of the images that were sent whole."""
-        return self.sent.images
+        return self.sent.image_indexes
 
     @property
     def drawn(self) -> ImageRequest | None:
@@ -447,9 +447,9 @@ class Exchange:
         drawing = self._drawing
         if drawing is None:
             return ()
-        streams, (width, height) = self.sent.streams, drawing.size
+        is_stream, (width, height) = self.sent.is_stream, drawing.size
         files = [
-            self.files.get(drawing.partial_images if streams else index) for index in self.images
+            self.files.get(drawing.partial_images if is_stream else index) for index in self.images
         ]
         return tuple(
             SentImage(index, width, height, drawing.output_format, file and file.length)
@@ -512,7 +512,7 @@ class Exchange:
         text = self.sent.error_body
         if not text:
             return None
-        if self.sent.streams:
+        if self.sent.is_stream:
             text = text.partition(b"data: ")[2]
         try:
             error = json.loads(text)["error"]
@@ -547,12 +547,12 @@ class Exchange:
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:
             return bytes(sent.body)
-        if sent.error_body and not sent.streams:
+        if sent.error_body and not sent.is_stream:
             return sent.error_body
         if request is None or self.kind != "call" or sent.status != 200 or "body" in self.dropped:
             # What the answer repeats of the call goes with the body of that.
             return None
-        if sent.streams:
+        if sent.is_stream:
             return stream_body(request, self.files, self.usage, sent)
         if not sent.is_whole:
             return None

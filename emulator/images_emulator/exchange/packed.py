@@ -78,12 +78,12 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "details": asdict(exchange.details),
         "sent": {
             "status": sent.status,
-            "events": sent.events,
-            "images": list(sent.images),
+            "event_count": sent.event_count,
+            "image_indexes": list(sent.image_indexes),
             "error_body": sent.error_body.decode("latin-1"),
-            "streams": sent.streams,
+            "is_stream": sent.is_stream,
             "is_whole": sent.is_whole,
-            "stream": [[each.head.decode("latin-1"), *each[1:]] for each in sent.stream],
+            "kept_events": [[each.head.decode("latin-1"), *each[1:]] for each in sent.kept_events],
             "body_may_change": sent.body_may_change,
             "headers": [[part.decode("latin-1") for part in pair] for pair in sent.headers],
             "body": sent.body.decode("latin-1"),
@@ -152,13 +152,14 @@ def _pairs(headers: Sequence[tuple[str, str]]) -> Headers:
 def _sent(document: Mapping[str, Any]) -> SentResponse:
     return SentResponse.completed(
         document["status"],
-        events=document["events"],
-        images=tuple(document["images"]),
+        event_count=document["event_count"],
+        image_indexes=tuple(document["image_indexes"]),
         error_body=document["error_body"].encode("latin-1"),
-        streams=document["streams"],
+        is_stream=document["is_stream"],
         is_whole=document["is_whole"],
-        stream=[
-            SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in document["stream"]
+        kept_events=[
+            SentEvent(head.encode("latin-1"), ms, size)
+            for head, ms, size in document["kept_events"]
         ],
         body_may_change=document["body_may_change"],
         headers=_pairs(document["headers"]),

@@ -61,29 +61,29 @@ class SentEvent(NamedTuple):
 class SentResponse:
     """One answer while it is sent.
 
-    *events* is the number of server-sent events, in chunks of any length. *stream* has the first
-    `MAX_KEPT_EVENTS` of them. *images* are the indexes, from 0, of the images that were sent whole.
-    *error_body* is the beginning of a refusal's body, or the `error` event that ended a stream.
-    *is_whole* is true where all of the answer was sent.
+    *event_count* is the number of server-sent events, in chunks of any length. *kept_events* has
+    the first `MAX_KEPT_EVENTS` of them. *image_indexes* are those, from 0, of the images that were
+    sent whole. *error_body* is the beginning of a refusal's body, or the `error` event that ended a
+    stream. *is_whole* is true where all of the answer was sent.
 
     *body* is the text of a body that the journal cannot make again: of one that a fault may have
     changed, without its base64, and the beginning of one that holds no images.
     """
 
     __slots__ = (
+        "_is_stream",
         "_pending",
         "_request",
-        "_streams",
         "body",
         "body_may_change",
         "error_body",
-        "events",
+        "event_count",
         "headers",
-        "images",
+        "image_indexes",
         "is_whole",
+        "kept_events",
         "listens",
         "status",
-        "stream",
         "usage",
     )
 
@@ -91,19 +91,19 @@ class SentResponse:
         self.status: int | None = None
         self.headers: Headers = ()
         self.body: bytes | bytearray = b""
-        self.events = 0
-        self.images: tuple[int, ...] = ()
+        self.event_count = 0
+        self.image_indexes: tuple[int, ...] = ()
         self.error_body = b""
         self.is_whole = False
         self.listens = False
         """Whether the recorder has to call `add` for the parts of the body."""
-        self.stream: Sequence[SentEvent] = ()
+        self.kept_events: Sequence[SentEvent] = ()
         self.body_may_change = False
         """Whether a fault may have rewritten or cut the body."""
         self.usage: Usage | None = None
         """The usage in such a body."""
         self._request: ImageRequest | None = None
-        self._streams = False
+        self._is_stream = False
         self._pending: bytearray | None = None
 
     @classmethod
@@ -111,37 +111,37 @@ class SentResponse:
         cls,
         status: int | None,
         *,
-        events: int,
-        images: tuple[int, ...],
+        event_count: int,
+        image_indexes: tuple[int, ...],
         error_body: bytes,
-        streams: bool,
+        is_stream: bool,
         is_whole: bool = True,
-        stream: Sequence[SentEvent] = (),
+        kept_events: Sequence[SentEvent] = (),
         body_may_change: bool = False,
         headers: Headers = (),
         body: bytes = b"",
     ) -> SentResponse:
         """An answer of which nothing more will leave."""
         sent = cls()
-        sent.status, sent.events, sent.images = status, events, images
-        sent.error_body, sent._streams, sent.is_whole = error_body, streams, is_whole
-        sent.stream, sent.body_may_change = stream, body_may_change
+        sent.status, sent.event_count, sent.image_indexes = status, event_count, image_indexes
+        sent.error_body, sent._is_stream, sent.is_whole = error_body, is_stream, is_whole
+        sent.kept_events, sent.body_may_change = kept_events, body_may_change
         sent.headers, sent.body = headers, body
         return sent
 
     @property
-    def streams(self) -> bool:
-        return self._streams
+    def is_stream(self) -> bool:
+        return self._is_stream
 
     @property
     def partials(self) -> int:
         """The number of partial images that have left."""
-        return sum(event.is_partial_image for event in self.stream)
+        return sum(event.is_partial_image for event in self.kept_events)
 
     @property
     def weight(self) -> int:
         """Bytes that the kept parts of the body take, about."""
-        return len(self.error_body) + len(self.body) + EVENT_BYTES * len(self.stream)
+        return len(self.error_body) + len(self.body) + EVENT_BYTES * len(self.kept_events)
 
     def start(
         self,
@@ -158,16 +158,16 @@ class SentResponse:
         self.status = status
         self.headers = headers
         self._request = request if status == 200 else None
-        self._streams = bool(self._request and self._request.stream)
+        self._is_stream = bool(self._request and self._request.stream)
         self.body_may_change = body_may_change and self._request is not None
-        self.listens = self._streams or self.body_may_change or keep_body or status >= 400
-        self._pending = bytearray() if self._streams or self.body_may_change else None
-        if self._streams:
-            self.stream = []
+        self.listens = self._is_stream or self.body_may_change or keep_body or status >= 400
+        self._pending = bytearray() if self._is_stream or self.body_may_change else None
+        if self._is_stream:
+            self.kept_events = []
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body, *ms* milliseconds after the call's arrival."""
-        if self._streams:
+        if self._is_stream:
             self._add_events(part, ms)
         elif self._pending is not None:
             self._pending += part
@@ -179,13 +179,13 @@ class SentResponse:
     def end(self) -> None:
         """Note that the body has left to its end."""
         self.is_whole = True
-        if self._streams or not self._request:
+        if self._is_stream or not self._request:
             return
         if not self.body_may_change:
-            self.images = tuple(range(self._request.n))
+            self.image_indexes = tuple(range(self._request.n))
         else:
             answer = _json(self._pending or b"")
-            self.images = tuple(_images(answer))
+            self.image_indexes = tuple(_images(answer))
             self.usage = _usage(answer)
 
     def close(self) -> None:
@@ -220,21 +220,21 @@ class SentResponse:
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
             return
-        self.events += 1
+        self.event_count += 1
         head = event[:MAX_EVENT_HEAD_BYTES]
-        if self.events <= MAX_KEPT_EVENTS:
-            assert isinstance(self.stream, list)
-            self.stream.append(SentEvent(head, ms, len(event)))
+        if self.event_count <= MAX_KEPT_EVENTS:
+            assert isinstance(self.kept_events, list)
+            self.kept_events.append(SentEvent(head, ms, len(event)))
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
         if not head.partition(b"\n")[0].endswith(_COMPLETED):
             return
         if not self.body_may_change:
-            self.images = (0,)
+            self.image_indexes = (0,)
             return
         payload = _json(event.partition(b"\ndata: ")[2])
         self.usage = _usage(payload)
         if _is_image(payload):
-            self.images = (0,)
+            self.image_indexes = (0,)
 
 
 def _is_event(part: bytes) -> bool:

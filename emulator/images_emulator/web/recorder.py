@@ -82,7 +82,7 @@ class Recorder:
                     exchange.start_response(message["status"], message.get("headers", ()))
             elif message["type"] == "http.response.body":
                 if leaves and exchange.sent.listens:
-                    count = exchange.sent.events
+                    count = exchange.sent.event_count
                     exchange.sent.add(message.get("body", b""), exchange.elapsed_ms)
                     if journal.observers:
                         journal.sent_events(exchange, count)
