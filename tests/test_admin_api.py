@@ -20,8 +20,9 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.exchange.credentials import is_secret
 from images_emulator.faults import FAULTS, parse_fault
-from images_emulator.settings import all_settings
+from images_emulator.settings import Setting, all_settings
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -55,13 +56,21 @@ def test_the_admin_api_needs_no_key_and_is_not_journalled(
 
 
 def test_settings_are_shown_with_redacted_secrets() -> None:
-    key = "sk-proj-abcdefghijklmnop"
-    with Server(Settings(port=0, api_key=(key,), admin_token="secret")) as server:
-        headers = {"Authorization": "Bearer secret"}
+    secrets: dict[str, Any] = {
+        each.name: f"sk-proj-{each.name}-0123456789" for each in all_settings() if each.secret
+    }
+    with Server(Settings(port=0, **secrets)) as server:
+        headers = {"Authorization": f"Bearer {secrets['admin_token']}"}
         answer = httpx2.get(f"{server.url}/_emulator/settings", headers=headers)
     assert list(json_of(answer)) == [*(each.name for each in all_settings()), "changed"]
-    assert key not in answer.text
-    assert "secret" not in answer.text
+    for name, value in secrets.items():
+        assert json_of(answer)[name]
+        assert value not in answer.text
+
+
+@pytest.mark.parametrize("setting", all_settings(), ids=lambda setting: setting.name)
+def test_a_setting_with_the_name_of_a_credential_is_secret(setting: Setting) -> None:
+    assert setting.secret == is_secret(setting.name), "_setting(…, secret=True) hides its value"
 
 
 def test_as_of_and_validation_change_until_they_are_put_back(

@@ -149,11 +149,12 @@ def _setting(
     minimum: int | None = None,
     parse: Callable[[str], object] | None = None,
     choices: Sequence[str] = (),
+    secret: bool = False,
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
     it is another one; see `from_environment`. *minimum* is the least value of a number. *parse*
     reads a text and raises ValueError where it cannot. *choices* are values that a shell
-    completes."""
+    completes. The admin API does not show the values of a *secret* one."""
     shown = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
@@ -162,6 +163,7 @@ def _setting(
         "minimum": minimum,
         "parse": parse,
         "choices": tuple(choices),
+        "secret": secret,
     }
     return field(default=default, metadata=metadata)
 
@@ -211,7 +213,7 @@ class Settings(Immutable, kw_only=True):
         0, "PORT", "TCP port to listen on. 0: any free port.", command_default=8080
     )
     api_key: Sequence[str] = _setting(
-        (), "KEY", "API key that is accepted. Unset: every key is. Repeatable."
+        (), "KEY", "API key that is accepted. Unset: every key is. Repeatable.", secret=True
     )
     public_url: str | None = _setting(
         None,
@@ -269,6 +271,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "TOKEN",
         "Bearer token that `/_emulator` requires. Unset: no token is required.",
+        secret=True,
     )
 
     page: bool = _setting(
@@ -400,6 +403,8 @@ class Setting(Immutable):
     """Type of one value: text, a number, or a switch (bool)."""
     choices: tuple[str, ...]
     """Values that a shell completes; there may be others."""
+    secret: bool
+    """Whether its values are credentials, which the admin API does not show."""
 
     @property
     def flag(self) -> str:
@@ -480,6 +485,7 @@ def _settings_of(settings: type[Settings | LogSettings]) -> tuple[Setting, ...]:
             repeatable=isinstance(each.default, tuple),
             type=_value_type(each.name, hints[each.name]),
             choices=each.metadata["choices"],
+            secret=each.metadata["secret"],
         )
         for each in fields(settings)
     )

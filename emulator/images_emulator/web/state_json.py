@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract.errors import mask_key
 from images_emulator.exchange.credentials import HIDDEN
-from images_emulator.settings import all_settings
+from images_emulator.settings import Setting, Settings, all_settings
 from images_emulator.state.emulator import Emulator
 
 
@@ -60,13 +60,20 @@ class ScenarioState:
 
 
 def settings_json(emulator: Emulator) -> dict[str, Any]:
-    """The settings by name, keys redacted, and as `changed` those that are not as at the start."""
-    settings = emulator.settings
-    values = {each.name: getattr(settings, each.name) for each in all_settings()}
-    keys = [mask_key(key) for key in settings.api_key]
-    token = HIDDEN if settings.admin_token is not None else None
-    changed = [*emulator.changed_settings]
-    return values | {"api_key": keys, "admin_token": token, "changed": changed}
+    """The settings by name, secrets redacted, and as `changed` those that are not as at the
+    start."""
+    values = {each.name: _shown(each, emulator.settings) for each in all_settings()}
+    return {**values, "changed": [*emulator.changed_settings]}
+
+
+def _shown(setting: Setting, settings: Settings) -> Any:
+    """The value of *setting*. Of a secret that several callers may have, each value is masked as
+    error messages mask API keys, so that they can be told apart; the only value of another is
+    hidden."""
+    value = getattr(settings, setting.name)
+    if not setting.secret or value is None:
+        return value
+    return [mask_key(each) for each in value] if setting.repeatable else HIDDEN
 
 
 def clock_state(emulator: Emulator) -> ClockState:
