@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from openai import OpenAI
+from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
@@ -17,7 +18,7 @@ from images_emulator.exchange.exchange import SentImage
 from images_emulator.web.code_samples import LANGUAGES
 from tests.answers import model_that_writes
 from tests.conftest import KEY
-from tests.pictures import half_clear, opened, png
+from tests.pictures import encoded, half_clear, opened, png
 
 
 @pytest.fixture
@@ -232,6 +233,26 @@ def test_what_lenience_replaced_is_shown_as_it_was_sent(
     upload = admin.get(call["uploads"][0]["url"])
     assert upload.content == b"no picture"
     assert upload.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("file", "media_type"),
+    [
+        (png((8, 8)), "image/png"),
+        (encoded(Image.new("RGB", (8, 8)), "GIF"), "image/gif"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script>x()</script></svg>", None),
+        (b"<html><script>x()</script></html>", None),
+    ],
+    ids=["png", "gif", "svg", "html"],
+)
+def test_an_upload_that_may_have_a_script_is_served_without_its_type(
+    http: httpx2.Client, admin: httpx2.Client, file: bytes, media_type: str | None
+) -> None:
+    http.post(EDITS.path, data={"model": "x"}, files={"image": ("a", file, "image/svg+xml")})
+    (call,) = calls_of(admin)
+    upload = admin.get(call["uploads"][0]["url"])
+    assert upload.content == file
+    assert upload.headers["content-type"] == (media_type or "application/octet-stream")
 
 
 @pytest.mark.parametrize("index", ["1", "-1", "99", "x"])

@@ -58,6 +58,8 @@ class Format(Immutable):
     write: Callable[[ImageRequest, int, DrawFunction], bytes]
     read_recipe: Callable[[bytes], str | bytes | None]
     encode: Encoder | None = None
+    has_scripts: bool = False
+    """Whether a browser would run scripts of its files."""
 
 
 def _signature(pattern: bytes) -> re.Pattern[bytes]:
@@ -199,10 +201,16 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "jpeg": _by_pillow("image/jpeg", rb"\xff\xd8\xff", "JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
     "webp": _by_pillow("image/webp", rb"RIFF....WEBP", "WEBP", _webp),
     "gif": Format("image/gif", _signature(rb"GIF8[79]a"), _gif, _read_by_pillow("GIF")),
-    "svg": Format("image/svg+xml", _signature(rb"\s*<(svg|\?xml)\b"), svg.write, svg_recipe),
+    "svg": Format(
+        "image/svg+xml",
+        _signature(rb"\s*<(svg|\?xml)\b"),
+        svg.write,
+        svg_recipe,
+        has_scripts=True,
+    ),
 }
-"""The formats by the values of `output_format`. Nothing else lists them but the rules of the
-models that take them."""
+"""The formats by the values of `output_format`. Which models take a format, and which parameters
+conflict with it, is in `contract/families.py`; `contract/usage.py` counts the tokens of an SVG."""
 
 
 def format_of(beginning: bytes) -> Format | None:

@@ -42,9 +42,6 @@ SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options"
 
 RAW: Final = "application/octet-stream"
 
-OPEN_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-"""Media types of uploads that are told: of pictures in which no script can stand."""
-
 SIGNATURE_BYTES: Final = 64
 """Bytes of an upload in which its format is looked for."""
 
@@ -189,7 +186,7 @@ class JournalAPI:
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")
         known = imaging.formats.format_of(data[:SIGNATURE_BYTES])
-        media_type = known.mimetype if known and known.mimetype in OPEN_TYPES else RAW
+        media_type = known.mimetype if known and not known.has_scripts else RAW
         return Response(data, headers=SANDBOX, media_type=media_type)
 
     async def code(self, id: str, language: Language, request: Request) -> Response:
