@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import pytest
@@ -15,7 +17,8 @@ from PIL import Image
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, ImageKind
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import decoder, render
+from images_emulator.imaging import decoder, drawing, render, svg
+from images_emulator.imaging.drawing import Scene
 from tests.pictures import encoded, half_clear, halves, opened
 
 SCRIPTS: Final = (
@@ -62,6 +65,8 @@ def requests() -> dict[str, ImageRequest]:
         **{f"style {word}": replace(USUAL, style=word) for word in ("vivid", "natural")},
         "transparent": replace(USUAL, background="transparent"),
         "gif": replace(USUAL, size=(512, 512), output_format="gif", frame_count=3),
+        "svg": replace(USUAL, output_format="svg"),
+        "transparent svg": replace(USUAL, output_format="svg", background="transparent"),
         "edit with a mask": _edited(),
         "edit without a mask": varied,
         "edit of three": _edited(images=varied.images * 3, mask=None),
@@ -75,10 +80,18 @@ def digest(image: Image.Image) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
+def digest_of(request: ImageRequest) -> str:
+    """The digest of the picture of *request*, or of the shapes of an SVG."""
+    file = render.render_image(request, 0)
+    if request.output_format != "svg":
+        return digest(opened(file))
+    # The recipe is no part of the picture.
+    shapes = re.sub(rb"<metadata.*?</metadata>", b"", file)
+    return hashlib.blake2b(shapes, digest_size=8).hexdigest()
+
+
 def digests() -> dict[str, str]:
-    images = {
-        name: digest(opened(render.render_image(each, 0))) for name, each in requests().items()
-    }
+    images = {name: digest_of(each) for name, each in requests().items()}
     stream = render.render_stream(replace(USUAL, partial_images=3))
     return images | {f"preview {number}": digest(opened(image)) for number, image in stream}
 
@@ -107,6 +120,8 @@ GOLDEN: Final = {
     "style natural": "7d38e1c17dbc132b",
     "transparent": "685aef959f48104d",
     "gif": "f3741e07d7d90411",
+    "svg": "57203f56d87f2490",
+    "transparent svg": "f065cb90724660a7",
     "edit with a mask": "66d6a223780f7c6c",
     "edit without a mask": "f2a76e904b7deae6",
     "edit of three": "cafeed181791ea2c",
@@ -120,7 +135,31 @@ GOLDEN: Final = {
 
 @pytest.mark.parametrize("name", requests())
 def test_an_image_has_the_same_pixels_everywhere(name: str) -> None:
-    assert digest(opened(render.render_image(requests()[name], 0))) == GOLDEN[name]
+    assert digest_of(requests()[name]) == GOLDEN[name]
+
+
+OTHER_SCENES: Final[Mapping[str, Callable[[Scene], Any]]] = {
+    "colours": lambda scene: scene.colours[::-1],
+    "sun": lambda scene: (scene.sun[0] / 2, scene.sun[1] / 2, scene.sun[2]),
+    "ridges": lambda scene: scene.ridges[:1],
+}
+"""For each part of a scene another value, made from that of the scene."""
+
+
+@pytest.mark.parametrize("part", [each.name for each in fields(Scene)])
+@pytest.mark.parametrize("name", ["1024x1024", "svg"])
+def test_each_part_of_a_scene_is_drawn_in_pixels_and_as_shapes(
+    monkeypatch: pytest.MonkeyPatch, name: str, part: str
+) -> None:
+    def changed(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
+        scene = scene_of(request, index, phase)
+        return replace(scene, **{part: OTHER_SCENES[part](scene)})
+
+    scene_of = drawing.scene_of
+    for module in (drawing, svg):
+        monkeypatch.setattr(module, "scene_of", changed)
+    both = "`_landscape` of imaging/drawing.py and that of imaging/svg.py"
+    assert digest_of(requests()[name]) != GOLDEN[name], f"{both} must draw {part} of a scene"
 
 
 def test_partial_images_have_the_same_pixels_everywhere() -> None:

@@ -1,4 +1,5 @@
-"""The operations table: one row for each operation of the API (an HTTP method at a path).
+"""The operations table: one row for each operation of the API: an HTTP method at a path, which
+documentation calls an endpoint. A new endpoint begins here.
 
 A row has the path of its operation, the media types that it reads, the model of a call that names
 none, the names of its events, and the days on which all of that holds. Routes, validation, faults,
