@@ -61,8 +61,8 @@ class HTTPServer(uvicorn.Server):
         self._ready = ready
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop. Not remembered, as uvicorn does to raise it again after the stop: SIGTERM would
-        then end the process before its children, and Ctrl-C in a traceback."""
+        """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would
+        end the process before its children, Ctrl-C would print a traceback."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -308,6 +308,14 @@ INPUT_IMAGES: Final = UploadedImages(
 )
 """`image` of every GPT image model at edits, in JSON `images`."""
 
+GPT_2_5_RULES: Final = gpt_image_rules(
+    size=FLEXIBLE_SIZE, auto_quality="low", unlisted_qualities=("xhigh", "max")
+)
+"""The rules from gpt-image-2.5 on."""
+
+GPT_2_5_EDIT_RULES: Final[Rules] = {"input_fidelity": NO_INPUT_FIDELITY, "markup": MARKUP}
+"""The rules at edits alone, from gpt-image-2.5 on."""
+
 NO_RULES: Final[Rules] = MappingProxyType({})
 """No rules: the default for the rules of one operation only."""
 

@@ -33,7 +33,7 @@ class InputImages(Rule, ABC, kw_only=True):
     nullable: bool = False
     max_items: int = MAX_INPUT_IMAGES
 
-    def coerce(self, name: str, text: str) -> Any:
+    def from_text(self, name: str, text: str) -> Any:
         return text
 
     def named_items(self, name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -83,7 +83,7 @@ class OverlayRule(Rule, ABC, kw_only=True):
     size_limit: int = 4 * MB
     needs_transparency: bool = False
 
-    def coerce(self, name: str, text: str) -> Any:
+    def from_text(self, name: str, text: str) -> Any:
         return text
 
     @abstractmethod

@@ -92,7 +92,7 @@ def _summary(schema: Mapping[str, Any]) -> str:
             return "true, false"
         case {"format": "binary"}:
             return "a PNG"
-        case _:
+        case _:  # any text or object
             return "yes"
 
 

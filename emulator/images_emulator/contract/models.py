@@ -20,9 +20,10 @@ from images_emulator.contract.families import (
     FLEXIBLE_SIZE_WITH_GIF,
     FORMATS_WITH_SVG_AT_EDITS,
     GIF_AND_SVG,
+    GPT_2_5_EDIT_RULES,
+    GPT_2_5_RULES,
     INPUT_FIDELITY,
     LOW_INPUT_FIDELITY,
-    MARKUP,
     NO_INPUT_FIDELITY,
     TRANSPARENT_NOT_YET,
     at_generations_and_edits,
@@ -36,7 +37,7 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.request import Model
-from images_emulator.contract.rules import Rules, Text
+from images_emulator.contract.rules import Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
     InputPatches,
@@ -156,10 +157,6 @@ GPT_2: Final = Model(
     prices=GPT_2_PRICES,
     seconds=GPT_2_SECONDS,
 )
-GPT_2_5_RULES: Final = gpt_image_rules(
-    size=FLEXIBLE_SIZE, auto_quality="low", unlisted_qualities=("xhigh", "max")
-)
-GPT_2_5_EDIT_RULES: Final[Rules] = {"input_fidelity": NO_INPUT_FIDELITY, "markup": MARKUP}
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),

@@ -54,18 +54,18 @@ class Rule(Immutable, kw_only=True):
     nullable: bool = True
     default: Any = None
 
-    def coerce(self, name: str, text: str) -> Any:
+    def from_text(self, name: str, text: str) -> Any:
         """The JSON value of the *text* of a form field. An empty field gives None, and so does the
         text `null`, which clients send for an omitted field. Raises APIError."""
-        return None if text in ("", "null") else self.convert(name, text)
+        return None if text in ("", "null") else self.parse_text(name, text)
 
-    def convert(self, name: str, text: str) -> Any:
+    def parse_text(self, name: str, text: str) -> Any:
         """The value of a *text* that is not empty. Raises APIError."""
         return text
 
     def from_form(self, name: str, value: Any) -> Any:
         """The JSON value of the *value* that a form has under *name*. Raises APIError."""
-        return self.coerce(name, value) if isinstance(value, str) else value
+        return self.from_text(name, value) if isinstance(value, str) else value
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         """Check type, range and word of *value*, as the gateway does. Raises APIError."""
@@ -99,7 +99,7 @@ class Text(Rule, kw_only=True):
     min_length: int = 0
     any_scalar: bool = False
 
-    def coerce(self, name: str, text: str) -> str:
+    def from_text(self, name: str, text: str) -> str:
         return text
 
     def check_at_gateway(self, name: str, value: Any) -> None:
@@ -128,7 +128,7 @@ class Integer(Rule, kw_only=True):
     minimum: int
     maximum: int | None = None
 
-    def convert(self, name: str, text: str) -> int:
+    def parse_text(self, name: str, text: str) -> int:
         # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
         if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
             raise errors.unconvertible(
@@ -152,7 +152,7 @@ class Integer(Rule, kw_only=True):
 class Flag(Rule, kw_only=True):
     """A boolean."""
 
-    def convert(self, name: str, text: str) -> bool:
+    def parse_text(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
             raise errors.unconvertible(
                 name=name, expected="a boolean", value=python_repr(text), kind="boolean"
@@ -203,7 +203,7 @@ class Object(Rule):
 
     fields: Mapping[str, Rule]
 
-    def coerce(self, name: str, text: str) -> Any:
+    def from_text(self, name: str, text: str) -> Any:
         return None if text in ("", "null") else text
 
     def from_form(self, name: str, value: Any) -> Any:
@@ -246,8 +246,8 @@ class Unsupported(Rule, kw_only=True):
 
     like: Rule
 
-    def convert(self, name: str, text: str) -> Any:
-        return self.like.convert(name, text)
+    def parse_text(self, name: str, text: str) -> Any:
+        return self.like.parse_text(name, text)
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         self.like.check_at_gateway(name, value)
@@ -268,8 +268,8 @@ class Narrowed(Rule, kw_only=True):
     own: Rule
     refusal: Refusal
 
-    def convert(self, name: str, text: str) -> Any:
-        return self.own.convert(name, text)
+    def parse_text(self, name: str, text: str) -> Any:
+        return self.own.parse_text(name, text)
 
     def from_form(self, name: str, value: Any) -> Any:
         return self.own.from_form(name, value)

@@ -195,7 +195,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
         if source is None:
             return _pixels(self.auto)
         width, height = source
-        # So many times as long as wide, *auto_pixels* have an edge of *max_edge*.
+        # The ratio at which *auto_pixels* make an edge of *max_edge*.
         longest = self.max_edge**2 // self.auto_pixels
         ratio = min(self.max_ratio or longest, longest)
         width, height = min(width, ratio * height), min(height, ratio * width)

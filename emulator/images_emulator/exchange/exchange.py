@@ -1,7 +1,7 @@
 """The exchange: one call and its answer, as one typed value.
 
-The recorder makes the exchange when the call arrives. The inner layers fill it in. Faults read it,
-and the journal keeps it.
+The recorder makes the exchange when the call arrives. The fault middleware and the endpoints fill
+it in. Faults read it, and the journal keeps it.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Exchange:
         """Note how the answer begins, before the client can see it."""
         is_call = self.kind == "call"
         request = self.request if is_call else None
-        # Of other answers than those to image operations the text is kept.
+        # The text of an answer is kept, except of those to image operations.
         keep_body = is_call and self.operation is None
         self.sent.start(
             status,

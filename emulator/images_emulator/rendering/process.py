@@ -81,7 +81,7 @@ class RenderProcess:
         job = _job_message(request, index, partial)
         for _ in range(2):
             with suppress(*_PIPE_ERRORS):
-                answer, files = _exchange(self._started(), job)
+                answer, files = _ask(self._started(), job)
                 if failure := answer["failure"]:
                     raise RuntimeError(failure)
                 return [*zip(answer["partials"], files, strict=True)]
@@ -143,7 +143,8 @@ def _job_message(request: ImageRequest, index: int, partial: int | None) -> Mess
     return job, blobs
 
 
-def _exchange(process: subprocess.Popen[bytes], job: Message) -> Message:
+def _ask(process: subprocess.Popen[bytes], job: Message) -> Message:
+    """Send *job* to *process* and wait for its answer."""
     assert process.stdin
     assert process.stdout
     _write(process.stdin, job)

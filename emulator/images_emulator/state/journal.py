@@ -197,8 +197,8 @@ class Journal:
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. Any thread may replace the tuple."""
 
-    # Every call awaits these two. Without observers they return the store's coroutine, and are none
-    # around it.
+    # Every call awaits these two. They are plain functions, because without observers they can
+    # return the store's own coroutine.
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """Journal a call that is not answered yet. Gives its number."""

@@ -1,4 +1,4 @@
-"""The application: the router, and the layers around it. The router turns all errors into
+"""The application: the router, and the middleware around it. The router turns all errors into
 answers."""
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Router:
 
     def _unrouted(self, status: int, exchange: Exchange) -> Response:
         """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect the 404
-        is empty, and the 405 has a sentence."""
+        is empty, and the 405 has a message."""
         dialect = exchange.dialect
         refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
         if refusal is None:

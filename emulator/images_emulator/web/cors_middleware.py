@@ -29,8 +29,8 @@ accept such targets, and some ASGI servers pass them on unchanged."""
 
 
 class CORSMiddleware:
-    """The outermost layer. It answers a preflight before the journal, the faults and the check of
-    the key. The API allows every preflight. The blob storage refuses every preflight, because it
+    """The outermost middleware. It answers a preflight before the journal, the faults and the check
+    of the key. The API allows every preflight. The blob storage refuses every preflight, because it
     has no CORS rules. The admin API gets its own preflights, and refuses them.
     """
 
@@ -60,8 +60,8 @@ class CORSMiddleware:
 
 
 def _own_scope(scope: Scope) -> Scope:
-    """The *scope* for the layers within, with a state of its own: where the application is mounted
-    in another one, that of *scope* belongs to the host."""
+    """The *scope* for the application within, with a state of its own: where the application is
+    mounted in another one, that of *scope* belongs to the host."""
     host = scope.get("state", {})
     state = {CONNECTION: host[CONNECTION]} if CONNECTION in host else {}
     path = scope["path"]

@@ -126,11 +126,11 @@ class ImageResponses:
         base = base_url(request, self.emulator.settings.public_url)
         return [(base + target).encode() for target in targets]
 
-    async def _usage(self, request: ImageRequest, partial_images: int = 0) -> Usage | None:
+    async def _usage(self, image_request: ImageRequest, partial_images: int = 0) -> Usage | None:
         # A job of the renderer would wait behind the images of other calls.
-        if len(request.prompt) <= MAX_INLINE_PROMPT_CHARS:
-            return usage_of(request, partial_images)
-        return await self.renderer.run(lambda: usage_of(request, partial_images))
+        if len(image_request.prompt) <= MAX_INLINE_PROMPT_CHARS:
+            return usage_of(image_request, partial_images)
+        return await self.renderer.run(lambda: usage_of(image_request, partial_images))
 
     async def _events(self, prepared: PreparedRequest, request: Request) -> AsyncIterator[bytes]:
         try:

@@ -76,14 +76,14 @@ class ImagesAPI:
 
         return create_images
 
-    async def _check_rate_limit(self, exchange: Exchange, request: ImageRequest) -> None:
+    async def _check_rate_limit(self, exchange: Exchange, image_request: ImageRequest) -> None:
         """Take the images from the rate limit of the API key or the deployment. Raises APIError
         where the limit is exceeded."""
         deployment = exchange.deployment
-        values = exchange.dialect_values(deployment or "", request.model.id)
-        refusal = exchange.dialect.refusal("rate_limit_exceeded", request.model)
+        values = exchange.dialect_values(deployment or "", image_request.model.id)
+        refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)
         key = exchange.principal or ""
-        await self.emulator.rate_limits.admit(key, request, refusal, deployment, values)
+        await self.emulator.rate_limits.admit(key, image_request, refusal, deployment, values)
 
     async def _prepare(
         self,
@@ -143,14 +143,14 @@ class ImagesAPI:
                 lambda: validate(call, self.loader, policy, dialect), disconnect
             )
 
-    def _emulator_headers(self, request: ImageRequest, day: AsOf) -> Headers:
+    def _emulator_headers(self, image_request: ImageRequest, day: AsOf) -> Headers:
         """The emulator's own headers: the violations that it forgave, and a notice if the model is
         shut down on *day*. The first notice of a model is also logged."""
         headers = []
-        if request.forgiven:
-            violations = ascii(", ".join(map(str, request.forgiven)))[1:-1][:MAX_HEADER_CHARS]
+        if image_request.forgiven:
+            violations = ascii(", ".join(map(str, image_request.forgiven)))[1:-1][:MAX_HEADER_CHARS]
             headers.append((b"x-emulator-violations", violations.encode()))
-        model = request.model
+        model = image_request.model
         if model.is_shut_down_by(day):
             notice = self.emulator.notices.get(model.id)
             if notice is None:

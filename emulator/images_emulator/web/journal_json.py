@@ -1,7 +1,7 @@
-"""What the admin API tells of a call; the fields are those of its JSON.
+"""The JSON of calls in the admin API: its fields are those of the classes here.
 
-Times are by the emulator's clock, durations in
-milliseconds of the machine. What is not known is null.
+Times are by the emulator's clock, durations in milliseconds of the machine. What is not known is
+null.
 """
 
 from __future__ import annotations

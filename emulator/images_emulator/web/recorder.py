@@ -29,8 +29,8 @@ ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """The second layer, inside the CORS middleware. It sends calls of `/_emulator` to *admin*, also
-    a browser that opens `/`, where the page is served. It does not enter them in the journal."""
+    """The second middleware, inside that of CORS. It sends calls of `/_emulator` to *admin*, also a
+    browser that opens `/`, where the page is served. It does not enter them in the journal."""
 
     def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
         self.app = app

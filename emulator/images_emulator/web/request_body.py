@@ -57,7 +57,7 @@ async def read_call(
     emulator: Emulator,
     as_of: AsOf = None,
 ) -> Call:
-    """The call to an image *operation*, whose body is parsed once for all layers that read it.
+    """The call to an image *operation*, whose body is parsed once for all that read it.
     Raises APIError where the body is longer than the settings allow, has a media type that was not
     read on the day *as_of*, or cannot be parsed; and ClientDisconnect."""
     body = await _body(exchange, receive, operation, emulator, as_of)
@@ -67,7 +67,7 @@ async def read_call(
         try:
             exchange.call = await _parsed(exchange, body, operation, emulator)
         except APIError as error:
-            # The next layer that reads the call raises the error without parsing again.
+            # Whatever reads the call next raises the error without parsing again.
             exchange.call_error = error
             raise
     return exchange.call
