@@ -106,7 +106,7 @@ def braces(refusal: Refusal) -> set[str]:
 
 
 def calls() -> Iterator[tuple[str, set[str]]]:
-    """Each refusal that the package makes, and the facts that it is given there."""
+    """Each refusal that the package makes, and the values that it is given there."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

@@ -38,7 +38,7 @@ MAX_REPORTED_PROMPT_CHARS: Final = 200
 """Characters of a prompt that a report shows."""
 
 MAX_REPORTED_MESSAGE_CHARS: Final = 1000
-"""Characters of an error's sentence that a report shows: all of it, but for one that quotes."""
+"""Characters of an error's message that a report shows: all of it, but for one that quotes."""
 
 
 class _Session:

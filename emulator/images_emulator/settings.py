@@ -112,7 +112,7 @@ class RateUnit(NamedTuple):
     """A unit of time that a rate can be per."""
 
     name: str
-    """In full, as the API's sentences have it."""
+    """In full, as the API's messages have it."""
     seconds: int
 
 
@@ -121,7 +121,7 @@ RATE_UNITS: Final[Mapping[str, RateUnit]] = {
     "min": RateUnit("minute", 60),
     "hour": RateUnit("hour", 3600),
 }
-"""By the name that settings and sentences abbreviate them to."""
+"""By the name that settings and messages abbreviate them to."""
 
 
 class Rate(Immutable):

@@ -1,4 +1,4 @@
-"""Azure OpenAI's dialect: its error sentences and bodies, headers, URLs, and what its models
+"""Azure OpenAI's dialect: its error messages and bodies, headers, URLs, and what its models
 refuse.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
@@ -28,13 +28,13 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
 
 V1: Final = "v1"
-"""The API version that sentences name for `/openai/v1/…`, where a call names none."""
+"""The API version that messages name for `/openai/v1/…`, where a call names none."""
 
 REGION: Final = "East US 2"
-"""The region that headers and the sentence of a rate limit name."""
+"""The region that headers and the message of a rate limit name."""
 
 TIER: Final = "AIServices S0"
-"""The pricing tier that the sentence of a rate limit names."""
+"""The pricing tier that the message of a rate limit names."""
 
 access_denied = Refusal(
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to "

@@ -56,13 +56,13 @@ def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
 GATEWAY_SINCE: Final = date(2025, 4, 16)
 """The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
 on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
-Its errors have other sentences, another order of keys, and no `param`."""
+Its errors have other messages, another order of keys, and no `param`."""
 
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""
 
 OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
-"""The last day of the older stack: the day of the sentences of operations that never moved to the
+"""The last day of the older stack: the day of the messages of operations that never moved to the
 gateway."""
 
 KNOWN_UNTIL: Final = date(2026, 11, 25)
@@ -84,7 +84,7 @@ class Policy:
 
     @property
     def day(self) -> AsOf:
-        """The day that decides the versions of rules, sentences, keys and headers; None: the newest
+        """The day that decides the versions of rules, messages, keys and headers; None: the newest
         ones.
 
         Under `any` it is today, so that an announced change takes effect on its day. It is never

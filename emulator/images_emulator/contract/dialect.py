@@ -1,5 +1,5 @@
 """Dialects. OpenAI and Azure serve the same API, and a dialect has the differences on the wire: the
-headers, error bodies, error sentences and URLs of one service.
+headers, error bodies, error messages and URLs of one service.
 
 Routes, validation and rendering are the same for both services. OpenAI's dialect is here, Azure's
 in `azure.py`.

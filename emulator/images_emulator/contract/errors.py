@@ -72,7 +72,7 @@ class ErrorAnswer:
         }
 
     def in_older_envelope(self) -> ErrorAnswer:
-        """The answer in the envelope of the older stack, for a sentence whose older words are not
+        """The answer in the envelope of the older stack, for a message whose older words are not
         known; this object where its envelope is not today's."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
@@ -286,7 +286,7 @@ images_in_form = Refusal(
     param="images",
     code="invalid_value",
 )
-# The code was not recorded with the sentence.
+# The code was not recorded with the message.
 duplicate_parameter = Refusal(
     "Duplicate parameter: '{name}'. You provided multiple values for this parameter, "
     "whereas only one is allowed. If you are trying to provide a list of values, use "
@@ -294,7 +294,7 @@ duplicate_parameter = Refusal(
     param="{name}",
     code="duplicate_parameter",
 )
-# Recorded for names with brackets and without. The code was not shown with the sentence.
+# Recorded for names with brackets and without. The code was not shown with the message.
 different_value = Refusal(
     "Invalid parameter: '{name}'. This parameter already has a different value in your parameters.",
     param="{name}",
@@ -743,7 +743,7 @@ server_error = Refusal(
     type="server_error",
     status=500,
 )
-# --- errors of the emulator itself
+# --- errors of the emulator alone, at paths of the API and in the form of its errors
 not_served = Refusal(
     "This emulator does not serve {method} {path}. It serves {paths}.",
     code="not_served",

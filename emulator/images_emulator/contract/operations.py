@@ -58,7 +58,7 @@ class RequestBody(NamedTuple):
 
 
 class AzureOperation(NamedTuple):
-    """An operation at Azure: its name in Azure's sentences, and the date of the first `api-version`
+    """An operation at Azure: its name in Azure's messages, and the date of the first `api-version`
     that has it."""
 
     name: str
@@ -87,7 +87,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     period: Period = ALWAYS
     """The days on which it is there; on others its path answers an empty 404, to any key."""
     older_stack: bool = False
-    """Whether it never moved to the gateway. Then its errors have the older stack's sentences, key
+    """Whether it never moved to the gateway. Then its errors have the older stack's messages, key
     order and final newline on all days."""
     azure: AzureOperation | None = None
     """The same operation at Azure, if Azure has it under a deployment's path."""
@@ -121,7 +121,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         raise errors.unsupported_content_type(given=name, listed=accepted)
 
     def day_of_words(self, day: AsOf) -> AsOf:
-        """The day that decides the sentences of errors on *day*; None for the newest ones."""
+        """The day that decides the messages of errors on *day*; None for the newest ones."""
         return min(day or OLDER_STACK, OLDER_STACK) if self.older_stack else day
 
 

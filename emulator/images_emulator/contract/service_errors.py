@@ -121,7 +121,7 @@ unverified = Refusal(
     "propagate.",
     status=403,
 )
-# A capture through a proxy shows the end of the sentence and the code.
+# A capture through a proxy shows the end of the message and the code.
 missing_scope = Refusal(
     "You have insufficient permissions for this operation. Missing scopes: "
     "api.model.images.request. Check that you have the correct role in your "
@@ -185,7 +185,7 @@ temporarily_blocked = Refusal(
 
 AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}
 """Those of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
-sentence."""
+message."""
 
 ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "rate_limit_exceeded": rate_limited,
@@ -243,7 +243,7 @@ def _whole_seconds(milliseconds: int) -> int:
 
 
 def safety_violations(categories: Sequence[str]) -> str:
-    """The end of the moderation sentence, which names the *categories*; a bare `other` was recorded
+    """The end of the moderation message, which names the *categories*; a bare `other` was recorded
     without it."""
     names = [category for category in categories if category != "other"]
     return f" safety_violations=[{', '.join(names)}]." if names else ""

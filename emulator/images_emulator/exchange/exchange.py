@@ -195,7 +195,7 @@ class Exchange:
 
     @property
     def day(self) -> AsOf:
-        """The day that decides sentences and headers of the answer. Where the emulator's own
+        """The day that decides messages and headers of the answer. Where the emulator's own
         headers are invalid, it is the day of `any`."""
         return (self.policy or Policy(today=self.time.date())).day
 

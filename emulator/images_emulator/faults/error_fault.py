@@ -21,7 +21,7 @@ DEFAULT_RETRY_AFTER_MS: Final = 100
 for which a test need not wait."""
 
 IMAGES_PER_MINUTE: Final = 5
-"""The limit that the recorded sentence names."""
+"""The limit that the recorded message names."""
 
 
 def _check_name(name: str) -> str:

@@ -42,7 +42,7 @@ class FaultKind:
 @dataclass(frozen=True, slots=True)
 class NamedError:
     """One error by its name, which is a fault, too. *type* is None where it has none, *summary* the
-    API's sentence, with the values of a call as `{names}`. *for_azure*: Azure alone sends it."""
+    API's message, with the values of a call as `{names}`. *for_azure*: Azure alone sends it."""
 
     name: str
     status: int

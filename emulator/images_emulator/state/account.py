@@ -21,7 +21,7 @@ class Account(Immutable):
     project: str
     """Value of the header `openai-project`."""
     organization_id: str
-    """The organization in the sentences of rate limits."""
+    """The organization in the messages of rate limits."""
     blob_folder: str
     """First two folders of a hosted picture's path."""
     signer_id: str

@@ -1,7 +1,7 @@
 """The endpoints of Azure's paths. They check what Azure API Management checks in front of the
 service: the operation, `api-version`, `api-key`, and the deployment in the path or in the body.
 
-Its sentences, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
+Its messages, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
 """
 
 from __future__ import annotations

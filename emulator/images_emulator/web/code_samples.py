@@ -502,7 +502,7 @@ def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
 
 def _pytest_fault(call: RecordedCall) -> str:
     """A statement that injects the fault of the call, with its defaults; an error of one's own with
-    status and sentence."""
+    status and message."""
     exchange = call.exchange
     asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
     if exchange.fault is None or asks:
