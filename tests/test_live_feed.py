@@ -149,7 +149,7 @@ def test_a_reader_who_comes_back_misses_nothing(
 
 
 @pytest.mark.parametrize(
-    "identity", ["x", "x-1", "{run}-99", "{run}-", "{run}-²", "{run}-" + "9" * 99]
+    "identity", ["x", "x-1", "{run}-99999", "{run}-", "{run}-²", "{run}-" + "9" * 99]
 )
 def test_a_reader_with_an_unknown_id_starts_again(server: Server, identity: str) -> None:
     with listening(server) as listener:

@@ -28,7 +28,7 @@ from images_emulator.web.state_json import clock_state, scenario_state, settings
 GATHER_SECONDS: Final = 0.1
 """How long a batch is gathered."""
 
-MAX_BATCH_CALLS: Final = 50
+MAX_BATCH_CALLS: Final = 20
 """The most calls of a batch that are told one by one: the newest. The others are counted."""
 
 LINGER_SECONDS: Final = 10.0
