@@ -266,7 +266,11 @@ def gpt_image_rules(
     }
 
 
-FORMATS_WITH_SVG: Final = Choice((*STILL_FORMATS, "gif", "svg"), default="png")
+UNSTREAMED_FORMATS: Final = ("gif", "svg")
+"""The further words of `output_format` of gpt-image-2.6: formats without streams and compression,
+whose `Format` has no `encode`."""
+
+FORMATS_WITH_SVG: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="png")
 """`output_format` of gpt-image-2.6."""
 
 FORMATS_WITH_SVG_AT_EDITS: Final = replace(
@@ -379,6 +383,16 @@ def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...
     )
 
 
+UNSTREAMED: Final = tuple(
+    conflict
+    for output_format in UNSTREAMED_FORMATS
+    for conflict in not_with(
+        output_format,
+        stream=Equal(True),
+        partial_images=Above(0),
+        output_compression=Below(100),
+    )
+)
 CONFLICTS: Final = (
     STREAMED_BATCH,
     TRANSPARENT_JPEG,
@@ -386,8 +400,7 @@ CONFLICTS: Final = (
     MARKUP_WITH_MASK,
     *only_with("gif", "frame_count", "frame_duration_ms"),
     *only_with("svg", "svg"),
-    *not_with("gif", stream=Equal(True), partial_images=Above(0), output_compression=Below(100)),
-    *not_with("svg", stream=Equal(True), partial_images=Above(0), output_compression=Below(100)),
+    *UNSTREAMED,
     *not_with("gif", mask=Present()),
     *not_with("svg", n=Above(1)),
 )

@@ -107,6 +107,9 @@ REASONING_TOKENS: Final = {
 """By `svg.reasoning.effort`. No source says how the tokens of an SVG are counted. These numbers,
 and one token for `SVG_BYTES_PER_TOKEN` of the file, are estimates."""
 
+WRITTEN_FORMAT: Final = "svg"
+"""The output format whose files a language model writes. No source tells what it charges."""
+
 SVG_BYTES_PER_TOKEN: Final = 3
 """Bytes of an SVG that count as one output token, about."""
 
@@ -122,7 +125,7 @@ class SvgUsage(Immutable):
 
 def svg_usage_of(request: ImageRequest, size: int) -> SvgUsage | None:
     """The usage of writing an SVG of *size* bytes; None where *request* asks for another format."""
-    if request.output_format != "svg":
+    if request.output_format != WRITTEN_FORMAT:
         return None
     svg = request.svg or {}
     effort = (svg.get("reasoning") or {}).get("effort") or "medium"

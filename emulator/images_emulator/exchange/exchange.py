@@ -26,7 +26,7 @@ from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.rules import Pixels
-from images_emulator.contract.usage import Usage, usage_of
+from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, usage_of
 from images_emulator.exchange.answer import images_body, stream_body
 from images_emulator.exchange.details import (
     CallDetails,
@@ -493,7 +493,7 @@ class Exchange:
         nor usage was sent, or no source tells the price, as for the model that writes an SVG."""
         request, usage, drawing = self.request, self.usage, self._drawing
         model = request.model if request else MODELS.get(self.model or "")
-        if model is None or (drawing and drawing.output_format == "svg"):
+        if model is None or (drawing and drawing.output_format == WRITTEN_FORMAT):
             return None
         if isinstance(model.prices, ImagePrices) and drawing:
             return model.prices.of(drawing.size, drawing.quality, len(self.images))

@@ -46,11 +46,10 @@ class Format(Immutable):
     """One `output_format`.
 
     *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
-    encodes one that is already drawn, as streams need. Models refuse streams of a format without
-    *encode*: `CONFLICTS` of `contract/families.py` has to say so. Both give the same bytes in any
-    process, with any number of threads: an encoder that shares its work among threads has a fixed
-    number of them. *read_recipe* takes the recipe, not yet parsed,
-    out of a file, or raises ValueError.
+    encodes one that is already drawn, as streams need. A format without *encode* is one of
+    `UNSTREAMED_FORMATS` of `contract/families.py`. Both give the same bytes in any process, with
+    any number of threads: an encoder that shares its work among threads has a fixed number of them.
+    *read_recipe* takes the recipe, not yet parsed, out of a file, or raises ValueError.
     """
 
     mimetype: str
@@ -210,7 +209,8 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     ),
 }
 """The formats by the values of `output_format`. Which models take a format, and which parameters
-conflict with it, is in `contract/families.py`; `contract/usage.py` counts the tokens of an SVG."""
+conflict with it, is in `contract/families.py`; `contract/usage.py` names the one that a model
+writes."""
 
 
 def format_of(beginning: bytes) -> Format | None:
