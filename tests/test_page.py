@@ -442,11 +442,13 @@ async def test_hidden_page_lets_go_of_its_connection_and_catches_up(
       Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
       document.dispatchEvent(new Event("visibilitychange"));
     }"""
+    generate(client, "seen")
+    await has_rows(shown, "seen")
     await shown.evaluate(hide, "hidden")
     generate(client, "unseen")
     async with shown.expect_request(re.compile("events.last_event_id=")):
         await shown.evaluate(hide, "visible")
-    await has_rows(shown, "unseen")
+    await has_rows(shown, "unseen", "seen")
 
 
 async def test_reset_empties_the_page_and_says_when(
