@@ -446,7 +446,7 @@ async def test_hidden_page_lets_go_of_its_connection_and_catches_up(
     await has_rows(shown, "seen")
     await shown.evaluate(hide, "hidden")
     generate(client, "unseen")
-    async with shown.expect_request(re.compile("events.last_event_id=")):
+    async with shown.expect_request(re.compile("/_emulator/events")):
         await shown.evaluate(hide, "visible")
     await has_rows(shown, "unseen", "seen")
 
