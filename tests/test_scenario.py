@@ -257,6 +257,16 @@ def test_near_misses_say_why_a_call_met_no_step() -> None:
         ({"times": 1}, CALL, "spent", True),
         ({"times": 1}, CALL._replace(download=True), "target", True),
         ({"fault": "expired"}, CALL, "target", False),
+        ({"fault": "stream_cut"}, CALL, "target", False),
+        ({"fault": "fewer_partials"}, CALL, "target", False),
+        ({"fault": "stall"}, CALL._replace(download=True), "target", False),
+        (
+            {"fault": "stall", "match": {"path": "*"}},
+            CALL._replace(download=True),
+            "target",
+            False,
+        ),
+        ({"fault": "stall", "after": 1}, CALL._replace(streams=True), "after", False),
     ],
 )
 def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
@@ -272,6 +282,52 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
     assert str(miss) == f"step 1 ({miss.fault}): {miss.reason}"
 
 
+@pytest.mark.parametrize("kind", ["stream_cut", "stream_error", "stall", "unknown_event"])
+def test_a_fault_for_streams_waits_for_a_call_that_asks_for_one(kind: str) -> None:
+    scenario = scenario_of()
+    scenario.inject(kind)
+    misses = [f"injected ({kind}): is for streams, and the call asks for none"]
+    assert [meet(scenario), meet(scenario)] == [(None, misses)] * 2
+    assert meets(scenario, CALL._replace(streams=True), calls=2) == [kind, ""]
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_an_injected_stream_cut_spares_calls_without_stream(
+    server: Server, http: httpx2.Client, *, form: bool
+) -> None:
+    server.inject("stream_cut", after=0)
+
+    def send(**fields: str | bool) -> None:
+        fields = {"model": "gpt-image-2", "prompt": "a lighthouse", **fields}
+        if not form:
+            http.post("/images/generations", json=fields)
+            return
+        http.post("/images/edits", data=fields, files={"image": ("a.png", png(), "image/png")})
+
+    send(stream="false" if form else False)
+    http.get("/models")
+    with pytest.raises(httpx2.RemoteProtocolError):
+        send(stream="true" if form else True)
+    assert [call.fault for call in server.requests] == [None, None, "stream_cut"]
+
+
+def test_a_header_gives_its_fault_for_streams_to_any_call(client: OpenAI, server: Server) -> None:
+    header = {"x-emulator-fault": "stream_cut"}
+    client.images.generate(model="gpt-image-2", prompt="x", extra_headers=header)
+    assert [call.fault for call in server.requests] == ["stream_cut"]
+
+
+def test_inject_takes_the_settings_of_a_fault_by_keyword() -> None:
+    scenario = scenario_of()
+    scenario.inject("latency", seconds=2, times=3)
+    scenario.inject({"kind": "rate_limit_exceeded", "retry_after": 1}, retry_after_ms=5)
+    first, second = scenario.as_json()["steps"]
+    assert (first["fault"], first["times"]) == ({"kind": "latency", "seconds": 2}, 3)
+    assert second["fault"].items() >= {"retry_after": 1, "retry_after_ms": 5}.items()
+    with pytest.raises(ValueError, match="latency: unknown key 'second'"):
+        scenario.inject("latency", second=2)
+
+
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     scenario = scenario_of(*({"times": 1} for _ in range(10_000)))
     assert meets(scenario, calls=10_001) == ["server_error"] * 10_000 + [""]
@@ -285,10 +341,10 @@ def test_a_prompt_finds_its_steps_among_two_thousand_in_their_order(prompt: str)
         {"fault": "timeout", "match": {"prompt": "7"}, "times": 1},
         *({"match": {"prompt": f"cat {number},"}} for number in range(1_000)),
         {"fault": "slow_down", "match": {"prompt": "cat"}, "times": 1},
-        *({"fault": "stall", "match": {"prompt": f"at {number} "}} for number in range(1_000)),
+        *({"fault": "latency", "match": {"prompt": f"at {number} "}} for number in range(1_000)),
         {"fault": "truncated", "times": 1},
     )
-    expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "stall"]
+    expected = ["server_error"] * 2 if "," in prompt else ["slow_down", "latency"]
     assert meets(scenario, CALL._replace(prompt=prompt), calls=3) == ["timeout", *expected]
     assert meets(scenario, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
 
@@ -357,7 +413,7 @@ BAD = {
         'match = { paths = "x" }\n\n[[steps]]\nprobability = 2\n[steps.fault]\nkind = "stall"\n'
         "after = -1\n",
         {
-            2: "step 1: fault: there is no fault 'timeouts' (did you mean 'timeout'?); there are",
+            2: "step 1: fault: there is no fault 'timeouts'; 'timeout' is probably meant; `",
             5: "step 2: fault: latency: unknown key 'secs'; it takes kind, seconds",
             6: "step 2: match: unknown key 'paths'; it takes path, model, prompt",
             9: "step 3: probability: input should be less than or equal to 1, not 2",
@@ -416,7 +472,7 @@ def test_scenario_check_counts_the_steps_of_a_valid_file() -> None:
 
 # --- for one call
 
-MISTAKE = "'no_such'; there are error, latency, timeout"
+MISTAKE = "'no_such'; `images-emulator faults` lists them"
 
 
 def test_x_emulator_fault_injects_a_fault_into_one_call(client: OpenAI) -> None:

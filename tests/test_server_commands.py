@@ -323,7 +323,7 @@ def test_inject_says_how_many_calls_meet_a_fault(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("latncy",), "there is no fault 'latncy' (did you mean 'latency'?)"),
+        (("latncy",), "there is no fault 'latncy'; 'latency' is probably meant"),
         (("latency", "seconds"), "expected key=value, not 'seconds'"),
         (("latency", "second=2"), "latency: unknown key 'second'; it takes kind, seconds, "),
         (("timeout", "--times", "0"), "argument --times: must be a number of calls, or 'always'"),

@@ -173,13 +173,19 @@ class Server:
         *,
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
-        """Give *fault*, a name or its settings, to the next calls: to as many as *times*, None for
-        all, and to those alone that *match* names by `path`, `model`, `prompt`, `api_key` and
-        `retry_count`. Raises ValueError for an invalid fault, and RuntimeError for a closed
-        server."""
+        """Give *fault* to the next calls.
+
+            server.inject("latency", seconds=2, times=3, match={"prompt": "ship"})
+
+        *fault* is a name, with its *settings* by keyword, or a mapping of both with the name as
+        `kind`. It is for as many calls as *times*, None for all, and for those alone that *match*
+        names by `path`, `model`, `prompt`, `api_key` and `retry_count`. One for streams spares
+        calls that ask for none. Raises ValueError for an invalid fault, and RuntimeError for a
+        closed server."""
         self._check_open()
-        self.emulator.scenario.inject(fault, times=times, match=match)
+        self.emulator.scenario.inject(fault, times=times, match=match, **settings)
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Serve in this thread until SIGINT, SIGTERM or `close`. Calls *on_ready* once the server

@@ -66,6 +66,12 @@ class Call:
     form: bool
     fields: Mapping[str, Any]
 
+    @property
+    def asks_for_stream(self) -> bool:
+        """Whether its `stream` is true, in JSON or as the text of a form."""
+        stream = self.fields.get("stream")
+        return stream is True or stream == "true"
+
 
 class Model(Immutable):
     """One row of the table: a model."""

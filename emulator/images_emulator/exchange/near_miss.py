@@ -11,8 +11,9 @@ NearMissKind = Literal[
     "model", "prompt", "path", "api_key", "retry_count", "target", "after", "chance", "spent"
 ]
 """The reason why a step did not match a call. The first five are keys of `match` that differ.
-`target`: the step is for downloads and the call is none, or the reverse. `after`: the step skips
-the first calls. `chance`: its probability. `spent`: it has met all its calls."""
+`target`: the step is for downloads or for streams and the call is none, or the step has no path and
+the call is a download. `after`: the step skips the first calls. `chance`: its probability.
+`spent`: it has met all its calls."""
 
 NEAR_MISS_OVERHEAD_BYTES: Final = 128
 """Bytes that a near miss takes beside its reason, about."""

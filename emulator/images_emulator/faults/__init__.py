@@ -4,7 +4,6 @@ and one method that wraps an ASGI application."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,6 +15,7 @@ from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.faults import bodies, connections, downloads, error_fault, streams, timing
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.messages import messages
+from images_emulator.spelling import suggestion
 
 _MODULES: Final = (error_fault, timing, connections, bodies, streams, downloads)
 """The modules that define faults, in the order in which tables list these: a new one goes here."""
@@ -41,27 +41,27 @@ def _with_kind(value: Any) -> Any:
     if not isinstance(settings, Mapping):
         raise PydanticCustomError("no_fault", "a fault is a name or a mapping with a 'kind'")
     settings = dict(settings)
-    kind = str(settings.get("kind"))
+    if "kind" not in settings:
+        raise PydanticCustomError(
+            "no_fault",
+            "a fault has its name as 'kind', such as {example}; this one has {listed}",
+            {"example": '{"kind": "latency"}', "listed": _quoted(settings)},
+        )
+    kind = str(settings["kind"])
     if kind in ERRORS_BY_NAME and "name" not in settings:
         return {**settings, "kind": "error", "name": kind}
     if kind not in FAULTS:
         raise PydanticCustomError(
             "no_fault",
-            "there is no fault '{kind}'{hint}; there are {faults}, and the errors {errors}",
-            {
-                "kind": kind,
-                "hint": _hint(kind),
-                "faults": ", ".join(FAULTS),
-                "errors": ", ".join(ERRORS_BY_NAME),
-            },
+            "there is no fault '{kind}'{hint}; `images-emulator faults` lists them",
+            {"kind": kind, "hint": suggestion(kind, [*FAULTS, *ERRORS_BY_NAME], quote="'")},
         )
     return settings
 
 
-def _hint(kind: str) -> str:
-    """The name that *kind* is probably a misspelling of, as part of a sentence; or nothing."""
-    names = get_close_matches(kind, [*FAULTS, *ERRORS_BY_NAME], n=1)
-    return f" (did you mean '{names[0]}'?)" if names else ""
+def _quoted(settings: Mapping[Any, Any]) -> str:
+    """The keys of *settings*, between quotes."""
+    return ", ".join(f"'{key}'" for key in settings) or "nothing"
 
 
 if TYPE_CHECKING:

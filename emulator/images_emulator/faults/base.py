@@ -46,6 +46,9 @@ class BaseFault(StrictModel):
     for_downloads: ClassVar[bool] = False
     """Whether the fault is for downloads of hosted images alone, and not for API calls."""
 
+    for_streams: ClassVar[bool] = False
+    """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""
+
     changes_body: ClassVar[bool] = True
     """Whether the fault may change or cut the body of a good answer. False for a fault that sends
     all bytes of the body, such as one that only waits or changes headers. The journal searches a

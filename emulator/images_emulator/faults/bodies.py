@@ -136,8 +136,8 @@ class EmptyData(BodyFault):
 
 
 class FewerImages(BodyFault):
-    """Answers with *by* pictures fewer than the call's `n`, at least one, and with their usage. The
-    API was seen to answer and bill one picture of two."""
+    """Answers fewer pictures than asked for: *by* fewer, but at least one, and bills these alone.
+    The API was seen to answer and bill one picture of two."""
 
     kind: Literal["fewer_images"] = "fewer_images"
     by: int = Field(default=1, ge=1, le=10, description="Pictures that are missing.")

@@ -15,6 +15,7 @@ from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
+from images_emulator.spelling import suggestion
 
 DEFAULT_RETRY_AFTER_MS: Final = 100
 """Milliseconds of `retry-after-ms` where the fault has none. The API was recorded with 12 seconds,
@@ -26,7 +27,8 @@ IMAGES_PER_MINUTE: Final = 5
 
 def _check_name(name: str) -> str:
     if name not in ERRORS_BY_NAME:
-        raise ValueError(f"no such error '{name}'; there are {', '.join(ERRORS_BY_NAME)}")
+        meant = suggestion(name, ERRORS_BY_NAME, quote="'")
+        raise ValueError(f"there is no error '{name}'{meant}; `images-emulator faults` lists them")
     return name
 
 

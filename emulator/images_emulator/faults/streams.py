@@ -29,6 +29,8 @@ from images_emulator.faults.error_fault import Error, ErrorName
 class StreamFault(BaseFault):
     """Interrupts a stream once, when *after* events have been sent."""
 
+    for_streams: ClassVar[bool] = True
+
     after: int = Field(default=1, ge=0, description="Events that are sent before.")
 
     @abstractmethod
@@ -119,7 +121,10 @@ class UnknownEvent(StreamFault):
 
 
 class FewerPartials(BodyFault):
-    """Sends and counts only the first *keep* partial images. The API was seen to do so."""
+    """Streams only the first partial images, *keep* of them, and counts these alone. The API was
+    seen to do so."""
+
+    for_streams: ClassVar[bool] = True
 
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3, description="Partial images that are sent.")

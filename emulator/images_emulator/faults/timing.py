@@ -104,7 +104,7 @@ class Timeout(BaseFault):
 
 
 class SlowBody(BaseFault):
-    """Sends the body at *bytes_per_second*."""
+    """Sends the body slowly, at *bytes_per_second*."""
 
     changes_body: ClassVar[bool] = False
 

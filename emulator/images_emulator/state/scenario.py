@@ -107,10 +107,14 @@ class Scenario:
         *,
         times: int | None = 1,
         match: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
-        """Let the next calls that *match* meet *fault*, before any step of the scenario and after
-        the steps injected earlier; as often as *times* says, None: always. Downloads of hosted
-        pictures are meant only where *match* has a `path`. Raises ValueError."""
+        """Let the next calls that *match* meet *fault*, which has these *settings*, before
+        any step of the scenario and after the steps injected earlier; as often as *times* says,
+        None: always. Downloads of hosted pictures are meant only where *match* has a `path`.
+        Raises ValueError."""
+        if settings:
+            fault = {**({"kind": fault} if isinstance(fault, str) else fault), **settings}
         self.add({"fault": fault, "times": times, "match": dict(match or {})})
 
     def add(self, document: Mapping[str, Any]) -> None:

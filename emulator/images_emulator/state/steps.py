@@ -27,7 +27,8 @@ MAX_SPENT_STEPS: Final = 20
 
 class MatchInput(NamedTuple):
     """The values of a call that the `match` of a step reads, by the names of its keys. *download*:
-    the call is for a hosted picture, which has this *model* and *prompt*."""
+    the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
+    stream."""
 
     path: str
     model: str = ""
@@ -35,6 +36,7 @@ class MatchInput(NamedTuple):
     api_key: str = ""
     retry_count: int = 0
     download: bool = False
+    streams: bool = False
 
 
 def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
@@ -58,6 +60,7 @@ class ScenarioStep:
         self.after, self.times, self.probability = step.after, step.times, step.probability
         self.seed = f"{step.seed} {self.title}"
         self._for_calls = not step.fault.for_downloads
+        self._for_streams = step.fault.for_streams
         # A step without a path would be used up by downloads unawares.
         self._for_downloads = step.fault.for_downloads or step.match.path is not None
         self._tests = [
@@ -68,6 +71,8 @@ class ScenarioStep:
 
     def matches(self, call: MatchInput) -> bool:
         if not (self._for_downloads if call.download else self._for_calls):
+            return False
+        if self._for_streams and not call.streams:
             return False
         for place, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
             if not test(call[place]):
@@ -85,6 +90,8 @@ class ScenarioStep:
             return "target", "has no path, which is what a step for downloads needs"
         if not (call.download or self._for_calls):
             return "target", "is for downloads"
+        if self._for_streams and not call.streams:
+            return "target", "is for streams, and the call asks for none"
         for place, test in self._tests:
             if not test(call[place]):
                 name: Any = MatchInput._fields[place]

@@ -197,6 +197,7 @@ class FaultMiddleware:
             path=exchange.path,
             api_key=exchange.principal or "",
             retry_count=exchange.head.retry_count,
+            streams=call is not None and call.asks_for_stream,
             **texts,
         )
 
