@@ -66,7 +66,7 @@ def test_draw_saves_a_picture_and_prints_its_path(
     )
     with Image.open(folder / "a-lighthouse-at-night.webp") as picture:
         assert (picture.size, picture.format) == ((1536, 1024), "WEBP")
-    (call,) = (call for call in server.requests if call.method == "POST")
+    (call,) = server.requests
     assert (call.prompt, call.parameters["quality"]) == ("A lighthouse, at night!", "low")
 
 
@@ -77,6 +77,47 @@ def test_draw_takes_the_newest_model_of_the_day(
         server.emulator.configure(as_of=day)
         path = output(capsys, "draw", "x", *at).strip()
         assert read_recipe((folder / path).read_bytes())["model"].startswith(model)
+
+
+@pytest.mark.parametrize("flags", [(), ("--edit", "x.png")], ids=["generation", "edit"])
+def test_draw_is_one_call_which_alone_meets_a_fault(
+    flags: tuple[str, ...],
+    at: tuple[str, str],
+    server: Server,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "x.png").write_bytes(png((64, 64)))
+    server.inject("server_error")
+    assert "server" in failure(capsys, "draw", "x", *flags, *at)
+    (call,) = server.requests
+    assert (call.method, call.fault) == ("POST", "server_error")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.webp", "WEBP"), ("a", "PNG")],
+)
+def test_draw_saves_the_format_of_the_name(
+    name: str,
+    kind: str,
+    at: tuple[str, str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output(capsys, "draw", "x", "-o", name, *at)
+    with Image.open(folder / name) as picture:
+        assert picture.format == kind
+
+
+@pytest.mark.parametrize("flags", [("--format", "webp"), ("--set", "output_format=webp")])
+def test_draw_refuses_a_format_that_is_not_that_of_the_name(
+    flags: tuple[str, ...], at: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["draw", "x", "-o", "a.jpg", *flags, *at])
+    assert "a.jpg is the name of a jpeg, and the format is webp" in capsys.readouterr().err
+    output(capsys, "draw", "x", "-o", "a.webp", *flags, *at)
 
 
 def test_draw_never_replaces_a_file_that_is_not_named(
@@ -151,7 +192,7 @@ def test_draw_that_fails_is_a_sentence(
     fault: str, sentence: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, *flags = fault.split()
-    server.inject(name, match={"path": "*/generations"})
+    server.inject(name)
     assert main(["draw", "x", *flags, "--url", server.url]) == 1
     printed = capsys.readouterr()
     assert re.fullmatch(f"images-emulator: {sentence}", printed.err.splitlines()[-1])

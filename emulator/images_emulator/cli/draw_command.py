@@ -9,6 +9,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from images_emulator.cli.admin_client import (
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type, read_settings
 from images_emulator.cli.server_address import ServerAddress, add_address, server_address
-from images_emulator.settings import FILE
+from images_emulator.settings import FILE, parse_as_of
 
 USAGE: Final = "PROMPT [OPTIONS]"
 
@@ -83,8 +84,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--edit", nargs="+", default=[], metavar=FILE, help="Edit these pictures")
     parser.add_argument("--mask", metavar=FILE, help="Only where this PNG is transparent")
-    parser.add_argument("--stream", action="store_true", help="Say which partial images come")
-    parser.add_argument("-o", "--output", metavar=FILE, help="Save it there")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="Stream it, and print each partial image as it comes",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar=FILE, help="Save it there, in the format of the name"
+    )
     add_address(parser)
 
 
@@ -110,12 +117,13 @@ def run(
         raise ValueError("--mask needs a picture: --edit FILE")
     names = ("model", "size", "quality", "output_format")
     named = {name: value for name in names if (value := options.pop(name)) is not None}
+    named |= _format_of(output, {**named, **dict(more)}.get("output_format"))
     streamed = {"stream": True, "partial_images": PARTIAL_IMAGES} if stream else {}
     fields = {**named, "prompt": prompt, **streamed, **dict(more)}
     files = [("image[]", name) for name in edit] + ([("mask", mask)] if mask else [])
     with _client(options) as client:
         fields = {"model": None, **fields}
-        fields["model"] = fields["model"] or _newest_model(client)
+        fields["model"] = fields["model"] or _newest_model(client, edit=bool(edit))
         pictures = _draw(client, fields, files)
     for path, picture in zip(_paths(output, prompt, pictures), pictures, strict=True):
         _save(path, picture.data)
@@ -146,11 +154,28 @@ def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
         yield AdminClient(ServerAddress(server.url, address.token, address.key, is_default=False))
 
 
-def _newest_model(client: AdminClient) -> str:
-    """The model that came last, of those that the server has on its day."""
-    document = _answer(client, "GET", "/v1/models", {}, None)
-    newest = max(document["data"], key=lambda model: model["created"])
-    return str(newest["id"])
+def _format_of(output: str | None, named: str | None) -> dict[str, str]:
+    """The parameter that makes a picture of the format that the name of the file *output* has.
+    Without one where it has none, and for PNG, which every model draws without being told. Raises
+    ValueError where *named*, the format that the command line names, is another one."""
+    kind = IMAGE_TYPES.get(Path(output or "").suffix.lower())
+    if not kind:
+        return {}
+    word = kind.removeprefix("image/")
+    if named not in (None, word):
+        raise ValueError(f"{output} is the name of a {word}, and the format is {named}")
+    return {} if word == "png" else {"output_format": word}
+
+
+def _newest_model(client: AdminClient, *, edit: bool) -> str:
+    """The newest model that draws, or edits, on the day of the server's settings. The admin API
+    tells the day: a further call of the API would be in the journal, and could meet a fault."""
+    # They load the API's tables.
+    from images_emulator.contract.availability import availability_on  # noqa: PLC0415
+    from images_emulator.contract.operations import EDITS, GENERATIONS  # noqa: PLC0415
+
+    as_of = parse_as_of(client.get("settings")["as_of"], datetime.now(UTC).date())
+    return availability_on(as_of).newest_model(EDITS if edit else GENERATIONS).id
 
 
 def _draw(
