@@ -15,8 +15,8 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable",),
-    ("spelling", "settings", "threads", "lru_cache", "scenarios"),
+    ("immutable", "spelling"),
+    ("settings", "threads", "lru_cache", "scenarios"),
     ("contract",),
     ("imaging",),
     ("rendering",),

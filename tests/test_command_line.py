@@ -323,5 +323,11 @@ def test_misspelt_ready_scenario_names_the_one_meant(
     assert refusal(capsys, "scenario", part, "outge") == (1, sentence)
 
 
+def test_draw_help_says_what_stream_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["draw", "--help"])
+    assert "Stream it, and print each partial image as it comes" in capsys.readouterr().out
+
+
 def test_models_command_prints_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(output(capsys, "models", "--json"))

@@ -118,3 +118,16 @@ def test_an_immutable_may_be_abstract() -> None:
 
 def test_values_of_a_default_factory_are_not_shared() -> None:
     assert Box(1).tags is not Box(1).tags
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("widht", "Box has no field 'widht'; 'width' is probably meant"),
+        ("q", "Box has no field 'q'"),
+    ],
+)
+def test_unknown_name_is_refused_with_the_one_meant(name: str, sentence: str) -> None:
+    values: dict[str, Any] = {name: 1}
+    with pytest.raises(TypeError, match=f"^{sentence}$"):
+        Box(2, **values)

@@ -205,12 +205,17 @@ def test_5():
 @pytest.mark.images_emulator(scenario={"steps": [{"fault": "rain"}]})
 def test_6():
     pass
+
+@pytest.mark.images_emulator(scenario="outtage")
+def test_7():
+    pass
 """
 
 
 def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pytester) -> None:
     result = run(session, MISTAKES)
-    result.assert_outcomes(errors=6)
+    result.assert_outcomes(errors=7)
+    result.stdout.no_fnmatch_line("*During handling of*")
     for words in (
         "got an unexpected keyword argument 'colour'",
         "too many positional arguments",
@@ -218,6 +223,7 @@ def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pyteste
         "validation: expected 'strict' or 'lenient', not 'mild'",
         "*none.toml: No such file or directory",
         "step 1: fault*rain*",
+        "*outtage: No such file or directory; 'outage' is probably meant",
     ):
         result.stdout.fnmatch_lines([f"pytest.mark.images_emulator: {words}"])
 

@@ -83,3 +83,24 @@ def test_variable_that_is_neither_on_nor_off_is_refused() -> None:
 def test_switch_that_is_no_bool_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="page: expected True or False, not"):
         Settings(page=value)
+
+
+def test_size_is_a_text_with_a_unit_or_a_number_of_bytes() -> None:
+    values: dict[str, Any] = {"journal_bytes": "64MB", "cache": "1 KiB", "max_body": 5}
+    settings = Settings(**values)
+    assert (settings.journal_bytes, settings.cache, settings.max_body) == (64_000_000, 1024, 5)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "sentence"),
+    [
+        ({"cache": "64XB"}, ValueError, "cache must be a size such as 64MB, .*, not '64XB'"),
+        ({"as_off": "today"}, TypeError, "there is no setting 'as_off'; 'as_of' is probably meant"),
+        ({"q": 1}, TypeError, "there is no setting 'q'"),
+    ],
+)
+def test_mistake_in_settings_of_python_is_a_sentence(
+    values: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=f"^{sentence}$"):
+        Settings(**values)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from typing import Any, ClassVar, dataclass_transform
 
+from images_emulator.spelling import suggestion
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable:
@@ -50,9 +52,17 @@ class Immutable:
         names = self.__dataclass_fields__.keys()
         twice = named.keys() & self._positional[: len(values)] if named else ()
         if attributes.keys() != names or len(values) > len(self._positional) or twice:
+            for name in named.keys() - names:
+                raise TypeError(self._unknown(name))
             wrong = ", ".join(sorted(twice or attributes.keys() ^ names)) or "so many values"
             raise TypeError(f"{type(self).__name__} lacks, or does not take: {wrong}")
         self.__post_init__()
+
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        """The sentence that refuses the *name* of a value, which is that of no field."""
+        meant = suggestion(name, cls.__dataclass_fields__, quote="'")
+        return f"{cls.__name__} has no field '{name}'{meant}"
 
     def __post_init__(self) -> None:
         """Called when all fields have their values."""

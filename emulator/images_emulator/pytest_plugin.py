@@ -194,7 +194,9 @@ def _prepare_for(marker: pytest.Mark, server: Server, root: Path) -> None:
         arguments = signature(_prepare).bind(server, root, *marker.args, **marker.kwargs)
         _prepare(*arguments.args, **arguments.kwargs)
     except (TypeError, ValueError) as error:
-        pytest.fail(f"pytest.mark.{MARKER}: {error}", pytrace=False)
+        sentence = f"pytest.mark.{MARKER}: {error}"
+        # In place of `pytest.fail`, which would be raised "during handling of" the error.
+        raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
 def _prepare(

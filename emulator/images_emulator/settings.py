@@ -183,6 +183,12 @@ def _check_texts(settings: Any) -> None:
             raise ValueError(f"{each.name}: {error}") from None
 
 
+def _no_setting(name: str, names: Iterable[str]) -> str:
+    """The sentence that refuses *name*, which is none of the *names* of settings."""
+    meant = suggestion(name, names, quote="'")
+    return f"there is no setting '{name}'{meant}"
+
+
 def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
 
@@ -204,8 +210,9 @@ BOOLEANS: Final[Mapping[str, bool]] = {
 class Settings(Immutable, kw_only=True):
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
-    A repeatable setting is a tuple; a list or a single text becomes one. Two of them, `as_of` and
-    `validation`, change at run time: see `Emulator.configure`.
+    A repeatable setting is a tuple; a list or a single text becomes one. A size is a number of
+    bytes; a text such as `64MB` becomes one. Two settings, `as_of` and `validation`, change at run
+    time: see `Emulator.configure`.
     """
 
     host: str = _setting("127.0.0.1", "ADDRESS", "Address to listen on.")
@@ -314,6 +321,10 @@ class Settings(Immutable, kw_only=True):
         minimum=0,
     )
 
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        return _no_setting(name, [each.name for each in fields(cls)])
+
     def _check_types(self) -> None:
         for each in all_settings():
             value = getattr(self, each.name)
@@ -324,6 +335,10 @@ class Settings(Immutable, kw_only=True):
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
             object.__setattr__(self, name, _as_tuple(getattr(self, name)))
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.metadata["metavar"] == SIZE and isinstance(value, str):
+                object.__setattr__(self, each.name, _parsed(each.name, parse_byte_size, value))
         self._check_types()
         for pair in self.deployment:
             if not all(pair.partition("=")):
@@ -529,8 +544,7 @@ def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
     settings = {each.name: each for each in command_settings()}
     for key in document:
         if key not in settings:
-            meant = suggestion(key, settings, quote="'")
-            raise ValueError(f"there is no setting '{key}'{meant}")
+            raise ValueError(_no_setting(key, settings))
     return {key: _parsed(key, settings[key].parse_toml, value) for key, value in document.items()}
 
 

@@ -96,7 +96,7 @@ def read_scenario(path: str) -> ScenarioDocument:
     except RecursionError:
         raise ValueError(f"{path}:1: this is nested too deeply") from None
     except OSError as error:
-        meant = suggestion(name, ready_scenarios(), quote="'")
+        meant = suggestion(Path(name).name, ready_scenarios(), quote="'")
         raise ValueError(f"{name}: {error.strerror}{meant}") from None
 
 
