@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import httpx2
 import openai
 import pytest
+from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract.models import MODELS
@@ -427,8 +428,11 @@ answer = client.images.edit(
     image=("a %22b%22 é.png", upload(0), "image/png"),
     markup=("m.png", upload(1), "image/png"),
 )
-for image in answer.data:
-    print(image.url or f"{{len(image.b64_json)}} characters of base64")
+for number, image in enumerate(answer.data):
+    if image.url:
+        print(image.url)
+    else:
+        Path(f"picture-{{number}}.png").write_bytes(base64.b64decode(image.b64_json))
 '''
     )
     assert recorded.code("javascript", "refused").endswith("""
@@ -441,6 +445,32 @@ const answer = await client.images.generate({
 for (const image of answer.data)
     console.log(image.url ?? `${image.b64_json.length} characters of base64`);
 """)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "files"),
+    [
+        ({"output_format": "jpeg", "n": 2}, ["picture-0.jpg", "picture-1.jpg"]),
+        ({"stream": True, "partial_images": 1}, ["picture-0.png", "picture-1.png"]),
+    ],
+    ids=["pictures", "stream"],
+)
+def test_python_code_saves_the_pictures(
+    server: Server,
+    http: httpx2.Client,
+    tmp_path: Path,
+    parameters: dict[str, Any],
+    files: list[str],
+) -> None:
+    small = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "quality": "low"}
+    http.post(GENERATIONS.path, json=small | parameters).raise_for_status()
+    code = http.get(f"/_emulator/requests/{server.requests[0].id}/code/python").text
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == files
+    for name in files:
+        with Image.open(tmp_path / name) as image:
+            assert image.format == ("JPEG" if name.endswith("jpg") else "PNG")
 
 
 def http_code(server: Server, identity: str) -> str:

@@ -268,6 +268,8 @@ SEARCHES: Final = (
     ("has:mask ", ("a mug",), "has mask"),
     ("fault:rate_limit_exceeded ", ("too many",), "fault rate_limit_exceeded"),
     ("path:edits ", ("a mug",), "endpoint edits"),
+    ("endpoint:edits ", ("a mug",), "endpoint edits"),
+    ("outcome:refused prompt:small ", ("too small",), "status refused"),
     ("key:other ", (), "key *other*"),
     ("model:gpt-image-2 a mug", ("a mug",), "model gpt-image-2"),
 )
@@ -288,6 +290,32 @@ async def test_search_takes_text_and_names(shown: Page) -> None:
         await shown.keyboard.press("Escape")
         await shown.keyboard.press("Shift+X")
         await has_rows(shown, *ALL)
+
+
+MISTAKES: Final = (
+    ("stauts:4xx", "There is no filter stauts:; status: is probably meant."),
+    ("status:4yy", "There is no status 4yy: it is a number as 429, a class as 4xx, or"),
+    ("status:500,503", "A status is one value: status:500 status:503 finds either."),
+    ("has:masc", "There is no has:masc; has:mask is probably meant."),
+    ("method:GET", "There is no filter method:; there are status:, path:,"),
+)
+"""What is typed, and the sentence below "No call matches"."""
+
+
+async def test_mistake_in_the_search_is_named(shown: Page, client: OpenAI) -> None:
+    refuse(client)
+    await has_rows(shown, "a refused one")
+    for typed, sentence in MISTAKES:
+        await shown.keyboard.press("/")
+        await shown.keyboard.type(f"{typed} ")
+        await until(shown, sentence)
+        await shown.keyboard.press("Escape")
+        await shown.keyboard.press("Shift+X")
+        await has_rows(shown, "a refused one")
+    await shown.keyboard.press("/")
+    await shown.keyboard.type("harbour")
+    await until(shown, "No call matches")
+    assert await shown.get_by_text("There is no").count() == 0
 
 
 @pytest.mark.usefixtures("mixed")
@@ -462,6 +490,16 @@ async def test_reset_empties_the_page_and_says_when(
     await has_rows(shown, "another")
 
 
+async def test_reset_closes_the_open_call(shown: Page, client: OpenAI, server: Server) -> None:
+    generate(client)
+    await rows(shown).click()
+    view = shown.get_by_role("article", name="Call")
+    await view.get_by_role("region", name="Answer").wait_for()
+    server.reset()
+    await view.wait_for(state="hidden")
+    assert "call=" not in shown.url
+
+
 async def test_page_without_calls_still_shows_how_to_begin_after_a_reset(
     shown: Page, http: httpx2.Client, server: Server
 ) -> None:
@@ -584,6 +622,11 @@ async def test_page_is_used_by_keys_alone(shown: Page) -> None:
     await has_rows(shown, "too small", "too many")
     await press("Escape")
     await has_rows(shown, *ALL)
+    await press("f", "Escape", "j", "j", "Enter")
+    await chosen.filter(has_text="a mug").wait_for()
+    await press("f", "j")
+    await chosen.filter(has_text="a harbour").wait_for()
+    await press("Escape", "Escape")
     await press("f", "ArrowDown", "Space")
     await has_rows(shown, "too small", "too many")
     await press("Escape", "Shift+X")

@@ -395,9 +395,19 @@ def upload(index):
 '''
 
 
+def _python_save(call: RecordedCall, data: str) -> str:
+    """The statement that writes a picture, *data* in base64, to a file with its `number`."""
+    name = call.exchange.details.parameters.get("output_format")
+    ending = {"jpeg": "jpg", "webp": "webp", "gif": "gif", "svg": "svg"}.get(str(name), "png")
+    return f'Path(f"picture-{{number}}.{ending}").write_bytes(base64.b64decode({data}))'
+
+
 def _python_imports(*names: str, code: str) -> str:
     """The lines that import *names*, and what *code* uses of the standard library."""
-    lines = ["import os"] if "os.environ" in code else []
+    modules = {"import base64": "base64.", "import os": "os.environ"}
+    lines = [line for line, use in modules.items() if use in code]
+    if "Path(" in code:
+        lines.append("from pathlib import Path")
     if "HTTPError" in code:
         lines.append("from urllib.error import HTTPError")
     requests = [name for name in ("Request", "urlopen") if f"{name}(" in code]
@@ -420,11 +430,15 @@ def python(call: RecordedCall) -> str:
     code += f"\nclient = {client}\n"
     if sdk.streams:
         code += f"stream = {_python_call(call, sdk)}\n"
-        code += "for event in stream:\n    print(event.type)\n"
+        code += "for number, event in enumerate(stream):\n"
+        code += "    print(event.type)\n"
+        code += '    if b64_json := getattr(event, "b64_json", None):\n'
+        code += f"        {_python_save(call, 'b64_json')}\n"
     else:
         code += f"answer = {_python_call(call, sdk)}\n"
-        code += "for image in answer.data:\n"
-        code += '    print(image.url or f"{len(image.b64_json)} characters of base64")\n'
+        code += "for number, image in enumerate(answer.data):\n"
+        code += "    if image.url:\n        print(image.url)\n    else:\n"
+        code += f"        {_python_save(call, 'image.b64_json')}\n"
     return f"{_python_imports('import openai', code=code)}\n{code}"
 
 

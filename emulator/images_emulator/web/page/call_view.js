@@ -85,6 +85,8 @@ export function createCallView(context) {
   /** @param {string} place */
   function mark(place) {
     const picture = `${id}/${place}`;
+    // A reset may have taken its call.
+    if (marked !== null && !calls.get(marked.replace(/\/.*/, ""))) marked = null;
     if (marked === null) {
       marked = picture;
       context.toast("Marked. Choose another picture, and compare.");

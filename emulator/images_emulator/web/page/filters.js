@@ -10,6 +10,19 @@ import { title, words } from "./format.js";
 /** The names that the search takes before a colon, and the address before a `=`. @type {readonly FilterName[]} */
 export const NAMES = ["status", "path", "model", "fault", "key", "has"];
 
+/** Further names that the search takes: those of the menu and of the API. @type {Record<string, FilterName>} */
+const ALIASES = { endpoint: "path", outcome: "status" };
+
+/**
+ * The filter that is called *word* in the search.
+ * @param {string} word
+ * @returns {FilterName | undefined}
+ */
+export function filterName(word) {
+  const lower = word.toLowerCase();
+  return NAMES.find((each) => each === lower) ?? ALIASES[lower];
+}
+
 /** The values of `has`. @type {Record<string, (call: Summary) => boolean>} */
 const HAS = {
   mask: (call) => call.uploads.some((each) => each.field === "mask"),
@@ -157,13 +170,70 @@ function searched(call) {
 export function parseSearch(typed, calls, isDone) {
   /** @type {Filter[]} */
   const filters = [];
+  /** @type {string[]} */
+  const texts = [];
   const rest = typed.replace(/(^|\s)([a-z]+):(?:"([^"]*)"|([^\s"]+))(?=(\s|$))/gi, (all, _start, word, quoted, bare, end) => {
-    const name = /** @type {FilterName} */ (word.toLowerCase());
-    if (!NAMES.includes(name) || (end === "" && !isDone)) return all;
+    if (end === "" && !isDone) return all;
+    // The text of the search is that of the prompt, too.
+    if (word.toLowerCase() === "prompt") {
+      texts.push(quoted ?? bare);
+      return "";
+    }
+    const name = filterName(word);
+    if (!name) return all;
     filters.push({ name, value: meant(name, quoted ?? bare, calls) });
     return "";
   });
-  return { filters, rest: filters.length ? rest.trim() : rest };
+  const words = texts.length ? [rest.trim(), ...texts].filter(Boolean).join(" ") : rest;
+  return { filters, rest: filters.length ? words.trim() : words };
+}
+
+/**
+ * What is wrong with filters that find nothing, a sentence each.
+ * @param {Filters} filters
+ * @returns {string[]}
+ */
+export function mistakes({ chosen, text }) {
+  const sentences = [];
+  for (const { name, value } of chosen) {
+    if (value.includes("*")) continue;
+    if (name === "status" && !/^[1-5](\d\d|xx)$/.test(value) && !OUTCOMES.includes(value)) {
+      const parts = value.split(/[,|]/).filter(Boolean);
+      sentences.push(parts.length > 1
+        ? `A status is one value: ${parts.map((each) => `status:${each}`).join(" ")} finds either.`
+        : `There is no status ${value}: it is a number as 429, a class as 4xx, or ${OUTCOMES.join(", ")}.`);
+    }
+    if (name === "has" && !Object.hasOwn(HAS, value)) sentences.push(missing(`has:${value}`, value, Object.keys(HAS), "has:"));
+  }
+  for (const [, word = ""] of text.matchAll(/(?:^|\s)([a-z]+):(?!\/\/)\S/gi))
+    if (!filterName(word)) sentences.push(missing(`filter ${word}:`, word.toLowerCase(), NAMES, "", ":"));
+  return sentences;
+}
+
+/**
+ * @param {string} what is not there
+ * @param {string} value
+ * @param {readonly string[]} known
+ * @param {string} [before] each of *known*
+ * @param {string} [after] each of *known*
+ */
+function missing(what, value, known, before = "", after = "") {
+  const near = known.find((each) => isNear(each, value));
+  if (near) return `There is no ${what}; ${before}${near}${after} is probably meant.`;
+  return `There is no ${what}; there are ${known.map((each) => `${before}${each}${after}`).join(", ")}.`;
+}
+
+/**
+ * Whether one letter more, less or other, or two that have changed places, make *b* of *a*.
+ * @param {string} a
+ * @param {string} b
+ */
+function isNear(a, b) {
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start += 1;
+  const restA = a.slice(start), restB = b.slice(start);
+  return restA.slice(1) === restB.slice(1) || restA.slice(1) === restB || restA === restB.slice(1)
+    || (restA.slice(2) === restB.slice(2) && restA[0] === restB[1] && restA[1] === restB[0]);
 }
 
 /**

@@ -6,7 +6,7 @@ import { createCallView } from "./call_view.js";
 import { Calls } from "./calls.js";
 import { h, icon, setText } from "./dom.js";
 import { createEmpty } from "./empty.js";
-import { Filters } from "./filters.js";
+import { Filters, mistakes } from "./filters.js";
 import * as format from "./format.js";
 import { Keyboard, showHelp } from "./keyboard.js";
 import { List } from "./list.js";
@@ -94,7 +94,8 @@ api.onunauthorized = () => {
 };
 
 const gone = h("p", { class: "gone", role: "status", hidden: true });
-const noMatch = h("div", { class: "no-match", hidden: true }, h("p", null, "No call matches"),
+const mistaken = h("p", { class: "no-match-why" });
+const noMatch = h("div", { class: "no-match", hidden: true }, h("p", null, "No call matches"), mistaken,
   h("button", { class: "button", type: "button", onclick: () => search.clear() }, "Clear all"));
 const wallBack = h("button", { class: "button phone wall-back", type: "button", onclick: () => {
   showsWall = false;
@@ -220,6 +221,8 @@ function showNotes() {
     else bar.element.after(side, content);
     shell.classList.toggle("is-empty", isEmpty);
   }
+  setText(mistaken, mistakes(filters).join(" "));
+  mistaken.hidden = !mistaken.textContent;
   noMatch.hidden = !isLoaded || shown.length > 0 || filters.isEmpty || !calls.isWhole;
   if (!calls.isWhole) list.setFoot(calls.ordered.length ? "Loading older calls" : "");
   else if (calls.dropped && shown.length) list.setFoot(`oldest ${format.count(calls.dropped)} let go`);
@@ -451,12 +454,19 @@ function hear(name, data) {
       calls.total = calls.dropped = 0;
       counts = null;
       calls.replace([]);
+      closeCleared();
       if (data.what === "all") void load();
       return;
     case "settings":
     case "clock":
     case "scenario": return state.set(name, data);
   }
+}
+
+/** No call is kept any more: the one that is open is closed. */
+function closeCleared() {
+  if (address.params.has("call") || address.params.has("compare"))
+    address.navigate({ call: null, compare: null, view: null, picture: null, event: null }, { replace: true });
 }
 
 const live = new Live({

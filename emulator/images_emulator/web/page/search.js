@@ -1,7 +1,7 @@
 // The head of the list: search, filter menu, chips and totals.
 
 import { fill, h, icon, setText } from "./dom.js";
-import { frequencies, NAMES, OUTCOMES, parseSearch } from "./filters.js";
+import { filterName, frequencies, OUTCOMES, parseSearch } from "./filters.js";
 import * as format from "./format.js";
 import { place } from "./menu.js";
 
@@ -25,6 +25,9 @@ export class Search {
 
   /** @type {(() => void) | null} */
   #refill = null;
+
+  /** What had the focus when the menu was opened. @type {Element | null} */
+  #before = null;
 
   /** @type {Totals | null} */
   #totals = null;
@@ -105,7 +108,7 @@ export class Search {
     for (const { name, value } of filters) if (!next.has(name, value)) next = next.toggle(name, value);
     if (filters.length) this.input.value = rest;
     // A name with its colon is the beginning of a filter; no call has it in its text.
-    const text = rest.replace(/(^|\s)([a-z]+):\S*$/i, (all, _start, word) => (NAMES.includes(word.toLowerCase()) ? "" : all)).trim();
+    const text = rest.replace(/(^|\s)([a-z]+):\S*$/i, (all, _start, word) => (filterName(word) ? "" : all)).trim();
     this.options.onchange(next.withText(text), { replace: !filters.length });
   }
 
@@ -132,6 +135,7 @@ export class Search {
   #openMenu() {
     const end = new AbortController();
     this.#menu = end;
+    this.#before = document.activeElement;
     this.button.setAttribute("aria-expanded", "true");
     this.options.onwant();
     this.#refill = () => this.#fillMenu();
@@ -140,7 +144,8 @@ export class Search {
     place(this.menu, this.button);
     this.menu.querySelector("input")?.focus();
     this.menu.addEventListener("keydown", (event) => {
-      event.stopPropagation();
+      // The keys of the page that are letters count here too.
+      if (event.key.length > 1 || event.key === " ") event.stopPropagation();
       const boxes = [...this.menu.querySelectorAll("input")];
       const at = boxes.indexOf(/** @type {HTMLInputElement} */ (document.activeElement));
       if (event.key === "Escape") this.#closeMenu();
@@ -166,7 +171,8 @@ export class Search {
     this.#refill = null;
     this.menu.remove();
     this.button.setAttribute("aria-expanded", "false");
-    if (refocus) this.button.focus();
+    // Opened by its key, the menu leaves the keys to the page again.
+    if (refocus && this.#before instanceof HTMLElement && this.#before !== document.body) this.#before.focus();
   }
 
   /** The calls have changed: the menu counts anew, if it is open. */
