@@ -95,8 +95,8 @@ def test_serve_prints_as_of_and_lenient_validation(
 def test_start_names_no_key_and_no_page_that_is_not_there() -> None:
     with forked("--port", "0", "--no-page", "--api-key", "sk-a") as (command, url):
         command.send_signal(signal.SIGTERM)
-        shell = "In your shell, and OPENAI_API_KEY to a key of --api-key: "
-        shell += f"export OPENAI_BASE_URL={url}/v1"
+        shell = f"In your shell: export OPENAI_BASE_URL={url}/v1 "
+        shell += "OPENAI_API_KEY='<one of your api_key>'"
         assert command.stdout.read().splitlines() == [ANY, shell]
 
 
@@ -324,7 +324,10 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
         done = run_command("serve", "--port", port)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"images-emulator: 127.0.0.1:{port}: Address already in use\n"
+    assert done.stderr == (
+        f"images-emulator: 127.0.0.1:{port}: Address already in use; -p 0 takes a free port, and "
+        "'images-emulator healthcheck' tells whether one runs there\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,22 @@ def test_misspelt_ready_scenario_names_the_one_meant(
     assert refusal(capsys, "scenario", part, "outge") == (1, sentence)
 
 
+def test_scenario_alone_names_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["scenario"])
+    assert end.value.code == 2
+    sentence = "images-emulator scenario: expected one of the commands list, show and check\n"
+    assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_scenario_help_has_no_empty_line_above_its_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["scenario", "--help"])
+    assert "commands:\n  COMMAND\n    list " in capsys.readouterr().out
+
+
 def test_draw_help_says_what_stream_prints(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["draw", "--help"])

@@ -584,7 +584,7 @@ def test_spoilt_pictures_in_a_stream_do_not_open(client: OpenAI) -> None:
     [
         ("", "there is no fault ''"),
         ("no_such", "there is no fault 'no_such'; `images-emulator faults` lists them"),
-        ("latency;secs=1", "unknown key 'secs'; it takes kind, seconds, jitter"),
+        ("latency;secs=1", "key 'secs'; 'seconds' is probably meant; it takes seconds, jitter"),
         ("latency;seconds", "expected key=value, not 'seconds'"),
         ("latency;seconds=soon", "seconds: input should be a valid number"),
         ("latency;seconds=-1", "greater than or equal to 0, not '-1'"),

@@ -414,8 +414,8 @@ BAD = {
         "after = -1\n",
         {
             2: "step 1: fault: there is no fault 'timeouts'; 'timeout' is probably meant; `",
-            5: "step 2: fault: latency: unknown key 'secs'; it takes kind, seconds",
-            6: "step 2: match: unknown key 'paths'; it takes path, model, prompt",
+            5: "step 2: fault: latency: unknown key 'secs'; 'seconds' is probably meant; it",
+            6: "step 2: match: unknown key 'paths'; 'path' is probably meant; it takes path",
             9: "step 3: probability: input should be less than or equal to 1, not 2",
             12: "step 3: fault: stall: after: input should be greater than or equal to 0, not -1",
         },
@@ -428,7 +428,21 @@ BAD = {
             7: "step 2: fault: malformed: what: input should be 'json', 'base64' or 'picture'",
         },
     ),
-    "key.toml": ("\nstep = 1\n", {2: "unknown key 'step'; it takes steps"}),
+    "several.toml": (
+        '[[steps]]\nafer = 1\ntims = 2\nafter = -1\n[steps.fault]\nkind = "latency"\nsecs = 2\n'
+        "jitter = -1\n",
+        {
+            2: "step 1: unknown key 'afer'; 'after' is probably meant; it takes fault, match",
+            3: "step 1: unknown key 'tims'; 'times' is probably meant",
+            4: "step 1: after: input should be greater than or equal to 0, not -1",
+            7: "step 1: fault: latency: unknown key 'secs'",
+            8: "step 1: fault: latency: jitter: input should be greater than or equal to 0",
+        },
+    ),
+    "key.toml": (
+        "\nstep = 1\n",
+        {2: "unknown key 'step'; 'steps' is probably meant; it takes steps"},
+    ),
     "empty.toml": ("", {1: "steps: is missing"}),
     "fault.toml": ("[[steps]]\n[[steps]]\ntimes = 1", {1: "step 1: fault: is missing"}),
     "list.json": ("[]", {1: "this is no mapping of keys to values"}),
@@ -660,7 +674,7 @@ def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) 
     [
         ("POST", "inject", b'{"fault": "no_such"}', MISTAKE),
         ("POST", "inject", b"{}", "fault: is missing"),
-        ("POST", "inject", b'{"fault": "timeout", "tims": 2}', "unknown key 'tims'; it takes"),
+        ("POST", "inject", b'{"fault": "timeout", "tims": 2}', "unknown key 'tims'; 'times' is"),
         ("POST", "inject", b'{"fault": "timeout", "times": 0}', "greater than or equal to 1"),
         ("POST", "inject", b"[]", "expected an object"),
         ("PUT", "scenario", b'{"steps": [{"fault": "no_such"}]}', "step 1: fault: there is no "),

@@ -105,6 +105,8 @@ class AdminClient:
             return f"{self.address.url} answered {status}, as no images-emulator does"
         if error.get("code") == "admin_token_required":
             url, variable = self.address.url, f"{ENVIRONMENT_PREFIX}ADMIN_TOKEN"
+            if self.address.token is not None:
+                return f"{url} has another admin token than the one of --admin-token or {variable}"
             return f"{url} wants its admin token: --admin-token, or the variable {variable}"
         return str(error["message"])
 

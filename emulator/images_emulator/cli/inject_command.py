@@ -72,13 +72,15 @@ def run(
     **options: Any,
 ) -> int:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - it loads pydantic
+    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - so does it
 
     address = server_address(**options)
     parsed = parse_fault(";".join([fault, *settings]))
     document = {"kind": parsed.kind} | parsed.model_dump(exclude_defaults=True)
     step = {"fault": document, "times": times, "match": dict(match)}
+    parse_step(step)
     AdminClient(address).post("inject", step)
     calls = {None: "every call", 1: "the next call"}.get(times, f"the next {times} calls")
     such = f" with {', '.join(f'{name}={value}' for name, value in match)}" if match else ""
-    print(f"{parsed.label} for {calls}{such}")
+    print(f"{' '.join([parsed.label, *settings])} for {calls}{such}")
     return 0

@@ -24,7 +24,7 @@ EXAMPLES: Final = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     parts = parser.add_subparsers(
-        prog="images-emulator scenario", required=True, metavar="", dest="part", title="commands"
+        prog="images-emulator scenario", metavar="COMMAND", dest="part", title="commands"
     )
     parts.add_parser("list", help="List the ready scenarios")
     show = parts.add_parser("show", help="Print a ready scenario")
@@ -33,7 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     check.add_argument("name", metavar=FILE, help="Scenario in TOML or JSON, or a ready one's name")
 
 
-def run(*, part: str, name: str = "") -> int:
+def run(*, part: str | None, name: str = "") -> int:
+    if part is None:
+        raise ValueError("expected one of the commands list, show and check")
     if part == "list":
         width = max(map(len, ready_scenarios()))
         for each, file in ready_scenarios().items():

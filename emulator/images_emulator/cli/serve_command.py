@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import signal
@@ -46,6 +47,11 @@ EXAMPLES: Final = """\
 
 PAGE_PATH: Final = "/_emulator/"
 """Where the page is."""
+
+PORT_HINT: Final = (
+    "; -p 0 takes a free port, and 'images-emulator healthcheck' tells whether one runs there"
+)
+"""Ends the sentence about a port that is taken."""
 
 SHORT_FLAGS: Final = {"port": "-p"}
 
@@ -122,7 +128,8 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     try:
         server = Server(settings)
     except OSError as error:
-        raise CommandError(error.strerror) from None
+        hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
+        raise CommandError(f"{error.strerror}{hint}") from None
     log = CallLog(log_settings, server.emulator.journal)
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
@@ -173,12 +180,10 @@ def _shell_line(url: str, settings: Settings) -> str:
     """What leads the SDKs in a shell to the server at *url*. No key of the settings stands in
     it."""
     write = FORMS[shell_of(os.environ)]
-    variables = {"OPENAI_BASE_URL": f"{url}/v1"}
-    if not settings.api_key:
-        variables["OPENAI_API_KEY"] = API_KEY
+    key = "<one of your api_key>" if settings.api_key else API_KEY
+    variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
     words = "; ".join(write(*pair) for pair in variables.items()).replace("; export ", " ")
-    also = ", and OPENAI_API_KEY to a key of --api-key" if settings.api_key else ""
-    return f"In your shell{also}: {words}"
+    return f"In your shell: {words}"
 
 
 def _mode_lines(settings: Settings) -> Iterator[str]:

@@ -6,13 +6,21 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from time import perf_counter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.spelling import suggestion
 
 RESPONSE_START: Final = "http.response.start"
 RESPONSE_BODY: Final = "http.response.body"
@@ -26,18 +34,42 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _refuse_unknown_keys(cls, value: Any) -> Any:
-        for key in value if isinstance(value, dict) else ():
-            if key not in cls.model_fields:
-                listed = ", ".join(cls.model_fields)
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key '{key}'; it takes {listed}",
-                    {"key": key, "listed": listed},
-                )
-        return value
+    def _refuse_unknown_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        unknown = (
+            [key for key in value if key not in cls.model_fields] if isinstance(value, dict) else []
+        )
+        if not unknown:
+            return handler(value)
+        mistakes = [InitErrorDetails(type=cls._unknown(key), input=value[key]) for key in unknown]
+        try:
+            handler({key: each for key, each in value.items() if key not in unknown})
+        except ValidationError as error:
+            mistakes += map(_anew, error.errors(include_url=False))
+        raise ValidationError.from_exception_data(cls.__name__, mistakes)
+
+    @classmethod
+    def _unknown(cls, key: str) -> PydanticCustomError:
+        """The mistake of a *key* that the model does not have. Its `kind` is given already."""
+        keys = [name for name in cls.model_fields if name != "kind"]
+        return PydanticCustomError(
+            "unknown_key",
+            "unknown key '{key}'{hint}; it takes {listed}",
+            {
+                "key": key,
+                "hint": suggestion(str(key), keys, quote="'"),
+                "listed": ", ".join(keys) or "none",
+            },
+        )
+
+
+def _anew(details: ErrorDetails) -> InitErrorDetails:
+    """The same mistake for another `ValidationError`."""
+    name, context = details["type"], details.get("ctx", {})
+    is_own = name not in get_args(ErrorType)
+    kind = PydanticCustomError(name, details["msg"], context) if is_own else name
+    return InitErrorDetails(type=kind, loc=details["loc"], input=details["input"], ctx=context)
 
 
 class BaseFault(StrictModel):
