@@ -261,7 +261,9 @@ def _readable(cls: type[Exchange]) -> list[str]:
 
 def _properties_after(cls: type[Any], first: str) -> Iterator[str]:
     names = [name for name, value in vars(cls).items() if isinstance(value, property)]
-    yield from names[names.index(first) + 1 :]
+    for name in names[names.index(first) + 1 :]:
+        if not name.startswith("_"):
+            yield name
 
 
 if __name__ == "__main__":

@@ -49,19 +49,20 @@ address of an image."""
 
 @dataclass(frozen=True, slots=True)
 class UploadDetails:
-    """An image that came with a call.
-
-    *name* is a file's name, a file id or an address. *bytes* is None where none were sent, *pixels*
-    (width, height) where the picture was not opened.
-    """
+    """An image that came with a call."""
 
     source: UploadSource
-
+    """How it came: `form`, `data_url`, `file_id` or `address`."""
     field: str
+    """Its place in the request, such as `image`, `image[0]` or `mask`."""
     name: str
+    """The name of the file, the id of the file, or the address."""
     type: str | None
+    """The media type that was sent with it; None where none was."""
     bytes: int | None
+    """Its length; None where no bytes were sent."""
     pixels: Pixels | None
+    """Width and height; None where the picture was not opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ class Exchange:
     time: datetime
     """The time of the call's arrival, by the emulator's clock."""
     kind: Kind = "call"
+    """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
     """The place in the order of arrival since the last reset, from 1. None until the journal has
     the call."""
@@ -342,10 +343,12 @@ class Exchange:
 
     @property
     def method(self) -> str:
+        """The HTTP method."""
         return self.head.method
 
     @property
     def path(self) -> str:
+        """The path, without the query."""
         return self.head.path
 
     @property
@@ -375,14 +378,17 @@ class Exchange:
 
     @property
     def model(self) -> str | None:
+        """The model: the one that answers, or else as it was sent."""
         return self.details.model
 
     @property
     def prompt(self) -> str | None:
+        """The prompt; None for a call that has none."""
         return self.details.prompt
 
     @property
     def parameters(self) -> Mapping[str, Any]:
+        """The other parameters: of a validated call with their defaults, of another one as sent."""
         return self.details.parameters
 
     @property
@@ -392,6 +398,7 @@ class Exchange:
 
     @property
     def uploads(self) -> Sequence[UploadDetails]:
+        """The images that came with the call, the mask among them."""
         return self.details.uploads
 
     @property
@@ -406,6 +413,8 @@ class Exchange:
 
     @property
     def outcome(self) -> Outcome:
+        """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault),
+        `gone` (the client left first) or `waiting`."""
         sent = self.sent
         if self.duration_ms is None:
             return "waiting"
@@ -522,6 +531,7 @@ class Exchange:
 
     @property
     def error_code(self) -> str | None:
+        """The `code` in `error`."""
         return (self.error or {}).get("code")
 
     @property

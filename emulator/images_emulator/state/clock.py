@@ -93,8 +93,8 @@ CODEC: Final = Codec(_pack, _unpack)
 
 
 class Clock:
-    """The system's time plus an offset, or one moment. Any thread may read and set it; to set it
-    blocks, see `Store.run`."""
+    """The system's time plus an offset, or one moment. Any thread may read and set it. To set it
+    blocks; in asynchronous code `await asyncio.to_thread(clock.freeze)`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -154,7 +154,7 @@ class Clock:
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the time on, for faults that wait, too; negative figures move it back. Raises
-        ValueError out of `YEARS`."""
+        ValueError for a time out of the years 2000 to 8999."""
         try:
             step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
         except OverflowError:
@@ -168,7 +168,8 @@ class Clock:
 
     def freeze(self, at: datetime | None = None) -> None:
         """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own.
-        Faults wait on, by the machine's time. Raises ValueError out of `YEARS`."""
+        Faults wait on, by the machine's time. Raises ValueError for a time out of the years
+        2000 to 8999."""
         try:
             if at:
                 at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
