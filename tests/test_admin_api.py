@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event
@@ -132,8 +133,11 @@ def test_faults_are_listed_with_their_settings(admin: httpx2.Client) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         parse_fault({"kind": each["kind"], **given, **default})
         assert all(field["summary"].endswith(".") for field in each["fields"])
-        assert each["summary"]
+        # A form shows the beginning alone, in which no name of a setting would be understood.
+        assert each["summary"][0].isupper()
+        assert "`" not in re.split("[.,:;]", each["summary"])[0]
         assert each["for_downloads"] == FAULTS[each["kind"]].for_downloads
+        assert each["for_streams"] == FAULTS[each["kind"]].for_streams
     seconds, _, realistic, _ = faults["latency"]["fields"]
     assert (seconds["type"], seconds["minimum"], seconds["maximum"]) == ("number", 0, 86400)
     assert (realistic["type"], realistic["default"]) == ("boolean", False)

@@ -31,11 +31,13 @@ class FaultField:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One fault with its settings. *for_downloads*: downloads of hosted pictures alone meet it."""
+    """One fault with its settings. *for_downloads*: downloads of hosted pictures alone meet it.
+    *for_streams*: calls that ask for a stream alone meet it, and those that name it themselves."""
 
     kind: str
     summary: str
     for_downloads: bool
+    for_streams: bool
     fields: list[FaultField]
 
 
@@ -88,7 +90,7 @@ def fault_list() -> FaultList:
     """The faults with their settings, and the errors by name."""
     return FaultList(
         [
-            FaultKind(kind, _summary(fault), fault.for_downloads, _fields(fault))
+            FaultKind(kind, _summary(fault), fault.for_downloads, fault.for_streams, _fields(fault))
             for kind, fault in FAULTS.items()
         ],
         [

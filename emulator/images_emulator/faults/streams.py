@@ -58,7 +58,8 @@ class StreamFault(BaseFault):
 
 
 class StreamError(StreamFault):
-    """Ends a stream with the API's `event: error`, with an error by its *name*."""
+    """Ends a stream as the API does when it fails: with `event: error`, and an error by its
+    *name*."""
 
     kind: Literal["stream_error"] = "stream_error"
     name: ErrorName = Field(
