@@ -325,8 +325,8 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        f"images-emulator: 127.0.0.1:{port}: Address already in use; -p 0 takes a free port, and "
-        "'images-emulator healthcheck' tells whether one runs there\n"
+        f"images-emulator: 127.0.0.1:{port}: Address already in use; -p 0 takes a free one, and "
+        "'images-emulator healthcheck' tells whether an emulator has it\n"
     )
 
 

@@ -103,6 +103,16 @@ def test_mistake_in_the_file_is_refused_with_its_name(
     assert str(caught.value).removeprefix("images-emulator.toml: ") == sentence
 
 
+def test_all_mistakes_in_the_file_are_named_at_once(folder: Path) -> None:
+    write(folder, "prot = 1\nas_of = 'today'\ncache = 1.5")
+    with pytest.raises(ValueError, match="prot") as caught:
+        read_settings()
+    assert str(caught.value).splitlines() == [
+        "images-emulator.toml: there is no setting 'prot'; 'port' is probably meant",
+        "images-emulator.toml: cache must be a number, not 1.5",
+    ]
+
+
 def test_file_that_is_named_and_missing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^day\.toml: No such file or directory$"):
         read_settings(config="day.toml")

@@ -96,7 +96,14 @@ def test_draw_is_one_call_which_alone_meets_a_fault(
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.webp", "WEBP"), ("a", "PNG")],
+    [
+        ("a.png", "PNG"),
+        ("a.jpg", "JPEG"),
+        ("a.JPEG", "JPEG"),
+        ("a.webp", "WEBP"),
+        ("a.gif", "GIF"),
+        ("a", "PNG"),
+    ],
 )
 def test_draw_saves_the_format_of_the_name(
     name: str,
@@ -116,7 +123,7 @@ def test_draw_refuses_a_format_that_is_not_that_of_the_name(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["draw", "x", "-o", "a.jpg", *flags, *at])
-    assert "a.jpg is the name of a jpeg, and the format is webp" in capsys.readouterr().err
+    assert "a.jpg has the name of a file in jpeg, and the format is webp" in capsys.readouterr().err
     output(capsys, "draw", "x", "-o", "a.webp", *flags, *at)
 
 

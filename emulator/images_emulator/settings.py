@@ -539,13 +539,20 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a settings file, by the names of the settings. Raises ValueError for a value
-    that cannot be read, and for a key that is no setting."""
+    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
+    for each value that cannot be read and for each key that is no setting."""
     settings = {each.name: each for each in command_settings()}
-    for key in document:
-        if key not in settings:
-            raise ValueError(_no_setting(key, settings))
-    return {key: _parsed(key, settings[key].parse_toml, value) for key, value in document.items()}
+    values, mistakes = {}, []
+    for key, value in document.items():
+        try:
+            if key not in settings:
+                raise ValueError(_no_setting(key, settings))
+            values[key] = _parsed(key, settings[key].parse_toml, value)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return values
 
 
 def _parsed(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:

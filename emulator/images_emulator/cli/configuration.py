@@ -98,7 +98,7 @@ def read_settings(**flags: Any) -> dict[str, Any]:
 
 
 def _read_file(path: str) -> dict[str, Any]:
-    """The values in a settings file. Raises ValueError, which names the file."""
+    """The values in a settings file. Raises ValueError, each line of which names the file."""
     import tomllib  # noqa: PLC0415 - few starts have such a file
 
     try:
@@ -106,7 +106,8 @@ def _read_file(path: str) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # also of TOML and of UTF-8
-        raise ValueError(f"{path}: {error}") from None
+        lines = (f"{path}: {line}" for line in str(error).splitlines())
+        raise ValueError("\n".join(lines)) from None
     for each in command_settings():
         if each.metavar == FILE and each.name in values:
             values[each.name] = _beside(path, values[each.name])

@@ -56,6 +56,17 @@ IMAGE_TYPES: Final = {
 }
 
 
+FORMATS: Final = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".gif": "gif",
+    ".svg": "svg",
+}
+"""The word of `output_format` by the ending of a file."""
+
+
 class Picture(NamedTuple):
     """A picture of an answer."""
 
@@ -158,12 +169,11 @@ def _format_of(output: str | None, named: str | None) -> dict[str, str]:
     """The parameter that makes a picture of the format that the name of the file *output* has.
     Without one where it has none, and for PNG, which every model draws without being told. Raises
     ValueError where *named*, the format that the command line names, is another one."""
-    kind = IMAGE_TYPES.get(Path(output or "").suffix.lower())
-    if not kind:
+    word = FORMATS.get(Path(output or "").suffix.lower())
+    if word is None:
         return {}
-    word = kind.removeprefix("image/")
     if named not in (None, word):
-        raise ValueError(f"{output} is the name of a {word}, and the format is {named}")
+        raise ValueError(f"{output} has the name of a file in {word}, and the format is {named}")
     return {} if word == "png" else {"output_format": word}
 
 

@@ -49,7 +49,7 @@ PAGE_PATH: Final = "/_emulator/"
 """Where the page is."""
 
 PORT_HINT: Final = (
-    "; -p 0 takes a free port, and 'images-emulator healthcheck' tells whether one runs there"
+    "; -p 0 takes a free one, and 'images-emulator healthcheck' tells whether an emulator has it"
 )
 """Ends the sentence about a port that is taken."""
 
