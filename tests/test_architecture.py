@@ -24,7 +24,7 @@ LAYERS = (
     ("faults",),
     ("state",),
     ("web",),
-    ("server", "http_server", "protocol", "environment"),
+    ("server", "call_list", "http_server", "protocol", "environment"),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")

@@ -11,7 +11,6 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from configparser import ConfigParser
-from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +24,7 @@ from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import parse_document
-from images_emulator.state.journal import Query
+from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
 from tests.programs import run_command, run_pytest, run_python
@@ -226,14 +225,22 @@ def test_it(images_emulator):
 def test_count(images_emulator):
     openai.OpenAI().images.generate(model="gpt-image-2", prompt="A lighthouse")
     assert len(images_emulator.calls(model="gpt-image-2")) == 2
+
+def test_verification(images_emulator):
+    client = openai.OpenAI()
+    client.images.generate(model="gpt-image-2", prompt="A lighthouse")
+    client.images.generate(model="gpt-image-2", prompt="A ship", size="1536x1024")
+    images_emulator.verify(model="gpt-image-2", size="1024x1024", times=2)
 """)
     done = run_pytest(["-W", "error"], session.path)
     lines = [re.sub(r"^E +(?:AssertionError: )?", "", line) for line in done.stdout.splitlines()]
     output = re.sub(r"\d+ ms", "* ms", "\n".join(map(str.strip, lines)))
-    for title in ("report", "assertion"):
+    for title in ("report", "assertion", "verification"):
         text = one("docs/guides/testing.md", title).text
         expected = "\n".join(line.strip() for line in text.splitlines())
         assert re.sub(r"\d+ ms", "* ms", expected) in output
+    # Of a failed verification the last line of code is the test's.
+    assert "def verify(" not in output
 
 
 @pytest.mark.slow
@@ -323,7 +330,7 @@ def test_the_reference_has_every_filter() -> None:
     text = (ROOT / "docs" / "reference" / "admin-api.md").read_text()
     table = text.partition("### Filters\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
-    assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {each.name for each in fields(Query)}
+    assert {*re.findall(r"`(\w+)`", " ".join(rows))} == {*FILTER_NAMES}
 
 
 # --- links

@@ -27,8 +27,9 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.parsing import parse_body
 from images_emulator.imaging.image_loader import ImageLoader
-from images_emulator.state.journal import Journal, Query
+from images_emulator.state.journal import Journal
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
+from images_emulator.state.query import Query
 from images_emulator.state.store import Store
 from images_emulator.web.journal_json import summary
 from tests.pictures import half_clear, png

@@ -14,8 +14,9 @@ from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Server, Settings
-from images_emulator.server import CallFilters, CallList
-from images_emulator.state.journal import Query
+from images_emulator.call_list import CallFilters, CallList
+from images_emulator.exchange.details import PARAMETERS
+from images_emulator.state.query import ParameterFilters, Query
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +163,7 @@ def test_calls_leave_out_downloads(server: Server, client: OpenAI) -> None:
 
 
 def test_calls_refuse_a_filter_that_there_is_not(server: Server) -> None:
-    with pytest.raises(TypeError, match=r"calls\(\) has no filter 'colour'; it takes method, path"):
+    with pytest.raises(TypeError, match="calls have no filter 'colour'; there are method, path"):
         server.calls(colour="red")  # type: ignore[call-arg]
 
 
@@ -172,7 +173,10 @@ def test_calls_refuse_a_value_that_a_filter_cannot_have(server: Server) -> None:
 
 
 def test_type_checkers_know_the_filters_of_the_journal() -> None:
-    assert get_type_hints(CallFilters) == get_type_hints(Query)
+    own, parameters = get_type_hints(Query), get_type_hints(ParameterFilters)
+    assert own.pop("parameters")
+    assert get_type_hints(CallFilters) == own | parameters
+    assert {*parameters} == {*PARAMETERS}
 
 
 LINE = r"POST /v1/images/generations gpt-image-2 200 \d+ ms 'A lighthouse'"

@@ -4,64 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from time import perf_counter, sleep
 from types import TracebackType
-from typing import Any, Final, Self, TypedDict, Unpack
+from typing import Any, Final, Self, Unpack
 
+from images_emulator.call_list import CallFilters, CallList, failure_text
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
 from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import CALLS, DOWNLOADS, Query, Texts
+from images_emulator.state.query import DOWNLOADS, FilterError, Query
 from images_emulator.web.app import create_app
-
-MAX_SHOWN_PROMPT_CHARS: Final = 60
-"""Characters of a prompt that the representation of a call list has."""
 
 POLL_SECONDS: Final = 0.005
 """Seconds between two searches of `wait_for_call`."""
 
 
-class CallFilters(TypedDict, total=False):
-    """The filters of `Server.calls`, for type checkers and editors: those of `Query`."""
-
-    method: Texts
-    path: Texts
-    model: Texts
-    status: int | str | Sequence[int | str] | None
-    outcome: Texts
-    key: Texts
-    prompt: Texts
-    text: Texts
-    fault: Texts
-    has: Texts
-    kind: Texts
-
-
-class CallList(list[Exchange]):
-    """Calls, oldest first. In a failed assertion, and printed, it shows each call's line and
-    prompt."""
-
-    def __repr__(self) -> str:
-        return f"[{', '.join(map(_line, self))}]"
-
-    def __str__(self) -> str:
-        return "\n".join(map(_line, self)) or "no calls"
-
-
-def _line(call: Exchange) -> str:
-    """The line of a call, with its prompt: `POST /v1/images/edits dall-e-2 200 3 ms 'A ship'`."""
-    prompt = call.prompt
-    if prompt is None:
-        return str(call)
-    if len(prompt) > MAX_SHOWN_PROMPT_CHARS:
-        prompt = f"{prompt[:MAX_SHOWN_PROMPT_CHARS]}…"
-    return f"{call} {prompt!r}"
+def _query(filters: Mapping[str, Any]) -> Query:
+    """The query of *filters*, of calls alone where they do not name a kind."""
+    return Query.of({"kind": "call", **filters})
 
 
 class Server:
@@ -124,14 +90,31 @@ class Server:
 
             server.calls(model="gpt-image-2", prompt=["ship", "boat"], status="4xx")
 
-        The filters are those of `GET /_emulator/requests`, each with one value or a list of them.
+        The filters are those of `GET /_emulator/requests` and the parameters of the API by their
+        names, each with one value or a list of them. A parameter is compared with the value in
+        force, a default for instance; of a refused call, with what was sent (text, in a form).
         Raises TypeError for another name, ValueError for a value that a filter cannot have.
         """
-        names = [each.name for each in fields(Query)]
-        for name in filters:
-            if name not in names:
-                raise TypeError(f"calls() has no filter '{name}'; it takes {', '.join(names)}")
-        return CallList(self.emulator.journal.find(replace(CALLS, **filters)))
+        return CallList(self.emulator.journal.find(_query(filters)))
+
+    def verify(self, times: int | None = None, **filters: Unpack[CallFilters]) -> CallList:
+        """The calls that match all *filters* (see `calls`), which are as many as *times*; None for
+        one or more.
+
+            server.verify(model="gpt-image-2", size="1024x1024", times=2)
+
+        Raises AssertionError for another number of them, with the calls that came nearest and what
+        is different about each; TypeError and ValueError as `calls` does.
+        """
+        __tracebackhide__ = True  # pytest shows the test's line
+        if times is not None and (type(times) is not int or times < 0):
+            raise FilterError("times", f"expected a number from 0 on, not {times!r}")
+        query = _query(filters)
+        all_calls = self.emulator.journal.find(Query(kind=query.kind))
+        calls = CallList(call for call in all_calls if call in query)
+        if len(calls) == times or (times is None and calls):
+            return calls
+        raise AssertionError(failure_text(times, Query.of(filters), calls, all_calls))
 
     def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
         """Wait for a call that matches all *filters* (see `calls`), and return the oldest one, even

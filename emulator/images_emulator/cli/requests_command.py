@@ -141,9 +141,9 @@ def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any
         return lambda summary: True
     # They load the API's tables.
     from images_emulator.contract.errors import mask_key  # noqa: PLC0415
-    from images_emulator.state.journal import Query  # noqa: PLC0415
+    from images_emulator.state.query import Query  # noqa: PLC0415
 
-    query = Query(**filters)
+    query = Query.of(filters)
     return lambda summary: cast("Exchange", _Entry(summary, mask_key)) in query
 
 

@@ -41,6 +41,17 @@ MAX_NAMES: Final = 40
 
 _NO_PARAMETERS: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
 
+PARAMETERS: Final = tuple(
+    dict.fromkeys(
+        name
+        for model in MODELS.values()
+        for rules in model.accepts.values()
+        for name in rules
+        if name not in _NO_PARAMETERS
+    )
+)
+"""The parameters of the API that the details can have, of all models."""
+
 
 UploadSource = Literal["form", "data_url", "file_id", "address"]
 """How an image came: as a file of a form, or in JSON as a data URL, as the id of a file, or as the
@@ -105,7 +116,7 @@ def form_parts(
 
 
 def _form_text(name: str, text: str) -> str:
-    return _shortened(text, MAX_PROMPT_CHARS) if name == "prompt" else str(_value(name, text))
+    return _shortened(text, MAX_PROMPT_CHARS) if name == "prompt" else str(kept_value(name, text))
 
 
 def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
@@ -121,7 +132,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
         )
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     parameters = {
-        _shortened(name): _value(name, value)
+        _shortened(name): kept_value(name, value)
         for name, value in islice(sent.items(), MAX_ITEMS)
         if name not in _NO_PARAMETERS
     }
@@ -148,7 +159,7 @@ def _resolved_parameters(
         else:
             value = rule.resolve(sent.get(name), None, sent)
         if value is not None:
-            yield name, _value(name, value)
+            yield name, kept_value(name, value)
 
 
 def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[UploadDetails]:
@@ -205,7 +216,7 @@ def _shortened(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
-def _value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
+def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     """The *value* of a parameter, abridged; a credential that was sent as one is redacted."""
     abridged = _abridged(value, depth)
     if (
@@ -226,7 +237,9 @@ def _abridged(value: Any, depth: int = MAX_DEPTH) -> Any:
         return _shortened(value)
     if isinstance(value, Mapping) and depth:
         items = islice(value.items(), MAX_ITEMS)
-        return {_shortened(str(name)): _value(str(name), inner, depth - 1) for name, inner in items}
+        return {
+            _shortened(str(name)): kept_value(str(name), inner, depth - 1) for name, inner in items
+        }
     if isinstance(value, list) and depth:
         return [_abridged(inner, depth - 1) for inner in islice(value, MAX_ITEMS)]
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):

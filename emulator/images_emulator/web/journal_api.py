@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from binascii import a2b_base64
-from dataclasses import fields
 from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import APIRouter, Depends
@@ -19,7 +18,7 @@ from images_emulator.contract.errors import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import FilterError, Has, Query
+from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
 from images_emulator.web.base_url import base_url
 from images_emulator.web.code_samples import RecordedCall
@@ -70,7 +69,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
 ) -> Query:
     """The filters in the address; of one that is given several times one value has to match.
     Raises APIError for one that there is not, and for a value without meaning."""
-    names = [*(each.name for each in fields(Query)), *PAGING]
+    names = [*FILTER_NAMES, *PAGING]
     for name in request.query_params:
         if name not in names:
             raise admin_errors.unknown_input(name=name, listed=quoted_list(names))

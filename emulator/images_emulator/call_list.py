@@ -1,0 +1,80 @@
+"""The calls that a test asks a server for: their filters, their lines, and the text of an assertion
+that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.query import ParameterFilters, Query, Texts
+
+MAX_SHOWN_PROMPT_CHARS: Final = 60
+"""Characters of a prompt that the line of a call has."""
+
+MAX_SHOWN_CALLS: Final = 5
+"""Calls that a failed assertion shows: the latest of those that match, and of those nearest to."""
+
+
+class CallFilters(ParameterFilters, total=False):
+    """The filters of `Server.calls`, for type checkers and editors: those of `Query.of`."""
+
+    method: Texts
+    path: Texts
+    model: Texts
+    status: int | str | Sequence[int | str] | None
+    outcome: Texts
+    key: Texts
+    prompt: Texts
+    text: Texts
+    fault: Texts
+    has: Texts
+    kind: Texts
+
+
+class CallList(list[Exchange]):
+    """Calls, oldest first. In a failed assertion, and printed, it shows each call's line and
+    prompt."""
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(_line, self))}]"
+
+    def __str__(self) -> str:
+        return "\n".join(map(_line, self)) or "no calls"
+
+
+def failure_text(
+    times: int | None, wanted: Query, calls: Sequence[Exchange], all_calls: Iterable[Exchange]
+) -> str:
+    """Why *calls*, those of *all_calls* that match the *wanted*, are not as many as *times* (None:
+    one or more). Where they are too few, it has the calls that fail the fewest filters."""
+    count = "a call or more" if times is None else f"{times or 'no'} call{'s'[times == 1 :]}"
+    conditions = f" with {wanted}" if str(wanted) else ""
+    number = "is 1" if len(calls) == 1 else f"are {len(calls) or 'none'}"
+    lines = [f"expected {count}{conditions}; there {number}"]
+    lines += [f"    {_line(call)}" for call in calls[-MAX_SHOWN_CALLS:]]
+    if times is None or len(calls) < times:
+        lines += _nearest(wanted, all_calls)
+    return "\n".join(lines)
+
+
+def _nearest(wanted: Query, calls: Iterable[Exchange]) -> list[str]:
+    others = [(call, differences) for call in calls if (differences := wanted.differences(call))]
+    fewest = min((len(differences) for _, differences in others), default=0)
+    near = [each for each in others if len(each[1]) == fewest][-MAX_SHOWN_CALLS:]
+    lines = ["nearest, and what is different:"] if near else []
+    for call, differences in near:
+        lines += [f"    {_line(call)}", *(f"        {each}" for each in differences)]
+    return lines
+
+
+def _line(call: Exchange) -> str:
+    """The line of a call, with its prompt: `POST /v1/images/edits dall-e-2 200 3 ms 'A ship'`. Keys
+    are redacted."""
+    key = call.head.api_key
+    line = " ".join(redacted_text(str(call), key).split())
+    prompt = redacted_text(call.prompt or "", key)
+    if len(prompt) > MAX_SHOWN_PROMPT_CHARS:
+        prompt = f"{prompt[:MAX_SHOWN_PROMPT_CHARS]}…"
+    return f"{line} {prompt!r}" if prompt else line

@@ -1,0 +1,297 @@
+"""The filters of calls: which calls match them, and what is different about another one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from functools import partial
+from operator import contains, eq
+from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
+
+from images_emulator.contract.errors import mask_key
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.exchange.details import PARAMETERS, kept_value
+from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.spelling import suggestion
+
+MAX_SHOWN_CHARS: Final = 200
+"""Characters of a value in the text of a difference."""
+
+Texts = str | Sequence[str] | None
+"""A value of a filter, or several of which one has to match; None or an empty sequence for any."""
+
+Numbers = int | Sequence[int] | None
+"""The same of a filter of numbers."""
+
+Has = Literal["mask", "inputs", "events", "violations", "retry", "fault", "picture"]
+"""Something that a call may have: a mask; input images; events of a stream that were sent;
+forgiven violations; an earlier attempt; a fault that it met; a picture that was sent whole."""
+
+_STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
+
+_WORD: Final = re.compile(r"[\w.,:/*?+-]+")
+"""A text that a sentence can have without quotes."""
+
+
+class FilterError(ValueError):
+    """A filter *name* that has no meaning, for a *reason*."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class ParameterFilters(TypedDict, total=False):
+    """The parameters of the API by which calls are filtered: those of `PARAMETERS`."""
+
+    size: Texts
+    quality: Texts
+    n: Numbers
+    background: Texts
+    output_format: Texts
+    output_compression: Numbers
+    moderation: Texts
+    input_fidelity: Texts
+    stream: bool | None
+    partial_images: Numbers
+    response_format: Texts
+    style: Texts
+    user: Texts
+    safety_identifier: Texts
+    complexity: Texts
+    frame_count: Numbers
+    frame_duration_ms: Numbers
+    svg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Filters of journal entries. An entry matches if it matches all filters, and of a filter with
+    several values one. Raises FilterError.
+
+    *path* and *model* are globs. *status* is a number, or a class such as `4xx`. *prompt* is a part
+    of the prompt, *text* a part of prompt, error message, model or id, both in any case. *key* is
+    an API key, whole or redacted, *fault* the name of the fault that was met, *kind* `call` or
+    `download`; for *outcome* and *has* see `Outcome` and `Has`. *parameters* are values of JSON,
+    compared with those of `Exchange.parameters`.
+    """
+
+    method: Texts = None
+    path: Texts = None
+    model: Texts = None
+    status: int | str | Sequence[int | str] | None = None
+    outcome: Texts = None
+    key: Texts = None
+    prompt: Texts = None
+    text: Texts = None
+    fault: Texts = None
+    has: Texts = None
+    kind: Texts = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _FILTERS:
+            for value in _values(getattr(self, name)):
+                if not isinstance(value, str) and name != "status":
+                    raise FilterError(name, f"expected a text, not {value!r}")
+        for name, choices in _CHOICES.items():
+            for value in _values(getattr(self, name)):
+                if value not in choices:
+                    raise FilterError(name, f"expected {' or '.join(choices)}, not '{value}'")
+        for value in _values(self.status):
+            if not _STATUS.fullmatch(str(value).lower()):
+                raise FilterError("status", f"expected one such as 404 or 4xx, not '{value}'")
+        for name, wanted in self.parameters.items():
+            for value in _values(wanted):
+                if not _is_json(value):
+                    raise FilterError(name, f"expected a value of JSON, not {value!r}")
+
+    @classmethod
+    def of(cls, filters: Mapping[str, Any]) -> Self:
+        """The query of *filters* by their names, parameters among them. Raises TypeError for
+        another name, too."""
+        names = (*FILTER_NAMES, *PARAMETERS)
+        for name in filters:
+            if name not in names:
+                hint = suggestion(name, names, "'") or f"; there are {', '.join(names)}"
+                raise TypeError(f"calls have no filter '{name}'{hint}")
+        own = {name: value for name, value in filters.items() if name in FILTER_NAMES}
+        return cls(**own, parameters={name: filters[name] for name in filters if name not in own})
+
+    def __contains__(self, entry: Exchange) -> bool:
+        return next(self._failed(entry), None) is None
+
+    def __str__(self) -> str:
+        """The filters with their values: `model gpt-image-2, size 1024x1024 or 1536x1024`."""
+        return ", ".join(
+            f"{name} {' or '.join(_shown(each.redact(value) for value in values))}"
+            for name, each, values in self._wanted()
+        )
+
+    def differences(self, entry: Exchange) -> list[str]:
+        """What is different about *entry*: a phrase for each filter that it does not match, such as
+        `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
+        return [
+            each.difference(name, found, values, entry.head.api_key)
+            for name, each, found, values in self._failed(entry)
+        ]
+
+    def _wanted(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
+        """The filters that have values, each with its name and its values."""
+        for name, each in _FILTERS.items():
+            if values := _values(getattr(self, name)):
+                yield name, each, values
+        for name, value in self.parameters.items():
+            if values := _values(value):
+                yield name, _parameter_filter(name), values
+
+    def _failed(self, entry: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
+        """The filters that *entry* does not match, with what was found and what was wanted."""
+        for name, each, values in self._wanted():
+            found = each.read(entry)
+            if not any(each.matches(found, value) for value in values):
+                yield name, each, found, values
+
+
+def _values(value: Any) -> Sequence[Any]:
+    """The values of a filter."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_status(status: int | None, value: int | str) -> bool:
+    if status is None:
+        return False
+    wanted, text = str(value).lower(), str(status)
+    return text[0] == wanted[0] if wanted.endswith("xx") else text == wanted
+
+
+def _texts(entry: Exchange) -> Sequence[str]:
+    """The texts that the filter `text` searches."""
+    details = entry.details
+    texts = (details.prompt, (entry.error or {}).get("message"), details.model, entry.id)
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _is_part(text: str, value: str) -> bool:
+    return value.casefold() in text.casefold()
+
+
+def _features(entry: Exchange) -> Sequence[str]:
+    details = entry.details
+    names = [upload.field for upload in details.uploads]
+    features = {
+        "mask": "mask" in names,
+        "inputs": any(name.startswith("image") for name in names),
+        "events": entry.events > 0,
+        "violations": bool(details.violations),
+        "retry": entry.retries > 0,
+        "fault": entry.fault is not None,
+        "picture": bool(entry.images),
+    }
+    return [name for name, is_there in features.items() if is_there]
+
+
+def _is_same(name: str, found: Any, value: Any) -> bool:
+    """Whether the parameter *name* has that *value* of JSON, in which true is no number."""
+    return isinstance(found, bool) == isinstance(value, bool) and bool(
+        found == kept_value(name, value)
+    )
+
+
+class _Filter(NamedTuple):
+    """*read* gives what is found in an entry, for which it may parse the body; *matches* tests
+    whether a value of the filter matches it. *phrase* says that none does."""
+
+    read: Callable[[Exchange], Any]
+    matches: Callable[[Any, Any], bool]
+    phrase: str = "{name} is {found}, not {wanted}"
+    redact: Callable[[Any], Any] = lambda value: value
+    """Makes what is shown of a value, found or wanted."""
+
+    def difference(self, name: str, found: Any, values: Sequence[Any], key: str) -> str:
+        """The phrase for a call that was made with *key*."""
+        founds = found if isinstance(found, list) else [found]
+        texts = _shown(map(self.redact, [*founds, *values]), key)
+        return self.phrase.format(
+            name=name,
+            found=", ".join(texts[: len(founds)]) or "nothing",
+            wanted=" or ".join(texts[len(founds) :]),
+        )
+
+
+def _shown(values: Iterable[Any], key: str = "") -> list[str]:
+    """The texts of *values*, without *key*: in quotes, unless all can be told apart without."""
+    listed = [_redacted(value, key) for value in values]
+    words = [str(value) for value in listed]
+    if len({*words}) == len({*map(repr, listed)}) and all(map(_WORD.fullmatch, words)):
+        return words
+    return [repr(value) if isinstance(value, str) else str(value) for value in listed]
+
+
+def _redacted(value: Any, key: str) -> Any:
+    if value is None or isinstance(value, int | float):
+        return value
+    text = redacted_text(str(value), key)
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
+
+
+def _redacted_key(value: Exchange | str) -> str | None:
+    return mask_key(value) if isinstance(value, str) else value.key
+
+
+_FILTERS: Final[Mapping[str, _Filter]] = {
+    "kind": _Filter(lambda entry: entry.kind, eq),
+    "method": _Filter(
+        lambda entry: entry.method, lambda method, value: bool(method == value.upper())
+    ),
+    "path": _Filter(lambda entry: entry.path, fnmatchcase),
+    "status": _Filter(lambda entry: entry.status, _is_status),
+    "outcome": _Filter(lambda entry: entry.outcome, eq),
+    "fault": _Filter(lambda entry: entry.fault, eq),
+    "key": _Filter(
+        lambda entry: entry, lambda entry, value: entry.came_with(value), redact=_redacted_key
+    ),
+    "has": _Filter(_features, contains, "has {found}, not {wanted}"),
+    "model": _Filter(lambda entry: entry.model or "", fnmatchcase),
+    "prompt": _Filter(
+        lambda entry: entry.prompt or "", _is_part, "{name} is {found}, without {wanted}"
+    ),
+    "text": _Filter(
+        _texts,
+        lambda texts, value: any(_is_part(text, value) for text in texts),
+        "{name} is {found}, without {wanted}",
+    ),
+}
+"""The filters that are no parameters of the API, by their names."""
+
+FILTER_NAMES: Final = tuple(each.name for each in fields(Query) if each.name != "parameters")
+"""The names of the same, in the order in which they are told."""
+
+
+def _parameter_filter(name: str) -> _Filter:
+    return _Filter(lambda entry: entry.parameters.get(name), partial(_is_same, name))
+
+
+_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "kind": get_args(Kind),
+    "outcome": get_args(Outcome),
+    "has": get_args(Has),
+}
+
+
+ANY: Final = Query()
+DOWNLOADS: Final = Query(kind="download")
