@@ -183,6 +183,61 @@ async def test_cut_stream_shows_how_far_it_came(
     await pictures_loaded(shown)
 
 
+async def test_call_cut_before_its_answer_is_counted_and_has_a_tile(
+    shown: Page, client: OpenAI, server: Server
+) -> None:
+    server.inject("connection_reset")
+    with pytest.raises(openai.APIConnectionError):
+        generate(client)
+    row = rows(shown).filter(has_text="cut before the answer")
+    await row.wait_for()
+    assert await row.locator(".thumb").inner_text() == "cut"
+    await until(shown, "1 cut")
+    assert "before the answer" in await tiles(shown).inner_text()
+
+
+async def test_failed_stream_is_called_failed(shown: Page, client: OpenAI, server: Server) -> None:
+    server.inject({"kind": "stream_error", "after": 0})
+    with pytest.raises(openai.APIError):
+        list(generate(client, stream=True))
+    await until(shown, "1 failed")
+    assert await rows(shown).locator(".thumb").inner_text() == "failed"
+    assert "200" not in await tiles(shown).inner_text()
+
+
+async def test_pictures_that_arrive_fill_the_first_row(shown: Page, client: OpenAI) -> None:
+    for number in range(7):
+        generate(client, f"call {number}")
+        await tiles(shown).nth(number).wait_for()
+    tops = await tiles(shown).evaluate_all(
+        "tiles => tiles.map((tile) => tile.getBoundingClientRect().top)"
+    )
+    assert tops.count(min(tops)) > 3
+
+
+async def test_sentence_of_a_refusal_has_whole_lines(
+    shown: Page, client: OpenAI, server: Server
+) -> None:
+    server.inject("moderation_blocked", times=6)
+    for _ in range(6):
+        refuse(client)
+    await tiles(shown).nth(5).wait_for()
+    heights: set[float] = set()
+    for width in range(1380, 1400, 4):
+        await shown.set_viewport_size({"width": width, "height": 800})
+        # A sentence that has no room for its last line is lower than its lines.
+        heights |= set(
+            await shown.evaluate(
+                """async () => {
+                  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+                  const sentences = [...document.querySelectorAll(".tile-sentence")];
+                  return sentences.map((each) => each.offsetHeight % 17);
+                }"""
+            )
+        )
+    assert heights == {0}
+
+
 async def test_rows_in_view_stay_while_calls_arrive(
     shown: Page, client: OpenAI, http: httpx2.Client
 ) -> None:
@@ -198,6 +253,9 @@ async def test_rows_in_view_stay_while_calls_arrive(
     await pill.wait_for()
     after = await shown.evaluate(f"[{place.replace('15', '18')}, {name.format(18)}]")
     assert after == before
+    covered = """pill => pill.getBoundingClientRect().bottom
+      - document.querySelector('.list-scroller').getBoundingClientRect().top"""
+    assert await pill.evaluate(covered) <= 0
     await pill.click()
     await shown.wait_for_function("() => document.querySelector('.list-scroller').scrollTop === 0")
     await pill.wait_for(state="hidden")

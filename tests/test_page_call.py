@@ -419,6 +419,7 @@ async def test_two_pictures_stand_side_by_side(page: Page, server: Server, clien
     await page.get_by_role("heading", name="Two pictures").wait_for()
     for name in ("Picture A", "Picture B"):
         assert await are_drawn(page.get_by_role("region", name=name).locator("img"))
+    assert await page.get_by_text("Marked. Choose").count() == 0
     table = page.get_by_role("region", name="What differs")
     rows = [text.split("\t") for text in await table.locator("tbody tr").all_inner_texts()]
     assert ["Prompt", "a lighthouse", "a harbour"] in rows

@@ -91,6 +91,21 @@ async def test_one_click_arms_waits_and_cut_streams(panel: Locator, http: httpx2
     ]
 
 
+async def test_words_of_the_faults_keep_clear_of_their_edges(panel: Locator) -> None:
+    margins = await panel.get_by_role("group", name="Next call meets").evaluate(
+        """group => [...group.querySelectorAll("button")].flatMap((button) => {
+          const range = document.createRange(), box = button.getBoundingClientRect();
+          range.selectNodeContents(button);
+          const words = range.getBoundingClientRect();
+          const room = group.clientWidth - group.scrollWidth;
+          return [words.left - box.left, box.right - words.right, room];
+        })"""
+    )
+    assert len(margins) == 24
+    assert min(margins[0::3] + margins[1::3]) >= 5
+    assert min(margins[2::3]) >= 0
+
+
 async def custom(panel: Locator, fault: str) -> Locator:
     """The form, with *fault* chosen."""
     await panel.get_by_role("button", name="Custom").click()
@@ -221,9 +236,11 @@ async def test_clock_that_moves_on_expires_a_hosted_picture(
     panel: Locator, client: OpenAI, http: httpx2.Client
 ) -> None:
     url = generate(client, model="dall-e-3", response_format="url").data[0].url
+    await until(panel, re.compile("^1 hosted picture, expires at"))
     assert http.get(url).status_code == 200
     await panel.get_by_role("button", name="+1 h").click()
     await until(panel, re.compile("^1 h ahead of this machine"))
+    await until(panel, "No hosted pictures, 1 expired")
     await panel.get_by_role("button", name="+1 min").click()
     await until(panel, re.compile("^1 h 1 min ahead of this machine"))
     assert http.get(url).status_code == 403

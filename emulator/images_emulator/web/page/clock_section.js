@@ -61,6 +61,9 @@ export function createClockSection({ api, calls, state }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let asking;
 
+  /** The most hosted pictures that there were since the last reset. */
+  let most = 0;
+
   /** @param {...Parameters<typeof api.moveClock>[0]} moves */
   function move(...moves) {
     return error.run(async () => {
@@ -130,8 +133,9 @@ export function createClockSection({ api, calls, state }) {
     try {
       /** @type {Hosting} */
       const { pictures, next_expiry: expiry } = await api.hosting();
+      most = calls.ordered.length ? Math.max(most, pictures) : pictures;
       setText(hosting, pictures === 0 || !expiry
-        ? "No hosted pictures"
+        ? `No hosted pictures${most ? `, ${format.count(most)} expired` : ""}`
         : `${format.counted(pictures, "hosted picture")}, ${pictures === 1 ? "expires" : "the next expires"} at ${format.time(expiry)}`);
     } catch {
       setText(hosting, "");

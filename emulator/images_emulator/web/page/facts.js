@@ -57,8 +57,9 @@ export function tags(call) {
   const all = [];
   if (hasMask) all.push(tag("", "mask", "mask"));
   else if (inputs) all.push(tag("", `${inputs} in`, "mask", `${inputs} input ${inputs === 1 ? "image" : "images"}`));
-  if (call.outcome === "cut") all.push(tag("red", `cut at ${call.events}`, "wave", `cut after ${call.events} events`));
-  else if (call.outcome === "failed") all.push(tag("red", `failed at ${call.events}`, "wave"));
+  if (call.outcome === "cut" && !call.events) all.push(tag("red", cutWords(call)));
+  else if (call.outcome === "cut") all.push(tag("red", `cut at ${call.events}`, "wave", `cut after ${call.events} events`));
+  else if (call.outcome === "failed") all.push(tag("red", call.events ? `failed at ${call.events}` : "failed", "wave"));
   else if (call.outcome === "gone") all.push(tag("red", "client left"));
   else if (call.outcome === "waiting" && call.events) all.push(tag("", `${call.events} of ${expectedEvents(call)}`, "wave", `${call.events} of ${expectedEvents(call)} events`));
   else if (call.events) all.push(tag("", String(call.events), "wave", `${call.events} events`));
@@ -84,7 +85,24 @@ export function isTrouble(call) {
   return call.outcome === "refused" || call.outcome === "failed" || (call.status ?? 0) >= 400;
 }
 
-/** A red short name of a refusal: `400 invalid value`. @param {Summary} call */
+/** What there was of the answer of a call that was cut. @param {Summary} call */
+function cutWords({ status }) {
+  return status === null ? "cut before the answer" : "cut";
+}
+
+/** Whether the status says what is wrong. @param {Summary} call */
+function isRefusal({ status }) {
+  return status !== null && status >= 400;
+}
+
+/** A code of refusal, or how an answer that began well ended: `400`, `failed`. @param {Summary} call */
+export function end(call) {
+  return isRefusal(call) ? String(call.status) : call.outcome;
+}
+
+/** A red short name of a call without pictures: `400 invalid value`. @param {Summary} call */
 export function refusalName(call) {
+  if (call.outcome === "cut") return cutWords(call);
+  if (!isRefusal(call)) return call.outcome;
   return [call.status, words(call.error?.code ?? call.error?.type ?? "")].filter(Boolean).join(" ");
 }

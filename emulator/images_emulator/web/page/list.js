@@ -2,7 +2,7 @@
 
 import { thumbnail } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { facts, isTrouble, tags } from "./facts.js";
+import { end, facts, isTrouble, tags } from "./facts.js";
 import * as format from "./format.js";
 import { picture } from "./pictures.js";
 
@@ -57,7 +57,8 @@ export class List {
     this.foot = h("p", { class: "list-foot" });
     this.scroller = h("div", { class: "list-scroller", onscroll: () => this.#draw() }, this.box, this.foot);
     this.pill = h("button", { class: "button pill", type: "button", hidden: true, onclick: () => this.toTop() });
-    this.element = h("div", { class: "list" }, this.scroller, h("div", { class: "pill-place", role: "status" }, this.pill));
+    this.place = h("div", { class: "pill-place", role: "status" }, this.pill);
+    this.element = h("div", { class: "list" }, this.place, this.scroller);
     new ResizeObserver(() => this.#draw()).observe(this.scroller);
     PHONE.addEventListener("change", () => this.#draw(true));
   }
@@ -201,10 +202,21 @@ export class List {
     else this.box.removeAttribute("aria-activedescendant");
     if (scrollTop < height) this.#unseen = 0;
     else this.#unseen = Math.min(this.#unseen, Math.ceil(scrollTop / height));
-    this.pill.hidden = !this.#unseen;
+    this.#showPill(this.#unseen > 0);
     if (this.#unseen) setText(this.pill, format.counted(this.#unseen, "new call"));
     if (last + 30 >= this.#items.length) this.options.onend();
     this.#tick();
+  }
+
+  /**
+   * Show the pill above the rows, or not. The rows in view stay where they are.
+   * @param {boolean} isShown
+   */
+  #showPill(isShown) {
+    if (this.pill.hidden !== isShown) return;
+    const before = this.place.offsetHeight;
+    this.pill.hidden = !isShown;
+    this.scroller.scrollTop += this.place.offsetHeight - before;
   }
 
   /** Running times run while a call in view waits. */
@@ -316,13 +328,15 @@ class Row {
    */
   #patchThumb(call, trouble) {
     const { pictures } = call;
-    const tile = trouble && !pictures.length ? String(call.status ?? "") : "";
+    const isTile = !pictures.length && (trouble || (call.outcome === "cut" && !call.partials));
+    const tile = isTile ? end(call) : "";
     const key = [call.outcome, tile, pictures.length, call.partials].join();
     if (key === this.#thumbKey) return;
     this.#thumbKey = key;
     this.thumb.className = "thumb";
     if (tile) {
       this.thumb.classList.add("refused");
+      this.thumb.classList.toggle("word", tile.length > 3);
       fill(this.thumb, tile);
     } else if (pictures.length) {
       const quarters = pictures.length >= 4;

@@ -143,6 +143,8 @@ function route() {
   const id = params.get("call");
   const isCall = id !== null || params.has("compare");
   const scrolled = wall.element.scrollTop;
+  // What is to be compared has been chosen; nobody need be told to choose it.
+  if (params.has("compare")) toasts.clear();
   view.element.hidden = !isCall;
   wall.element.hidden = isCall;
   wallBack.hidden = isCall;
@@ -200,13 +202,13 @@ function showTotals() {
   const all = Math.max(calls.total, calls.ordered.length), isFiltered = !filters.isEmpty;
   const number = isFiltered ? shown.length : all;
   if (!isFiltered && !calls.isWhole) {
-    search.setTotals({ shown: number, all, isFiltered, sums: counts && { pictures: counts.pictures, refused: counts.outcome.refused ?? 0, price: counts.price_usd } });
+    search.setTotals({ shown: number, all, isFiltered, sums: counts && { pictures: counts.pictures, refused: counts.outcome.refused ?? 0, cut: counts.outcome.cut ?? 0, failed: counts.outcome.failed ?? 0, price: counts.price_usd } });
     return;
   }
-  const sums = { pictures: 0, refused: 0, price: 0 };
+  const sums = { pictures: 0, refused: 0, cut: 0, failed: 0, price: 0 };
   for (const call of shown) {
     sums.pictures += call.pictures.length;
-    sums.refused += Number(call.outcome === "refused");
+    if (call.outcome === "refused" || call.outcome === "cut" || call.outcome === "failed") sums[call.outcome] += 1;
     sums.price += call.price_usd ?? 0;
   }
   search.setTotals({ shown: number, all, isFiltered, sums });
@@ -310,8 +312,8 @@ function recount(before, now) {
   if (!counts) return;
   counts.pictures += now.pictures.length - (before?.pictures.length ?? 0);
   counts.price_usd += (now.price_usd ?? 0) - (before?.price_usd ?? 0);
-  const refused = Number(now.outcome === "refused") - Number(before?.outcome === "refused");
-  counts.outcome.refused = (counts.outcome.refused ?? 0) + refused;
+  if (before) counts.outcome[before.outcome] = (counts.outcome[before.outcome] ?? 0) - 1;
+  counts.outcome[now.outcome] = (counts.outcome[now.outcome] ?? 0) + 1;
 }
 
 /**

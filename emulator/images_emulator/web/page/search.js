@@ -16,7 +16,7 @@ const SHOWN_NAMES = { path: "endpoint" };
 
 /**
  * How many calls are shown and kept, and the sums over those shown; null while these are not known.
- * @typedef {{shown: number, all: number, isFiltered: boolean, sums: {pictures: number, refused: number, price: number} | null}} Totals
+ * @typedef {{shown: number, all: number, isFiltered: boolean, sums: {pictures: number, refused: number, cut: number, failed: number, price: number} | null}} Totals
  */
 
 export class Search {
@@ -86,7 +86,11 @@ export class Search {
     fill(this.totals,
       h("span", null, h("b", null, format.count(shown)), isFiltered ? ` of ${format.counted(all, "call")}` : shown === 1 ? " call" : " calls"),
       sums && [h("span", null, format.counted(sums.pictures, "picture")), h("span", null, `${format.count(sums.refused)} refused`)],
-      sums && sums.price > 0 && h("span", { class: "totals-price" }, format.price(sums.price), h("span", { class: "spare" }, " at list prices")));
+      sums && sums.cut > 0 && h("span", null, `${format.count(sums.cut)} cut`),
+      sums && sums.failed > 0 && h("span", null, `${format.count(sums.failed)} failed`),
+      // The whole line has room for all of the words only while calls end well.
+      sums && sums.price > 0 && h("span", { class: "totals-price" }, format.price(sums.price),
+        sums.cut + sums.failed === 0 && h("span", { class: "spare" }, " at list prices")));
   }
 
   clear() {

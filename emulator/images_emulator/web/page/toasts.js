@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const SHOWN_MS = 3200;
 
-/** @returns {{element: HTMLElement, show: (text: string) => void}} */
+/** @returns {{element: HTMLElement, show: (text: string) => void, clear: () => void}} */
 export function createToasts() {
   const element = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
   return {
@@ -14,5 +14,6 @@ export function createToasts() {
       element.replaceChildren(toast);
       setTimeout(() => toast.remove(), Math.max(SHOWN_MS, text.length * 60));
     },
+    clear: () => element.replaceChildren(),
   };
 }

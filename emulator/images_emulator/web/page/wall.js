@@ -1,5 +1,5 @@
-// The wall of pictures: rows of one height each, as wide as the page, newest first. Rows keep their
-// pictures: what is new fills rows of its own at the top.
+// The wall of pictures: rows of one height each, as wide as the page, newest first. While the
+// top is out of sight rows keep their pictures: what is new fills rows of its own above them.
 
 import { thumbnail } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -60,6 +60,7 @@ export class Wall {
     const start = before.length ? shown.findIndex((call) => call.id === before[0]?.id) : -1;
     const isSame = start >= 0 && before.every((call, index) => shown[start + index]?.id === call.id);
     if (!isSame || !this.#width) this.#build(shown);
+    else if (start > 0 && this.element.scrollTop <= PADDING) this.#build(shown);
     else {
       for (let index = 0; index < before.length; index += 1) {
         const call = /** @type {Summary} */ (shown[start + index]);
@@ -198,12 +199,13 @@ function newRow() {
  * @param {Summary} call
  */
 function hasTile(call) {
-  return call.pictures.length > 0 || call.partials > 0 || isTrouble(call) || (call.outcome === "waiting" && /\/images\/[a-z]+$/.test(call.path));
+  return call.pictures.length > 0 || call.partials > 0 || isTrouble(call) || call.outcome === "cut" || (call.outcome === "waiting" && /\/images\/[a-z]+$/.test(call.path));
 }
 
 /** @param {Summary} call */
 function ratio(call) {
-  const size = !call.pictures.length && isTrouble(call) && !call.partials ? null : dimensions(call);
+  const hasPicture = call.pictures.length > 0 || call.partials > 0 || call.outcome === "waiting";
+  const size = hasPicture ? dimensions(call) : null;
   if (!size) return WORDS_RATIO;
   return Math.min(2.4, Math.max(0.5, size[0] / size[1]));
 }
@@ -233,7 +235,7 @@ class Tile {
     style.setProperty("width", `${width.toFixed(2)}px`);
     this.frame.style.setProperty("height", `${height.toFixed(2)}px`);
     // Below a name of two lines, as many whole lines of the sentence as there is room for.
-    this.frame.style.setProperty("--lines", String(Math.max(1, Math.floor((height - 62) / 17))));
+    this.frame.style.setProperty("--lines", String(Math.max(1, Math.floor((height - 64) / 17))));
   }
 
   /** @param {Summary} call */
@@ -259,7 +261,7 @@ class Tile {
       fill(this.frame, h("span", { class: "ring" }));
     } else {
       this.frame.classList.add("words");
-      fill(this.frame, h("span", { class: "bad tile-status" }, refusalName(call)), h("span", { class: "tile-sentence", dir: "auto" }, call.error?.message ?? ""));
+      fill(this.frame, h("span", { class: "bad tile-status" }, refusalName(call)), h("span", { class: "tile-sentence", dir: "auto" }, call.error?.message ?? format.words(call.fault ?? "")));
     }
   }
 
