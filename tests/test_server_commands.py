@@ -6,6 +6,8 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from threading import Thread
 
@@ -317,7 +319,11 @@ def test_requests_are_followed_with_filters_until_the_server_ends(
 ) -> None:
     statuses: list[int] = []
     arguments = ["requests", "-f", "--json", "--url", followed.url, "--status", "200"]
-    with OpenAI(base_url=followed.base_url, api_key=KEY, max_retries=0) as client:
+    with (
+        OpenAI(base_url=followed.base_url, api_key=KEY, max_retries=0) as client,
+        # To read from `capsys` would lose what is written at the same moment.
+        redirect_stdout(StringIO()) as shown,
+    ):
         make_calls(client)
         command = Thread(target=lambda: statuses.append(main(arguments)))
         command.start()
@@ -325,12 +331,11 @@ def test_requests_are_followed_with_filters_until_the_server_ends(
             pass
         make_calls(client)
         client.images.generate(model="dall-e-2", prompt="x", n=2)
-        text = capsys.readouterr().out
-        while len(text.splitlines()) < 3:
-            text += capsys.readouterr().out
-    followed.close()
-    command.join()
-    calls = [json.loads(line) for line in text.splitlines()]
+        while shown.getvalue().count("\n") < 3:
+            pass
+        followed.close()
+        command.join()
+    calls = [json.loads(line) for line in shown.getvalue().splitlines()]
     assert [call["model"] for call in calls] == ["gpt-image-2", "gpt-image-2", "dall-e-2"]
     assert len({call["id"] for call in calls}) == 3
     assert statuses == [1]
