@@ -331,6 +331,7 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     (call,) = server.requests
     code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
     assert '@pytest.mark.images_emulator(as_of="2026-11-01", validation="lenient")' in code
+    assert "images_emulator.inject({" not in code
     (tmp_path / "test_it.py").write_text(code)
     done = run_pytest(["-q", "-p", "no:cacheprovider", "-W", "error"], tmp_path)
     assert done.returncode == 0, done.stdout

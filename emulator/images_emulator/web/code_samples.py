@@ -521,11 +521,11 @@ def _pytest_fault(call: RecordedCall) -> str:
     asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
     if exchange.fault is None or asks:
         return ""
-    fault: Any = exchange.fault
-    if fault == "error":
-        fault = {"kind": "error", "status": exchange.status}
-        fault |= {"message": (exchange.error or {}).get("message") or ""}
-    return f"images_emulator.inject({_python_value(fault)})\n"
+    arguments = [_python_value(exchange.fault)]
+    if exchange.fault == "error":
+        message = (exchange.error or {}).get("message") or ""
+        arguments += [f"status={exchange.status}", f"message={_python_value(message)}"]
+    return f"images_emulator.inject({', '.join(arguments)})\n"
 
 
 def _pytest_checks(call: RecordedCall, sdk: SDKCall) -> Iterator[str]:
