@@ -558,6 +558,19 @@ async def test_reset_closes_the_open_call(shown: Page, client: OpenAI, server: S
     assert "call=" not in shown.url
 
 
+async def test_reset_leaves_a_call_open_that_came_since(
+    shown: Page, client: OpenAI, server: Server
+) -> None:
+    server.reset()
+    generate(client, "since")
+    await shown.evaluate("id => { location.hash = `call=${id}` }", server.requests[0].id)
+    view = shown.get_by_role("article", name="Call")
+    await view.get_by_role("region", name="Answer").wait_for()
+    generate(client, "later")
+    await has_rows(shown, "later", "since")
+    assert await view.is_visible()
+
+
 async def test_page_without_calls_still_shows_how_to_begin_after_a_reset(
     shown: Page, http: httpx2.Client, server: Server
 ) -> None:

@@ -456,7 +456,7 @@ function hear(name, data) {
       calls.total = calls.dropped = 0;
       counts = null;
       calls.replace([]);
-      closeCleared();
+      void closeCleared();
       if (data.what === "all") void load();
       return;
     case "settings":
@@ -465,9 +465,16 @@ function hear(name, data) {
   }
 }
 
-/** No call is kept any more: the one that is open is closed. */
-function closeCleared() {
-  if (address.params.has("call") || address.params.has("compare"))
+/** Calls are not kept any more: what is open is closed, but for a call that came since. */
+async function closeCleared() {
+  const open = () => address.params.get("compare") ?? address.params.get("call");
+  const places = open();
+  if (places === null) return;
+  const identities = places.split(",").map((place) => place.replace(/\/.*/, ""));
+  // Asked for as a list: the detail of a call that is gone would be an error.
+  const asked = identities.map((id) => api.requests({ text: id, limit: 1 }));
+  const pages = await Promise.all(asked).catch(() => []);
+  if (pages.some((page) => !page.requests.length) && open() === places)
     address.navigate({ call: null, compare: null, view: null, picture: null, event: null }, { replace: true });
 }
 
