@@ -29,6 +29,7 @@ from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import half_clear, png
 from tests.programs import run_pytest, run_python
+from tests.waiting import until
 
 PROMPT = (
     'it\'s "$HOME" `ls` ${x} {y} %s \\ \\n !\nzwei\tZeilen\r\n日本語 🌊 \u2028 </script> """ \'\'\''
@@ -327,7 +328,7 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     try:
         http.post(GENERATIONS.path, json=body)
     except httpx2.TransportError:
-        assert server.requests[0].outcome == "cut"
+        until(lambda: server.requests[0].outcome == "cut")
     (call,) = server.requests
     code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
     assert '@pytest.mark.images_emulator(as_of="2026-11-01", validation="lenient")' in code

@@ -17,6 +17,7 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.rendering.job_queue import JobQueue
 from tests.conftest import KEY
 from tests.pictures import png
+from tests.waiting import until
 
 PATH = "/v1/images/generations"
 
@@ -62,16 +63,6 @@ def held(queue: JobQueue) -> Iterator[None]:
         yield
     finally:
         release.set()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread is about to do."""
-    deadline = Event()
-    for _ in range(6000):
-        if condition():
-            return
-        deadline.wait(0.01)
-    raise AssertionError("it never came true")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from images_emulator.web.release import large_parts, release
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
-from tests.test_disconnect import held, until
+from tests.test_disconnect import held
+from tests.waiting import until
 
 LARGE = "x" * 300_000
 FIELDS = {"model": "gpt-image-2", "prompt": "a lighthouse"}

@@ -1,0 +1,16 @@
+"""Waits for what another thread does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until *condition* holds, for a minute at most."""
+    deadline = Event()
+    for _ in range(6000):
+        if condition():
+            return
+        deadline.wait(0.01)
+    raise AssertionError("it never came true")
