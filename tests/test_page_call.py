@@ -73,7 +73,8 @@ async def show(page: Page, server: Server, place: int = -1, more: str = "") -> L
 
 
 async def are_drawn(pictures: Locator) -> bool:
-    """Whether all of some pictures are decoded and have pixels."""
+    """Whether all of some pictures are decoded and have pixels, once there is the first of them."""
+    await pictures.first.wait_for(state="attached")
     answer: bool = await pictures.evaluate_all(
         """async pictures => {
             await Promise.all(pictures.map((picture) => picture.decode()));
