@@ -533,8 +533,8 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
             if text and not (setting.name == "port" and "://" in text):
                 values[setting.name] = _parsed(name, setting.parse, text)
         elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
-            known = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
-            raise ValueError(f"there is no variable {name}{suggestion(name, known)}")
+            variables = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
+            raise ValueError(f"there is no variable {name}{suggestion(name, variables)}")
     return values
 
 

@@ -108,8 +108,8 @@ def record_of(summary: Mapping[str, Any]) -> CallRecord:
 
 def total_bytes(sizes: Iterable[int | None]) -> int | None:
     """The sum of *sizes*, as far as they are known; None where none is."""
-    known = [size for size in sizes if size is not None]
-    return sum(known) if known else None
+    counts = [size for size in sizes if size is not None]
+    return sum(counts) if counts else None
 
 
 def upload_text(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:

@@ -59,12 +59,12 @@ def completions(parser: ArgumentParser) -> Completions:
     """What the arguments of *parser* can be."""
     flags: list[Flag] = []
     words: tuple[str, ...] = ()
-    known = {each.flag: each.choices for each in command_settings()}
-    known["--scenario"] = tuple(ready_scenarios())
+    values = {each.flag: each.choices for each in command_settings()}
+    values["--scenario"] = tuple(ready_scenarios())
     for action in parser._actions:
         choices = tuple(map(str, action.choices or ()))
         for name in action.option_strings:
-            choices = choices or known.get(name, ())
+            choices = choices or values.get(name, ())
         if action.option_strings:
             line = "" if action.help in (None, argparse.SUPPRESS) else f"{action.help}"
             is_file = action.metavar == FILE

@@ -127,10 +127,10 @@ def run(
     if mask and not edit:
         raise ValueError("--mask needs a picture: --edit FILE")
     names = ("model", "size", "quality", "output_format")
-    named = {name: value for name in names if (value := options.pop(name)) is not None}
-    named |= _format_of(output, {**named, **dict(more)}.get("output_format"))
+    parameters = {name: value for name in names if (value := options.pop(name)) is not None}
+    parameters |= _format_of(output, {**parameters, **dict(more)}.get("output_format"))
     streamed = {"stream": True, "partial_images": PARTIAL_IMAGES} if stream else {}
-    fields = {**named, "prompt": prompt, **streamed, **dict(more)}
+    fields = {**parameters, "prompt": prompt, **streamed, **dict(more)}
     files = [("image[]", name) for name in edit] + ([("mask", mask)] if mask else [])
     with _client(options) as client:
         fields = {"model": None, **fields}

@@ -57,13 +57,13 @@ def server_address(*, url: str | None = None, **flags: Any) -> ServerAddress:
     `IMAGES_EMULATOR_URL`; else the one that the settings of the command `serve` would start on this
     machine. Raises ValueError for an address that is none, or that is not known."""
     values = read_settings(**flags)
-    named = url or ("port" not in flags and os.environ.get(URL_VARIABLE)) or None
+    address = url or ("port" not in flags and os.environ.get(URL_VARIABLE)) or None
     keys = values["api_key"]
     return ServerAddress(
-        url=_normal(named) if named else local_url(values["host"], values["port"]),
+        url=_normal(address) if address else local_url(values["host"], values["port"]),
         token=values["admin_token"],
         key=next(iter(keys), API_KEY),
-        is_default=not named and "port" not in flags,
+        is_default=not address and "port" not in flags,
     )
 
 

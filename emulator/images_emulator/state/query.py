@@ -150,11 +150,11 @@ class Query:
                 yield name, _parameter_filter(name), values
 
     def _failed(self, entry: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
-        """The filters that *entry* does not match, with what was found and what was wanted."""
+        """The filters that *entry* does not match, with its value and those that would match."""
         for name, each, values in self._wanted():
-            found = each.read(entry)
-            if not any(each.matches(found, value) for value in values):
-                yield name, each, found, values
+            actual = each.read(entry)
+            if not any(each.matches(actual, value) for value in values):
+                yield name, each, actual, values
 
 
 def _values(value: Any) -> Sequence[Any]:
@@ -205,10 +205,10 @@ def _features(entry: Exchange) -> Sequence[str]:
     return [name for name, is_there in features.items() if is_there]
 
 
-def _is_same(name: str, found: Any, value: Any) -> bool:
+def _is_same(name: str, actual: Any, value: Any) -> bool:
     """Whether the parameter *name* has that *value* of JSON, in which true is no number."""
-    return isinstance(found, bool) == isinstance(value, bool) and bool(
-        found == kept_value(name, value)
+    return isinstance(actual, bool) == isinstance(value, bool) and bool(
+        actual == kept_value(name, value)
     )
 
 

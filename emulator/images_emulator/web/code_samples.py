@@ -333,10 +333,10 @@ def _python_value(value: Any) -> str:
 
 def _python_arguments(sdk: SDKCall, headers: Mapping[str, str]) -> Iterator[str]:
     """The arguments of the method, each in a line."""
-    known = PARAMETERS[sdk.operation]
+    parameters = PARAMETERS[sdk.operation]
     others = {}
     for name, value in sdk.arguments.items():
-        if name in known:
+        if name in parameters:
             yield f"{name}={_python_value(value)},"
         else:
             others[name] = value

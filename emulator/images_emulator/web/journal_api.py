@@ -184,8 +184,10 @@ class JournalAPI:
         data = await asyncio.to_thread(entry.upload_data, index, self.emulator.files.data)
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")
-        known = imaging.formats.format_of(data[:SIGNATURE_BYTES])
-        media_type = known.mimetype if known and not known.has_scripts else RAW
+        file_format = imaging.formats.format_of(data[:SIGNATURE_BYTES])
+        media_type = RAW
+        if file_format and not file_format.has_scripts:
+            media_type = file_format.mimetype
         return Response(data, headers=SANDBOX, media_type=media_type)
 
     async def code(self, id: str, language: Language, request: Request) -> Response:

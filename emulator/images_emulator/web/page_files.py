@@ -107,8 +107,8 @@ class PageFiles:
         except OSError:
             raise admin_errors.no_such_path(path=path) from None
         headers = {**HEADERS, "ETag": file.etag}
-        asked = Headers(scope=scope).get("if-none-match", "")
-        if file.etag in {each.strip().removeprefix("W/") for each in asked.split(",")}:
+        if_none_match = Headers(scope=scope).get("if-none-match", "")
+        if file.etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")}:
             return Response(status_code=304, headers=headers)
         return Response(file.content, headers=headers, media_type=media_type)
 

@@ -64,8 +64,8 @@ class PathHints:
         return similar[0] if similar else None
 
     def _serves(self, path: str) -> bool:
-        found = (route.parameters_in(path) for route in self._routes)
-        return any(values is not None and all(values.values()) for values in found)
+        matches = (route.parameters_in(path) for route in self._routes)
+        return any(values is not None and all(values.values()) for values in matches)
 
     def _log(self, notice: str) -> None:
         """Log the *notice*, once until a reset."""
