@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
-from images_emulator.cli.configuration import read_settings
-from images_emulator.settings import (
-    all_settings,
-    parse_byte_size,
-    parse_document,
-    parse_variables,
-    size_text,
-)
+from images_emulator.cli.configuration import parse_document, parse_variables, read_settings
+from images_emulator.settings import all_settings, parse_byte_size, size_text
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +191,21 @@ def test_size_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize("size", [0, 1, 1000, 1024, 12 * 2**20, 850 * 2**20, 2**30, 2**30 + 1])
 def test_size_text_is_read_back(size: int) -> None:
     assert parse_byte_size(size_text(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "page"), [("false", False), ("0", False), ("NO", False), ("true", True), ("on", True)]
+)
+def test_variable_switches_a_setting_on_or_off(text: str, page: bool) -> None:
+    assert parse_variables({"IMAGES_EMULATOR_PAGE": text}) == {"page": page}
+
+
+def test_flag_of_a_switch_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGES_EMULATOR_PAGE", "false")
+    assert read_settings()["page"] is False
+    assert read_settings(page=True)["page"] is True
+
+
+def test_variable_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(ValueError, match="IMAGES_EMULATOR_PAGE must be true or false, not 'maybe'"):
+        parse_variables({"IMAGES_EMULATOR_PAGE": "maybe"})

@@ -19,11 +19,10 @@ from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.cli.command_line import COMMANDS, command_parser
-from images_emulator.cli.configuration import SETTINGS_FILE
+from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import parse_document
 from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
-from images_emulator.settings import Setting, _value_type, all_settings, from_environment
+from images_emulator.settings import Setting, _value_type, all_settings
 
 PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]
@@ -61,22 +61,6 @@ def test_type_of_a_value_is_that_of_its_field(hint: Any, value_type: type[Any]) 
 def test_a_field_of_another_type_is_no_setting(hint: Any) -> None:
     with pytest.raises(TypeError, match="limit: a value is a text, a whole number or a bool"):
         _value_type("limit", hint)
-
-
-@pytest.mark.parametrize(
-    ("text", "page"), [("false", False), ("0", False), ("NO", False), ("true", True), ("on", True)]
-)
-def test_variable_switches_a_setting_on_or_off(text: str, page: bool) -> None:
-    assert from_environment({"IMAGES_EMULATOR_PAGE": text}).page is page
-
-
-def test_flag_of_a_switch_goes_before_its_variable() -> None:
-    assert from_environment({"IMAGES_EMULATOR_PAGE": "false"}, page=True).page
-
-
-def test_variable_that_is_neither_on_nor_off_is_refused() -> None:
-    with pytest.raises(ValueError, match="IMAGES_EMULATOR_PAGE must be true or false, not 'maybe'"):
-        from_environment({"IMAGES_EMULATOR_PAGE": "maybe"})
 
 
 @pytest.mark.parametrize("value", ["false", 0, None])

@@ -18,15 +18,6 @@ from images_emulator.spelling import suggestion
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
 """Prefix of the environment variables."""
 
-CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
-"""Variable that names the settings file."""
-
-URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
-"""Variable with the address of the server that commands such as `requests` talk to."""
-
-_ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")
-"""Variables that Kubernetes sets in each pod for a service of the name `images-emulator`."""
-
 FILE: Final = "FILE"
 """Stands in the help for the value of a setting that is a file."""
 
@@ -152,7 +143,7 @@ def _setting(
     secret: bool = False,
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
-    it is another one; see `from_environment`. *minimum* is the least value of a number. *parse*
+    it is another one; see `command_defaults`. *minimum* is the least value of a number. *parse*
     reads a text and raises ValueError where it cannot. *choices* are values that a shell
     completes. The admin API does not show the values of a *secret* one."""
     shown = default if command_default is None else command_default
@@ -183,7 +174,15 @@ def _check_texts(settings: Any) -> None:
             raise ValueError(f"{each.name}: {error}") from None
 
 
-def _no_setting(name: str, names: Iterable[str]) -> str:
+def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
+    """What *parse* makes of *value*. Raises ValueError about the *subject*."""
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ValueError(f"{subject} {error}") from None
+
+
+def no_setting(name: str, names: Iterable[str]) -> str:
     """The sentence that refuses *name*, which is none of the *names* of settings."""
     meant = suggestion(name, names, quote="'")
     return f"there is no setting '{name}'{meant}"
@@ -323,7 +322,7 @@ class Settings(Immutable, kw_only=True):
 
     @classmethod
     def _unknown(cls, name: str) -> str:
-        return _no_setting(name, [each.name for each in fields(cls)])
+        return no_setting(name, [each.name for each in fields(cls)])
 
     def _check_types(self) -> None:
         for each in all_settings():
@@ -338,7 +337,7 @@ class Settings(Immutable, kw_only=True):
         for each in fields(self):
             value = getattr(self, each.name)
             if each.metadata["metavar"] == SIZE and isinstance(value, str):
-                object.__setattr__(self, each.name, _parsed(each.name, parse_byte_size, value))
+                object.__setattr__(self, each.name, parse_value(each.name, parse_byte_size, value))
         self._check_types()
         for pair in self.deployment:
             if not all(pair.partition("=")):
@@ -516,62 +515,6 @@ def all_settings() -> tuple[Setting, ...]:
 def command_settings() -> tuple[Setting, ...]:
     """The settings of the command: those of an emulator, and those of its log."""
     return (*all_settings(), *_settings_of(LogSettings))
-
-
-def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings; an empty one
-    counts as unset. Raises ValueError for a value that cannot be read, and for a variable that is
-    no setting."""
-    settings = {each.variable: each for each in command_settings()}
-    values = {}
-    for name, text in environment.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in (CONFIG_VARIABLE, URL_VARIABLE):
-            continue
-        if name in settings:
-            setting = settings[name]
-            # Kubernetes sets it, too: `tcp://10.0.0.7:8080`.
-            if text and not (setting.name == "port" and "://" in text):
-                values[setting.name] = _parsed(name, setting.parse, text)
-        elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
-            variables = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
-            raise ValueError(f"there is no variable {name}{suggestion(name, variables)}")
-    return values
-
-
-def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
-    for each value that cannot be read and for each key that is no setting."""
-    settings = {each.name: each for each in command_settings()}
-    values, mistakes = {}, []
-    for key, value in document.items():
-        try:
-            if key not in settings:
-                raise ValueError(_no_setting(key, settings))
-            values[key] = _parsed(key, settings[key].parse_toml, value)
-        except ValueError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise ValueError("\n".join(mistakes))
-    return values
-
-
-def _parsed(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
-    """What *parse* makes of *value*. Raises ValueError about the *subject*."""
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise ValueError(f"{subject} {error}") from None
-
-
-def from_environment(environment: Mapping[str, str], **flags: Any) -> Settings:
-    """The command's settings. *flags* go before the `IMAGES_EMULATOR_*` variables of *environment*,
-    and these before the defaults.
-
-    The default port is 8080. A `Server` made in Python takes a free one: tests that run side by
-    side need one each.
-    """
-    values = command_defaults() | parse_variables(environment) | flags
-    return Settings(**{each.name: values[each.name] for each in all_settings()})
 
 
 def command_defaults() -> dict[str, Any]:

@@ -5,23 +5,35 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from images_emulator.settings import (
-    CONFIG_VARIABLE,
+    ENVIRONMENT_PREFIX,
     FILE,
     Setting,
     command_defaults,
     command_settings,
-    parse_document,
-    parse_variables,
+    no_setting,
+    parse_value,
 )
+from images_emulator.spelling import suggestion
 
 SETTINGS_FILE: Final = "images-emulator.toml"
 """The settings file that is read where it is in the working directory."""
+
+
+CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
+"""Variable that names the settings file."""
+
+URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
+"""Variable with the address of the server that commands such as `requests` talk to."""
+
+_ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")
+"""Variables that Kubernetes sets in each pod for a service of the name `images-emulator`."""
 
 
 def setting_help(name: str, *, full: bool = False) -> str:
@@ -111,6 +123,43 @@ def _read_file(path: str) -> dict[str, Any]:
     for each in command_settings():
         if each.metavar == FILE and each.name in values:
             values[each.name] = _beside(path, values[each.name])
+    return values
+
+
+def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings; an empty one
+    counts as unset. Raises ValueError for a value that cannot be read, and for a variable that is
+    no setting."""
+    settings = {each.variable: each for each in command_settings()}
+    values = {}
+    for name, text in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in (CONFIG_VARIABLE, URL_VARIABLE):
+            continue
+        if name in settings:
+            setting = settings[name]
+            # Kubernetes sets it, too: `tcp://10.0.0.7:8080`.
+            if text and not (setting.name == "port" and "://" in text):
+                values[setting.name] = parse_value(name, setting.parse, text)
+        elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
+            variables = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
+            raise ValueError(f"there is no variable {name}{suggestion(name, variables)}")
+    return values
+
+
+def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
+    for each value that cannot be read and for each key that is no setting."""
+    settings = {each.name: each for each in command_settings()}
+    values, mistakes = {}, []
+    for key, value in document.items():
+        try:
+            if key not in settings:
+                raise ValueError(no_setting(key, settings))
+            values[key] = parse_value(key, settings[key].parse_toml, value)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
     return values
 
 

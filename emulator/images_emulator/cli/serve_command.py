@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
+    CONFIG_VARIABLE,
     SETTINGS_FILE,
     add_config,
     add_setting,
@@ -26,7 +27,6 @@ from images_emulator.cli.server_address import local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
 from images_emulator.settings import (
-    CONFIG_VARIABLE,
     LogSettings,
     Settings,
     command_settings,

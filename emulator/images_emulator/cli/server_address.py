@@ -8,9 +8,15 @@ import os
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from images_emulator.cli.configuration import add_config, add_setting, read_settings, setting_help
+from images_emulator.cli.configuration import (
+    URL_VARIABLE,
+    add_config,
+    add_setting,
+    read_settings,
+    setting_help,
+)
 from images_emulator.environment import API_KEY
-from images_emulator.settings import URL_VARIABLE, all_settings
+from images_emulator.settings import all_settings
 
 UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - it is replaced
 """Addresses on which a server listens everywhere, and what leads to it from the same machine."""
