@@ -171,6 +171,18 @@ def test_clearing_the_journal_and_a_reset_are_told(server: Server, http: httpx2.
         assert listener.until("cleared").data == {"what": "all"}
 
 
+def test_a_new_reader_is_not_told_of_a_reset_before_it(server: Server, http: httpx2.Client) -> None:
+    with listening(server):
+        pass
+    server.reset()
+    with listening(server) as listener:
+        identity = call(http, "x")
+        event = listener.next()
+        while event.name not in ("completed", "cleared"):
+            event = listener.next()
+    assert (event.name, event.data["id"]) == ("completed", identity)
+
+
 def test_changes_of_state_are_told_by_whomever_they_are_made(
     server: Server, http: httpx2.Client
 ) -> None:

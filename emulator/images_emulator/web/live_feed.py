@@ -137,6 +137,11 @@ class _Batch:
     def __bool__(self) -> bool:
         return bool(self.calls or self.changed or self.cleared or self.skipped)
 
+    @property
+    def cleared_json(self) -> bytes:
+        """The data of the event `cleared`."""
+        return _JSON.dump_json({"what": self.cleared})
+
     def notes_of(self, exchange: Exchange) -> _CallNotes:
         notes = self.calls.get(exchange.id)
         if notes is None:
@@ -188,8 +193,11 @@ class LiveFeed:
     async def read(self, reader: Reader, last_id: str | None) -> AsyncGenerator[bytes, None]:
         """The events from now on, or after that with the id *last_id*, until *reader* ends. Where
         what follows is not kept there is a `restart` in its place."""
+        telling = self._telling
         log = self._join(reader)
         try:
+            if telling:
+                await asyncio.wait([telling])
             place = log.place_of(last_id) if last_id else log.last
             if place is not None:
                 # An id without data is no event, but a reader who comes back has it.
@@ -220,6 +228,10 @@ class LiveFeed:
             journal, store = self.emulator.journal, self.emulator.store
             journal.observers = (*journal.observers, self)
             store.observers = (*store.observers, self._register_changed)
+        if self._batch.cleared:
+            # A reader who is new loads the calls after this, and would drop them once it is told.
+            self._log.append("cleared", self._batch.cleared_json)
+            self._batch.cleared = None
         self._schedule()
         return self._log
 
@@ -317,7 +329,7 @@ class LiveFeed:
         emulator = self.emulator
         journal, run = emulator.journal, emulator.store.run
         if batch.cleared:
-            yield "cleared", _JSON.dump_json({"what": batch.cleared})
+            yield "cleared", batch.cleared_json
             # Calls may have come since, before this batch knew.
             calls = [batch.notes_of(entry) for entry in journal.find()]
             for notes in calls:
