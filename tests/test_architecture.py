@@ -21,6 +21,7 @@ LAYERS = (
     ("imaging",),
     ("rendering",),
     ("exchange",),
+    ("recordings",),
     ("faults",),
     ("state",),
     ("web",),
