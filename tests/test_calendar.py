@@ -15,9 +15,9 @@ from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import OPENAI_HEADERS
-from images_emulator.contract.errors import Refusal
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.wire import KEY_PERIODS

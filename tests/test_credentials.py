@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import redacted_header, redacted_query
 from images_emulator.web.code_samples import LANGUAGES
 

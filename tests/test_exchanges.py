@@ -25,10 +25,10 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server, Settings
-from images_emulator.contract import azure, errors, service_errors
+from images_emulator.contract import azure, emulator_errors, errors, service_errors
 from images_emulator.contract.calendar import KNOWN_UNTIL
-from images_emulator.contract.errors import Refusal
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.sizes import FlexibleSize
 from tests.remote_server import COMPARED, Remote
 
@@ -277,7 +277,7 @@ def refusals_said() -> list[str]:
 
 SENTENCES = {
     f"{name}-{until}" if until else name: version.message
-    for module in (errors, service_errors, azure)
+    for module in (errors, emulator_errors, service_errors, azure)
     for name, value in vars(module).items()
     if isinstance(value, Refusal)
     for until, version in [*value.earlier, (None, value)]

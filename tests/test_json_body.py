@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.json_body import (
     MAX_OUTSIDE_BYTES,
     MAX_STRUCTURE,

@@ -18,19 +18,27 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract import azure, errors, service_errors
+from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
 from images_emulator.contract.calendar import OLDER_STACK, Policy
 from images_emulator.contract.dialect import OPENAI
-from images_emulator.contract.errors import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
+from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
+from images_emulator.contract.refusal import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import ImageLoader
 from tests.pictures import half_clear, png
 
-REFUSALS = {name: value for name, value in vars(errors).items() if isinstance(value, Refusal)}
+REFUSALS = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": value
+    for module in (errors, emulator_errors, admin_errors)
+    for name, value in vars(module).items()
+    if isinstance(value, Refusal)
+}
+"""The refusals that code makes by their names, such as `errors.empty_string`."""
+
 SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
 
 
@@ -94,7 +102,7 @@ async def test_async_sdk_raises_the_same_errors(async_client: AsyncOpenAI) -> No
 
 
 def braces(refusal: Refusal) -> set[str]:
-    """The facts that the sentence of any day wants."""
+    """The names of the values in the messages of all days."""
     versions = (refusal, *(version for _, version in refusal.earlier))
     templates = [(each.message, each.param or "", each.code or "") for each in versions]
     return {
@@ -110,8 +118,8 @@ def calls() -> Iterator[tuple[str, set[str]]]:
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                owner, name = node.func.value, node.func.attr
-                if isinstance(owner, ast.Name) and owner.id == "errors" and name in REFUSALS:
+                name = ast.unparse(node.func)
+                if name in REFUSALS:
                     yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
 
 
@@ -123,7 +131,7 @@ def test_every_use_of_a_refusal_passes_the_fields_of_its_message() -> None:
 
 def test_every_refusal_is_used() -> None:
     sources = "\n".join(path.read_text() for path in SOURCES)
-    assert [name for name in REFUSALS if f"errors.{name}" not in sources] == []
+    assert [name for name in REFUSALS if name not in sources] == []
 
 
 def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
@@ -142,7 +150,7 @@ def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
     ],
 )
 def test_api_key_in_an_error_message_is_masked(key: str, shown: str) -> None:
-    assert errors.mask_key(key) == shown
+    assert mask_key(key) == shown
 
 
 THREE_VERSIONS = Refusal(
@@ -190,10 +198,10 @@ def older_message(refusal: Refusal) -> Iterator[None]:
         (errors.method_not_allowed, "GET", PATH, {}),
         (errors.malformed_json, "POST", PATH, {"content": b"{", "headers": JSON_HEADER}),
         (errors.missing_parameter, "POST", PATH, {"json": {}}),
-        (errors.bad_directive, "POST", PATH, {"json": {"prompt": "[[emulator:none]]"}}),
-        (errors.bad_override, "POST", PATH, {"headers": {"x-emulator-fault": "none"}}),
+        (emulator_errors.bad_directive, "POST", PATH, {"json": {"prompt": "[[emulator:none]]"}}),
+        (emulator_errors.bad_override, "POST", PATH, {"headers": {"x-emulator-fault": "none"}}),
         (service_errors.unverified, "POST", PATH, {"headers": {"x-emulator-fault": UNVERIFIED}}),
-        (errors.not_served, "POST", "/v1/responses", {}),
+        (emulator_errors.not_served, "POST", "/v1/responses", {}),
         (errors.model_not_listed, "GET", "/v1/models/none", {}),
         (errors.no_such_file, "GET", "/v1/files/none", {}),
         (errors.unsupported_content_type, "POST", "/v1/files", {}),
@@ -306,4 +314,4 @@ def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions
         if refusal in refusals and not refusal.earlier and refusal.envelope == TODAYS_ENVELOPE
     }
     # No source shows its sentences for masks.
-    assert mute == {"file_too_large", "overlay_undecodable"}
+    assert mute == {"errors.file_too_large", "errors.overlay_undecodable"}

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server, Settings
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.refusal import APIError
 from images_emulator.web.remote import fetcher
 from tests.pictures import BLUE, half_clear, png
 

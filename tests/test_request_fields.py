@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from images_emulator.contract.errors import Violation
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
 from images_emulator.contract.picture import Picture
+from images_emulator.contract.refusal import Violation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.request_fields import (
     ADDED_LATER,

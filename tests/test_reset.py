@@ -14,9 +14,9 @@ import pytest
 
 from images_emulator import Server, Settings
 from images_emulator.contract.blob_storage import StorageError
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
 from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock

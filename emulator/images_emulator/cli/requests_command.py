@@ -140,7 +140,7 @@ def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any
     if not filters:
         return lambda summary: True
     # They load the API's tables.
-    from images_emulator.contract.errors import mask_key  # noqa: PLC0415
+    from images_emulator.contract.message_format import mask_key  # noqa: PLC0415
     from images_emulator.state.query import Query  # noqa: PLC0415
 
     query = Query.of(filters)

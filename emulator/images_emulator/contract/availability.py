@@ -10,10 +10,11 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.errors import APIError, Words
 from images_emulator.contract.image_rules import InputImages, OverlayRule
+from images_emulator.contract.message_format import Words
 from images_emulator.contract.models import MODEL_RULE, MODELS, newest_of
 from images_emulator.contract.operations import FORM, JSON, Operation
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import ServiceSize

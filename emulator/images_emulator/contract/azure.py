@@ -22,8 +22,8 @@ from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import OPENAI, AnswerFacts, Dialect, Header, HostedURLs
-from images_emulator.contract.errors import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, Operation
+from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
-from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.immutable import Immutable
 

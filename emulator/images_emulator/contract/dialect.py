@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
-from images_emulator.contract.errors import ErrorAnswer, Refusal
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.refusal import ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import ERRORS_BY_NAME

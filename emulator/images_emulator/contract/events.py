@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from images_emulator.contract.errors import ErrorAnswer
+from images_emulator.contract.refusal import ErrorAnswer
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:

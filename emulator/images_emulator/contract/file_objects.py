@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import OLDER_STACK
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import Choice
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.picture import ImageLoader, Picture
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.rules import Rule
 
 MB: Final = 2**20

@@ -23,7 +23,7 @@ from images_emulator.contract.calendar import (
     AsOf,
     Period,
 )
-from images_emulator.contract.errors import Words
+from images_emulator.contract.message_format import Words
 from images_emulator.immutable import Immutable
 
 JSON: Final = "application/json"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import json_type
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
+from images_emulator.contract.message_format import json_type
 from images_emulator.contract.picture import ImageLoader, Picture
 
 MAX_URL_CHARS: Final = 20_971_520

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.conflicts import Conflict
-from images_emulator.contract.errors import Refusal, Violation
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.prices import Prices
+from images_emulator.contract.refusal import Refusal, Violation
 from images_emulator.contract.request_fields import (
     ANIMATION,
     DAY,

@@ -21,9 +21,9 @@ from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from images_emulator.contract.errors import Violation
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
 from images_emulator.contract.picture import Picture
+from images_emulator.contract.refusal import Violation
 from images_emulator.immutable import Immutable
 
 if TYPE_CHECKING:

@@ -15,14 +15,8 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
-from images_emulator.contract.errors import (
-    APIError,
-    Refusal,
-    Words,
-    json_type,
-    python_repr,
-    quoted_list,
-)
+from images_emulator.contract.message_format import Words, json_type, python_repr, quoted_list
+from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.immutable import Immutable
 
 Values = Mapping[str, Any]

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import (
+from images_emulator.contract.refusal import (
     API_MANAGEMENT_ENVELOPE,
     OLDER_ENVELOPE,
     SERVICE_TYPE,

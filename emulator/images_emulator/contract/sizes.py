@@ -7,7 +7,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import Words
+from images_emulator.contract.message_format import Words
 from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar
 from images_emulator.immutable import Immutable
 

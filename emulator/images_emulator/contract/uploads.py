@@ -8,7 +8,6 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf, Period
-from images_emulator.contract.errors import MAX_SHOWN_VALUE, APIError, Words, python_repr
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
     MB,
@@ -16,9 +15,11 @@ from images_emulator.contract.image_rules import (
     InputImages,
     OverlayRule,
 )
+from images_emulator.contract.message_format import MAX_SHOWN_VALUE, Words, python_repr
 from images_emulator.contract.operations import JSON_EDITS
 from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.references import ImageReferences, ReferencedOverlay
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import wrong_scalar
 

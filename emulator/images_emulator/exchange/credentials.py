@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import AZURE_PREFIX
 
 HIDDEN: Final = "*" * 8

@@ -19,11 +19,11 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.references import data_of_url, is_data_url
+from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, usage_of

@@ -12,9 +12,9 @@ from typing import Any, Final
 from python_multipart.multipart import parse_options_header
 
 from images_emulator.contract import errors
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 
 MAX_PARTS: Final = 2**20

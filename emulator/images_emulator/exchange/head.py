@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from urllib.parse import parse_qs
 
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import (
     api_key,
     bearer_token,

@@ -8,6 +8,7 @@ import re
 from typing import Any, Final, Never
 
 from images_emulator.contract import errors
+from images_emulator.contract.message_format import json_type
 
 MAX_WHOLE_BYTES: Final = 2**18
 """A body up to this length is parsed at once: that takes at most 5 ms."""
@@ -43,7 +44,7 @@ def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any
     except (ValueError, RecursionError):
         raise errors.malformed_json() from None
     if not isinstance(value, dict):
-        raise errors.not_an_object(got=errors.json_type(value))
+        raise errors.not_an_object(got=json_type(value))
     return value
 
 

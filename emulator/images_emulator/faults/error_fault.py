@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.errors import APIError, ErrorAnswer, mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
+from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault

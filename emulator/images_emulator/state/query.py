@@ -11,7 +11,7 @@ from functools import partial
 from operator import contains, eq
 from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
 
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.details import PARAMETERS, kept_value
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome

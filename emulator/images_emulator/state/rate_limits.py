@@ -7,7 +7,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 
 from images_emulator.contract import service_errors
-from images_emulator.contract.errors import APIError, Refusal
+from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.settings import Rate, parse_rate
 from images_emulator.state.clock import Clock

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
 from images_emulator.immutable import Immutable
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted

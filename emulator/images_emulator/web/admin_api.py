@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.model_tables import as_json
+from images_emulator.contract.refusal import APIError
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
 from images_emulator.web.events_api import EventsAPI

@@ -13,7 +13,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.json_responses import admin_error_response

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Period, Policy
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
@@ -79,4 +80,4 @@ class OpenAIEndpoints:
         if authenticate(exchange, self.emulator.settings):
             return
         key = exchange.head.api_key
-        raise errors.incorrect_key(key=errors.mask_key(key)) if key else errors.missing_key()
+        raise errors.incorrect_key(key=mask_key(key)) if key else errors.missing_key()

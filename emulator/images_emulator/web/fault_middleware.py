@@ -17,10 +17,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract import errors
+from images_emulator.contract import emulator_errors
 from images_emulator.contract.blob_storage import error_in_place_of
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
@@ -126,12 +126,12 @@ class FaultMiddleware:
             try:
                 return _read(header)
             except ValueError as error:
-                raise errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
+                raise emulator_errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
         if text is not None:
             try:
                 return _read(";".join(text.split()))
             except ValueError as error:
-                raise errors.bad_directive(reason=str(error)) from None
+                raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
         if not scenario:
             return None

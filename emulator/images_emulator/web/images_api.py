@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import ImageLoader
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.details import details_of

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import quoted_list
+from images_emulator.contract.message_format import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.state.emulator import Emulator

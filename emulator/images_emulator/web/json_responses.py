@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.errors import APIError, ErrorAnswer
 from images_emulator.contract.operations import JSON
+from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.settings import Settings
 from images_emulator.web.policy import read_policy

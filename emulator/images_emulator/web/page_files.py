@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.refusal import APIError
 from images_emulator.web.json_responses import admin_error_response
 
 FOLDER: Final = Path(__file__).with_name("page")

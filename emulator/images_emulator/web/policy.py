@@ -9,9 +9,9 @@ from datetime import date
 from functools import lru_cache
 from typing import Final, TypeVar
 
-from images_emulator.contract import errors
+from images_emulator.contract import emulator_errors
 from images_emulator.contract.calendar import Policy
-from images_emulator.contract.errors import APIError
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.settings import Settings, parse_as_of, parse_lenient
@@ -51,7 +51,7 @@ def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
         try:
             return parse(head.header(name) if name in head else default)
         except ValueError as error:
-            raise errors.bad_override(header=header, reason=str(error)) from None
+            raise emulator_errors.bad_override(header=header, reason=str(error)) from None
 
     return Policy(
         as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),

@@ -11,8 +11,8 @@ from starlette.types import Receive
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
-from images_emulator.contract.errors import APIError
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json

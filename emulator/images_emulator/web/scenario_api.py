@@ -13,8 +13,8 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from images_emulator.contract import admin_errors, errors
-from images_emulator.contract.errors import quoted_list
+from images_emulator.contract import admin_errors
+from images_emulator.contract.message_format import quoted_list
 from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.scenarios import ready_scenarios
@@ -123,5 +123,5 @@ class ScenarioAPI:
         try:
             await asyncio.to_thread(change, document)
         except ValueError as error:
-            raise errors.bad_scenario(reason=str(error)) from None
+            raise admin_errors.bad_scenario(reason=str(error)) from None
         return await self.show()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from images_emulator.contract.errors import mask_key
+from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import HIDDEN
 from images_emulator.settings import Setting, Settings, all_settings
 from images_emulator.state.emulator import Emulator

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from images_emulator.contract import errors
+from images_emulator.contract import emulator_errors
 from images_emulator.contract.calendar import Policy
 from images_emulator.web.endpoints import Handler
 
@@ -16,7 +16,7 @@ def not_served(paths: Sequence[str]) -> Handler:
     """A handler that refuses every call with a 404 that names the *paths* that are served."""
 
     async def refuse(request: Request, policy: Policy) -> Response:
-        raise errors.not_served(
+        raise emulator_errors.not_served(
             method=request.method, path=request.url.path, paths=", ".join(paths)
         )
 

@@ -1,0 +1,21 @@
+"""Errors of the emulator itself at paths of the API, in the form of the API's errors."""
+
+from __future__ import annotations
+
+from images_emulator.contract.refusal import Refusal
+
+not_served = Refusal(
+    "This emulator does not serve {method} {path}. It serves {paths}.",
+    code="not_served",
+    status=404,
+)
+bad_override = Refusal(
+    "Invalid header '{header}': {reason}.",
+    param="{header}",
+    code="invalid_header",
+)
+bad_directive = Refusal(
+    "Invalid directive in 'prompt': {reason}.",
+    param="prompt",
+    code="invalid_directive",
+)
