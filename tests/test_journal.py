@@ -26,6 +26,7 @@ from images_emulator.contract.validation import validate
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.parsing import parse_body
+from images_emulator.exchange.retention import compact
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.state.journal import Journal
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
@@ -240,11 +241,11 @@ class CompactedMeanwhile(Exchange):
     def __getattribute__(self, name: str) -> Any:
         if name == object.__getattribute__(self, "before"):
             self.before = None
-            self.compact()
+            compact(self)
         return object.__getattribute__(self, name)
 
 
-@pytest.mark.parametrize("before", ["call", "request", "chunks", "_details"])
+@pytest.mark.parametrize("before", ["call", "request", "chunks", "cached_details"])
 @pytest.mark.parametrize("fault", [None, "latency"])
 @pytest.mark.parametrize("length", [10, 20_000])
 def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(

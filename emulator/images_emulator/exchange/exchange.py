@@ -7,24 +7,20 @@ it in. Faults read it, and the journal keeps it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
-from sys import getsizeof
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from images_emulator import imaging
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.prices import ImagePrices, TokenPrices
-from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.refusal import APIError, ErrorAnswer
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, usage_of
 from images_emulator.exchange.answer import images_body, stream_body
@@ -34,10 +30,9 @@ from images_emulator.exchange.details import (
     UploadDetails,
     details_of,
     form_parts,
-    image_items,
 )
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.form import boundary_of, list_parts
+from images_emulator.exchange.form import list_parts
 from images_emulator.exchange.head import Headers, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
@@ -188,8 +183,10 @@ class Exchange:
     """Bytes that the journal counts for it, about."""
     dropped: Sequence[str] = ()
     """What is not kept of it: `body`, `pictures`."""
-    _usage: Usage | None = None
-    _details: CallDetails | None = None
+    cached_usage: Usage | None = None
+    """The usage, once it is worked out."""
+    cached_details: CallDetails | None = None
+    """The details, once they are worked out. Calls with equal bodies may share them."""
     _start: float = field(default_factory=perf_counter)
 
     # --- while it is answered; for the server's thread
@@ -228,10 +225,6 @@ class Exchange:
             self.dropped = ("body",)
         self.body_bytes = sum(map(len, chunks or ()))
 
-    def keep_details(self, details: CallDetails | None) -> None:
-        """Use these *details*. Other calls share them, so they do not count for this one."""
-        self._details = details
-
     def start_response(self, status: int, headers: Headers = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call = self.kind == "call"
@@ -251,74 +244,14 @@ class Exchange:
         self.duration_ms = self.elapsed_ms
         self.sent.close()
 
-    # --- in the journal; for its thread, under its lock
-
-    def compact(self) -> int:
-        """Drop everything that only the answer needed. Return the bytes that the journal still
-        holds: head, body and pictures.
-
-        The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
-        reads it.
-        """
-        held = self.body_bytes + self.head.pack()
-        if (
-            self._details is None
-            and self.call
-            and (self.body_bytes > MAX_LATE_PARSE_BYTES or self.fault is not None)
-        ):
-            # In this order: see `details`.
-            self._details = details_of(self.call, self.request)
-            held += getsizeof(repr(self._details))
-        if request := self.request:
-            held += imaging.decoder.weight_of(request)
-            if request.images:
-                self.request = imaging.decoder.without_pixels(request)
-        if self.near_misses or self.sent.listens or self.image_urls:
-            held += self._answer_bytes()
-        self.call = self.call_error = self.connection = None
-        self.message_values = None
-        self.weight += held
-        return held
-
-    def drop_body(self) -> None:
-        """Drop body and pictures, and set `weight` to the bytes that are left."""
-        details, usage = self.details, self.usage
-        request = self.request if self.request and not self.request.images else None
-        own = details
-        self.weight = ENTRY_OVERHEAD_BYTES + self.head.pack() + self._answer_bytes()
-        if request:
-            # These two texts do not change the drawing, and may be as long as a body.
-            request = replace(request, user=None, safety_identifier=None)
-            self.weight += imaging.decoder.weight_of(request)
-            own = replace(details, prompt=None)
-        self.weight += getsizeof(repr(own))
-        self.dropped = tuple(self._dropped(request))
-        # In this order: see `details` and `usage`.
-        self._details, self._usage = details, usage
-        self.request = request
-        self.chunks = None
-        self.body_bytes = 0
-
-    def _dropped(self, request: ImageRequest | None) -> Iterator[str]:
-        """What is not kept any more where only *request* is left."""
-        if self.chunks or "body" in self.dropped:
-            yield "body"
-        if self.images and (request is None or "pictures" in self.dropped):
-            yield "pictures"
-
-    def _answer_bytes(self) -> int:
-        """Bytes of what is kept of the answer, and of the near misses."""
-        urls = sum(map(getsizeof, self.image_urls))
-        return self.sent.weight + urls + sum(miss.weight for miss in self.near_misses)
-
     # --- what a test reads; any thread may ask
 
     @property
     def details(self) -> CallDetails:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
-        # These three are read first. The server's thread sets `_details` before it drops them.
+        # These three are read first: `compact` sets `cached_details` before it drops them.
         call, request, chunks = self.call, self.request, self.chunks
-        if details := self._details:
+        if details := self.cached_details:
             return details
         if self.kind == "download":
             if request is None:
@@ -487,13 +420,13 @@ class Exchange:
     def usage(self) -> Usage | None:
         """The tokens of the answer, as its `usage` tells them. None for a model that counts no
         tokens, and where that was not sent."""
-        # The request is read first. The journal sets `_usage` before it drops that.
+        # The request is read first: `drop_body` sets `cached_usage` before it drops that.
         request = self.request if self.images else None
-        if usage := self._usage or self.sent.usage:
+        if usage := self.cached_usage or self.sent.usage:
             return usage
         if request is None or self.sent.body_may_change:
             return None
-        self._usage = usage = usage_of(request, self.partials)
+        self.cached_usage = usage = usage_of(request, self.partials)
         return usage
 
     @property
@@ -553,7 +486,7 @@ class Exchange:
         return None if body is None else body.decode(errors="replace")
 
     def _answer_body(self) -> bytes | None:
-        # The request is read first. The journal sets `dropped` before it drops that.
+        # The request is read first: `drop_body` sets `dropped` before it drops that.
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:
             return bytes(sent.body)
@@ -578,40 +511,6 @@ class Exchange:
         chunks = self.chunks
         return None if chunks is None else b"".join(chunks)
 
-    def keeps(self, upload: UploadDetails) -> bool:
-        """Whether `upload_data` can give the bytes of *upload*; of a file by its id, if the file is
-        there still."""
-        match upload.source:
-            case "form" | "data_url":
-                return bool(self.chunks)
-            case "file_id":
-                return True
-            case "address":
-                return bool(self._opened)
-
-    def upload_data(self, index: int, file: Callable[[str], bytes | None]) -> bytes | None:
-        """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
-        if index < 0:
-            return None
-        return next(islice(self.uploads_data(file), index, None), None)
-
-    def uploads_data(self, file: Callable[[str], bytes | None]) -> Iterator[bytes | None]:
-        """The bytes of each of `uploads`, None where they are not known. *file* gives the content
-        of a file by its id. It may parse the body again, which takes a second for 200 MB."""
-        if opened := self._opened:
-            yield from opened
-            return
-        call = self.parsed
-        for _, _, item in image_items(call.fields) if call else ():
-            if isinstance(item, Upload):
-                yield item.data
-                continue
-            file_id, url = item.get("file_id"), item.get("image_url")
-            if isinstance(file_id, str):
-                yield file(file_id)
-            else:
-                yield data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
-
     @property
     def form(self) -> Sequence[FormPart] | None:
         """The parts of a form in their order. None for another body, and where it is not kept. It
@@ -622,33 +521,6 @@ class Exchange:
         with suppress(APIError):
             return form_parts(*list_parts(content_type, chunks))
         return None
-
-    def repeats(self, other: Exchange) -> bool:
-        """Whether the two calls ask for the same with the same key. A form may have another
-        boundary each time. Of calls whose bodies are not kept any more only the lengths count."""
-        head, others = self.head, other.head
-        if (head.method, head.path, head.query_string) != (
-            others.method,
-            others.path,
-            others.query_string,
-        ):
-            return False
-        chunks, other_chunks = self.chunks, other.chunks
-        if chunks is not None and other_chunks is not None:
-            if self.body_bytes != other.body_bytes or head.api_key != others.api_key:
-                return False
-            return chunks == other_chunks or _without_boundary(self) == _without_boundary(other)
-        length = b"content-length"
-        return head.api_key == others.api_key and head.header(length) == others.header(length)
-
-    @property
-    def _opened(self) -> Sequence[bytes]:
-        """The files that validation opened, by their order in `uploads`. None where some of them
-        may stand for others that it forgave."""
-        request = self.request
-        if request is None or request.forgiven or self.kind != "call":
-            return ()
-        return imaging.decoder.files_of(request) if request.images else ()
 
     def came_with(self, key: str) -> bool:
         """Whether the call was sent with *key*, which may be whole or redacted."""
@@ -663,13 +535,6 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<{self.id}: {self}>"
-
-
-def _without_boundary(exchange: Exchange) -> bytes:
-    """The body of a form without its boundary; of another body all of it."""
-    body = exchange.body or b""
-    boundary = boundary_of(exchange.head.header(b"content-type"))
-    return body.replace(boundary, b"") if boundary else body
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:

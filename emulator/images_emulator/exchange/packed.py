@@ -122,8 +122,8 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         near_misses=tuple(NearMiss(**miss) for miss in document["near_misses"]),
         sent=_sent(document["sent"]),
         duration_ms=document["duration_ms"],
-        _usage=Usage(**document["usage"]) if document["usage"] else None,
-        _details=_details(document["details"]),
+        cached_usage=Usage(**document["usage"]) if document["usage"] else None,
+        cached_details=_details(document["details"]),
     )
     upload_bytes, body_bytes = document["upload_bytes"], document["body_bytes"]
     files, body = data[:upload_bytes], data[upload_bytes:]

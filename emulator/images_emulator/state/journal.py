@@ -7,7 +7,9 @@ from typing import Any, Final, Protocol
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ANY, Query
+from images_emulator.state.retry_chain import retry_chain
 from images_emulator.state.store import Codec, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
@@ -23,7 +25,7 @@ def _unpack(packed: Packed) -> Exchange:
 
 
 def _drop_body(exchange: Exchange) -> int:
-    exchange.drop_body()
+    drop_body(exchange)
     return exchange.weight
 
 
@@ -79,7 +81,7 @@ class Journal:
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Store the completed call. A call that was cleared meanwhile is not stored again."""
-        held_bytes = exchange.compact()
+        held_bytes = compact(exchange)
         amended = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
@@ -132,23 +134,8 @@ class Journal:
         return (matching[-limit:] if since is None else matching[:limit]), len(matching)
 
     def attempts(self, call: Exchange) -> list[Exchange]:
-        """The calls of the retry chain of *call*, which is one of them; none where it is alone. An
-        attempt follows the last equal call that the SDK has counted one retry less for."""
-        chains: list[list[Exchange]] = []
-        own: list[Exchange] = []
-        for other in self.find():
-            if other.kind != "call" or not (other.id == call.id or other.repeats(call)):
-                continue
-            retries = other.retries
-            earlier = (chain for chain in reversed(chains) if chain[-1].retries == retries - 1)
-            chain = next(earlier, None) if retries else None
-            if chain is None:
-                chain = []
-                chains.append(chain)
-            chain.append(other)
-            if other.id == call.id:
-                own = chain
-        return own if len(own) > 1 else []
+        """The calls of the retry chain of *call*; see `retry_chain`."""
+        return retry_chain(self.find(), call)
 
     def reset(self) -> int:
         """Forget all calls; how many they were."""

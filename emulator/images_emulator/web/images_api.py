@@ -111,7 +111,7 @@ class ImagesAPI:
             if prepared:
                 # All journal entries with this body share one copy of it.
                 exchange.chunks = prepared.chunks
-                exchange.keep_details(prepared.details)
+                exchange.cached_details = prepared.details
                 return prepared
         call = await read_call(exchange, request.receive, operation, self.emulator, policy.as_of)
         if model_of:
@@ -121,7 +121,7 @@ class ImagesAPI:
             length = exchange.body_bytes
             if length > MAX_LATE_PARSE_BYTES:
                 prepared.details = details_of(call, prepared.request)
-                exchange.keep_details(prepared.details)
+                exchange.cached_details = prepared.details
             # The body, its texts in the request (up to four times its length), and the same texts
             # in the templates.
             weight = PREPARED_OVERHEAD_BYTES + 8 * length

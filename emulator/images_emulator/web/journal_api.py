@@ -17,6 +17,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.message_format import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.exchange.upload_data import upload_data
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
@@ -167,7 +168,7 @@ class JournalAPI:
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
         entry, file = await self._entry(id), self.emulator.files.data
-        # The body may have to be parsed; see `Exchange.uploads_data`.
+        # The body may have to be parsed; see `uploads_data`.
         return await asyncio.to_thread(lambda: detail(entry, self.journal.attempts(entry), file))
 
     async def body(self, id: str) -> Response:
@@ -180,8 +181,8 @@ class JournalAPI:
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its place in `uploads`."""
         entry = await self._entry(id)
-        # The body may have to be parsed; see `Exchange.uploads_data`.
-        data = await asyncio.to_thread(entry.upload_data, index, self.emulator.files.data)
+        # The body may have to be parsed; see `uploads_data`.
+        data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")
         file_format = imaging.formats.format_of(data[:SIGNATURE_BYTES])

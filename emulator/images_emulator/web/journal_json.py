@@ -18,6 +18,7 @@ from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import FormPart, UploadDetails, UploadSource
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.exchange.upload_data import keeps_upload, uploads_data
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
@@ -214,7 +215,10 @@ def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
 
 def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
     for number, each in enumerate(uploads):
-        url, is_kept = f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}", entry.keeps(each)
+        url, is_kept = (
+            f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}",
+            keeps_upload(entry, each),
+        )
         yield UploadSummary(
             each.field,
             each.name,
@@ -327,8 +331,8 @@ def stream_events(entry: Exchange) -> list[StreamEvent]:
 def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
     """The uploads of a call, with the pixels that the files tell where none were opened."""
     uploads = entry.uploads
-    unknown = any(each.pixels is None and entry.keeps(each) for each in uploads)
-    files = entry.uploads_data(file) if unknown else iter(())
+    unknown = any(each.pixels is None and keeps_upload(entry, each) for each in uploads)
+    files = uploads_data(entry, file) if unknown else iter(())
     for each in uploads:
         data = next(files, None)
         if each.pixels is None and data is not None:

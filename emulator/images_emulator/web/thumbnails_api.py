@@ -16,6 +16,7 @@ from images_emulator import imaging
 from images_emulator.contract import admin_errors
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.upload_data import upload_data
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_api import SANDBOX
@@ -96,8 +97,8 @@ class ThumbnailsAPI:
         """The thumbnail of an image that came with the call, by its place in `uploads`. There is
         none of a file that is no image which the API accepts."""
         entry = await self._entry(id)
-        # The body may be long; see `Exchange.upload_data`.
-        data = await asyncio.to_thread(entry.upload_data, index, self.files.data)
+        # The body may be long; see `upload_data`.
+        data = await asyncio.to_thread(upload_data, entry, index, self.files.data)
         file = None
         if data is not None:
             with watch_disconnect(request) as disconnect:

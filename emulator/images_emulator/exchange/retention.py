@@ -1,0 +1,82 @@
+"""What the journal keeps of a completed call, and how many bytes that weighs.
+
+The journal's thread calls these functions, under its lock. Other threads may read the exchange
+meanwhile: the order in which these set its attributes is for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from sys import getsizeof
+
+from images_emulator import imaging
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.details import details_of
+from images_emulator.exchange.exchange import (
+    ENTRY_OVERHEAD_BYTES,
+    MAX_LATE_PARSE_BYTES,
+    Exchange,
+)
+
+
+def compact(exchange: Exchange) -> int:
+    """Drop everything that only the answer needed. Return the bytes that the journal still holds:
+    head, body and pictures.
+
+    The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
+    reads it.
+    """
+    held = exchange.body_bytes + exchange.head.pack()
+    if (
+        exchange.cached_details is None
+        and exchange.call
+        and (exchange.body_bytes > MAX_LATE_PARSE_BYTES or exchange.fault is not None)
+    ):
+        # In this order: see `details`.
+        exchange.cached_details = details_of(exchange.call, exchange.request)
+        held += getsizeof(repr(exchange.cached_details))
+    if request := exchange.request:
+        held += imaging.decoder.weight_of(request)
+        if request.images:
+            exchange.request = imaging.decoder.without_pixels(request)
+    if exchange.near_misses or exchange.sent.listens or exchange.image_urls:
+        held += _answer_bytes(exchange)
+    exchange.call = exchange.call_error = exchange.connection = None
+    exchange.message_values = None
+    exchange.weight += held
+    return held
+
+
+def drop_body(exchange: Exchange) -> None:
+    """Drop body and pictures, and set `weight` to the bytes that are left."""
+    details, usage = exchange.details, exchange.usage
+    request = exchange.request if exchange.request and not exchange.request.images else None
+    own = details
+    exchange.weight = ENTRY_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
+    if request:
+        # These two texts do not change the drawing, and may be as long as a body.
+        request = replace(request, user=None, safety_identifier=None)
+        exchange.weight += imaging.decoder.weight_of(request)
+        own = replace(details, prompt=None)
+    exchange.weight += getsizeof(repr(own))
+    exchange.dropped = tuple(_dropped(exchange, request))
+    # In this order: see `details` and `usage`.
+    exchange.cached_details, exchange.cached_usage = details, usage
+    exchange.request = request
+    exchange.chunks = None
+    exchange.body_bytes = 0
+
+
+def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
+    """What is not kept any more where only *request* is left."""
+    if exchange.chunks or "body" in exchange.dropped:
+        yield "body"
+    if exchange.images and (request is None or "pictures" in exchange.dropped):
+        yield "pictures"
+
+
+def _answer_bytes(exchange: Exchange) -> int:
+    """Bytes of what is kept of the answer, and of the near misses."""
+    urls = sum(map(getsizeof, exchange.image_urls))
+    return exchange.sent.weight + urls + sum(miss.weight for miss in exchange.near_misses)

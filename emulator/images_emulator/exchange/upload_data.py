@@ -1,0 +1,60 @@
+"""The bytes of the images that came with a call, as far as the journal has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from images_emulator import imaging
+from images_emulator.contract.references import data_of_url, is_data_url
+from images_emulator.contract.request import Upload
+from images_emulator.exchange.details import UploadDetails, image_items
+from images_emulator.exchange.exchange import Exchange
+
+
+def keeps_upload(exchange: Exchange, upload: UploadDetails) -> bool:
+    """Whether `upload_data` can give the bytes of *upload*; of a file by its id, if the file is
+    there still."""
+    match upload.source:
+        case "form" | "data_url":
+            return bool(exchange.chunks)
+        case "file_id":
+            return True
+        case "address":
+            return bool(_opened_files(exchange))
+
+
+def upload_data(
+    exchange: Exchange, index: int, file: Callable[[str], bytes | None]
+) -> bytes | None:
+    """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
+    if index < 0:
+        return None
+    return next(islice(uploads_data(exchange, file), index, None), None)
+
+
+def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterator[bytes | None]:
+    """The bytes of each of `uploads`, None where they are not known. *file* gives the content of a
+    file by its id. It may parse the body again, which takes a second for 200 MB."""
+    if opened := _opened_files(exchange):
+        yield from opened
+        return
+    call = exchange.parsed
+    for _, _, item in image_items(call.fields) if call else ():
+        if isinstance(item, Upload):
+            yield item.data
+            continue
+        file_id, url = item.get("file_id"), item.get("image_url")
+        if isinstance(file_id, str):
+            yield file(file_id)
+        else:
+            yield data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
+
+
+def _opened_files(exchange: Exchange) -> Sequence[bytes]:
+    """The files that validation opened, by their order in `uploads`; none where some of them may
+    stand for others that it forgave."""
+    request = exchange.request
+    if request is None or request.forgiven or exchange.kind != "call":
+        return ()
+    return imaging.decoder.files_of(request) if request.images else ()

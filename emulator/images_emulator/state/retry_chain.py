@@ -1,0 +1,55 @@
+"""Retry chains: the attempts that an SDK makes of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.form import boundary_of
+
+
+def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
+    """The attempts among *calls* (oldest first) that belong to *call*, which is one of them; none
+    where it is alone. An attempt follows the last equal call that the SDK has counted one retry
+    less for."""
+    chains: list[list[Exchange]] = []
+    own: list[Exchange] = []
+    for other in calls:
+        if other.kind != "call" or not (other.id == call.id or _repeats(other, call)):
+            continue
+        retries = other.retries
+        earlier = (chain for chain in reversed(chains) if chain[-1].retries == retries - 1)
+        chain = next(earlier, None) if retries else None
+        if chain is None:
+            chain = []
+            chains.append(chain)
+        chain.append(other)
+        if other.id == call.id:
+            own = chain
+    return own if len(own) > 1 else []
+
+
+def _repeats(exchange: Exchange, other: Exchange) -> bool:
+    """Whether the two calls ask for the same with the same key. A form may have another boundary
+    each time. Of calls whose bodies are not kept any more only the lengths count."""
+    head, others = exchange.head, other.head
+    if (head.method, head.path, head.query_string) != (
+        others.method,
+        others.path,
+        others.query_string,
+    ):
+        return False
+    chunks, other_chunks = exchange.chunks, other.chunks
+    if chunks is not None and other_chunks is not None:
+        if exchange.body_bytes != other.body_bytes or head.api_key != others.api_key:
+            return False
+        return chunks == other_chunks or _without_boundary(exchange) == _without_boundary(other)
+    length = b"content-length"
+    return head.api_key == others.api_key and head.header(length) == others.header(length)
+
+
+def _without_boundary(exchange: Exchange) -> bytes:
+    """The body of a form without its boundary; of another body all of it."""
+    body = exchange.body or b""
+    boundary = boundary_of(exchange.head.header(b"content-type"))
+    return body.replace(boundary, b"") if boundary else body
