@@ -26,8 +26,9 @@ from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.exchange.waits import Waits
 from images_emulator.faults import FAULTS, parse_fault
-from images_emulator.faults.base import BaseFault, Waits, is_event, is_event_stream
+from images_emulator.faults.base import BaseFault, is_event, is_event_stream
 from tests.answers import messages_for
 from tests.conftest import KEY
 from tests.pictures import opened, png

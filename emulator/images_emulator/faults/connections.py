@@ -8,7 +8,8 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.base import RESPONSE_BODY, BaseFault, hang_up
+from images_emulator.exchange.waits import hang_up
+from images_emulator.faults.base import RESPONSE_BODY, BaseFault
 
 
 async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut

@@ -11,16 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract.events import error_event, event, read_event
 from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.waits import Waits, hang_up, wait_for_disconnect
 from images_emulator.faults.base import (
     MAX_WAIT_SECONDS,
     RESPONSE_BODY,
     RESPONSE_START,
     BaseFault,
-    Waits,
-    hang_up,
     is_event,
     is_event_stream,
-    wait_for_disconnect,
 )
 from images_emulator.faults.bodies import BodyFault
 from images_emulator.faults.error_fault import Error, ErrorName

@@ -10,15 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.waits import Waits, hang_up, wait_for_disconnect
 from images_emulator.faults.base import (
     MAX_WAIT_SECONDS,
     RESPONSE_START,
     BaseFault,
-    Waits,
-    hang_up,
     is_event,
     is_event_stream,
-    wait_for_disconnect,
 )
 
 

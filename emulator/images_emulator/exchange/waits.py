@@ -1,0 +1,65 @@
+"""Waits of an answer: by the emulator's clock, and for a client to leave; and the end of its
+connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from images_emulator.exchange.exchange import Exchange
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""The function of ASGI by which an application receives the messages of a call."""
+
+
+class Waits:
+    """The waits of a call's answer, one after the other, by the emulator's clock. All waits of
+    faults and of recordings are these.
+
+    The first begins when the object is made. What the clock is advanced by counts from the arrival
+    of the call on, once for all waits: a test that finds a call in the journal and advances the
+    clock need not know whether the answer waits yet.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        assert exchange.clock
+        self._clock = exchange.clock
+        self._end = perf_counter() + exchange.clock_progress
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until *seconds* have passed since the end of the wait before."""
+        self._end += seconds
+        await self._clock.wait_until(self._end)
+
+    async def wait_for_client(self, seconds: float, receive: Receive) -> bool:
+        """The same, and end early where the client leaves. Return whether it has stayed."""
+        waiting = asyncio.ensure_future(self.wait(seconds))
+        leaving = asyncio.ensure_future(wait_for_disconnect(receive))
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                return False
+            await waiting  # raises where the store of the clock has failed
+            return True
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+
+
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the client has left."""
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - no event
+        # Where no server runs, `receive` may return messages without end and without waiting.
+        await asyncio.sleep(0.01)
+
+
+async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+    """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
+    until the client has left. A call in process has no connection; for it the application raises
+    ConnectionResetError."""
+    exchange.is_hung_up = True
+    if exchange.connection is not None:
+        await exchange.connection.hang_up(reset=reset)
+        await wait_for_disconnect(receive)
