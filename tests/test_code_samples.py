@@ -23,7 +23,8 @@ from images_emulator import Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.web.code_samples import LANGUAGES, NOT_IN_SDK, PYTHON_METHODS
+from images_emulator.web.code_samples import LANGUAGES
+from images_emulator.web.code_samples.sdk_call import NOT_IN_SDK, PYTHON_METHODS
 from images_emulator.web.journal_api import Language
 from tests.answers import error_of
 from tests.conftest import KEY
@@ -343,7 +344,7 @@ def test_parameters_that_the_sdk_lacks_are_in_a_table(operation: Operation) -> N
     method = getattr(openai.OpenAI(api_key="x").images, PYTHON_METHODS[operation])
     of_sdk = inspect.signature(method).parameters.keys()
     of_models = set().union(*(model.accepts.get(operation, {}) for model in MODELS.values()))
-    table = "NOT_IN_SDK in web/code_samples.py"
+    table = "NOT_IN_SDK in web/code_samples/sdk_call.py"
     missing = of_models - of_sdk - NOT_IN_SDK[operation]
     assert not missing, f"openai-python does not take {missing} by name: add them to {table}"
     known = NOT_IN_SDK[operation] & of_sdk

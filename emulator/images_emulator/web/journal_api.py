@@ -22,7 +22,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
 from images_emulator.web.base_url import base_url
-from images_emulator.web.code_samples import RecordedCall
+from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_json import (
     CallDetail,
@@ -199,7 +199,7 @@ class JournalAPI:
         length = entry.headers.get("content-length", "0")
         if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
             raise admin_errors.no_such_part(id=id, part="body")
-        recorded = RecordedCall(
+        source = SampleSource(
             exchange=entry,
             base=base_url(request, settings.public_url),
             needs_token=settings.admin_token is not None,
@@ -208,7 +208,7 @@ class JournalAPI:
             deployments=self.emulator.deployments,
         )
         # The body may have to be parsed; see `Exchange.parsed`.
-        code = await asyncio.to_thread(code_samples.LANGUAGES[language], recorded)
+        code = await asyncio.to_thread(code_samples.LANGUAGES[language], source)
         return PlainTextResponse(code)
 
     async def images(

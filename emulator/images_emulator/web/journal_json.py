@@ -215,10 +215,8 @@ def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
 
 def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
     for number, each in enumerate(uploads):
-        url, is_kept = (
-            f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}",
-            keeps_upload(entry, each),
-        )
+        url = f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}"
+        is_kept = keeps_upload(entry, each)
         yield UploadSummary(
             each.field,
             each.name,

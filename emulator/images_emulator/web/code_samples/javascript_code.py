@@ -1,0 +1,155 @@
+"""A call as a module for Node.js: with openai-node, else with `fetch`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from images_emulator.contract.operations import VARIATIONS, Operation
+from images_emulator.web.code_samples.code_layout import group, indented, literal
+from images_emulator.web.code_samples.sdk_call import (
+    PYTHON_METHODS,
+    SampleSource,
+    UploadLink,
+    sdk_call,
+)
+
+MAX_SAFE_INTEGER: Final = 2**53
+"""JavaScript has no larger integers."""
+
+JAVASCRIPT_METHODS: Final[Mapping[Operation, str]] = {
+    **PYTHON_METHODS,
+    VARIATIONS: "createVariation",
+}
+"""The names of the methods of openai-node's `client.images`."""
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+_PROTOTYPE: Final = "__proto__"
+"""A name that sets something else in an object of JavaScript."""
+
+JAVASCRIPT_KEY: Final = 'process.env.OPENAI_API_KEY ?? "sk-test"'
+"""The expression of the API key."""
+
+
+def _value(value: Any) -> str:
+    """The expression of a JSON value or an upload."""
+    match value:
+        case UploadLink():
+            kind = f", {{ type: {literal(value.type)} }}" if value.type else ""
+            return f"await toFile(await upload({value.place}), {literal(value.name)}{kind})"
+        case str():
+            return literal(value)
+        case Mapping():
+            items = (f"{_name(name)}: {_value(each)}" for name, each in value.items())
+            return group("{", items, "}", pad=" ")
+        case list():
+            return group("[", map(_value, value), "]")
+        case _:
+            return json.dumps(value)
+
+
+def _name(name: str) -> str:
+    """The name of a property, as it stands in an object."""
+    if name == _PROTOTYPE:
+        return f'["{name}"]'
+    return name if _IDENTIFIER.fullmatch(name) else literal(name)
+
+
+def _has_safe_numbers(value: Any) -> bool:
+    """Whether JavaScript has all numbers in *value*."""
+    match value:
+        case Mapping():
+            return all(map(_has_safe_numbers, value.values()))
+        case list():
+            return all(map(_has_safe_numbers, value))
+        case bool():
+            return True
+        case int():
+            return abs(value) <= MAX_SAFE_INTEGER
+        case _:
+            return True
+
+
+def _download(call: SampleSource, url: str) -> str:
+    """The expression of the bytes at *url*, an expression of JavaScript."""
+    bearer = "`Bearer ${process.env.IMAGES_EMULATOR_ADMIN_TOKEN}`"
+    options = f", {{ headers: {{ authorization: {bearer} }} }}" if call.needs_token else ""
+    return f"(await fetch({url}{options})).arrayBuffer()"
+
+
+def javascript(call: SampleSource) -> str:
+    """A module for Node.js."""
+    sdk = sdk_call(call)
+    if not sdk or not _has_safe_numbers(sdk.arguments):
+        return _http(call)
+    name = "AzureOpenAI" if sdk.deployment else "OpenAI"
+    names = [name, *(["toFile"] if sdk.uses_uploads else [])]
+    default = [] if sdk.deployment else [names.pop(0)]
+    imported = ", ".join([*default, *([f"{{ {', '.join(names)} }}"] if names else [])])
+    lines = [f'import {imported} from "openai";', ""]
+    address = call.base if sdk.deployment else f"{call.base}{sdk.prefix}"
+    options = {
+        "endpoint" if sdk.deployment else "baseURL": literal(address),
+        **({"deployment": literal(sdk.deployment)} if sdk.deployment else {}),
+        **({"apiVersion": literal(sdk.api_version)} if sdk.api_version else {}),
+        "apiKey": JAVASCRIPT_KEY,
+        "maxRetries": "0",
+    }
+    shown = indented("".join(f"{option}: {value},\n" for option, value in options.items()))
+    lines.append(f"const client = new {name}({{\n{shown}}});")
+    if sdk.uses_uploads:
+        url = f"`{call.journal_url}/uploads/${{index}}`"
+        lines.append("// An image of the call, from the emulator's journal.")
+        lines.append("const upload = async (index) => {")
+        lines.append(f"    const url = {url};")
+        lines.append(f"    return {_download(call, 'url')};")
+        lines.append("};")
+    extra: dict[str, Any] = {"headers": dict(call.emulator_headers), "query": dict(sdk.query)}
+    extra = {option: value for option, value in extra.items() if value}
+    if sdk.is_json_edit:
+        body = _value({"body": sdk.arguments, **extra})
+        expression = f"await client.post({literal(sdk.operation.route)}, {body})"
+    else:
+        arguments = indented(
+            "".join(f"{_name(each)}: {_value(value)},\n" for each, value in sdk.arguments.items())
+        )
+        more = f", {_value(extra)}" if extra else ""
+        method = f"client.images.{JAVASCRIPT_METHODS[sdk.operation]}"
+        expression = f"await {method}({{\n{arguments}}}{more})"
+    if sdk.streams:
+        lines.append(f"const stream = {expression};")
+        lines.append("for await (const event of stream) console.log(event.type);")
+    else:
+        lines.append(f"const answer = {expression};")
+        lines.append("for (const image of answer.data)")
+        lines.append(
+            "    console.log(image.url ?? `${image.b64_json.length} characters of base64`);"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _http(call: SampleSource) -> str:
+    """A module that makes the call by plain HTTP."""
+    exchange = call.exchange
+    headers = [f"{literal(name)}: {literal(value)}" for name, value in call.headers.items()]
+    if call.key_header:
+        name, scheme = call.key_header
+        headers.append(f"{literal(name)}: {literal(scheme)} + ({JAVASCRIPT_KEY})")
+    lines = [
+        f"method: {literal(exchange.method)}",
+        f"headers: {group('{', headers, '}', pad=' ')}",
+    ]
+    if exchange.body and exchange.method not in {"GET", "HEAD"}:
+        # A text without a type would get one.
+        is_text = call.text is not None and "content-type" in call.headers
+        url = literal(f"{call.journal_url}/body")
+        body = literal(call.text or "") if is_text else f"await {_download(call, url)}"
+        lines.append(f"body: {body}")
+    options = indented("".join(f"{line},\n" for line in lines))
+    return (
+        f"const answer = await fetch({literal(f'{call.base}{call.target}')}, {{\n{options}}});\n"
+        "console.log(answer.status, await answer.text());\n"
+    )

@@ -1,0 +1,118 @@
+"""A call as a test in Python with the fixture of the pytest plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from images_emulator.contract.operations import AZURE_PREFIX
+from images_emulator.web.code_samples.code_layout import indented, literal
+from images_emulator.web.code_samples.python_code import (
+    python_call,
+    python_client,
+    python_http,
+    python_imports,
+    python_upload,
+    python_value,
+)
+from images_emulator.web.code_samples.sdk_call import REQUIRED, SampleSource, SDKCall, sdk_call
+
+ERROR_CLASSES: Final[Mapping[int, str]] = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+}
+"""What openai-python raises by the status; `InternalServerError` from 500 on."""
+
+
+def pytest(call: SampleSource) -> str:
+    """A test with the fixture of the pytest plugin, which expects what the call was answered."""
+    sdk = sdk_call(call)
+    sdk = sdk and _with_models(sdk, call.deployments)
+    if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
+        url = f"images_emulator.url + {literal(call.target)}"
+        body = python_http(call, url)
+        body += f"with answer:\n    assert answer.status == {call.exchange.status}\n"
+        names: Sequence[str] = ()
+    else:
+        checks = indented("".join(_checks(call, sdk)))
+        body = f"with {_client(sdk)} as client:\n{checks}"
+        names = ("import openai",)
+    body = _fault(call) + body
+    test = f"def test_call(images_emulator):\n{indented(body)}"
+    upload = f"{python_upload(call).strip()}\n\n\n" if sdk and sdk.uses_uploads else ""
+    code = f"{upload}{_marker(call)}{test}"
+    extra = ["import pytest"] if "pytest." in code else []
+    imports = python_imports(*names, *extra, code=code)
+    return f"{imports}\n\n\n{code}" if imports else code
+
+
+def _client(sdk: SDKCall) -> str:
+    if sdk.deployment or sdk.prefix == "/v1":
+        return python_client(sdk)
+    return python_client(sdk, f"base_url=images_emulator.url + {literal(sdk.prefix)}")
+
+
+def _marker(call: SampleSource) -> str:
+    values = {"as_of": (call.as_of, "any"), "validation": (call.validation, "strict")}
+    changed = [
+        f"{name}={literal(value)}" for name, (value, default) in values.items() if value != default
+    ]
+    return f"@pytest.mark.images_emulator({', '.join(changed)})\n" if changed else ""
+
+
+def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
+    """The same call to the models behind *deployments*. The server of a test has none, and takes a
+    model's name for that of its deployment."""
+    arguments = dict(sdk.arguments)
+    if sdk.prefix.startswith(AZURE_PREFIX) and isinstance(name := arguments.get("model"), str):
+        arguments["model"] = deployments.get(name, name)
+    name = sdk.deployment
+    return replace(sdk, arguments=arguments, deployment=name and deployments.get(name, name))
+
+
+def _fault(call: SampleSource) -> str:
+    """A statement that injects the fault of the call, with its defaults; an error of one's own with
+    status and message."""
+    exchange = call.exchange
+    asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
+    if exchange.fault is None or asks:
+        return ""
+    arguments = [python_value(exchange.fault)]
+    if exchange.fault == "error":
+        message = (exchange.error or {}).get("message") or ""
+        arguments += [f"status={exchange.status}", f"message={python_value(message)}"]
+    return f"images_emulator.inject({', '.join(arguments)})\n"
+
+
+def _checks(call: SampleSource, sdk: SDKCall) -> Iterator[str]:
+    exchange, expression = call.exchange, python_call(call, sdk)
+    if exchange.outcome == "refused":
+        status = exchange.status or 500
+        name = "InternalServerError" if status >= 500 else ERROR_CLASSES.get(status)
+        yield f"with pytest.raises(openai.{name or 'APIStatusError'}) as refusal:\n"
+        yield indented(f"{expression}\n")
+        yield f"assert refusal.value.status_code == {status}\n"
+        yield f"assert refusal.value.code == {python_value(exchange.error_code)}\n"
+    elif exchange.outcome != "answered":
+        if exchange.outcome in {"failed", "cut"}:
+            yield f"with pytest.raises(Exception):  # the answer {_ENDS[exchange.outcome]}\n"
+            yield indented(f"list({expression})\n" if sdk.streams else f"{expression}\n")
+        else:
+            yield f"answer = {expression}\n"
+    elif sdk.streams:
+        types = [event.type for event in exchange.stream]
+        yield f"stream = {expression}\n"
+        yield f"types = {python_value(types)}\n"
+        yield "assert [event.type for event in stream] == types\n"
+    else:
+        yield f"answer = {expression}\n"
+        yield f"assert len(answer.data) == {len(exchange.images)}\n"
+
+
+_ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}

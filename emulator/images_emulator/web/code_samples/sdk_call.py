@@ -1,0 +1,229 @@
+"""The call of the journal that code is made of, and what of it OpenAI's SDKs can make."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote
+
+from images_emulator.contract.azure import deployment_in
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import (
+    DEPLOYMENTS_PREFIX,
+    EDITS,
+    GENERATIONS,
+    VARIATIONS,
+    Operation,
+)
+from images_emulator.contract.request import Call, Upload
+from images_emulator.contract.rules import Flag, Integer
+from images_emulator.exchange.details import image_items
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.web.recorder import ADMIN_PREFIX
+
+MAX_ARGUMENT_BYTES: Final = 100_000
+"""Bytes of a body that stands in the code; a longer one comes from the journal. Linux takes 128 KB
+for one argument of a command."""
+
+PYTHON_METHODS: Final[Mapping[Operation, str]] = {
+    GENERATIONS: "generate",
+    EDITS: "edit",
+    VARIATIONS: "create_variation",
+}
+"""The names of the methods of openai-python's `client.images`."""
+
+REQUIRED: Final[Mapping[Operation, frozenset[str]]] = {
+    GENERATIONS: frozenset({"prompt"}),
+    EDITS: frozenset({"image", "prompt"}),
+    VARIATIONS: frozenset({"image"}),
+}
+"""The arguments without which openai-python makes no call."""
+
+NOT_IN_SDK: Final[Mapping[Operation, frozenset[str]]] = {
+    GENERATIONS: frozenset(),
+    EDITS: frozenset({"images", "moderation"}),
+    VARIATIONS: frozenset(),
+}
+"""Parameters that openai-python's methods do not take by name."""
+
+
+def _parameters(operation: Operation) -> Mapping[str, set[type]]:
+    """The parameters of *operation* that the SDKs' methods have, each with the classes of its
+    rules, of all models."""
+    classes: dict[str, set[type]] = {"model": set()}
+    for model in MODELS.values():
+        for name, rule in model.accepts.get(operation, {}).items():
+            if name not in NOT_IN_SDK[operation]:
+                classes.setdefault(name, set()).add(type(rule))
+    return classes
+
+
+PARAMETERS: Final = {operation: _parameters(operation) for operation in PYTHON_METHODS}
+"""The parameters that the SDKs' methods take by name."""
+
+
+class UploadLink(NamedTuple):
+    """An upload in the arguments of a call: its place in `uploads`, its name and its type."""
+
+    place: int
+    name: str
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSource:
+    """A call of the journal, and what the code needs to know of the server."""
+
+    exchange: Exchange
+    base: str
+    """The server's address: `http://HOST:PORT`."""
+    needs_token: bool = False
+    """Whether `/_emulator` wants the admin token."""
+    as_of: str = "any"
+    validation: str = "strict"
+    deployments: Mapping[str, str] = field(default_factory=dict)
+    """Azure's deployments of the server, with their models."""
+
+    @property
+    def journal_url(self) -> str:
+        return f"{self.base}{ADMIN_PREFIX}/requests/{self.exchange.id}"
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        query = self.exchange.query
+        return quote(self.exchange.path) + (f"?{query}" if query else "")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that decide the answer, without the key."""
+        return {
+            name: value
+            for name, value in self.exchange.headers.items()
+            if name in ("content-type", "accept") or name.startswith("x-emulator-")
+            if (name, value) != ("accept", "*/*")
+        }
+
+    @property
+    def emulator_headers(self) -> Mapping[str, str]:
+        headers = self.exchange.headers.items()
+        return {name: value for name, value in headers if name.startswith("x-emulator-")}
+
+    @property
+    def key_header(self) -> tuple[str, str] | None:
+        """The header of the API key, and what stands before the key in it; None without a key."""
+        if not self.exchange.head.api_key:
+            return None
+        for name, scheme in (("api-key", ""), ("authorization", "Bearer ")):
+            if name in self.exchange.headers:
+                return name, scheme
+        return None
+
+    @property
+    def text(self) -> str | None:
+        """The body where it is short text; None where it comes from the journal."""
+        body = self.exchange.body or b""
+        if len(body) > MAX_ARGUMENT_BYTES or b"\0" in body:
+            return None
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class SDKCall:
+    """A call as the SDKs can make it."""
+
+    operation: Operation
+    arguments: Mapping[str, Any]
+    """Values of JSON, and `UploadLink`, or lists of them."""
+    is_json_edit: bool
+    """Whether it is an edit or a variation with a JSON body, for which the SDKs have no method."""
+    streams: bool
+    prefix: str
+    """The path before that of the operation."""
+    deployment: str | None
+    api_version: str | None
+    query: Mapping[str, str]
+    """The query beside `api-version` of a deployment."""
+
+    @property
+    def uses_uploads(self) -> bool:
+        return any(True for _ in _links(self.arguments))
+
+
+def _links(value: Any) -> Iterator[UploadLink]:
+    if isinstance(value, UploadLink):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _links(each)
+
+
+def sdk_call(source: SampleSource) -> SDKCall | None:
+    """The call of the SDKs, or None where they cannot make it."""
+    exchange, text = source.exchange, source.text
+    call = exchange.parsed
+    if not call or call.operation not in PYTHON_METHODS or exchange.method != "POST":
+        return None
+    operation = call.operation
+    if not exchange.head.api_key or (text is None and not call.form):
+        return None
+    arguments = _form_arguments(call) if call.form else dict(call.fields)
+    pairs = parse_qsl(exchange.query, keep_blank_values=True)
+    query = dict(pairs)
+    if arguments is None or not _is_text(arguments) or len(query) < len(pairs):
+        return None
+    streams = arguments.get("stream") or False
+    is_json_edit = operation is not GENERATIONS and not call.form
+    if not isinstance(streams, bool) or (streams and is_json_edit):
+        return None
+    deployment = deployment_in(exchange.path)
+    version = query.pop("api-version", None) if deployment else None
+    prefix, end = exchange.path[: -len(operation.route)], exchange.path[-len(operation.route) :]
+    if end != operation.route or bool(deployment) != bool(version):
+        return None
+    if deployment and prefix != f"{DEPLOYMENTS_PREFIX}{deployment}":
+        return None
+    return SDKCall(operation, arguments, is_json_edit, streams, prefix, deployment, version, query)
+
+
+def _form_arguments(call: Call) -> dict[str, Any] | None:
+    """The arguments of a form; None where it has what the SDKs do not send."""
+    items = {id(item): index for index, (_, _, item) in enumerate(image_items(call.fields))}
+    classes = PARAMETERS[call.operation]
+
+    def argument(name: str, value: Any) -> Any:
+        if isinstance(value, Upload):
+            return UploadLink(items[id(value)], value.filename or "upload", value.content_type)
+        if isinstance(value, list):
+            return [argument(name, each) for each in value]
+        if Flag in classes.get(name, ()) and value in ("true", "false"):
+            return value == "true"
+        if Integer in classes.get(name, ()) and re.fullmatch(r"-?\d{1,9}", value, re.ASCII):
+            return int(value)
+        return value
+
+    arguments = {}
+    for name, value in call.fields.items():
+        values = value if isinstance(value, list) else [value]
+        has_images = any(id(each) in items for each in values)
+        if has_images and not all(id(each) in items for each in values):
+            return None
+        if not has_images and any(isinstance(each, Upload | list) for each in [value, *values]):
+            return None
+        arguments[name] = argument(name, value)
+    return arguments
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all strings in *value* can be sent as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
