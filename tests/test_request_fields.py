@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.refusal import Violation
 from images_emulator.contract.request import ImageRequest
@@ -44,6 +45,14 @@ DATA: Final = {picture.digest: picture.data for picture in DECODED}
 
 texts = st.text(max_size=40)
 pictures = st.sampled_from(DECODED)
+own_pictures = st.builds(
+    OwnPicture,
+    st.sampled_from(FILES),
+    fit=st.sampled_from(["cover", "contain"]),
+    verbatim=st.booleans(),
+    partials=st.lists(st.sampled_from(FILES), max_size=2).map(tuple),
+    name=texts,
+)
 VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "operation": st.sampled_from([*IMAGE_OPERATIONS.values()]),
     "model": st.sampled_from([*MODELS.values()]),
@@ -68,6 +77,7 @@ VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "images": st.lists(pictures, min_size=1, max_size=3).map(tuple),
     "mask": st.none() | pictures,
     "markup": st.just(None),
+    "own_pictures": st.none() | st.lists(own_pictures, min_size=1, max_size=2).map(tuple),
     "forgiven": st.lists(st.builds(Violation, st.none() | texts, st.none() | texts)).map(tuple),
     "as_of": st.none() | st.dates(date(2022, 1, 1), date(2030, 1, 1)),
     "day": st.none() | st.dates(date(2022, 1, 1), date(2030, 1, 1)),
@@ -213,19 +223,21 @@ def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
         images=(DECODED[0], DECODED[1]),
         mask=DECODED[2],
         markup=DECODED[3],
+        own_pictures=(OwnPicture(FILES[0]),),
         **values,  # type: ignore[arg-type]
     )
     recipe = request.recipe()
     assert {*recipe} == {*FILE_FIELDS} - {"frame_count", "frame_duration_ms"}
     assert recipe["size"] == "64x48"
     assert recipe["images"] == [DECODED[0].digest, DECODED[1].digest]
+    assert recipe["own_pictures"] == [DECODED[0].digest]
 
 
-def read(values: Mapping[str, Any]) -> ImageRequest:
+def read(values: Mapping[str, Any], files: Mapping[str, bytes] = DATA) -> ImageRequest:
     def picture(description: Mapping[str, Any]) -> Picture:
         return restore(description, DATA[description["digest"]])
 
-    return ImageRequest.from_json(values, models=MODELS, picture=picture)
+    return ImageRequest.from_json(values, models=MODELS, picture=picture, file=files.__getitem__)
 
 
 @usual
@@ -243,6 +255,7 @@ def test_a_request_survives_json(request: ImageRequest) -> None:
         *({}, {"size": "64"}, {"size": 64}, {"model": "none"}, {"operation": "list_models"}),
         *({"seed": 1}, {"images": [{"digest": "none"}]}, {"images": 1}, {"images": [1]}),
         *({"forgiven": [[1, 2, 3]]}, {"as_of": "yesterday"}),
+        *({"own_pictures": [{"digest": "none"}]}, {"own_pictures": 1}, {"own_pictures": [1]}),
     ],
 )
 def test_json_of_no_request_is_refused(values: dict[str, Any]) -> None:

@@ -13,10 +13,12 @@ from typing import Any, Final
 from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.prices import Prices
 from images_emulator.contract.refusal import Refusal, Violation
 from images_emulator.contract.request_fields import (
+    ADDED_LATER,
     ANIMATION,
     DAY,
     DELIVERY,
@@ -24,6 +26,7 @@ from images_emulator.contract.request_fields import (
     ENCODING,
     MODEL_ID,
     OPERATION_NAME,
+    OWN_PICTURES,
     PICTURE,
     PICTURES,
     PIXELS,
@@ -144,6 +147,11 @@ class ImageRequest:
     images: tuple[Picture, ...] = field(default=(), metadata=DRAWING | PICTURES)
     mask: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
     markup: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
+    own_pictures: tuple[OwnPicture, ...] | None = field(
+        default=None, metadata=DRAWING | ADDED_LATER | OWN_PICTURES
+    )
+    """The pictures that answer the call in place of drawings, at least one; None where it draws.
+    Image *index* is that of `own_picture`."""
     forgiven: tuple[Violation, ...] = field(
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
@@ -155,6 +163,17 @@ class ImageRequest:
     @property
     def transparent(self) -> bool:
         return self.background == "transparent"
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the images are made of files: of uploads or own pictures."""
+        return bool(self.images or self.own_pictures)
+
+    def own_picture(self, index: int) -> OwnPicture | None:
+        """The own picture that is image *index* (from 0), one after the other and then from the
+        first again; None where the image is drawn."""
+        own = self.own_pictures
+        return own[index % len(own)] if own else None
 
     @property
     def effective_safety_identifier(self) -> str | None:
@@ -174,13 +193,13 @@ class ImageRequest:
 
     def recipe(self) -> dict[str, Any]:
         """The recipe in the metadata of a file: values by parameter, without null values. Input
-        images are named by their digests."""
+        images and own pictures are named by their digests."""
         return recipe_of(_RECIPE_FIELDS, self)
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON for another process or a store, without null values. It has the
         description of a picture (the attributes of `Picture`), not its file. The caller keeps the
-        file by its digest."""
+        file by its digest, and those of own pictures."""
         return json_of(_FIELDS, self)
 
     @classmethod
@@ -190,11 +209,13 @@ class ImageRequest:
         *,
         models: Mapping[str, Model],
         picture: Callable[[Mapping[str, Any]], Picture],
+        file: Callable[[str], bytes],
     ) -> ImageRequest:
-        """The request that `to_json` wrote. *models* are by id, and *picture* makes a picture from
-        its description. Raises ValueError where *values* make no request."""
+        """The request that `to_json` wrote. *models* are by id. *picture* makes a picture from its
+        description, *file* gives a file of an own picture by its digest, or raises KeyError. Raises
+        ValueError where *values* make no request."""
         try:
-            return cls(**values_of(_FIELDS, values, Resolvers(models, picture)))
+            return cls(**values_of(_FIELDS, values, Resolvers(models, picture, file)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this is no request: {error!r}") from error
 

@@ -22,6 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.refusal import Violation
 from images_emulator.immutable import Immutable
@@ -63,11 +64,13 @@ class _HasId(Protocol):
 
 
 class Resolvers(Immutable):
-    """Values that the JSON of a request refers to: the models by id, and a function that makes a
-    picture from its description (the attributes of `Picture`; the digest names the file)."""
+    """Values that the JSON of a request refers to: the models by id, a function that makes a
+    picture from its description (the attributes of `Picture`; the digest names the file), and one
+    that gives a file of an own picture by its digest."""
 
     models: Mapping[str, _HasId]
     picture: Callable[[Mapping[str, Any]], Picture]
+    file: Callable[[str], bytes]
 
 
 class FieldCodec:
@@ -158,6 +161,39 @@ class _PicturesCodec(FieldCodec):
         return [each.digest for each in value] or None
 
 
+class _OwnPicturesCodec(FieldCodec):
+    key_expression = "*[each.key for each in {}]"
+
+    def to_json(self, value: Sequence[OwnPicture] | None) -> Sequence[Any] | None:
+        if value is None:
+            return None
+        return [
+            {
+                "digest": each.digest,
+                "fit": each.fit,
+                "verbatim": each.verbatim,
+                "partials": list(each.partial_digests),
+                "name": each.name,
+            }
+            for each in value
+        ]
+
+    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[OwnPicture, ...]:
+        return tuple(
+            OwnPicture(
+                data=resolvers.file(each["digest"]),
+                fit=each["fit"],
+                verbatim=each["verbatim"],
+                partials=tuple(map(resolvers.file, each["partials"])),
+                name=each["name"],
+            )
+            for each in value
+        )
+
+    def to_recipe(self, value: Sequence[OwnPicture] | None) -> Sequence[str] | None:
+        return None if value is None else [each.digest for each in value]
+
+
 class _ViolationsCodec(FieldCodec):
     def to_json(self, value: Sequence[Violation]) -> Sequence[Any] | None:
         return [[each.param, each.code] for each in value] or None
@@ -182,6 +218,7 @@ MODEL_ID: Final[Metadata] = {_CODEC_KEY: _ModelIdCodec()}
 PIXELS: Final[Metadata] = {_CODEC_KEY: _PixelsCodec()}
 PICTURE: Final[Metadata] = {_CODEC_KEY: _PICTURE}
 PICTURES: Final[Metadata] = {_CODEC_KEY: _PicturesCodec()}
+OWN_PICTURES: Final[Metadata] = {_CODEC_KEY: _OwnPicturesCodec()}
 VIOLATIONS: Final[Metadata] = {_CODEC_KEY: _ViolationsCodec()}
 DAY: Final[Metadata] = {_CODEC_KEY: _DayCodec()}
 """The codecs, as metadata of fields, to be joined with a mark by `|`."""

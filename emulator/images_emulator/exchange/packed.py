@@ -15,6 +15,7 @@ from images_emulator import imaging
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.own_picture import files_of as own_files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
@@ -30,20 +31,32 @@ PackedValue = tuple[Mapping[str, Any], bytes]
 
 
 def pack_request(request: ImageRequest) -> PackedValue:
-    """The bytes are the uploads in the order of their descriptions."""
+    """The bytes are the uploads in the order of their descriptions, then the files of own pictures
+    in the order of their digests in `own_files`, each once."""
     files = imaging.decoder.files_of(request) if request.images else []
-    document = {"request": request.to_json(), "file_bytes": [len(file) for file in files]}
+    own = own_files_of(request.own_pictures)
+    files += own.values()
+    document = {
+        "request": request.to_json(),
+        "file_bytes": [len(file) for file in files],
+        "own_files": [*own],
+    }
     return document, b"".join(files)
 
 
 def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     """The request of `pack_request`. Raises ValueError for anything else."""
-    files = _cut(data, document["file_bytes"])
+    files = [*_cut(data, document["file_bytes"])]
+    digests = document["own_files"]
+    uploads = iter(files[: len(files) - len(digests)])
+    own = dict(zip(reversed(digests), reversed(files), strict=False))
 
     def picture(description: Mapping[str, Any]) -> Picture:
-        return imaging.decoder.DecodedImage(data=next(files), pixels=None, **description)
+        return imaging.decoder.DecodedImage(data=next(uploads), pixels=None, **description)
 
-    return ImageRequest.from_json(document["request"], models=MODELS, picture=picture)
+    return ImageRequest.from_json(
+        document["request"], models=MODELS, picture=picture, file=own.__getitem__
+    )
 
 
 def pack_exchange(exchange: Exchange) -> PackedValue:

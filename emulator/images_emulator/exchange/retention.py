@@ -51,7 +51,7 @@ def compact(exchange: Exchange) -> int:
 def drop_body(exchange: Exchange) -> None:
     """Drop body and pictures, and set `weight` to the bytes that are left."""
     details, usage = exchange.details, exchange.usage
-    request = exchange.request if exchange.request and not exchange.request.images else None
+    request = exchange.request if exchange.request and not exchange.request.has_files else None
     own = details
     exchange.weight = ENTRY_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
     if request:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from images_emulator.imaging import decoder as decoder
+    from images_emulator.imaging import fitting as fitting
     from images_emulator.imaging import formats as formats
     from images_emulator.imaging import image_loader as image_loader
     from images_emulator.imaging import render as render
@@ -15,6 +16,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("decoder", "formats", "image_loader", "render", "thumbnails"):
+    if name in ("decoder", "fitting", "formats", "image_loader", "render", "thumbnails"):
         return import_module(f"images_emulator.imaging.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

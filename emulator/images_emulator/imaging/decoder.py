@@ -233,8 +233,8 @@ def files_of(request: ImageRequest) -> list[bytes]:
 
 
 def needs_decoding(request: ImageRequest) -> bool:
-    """Whether the pixels of any upload of *request* were released."""
-    return any(each.pixels is None for each in decoded_images(request))
+    """Whether drawing *request* has to decode an upload whose pixels were released."""
+    return not request.own_pictures and any(each.pixels is None for each in decoded_images(request))
 
 
 def without_pixels(request: ImageRequest) -> ImageRequest:
@@ -260,6 +260,8 @@ def weight_of(request: ImageRequest) -> int:
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
         weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
+    if request.own_pictures:
+        weight += sum(each.weight for each in request.own_pictures)
     if not request.images:
         return weight
     return weight + sum(map(len, files_of(request)))

@@ -46,6 +46,9 @@ def recipe_json(
     }
     if partial is not None:
         recipe["partial_image_index"] = partial
+    if own := values.pop("own_pictures", None):
+        # A call may have many more of them than images.
+        values["own_picture"] = own[index % len(own)]
     recipe |= values
     text = _encoded(recipe)
     while max_bytes and len(text) > max_bytes:

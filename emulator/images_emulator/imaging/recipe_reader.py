@@ -13,7 +13,7 @@ def read_recipe(picture: bytes) -> dict[str, Any]:
 
     Its keys are `endpoint`, `model`, `prompt`, `index` (from 0), `size`, and the other parameters
     that applied, named as the API names them. Of a partial image there is `partial_image_index`,
-    of inputs their SHA-256.
+    of inputs and of an own picture (`own_picture`) their SHA-256.
 
     Raises ValueError for any other file, and for one that was saved anew.
     """

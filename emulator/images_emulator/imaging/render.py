@@ -7,9 +7,9 @@ from typing import Final
 
 from images_emulator.contract.operations import ImageKind
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import drawing, edits
+from images_emulator.imaging import drawing, edits, fitting
 from images_emulator.imaging.drawing import DrawFunction
-from images_emulator.imaging.formats import OUTPUT_FORMATS, mode_of
+from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
 from images_emulator.imaging.partial_images import partial_images
 
 DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
@@ -20,16 +20,33 @@ DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
 """The functions that draw a picture in its size, by its kind."""
 
 
-def mimetype(request: ImageRequest) -> str:
-    """The media type of the image files of *request*."""
+UNKNOWN_MIMETYPE: Final = "application/octet-stream"
+"""The media type of a file that is sent as it is, and has no output format."""
+
+
+def mimetype(request: ImageRequest, index: int = 0, partial: int | None = None) -> str:
+    """The media type of the file of image *index* of *request*, or of its partial image
+    *partial*."""
+    own = request.own_picture(index)
+    if own and (file := own.verbatim_file(partial)):
+        output_format = format_of(file)
+        return output_format.mimetype if output_format else UNKNOWN_MIMETYPE
     return OUTPUT_FORMATS[request.output_format].mimetype
+
+
+def draw_function(request: ImageRequest) -> DrawFunction:
+    """Returns the function that draws the images of *request* in their size, for one file."""
+    if request.own_pictures:
+        return fitting.draw_function()
+    return DRAW_FUNCTIONS[request.operation.image_kind]
 
 
 def render_image(request: ImageRequest, index: int) -> bytes:
     """Render image *index* (from 0) of *request*, as a file."""
-    return OUTPUT_FORMATS[request.output_format].write(
-        request, index, DRAW_FUNCTIONS[request.operation.image_kind]
-    )
+    own = request.own_picture(index)
+    if own and (file := own.verbatim_file()):
+        return file
+    return OUTPUT_FORMATS[request.output_format].write(request, index, draw_function(request))
 
 
 def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int | None, bytes]]:
@@ -37,7 +54,17 @@ def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int |
     final image with None, which is that of `render_image`. The image is drawn once."""
     encode = OUTPUT_FORMATS[request.output_format].encode
     assert encode, "the table lets no other format stream"
-    image = DRAW_FUNCTIONS[request.operation.image_kind](request, 0)
+    draw = draw_function(request)
+    if own := request.own_picture(0):
+        for number in range(start, request.partial_images):
+            if file := own.verbatim_file(number):
+                yield number, file
+            else:
+                partial_image = fitting.draw_partial(request, 0, number, draw)
+                yield number, encode(request, partial_image, partial=number)
+        yield None, own.verbatim_file() or encode(request, draw(request, 0))
+        return
+    image = draw(request, 0)
     coarse = partial_images(image, mode_of(request), start, request.partial_images)
     for number, partial_image in enumerate(coarse, start):
         yield number, encode(request, partial_image, partial=number)

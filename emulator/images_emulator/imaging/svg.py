@@ -1,5 +1,5 @@
-"""Writes SVG files: a generated image as shapes and text, an edited one as an embedded PNG. They
-refer to no other file."""
+"""Writes SVG files: a generated image as shapes and text, an edited one and an own picture as an
+embedded PNG. They refer to no other file."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         f"<title>{escape(_xml_text(request.prompt))}</title>",
         f'<metadata id="{KEYWORD}">{recipe}</metadata>',
     ]
-    if request.images:
+    if request.images or request.own_pictures:
         parts.append(_embedded(request, index, draw))
     else:
         parts += [*_landscape(request, scene), *_card(request, index, scene)]

@@ -1,6 +1,7 @@
 """Thumbnails: small pictures to look at, as WebP. A generated image is drawn small from its
 request, since to shrink it would take several times as long as to draw it. An edited one is shrunk,
-from its file where there is one, which takes a third of editing the upload again."""
+from its file where there is one, which takes a third of editing the upload again. So is an own
+picture."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from images_emulator.contract.operations import ImageKind
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
+from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.drawing import card_in, draw_scene
 from images_emulator.imaging.formats import mode_of
@@ -40,8 +42,10 @@ def thumbnails(
 ) -> Thumbnails:
     """Make the thumbnails of image *index* (from 0) of *request*, or of its partial image
     *partial*; *file* is that image where it was encoded before. Of an animation they show the first
-    frame, of an SVG its scene."""
+    frame, of an SVG its scene. An own picture that no decoder opens is a grey area."""
     mode = mode_of(request)
+    if request.own_pictures:
+        return _files(fitting.shown(request, index, partial))
     if file is not None and request.images:
         # An SVG cannot be opened.
         with suppress(UnidentifiedImageError), Image.open(BytesIO(file)) as opened:

@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.own_picture import files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
@@ -129,10 +130,14 @@ class RenderProcess:
 
 
 def _job_message(request: ImageRequest, index: int, partial: int | None) -> Message:
-    """The request, with each of its distinct uploads once."""
+    """The request, with each of its distinct uploads and own pictures once."""
     raws: dict[str, Mapping[str, Any] | None] = {}
     blobs = []
-    if request.images:
+    if request.own_pictures:
+        # Whatever was uploaded, none of it is drawn.
+        own = files_of(request.own_pictures)
+        raws, blobs = dict.fromkeys(own), [*own.values()]
+    elif request.images:
         from images_emulator.imaging.decoder import decoded_images, pack  # noqa: PLC0415 - it loads Pillow
 
         for each in decoded_images(request):
@@ -194,9 +199,12 @@ def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
     def picture(description: Mapping[str, Any]) -> Picture:
         from images_emulator.imaging.decoder import unpack  # noqa: PLC0415 - it loads Pillow
 
-        return unpack(description, *uploads[description["digest"]])
+        return unpack(description, *uploads.get(description["digest"], (None, b"")))
 
-    return ImageRequest.from_json(job["request"], models=MODELS, picture=picture)
+    def file(digest: str) -> bytes:
+        return uploads[digest][1]
+
+    return ImageRequest.from_json(job["request"], models=MODELS, picture=picture, file=file)
 
 
 def run() -> None:

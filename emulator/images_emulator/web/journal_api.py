@@ -238,5 +238,5 @@ class JournalAPI:
             picture = await self.emulator.renderer.render_base64(
                 image_request, index, disconnect=disconnect
             )
-        data = a2b_base64(picture)
-        return Response(data, headers=SANDBOX, media_type=imaging.render.mimetype(image_request))
+        media_type = imaging.render.mimetype(image_request, index)
+        return Response(a2b_base64(picture), headers=SANDBOX, media_type=media_type)

@@ -83,7 +83,7 @@ class ThumbnailsAPI:
         streamed = await self._streamed(id, index, partial)
         with watch_disconnect(request) as disconnect:
             encoded = await self.renderer.render_base64(streamed, index, partial, disconnect)
-        media_type = imaging.render.mimetype(streamed)
+        media_type = imaging.render.mimetype(streamed, index, partial)
         return Response(a2b_base64(encoded), headers=HEADERS, media_type=media_type)
 
     async def partial_thumbnail(

@@ -1,0 +1,74 @@
+"""Own pictures: files that answer a call in place of drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import field
+from functools import cached_property
+from hashlib import sha256
+from typing import Literal
+
+from images_emulator.immutable import Immutable
+
+Fit = Literal["cover", "contain", "exact"]
+"""How a picture comes to the size that a call asks for. `cover` scales it until it fills the size
+and crops what is left over; `contain` scales it until it fits in, with borders in the background's
+colour; `exact` refuses a picture of any other size."""
+
+
+class OwnPicture(Immutable):
+    """A picture that answers a call in place of a drawing.
+
+    `imaging.fitting` fits it to the size, format, background and compression that the call asks
+    for. Where it is *verbatim*, the file is sent as it is.
+
+    *data* is the file: PNG, JPEG, WebP or GIF; a *verbatim* one may be any file. *partials* are the
+    files of the partial images, in their order. Partial images without a file are previews of the
+    picture. *name* tells people which file it is, in errors; it decides no byte.
+    """
+
+    data: bytes = field(repr=False)
+    fit: Fit = "cover"
+    verbatim: bool = False
+    partials: tuple[bytes, ...] = field(default=(), repr=False)
+    name: str = field(default="picture", compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of *data*, in hex."""
+        return sha256(self.data).hexdigest()
+
+    @cached_property
+    def partial_digests(self) -> tuple[str, ...]:
+        """SHA-256 of each of *partials*, in hex."""
+        return tuple(sha256(each).hexdigest() for each in self.partials)
+
+    @cached_property
+    def key(self) -> str:
+        """A text of all that decides the files of an answer: for the keys of a request."""
+        how = "verbatim" if self.verbatim else self.fit
+        return " ".join((self.digest, how, *self.partial_digests))
+
+    @property
+    def weight(self) -> int:
+        """Bytes of its files."""
+        return len(self.data) + sum(map(len, self.partials))
+
+    def verbatim_file(self, partial: int | None = None) -> bytes | None:
+        """The file that is sent as it is for the final image, or for its partial image *partial*
+        (from 0); None where a file is made."""
+        if not self.verbatim:
+            return None
+        if partial is None:
+            return self.data
+        return self.partials[partial] if partial < len(self.partials) else None
+
+    def files(self) -> dict[str, bytes]:
+        """Its files by their digests."""
+        names = (self.digest, *self.partial_digests)
+        return dict(zip(names, (self.data, *self.partials), strict=True))
+
+
+def files_of(pictures: Iterable[OwnPicture] | None) -> dict[str, bytes]:
+    """The files of *pictures* by their digests, each once."""
+    return {digest: data for each in pictures or () for digest, data in each.files().items()}

@@ -1,0 +1,181 @@
+"""Own pictures: files that are fitted to the size and background that a call asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Final, NamedTuple
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.rules import Pixels
+from images_emulator.imaging.decoder import MAX_EDGE, MAX_PIXELS
+from images_emulator.imaging.drawing import DrawFunction
+from images_emulator.imaging.file_parts import has_too_many_parts
+from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
+from images_emulator.imaging.partial_images import PartialImage, partial_images
+from images_emulator.lru_cache import LRUCache
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
+"""Formats of own pictures, as Pillow calls them."""
+
+DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})
+"""Modes of greys with 16 bits, as Pillow calls them."""
+
+WHITE: Final = "#ffffff"
+CLEAR: Final = "#00000000"
+UNKNOWN_COLOUR: Final = "#8a8f98"
+"""Colour of the thumbnail of a file that cannot be opened."""
+
+MAX_FACTS: Final = 4096
+"""The most files whose facts are cached."""
+
+
+class FileFacts(NamedTuple):
+    """What a file is. *output_format* is its word among the values of `output_format`, or None;
+    *size* is upright. Both are None where *mistake* says why it cannot be opened: a predicate of
+    its name, such as `is no PNG, JPEG, WebP or GIF`."""
+
+    output_format: str | None
+    size: Pixels | None
+    mistake: str = ""
+
+
+_facts: Final = LRUCache(MAX_FACTS)
+"""`FileFacts` by the digest of the file, which decides them."""
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The file *data*, opened and not yet decoded. Raises ValueError with a predicate, such as
+    `is no PNG, JPEG, WebP or GIF`, for a file that cannot be decoded, also from the block."""
+    if has_too_many_parts(data):
+        raise ValueError("has more parts than any encoder writes")
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as file:
+            width, height = file.size
+            if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
+                raise _TooLargeError(f"is larger than can be opened ({width}x{height} pixels)")
+            yield file
+    except _TooLargeError as error:
+        raise ValueError(str(error)) from None
+    except UnidentifiedImageError:
+        raise ValueError("is no PNG, JPEG, WebP or GIF") from None
+    except MemoryError:
+        # The server's fault, not the file's.
+        raise
+    except Exception as error:  # noqa: BLE001 - damaged files raise whatever the decoder stumbles over
+        raise ValueError(f"cannot be decoded: {error}") from None
+
+
+class _TooLargeError(Exception):
+    """The file has more pixels than the emulator opens."""
+
+
+def _frame_count(file: Image.Image) -> int:
+    """The frames of an animation; 1 of any other file. A phone's further pictures are no frames: it
+    opens as MPO."""
+    return 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+
+
+def _decoded(data: bytes, phase: float = 0.0) -> tuple[Image.Image, int]:
+    """The image in the file *data*, upright, in mode `RGB` or `RGBA`, and the number of its frames:
+    of an animation the frame at *phase*, from 0 to 1. Raises ValueError with a predicate."""
+    with _opened(data) as file:
+        frames = _frame_count(file)
+        if frames > 1:
+            file.seek(min(frames - 1, int(phase * frames)))
+        file.load()
+        image = ImageOps.exif_transpose(file)
+        if image.mode in DEEP_MODES:
+            # Pillow cuts greys off at 255.
+            image = image.convert("I").point(lambda value: value / 256).convert("L")
+        return image.convert("RGBA" if image.has_transparency_data else "RGB"), frames
+
+
+def facts_of(data: bytes, digest: str) -> FileFacts:
+    """The facts of the file *data* with that SHA-256. The file is decoded once, and the facts are
+    cached."""
+    facts: FileFacts | None = _facts.get(digest)
+    if facts is None:
+        try:
+            size = _decoded(data)[0].size
+        except ValueError as error:
+            facts = FileFacts(None, None, str(error))
+        else:
+            facts = FileFacts(_format_word(data), size)
+        _facts.put(digest, facts, 1)
+    return facts
+
+
+def _format_word(data: bytes) -> str | None:
+    file_format = format_of(data)
+    return next((word for word, each in OUTPUT_FORMATS.items() if each is file_format), None)
+
+
+def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image.Image:
+    """*image* in the size of *request*, and in its mode: without transparency it is on white."""
+    size, mode = request.size, mode_of(request)
+    if image.size != size:
+        if own.fit == "contain":
+            if request.transparent:
+                image = image.convert("RGBA")
+            colour = CLEAR if image.mode == "RGBA" else WHITE
+            image = ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=colour)
+        else:
+            image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if mode == "RGB" and image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", size, WHITE), image)
+    return image.convert(mode)
+
+
+def draw_function() -> DrawFunction:
+    """Returns a function that draws the own pictures of a request, in its size and mode. It keeps
+    the images of still pictures, so it is for one file."""
+    stills: dict[int, Image.Image] = {}
+
+    def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
+        if index in stills:
+            return stills[index]
+        own = request.own_picture(index)
+        assert own, "the request has own pictures"
+        image, frames = _decoded(own.data, phase)
+        image = _fitted(image, own, request)
+        if frames == 1:
+            stills[index] = image
+        return image
+
+    return draw
+
+
+def draw_partial(
+    request: ImageRequest, index: int, partial: int, draw: DrawFunction
+) -> Image.Image | PartialImage:
+    """Partial image *partial* (from 0) of own picture *index*: its file where there is one, else a
+    preview of what *draw* draws."""
+    own = request.own_picture(index)
+    assert own, "the request has own pictures"
+    if partial < len(own.partials):
+        return _fitted(_decoded(own.partials[partial])[0], own, request)
+    (preview,) = partial_images(draw(request, index), mode_of(request), partial, partial + 1)
+    return preview
+
+
+def shown(request: ImageRequest, index: int, partial: int | None = None) -> Image.Image:
+    """What a person sees of own picture *index*, or of its partial image *partial*; of one that is
+    sent as it is, in its own size. A file that cannot be opened is a grey area."""
+    own = request.own_picture(index)
+    assert own, "the request has own pictures"
+    try:
+        if file := own.verbatim_file(partial):
+            return _decoded(file)[0]
+        draw = draw_function()
+        if partial is None:
+            return draw(request, index)
+        image = draw_partial(request, index, partial, draw)
+    except ValueError:
+        return Image.new("RGB", request.size, UNKNOWN_COLOUR)
+    return image.whole() if isinstance(image, PartialImage) else image
