@@ -249,7 +249,12 @@ def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
 
 
 def _public_members(cls: type[Any]) -> list[str]:
-    return [name for name in vars(cls) if not name.startswith("_")]
+    """The names of *cls*, behind those of the package's classes that it is derived from."""
+    lineage = [
+        each for each in reversed(cls.__mro__) if each.__module__.startswith("images_emulator.")
+    ]
+    names = dict.fromkeys(name for each in lineage for name in vars(each))
+    return [name for name in names if not name.startswith("_")]
 
 
 def _readable(cls: type[Exchange]) -> list[str]:

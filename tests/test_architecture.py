@@ -25,7 +25,7 @@ LAYERS = (
     ("faults",),
     ("state",),
     ("web",),
-    ("server", "call_list", "http_server", "protocol", "environment"),
+    ("server", "threaded_server", "call_list", "http_server", "protocol", "environment"),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")

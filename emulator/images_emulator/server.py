@@ -1,24 +1,23 @@
-"""The HTTP server: serves an emulator on a port, in the calling thread or in its own thread."""
+"""The emulator's server, and what tests ask of it."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from dataclasses import replace
 from time import perf_counter, sleep
-from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Unpack
 
 from images_emulator.call_list import CallFilters, CallList, failure_text
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
+from images_emulator.http_server import HTTPServer
 from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import DOWNLOADS, FilterError, Query
+from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
 
 POLL_SECONDS: Final = 0.005
@@ -30,7 +29,7 @@ def _query(filters: Mapping[str, Any]) -> Query:
     return Query.of({"kind": "call", **filters})
 
 
-class Server:
+class Server(ThreadedServer):
     """An emulator on a TCP port.
 
         with Server(as_of="2026-06-01") as server:
@@ -55,35 +54,22 @@ class Server:
     ) -> None:
         if emulator and (settings or changes):
             raise TypeError("an emulator has settings of its own; give it or settings, not both")
-        raise_file_limit()
         self.emulator = emulator or Emulator(replace(settings or Settings(), **changes))
         self.settings = self.emulator.settings
-        self._http = HTTPServer(create_app(self.emulator), self._ready)
-        self._on_ready: Callable[[], None] = lambda: None
-        self._listener = listening_socket(self.settings.host, self.settings.port)
-        self.port = int(self._listener.getsockname()[1])
-        self._thread: threading.Thread | None = None
-        self._started = threading.Event()
-        """Set when the server accepts connections, or has failed to start."""
-        self._stopped = threading.Event()
-        """Set when the port is free again."""
-        self._failure: BaseException | None = None
-        self._closed = False
+        app = create_app(self.emulator)
+        super().__init__(
+            lambda ready: HTTPServer(app, ready), self.settings.host, self.settings.port
+        )
 
-    def __repr__(self) -> str:
-        state = " (closed)" if self._closed else "" if self._thread else " (not started)"
-        return f"<Server {self.url}{state}>"
+    def close(self) -> None:
+        """Stop for good. Open answers have half a second to end. Then connections and port are
+        closed, and the renderer stops. The journal can still be read. Any thread may call this, and
+        may call it twice."""
+        super().close()
 
-    @property
-    def url(self) -> str:
-        """The address of the server: `http://HOST:PORT`."""
-        host = self.settings.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        """The `base_url` for OpenAI's SDKs: `http://HOST:PORT/v1`."""
-        return f"{self.url}/v1"
+    def _release(self) -> None:
+        super()._release()
+        self.emulator.close()
 
     def calls(self, **filters: Unpack[CallFilters]) -> CallList:
         """The API calls since the last `reset`, oldest first: those that match all *filters*.
@@ -169,109 +155,6 @@ class Server:
         closed server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match, **settings)
-
-    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Serve in this thread until SIGINT, SIGTERM or `close`. Calls *on_ready* once the server
-        accepts connections. Raises RuntimeError for a server that has run before."""
-        self._begin(threading.current_thread())
-        self._on_ready = on_ready
-        self._serve()
-
-    def close(self) -> None:
-        """Stop for good. Open answers have half a second to end. Then connections and port are
-        closed, and the renderer stops. The journal can still be read. Any thread may call this, and
-        may call it twice."""
-        self._closed = True
-        self._http.should_exit = True
-        if self._thread is None:
-            self._release()
-        elif self._thread is not threading.current_thread():
-            self._stopped.wait()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError(f"{self.url} is closed for good; make a new Server")
-
-    def _begin(self, thread: threading.Thread) -> None:
-        self._check_open()
-        if self._thread:
-            raise RuntimeError(f"{self.url} is served already")
-        self._thread = thread
-
-    def _serve(self) -> None:
-        try:
-            self._http.run([self._listener])
-        finally:
-            self._closed = True
-            try:
-                self._release()
-            finally:
-                # `close` and `__enter__` wait for these events without a timeout.
-                self._stopped.set()
-                self._started.set()
-
-    def _serve_in_thread(self) -> None:
-        try:
-            self._serve()
-        except BaseException as error:  # also SystemExit, by which uvicorn gives up
-            if self._http.started:
-                raise
-            self._failure = error
-
-    def _ready(self) -> None:
-        self._on_ready()
-        self._started.set()
-
-    def _release(self) -> None:
-        # uvloop leaves the socket open.
-        self._listener.close()
-        self.emulator.close()
-
-    def __enter__(self) -> Self:
-        """Serve in a thread of the server's own. Raises RuntimeError where the server does not
-        start, or has run before."""
-        thread = threading.Thread(target=self._serve_in_thread, name="images-emulator", daemon=True)
-        self._begin(thread)
-        try:
-            thread.start()
-        except RuntimeError:
-            self._stopped.set()
-            self.close()
-            self._release()
-            raise
-        try:
-            self._started.wait()
-        except BaseException:  # such as Ctrl-C
-            self.close()
-            raise
-        if not self._http.started:
-            thread.join()
-            raise RuntimeError(f"{self.url} is not served: {self._failure}") from self._failure
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        try:
-            return await asyncio.to_thread(self.__enter__)
-        except asyncio.CancelledError:
-            # Only this function has a reference to the server, whose thread would go on serving.
-            await asyncio.to_thread(self.close)
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.close)
 
 
 def running(settings: Settings | None = None, **changes: Any) -> Running:
