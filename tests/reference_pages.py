@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -17,12 +18,16 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 import images_emulator
 from images_emulator import Emulator, Server, pytest_plugin
 from images_emulator.contract import model_tables
 from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
+from images_emulator.faults.match import Match
+from images_emulator.faults.scenario_document import Step
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.web.admin_api import create_admin_api
@@ -61,6 +66,16 @@ def errors_table() -> str:
         name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
         kind = f"`{each.type}`" if each.type else ""
         rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def keys_table(model: type[BaseModel]) -> str:
+    """The keys of a mapping in a scenario, with their descriptions."""
+    rows = ["| key | default | what it is |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        shown = isinstance(field.default, str | int | float)
+        default = f"`{json.dumps(field.default)}`" if shown else ""
+        rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -111,6 +126,8 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "models": ("models.md", models_tables),
     "faults": ("faults.md", faults_table),
     "errors": ("errors.md", errors_table),
+    "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
+    "keys of match": ("scenarios.md", lambda: keys_table(Match)),
     "admin paths": ("admin-api.md", admin_table),
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),

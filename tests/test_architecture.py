@@ -41,6 +41,7 @@ HOMES = {
     "pydantic_core": {"faults"},
     "pytest": {"pytest_plugin"},
     "python_multipart": {"exchange"},
+    "regex": {"exchange"},
     "sse_starlette": {"web"},
     "starlette": {"web", "faults", "http_server"},
     "uharfbuzz": {"imaging"},

@@ -150,9 +150,8 @@ class Server(ThreadedServer):
 
         *fault* is a name, with its *settings* by keyword, or a mapping of both with the name as
         `kind`. It is for as many calls as *times*, None for all, and for those alone that *match*
-        names by `path`, `model`, `prompt`, `api_key` and `retry_count`. One for streams spares
-        calls that ask for none. Raises ValueError for an invalid fault, and RuntimeError for a
-        closed server."""
+        is for, by the keys of a scenario's `match`. One for streams spares calls that ask for none.
+        Raises ValueError for an invalid fault, and RuntimeError for a closed server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match, **settings)
 

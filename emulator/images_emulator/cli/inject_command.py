@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,6 +21,14 @@ EXAMPLES: Final = """\
   images-emulator inject rate_limit_exceeded --times 2
   images-emulator inject latency seconds=5 jitter=1 --times always
   images-emulator inject stream_cut after=1 --match prompt=ship"""
+
+MATCH_HELP: Final = "Only calls of this path, model, prompt, size … (what a scenario's match has)"
+"""What `--match` does."""
+
+NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
+"""The keys of `match` whose values are numbers, or true and false."""
+
+FIELDS_PREFIX: Final = "fields."
 
 ALWAYS: Final = "always"
 """The value of `--times` for every call."""
@@ -43,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=argument_type(_pair),
         action="append",
         default=[],
-        help="Only calls of this path, model, prompt, api_key or retry_count",
+        help=MATCH_HELP,
     )
     add_address(parser)
 
@@ -56,11 +65,31 @@ def _times(text: str) -> int | None:
     return int(text)
 
 
-def _pair(text: str) -> tuple[str, str | int]:
+def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise ValueError(f"must be NAME=VALUE, not {text!r}")
-    return name, int(value) if name == "retry_count" and value.isdecimal() else value
+    return name, value
+
+
+def match_of(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The `match` of a step, from each `--match NAME=VALUE`. A field of the body is
+    `fields.PATH=VALUE`; what is not JSON there is a text."""
+    match: dict[str, Any] = {}
+    for name, text in pairs:
+        if name.startswith(FIELDS_PREFIX):
+            fields = match.setdefault("fields", {})
+            fields[name.removeprefix(FIELDS_PREFIX)] = _json(text)
+        else:
+            match[name] = _json(text) if name in NOT_TEXTS else text
+    return match
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def run(
@@ -68,7 +97,7 @@ def run(
     fault: str,
     settings: Sequence[str],
     times: int | None,
-    match: Sequence[tuple[str, str | int]],
+    match: Sequence[tuple[str, str]],
     **options: Any,
 ) -> int:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - it loads pydantic
@@ -77,7 +106,7 @@ def run(
     address = server_address(**options)
     parsed = parse_fault(";".join([fault, *settings]))
     document = {"kind": parsed.kind} | parsed.model_dump(exclude_defaults=True)
-    step = {"fault": document, "times": times, "match": dict(match)}
+    step = {"fault": document, "times": times, "match": match_of(match)}
     parse_step(step)
     AdminClient(address).post("inject", step)
     calls = {None: "every call", 1: "the next call"}.get(times, f"the next {times} calls")

@@ -8,11 +8,29 @@ from typing import Final, Literal
 from images_emulator.immutable import Immutable
 
 NearMissKind = Literal[
-    "model", "prompt", "path", "api_key", "retry_count", "target", "after", "chance", "spent"
+    "path",
+    "model",
+    "prompt",
+    "prompt_regex",
+    "prompt_name",
+    "size",
+    "quality",
+    "n",
+    "background",
+    "has_mask",
+    "images",
+    "image_sha256",
+    "fields",
+    "api_key",
+    "retry_count",
+    "target",
+    "after",
+    "chance",
+    "spent",
 ]
-"""The reason why a step did not match a call. The first five are keys of `match` that differ.
-`target`: the step is for downloads or for streams and the call is none, or the step has no path and
-the call is a download. `after`: the step skips the first calls. `chance`: its probability.
+"""The reason why a step did not match a call. All but the last four are keys of `match` that
+differ. `target`: the step is for downloads or for streams and the call is none, or the step has no
+path and the call is a download. `after`: the step skips the first calls. `chance`: its probability.
 `spent`: it has met all its calls."""
 
 NEAR_MISS_OVERHEAD_BYTES: Final = 128
@@ -27,7 +45,7 @@ class NearMiss(Immutable):
     name: str
     """`step 1` and so on for those of the scenario, `injected` for the others."""
     fault: str
-    """The label of the step's fault."""
+    """The label of the step's fault, or of its answer."""
     kind: NearMissKind
     reason: str
     """The reason in words, such as `model 'dall-e-3' is not 'gpt-image-2'`."""

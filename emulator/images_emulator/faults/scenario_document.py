@@ -13,35 +13,28 @@ from pydantic import Field, ValidationError
 
 from images_emulator.faults import Fault
 from images_emulator.faults.base import StrictModel
+from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
 from images_emulator.scenarios import ready_scenarios, scenario_file
 from images_emulator.spelling import suggestion
-
-
-class Match(StrictModel):
-    """The calls that a step is for; what is left out matches every call.
-
-    *path* and *model* may have the wildcards of file names, *prompt* is a part of the prompt,
-    *retry_count* what the SDKs say in `x-stainless-retry-count`.
-    """
-
-    path: str | None = None
-    model: str | None = None
-    prompt: str | None = None
-    api_key: str | None = None
-    retry_count: int | None = Field(default=None, ge=0)
 
 
 class Step(StrictModel):
     """A fault, and which calls meet it: of those that match, after the first *after* and with
     *probability*, as often as *times* says. The same *seed* gives the same luck."""
 
-    fault: Fault
-    match: Match = Match()
-    times: int | None = Field(default=None, ge=1)
-    probability: float = Field(default=1, ge=0, le=1)
-    after: int = Field(default=0, ge=0)
-    seed: int = 0
+    fault: Fault = Field(description="The fault: its name, or a mapping with it as `kind`.")
+    match: Match = Field(default=Match(), description="Which calls the step is for.")
+    times: int | None = Field(
+        default=None, ge=1, description="How many calls meet it; all, where it is left out."
+    )
+    probability: float = Field(
+        default=1, ge=0, le=1, description="The chance of each of these to meet it."
+    )
+    after: int = Field(
+        default=0, ge=0, description="How many calls that match are let pass before."
+    )
+    seed: int = Field(default=0, description="Decides the chance, which is the same every time.")
 
     def as_json(self) -> dict[str, Any]:
         """The step as it may be written, without what goes without saying."""

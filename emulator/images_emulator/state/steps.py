@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.message_format import mask_key
+from images_emulator.exchange.field_path import WILDCARDS, FieldPath, is_found, json_text
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
+from images_emulator.exchange.prompts import MAX_SEARCH_SECONDS, PromptPattern
 from images_emulator.immutable import Immutable
 from images_emulator.state.store import Codec, Count, Packed, is_exhausted
 
@@ -28,7 +32,12 @@ MAX_SPENT_STEPS: Final = 20
 class MatchInput(NamedTuple):
     """The values of a call that the `match` of a step reads, by the names of its keys. *download*:
     the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
-    stream."""
+    stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
+
+    What takes time to find out is there only where a step reads it, see `Steps.reads`:
+    *prompt_name*, *image_sha256* (of each image), and *fields* (the JSON texts of the values at
+    each path).
+    """
 
     path: str
     model: str = ""
@@ -37,16 +46,77 @@ class MatchInput(NamedTuple):
     retry_count: int = 0
     download: bool = False
     streams: bool = False
+    validated: bool = False
+    size: str | None = None
+    quality: str | None = None
+    n: int | None = None
+    background: str | None = None
+    has_mask: bool = False
+    images: int = 0
+    prompt_name: str = ""
+    image_sha256: tuple[str, ...] = ()
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def chars(self) -> int:
+        """Characters of its texts, about."""
+        found = sum(len(text) for _, texts in self.fields for text in texts)
+        texts = (self.path, self.model, self.prompt, self.api_key, self.size, self.quality)
+        return found + sum(len(text or "") for text in texts)
 
 
-def _test(name: str, wanted: str | int) -> Callable[[Any], bool]:
+EXPENSIVE_KEYS: Final = frozenset({"prompt_name", "image_sha256", "fields"})
+"""The keys of `match` whose values a call is searched for only where a step has them."""
+
+_GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
+"""The keys of `match` whose texts may have wildcards."""
+
+_ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
+"""The keys of `match` whose value every call has, be it empty."""
+
+_PLACES: Final[Mapping[str, int]] = {
+    **{name: place for place, name in enumerate(MatchInput._fields)},
+    "prompt_regex": MatchInput._fields.index("prompt"),
+}
+"""Where in a `MatchInput` the value for a key of `match` is."""
+
+
+def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
     """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*."""
-    if isinstance(wanted, str):
-        if name == "prompt":
-            return lambda prompt: wanted in prompt
-        if name in {"path", "model"} and not set("*?[").isdisjoint(wanted):
-            return lambda value: fnmatchcase(value, wanted)
-    return wanted.__eq__
+    if name == "prompt":
+        return lambda prompt: wanted in prompt
+    if name == "prompt_regex":
+        return _regex_test(PromptPattern(wanted))
+    if name == "image_sha256":
+        return lambda digests: wanted in digests
+    if name == "fields":
+        return lambda fields: _different_field(wanted, fields) is None
+    if name in _GLOBS and not WILDCARDS.isdisjoint(wanted):
+        return lambda value: fnmatchcase(value or "", wanted)
+    if isinstance(wanted, str) and name in _ALWAYS_TEXTS:
+        return wanted.__eq__
+    return lambda value: value == wanted
+
+
+def _regex_test(pattern: PromptPattern) -> Callable[[str], bool]:
+    def test(prompt: str) -> bool:
+        with suppress(TimeoutError):
+            return pattern.matches(prompt)
+        return False
+
+    return test
+
+
+def _different_field(
+    wanted: Mapping[str, Any], fields: tuple[tuple[str, tuple[str, ...]], ...]
+) -> str | None:
+    """The first path at which the *fields* of a call have not the *wanted* value; None where there
+    is none."""
+    found = dict(fields)
+    for path, value in wanted.items():
+        if not is_found(value, found.get(path, ())):
+            return path
+    return None
 
 
 class ScenarioStep:
@@ -63,18 +133,21 @@ class ScenarioStep:
         self._for_streams = step.fault.for_streams
         # A step without a path would be used up by downloads unawares.
         self._for_downloads = step.fault.for_downloads or step.match.path is not None
-        self._tests = [
-            (place, _test(name, wanted))
-            for place, name in enumerate(MatchInput._fields)
-            if (wanted := getattr(step.match, name, None)) is not None
-        ]
+        wanted = {name: value for name, value in step.match if value is not None}
+        self.reads = EXPENSIVE_KEYS & wanted.keys()
+        """Which of `EXPENSIVE_KEYS` its `match` has."""
+        self.paths = tuple(wanted.get("fields", ()))
+        """The paths in its `match`."""
+        if "prompt_regex" in wanted:  # last, because it takes the longest
+            wanted["prompt_regex"] = wanted.pop("prompt_regex")
+        self._tests = [(name, _PLACES[name], _test(name, value)) for name, value in wanted.items()]
 
     def matches(self, call: MatchInput) -> bool:
         if not (self._for_downloads if call.download else self._for_calls):
             return False
         if self._for_streams and not call.streams:
             return False
-        for place, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
+        for _, place, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
             if not test(call[place]):
                 return False
         return True
@@ -92,25 +165,40 @@ class ScenarioStep:
             return "target", "is for downloads"
         if self._for_streams and not call.streams:
             return "target", "is for streams, and the call asks for none"
-        for place, test in self._tests:
+        for name, place, test in self._tests:
             if not test(call[place]):
-                name: Any = MatchInput._fields[place]
-                return name, self._difference(name, call[place])
+                kind: Any = name
+                return kind, self._difference(name, call)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         if count.claims <= self.after:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
 
-    def _difference(self, name: str, value: str | int) -> str:
+    def _difference(self, name: str, call: MatchInput) -> str:
+        """The sentence that says how the *call* differs from what the key *name* wants."""
         wanted = getattr(self.step.match, name)
-        if name == "prompt":
-            return f"the prompt does not have {wanted!r}"
-        if name == "api_key":
-            value, wanted = mask_key(str(value)), mask_key(wanted)
-        if isinstance(value, str):
-            value = value[:MAX_QUOTED_CHARS]
-        return f"{name} {value!r} is not {wanted!r}"
+        value: Any = call[_PLACES[name]]
+        match name:
+            case "prompt":
+                return f"the prompt does not have {wanted!r}"
+            case "prompt_regex":
+                return _regex_difference(wanted, call.prompt)
+            case "prompt_name":
+                return f"the prompt's name {_quoted(value)} is not {wanted!r}"
+            case "has_mask":
+                return "the call has no mask" if wanted else "the call has a mask"
+            case "image_sha256":
+                return f"no image has the SHA-256 {wanted}"
+            case "fields":
+                path = _different_field(wanted, value) or ""
+                found = ", ".join(dict(value).get(path, ())) or "missing"
+                if len(found) > MAX_QUOTED_CHARS:
+                    found = f"{found[:MAX_QUOTED_CHARS]}…"
+                return f"{path} is {found}, not {json_text(wanted[path])}"
+            case "api_key":
+                return f"api_key {_quoted(mask_key(value))} is not {mask_key(wanted)!r}"
+        return f"{name} {_quoted(value)} is not {wanted!r}"
 
     @property
     def is_injected(self) -> bool:
@@ -139,22 +227,58 @@ class ScenarioStep:
         }
 
 
+def _quoted(value: Any) -> str:
+    """A *value* of a call between quotes, the beginning of a long text."""
+    return repr(value[:MAX_QUOTED_CHARS]) if isinstance(value, str) else reprlib.repr(value)
+
+
+def _regex_difference(wanted: str, prompt: str) -> str:
+    try:
+        PromptPattern(wanted).matches(prompt)
+    except TimeoutError:
+        return f"the search for {wanted!r} in the prompt takes more than {MAX_SEARCH_SECONDS:g} s"
+    return f"the prompt does not match {wanted!r}"
+
+
 class Steps(Immutable):
     """The steps in their order: *injected* ones, then those of the scenario as *planned*. Of these
     *live* are those that may still be met. *spent* are the last injected ones that have met all
-    their calls; no call is compared with them."""
+    their calls; no call is compared with them. *reads* are those of `EXPENSIVE_KEYS`, and *paths*
+    the paths to fields, that a step has asked for."""
 
     injected: tuple[ScenarioStep, ...] = ()
     planned: tuple[ScenarioStep, ...] = ()
     live: tuple[ScenarioStep, ...] = ()
     spent: tuple[ScenarioStep, ...] = ()
+    reads: frozenset[str] = frozenset()
+    paths: tuple[FieldPath, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        injected: tuple[ScenarioStep, ...] = (),
+        planned: tuple[ScenarioStep, ...] = (),
+        **others: tuple[ScenarioStep, ...],
+    ) -> Steps:
+        """These steps, with what they read."""
+        steps = (*injected, *planned)
+        return cls(
+            injected,
+            planned,
+            reads=frozenset().union(*(step.reads for step in steps)),
+            paths=_paths(path for step in steps for path in step.paths),
+            **others,
+        )
 
     def listed(self) -> tuple[ScenarioStep, ...]:
         """All steps, in the order in which calls are compared with them, and then the spent."""
         return (*self.injected, *self.planned, *self.spent)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        return replace(self, injected=(*self.injected, step))
+        steps = replace(self, injected=(*self.injected, step), reads=self.reads | step.reads)
+        if not step.paths:
+            return steps
+        return replace(steps, paths=_paths((*(each.text for each in self.paths), *step.paths)))
 
     def without_exhausted(self, step: ScenarioStep) -> Steps:
         """The steps when *step* has met all its calls. One of the scenario stays as planned, for
@@ -171,12 +295,18 @@ class Steps(Immutable):
         """The steps without that of this *key*. Raises KeyError where there is none."""
         if not any(step.key == key for step in self.listed()):
             raise KeyError(key)
-        return Steps(
-            *(
-                _without(key, steps)
-                for steps in (self.injected, self.planned, self.live, self.spent)
-            )
+        return replace(
+            self,
+            injected=_without(key, self.injected),
+            planned=_without(key, self.planned),
+            live=_without(key, self.live),
+            spent=_without(key, self.spent),
         )
+
+
+def _paths(texts: Iterable[str]) -> tuple[FieldPath, ...]:
+    """The paths of *texts*, each once."""
+    return tuple(map(FieldPath, sorted({*texts})))
 
 
 def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
@@ -211,7 +341,7 @@ def _unpack(packed: Packed) -> Steps:
         return ScenarioStep(parse_step(document["step"]), document["name"], document["key"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
-    return Steps(
+    return Steps.of(
         injected=tuple(step for step, live in steps if step.is_injected and live),
         planned=tuple(step for step, _ in steps if not step.is_injected),
         live=tuple(step for step, live in steps if not step.is_injected and live),

@@ -29,6 +29,7 @@ from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.json_responses import error_response
+from images_emulator.web.match_input import input_of_call, input_of_download
 from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call
 
@@ -179,27 +180,12 @@ class FaultMiddleware:
         return exchange.dialect_values(deployment, deployed)
 
     async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
-        """The values of the call that the steps of the scenario are compared with. A download has
-        the model and the prompt of its picture."""
+        """The values of the call that the steps of the scenario are compared with."""
         if exchange.kind == "download":
-            if not (request := exchange.request):
-                return MatchInput(exchange.path, download=True)
-            return MatchInput(exchange.path, request.model.id, request.prompt, download=True)
+            return input_of_download(exchange, self.emulator)
         call = await self._call(exchange, receive)
-        fields = call.fields if call else {}
-        texts = {
-            name: fields[name] for name in ("model", "prompt") if isinstance(fields.get(name), str)
-        }
-        if call and (model := self._dialect_values(exchange).get("model")):
-            # The model behind the deployment, whatever the call names.
-            texts["model"] = model
-        return MatchInput(
-            path=exchange.path,
-            api_key=exchange.principal or "",
-            retry_count=exchange.head.retry_count,
-            streams=call is not None and call.asks_for_stream,
-            **texts,
-        )
+        model = self._dialect_values(exchange).get("model") if call else None
+        return await input_of_call(exchange, call, model, self.emulator)
 
 
 def _read(text: str) -> BaseFault:

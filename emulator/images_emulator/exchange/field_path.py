@@ -1,0 +1,84 @@
+"""Paths to the values in the body of a call, a small part of JSONPath: `user`, `svg.model`,
+`images[0].file_id`, `images[*].image_url`. A `$.` before them may be there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from images_emulator.contract.request import Upload
+
+_PATH: Final = re.compile(r"(?:\$\.)?[\w-]+(?:\.[\w-]+|\[(?:\d{1,9}|\*)\])*")
+_PART: Final = re.compile(r"[\w-]+|\[(\d+|\*)\]")
+
+WILDCARDS: Final = frozenset("*?[")
+"""A text with one of these is a pattern, as of file names."""
+
+
+class FieldPath:
+    """A path, read once. Raises ValueError for a *text* that is none."""
+
+    def __init__(self, text: str) -> None:
+        if not _PATH.fullmatch(text):
+            raise ValueError(
+                f"'{text}' is no path to a field, such as user, svg.model, images[0].file_id or "
+                "images[*].image_url"
+            )
+        self.text = text
+        self._parts: Sequence[str | int | None] = [
+            part[0] if part[1] is None else None if part[1] == "*" else int(part[1])
+            for part in _PART.finditer(text.removeprefix("$."))
+        ]
+        """A key, an index, or None for each item."""
+
+    def values(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
+        """The values there, as JSON texts; none where there is nothing. An uploaded file counts as
+        the text of its name."""
+        return tuple(map(json_text, self._find(fields, 0)))
+
+    def _find(self, value: Any, at: int) -> Iterator[Any]:
+        if at == len(self._parts):
+            yield value
+            return
+        part = self._parts[at]
+        if isinstance(part, str):
+            if isinstance(value, Mapping) and part in value:
+                yield from self._find(value[part], at + 1)
+        elif isinstance(value, list | tuple):
+            items = value if part is None else value[part : part + 1]
+            for item in items:
+                yield from self._find(item, at + 1)
+
+
+def json_text(value: Any) -> str:
+    """The JSON text of *value*, by which values are compared: 1 and true are two, 1 and 1.0 are
+    one."""
+    if isinstance(value, Upload):
+        value = value.filename
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=json_default)
+
+
+def json_default(value: object) -> str:
+    """A file in an array of them."""
+    return value.filename if isinstance(value, Upload) else repr(value)
+
+
+def is_found(wanted: Any, values: Sequence[str]) -> bool:
+    """Whether one of *values*, JSON texts, is the *wanted* one. A text may have the wildcards of
+    file names. A number or a boolean may be a text, as in a form. None wants no value, or null."""
+    if wanted is None:
+        return not values or "null" in values
+    text = json_text(wanted)
+    if text in values:
+        return True
+    if not isinstance(wanted, str):
+        return json.dumps(text) in values
+    if WILDCARDS.isdisjoint(wanted):
+        return False
+    texts = (json.loads(each) for each in values if each[0] == '"')
+    return any(fnmatchcase(each, wanted) for each in texts)

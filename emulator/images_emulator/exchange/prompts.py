@@ -1,0 +1,47 @@
+"""Prompts as steps of a scenario look for them: by a regular expression, and by their names."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from unicodedata import normalize
+
+MAX_SEARCH_SECONDS: Final = 0.1
+"""Seconds after which the search for a regular expression is given up. Some expressions take years
+to find out that they do not match."""
+
+_OTHER_SIGNS: Final = re.compile(r"[\W_]+")
+_OTHER_SIGNS_BUT_WILDCARDS: Final = re.compile(r"[^\w*?]+|_+")
+
+
+def prompt_name(prompt: str) -> str:
+    """The name of *prompt*: its letters and digits in lower case, with a hyphen in place of all
+    that is between them. `A red fox!` has the name `a-red-fox`."""
+    return _OTHER_SIGNS.sub("-", normalize("NFC", prompt).lower()).strip("-")
+
+
+def name_pattern(text: str) -> str:
+    """The pattern of names that *text* means: written as a name is, with the wildcards `*` and
+    `?`."""
+    return _OTHER_SIGNS_BUT_WILDCARDS.sub("-", normalize("NFC", text).lower()).strip("-")
+
+
+class PromptPattern:
+    """A regular expression, which is searched anywhere in a prompt. Raises ValueError for a *text*
+    that is none.
+
+    The library is `regex`, because the one of Python cannot end a search that takes too long.
+    """
+
+    def __init__(self, text: str) -> None:
+        import regex  # noqa: PLC0415 - it delays the start, and few scenarios need it
+
+        try:
+            self._pattern = regex.compile(text)
+        except regex.error as error:
+            raise ValueError(f"this is no regular expression: {error}") from None
+
+    def matches(self, prompt: str) -> bool:
+        """Whether *prompt* has it. Raises TimeoutError where that is not known after
+        `MAX_SEARCH_SECONDS`."""
+        return self._pattern.search(prompt, timeout=MAX_SEARCH_SECONDS) is not None

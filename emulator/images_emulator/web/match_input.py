@@ -1,0 +1,100 @@
+"""What the steps of the scenario are compared with: the values of a call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from images_emulator.contract.references import data_of_url, is_data_url
+from images_emulator.contract.request import Call, Upload
+from images_emulator.exchange.details import image_items
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.prompts import prompt_name
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.steps import MatchInput
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
+    """The values of a download, which has the model and the prompt of its picture."""
+    call = MatchInput(exchange.path, download=True)
+    if request := exchange.request:
+        call = call._replace(model=request.model.id, prompt=request.prompt)
+    return _with_prompt_name(call, emulator)
+
+
+async def input_of_call(
+    exchange: Exchange, call: Call | None, model: str | None, emulator: Emulator
+) -> MatchInput:
+    """The values of a call as they were sent; None for a *call* whose body cannot be parsed. The
+    *model* is that behind an Azure deployment, whatever the call names."""
+    fields = call.fields if call else _NOTHING
+    images = [item for parameter, _, item in image_items(fields) if parameter.startswith("image")]
+    values = MatchInput(
+        path=exchange.path,
+        model=model or _text(fields, "model") or "",
+        prompt=_text(fields, "prompt") or "",
+        api_key=exchange.principal or "",
+        retry_count=exchange.head.retry_count,
+        streams=call is not None and call.asks_for_stream,
+        size=_text(fields, "size"),
+        quality=_text(fields, "quality"),
+        n=_number(fields.get("n")),
+        background=_text(fields, "background"),
+        has_mask=fields.get("mask") is not None,
+        images=len(images),
+    )
+    values = _with_prompt_name(values, emulator)
+    reads, paths = emulator.scenario.reads, emulator.scenario.paths
+    if "image_sha256" in reads and images:
+        # Hashing takes time, and a file that was uploaded earlier is in the store.
+        digests = await emulator.renderer.parse(partial(_digests, images, emulator))
+        values = values._replace(image_sha256=digests)
+    if paths:
+
+        def found() -> tuple[tuple[str, tuple[str, ...]], ...]:
+            return tuple((path.text, path.values(fields)) for path in paths)
+
+        large = exchange.is_large
+        values = values._replace(fields=await emulator.renderer.parse(found) if large else found())
+    return values
+
+
+def _with_prompt_name(values: MatchInput, emulator: Emulator) -> MatchInput:
+    if "prompt_name" not in emulator.scenario.reads:
+        return values
+    return values._replace(prompt_name=prompt_name(values.prompt))
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    """A number, in JSON or as the text of a form."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value[:9])
+    return value if type(value) is int else None
+
+
+def _digests(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> tuple[str, ...]:
+    return tuple(hashlib.sha256(data).hexdigest() for data in _files(images, emulator))
+
+
+def _files(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> Iterator[bytes]:
+    """The files of *images*, but of those at an address."""
+    for image in images:
+        if isinstance(image, Upload):
+            yield image.data
+            continue
+        url, identity = image.get("image_url"), image.get("file_id")
+        if isinstance(url, str) and is_data_url(url):
+            yield data_of_url(url)
+        elif isinstance(identity, str):
+            data = emulator.files.data(identity)
+            if data is not None:
+                yield data
