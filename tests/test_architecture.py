@@ -46,6 +46,7 @@ HOMES = {
     "starlette": {"web", "faults", "http_server"},
     "uharfbuzz": {"imaging"},
     "uvicorn": {"http_server", "protocol"},
+    "yaml": {"recordings"},
 }
 """The layers and modules that may import each third-party package."""
 

@@ -91,7 +91,7 @@ def hunks(diff: str) -> Iterator[tuple[str, str, str]]:
 
 def test_every_module_that_is_named_is_there() -> None:
     paths = re.findall(r"`((?:[\w-]+/)*[\w-]+\.py)`", TEXT)
-    folders = re.findall(r"^\| `(\w+)/` \|(.*)$", TEXT, re.MULTILINE)
+    folders = re.findall(r"^\| `([\w/]+)/` \|(.*)$", TEXT, re.MULTILINE)
     inside = {name for _, text in folders for name in re.findall(r"`(\w+\.py)`", text)}
     for folder, text in folders:
         for name in re.findall(r"`(\w+\.py)`", text):

@@ -1,0 +1,224 @@
+"""HAR files, version 1.2, and the recordings of Polly.JS, which are HAR files with binary bodies of
+their own form."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from images_emulator.recordings.cassettes.interaction import (
+    Cassette,
+    Interaction,
+    absolute_url,
+    cassette,
+    extra_reason,
+    header,
+    header_pairs,
+    interaction,
+    mapping,
+    sequence,
+    status_code,
+    text,
+    time_of,
+)
+from images_emulator.recordings.recording import Headers
+
+POLLY: Final = "Polly.JS"
+
+_FORM: Final = "multipart/form-data"
+_URLENCODED: Final = "application/x-www-form-urlencoded"
+
+_BOUNDARY: Final = "har-form-boundary"
+"""The boundary of a form of which the file has the parts only, and no boundary."""
+
+Attachment = Callable[[str], bytes]
+
+
+def read(document: Any, attachment: Attachment) -> Cassette | None:
+    """The cassette that *document* is; None where it is no HAR. *attachment* reads a file beside it
+    by its name, and raises OSError. Raises ValueError for a malformed one."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("log"), Mapping):
+        return None
+    log = document["log"]
+    creator = log.get("creator")
+    is_polly = "_recordingName" in log or (
+        isinstance(creator, Mapping) and creator.get("name") == POLLY
+    )
+    entries = sequence(log.get("entries"), "the list of entries")
+    return cassette(POLLY if is_polly else "HAR", entries, partial(_interaction, attachment))
+
+
+def _interaction(attachment: Attachment, number: int, entry: Mapping[str, Any]) -> Interaction:
+    request = mapping(entry.get("request"), "the request")
+    response = mapping(entry.get("response"), "the response")
+    sent = _header_list(request.get("headers"), "the request's headers")
+    sent, body = _request_body(request, sent, attachment)
+    # A request that failed has no status, or 0; Playwright writes -1.
+    code = response.get("status")
+    failed = code in (None, 0, -1)
+    status = None if failed else status_code(code, "the status")
+    headers = _header_list(response.get("headers"), "the response's headers")
+    return interaction(
+        number,
+        method=text(request.get("method"), "the method"),
+        url=absolute_url(request.get("url"), "the URL"),
+        request_headers=sent,
+        request_body=body,
+        status=status,
+        headers=headers,
+        body=b"" if failed else _content(response.get("content"), headers, attachment),
+        error=str(response.get("_error") or response.get("_failureText") or ""),
+        seconds=_seconds(entry.get("timings")),
+        recorded_at=time_of(entry.get("startedDateTime")),
+        extra=extra_reason(status, response.get("statusText")),
+    )
+
+
+def _seconds(timings: Any) -> float:
+    """From the request's last byte to the answer's last one."""
+    if not isinstance(timings, Mapping):
+        return 0.0
+    spent = (timings.get("wait"), timings.get("receive"))
+    # -1 is for what is not known.
+    known = [each for each in spent if isinstance(each, int | float) and 0 < each < math.inf]
+    return sum(known) / 1000
+
+
+def _header_list(value: Any, what: str) -> Headers:
+    if value is None:
+        return ()
+    pairs = (mapping(each, f"an entry of {what}") for each in sequence(value, what))
+    return header_pairs(((each.get("name"), each.get("value")) for each in pairs), what)
+
+
+def _request_body(
+    request: Mapping[str, Any], headers: Headers, attachment: Attachment
+) -> tuple[Headers, bytes]:
+    """The body of a request, and its *headers* with the content type of that body."""
+    if request.get("postData") is None:
+        return headers, b""
+    data = mapping(request["postData"], "postData")
+    body = _stored(data, attachment)
+    if body is None and isinstance(data.get("text"), str) and data["text"]:
+        body = _encoded(data["text"], _length(request, headers))
+    if body:
+        return headers, body
+    params = data.get("params") or ()
+    return _of_params(sequence(params, "params"), str(data.get("mimeType") or ""), headers)
+
+
+def _length(request: Mapping[str, Any], headers: Headers) -> int | None:
+    """The bytes that the body is said to have."""
+    declared = header(headers, "content-length")
+    if declared.isdecimal() and declared.isascii():
+        return int(declared)
+    size = request.get("bodySize")
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _encoded(value: str, length: int | None) -> bytes:
+    """The bytes of *value*: UTF-8, or Latin-1 where that has the *length* which the file names.
+    Tools keep the files of a form as the one or the other."""
+    body = value.encode("utf-8", "surrogateescape")
+    if length is None or len(body) == length or len(value) != length:
+        return body
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return body
+
+
+def _of_params(params: Sequence[Any], media_type: str, headers: Headers) -> tuple[Headers, bytes]:
+    """The body of a form that is given as its parameters."""
+    fields = [mapping(each, "a parameter") for each in params]
+    if not fields:
+        return headers, b""
+    content_type = header(headers, "content-type") or media_type
+    if content_type.lower().startswith(_URLENCODED):
+        pairs = [(str(each.get("name")), str(each.get("value") or "")) for each in fields]
+        return headers, urlencode(pairs).encode()
+    if not content_type.lower().startswith(_FORM):
+        raise ValueError(
+            "the body of the request is not in the file, and its parameters are of no form"
+        )
+    _, has_boundary, boundary = content_type.partition("boundary=")
+    boundary = boundary.partition(";")[0].strip().strip('"') if has_boundary else _BOUNDARY
+    if not has_boundary:
+        others = ((name, value) for name, value in headers if name.lower() != "content-type")
+        headers = (*others, ("Content-Type", f"{content_type}; boundary={boundary}"))
+    parts = b"".join(f"--{boundary}\r\n".encode() + _part(each) for each in fields)
+    return headers, parts + f"--{boundary}--\r\n".encode()
+
+
+def _part(field: Mapping[str, Any]) -> bytes:
+    """A part of a form, without the boundary before it."""
+    name, value, file = field.get("name"), field.get("value"), field.get("fileName")
+    if file and not value:
+        raise ValueError(f"the file {file} of the request is not in the cassette")
+    head = f'Content-Disposition: form-data; name="{text(name, "the name of a parameter")}"'
+    head += f'; filename="{file}"' if file else ""
+    head += f"\r\nContent-Type: {field['contentType']}" if field.get("contentType") else ""
+    return f"{head}\r\n\r\n{'' if value is None else value}\r\n".encode("utf-8", "surrogateescape")
+
+
+def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
+    """The body of a response."""
+    if value is None:
+        return b""
+    content = mapping(value, "the content")
+    stored = _stored(content, attachment)
+    if stored is not None:
+        return stored
+    body = content.get("text")
+    if body is None or body == "":
+        return b""
+    body = text(body, "the text of the content")
+    is_hex = content.get("_isBinary") is True
+    if header(headers, "content-encoding") and (chunks := _chunks(body)):
+        coding = content.get("encoding") or "hex"
+        return b"".join(_decoded(chunk, coding) for chunk in chunks)
+    return _decoded(body, "hex" if is_hex else str(content.get("encoding") or ""))
+
+
+def _chunks(body: str) -> list[str]:
+    """The chunks of a compressed body as Polly.JS keeps them; none where *body* is no such list."""
+    if not body.startswith("["):
+        return []
+    try:
+        chunks = json.loads(body)
+    except ValueError:
+        return []
+    return chunks if all(isinstance(each, str) for each in chunks) else []
+
+
+def _stored(holder: Mapping[str, Any], attachment: Attachment) -> bytes | None:
+    """The body in a file beside the archive, or in the *holder* as base64; None where it is
+    neither."""
+    if isinstance(name := holder.get("_file"), str):
+        try:
+            return attachment(name)
+        except OSError as error:
+            raise ValueError(f"the body in the file {name} cannot be read: {error}") from error
+    if holder.get("encoding") == "base64" and not str(holder.get("text") or "").startswith("["):
+        return _decoded(str(holder.get("text") or ""), "base64")
+    return None
+
+
+def _decoded(value: str, encoding: str) -> bytes:
+    try:
+        match encoding:
+            case "base64":
+                return base64.b64decode(value)
+            case "hex":
+                return bytes.fromhex(value)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(
+            f"the body is not the {encoding} that it is said to be: {error}"
+        ) from error
+    return value.encode("utf-8", "surrogateescape")

@@ -1,0 +1,291 @@
+"""Interactions: the exchanges of a cassette, which become recordings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import pairwise
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from images_emulator.immutable import Immutable
+from images_emulator.recordings.recording import (
+    Headers,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+
+EVENT_STREAM: Final = "text/event-stream"
+
+_EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
+"""What stands in a text for bytes that were no UTF-8."""
+
+_SAFE_IN_TARGET: Final = "%/:@!$&'()*+,;=?~-._[]<>{}|"
+"""Characters that a request's target keeps: those of RFC 3986, and those around stand-ins."""
+
+
+class Interaction(Immutable):
+    """One exchange of a cassette."""
+
+    number: int
+    """Its place in the cassette, from 1."""
+    url: str
+    """The absolute URL of the request."""
+    recording: Recording
+
+
+class Cassette(Immutable):
+    """What a file has."""
+
+    kind: str
+    """The tool that wrote it, or its format, as its users call it."""
+    interactions: tuple[Interaction, ...]
+    problems: tuple[str, ...] = ()
+    """Sentences about interactions of which no recordings can be made."""
+
+
+def cassette(
+    kind: str, items: Sequence[Any], make: Callable[[int, Mapping[str, Any]], Interaction]
+) -> Cassette:
+    """A cassette of *items*, from each of which *make* makes an interaction, or raises ValueError
+    with a sentence about what is wrong with it."""
+    interactions, problems = [], []
+    for number, item in enumerate(items, 1):
+        try:
+            interactions.append(make(number, mapping(item, "it")))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"interaction {number}: {error}")
+    return Cassette(kind, tuple(interactions), tuple(problems))
+
+
+def interaction(
+    number: int,
+    *,
+    method: str,
+    url: str,
+    request_headers: Headers,
+    request_body: bytes,
+    status: int | None,
+    headers: Headers = (),
+    body: bytes = b"",
+    error: str = "",
+    seconds: float = 0.0,
+    recorded_at: datetime | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Interaction:
+    """The interaction of these values. Without a *status* there was no answer, and *error* says
+    why; *seconds* passed before the answer, as far as the cassette knows.
+
+    Raises ValueError where the cassette has lost the body of the request."""
+    if lost := _lost(request_headers, request_body):
+        raise ValueError(lost)
+    response = None
+    if status is not None:
+        headers, body = _consistent(headers, body)
+        parts = parts_of(body, header(headers, "content-type"), seconds)
+        response = RecordedResponse(status=status, headers=headers, parts=parts)
+    recording = Recording(
+        request=RecordedRequest(
+            method=method.upper(), target=_target(url), headers=request_headers, body=request_body
+        ),
+        response=response,
+        error="" if response else error or "the cassette has no answer",
+        recorded_at=recorded_at or _date(header(headers, "date")),
+        extra=extra or {},
+    )
+    return Interaction(number, url, recording)
+
+
+def parts_of(body: bytes, content_type: str, seconds: float = 0.0) -> tuple[RecordedPart, ...]:
+    """The parts of a *body* that is known as a whole: the events of a stream, or all of it. All
+    came after *seconds*."""
+    if content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
+        return (RecordedPart(seconds, body),) if body else ()
+    ends = [0, *(match.end() for match in _EVENT_END.finditer(body)), len(body)]
+    pieces = (body[start:end] for start, end in pairwise(ends))
+    return tuple(RecordedPart(seconds, piece) for piece in pieces if piece)
+
+
+def header(headers: Headers, name: str) -> str:
+    """The first value of the header *name*, which is in lower case; empty where there is none."""
+    return next((value for key, value in headers if key.lower() == name), "")
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return quote(target, safe=_SAFE_IN_TARGET)
+
+
+def _date(text: str) -> datetime | None:
+    """The time in a header `date`."""
+    try:
+        return aware(parsedate_to_datetime(text))
+    except ValueError:
+        return None
+
+
+def time_of(value: Any) -> datetime | None:
+    """The time that *value* is, in the form of HTTP or of ISO 8601; None where it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return aware(datetime.fromisoformat(value.strip()))
+    except ValueError:
+        return _date(value)
+
+
+def aware(time: datetime) -> datetime:
+    """*time*, which is UTC where it has no time zone."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
+    """The reason phrase of an answer, where it is not the usual one, as `Recording.extra`."""
+    usual = {each.value: each.phrase for each in HTTPStatus}
+    if not isinstance(reason, str) or not reason or reason == usual.get(status or 0):
+        return {}
+    return {"reason": reason}
+
+
+def _lost(headers: Headers, body: bytes) -> str:
+    """The sentence about bytes of a request that are not in the cassette; empty where all are."""
+    length = header(headers, "content-length")
+    declared = int(length) if length.isdecimal() and length.isascii() else 0
+    if declared and not body:
+        return f"the body of the request, of {declared} bytes, is not in the cassette"
+    if not header(headers, "content-type").lower().startswith("multipart/"):
+        return ""
+    if _REPLACEMENT in body and declared != len(body):
+        return "the files of the request are not in the cassette: its tool kept them as text"
+    if body and not body.rstrip().endswith(b"--"):
+        return "the form of the request is not whole in the cassette"
+    return ""
+
+
+def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """The *headers* without a content coding that *body* does not have: many tools keep a body as
+    their client read it, with the headers of the compressed one."""
+    coding = header(headers, "content-encoding").strip().lower()
+    if not coding or not body or _is_encoded(coding, body):
+        return headers, body
+    kept = [
+        (name, str(len(body)) if name.lower() == "content-length" else value)
+        for name, value in headers
+        if name.lower() != "content-encoding"
+    ]
+    return tuple(kept), body
+
+
+def _is_encoded(coding: str, body: bytes) -> bool:
+    """Whether *body* has the content *coding*, as far as its bytes tell."""
+    match coding:
+        case "gzip" | "x-gzip":
+            return body.startswith(b"\x1f\x8b")
+        case "zstd":
+            return body.startswith(b"\x28\xb5\x2f\xfd")
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+# What readers ask of the values of a parsed file.
+
+
+def mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """Raises ValueError, as the others do, where *value*, which a sentence calls *what*, is of
+    another type."""
+    if isinstance(value, Mapping):
+        return value
+    raise ValueError(f"{what} must be a mapping, not {_kind(value)}")
+
+
+def sequence(value: Any, what: str) -> Sequence[Any]:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return value
+    raise ValueError(f"{what} must be a list, not {_kind(value)}")
+
+
+def text(value: Any, what: str) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{what} must be text, not {_kind(value)}")
+
+
+def status_code(value: Any, what: str) -> int:
+    """The status *value*, a number or its text, from 100 to 999."""
+    try:
+        number = int(value) if not isinstance(value, bool) else 0
+    except (TypeError, ValueError):
+        number = 0
+    if 100 <= number <= 999:
+        return number
+    raise ValueError(f"{what} must be a status of HTTP, not {_kind(value)}")
+
+
+def absolute_url(value: Any, what: str) -> str:
+    url = text(value, what)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"{what} is no URL: {error}") from error
+    if not parts.scheme or not parts.netloc:
+        raise ValueError(f"{what} must be an absolute URL, not '{url[:80]}'")
+    return url
+
+
+def header_pairs(pairs: Iterable[tuple[Any, Any]], what: str) -> Headers:
+    """Headers of pairs in which a value may be a list, a number, or bytes; HTTP/2's own, such as
+    `:authority`, are left off."""
+    headers = []
+    for name, values in pairs:
+        for value in values if isinstance(values, list | tuple) else [values]:
+            key = text(name, f"a name in {what}")
+            if not key.startswith(":"):
+                headers.append((_latin1(key), _latin1(_header_text(value, what))))
+    return tuple(headers)
+
+
+def _header_text(value: Any, what: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"a value in {what} must be text, not {_kind(value)}")
+
+
+def _latin1(value: str) -> str:
+    """*value* as headers are decoded: what is in no Latin-1 is the bytes of its UTF-8. A line
+    break, as a folded value has it, is a blank."""
+    unfolded = re.sub(r"\s*[\r\n]+\s*", " ", value)
+    try:
+        unfolded.encode("latin-1")
+    except UnicodeEncodeError:
+        return unfolded.encode("utf-8", "surrogateescape").decode("latin-1")
+    return unfolded
+
+
+def _kind(value: Any) -> str:
+    if value is None or value == "":
+        return "missing"
+    match value:
+        case Mapping():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bytes():
+            return "binary"
+    return f"{value!r:.80}"

@@ -1,0 +1,88 @@
+"""Session records of the Azure SDK test proxy, which openai-dotnet's tests have as well."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from images_emulator.recordings.cassettes.interaction import (
+    Cassette,
+    Interaction,
+    absolute_url,
+    cassette,
+    header,
+    header_pairs,
+    interaction,
+    mapping,
+    sequence,
+    status_code,
+    text,
+)
+from images_emulator.recordings.recording import Headers
+
+_TEXT: Final = re.compile(
+    r"text/|application/(?:json|xml|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml)\b", re.IGNORECASE
+)
+"""The media types whose bodies are kept as text; others are base64."""
+
+_FILE: Final = "b64:"
+"""What precedes the base64 of a file in a form."""
+
+
+def read(document: Any, attachment: Callable[[str], bytes]) -> Cassette | None:
+    """The cassette that *document* is; None where it is no session record. It has all in itself:
+    *attachment* is not needed. Raises ValueError for a malformed one."""
+    if not isinstance(document, Mapping) or "Entries" not in document:
+        return None
+    entries = sequence(document["Entries"], "the list of entries")
+    return cassette("Azure SDK test proxy", entries, _interaction)
+
+
+def _interaction(number: int, entry: Mapping[str, Any]) -> Interaction:
+    sent = _headers(entry.get("RequestHeaders"), "the request's headers")
+    headers = _headers(entry.get("ResponseHeaders"), "the response's headers")
+    return interaction(
+        number,
+        method=text(entry.get("RequestMethod"), "the method"),
+        url=absolute_url(entry.get("RequestUri"), "the URL"),
+        request_headers=sent,
+        request_body=_body(entry.get("RequestBody"), sent),
+        status=status_code(entry.get("StatusCode"), "the status"),
+        headers=headers,
+        body=_body(entry.get("ResponseBody"), headers),
+    )
+
+
+def _headers(value: Any, what: str) -> Headers:
+    return () if value is None else header_pairs(mapping(value, what).items(), what)
+
+
+def _body(value: Any, headers: Headers) -> bytes:
+    """A body: lines of text, base64, or a JSON value, of which the record has lost the layout."""
+    if value is None:
+        return b""
+    if isinstance(value, list):
+        return b"".join(_line(text(line, "a line of a body"), headers) for line in value)
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    if _TEXT.match(header(headers, "content-type")):
+        return value.encode("utf-8", "surrogateescape")
+    return _binary(value)
+
+
+def _line(value: str, headers: Headers) -> bytes:
+    """A line of a body; in a form, a file is one line."""
+    is_file = value.startswith(_FILE) and header(headers, "content-type").startswith("multipart/")
+    return _binary(value.removeprefix(_FILE)) if is_file else value.encode("utf-8")
+
+
+def _binary(value: str) -> bytes:
+    """The bytes of base64; those of *value* itself, where it is none."""
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return value.encode("utf-8", "surrogateescape")

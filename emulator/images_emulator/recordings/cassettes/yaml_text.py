@@ -1,0 +1,106 @@
+"""Reads YAML as text: values are strings, bytes, lists, mappings and None.
+
+Numbers, dates and truth values stay the text that they were written as, so that none of it is
+lost: cassettes are of several languages, whose YAML libraries do not agree on what is a date.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import yaml
+
+TYPED_KEYS: Final = frozenset({"parsed_body"})
+"""Keys whose values have types, as YAML 1.1 resolves them."""
+
+_NULL: Final = "tag:yaml.org,2002:null"
+_BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary"})
+
+
+class MissingLibraryError(Exception):
+    """PyYAML is not installed. The message says how it is."""
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """The value of the one document in *text*; *name* is that of its file.
+
+    Raises ValueError with the file's name, the line and a sentence, and MissingLibraryError.
+    """
+    try:
+        import yaml  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        sentence = "cassettes in YAML need PyYAML: pip install 'openai-images-emulator[import]'"
+        raise MissingLibraryError(sentence) from error
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=loader)
+        return None if node is None else _Values(name, yaml).of(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ValueError(f"{name}{line}: it is no YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        at = text.count("\n", 0, error.position) + 1
+        raise ValueError(f"{name}:{at}: it is no YAML: {error.reason}") from error
+    except RecursionError as error:
+        raise ValueError(f"{name}: it is nested too deeply") from error
+
+
+class _Values:
+    """Makes values of the nodes of one document; an alias is the value of its anchor."""
+
+    def __init__(self, name: str, library: Any) -> None:
+        self._name = name
+        self._yaml = library
+        self._made: dict[int, Any] = {}
+        self._open: set[int] = set()
+
+    def of(self, node: yaml.Node) -> Any:
+        """Raises ValueError for what has no value."""
+        key = id(node)
+        if key not in self._made:
+            if key in self._open:
+                raise self._error(node, "it contains itself")
+            self._open.add(key)
+            self._made[key] = self._value(node)
+            self._open.discard(key)
+        return self._made[key]
+
+    def _value(self, node: Any) -> Any:
+        if isinstance(node, self._yaml.MappingNode):
+            return dict(self._pair(key, value) for key, value in node.value)
+        if isinstance(node, self._yaml.SequenceNode):
+            return [self.of(each) for each in node.value]
+        if node.tag == _NULL:
+            return None
+        if node.tag not in _BINARY:
+            return node.value
+        try:
+            return base64.b64decode(node.value)
+        except (binascii.Error, ValueError) as error:
+            raise self._error(node, f"it is no base64: {error}") from error
+
+    def _pair(self, key_node: Any, value_node: Any) -> tuple[Any, Any]:
+        key = self.of(key_node)
+        if isinstance(key, bytes):
+            key = key.decode("utf-8", "surrogateescape")
+        if isinstance(key, list) and len(key) == 1:  # a string of a class of Python's own
+            key = key[0]
+        if not isinstance(key, Hashable):
+            raise self._error(key_node, "a key must be text")
+        if key in TYPED_KEYS:
+            return key, self._typed(value_node)
+        return key, self.of(value_node)
+
+    def _typed(self, node: Any) -> Any:
+        try:
+            return self._yaml.constructor.SafeConstructor().construct_document(node)
+        except (self._yaml.constructor.ConstructorError, ValueError) as error:
+            raise self._error(node, f"it has no value: {error}") from error
+
+    def _error(self, node: Any, sentence: str) -> ValueError:
+        return ValueError(f"{self._name}:{node.start_mark.line + 1}: {sentence}")
