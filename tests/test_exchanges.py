@@ -307,10 +307,13 @@ OF_NO_MODEL = {
 }
 """Those of limits that no model of the table has."""
 
+OF_ANSWERS = {"unusable_own_picture"}
+"""Those that only a call with an answer of one's own can meet: see `test_own_answers`."""
+
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_every_refusal_is_reached_by_an_exchange(name: str) -> None:
     literal = re.split(r"\{[\w.]+(?:[:!][^}]*)?\}", SENTENCES[name])
     sentence = re.compile(".*".join(re.escape(part) for part in literal), re.DOTALL)
     is_reached = any(sentence.fullmatch(message) for message in refusals_said())
-    assert is_reached == (name not in OF_NO_MODEL)
+    assert is_reached == (name not in OF_NO_MODEL | OF_ANSWERS)

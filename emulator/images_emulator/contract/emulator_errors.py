@@ -19,3 +19,7 @@ bad_directive = Refusal(
     param="prompt",
     code="invalid_directive",
 )
+unusable_own_picture = Refusal(
+    "The own picture '{name}' cannot answer this call: it {reason}.",
+    code="unusable_own_picture",
+)

@@ -11,3 +11,6 @@ WRONG_PATH: Final = (
 
 MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
 """For a call that a model answers which is shut down by the day of the call."""
+
+OTHER_PICTURE: Final = "'{name}' is sent as it is: it {difference}"
+"""For a call that a verbatim own picture answers which is not what the call asks for."""

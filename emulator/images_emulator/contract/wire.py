@@ -15,6 +15,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Final
 
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import ALWAYS, AsOf, Period
 from images_emulator.contract.events import event
 from images_emulator.contract.request import ImageRequest, Model
@@ -111,13 +112,17 @@ def images_response(
     usage: Usage | None,
     size: int = 0,
     annotations: Mapping[str, Any] = MappingProxyType({}),
+    overrides: AnswerOverrides = NO_OVERRIDES,
 ) -> Template:
     """The body that answers *request*, with slots for `created`, each `image` (base64 or a URL, as
     the call asks) and each `generation_id`. *usage* is None for models that count no tokens. The
     *annotations* are further keys of every image, *size* is that of the first file in bytes, which
-    the usage of an SVG depends on."""
+    the usage of an SVG depends on. *overrides* stand in place of what the body would have; that of
+    `created` is the caller's."""
     item: dict[str, Any] = {request.response_format: string_slot("image"), **annotations}
-    if request.model.revises_prompt:
+    if overrides.revised_prompt is not None:
+        item["revised_prompt"] = overrides.revised_prompt
+    elif request.model.revises_prompt:
         item["revised_prompt"] = revised_prompt(request)
     if usage:
         item["generation_id"] = string_slot("generation_id")
@@ -127,6 +132,8 @@ def images_response(
         body |= _parameters(request) | {"usage": _usage(usage, request.day)}
         if counts := svg_usage_of(request, size):
             body["svg_usage"] = _svg_usage(counts)
+    if overrides.usage is not None:
+        body["usage"] = overrides.usage
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
     # The older stack ends its bodies with a newline, as recorded to the last.
     end = "\n" if request.operation.older_stack else ""
@@ -174,11 +181,20 @@ def _generation_id(request_id: str, index: int) -> bytes:
     return uuid_text(digest.hexdigest()).encode()
 
 
-def image_event(request: ImageRequest, number: int, usage: Usage | None) -> Template:
+def image_event(
+    request: ImageRequest,
+    number: int,
+    usage: Usage | None,
+    overrides: AnswerOverrides = NO_OVERRIDES,
+) -> Template:
     """Event *number* (from 0) of a stream: the completed one where *usage* is given, else that of a
-    partial image. Its slots are `created` and `image`."""
+    partial image. Its slots are `created` and `image`. The usage of *overrides* stands in place of
+    *usage*."""
     name = f"{request.operation.event_name}.{'completed' if usage else 'partial_image'}"
-    extra = {"usage": _usage(usage, request.day)} if usage else {"partial_image_index": number}
+    extra: dict[str, Any] = {"partial_image_index": number}
+    if usage:
+        counts = overrides.usage
+        extra = {"usage": _usage(usage, request.day) if counts is None else counts}
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     values = _keys_of_day(image, request.day) | _parameters(request) | extra
     if not usage:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from images_emulator.contract import wire
+from images_emulator.contract.answer_overrides import AnswerOverrides
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
@@ -27,21 +28,24 @@ def images_body(
     images: Sequence[EncodedFile] | Sequence[bytes],
     usage: Usage | None,
     dialect: Dialect,
+    overrides: AnswerOverrides,
     *,
     request_id: str,
     time: datetime,
 ) -> bytes:
     """The body of an answer with *images*, which are files or URLs, to the call that arrived at
-    that *time*."""
+    that *time*. *overrides* stand in place of what the body would have."""
     files = [image for image in images if isinstance(image, EncodedFile)]
     template = wire.images_response(
         request,
         usage if files else None,
         files[0].chars * 3 // 4 if files else 0,
         dialect.annotations(request),
+        overrides,
     )
     shown = [image.shown() if isinstance(image, EncodedFile) else image for image in images]
-    return template.fill(wire.slot_values(time.replace(microsecond=0), shown, request_id))
+    created = overrides.created_on(time.replace(microsecond=0))
+    return template.fill(wire.slot_values(created, shown, request_id))
 
 
 def stream_body(
@@ -49,9 +53,11 @@ def stream_body(
     files: Mapping[int, EncodedFile],
     usage: Usage | None,
     sent: SentResponse,
+    overrides: AnswerOverrides,
 ) -> bytes:
-    """The events of a stream that have left. *files* are by the number of the event."""
-    return b"".join(_events(request, files, usage, sent))
+    """The events of a stream that have left. *files* are by the number of the event. *overrides*
+    stand in place of what the events would have."""
+    return b"".join(_events(request, files, usage, sent, overrides))
 
 
 def _events(
@@ -59,6 +65,7 @@ def _events(
     files: Mapping[int, EncodedFile],
     usage: Usage | None,
     sent: SentResponse,
+    overrides: AnswerOverrides,
 ) -> Iterator[bytes]:
     for number, event in enumerate(sent.kept_events):
         second, file = _CREATED.search(event.head), files.get(number)
@@ -69,4 +76,4 @@ def _events(
         counts = usage if number == request.partial_images else None
         created = datetime.fromtimestamp(int(second[1]), UTC)
         values = wire.slot_values(created, [file.shown()])
-        yield wire.image_event(request, number, counts).fill(values)
+        yield wire.image_event(request, number, counts, overrides).fill(values)

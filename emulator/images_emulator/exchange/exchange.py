@@ -7,13 +7,15 @@ it in. Faults read it, and the journal keeps it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from images_emulator import imaging
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
@@ -22,7 +24,7 @@ from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
-from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, usage_of
+from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, read_usage, usage_of
 from images_emulator.exchange.answer import images_body, stream_body
 from images_emulator.exchange.details import (
     CallDetails,
@@ -167,6 +169,12 @@ class Exchange:
     """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
     """Why the call did not meet the first steps of the scenario; none for a call with a fault."""
+    overrides: AnswerOverrides = NO_OVERRIDES
+    """The values of the answer that stand in place of the emulator's."""
+    is_raw: bool = False
+    """Whether the answer is sent as it is, and none of its pictures are drawn."""
+    own_header_names: Collection[bytes] = ()
+    """The headers of the answer, in lower case, that stand in place of the API's standard ones."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
@@ -228,9 +236,9 @@ class Exchange:
     def start_response(self, status: int, headers: Headers = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call = self.kind == "call"
-        request = self.request if is_call else None
+        request = self.request if is_call and not self.is_raw else None
         # The text of an answer is kept, except of those to image operations.
-        keep_body = is_call and self.operation is None
+        keep_body = is_call and (self.operation is None or self.is_raw)
         self.sent.start(
             status,
             request,
@@ -389,14 +397,17 @@ class Exchange:
         drawing = self._drawing
         if drawing is None:
             return ()
-        is_stream, (width, height) = self.sent.is_stream, drawing.size
-        files = [
-            self.files.get(drawing.partial_images if is_stream else index) for index in self.images
-        ]
-        return tuple(
-            SentImage(index, width, height, drawing.output_format, file and file.length)
-            for index, file in zip(self.images, files, strict=True)
-        )
+        is_stream, request = self.sent.is_stream, self.request
+        images = []
+        for index in self.images:
+            file = self.files.get(drawing.partial_images if is_stream else index)
+            (width, height), word = drawing.size, drawing.output_format
+            own = request and request.own_picture(index)
+            if own and own.verbatim:
+                facts = imaging.fitting.facts_of(own.data, own.digest)
+                (width, height), word = facts.size or (width, height), facts.output_format or word
+            images.append(SentImage(index, width, height, word, file and file.length))
+        return tuple(images)
 
     @property
     def _drawing(self) -> _Drawing | None:
@@ -426,7 +437,9 @@ class Exchange:
             return usage
         if request is None or self.sent.body_may_change:
             return None
-        self.cached_usage = usage = usage_of(request, self.partials)
+        counts = self.overrides.usage
+        usage = usage_of(request, self.partials) if counts is None else read_usage(counts)
+        self.cached_usage = usage
         return usage
 
     @property
@@ -492,17 +505,28 @@ class Exchange:
             return bytes(sent.body)
         if sent.error_body and not sent.is_stream:
             return sent.error_body
-        if request is None or self.kind != "call" or sent.status != 200 or "body" in self.dropped:
+        if request is None or self.is_raw or self.kind != "call" or sent.status != 200:
+            return None
+        if "body" in self.dropped:
             # What the answer repeats of the call goes with the body of that.
             return None
+        overrides = self.overrides
+        # A usage of one's own may have other keys than those of `Usage`.
+        usage = self.usage if overrides.usage is None else usage_of(request)
         if sent.is_stream:
-            return stream_body(request, self.files, self.usage, sent)
+            return stream_body(request, self.files, usage, sent, overrides)
         if not sent.is_whole:
             return None
         files = [self.files[index] for index in range(request.n)] if not self.image_urls else []
         images = self.image_urls or files
         return images_body(
-            request, images, self.usage, self.dialect, request_id=self.id, time=self.time
+            request,
+            images,
+            usage,
+            self.dialect,
+            overrides,
+            request_id=self.id,
+            time=self.time,
         )
 
     @property

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from images_emulator import imaging
+from images_emulator.contract.answer_overrides import AnswerOverrides
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
@@ -79,6 +80,8 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "number": exchange.number,
         "fault": exchange.fault,
         "is_hung_up": exchange.is_hung_up,
+        "is_raw": exchange.is_raw,
+        "overrides": asdict(exchange.overrides),
         "files": {
             str(number): [file.chars, file.beginning.decode("latin-1"), file.length]
             for number, file in exchange.files.items()
@@ -126,6 +129,8 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         number=document["number"],
         fault=document["fault"],
         is_hung_up=document["is_hung_up"],
+        is_raw=document["is_raw"],
+        overrides=_overrides(document["overrides"]),
         files={
             int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
             for number, (chars, beginning, size) in document["files"].items()
@@ -160,6 +165,11 @@ def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
 
 def _pairs(headers: Sequence[tuple[str, str]]) -> Headers:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _overrides(document: Mapping[str, Any]) -> AnswerOverrides:
+    headers = tuple((name, value) for name, value in document["headers"])
+    return AnswerOverrides(**{**document, "headers": headers})
 
 
 def _sent(document: Mapping[str, Any]) -> SentResponse:

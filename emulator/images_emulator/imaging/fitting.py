@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from images_emulator.contract.notices import OTHER_PICTURE
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
@@ -30,13 +31,16 @@ CLEAR: Final = "#00000000"
 UNKNOWN_COLOUR: Final = "#8a8f98"
 """Colour of the thumbnail of a file that cannot be opened."""
 
+NO_IMAGE: Final = "is no PNG, JPEG, WebP or GIF"
+"""What a file is that no decoder knows; an SVG, too."""
+
 MAX_FACTS: Final = 4096
 """The most files whose facts are cached."""
 
 
 class FileFacts(NamedTuple):
     """What a file is. *output_format* is its word among the values of `output_format`, or None;
-    *size* is upright. Both are None where *mistake* says why it cannot be opened: a predicate of
+    *size* is upright. That is None where *mistake* says why it cannot be decoded: a predicate of
     its name, such as `is no PNG, JPEG, WebP or GIF`."""
 
     output_format: str | None
@@ -63,7 +67,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except _TooLargeError as error:
         raise ValueError(str(error)) from None
     except UnidentifiedImageError:
-        raise ValueError("is no PNG, JPEG, WebP or GIF") from None
+        raise ValueError(NO_IMAGE) from None
     except MemoryError:
         # The server's fault, not the file's.
         raise
@@ -102,11 +106,9 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
     facts: FileFacts | None = _facts.get(digest)
     if facts is None:
         try:
-            size = _decoded(data)[0].size
+            facts = FileFacts(_format_word(data), _decoded(data)[0].size)
         except ValueError as error:
-            facts = FileFacts(None, None, str(error))
-        else:
-            facts = FileFacts(_format_word(data), size)
+            facts = FileFacts(_format_word(data), None, str(error))
         _facts.put(digest, facts, 1)
     return facts
 
@@ -114,6 +116,62 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
 def _format_word(data: bytes) -> str | None:
     file_format = format_of(data)
     return next((word for word, each in OUTPUT_FORMATS.items() if each is file_format), None)
+
+
+class UnusablePictureError(ValueError):
+    """The own picture *name* cannot answer a call: it *reason*, a predicate."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
+def check(request: ImageRequest) -> tuple[str, ...]:
+    """Check that the own pictures of *request* can answer it, decoding each file of them that was
+    not checked before. Returns notices of verbatim ones that are not what the request asks for.
+    Raises UnusablePictureError."""
+    notices: list[str] = []
+    for index in range(min(request.n, len(request.own_pictures or ()))):
+        own = request.own_picture(index)
+        assert own, "the request has own pictures"
+        partial_count = min(request.partial_images, len(own.partials)) if request.stream else 0
+        files = [(own.name, own.data, own.digest)]
+        for partial in range(partial_count):
+            name = f"{own.name}, partial image {partial}"
+            files.append((name, own.partials[partial], own.partial_digests[partial]))
+        needs_preview = request.stream and request.partial_images > partial_count
+        for name, data, digest in files:
+            facts = facts_of(data, digest)
+            is_opened = not own.verbatim or (needs_preview and data is own.data)
+            if is_opened and facts.size is None:
+                raise UnusablePictureError(name, facts.mistake)
+            if own.verbatim:
+                notices += _notices(name, facts, request)
+            elif own.fit == "exact" and facts.size != request.size:
+                asked = _pixels(request.size)
+                reason = (
+                    f"has {_pixels(facts.size or (0, 0))} pixels, and the call asks for {asked}"
+                )
+                raise UnusablePictureError(name, reason)
+    return tuple(notices)
+
+
+def _notices(name: str, facts: FileFacts, request: ImageRequest) -> Iterator[str]:
+    """What a verbatim file is other than *request* asks for; at most one notice."""
+    word, differences = facts.output_format, []
+    if facts.mistake and not (word and facts.mistake == NO_IMAGE):
+        differences.append(facts.mistake)
+    if facts.size and facts.size != request.size:
+        differences.append(f"has {_pixels(facts.size)} pixels, not {_pixels(request.size)}")
+    if word and word != request.output_format:
+        differences.append(f"is {word}, not {request.output_format}")
+    if differences:
+        yield OTHER_PICTURE.format(name=name, difference=" and ".join(differences))
+
+
+def _pixels(size: Pixels) -> str:
+    return "{}x{}".format(*size)
 
 
 def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image.Image:

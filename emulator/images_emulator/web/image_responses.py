@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -12,8 +12,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator import imaging
-from images_emulator.contract import errors, wire
+from images_emulator.contract import emulator_errors, errors, wire
+from images_emulator.contract.answer_overrides import (
+    NO_OVERRIDES,
+    AnswerOverrides,
+    RawAnswer,
+    encoded_headers,
+)
 from images_emulator.contract.events import error_event
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
@@ -33,6 +40,10 @@ logger = logging.getLogger("images_emulator")
 MAX_INLINE_PROMPT_CHARS: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
 
+MAX_HEADER_CHARS: Final = 4096
+"""The longest value of a header of the emulator's own. Node.js refuses an answer whose headers take
+more than 16 KB."""
+
 EVENT_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached event takes beside its own length, about."""
 
@@ -50,6 +61,28 @@ class PreparedRequest:
     """The files that were drawn so far; see `Exchange.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
+    overrides: AnswerOverrides = NO_OVERRIDES
+    """The values of the answers that stand in place of the emulator's."""
+    notices: Headers | None = None
+    """The headers that tell of own pictures which are not what the call asks for. None until the
+    own pictures were checked."""
+    _answered: PreparedRequest | None = None
+
+    def with_answer(
+        self,
+        pictures: tuple[OwnPicture, ...] | None,
+        overrides: AnswerOverrides = NO_OVERRIDES,
+    ) -> PreparedRequest:
+        """The same call, answered by own *pictures* (None: by drawings) and *overrides*. It shares
+        no part of an answer with this one. The last result is kept: with the same objects the
+        method returns it again, so a repeated call is as fast as any other."""
+        last = self._answered
+        if last and last.request.own_pictures is pictures and last.overrides is overrides:
+            return last
+        request = replace(self.request, own_pictures=pictures)
+        answered = PreparedRequest(request, self.chunks, details=self.details, overrides=overrides)
+        self._answered = answered
+        return answered
 
 
 async def render_for_client(
@@ -65,6 +98,11 @@ async def render_for_client(
         return await renderer.render_base64(image_request, index, partial, disconnect)
 
 
+def header_value(text: str) -> bytes:
+    """*text* as the value of a header of the emulator's own, in ASCII."""
+    return ascii(text)[1:-1][:MAX_HEADER_CHARS].encode()
+
+
 class ImageResponses:
     """Makes the answer to a validated request."""
 
@@ -75,8 +113,11 @@ class ImageResponses:
     async def respond(
         self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: Headers
     ) -> Response:
-        """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect."""
+        """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
+        APIError for an own picture that cannot answer the call."""
         exchange.files = prepared.files
+        if prepared.request.own_pictures:
+            headers = [*headers, *await self._notices(request, prepared)]
         if prepared.request.stream:
             from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
@@ -84,7 +125,41 @@ class ImageResponses:
         else:
             response = json_response(await self._body(request, exchange, prepared))
         response.raw_headers += headers
+        overrides = prepared.overrides
+        if overrides is not NO_OVERRIDES:
+            exchange.overrides = overrides
+            own = encoded_headers(overrides.headers)
+            exchange.own_header_names = names = {name for name, _ in own}
+            kept = (each for each in response.raw_headers if each[0] not in names)
+            response.raw_headers = [*kept, *own]
         return response
+
+    def respond_raw(self, exchange: Exchange, answer: RawAnswer) -> Response:
+        """The *answer*, as it is."""
+        exchange.is_raw = True
+        response = Response(answer.body, answer.status)
+        own = encoded_headers(answer.headers)
+        exchange.own_header_names = {name for name, _ in own}
+        response.raw_headers += own
+        return response
+
+    async def _notices(self, request: Request, prepared: PreparedRequest) -> Headers:
+        """`PreparedRequest.notices`. The own pictures are checked where no call did it before.
+        Raises APIError for one that cannot answer the call."""
+        if prepared.notices is None:
+            try:
+                with watch_disconnect(request) as disconnect:
+                    notices = await self.renderer.decode(
+                        lambda: imaging.fitting.check(prepared.request), disconnect
+                    )
+            except imaging.fitting.UnusablePictureError as error:
+                raise emulator_errors.unusable_own_picture(
+                    name=error.name, reason=error.reason
+                ) from None
+            for notice in notices:
+                logger.warning(notice)
+            prepared.notices = [(b"x-emulator-notice", header_value(notice)) for notice in notices]
+        return prepared.notices
 
     async def _body(self, request: Request, exchange: Exchange, prepared: PreparedRequest) -> bytes:
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)
@@ -107,9 +182,12 @@ class ImageResponses:
             counts = None if by_url else await self._usage(image_request)
             annotations = exchange.dialect.annotations(image_request)
             size = len(images[0]) * 3 // 4
-            template = wire.images_response(image_request, counts, size, annotations)
+            template = wire.images_response(
+                image_request, counts, size, annotations, prepared.overrides
+            )
             prepared.templates[None] = template
-        return template.fill(wire.slot_values(created, images, exchange.id))
+        told = prepared.overrides.created_on(created)
+        return template.fill(wire.slot_values(told, images, exchange.id))
 
     async def _publish(
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
@@ -156,7 +234,8 @@ class ImageResponses:
         event: bytes | None = self.emulator.prepared_requests.get(key)
         if event is None:
             template, encoded = await self._event_parts(prepared, request, number)
-            event = template.fill(wire.slot_values(created, [encoded]))
+            told = prepared.overrides.created_on(created)
+            event = template.fill(wire.slot_values(told, [encoded]))
             weight = len(event) + EVENT_OVERHEAD_BYTES
             self.emulator.prepared_requests.put(key, event, weight)
         return event
@@ -175,6 +254,6 @@ class ImageResponses:
         template = prepared.templates.get(number)
         if template is None:
             counts = await self._usage(image_request, number) if is_last else None
-            template = wire.image_event(image_request, number, counts)
+            template = wire.image_event(image_request, number, counts, prepared.overrides)
             prepared.templates[number] = template
         return template, encoded

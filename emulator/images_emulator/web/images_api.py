@@ -27,14 +27,10 @@ from images_emulator.exchange.head import Headers
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, PreparedRequest
+from images_emulator.web.image_responses import ImageResponses, PreparedRequest, header_value
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
-
-MAX_HEADER_CHARS: Final = 4096
-"""The longest value of `x-emulator-violations`. Node.js refuses an answer whose headers take more
-than 16 KB."""
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared request takes beside its body and its texts, about."""
@@ -148,8 +144,8 @@ class ImagesAPI:
         shut down on *day*. The first notice of a model is also logged."""
         headers = []
         if image_request.forgiven:
-            violations = ascii(", ".join(map(str, image_request.forgiven)))[1:-1][:MAX_HEADER_CHARS]
-            headers.append((b"x-emulator-violations", violations.encode()))
+            violations = header_value(", ".join(map(str, image_request.forgiven)))
+            headers.append((b"x-emulator-violations", violations))
         model = image_request.model
         if model.is_shut_down_by(day):
             notice = self.emulator.notices.get(model.id)

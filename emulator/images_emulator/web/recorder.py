@@ -146,6 +146,8 @@ class Recorder:
             exchange.deployment,
         )
         headers = [*exchange.dialect.headers(answer)]
+        if names := exchange.own_header_names:
+            headers = [each for each in headers if each[0].lower() not in names]
         if ORIGIN in head and ALLOW_ORIGIN not in headers:
             headers.append(ALLOW_ORIGIN)
         return headers

@@ -1,0 +1,89 @@
+"""Values of an answer that stand in place of those that the emulator would write, and answers that
+it does not write at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from images_emulator.immutable import Immutable
+
+HeaderPairs = tuple[tuple[str, str], ...]
+"""Headers with their values, as HTTP has them."""
+
+FRAMING_HEADERS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
+"""Headers that only the server can write, because they tell how a body is sent."""
+
+MAX_CREATED: Final = 253_402_300_799
+"""The last second of the year 9999, since 1970."""
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def encoded_headers(headers: HeaderPairs) -> list[tuple[bytes, bytes]]:
+    """The *headers* as ASGI has them, their names in lower case."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _check_headers(headers: HeaderPairs) -> None:
+    """Raises ValueError for a header that HTTP cannot have, or that only the server can write."""
+    for name, value in headers:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"header '{name}' cannot have the value {value!r}")
+        if name.lower() in FRAMING_HEADERS:
+            raise ValueError(f"the server itself writes the header '{name}'")
+
+
+class AnswerOverrides(Immutable):
+    """Values of an answer. What is None stays as the emulator writes it.
+
+    *usage* is the whole `usage` of the body, or of the last event; models that count no tokens have
+    it, too. *created* is `created` of the body and `created_at` of events, in seconds since 1970.
+    Each image has the *revised_prompt*; events have none. *headers* stand in place of those of the
+    same names, also of the API's standard ones.
+
+    Raises ValueError for a *created* out of range and for headers that an answer cannot have.
+    """
+
+    usage: Mapping[str, Any] | None = None
+    created: int | None = None
+    revised_prompt: str | None = None
+    headers: HeaderPairs = ()
+
+    def __post_init__(self) -> None:
+        if self.created is not None and not 0 <= self.created <= MAX_CREATED:
+            raise ValueError(f"'created' is seconds since 1970, at most {MAX_CREATED}")
+        _check_headers(self.headers)
+
+    def created_on(self, time: datetime) -> datetime:
+        """The time that an answer at *time* tells."""
+        return time if self.created is None else datetime.fromtimestamp(self.created, UTC)
+
+
+NO_OVERRIDES: Final = AnswerOverrides()
+"""An answer as the emulator writes it."""
+
+
+class RawAnswer(Immutable):
+    """An answer that is sent as it is: no picture is drawn, and nothing is added but the API's
+    standard headers whose names are not among *headers*.
+
+    Raises ValueError for a *status* out of 200 to 599, for a *body* beside one that has none, and
+    for headers that an answer cannot have.
+    """
+
+    status: int = 200
+    headers: HeaderPairs = ()
+    body: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"the status of an answer is 200 to 599, not {self.status}")
+        if self.body and self.status in (204, 304):
+            raise ValueError(f"an answer with status {self.status} has no body")
+        _check_headers(self.headers)

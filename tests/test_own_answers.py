@@ -1,0 +1,337 @@
+"""Answers with own pictures and with values of one's own, as clients and the journal see them."""
+
+from __future__ import annotations
+
+import json
+from binascii import a2b_base64
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import httpx2
+import pytest
+from openai import OpenAI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from images_emulator import Emulator, read_recipe
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.web.image_responses import ImageResponses, PreparedRequest
+from tests.answers import error_of
+from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
+from tests.test_streams import frames
+
+GENERATIONS: Final = "/v1/images/generations"
+CALL: Final = {"model": "gpt-image-2", "prompt": "a fox", "size": "1024x1024"}
+BY_URL: Final = {"model": "dall-e-2", "prompt": "a fox", "size": "256x256"}
+USAGE: Final = {
+    "input_tokens": 3,
+    "input_tokens_details": {"image_tokens": 1, "text_tokens": 2},
+    "output_tokens": 7,
+    "output_tokens_details": {"image_tokens": 7, "text_tokens": 0},
+    "total_tokens": 10,
+}
+
+Answer = Callable[..., None]
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Makes own pictures and overrides, or a raw answer, the answer to all calls."""
+    respond = ImageResponses.respond
+
+    def use(*pictures: OwnPicture, raw: RawAnswer | None = None, **values: Any) -> None:
+        overrides = AnswerOverrides(**values) if values else NO_OVERRIDES
+
+        async def answered(
+            self: ImageResponses,
+            request: Request,
+            exchange: Any,
+            prepared: PreparedRequest,
+            headers: Any,
+        ) -> Response:
+            if raw:
+                return self.respond_raw(exchange, raw)
+            prepared = prepared.with_answer(pictures or None, overrides)
+            exchange.request = prepared.request
+            return await respond(self, request, exchange, prepared, headers)
+
+        monkeypatch.setattr(ImageResponses, "respond", answered)
+
+    return use
+
+
+def pixel(data: bytes | str, x: int = 9, y: int = 9) -> Any:
+    return opened(data).convert("RGB").getpixel((x, y))
+
+
+def test_a_call_is_answered_by_an_own_picture(
+    client: OpenAI, emulator: Emulator, answer: Answer
+) -> None:
+    data = png((200, 200), colour=GREEN)
+    answer(OwnPicture(data))
+    response = client.images.generate(**CALL)  # type: ignore[call-overload]
+    picture = a2b_base64(response.data[0].b64_json)
+    assert opened(picture).size == (1024, 1024)
+    assert pixel(picture) == GREEN
+    assert response.usage.total_tokens > 0
+    assert read_recipe(picture)["own_picture"] == OwnPicture(data).digest
+    (call,) = emulator.journal.find()
+    assert call.images == (0,)
+
+
+def test_a_repeated_call_gets_the_same_bytes_without_rendering(
+    http: httpx2.Client, emulator: Emulator, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(OwnPicture(png(colour=GREEN)))
+    first = http.post(GENERATIONS, json=CALL).json()["data"][0]["b64_json"]
+    monkeypatch.setattr(emulator.renderer, "render_base64", None)
+    monkeypatch.setattr("images_emulator.imaging.fitting.check", None)
+    assert http.post(GENERATIONS, json=CALL).json()["data"][0]["b64_json"] == first
+
+
+def test_calls_with_and_without_an_answer_share_no_part_of_it(
+    http: httpx2.Client, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = http.post(GENERATIONS, json=CALL).json()
+    answer(OwnPicture(png(colour=GREEN)), usage=USAGE)
+    with_answer = http.post(GENERATIONS, json=CALL).json()
+    monkeypatch.undo()
+    after = http.post(GENERATIONS, json=CALL).json()
+    assert with_answer["usage"] == USAGE != before["usage"] == after["usage"]
+    assert before["data"][0]["b64_json"] == after["data"][0]["b64_json"]
+    assert pixel(with_answer["data"][0]["b64_json"]) == GREEN != pixel(after["data"][0]["b64_json"])
+
+
+def test_each_of_several_images_is_its_own_picture(http: httpx2.Client, answer: Answer) -> None:
+    answer(OwnPicture(png(colour=GREEN)), OwnPicture(png(colour=BLUE)))
+    data = http.post(GENERATIONS, json={**CALL, "n": 3}).json()["data"]
+    assert [pixel(each["b64_json"]) for each in data] == [GREEN, BLUE, GREEN]
+
+
+def test_an_own_picture_comes_by_url_with_the_same_bytes(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    answer(OwnPicture(png(colour=GREEN)), OwnPicture(png(colour=BLUE)))
+    data = http.post(GENERATIONS, json={**BY_URL, "n": 2}).json()["data"]
+    files = [http.get(each["url"]) for each in data]
+    assert [each.headers["content-type"] for each in files] == ["image/png"] * 2
+    assert [pixel(each.content) for each in files] == [GREEN, BLUE]
+    inline = http.post(GENERATIONS, json={**BY_URL, "n": 2, "response_format": "b64_json"}).json()
+    assert [a2b_base64(each["b64_json"]) for each in inline["data"]] == [
+        each.content for each in files
+    ]
+    (call, *_) = emulator.journal.find()
+    for index, file in enumerate(files):
+        image = http.get(f"/_emulator/images/{call.id}/{index}")
+        assert image.content == file.content
+
+
+def test_a_stream_has_partial_images_of_the_own_picture(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    own = OwnPicture(encoded(halves((1024, 1024))), partials=(png(colour=GREEN),))
+    answer(own)
+    body = {**CALL, "stream": True, "partial_images": 2}
+    events = [payload for _, payload in frames(http.post(GENERATIONS, json=body).text)]
+    given, preview, final = (each["b64_json"] for each in events)
+    assert pixel(given) == GREEN
+    assert pixel(preview, 512, 900) == pixel(final, 512, 900) == BLUE
+    assert pixel(preview, 512, 9) == pixel(final, 512, 9) == RED
+    (call,) = emulator.journal.find()
+    for number, event in enumerate(events[:2]):
+        path = f"/_emulator/images/{call.id}/0/partials/{number}"
+        assert http.get(path).content == a2b_base64(event["b64_json"])
+    tile = http.get(f"/_emulator/images/{call.id}/0/thumbnail/96").content
+    assert opened(tile).size == (96, 96)
+    assert opened(tile).convert("RGB").getpixel((48, 90))[2] > 180  # type: ignore[index]
+
+
+def form(**files: bytes) -> dict[str, Any]:
+    return {name: (f"{name}.png", data, "image/png") for name, data in files.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/images/edits", {"model": "gpt-image-2", "prompt": "a hat", "size": "1024x1024"}),
+        ("/v1/images/variations", {"response_format": "b64_json", "size": "256x256"}),
+    ],
+)
+def test_uploads_are_answered_by_own_pictures(
+    http: httpx2.Client, answer: Answer, path: str, fields: dict[str, str]
+) -> None:
+    answer(OwnPicture(png(colour=GREEN)))
+    response = http.post(path, data=fields, files=form(image=png(colour=BLUE))).json()
+    assert pixel(response["data"][0]["b64_json"]) == GREEN
+
+
+def test_a_verbatim_picture_is_sent_and_shown_as_it_is(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    data = encoded(plain((30, 20)), "JPEG")
+    answer(OwnPicture(data, verbatim=True, name="füchse.jpg"))
+    response = http.post(GENERATIONS, json=CALL)
+    assert a2b_base64(response.json()["data"][0]["b64_json"]) == data
+    notice = response.headers["x-emulator-notice"]
+    assert notice == (
+        "'f\\xfcchse.jpg' is sent as it is: it has 30x20 pixels, not 1024x1024 and is jpeg, not png"
+    )
+    (call,) = emulator.journal.find()
+    (picture,) = call.pictures
+    assert (picture.width, picture.height, picture.format) == (30, 20, "jpeg")
+    assert picture.bytes == len(data)
+    image = http.get(f"/_emulator/images/{call.id}/0")
+    assert image.headers["content-type"] == "image/jpeg"
+    assert image.content == data
+    by_url = http.post(GENERATIONS, json=BY_URL).json()["data"][0]["url"]
+    assert http.get(by_url).headers["content-type"] == "image/jpeg"
+    assert http.get(by_url).content == data
+
+
+def test_a_verbatim_picture_as_asked_for_has_no_notice(http: httpx2.Client, answer: Answer) -> None:
+    answer(OwnPicture(png((1024, 1024)), verbatim=True))
+    assert "x-emulator-notice" not in http.post(GENERATIONS, json=CALL).headers
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["answer", "stream"])
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (
+            OwnPicture(png((300, 200)), fit="exact"),
+            "'fox.png' cannot answer this call: it has 300x200 pixels, and the call asks for "
+            "1024x1024.",
+        ),
+        (OwnPicture(b"nothing"), "'fox.png' cannot answer this call: it is no PNG, JPEG, WebP"),
+        (OwnPicture(png((64, 64))[:90]), "'fox.png' cannot answer this call: it cannot be decoded"),
+        (OwnPicture(b""), "'fox.png' cannot answer this call: it is no PNG, JPEG, WebP or GIF."),
+    ],
+    ids=["size", "no picture", "cut", "empty"],
+)
+def test_a_picture_that_cannot_answer_a_call_is_an_error_of_the_emulator(
+    http: httpx2.Client, answer: Answer, own: OwnPicture, reason: str, stream: bool
+) -> None:
+    answer(replace(own, name="fox.png"))
+    error = error_of(http.post(GENERATIONS, json={**CALL, "stream": stream}))
+    assert error["code"] == "unusable_own_picture"
+    assert reason in error["message"]
+
+
+def test_a_partial_image_that_cannot_be_opened_is_an_error_where_it_is_asked_for(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    answer(OwnPicture(png(), partials=(b"nothing",), name="fox.png"))
+    assert http.post(GENERATIONS, json=CALL).status_code == 200
+    streamed = {**CALL, "stream": True, "partial_images": 1}
+    error = error_of(http.post(GENERATIONS, json=streamed))
+    assert "'fox.png, partial image 0'" in error["message"]
+
+
+def test_an_answer_has_usage_created_and_revised_prompt_of_ones_own(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    answer(usage=USAGE, created=1_700_000_000, revised_prompt="A red fox.")
+    response = http.post(GENERATIONS, json={**CALL, "n": 2})
+    body = response.json()
+    assert body["usage"] == USAGE
+    assert body["created"] == 1_700_000_000
+    assert [each["revised_prompt"] for each in body["data"]] == ["A red fox."] * 2
+    (call,) = emulator.journal.find()
+    assert call.usage
+    assert call.usage.total_tokens == 10
+    shown = json.loads(call.answer_body or "")
+    for item, other in zip(body["data"], shown["data"], strict=True):
+        item["b64_json"] = other["b64_json"] = ""
+    assert shown == body
+
+
+def test_events_have_usage_and_created_at_of_ones_own(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    answer(usage={"total_tokens": 5}, created=1_700_000_000)
+    text = http.post(GENERATIONS, json={**CALL, "stream": True, "partial_images": 1}).text
+    partial, final = (payload for _, payload in frames(text))
+    assert "usage" not in partial
+    assert final["usage"] == {"total_tokens": 5}
+    assert {partial["created_at"], final["created_at"]} == {1_700_000_000}
+    (call,) = emulator.journal.find()
+    assert call.usage is None
+    shown = [payload for _, payload in frames(call.answer_body or "")]
+    assert shown[1]["usage"] == {"total_tokens": 5}
+
+
+def test_a_model_that_counts_no_tokens_has_the_usage_of_ones_own(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    answer(usage=USAGE)
+    assert http.post(GENERATIONS, json=BY_URL).json()["usage"] == USAGE
+
+
+def test_urls_are_valid_from_now_on_whatever_created_tells(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    answer(OwnPicture(png(colour=GREEN)), created=1_000_000)
+    body = http.post(GENERATIONS, json=BY_URL).json()
+    assert body["created"] == 1_000_000
+    assert http.get(body["data"][0]["url"]).status_code == 200
+
+
+def test_headers_stand_in_place_of_the_api_s(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    answer(headers=(("X-Request-Id", "req_mine"), ("x-mine", "1"), ("x-mine", "2")))
+    response = http.post(GENERATIONS, json=CALL)
+    assert response.headers.get_list("x-request-id") == ["req_mine"]
+    assert response.headers.get_list("x-mine") == ["1", "2"]
+    assert response.headers["openai-version"]
+    assert response.json()["data"]
+    (call,) = emulator.journal.find()
+    assert call.answer_headers["x-request-id"] == "req_mine"
+
+
+@pytest.mark.parametrize("status", [200, 418, 204])
+def test_a_raw_answer_is_sent_as_it_is(
+    http: httpx2.Client, emulator: Emulator, answer: Answer, status: int
+) -> None:
+    body = b"" if status == 204 else b'{"tea": "pot"}'
+    headers = (("Content-Type", "application/tea"), ("x-request-id", "req_mine"))
+    answer(raw=RawAnswer(status, headers, body))
+    response = http.post(GENERATIONS, json=CALL)
+    assert (response.status_code, response.content) == (status, body)
+    assert response.headers["content-type"] == "application/tea"
+    assert response.headers.get_list("x-request-id") == ["req_mine"]
+    (call,) = emulator.journal.find()
+    assert (call.status, call.pictures, call.usage) == (status, (), None)
+    assert (call.answer_body or "").encode() == body
+    assert call.parameters["size"] == "1024x1024"
+
+
+def test_a_raw_answer_to_a_stream_has_the_events_of_its_body(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    text = 'event: error\ndata: {"type":"error"}\n\n'
+    headers = (("content-type", "text/event-stream; charset=utf-8"),)
+    answer(raw=RawAnswer(200, headers, text.encode()))
+    response = http.post(GENERATIONS, json={**CALL, "stream": True})
+    assert list(frames(response.text)) == [("error", {"type": "error"})]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: AnswerOverrides(created=-1), "'created' is seconds since 1970"),
+        (lambda: AnswerOverrides(headers=(("a b", "1"),)), "'a b' is no name of a header"),
+        (lambda: AnswerOverrides(headers=(("a", "1\r\nb: 2"),)), "'a' cannot have the value"),
+        (lambda: AnswerOverrides(headers=(("a", "fúchs ☃"),)), "'a' cannot have the value"),
+        (lambda: RawAnswer(headers=(("Content-Length", "1"),)), "the server itself writes"),
+        (lambda: RawAnswer(100), "200 to 599, not 100"),
+        (lambda: RawAnswer(204, (), b"x"), "status 204 has no body"),
+    ],
+)
+def test_values_that_no_answer_can_have_are_refused(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
