@@ -83,10 +83,12 @@ async def messages_for(
 
 def model_that_writes(output_format: str) -> str:
     """The id of the newest model that generates pictures in that format, of any proportions."""
-    return max(
+    names = [
         (model.released, name)
         for name, model in MODELS.items()
         if isinstance(model.accepts.get(GENERATIONS, {}).get("size"), FlexibleSize)
         if isinstance(rule := model.accepts[GENERATIONS].get("output_format"), Choice)
         if output_format in rule.words
-    )[1]
+    ]
+    assert names, f"no model of flexible sizes writes {output_format}"
+    return max(names)[1]

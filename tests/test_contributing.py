@@ -67,6 +67,8 @@ with Server() as server, httpx2.Client(
     fault = {"x-emulator-fault": "web_page;title=Down"}
     page = http.post(path, data=fields, files=files, headers=fault)
     assert page.text == "<html><title>Down</title></html>"
+    kinds = {fault["kind"] for fault in http.get("/_emulator/faults").json()["faults"]}
+    assert "web_page" in kinds
 
     names = [model["id"] for model in http.get("/v1/models").json()["data"]]
     assert "gpt-image-2.6-lantern" in names

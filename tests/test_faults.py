@@ -210,7 +210,15 @@ def test_a_fault_that_leaves_the_body_as_it_is_changes_no_byte(
 
 def test_every_fault_that_leaves_the_body_as_it_is_is_compared() -> None:
     kinds = {kind for kind, fault in FAULTS.items() if not fault.changes_body}
-    assert kinds == {parse_fault(str(each.values[0])).kind for each in FAITHFUL}
+    compared = {parse_fault(str(each.values[0])).kind for each in FAITHFUL}
+    assert kinds == compared, f"ANSWERS or STREAMS of {__file__} needs an entry without an error"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_setting_of_a_fault_is_described(kind: str) -> None:
+    settings = FAULTS[kind].model_fields
+    bare = [name for name, each in settings.items() if name != "kind" and not each.description]
+    assert not bare, f"{bare} of {FAULTS[kind].__name__} need Field(description=…)"
 
 
 CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
@@ -243,6 +251,7 @@ CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
 def test_an_error_by_name(
     emulator: Emulator, patient: OpenAI, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert name in CODES, f"CODES of {__file__} needs an entry for it"
     error, code, requests = CODES[name]
     caplog.set_level(logging.INFO, "openai")
     outcome = seen(emulator, patient, f"{name};retry_after_ms=30")

@@ -123,7 +123,8 @@ own, and needs values of its own or a line in one of their cases."""
 def check_class(rule: Rule) -> None:
     """Fail the test where the class of *rule* is not one of `RULE_CLASSES`."""
     if type(rule) not in RULE_CLASSES:
-        pytest.fail(f"{__file__} has no values of {type(rule).__name__}: {rule}")
+        name = type(rule).__name__
+        pytest.fail(f"{__file__}: `legal`, `illegal` and RULE_CLASSES need a case for {name}")
 
 
 def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule

@@ -105,7 +105,8 @@ def changed(request: ImageRequest, **values: Any) -> ImageRequest:
 
 
 def test_there_are_values_of_every_field() -> None:
-    assert VALUES.keys() == {each.name for each in fields(ImageRequest)}
+    names = {each.name for each in fields(ImageRequest)}
+    assert VALUES.keys() == names, f"VALUES of {__file__} needs values of a new field"
 
 
 def test_a_field_without_a_mark_fails_at_import() -> None:
@@ -215,16 +216,19 @@ def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> N
 
 
 def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
-    values = dict.fromkeys(("quality", "style", "complexity", "input_fidelity"), "x")
+    pictures = {
+        "images": (DECODED[0], DECODED[1]),
+        "mask": DECODED[2],
+        "markup": DECODED[3],
+        "own_pictures": (OwnPicture(FILES[0]),),
+    }
+    empty = {each.name for each in fields(ImageRequest) if each.default is None}
+    texts = dict.fromkeys(empty & {*FILE_FIELDS}, "x")
     request = ImageRequest(
         operation=EDITS,
         model=next(iter(MODELS.values())),
         size=(64, 48),
-        images=(DECODED[0], DECODED[1]),
-        mask=DECODED[2],
-        markup=DECODED[3],
-        own_pictures=(OwnPicture(FILES[0]),),
-        **values,  # type: ignore[arg-type]
+        **{**texts, **pictures},  # type: ignore[arg-type]
     )
     recipe = request.recipe()
     assert {*recipe} == {*FILE_FIELDS} - {"frame_count", "frame_duration_ms"}

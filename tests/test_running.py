@@ -176,7 +176,7 @@ def test_type_checkers_know_the_filters_of_the_journal() -> None:
     own, parameters = get_type_hints(Query), get_type_hints(ParameterFilters)
     assert own.pop("parameters")
     assert get_type_hints(CallFilters) == own | parameters
-    assert {*parameters} == {*PARAMETERS}
+    assert {*parameters} == {*PARAMETERS}, "ParameterFilters of state/query.py is another"
 
 
 LINE = r"POST /v1/images/generations gpt-image-2 200 \d+ ms 'A lighthouse'"
