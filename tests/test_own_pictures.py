@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any, Final
 
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageChops, ImageSequence, ImageStat
 
 from images_emulator import read_recipe
 from images_emulator.contract.models import MODELS
@@ -251,7 +251,27 @@ def test_a_request_with_own_pictures_is_stored_and_read_with_their_files() -> No
     other = unpack_request(document, data)
     assert other.own_pictures == pictures
     assert other.cache_key == request.cache_key
-    assert weight_of(other) >= len(upload.data) + 3 * len(png()) + len(half_clear())
+    files = len(upload.data) + 3 * len(png()) + len(half_clear())
+    assert 0 <= weight_of(other, copied=True) - files < 2048
+
+
+def test_calls_that_share_a_picture_count_it_a_few_times() -> None:
+    request = answered(OwnPicture(bytes(2**20), verbatim=True))
+    first, *others = (weight_of(request) for _ in range(1000))
+    assert first >= 2**20
+    assert all(weight > weight_of(REQUEST) for weight in others)
+    assert first + sum(others) < 10 * 2**20
+
+
+def test_a_gif_of_many_colours_mixes_them_of_those_of_its_palette() -> None:
+    image = Image.merge(
+        "RGB",
+        (Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L")),
+    )
+    data = encoded(image)
+    shown = image_of(answered(data, size=image.size, output_format="gif", frame_count=2))
+    blurred = [each.convert("RGB").reduce(8) for each in (image, shown)]
+    assert max(ImageStat.Stat(ImageChops.difference(*blurred)).mean) < 1
 
 
 def test_a_render_process_makes_the_same_files() -> None:

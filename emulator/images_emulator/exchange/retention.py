@@ -20,9 +20,9 @@ from images_emulator.exchange.exchange import (
 )
 
 
-def compact(exchange: Exchange) -> int:
+def compact(exchange: Exchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
-    head, body and pictures.
+    head, body and pictures. It may hold a copy of these: see `weight_of`.
 
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.
@@ -37,7 +37,7 @@ def compact(exchange: Exchange) -> int:
         exchange.cached_details = details_of(exchange.call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
-        held += imaging.decoder.weight_of(request)
+        held += imaging.decoder.weight_of(request, copied=copied)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     if exchange.near_misses or exchange.sent.listens or exchange.image_urls:

@@ -254,14 +254,16 @@ def _released(picture: Picture) -> Picture:
     return replace(picture, pixels=None)
 
 
-def weight_of(request: ImageRequest) -> int:
-    """Bytes that *request* holds without the pixels of its uploads, about."""
+def weight_of(request: ImageRequest, *, copied: bool = False) -> int:
+    """Bytes that one more holder of *request* counts without the pixels of its uploads, about.
+    Where what it keeps is *copied*, own pictures count whole: see `OwnPicture.shared_weight`."""
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
         weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
     if request.own_pictures:
-        weight += sum(each.weight for each in request.own_pictures)
+        for own in request.own_pictures:
+            weight += own.weight if copied else own.shared_weight()
     if not request.images:
         return weight
     return weight + sum(map(len, files_of(request)))

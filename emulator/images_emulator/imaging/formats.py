@@ -30,6 +30,10 @@ SPARE: Final = CLEAR - 1
 """A palette index that no drawing uses."""
 
 
+SAMPLE_EDGE: Final = 256
+"""Pixels along the edges of the sample whose colours a GIF of a photograph has."""
+
+
 class Encoder(Protocol):
     """Encodes *image* as the file of image *index* of *request*, or of partial image *partial*."""
 
@@ -148,7 +152,26 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
         indexed = image.copy()
         indexed.putpalette(colours, "RGB")
         return indexed
-    indexed = image.convert("RGB").quantize(SPARE, Image.Quantize.MEDIANCUT)
+    return _cut_out(
+        image.convert("RGB").quantize(SPARE, Image.Quantize.MEDIANCUT), image, transparent
+    )
+
+
+def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
+    """The same of a picture that may be a photograph: more colours than a palette has are mixed of
+    those of a sample, which takes a twentieth of a palette of all its colours."""
+    colours = image.convert("RGB")
+    if colours.getcolors(SPARE):
+        return _indexed(image, transparent=transparent)
+    edges = (min(edge, SAMPLE_EDGE) for edge in image.size)
+    sample = colours.resize((*edges,), Image.Resampling.NEAREST)
+    palette = sample.quantize(SPARE, Image.Quantize.MEDIANCUT)
+    indexed = colours.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    return _cut_out(indexed, image, transparent)
+
+
+def _cut_out(indexed: Image.Image, image: Image.Image, transparent: bool) -> Image.Image:
+    """*indexed*, where *transparent* with index `CLEAR` wherever *image* is."""
     if transparent:
         indexed.paste(CLEAR, mask=image.getchannel("A").point([255] * 128 + [0] * 128))
     return indexed
@@ -170,15 +193,18 @@ def _distinct(image: Image.Image, number: int) -> Image.Image:
     return image
 
 
+def _gif_frames(request: ImageRequest, index: int, draw: DrawFunction) -> Iterator[Image.Image]:
+    to_palette = _dithered if request.own_pictures else _indexed
+    last = indexed = None
+    for number in range(request.frame_count):
+        image = draw(request, index, number / request.frame_count)
+        if indexed is None or image is not last:
+            last, indexed = image, to_palette(image, transparent=request.transparent)
+        yield _distinct(indexed.copy(), number)
+
+
 def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
-    count = request.frame_count
-    frames: Iterator[Image.Image] = (
-        _distinct(
-            _indexed(draw(request, index, number / count), transparent=request.transparent),
-            number,
-        )
-        for number in range(count)
-    )
+    frames = _gif_frames(request, index, draw)
     file = BytesIO()
     next(frames).save(
         file,

@@ -65,6 +65,7 @@ class Journal:
 
     def __init__(self, store: Store, max_entries: int, max_bytes: int) -> None:
         self._store = store
+        self._copies = store.is_shared
         self._log = store.log(
             "journal", CODEC, max_entries=max_entries, max_bytes=max_bytes, detach=_drop_body
         )
@@ -81,7 +82,7 @@ class Journal:
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Store the completed call. A call that was cleared meanwhile is not stored again."""
-        held_bytes = compact(exchange)
+        held_bytes = compact(exchange, copied=self._copies)
         amended = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )

@@ -196,7 +196,7 @@ class ImageResponses:
         hosted = imaging.decoder.without_pixels(image_request)
         targets = await self.emulator.hosting.publish(
             [HostedPicture(hosted, index) for index in range(image_request.n)],
-            imaging.decoder.weight_of(image_request),
+            imaging.decoder.weight_of(image_request, copied=self.emulator.store.is_shared),
             created,
             exchange.dialect.hosted,
             request_id=exchange.id,
