@@ -23,6 +23,9 @@ from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
 from tests.test_streams import frames
 
 GENERATIONS: Final = "/v1/images/generations"
+AT_AZURE: Final = (
+    "/openai/deployments/gpt-image-2/images/generations?api-version=2025-04-01-preview"
+)
 CALL: Final = {"model": "gpt-image-2", "prompt": "a fox", "size": "1024x1024"}
 BY_URL: Final = {"model": "dall-e-2", "prompt": "a fox", "size": "256x256"}
 USAGE: Final = {
@@ -289,6 +292,27 @@ def test_headers_stand_in_place_of_the_api_s(
     assert response.json()["data"]
     (call,) = emulator.journal.find()
     assert call.answer_headers["x-request-id"] == "req_mine"
+
+
+def test_azure_answers_with_own_pictures_and_values_too(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    answer(
+        OwnPicture(png(colour=GREEN)),
+        usage=USAGE,
+        created=7,
+        headers=(("x-ms-region", "Mars"), ("apim-request-id", "mine")),
+    )
+    response = http.post(AT_AZURE, json={"prompt": "a fox", "size": "1024x1024"})
+    body = response.json()
+    assert (body["usage"], body["created"]) == (USAGE, 7)
+    assert pixel(body["data"][0]["b64_json"]) == GREEN
+    assert response.headers.get_list("x-ms-region") == ["Mars"]
+    assert response.headers.get_list("apim-request-id") == ["mine"]
+    assert response.headers["x-ms-deployment-name"] == "gpt-image-2"
+    answer(OwnPicture(b"nothing"))
+    error = error_of(http.post(AT_AZURE, json={"prompt": "a fox"}))
+    assert error["code"] == "unusable_own_picture"
 
 
 @pytest.mark.parametrize("status", [200, 418, 204])

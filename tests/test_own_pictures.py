@@ -179,16 +179,32 @@ def test_edits_and_variations_are_answered_by_own_pictures_too(operation: Any) -
     assert read_recipe(render_image(request, 0))["images"] == [upload.digest]
 
 
-def test_an_animation_takes_the_frames_of_an_animation() -> None:
-    frames = [plain((96, 64), colour=colour) for colour in (RED, GREEN, BLUE)]
-    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
-    file = render_image(answered(data, output_format="gif", frame_count=6), 0)
+def colours_of(file: bytes) -> list[Any]:
+    """The colour of each frame of a GIF."""
     with Image.open(BytesIO(file)) as animation:
-        shown = [each.convert("RGB").getpixel((9, 9)) for each in ImageSequence.Iterator(animation)]
-    expected = [RED, RED, GREEN, GREEN, BLUE, BLUE]
-    assert all(map(is_near, shown, expected))
+        return [each.convert("RGB").getpixel((9, 9)) for each in ImageSequence.Iterator(animation)]
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_an_animation_takes_the_frames_of_an_animation(form: str) -> None:
+    frames = [plain((96, 64), colour=colour) for colour in (RED, GREEN, BLUE)]
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100)
+    shown = colours_of(render_image(answered(data, output_format="gif", frame_count=6), 0))
     assert len(shown) == 6
+    assert all(map(is_near, shown, [RED, RED, GREEN, GREEN, BLUE, BLUE]))
     assert is_near(image_of(answered(data)).getpixel((9, 9)), RED)
+
+
+def test_a_damaged_frame_of_an_animation_looks_like_the_one_before_it() -> None:
+    noise = [Image.effect_noise((96, 64), each).convert("RGB") for each in (10, 20, 30)]
+    data = encoded(noise[0], "GIF", save_all=True, append_images=noise[1:])
+    file = render_image(answered(data[:-2000], output_format="gif", frame_count=3), 0)
+    with Image.open(BytesIO(file)) as animation:
+        first, second, third = (
+            each.convert("L").reduce(2) for each in ImageSequence.Iterator(animation)
+        )
+    assert max(ImageStat.Stat(ImageChops.difference(second, third)).mean) < 1
+    assert max(ImageStat.Stat(ImageChops.difference(first, second)).mean) > 2
 
 
 def deep_grey() -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Final, NamedTuple
 
@@ -34,6 +34,8 @@ UNKNOWN_COLOUR: Final = "#8a8f98"
 NO_IMAGE: Final = "is no PNG, JPEG, WebP or GIF"
 """What a file is that no decoder knows; an SVG, too."""
 
+TOO_LARGE: Final = "is larger than can be opened"
+
 MAX_FACTS: Final = 4096
 """The most files whose facts are cached."""
 
@@ -53,19 +55,15 @@ _facts: Final = LRUCache(MAX_FACTS)
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    """The file *data*, opened and not yet decoded. Raises ValueError with a predicate, such as
-    `is no PNG, JPEG, WebP or GIF`, for a file that cannot be decoded, also from the block."""
-    if has_too_many_parts(data):
-        raise ValueError("has more parts than any encoder writes")
+def _mistakes() -> Iterator[None]:
+    """Raises ValueError with a predicate of the file, such as `is no PNG, JPEG, WebP or GIF`, for
+    what a decoder raises in the block."""
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as file:
-            width, height = file.size
-            if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
-                raise _TooLargeError(f"is larger than can be opened ({width}x{height} pixels)")
-            yield file
+        yield
     except _TooLargeError as error:
         raise ValueError(str(error)) from None
+    except Image.DecompressionBombError:
+        raise ValueError(TOO_LARGE) from None
     except UnidentifiedImageError:
         raise ValueError(NO_IMAGE) from None
     except MemoryError:
@@ -75,29 +73,54 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         raise ValueError(f"cannot be decoded: {error}") from None
 
 
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The file *data*, opened and not yet decoded. Raises ValueError as `_mistakes`, also for what
+    the block raises."""
+    with _mistakes(), _open(data) as file:
+        yield file
+
+
+def _open(data: bytes) -> Image.Image:
+    if has_too_many_parts(data):
+        raise _TooLargeError("has more parts than any encoder writes")
+    file = Image.open(BytesIO(data), formats=FORMATS)
+    width, height = file.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
+        raise _TooLargeError(f"{TOO_LARGE} ({width}x{height} pixels)")
+    return file
+
+
 class _TooLargeError(Exception):
-    """The file has more pixels than the emulator opens."""
+    """The file has more pixels or parts than the emulator opens: a predicate."""
 
 
 def _frame_count(file: Image.Image) -> int:
     """The frames of an animation; 1 of any other file. A phone's further pictures are no frames: it
     opens as MPO."""
-    return 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+    with suppress(ValueError), _mistakes():
+        return 1 if file.format == "MPO" else int(getattr(file, "n_frames", 1))
+    return 1
 
 
-def _decoded(data: bytes, phase: float = 0.0) -> tuple[Image.Image, int]:
-    """The image in the file *data*, upright, in mode `RGB` or `RGBA`, and the number of its frames:
-    of an animation the frame at *phase*, from 0 to 1. Raises ValueError with a predicate."""
+def _frame(file: Image.Image, number: int) -> Image.Image:
+    """Frame *number* of an opened *file*, upright, in mode `RGB` or `RGBA`. Raises whatever the
+    decoder stumbles over."""
+    if number != file.tell():
+        file.seek(number)
+    file.load()
+    image = ImageOps.exif_transpose(file)
+    if image.mode in DEEP_MODES:
+        # Pillow cuts greys off at 255.
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _decoded(data: bytes) -> Image.Image:
+    """The image in the file *data*, of an animation the first frame. Raises ValueError as
+    `_mistakes`."""
     with _opened(data) as file:
-        frames = _frame_count(file)
-        if frames > 1:
-            file.seek(min(frames - 1, int(phase * frames)))
-        file.load()
-        image = ImageOps.exif_transpose(file)
-        if image.mode in DEEP_MODES:
-            # Pillow cuts greys off at 255.
-            image = image.convert("I").point(lambda value: value / 256).convert("L")
-        return image.convert("RGBA" if image.has_transparency_data else "RGB"), frames
+        return _frame(file, 0)
 
 
 def facts_of(data: bytes, digest: str) -> FileFacts:
@@ -106,7 +129,7 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
     facts: FileFacts | None = _facts.get(digest)
     if facts is None:
         try:
-            facts = FileFacts(_format_word(data), _decoded(data)[0].size)
+            facts = FileFacts(_format_word(data), _decoded(data).size)
         except ValueError as error:
             facts = FileFacts(_format_word(data), None, str(error))
         _facts.put(digest, facts, 1)
@@ -190,23 +213,38 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
     return image.convert(mode)
 
 
-def draw_function() -> DrawFunction:
-    """Returns a function that draws the own pictures of a request, in its size and mode. It keeps
-    the images of still pictures, so it is for one file."""
-    stills: dict[int, Image.Image] = {}
+class OwnDrawing:
+    """Draws the own pictures of a request in its size and mode: a `DrawFunction` for one file. It
+    keeps the last frame, and the animation that this is from, so that phases in their order decode
+    each frame once.
 
-    def draw(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
-        if index in stills:
-            return stills[index]
+    Raises ValueError for a file that cannot be decoded. A damaged frame of an animation looks like
+    the one before it.
+    """
+
+    def __init__(self) -> None:
+        self._index: int | None = None
+        self._file: Image.Image
+        self._frame_count: int
+        self._number: int
+        self._image: Image.Image
+
+    def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
         own = request.own_picture(index)
         assert own, "the request has own pictures"
-        image, frames = _decoded(own.data, phase)
-        image = _fitted(image, own, request)
-        if frames == 1:
-            stills[index] = image
-        return image
-
-    return draw
+        if index != self._index:
+            with _mistakes():
+                self._file = _open(own.data)
+                self._image = _fitted(_frame(self._file, 0), own, request)
+            self._index, self._number = index, 0
+            self._frame_count = _frame_count(self._file)
+        # Rounded: 0.29 · 100 is a little below 29.
+        number = int(round(phase * self._frame_count, 6))
+        if number != self._number:
+            self._number = number
+            with suppress(ValueError), _mistakes():
+                self._image = _fitted(_frame(self._file, number), own, request)
+        return self._image
 
 
 def draw_partial(
@@ -217,7 +255,7 @@ def draw_partial(
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     if partial < len(own.partials):
-        return _fitted(_decoded(own.partials[partial])[0], own, request)
+        return _fitted(_decoded(own.partials[partial]), own, request)
     (preview,) = partial_images(draw(request, index), mode_of(request), partial, partial + 1)
     return preview
 
@@ -229,8 +267,8 @@ def shown(request: ImageRequest, index: int, partial: int | None = None) -> Imag
     assert own, "the request has own pictures"
     try:
         if file := own.verbatim_file(partial):
-            return _decoded(file)[0]
-        draw = draw_function()
+            return _decoded(file)
+        draw = OwnDrawing()
         if partial is None:
             return draw(request, index)
         image = draw_partial(request, index, partial, draw)

@@ -37,7 +37,7 @@ def mimetype(request: ImageRequest, index: int = 0, partial: int | None = None) 
 def draw_function(request: ImageRequest) -> DrawFunction:
     """Returns the function that draws the images of *request* in their size, for one file."""
     if request.own_pictures:
-        return fitting.draw_function()
+        return fitting.OwnDrawing()
     return DRAW_FUNCTIONS[request.operation.image_kind]
 
 
