@@ -48,6 +48,7 @@ from tests.cassettes import (
     vcrpy,
     vcrpy_response,
 )
+from tests.pictures import png
 
 
 def read(folder: Path, data: bytes | dict[str, Any], name: str = "cassette.json") -> Cassette:
@@ -295,6 +296,17 @@ def test_a_request_whose_body_the_tool_has_lost_is_told(case: str, tmp_path: Pat
     assert problem.startswith(f"interaction 2: {sentence}")
 
 
+def test_an_answer_that_the_tool_has_lost_is_told(tmp_path: Path) -> None:
+    cassette = read(tmp_path, har(har_entry(POST_DATA, {"size": 12, "mimeType": "text/x"})))
+    sentence = "interaction 1: the body of the response, of 12 bytes, is not in the file"
+    assert cassette.problems == (sentence,)
+    picture = {"text": png().decode(errors="replace")}
+    entry = har_entry(POST_DATA, picture)
+    entry["response"]["headers"] = [{"name": "Content-Type", "value": "image/png"}]
+    (problem,) = read(tmp_path, har(entry)).problems
+    assert problem == "interaction 1: the picture is not in the cassette: its tool kept it as text"
+
+
 def test_a_file_of_a_har_without_its_content_is_told(tmp_path: Path) -> None:
     params = [{"name": "image", "fileName": "a.png", "contentType": "image/png"}]
     data = {"mimeType": FORM_TYPE, "params": params}
@@ -302,6 +314,11 @@ def test_a_file_of_a_har_without_its_content_is_told(tmp_path: Path) -> None:
     assert cassette.problems == (
         "interaction 1: the file a.png of the request is not in the cassette",
     )
+
+
+@pytest.mark.parametrize("body", ["", None, {}, {"string": ""}, {"base64_string": ""}])
+def test_a_request_without_a_body_is_read(body: Any, tmp_path: Path) -> None:
+    assert recording_of(tmp_path, ruby(body, ANSWER_TEXT)).request.body == b""
 
 
 def test_an_unusual_reason_phrase_is_kept(tmp_path: Path) -> None:
@@ -324,6 +341,7 @@ MALFORMED = {
         "the status must be a status of HTTP, not 'x'",
     ),
     "base64": (ruby(TEXT, {"base64_string": "a"}), "the body is no base64: "),
+    "base64 of another type": (ruby(TEXT, {"base64_string": 3}), "the body is no base64: "),
     "body": (vcrpy(3, vcrpy_response({})), "the body must be text"),
     "url": (
         {"interactions": [{"request": {"method": "GET", "uri": "/v1"}, "response": {}}]},

@@ -175,8 +175,10 @@ def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
     stored = _stored(content, attachment)
     if stored is not None:
         return stored
-    body = content.get("text")
+    body, size = content.get("text"), content.get("size")
     if body is None or body == "":
+        if isinstance(size, int) and size > 0:
+            raise ValueError(f"the body of the response, of {size} bytes, is not in the file")
         return b""
     body = text(body, "the text of the content")
     is_hex = content.get("_isBinary") is True

@@ -83,9 +83,11 @@ def interaction(
     """The interaction of these values. Without a *status* there was no answer, and *error* says
     why; *seconds* passed before the answer, as far as the cassette knows.
 
-    Raises ValueError where the cassette has lost the body of the request."""
+    Raises ValueError where the cassette has lost the body of the request, or a picture."""
     if lost := _lost(request_headers, request_body):
         raise ValueError(lost)
+    if header(headers, "content-type").startswith("image/") and _was_binary(body):
+        raise ValueError("the picture is not in the cassette: its tool kept it as text")
     response = None
     if status is not None:
         headers, body = _consistent(headers, body)
@@ -163,11 +165,22 @@ def _lost(headers: Headers, body: bytes) -> str:
         return f"the body of the request, of {declared} bytes, is not in the cassette"
     if not header(headers, "content-type").lower().startswith("multipart/"):
         return ""
-    if _REPLACEMENT in body and declared != len(body):
+    if declared != len(body) and _was_binary(body):
         return "the files of the request are not in the cassette: its tool kept them as text"
     if body and not body.rstrip().endswith(b"--"):
         return "the form of the request is not whole in the cassette"
     return ""
+
+
+def _was_binary(body: bytes) -> bool:
+    """Whether *body* is a text in which bytes of something else were replaced."""
+    if _REPLACEMENT not in body:
+        return False
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:

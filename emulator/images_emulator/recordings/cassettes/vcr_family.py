@@ -147,7 +147,7 @@ def _body(message: Mapping[str, Any]) -> bytes:
     if not isinstance(value, Mapping):
         return _bytes(value)
     if value.get("base64_string") is not None:
-        return _decoded(text(value["base64_string"], "base64_string"))
+        return _decoded(value["base64_string"])
     if "string" in value:
         return _encoded(value["string"], value.get("encoding"))
     if "state" in value:  # a file of Python: its content, its position, its attributes
@@ -155,14 +155,14 @@ def _body(message: Mapping[str, Any]) -> bytes:
     if "args" in value:  # an iterator of Python over what the list has
         return _bytes([*sequence(value["args"], "the pieces of a body"), b""][0])
     if value.get("base64") is not None:
-        return _decoded(text(value["base64"], "base64"))
+        return _decoded(value["base64"])
     return json.dumps(value).encode() if value else b""
 
 
-def _decoded(value: str) -> bytes:
+def _decoded(value: Any) -> bytes:
     try:
         return base64.b64decode(value)
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, TypeError, ValueError) as error:
         raise ValueError(f"the body is no base64: {error}") from error
 
 
