@@ -25,7 +25,15 @@ LAYERS = (
     ("faults",),
     ("state",),
     ("web",),
-    ("server", "threaded_server", "call_list", "http_server", "protocol", "environment"),
+    (
+        "server",
+        "threaded_server",
+        "record_server",
+        "call_list",
+        "http_server",
+        "protocol",
+        "environment",
+    ),
     ("cli", "pytest_plugin"),
 )
 DOORS = ("__init__", "__main__")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Final
@@ -43,12 +43,25 @@ class _Cancellable:
 
 class HTTPServer(uvicorn.Server):
     """Serves *app*; calls *ready* when connections are accepted, and stops in `GRACE_SECONDS`
-    whatever is open."""
+    whatever is open. Then it calls *finish*, if there is one, and waits for it.
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+    *protocol* reads the requests. Where not *dated*, an answer has a `date` only if *app* gives
+    it one.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        ready: Callable[[], None],
+        *,
+        protocol: type[Protocol] = Protocol,
+        dated: bool = True,
+        finish: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         config = uvicorn.Config(
             _Cancellable(app),
-            http=Protocol,
+            http=protocol,
+            date_header=dated,
             backlog=BACKLOG,
             ws="none",
             lifespan="off",
@@ -59,6 +72,7 @@ class HTTPServer(uvicorn.Server):
         )
         super().__init__(config)
         self._ready = ready
+        self._finish = finish
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would
@@ -93,6 +107,8 @@ class HTTPServer(uvicorn.Server):
             task.cancel()
         if tasks:
             await asyncio.wait([*tasks], timeout=GRACE_SECONDS)
+        if self._finish:
+            await self._finish()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -219,6 +219,17 @@ class Protocol(HttpToolsProtocol):
         self._restart = b"".join((*head, b"\r\n")), upgrade.args[0]
 
 
+class CasedProtocol(Protocol):
+    """The same, with the names of headers in the case in which they are sent. An application that
+    is served by it looks names up in any case."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        # `upgrade` is looked for in lower case.
+        if self.headers[-1][0] != b"upgrade":
+            self.headers[-1] = (name, value)
+
+
 def _origin_form(target: bytes) -> bytes:
     """The path and query that a request's *target* names, where httptools finds none: an absolute
     form may end after the host, and one whose host is malformed is a path that nothing has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from images_emulator.contract.admin_errors import ERROR_TYPE
 from images_emulator.contract.refusal import Refusal
 
 not_served = Refusal(
@@ -22,4 +23,10 @@ bad_directive = Refusal(
 unusable_own_picture = Refusal(
     "The own picture '{name}' cannot answer this call: it {reason}.",
     code="unusable_own_picture",
+)
+upstream_failed = Refusal(
+    "The upstream {url} {problem}: {reason}.",
+    code="upstream_failed",
+    type=ERROR_TYPE,
+    status=502,
 )

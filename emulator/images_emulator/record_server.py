@@ -1,0 +1,42 @@
+"""The server of the proxy that records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from images_emulator.http_server import HTTPServer
+from images_emulator.protocol import CasedProtocol
+from images_emulator.threaded_server import ThreadedServer
+from images_emulator.web.record_proxy import Keep, KeptCall, RecordProxy
+from images_emulator.web.upstream import TIMEOUT_SECONDS, Upstream
+
+
+class RecordServer(ThreadedServer):
+    """A proxy in front of the API at the URL *upstream*, which gives a recording of each call to
+    *keep*, and then *tell* what became of it; see `RecordProxy`. With an *api_key*, that stands in
+    place of each call's own. *timeout* are the seconds for which the upstream may send nothing.
+
+    Raises ValueError for a URL that cannot be one and where there is no HTTP client, OSError where
+    the port is taken.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        keep: Keep,
+        *,
+        api_key: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        timeout: float = TIMEOUT_SECONDS,
+        tell: Callable[[KeptCall], None] = lambda call: None,
+    ) -> None:
+        api = Upstream(upstream, api_key=api_key, timeout=timeout)
+        proxy = RecordProxy(api, keep, tell, keys=(api_key,) if api_key else ())
+        super().__init__(
+            lambda ready: HTTPServer(
+                proxy, ready, protocol=CasedProtocol, dated=False, finish=proxy.finish
+            ),
+            host,
+            port,
+        )

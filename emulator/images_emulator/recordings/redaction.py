@@ -1,0 +1,462 @@
+"""Redaction of a recording, before anything of it reaches the disk: API keys, cookies, other
+credentials, and the names of organization, project and Azure resource.
+
+They are searched for in headers, in the query, in bodies and in files, as they are and in the forms
+that they have within a URL, a JSON string or base64. In a body each is replaced by as many bytes:
+lengths, boundaries and offsets stay true, and so does the time of each part of a stream.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import accumulate
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
+
+from images_emulator.exchange.credentials import bearer_token, is_secret
+from images_emulator.recordings.recording import (
+    Headers,
+    RecordedDownload,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+
+REDACTED: Final = "REDACTED"
+"""Stands for a credential in a header and in the query; in a body it is the beginning of what
+does."""
+
+MIN_KEY_CHARS: Final = 6
+"""Length of an API key from which on it is searched for in bodies. A shorter one opens nothing, and
+would be found in other words; an answer that refuses it may repeat it, and is searched."""
+
+MIN_COOKIE_CHARS: Final = 16
+"""The same of the value of a cookie, which may be an ordinary word."""
+
+MIN_BASE64_CHARS: Final = 8
+"""Length of a credential from which on it is searched for in base64."""
+
+MAX_KEYS: Final = 100
+"""The most API keys that are remembered of earlier calls, and searched for in each."""
+
+MAX_DECODED_BYTES: Final = 2**30
+"""The longest body that is decoded."""
+
+WINDOW_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that are searched at once. Other threads wait for the end of a search."""
+
+_ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
+
+_ACCOUNT_ID: Final = re.compile(r"(?:org-|proj_|user-)[A-Za-z0-9]{8,}")
+
+_NOT_SECRET_IN_ANSWERS: Final = frozenset({"azureml-model-session"})
+"""Headers whose names look as if they had a credential. This one names a replica of the model."""
+
+_AZURE_HOST: Final = re.compile(
+    r"([a-z0-9-]{3,})\.(?:openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)"
+)
+
+_SCHEME: Final = re.compile(r"([A-Za-z][\w-]*)(\s+)(.+)", re.DOTALL)
+
+_SECRET_FIELD: Final = re.compile(
+    rb'"([\w.\[\]-]{1,64})"(?:\s{0,8}:\s{0,8}"|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n)([^"\r\n\\]{1,4096})'
+)
+"""A field of a JSON object or of a form, with its text."""
+
+
+class UnreadableBodyError(ValueError):
+    """A body cannot be searched. The message is a sentence."""
+
+
+class _Pattern(NamedTuple):
+    """What a credential looks like."""
+
+    mark: bytes
+    """With which it begins."""
+    form: re.Pattern[bytes]
+    """Its last group, or all of it, is replaced."""
+
+
+_KEY: Final = _Pattern(b"sk-", re.compile(rb"(?<![\w-])sk-[\w-]{10,}"))
+
+_IN_ANSWERS: Final = (
+    _Pattern(b"org-", re.compile(rb"(?<![\w-])org-[A-Za-z0-9]{16,}")),
+    _Pattern(b"proj_", re.compile(rb"(?<![\w-])proj_[A-Za-z0-9]{16,}")),
+    _Pattern(b"user-", re.compile(rb"(?<![\w-])user-[A-Za-z0-9]{16,}")),
+    _Pattern(b"sig=", re.compile(rb"sig=((?:[\w+/~.-]|%[0-9A-Fa-f]{2}){20,}=*)")),
+)
+"""Names of accounts, and the signatures of hosted pictures' URLs. A request is not searched for
+them: its `user` may have that form, and is one of the parameters by which it is found again."""
+
+
+class _Replacement(NamedTuple):
+    """Bytes, and the as many that replace them."""
+
+    old: bytes
+    new: bytes
+
+
+class Redactor:
+    """Makes recordings without credentials: without *keys*, without those that came with a
+    recording, and without the API keys of earlier ones. One thread uses it at a time."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._keys = dict.fromkeys(key for key in keys if len(key) >= MIN_KEY_CHARS)
+
+    def redacted(self, recording: Recording) -> Recording:
+        """*recording* without credentials. Raises UnreadableBodyError where a body has an encoding
+        in which it cannot be searched for them."""
+        request, response = recording.request, recording.response
+        keys, others = _credentials(request.headers, request.target)
+        answer_headers = response.headers if response else ()
+        names = [*_account_names(request.headers), *_account_names(answer_headers)]
+        azure = _AZURE_HOST.search(recording.source)
+        for key in keys:
+            self._remember(key)
+        body, coding = _decoded(request.body, request.headers)
+        found = [*self._keys, *others, *_cookies(answer_headers), *_field_values(body)]
+        found += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
+        sought = [each for text in dict.fromkeys(found) for each in _replacements(text)]
+        in_request = _Search(sought, (_KEY,))
+        if azure:
+            sought += _replacements(azure[1])
+        in_answer = _Search(sought, (_KEY, *_IN_ANSWERS))
+        if response and response.status >= 400:
+            # Such answers repeat a key or the name of an organization, as short as it may be.
+            in_answer = in_answer.with_words([*keys, *names])
+        return replace(
+            recording,
+            request=_request(request, body, coding, in_request),
+            response=response and _response(response, in_answer),
+            downloads=tuple(_download(each, in_answer) for each in recording.downloads),
+            error=in_answer.text(recording.error),
+            note=in_answer.text(recording.note),
+            source=_source(recording.source, in_answer),
+        )
+
+    def _remember(self, key: str) -> None:
+        if len(key) >= MIN_KEY_CHARS:
+            self._keys.pop(key, None)
+            self._keys[key] = None
+            if len(self._keys) > MAX_KEYS:
+                del self._keys[next(iter(self._keys))]
+
+
+class _Search:
+    """Replaces credentials: the known ones of *replacements*, and what has the form of
+    *patterns*."""
+
+    def __init__(
+        self,
+        replacements: Sequence[_Replacement],
+        patterns: Sequence[_Pattern],
+        words: re.Pattern[bytes] | None = None,
+    ) -> None:
+        self._replacements = replacements
+        self._patterns = patterns
+        self._words = words
+
+    def with_words(self, words: Iterable[str]) -> _Search:
+        """The same that replaces *words*, too, where they stand alone."""
+        quoted = [re.escape(word.encode()) for word in {*words} if word]
+        if not quoted:
+            return self
+        form = re.compile(rb"(?<![\w-])(?:" + b"|".join(quoted) + rb")(?![\w-])")
+        return _Search(self._replacements, self._patterns, form)
+
+    def data(self, data: bytes) -> bytes:
+        """*data*, as long as before; the same object where there is nothing to replace."""
+        changes = [
+            (start, new) for old, new in self._replacements for start in _places(data, old)
+        ] + [
+            (start, filler(bytes(data[start:end])))
+            for pattern in self._patterns
+            for start, end in _matches(data, pattern)
+        ]
+        if self._words:
+            changes += [(match.start(), filler(match[0])) for match in self._words.finditer(data)]
+        if not changes:
+            return data
+        changed = bytearray(data)
+        for start, new in changes:
+            changed[start : start + len(new)] = new
+        return bytes(changed)
+
+    def text(self, text: str) -> str:
+        """The same of a *text*."""
+        data = text.encode("utf-8", "surrogateescape")
+        return self.data(data).decode("utf-8", "surrogateescape")
+
+
+def _places(data: bytes, sought: bytes) -> Iterator[int]:
+    """Where *sought* begins in *data*."""
+    for window in range(0, len(data), WINDOW_BYTES):
+        start, end = window, window + WINDOW_BYTES + len(sought) - 1
+        while (start := data.find(sought, start, end)) >= 0:
+            yield start
+            start += len(sought)
+
+
+def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
+    """Start and end of what *pattern* says is to be replaced in *data*."""
+    for start in _places(data, pattern.mark):
+        if match := pattern.form.match(data, start):
+            yield match.span(match.lastindex or 0)
+
+
+def filler(secret: bytes) -> bytes:
+    """What stands in a body for *secret*: as many letters, behind the prefix that says what it is
+    the name of."""
+    prefix = next((each for each in (b"org-", b"proj_", b"user-") if secret.startswith(each)), b"")
+    length = len(secret) - len(prefix)
+    return prefix + REDACTED.encode()[:length].ljust(length, b"x")
+
+
+# --- what is searched for
+
+
+def _credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
+    """The API keys and passwords in the *headers* and the query of a request, and the values of its
+    cookies that are long enough to be searched for."""
+    keys: list[str] = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in ("authorization", "proxy-authorization"):
+            token = bearer_token(value) or value.partition(" ")[2].strip() or value.strip()
+            keys.append(token)
+            keys += _password(value)
+        elif lower not in ("cookie", "cookie2") and is_secret(lower):
+            keys.append(value.strip())
+    for pair in target.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        if _is_secret_parameter(unquote_plus(name)):
+            keys.append(unquote_plus(value))
+    return [key for key in dict.fromkeys(keys) if key], _cookies(headers)
+
+
+def _password(authorization: str) -> Iterator[str]:
+    """The password of `Basic …`."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            yield b64decode(token.strip()).decode().partition(":")[2]
+
+
+def _cookies(headers: Headers) -> list[str]:
+    """The values of cookies that are sent and set, from `MIN_COOKIE_CHARS` on."""
+    values = []
+    for name, value in headers:
+        pairs: list[str] = []
+        if name.lower() in ("cookie", "cookie2"):
+            pairs = value.split(";")
+        elif name.lower() == "set-cookie":
+            pairs = [value.partition(";")[0]]
+        values += [pair.partition("=")[2].strip().strip('"') for pair in pairs]
+    return [value for value in values if len(value) >= MIN_COOKIE_CHARS]
+
+
+def _account_names(headers: Headers) -> Iterator[str]:
+    """Values of the headers that name an organization or a project."""
+    for name, value in headers:
+        if name.lower() in _ACCOUNT_HEADERS and value.strip():
+            yield value.strip()
+
+
+def _field_values(body: bytes) -> Iterator[str]:
+    """The texts of fields of a *body* whose names say that they are credentials."""
+    for window in range(0, len(body), WINDOW_BYTES):
+        # A field at the end of a window may go on in the next one.
+        for match in _SECRET_FIELD.finditer(body, window, window + WINDOW_BYTES + 8192):
+            if is_secret(match[1].decode()) and len(match[2]) >= MIN_KEY_CHARS:
+                yield match[2].decode("utf-8", "surrogateescape")
+
+
+def _is_secret_parameter(name: str) -> bool:
+    """Whether the query parameter *name* has a credential; `sig` signs a URL of a blob storage."""
+    return name == "sig" or is_secret(name)
+
+
+def _replacements(secret: str) -> list[_Replacement]:
+    """The forms in which *secret* may stand in a body, each with what replaces it."""
+    data = secret.encode("utf-8", "surrogateescape")
+    plain = {
+        data,
+        *(quote(data, safe="").encode(), quote(data).encode(), quote_plus(data).encode()),
+        re.sub(r"%..", lambda match: match[0].lower(), quote(data, safe="")).encode(),
+        json.dumps(secret)[1:-1].encode(),
+        data.replace(b"/", rb"\/"),
+    }
+    replacements = [_Replacement(form, filler(form)) for form in plain]
+    if len(data) < MIN_BASE64_CHARS:
+        return replacements
+    for shift in range(3):
+        old, new = _in_base64(data, shift), _in_base64(filler(data), shift)
+        forms = {old, old.replace(b"/", rb"\/"), quote(old, safe="").encode()}
+        forms.add(old.translate(bytes.maketrans(b"+/", b"-_")))
+        replacements += [_Replacement(form, _aligned(new, form)) for form in forms]
+    return replacements
+
+
+def _in_base64(data: bytes, shift: int) -> bytes:
+    """The characters that *data* alone decides in the base64 of bytes of which it is a part, with
+    *shift* bytes before it in the first group of three."""
+    encoded = b64encode(bytes(shift) + data + bytes(-(shift + len(data)) % 3))
+    return encoded[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
+
+
+_CHARACTER: Final = re.compile(rb"\\/|%..|.", re.DOTALL)
+
+
+def _aligned(new: bytes, form: bytes) -> bytes:
+    """*new* in place of *form*, whose escaped characters have the length that they had."""
+    characters = _CHARACTER.findall(form)
+    return b"".join(
+        each if len(each) > 1 else new[place : place + 1] for place, each in enumerate(characters)
+    )
+
+
+# --- the parts of a recording
+
+
+def _request(
+    request: RecordedRequest, body: bytes, coding: str, search: _Search
+) -> RecordedRequest:
+    redacted = search.data(body)
+    return RecordedRequest(
+        method=request.method,
+        target=_target(request.target, search),
+        headers=_headers(request.headers, search),
+        body=request.body if redacted is body else _encoded(redacted, coding),
+    )
+
+
+def _response(response: RecordedResponse, search: _Search) -> RecordedResponse:
+    body, coding = _decoded(response.body, response.headers)
+    redacted, parts = search.data(body), response.parts
+    if redacted is not body and coding:
+        data = _encoded(redacted, coding)
+        parts = (RecordedPart(parts[-1].seconds, data),)
+    elif redacted is not body:
+        ends = [*accumulate(len(part.data) for part in parts)]
+        starts = [0, *ends]
+        parts = tuple(
+            RecordedPart(part.seconds, redacted[start:end])
+            for part, start, end in zip(parts, starts, ends, strict=False)
+        )
+    headers = _headers(response.headers, search, but=_NOT_SECRET_IN_ANSWERS)
+    return RecordedResponse(response.status, headers, parts, response.end)
+
+
+def _download(download: RecordedDownload, search: _Search) -> RecordedDownload:
+    body, coding = _decoded(download.data, download.headers)
+    redacted = search.data(body)
+    return RecordedDownload(
+        url=search.text(download.url),
+        status=download.status,
+        headers=_headers(download.headers, search),
+        data=download.data if redacted is body else _encoded(redacted, coding),
+    )
+
+
+def _headers(headers: Headers, search: _Search, but: frozenset[str] = frozenset()) -> Headers:
+    return tuple((name, _header(name.lower(), value, search, but)) for name, value in headers)
+
+
+def _header(name: str, value: str, search: _Search, but: frozenset[str]) -> str:
+    if name in ("cookie", "cookie2"):
+        return "; ".join(_cookie(pair) for pair in value.split(";"))
+    if name == "set-cookie":
+        pair, semicolon, attributes = value.partition(";")
+        return f"{_cookie(pair)}{semicolon}{attributes}"
+    if name in ("authorization", "proxy-authorization"):
+        match = _SCHEME.fullmatch(value)
+        return f"{match[1]}{match[2]}{REDACTED}" if match else REDACTED
+    if name in _ACCOUNT_HEADERS:
+        return filler(value.encode()).decode() if _ACCOUNT_ID.fullmatch(value) else REDACTED
+    if name not in but and is_secret(name):
+        return REDACTED if value else value
+    return search.data(value.encode("latin-1")).decode("latin-1")
+
+
+def _cookie(pair: str) -> str:
+    name, equals, value = pair.strip().partition("=")
+    return f"{name}={REDACTED}" if equals and value else REDACTED
+
+
+def _target(target: str, search: _Search) -> str:
+    path, mark, query = target.partition("?")
+    pairs = [_parameter(pair, search) for pair in query.split("&")]
+    return search.text(path) + mark + "&".join(pairs)
+
+
+def _parameter(pair: str, search: _Search) -> str:
+    name, equals, value = pair.partition("=")
+    if value and _is_secret_parameter(unquote_plus(name)):
+        return f"{name}{equals}{REDACTED}"
+    return search.text(pair)
+
+
+def _source(source: str, search: _Search) -> str:
+    """The *source*, of a URL without the name of an Azure resource."""
+    host = urlsplit(source).hostname or ""
+    azure = _AZURE_HOST.fullmatch(host)
+    return source.replace(azure[1], REDACTED, 1) if azure else search.text(source)
+
+
+# --- bodies that are compressed
+
+
+def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
+    """*body* without the encoding that *headers* name, and that encoding; empty where it has none.
+    Raises UnreadableBodyError."""
+    codings = [
+        token.strip().lower()
+        for name, value in headers
+        if name.lower() == "content-encoding"
+        for token in value.split(",")
+    ]
+    coding = ", ".join(token for token in codings if token not in ("", "identity"))
+    if not coding or not body:
+        return body, ""
+    if coding not in _WINDOW_BITS:
+        raise UnreadableBodyError(
+            f"its body is encoded as {coding}, and cannot be searched for keys"
+        )
+    for bits in _WINDOW_BITS[coding]:
+        decoder = zlib.decompressobj(bits)
+        try:
+            data = decoder.decompress(body, MAX_DECODED_BYTES)
+        except zlib.error:
+            continue
+        if not decoder.unconsumed_tail:
+            return data, coding
+        raise UnreadableBodyError(f"its body has more than {MAX_DECODED_BYTES} bytes when decoded")
+    raise UnreadableBodyError(f"its body is no {coding}, and cannot be searched for keys")
+
+
+_WINDOW_BITS: Final = {
+    "gzip": (zlib.MAX_WBITS | 16,),
+    "x-gzip": (zlib.MAX_WBITS | 16,),
+    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),
+}
+"""The encodings that can be searched, with what zlib is told to read them; some servers send
+`deflate` without its head."""
+
+_ENCODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "": bytes,
+    "gzip": lambda data: gzip.compress(data, mtime=0),
+    "x-gzip": lambda data: gzip.compress(data, mtime=0),
+    "deflate": zlib.compress,
+}
+
+
+def _encoded(data: bytes, coding: str) -> bytes:
+    return _ENCODERS[coding](data)

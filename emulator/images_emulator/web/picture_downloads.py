@@ -1,0 +1,120 @@
+"""Downloads of the pictures that an answer names by URL, while the URLs live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
+from images_emulator.recordings.recording import RecordedDownload, RecordedResponse
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from images_emulator.web.upstream import Upstream
+
+MAX_DOWNLOADS: Final = 16
+"""The most pictures of one answer that are downloaded; the API makes 10 at most."""
+
+DOWNLOAD_SECONDS: Final = 60
+"""For the download of one picture, with all of its body."""
+
+CHUNK_BYTES: Final = 64 * 1024
+
+
+class DownloadError(Exception):
+    """A picture is not downloaded. The message is a sentence without its subject."""
+
+
+def picture_urls(response: RecordedResponse) -> Sequence[str]:
+    """The URLs of the pictures in an answer of the Images API, each once; none where it has another
+    form."""
+    body = response.body if response.status == 200 and response.end == "complete" else b""
+    # Most answers have no URL, and those that have pictures take long to parse.
+    if b'"url"' not in body:
+        return ()
+    try:
+        items = json.loads(body)["data"]
+        urls = [item.get("url") for item in items if isinstance(item, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return [*dict.fromkeys(url for url in urls if isinstance(url, str))][:MAX_DOWNLOADS]
+
+
+async def download(url: str, upstream: Upstream) -> RecordedDownload:
+    """What is at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
+    DownloadError.
+
+    An answer may be malicious, and is not to lead to the machines of a private network: the address
+    is the upstream's own, or one of the public network by TLS.
+    """
+    try:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        host, port = parts.hostname or "", parts.port or 443
+        target = urlunsplit(("", "", parts.path or "/", parts.query, "")).encode("ascii")
+    except ValueError:
+        raise DownloadError("is malformed") from None
+    library = upstream.library
+    address = origin
+    extensions: dict[str, bytes | str] = {"target": target}
+    if origin != upstream.origin:
+        if parts.scheme != "https" or parts.username is not None:
+            raise DownloadError("is neither by TLS nor at the upstream")
+        if not _goes_through_proxy(host):
+            # The address that was looked up is the one that is connected to: a second look-up might
+            # find another.
+            public = await _public_address(host, port)
+            address = f"https://{public}:{port}"
+            extensions["sni_hostname"] = host
+    request = library.Request("GET", address, headers={"Host": parts.netloc}, extensions=extensions)
+    try:
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
+            response = await upstream.client.send(request, stream=True)
+            try:
+                data = await _data(response)
+            finally:
+                await response.aclose()
+    except (library.TransportError, library.InvalidURL, OSError) as error:  # TimeoutError is one
+        raise DownloadError(f"failed: {error or type(error).__name__}") from None
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
+    )
+    return RecordedDownload(url=url, status=response.status_code, headers=headers, data=data)
+
+
+async def _data(response: httpx2.Response) -> bytes:
+    data = bytearray()
+    async for chunk in response.aiter_raw(CHUNK_BYTES):
+        data += chunk
+        if len(data) > IMAGE_BYTES_LIMIT:
+            raise DownloadError(f"has more than {IMAGE_BYTES_LIMIT} bytes")
+    return bytes(data)
+
+
+def _goes_through_proxy(host: str) -> bool:
+    """Whether the client sends a request to *host* to a proxy of the variables, which alone may
+    know its address."""
+    return "https" in getproxies() and not proxy_bypass(host)
+
+
+async def _public_address(host: str, port: int) -> str:
+    """An address of *host* as it stands in a URL. Raises DownloadError where one of its addresses
+    is not of the public network."""
+    try:
+        found: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )
+    except OSError as error:
+        raise DownloadError(f"has an unknown host: {error.strerror}") from None
+    addresses = [ip_address(each[4][0].partition("%")[0]) for each in found]
+    if not addresses or not all(each.is_global for each in addresses):
+        raise DownloadError("leads into a private network")
+    first = addresses[0]
+    return f"[{first}]" if first.version == 6 else str(first)

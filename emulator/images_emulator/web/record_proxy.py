@@ -1,0 +1,149 @@
+"""The proxy that records: it forwards each call to the upstream, and keeps the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from images_emulator.recordings.recording import (
+    RecordedDownload,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.recordings.redaction import Redactor
+from images_emulator.threads import DaemonThreadPool
+from images_emulator.web.picture_downloads import DownloadError, download, picture_urls
+from images_emulator.web.upstream import ForwardedCall, Upstream
+
+DOWNLOADS_GRACE_SECONDS: Final = 5.0
+"""Seconds that downloads of pictures get to finish when the server stops."""
+
+Keep = Callable[[Recording], Path]
+"""Keeps a recording that has no credentials; the file that it is in. It may raise OSError, and is
+called in one thread."""
+
+
+class KeptCall(NamedTuple):
+    """A call that was forwarded, and what became of its recording."""
+
+    recording: Recording
+    """Without credentials; without headers and bodies where it was not kept."""
+    status: int | None
+    """The status that the client got; None where there was no answer."""
+    duration_ms: float
+    file: Path | None
+    """None where it was not kept, and *problem* says why."""
+    problem: str = ""
+
+
+class RecordProxy:
+    """An ASGI application that forwards calls to *upstream*. Their recordings, without credentials,
+    are given to *keep*, one after the other; then *tell* is called with the result, in the same
+    thread. Credentials in *keys* are searched for in all of them.
+
+    A call that an end of the server interrupts is kept as far as it came.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        keep: Keep,
+        tell: Callable[[KeptCall], None] = lambda call: None,
+        keys: tuple[str, ...] = (),
+    ) -> None:
+        self._upstream = upstream
+        self._keep = keep
+        self._tell = tell
+        self._redactor = Redactor(keys)
+        # One thread, so that no two long bodies are in memory at the same time.
+        self._writer = DaemonThreadPool(1, thread_name_prefix="recordings")
+        self._keeping: set[asyncio.Future[None]] = set()
+        self._downloading: set[asyncio.Future[RecordedDownload]] = set()
+        self._is_finishing = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        call = self._upstream.call(scope)
+        try:
+            with suppress(ClientDisconnect):
+                await call.forward(receive, send)
+        finally:
+            if call.is_recordable:
+                keeping = asyncio.ensure_future(self._record(call))
+                self._keeping.add(keeping)
+                keeping.add_done_callback(self._keeping.discard)
+            else:
+                call.close()
+
+    async def finish(self) -> None:
+        """Wait until all recordings are kept, and close the connections to the upstream."""
+        self._is_finishing = True
+        if self._downloading:
+            await asyncio.wait([*self._downloading], timeout=DOWNLOADS_GRACE_SECONDS)
+            for each in [*self._downloading]:
+                each.cancel()
+        while self._keeping:
+            await asyncio.wait([*self._keeping])
+        await self._upstream.close()
+        self._writer.shutdown()
+
+    async def _record(self, call: ForwardedCall) -> None:
+        loop = asyncio.get_running_loop()
+        recording = call.recording()
+        response = recording.response
+        if response and "json" in call.content_type:
+            urls = await loop.run_in_executor(self._writer, picture_urls, response)
+            results = [await self._download(url) for url in urls]
+            problems = [each for each in results if isinstance(each, str)]
+            pictures = [each for each in results if not isinstance(each, str)]
+            recording = replace(recording, downloads=tuple(pictures), note=" ".join(problems))
+        await loop.run_in_executor(self._writer, self._finish_call, call, recording)
+
+    async def _download(self, url: str) -> RecordedDownload | str:
+        """What is at *url*, or a sentence that says why it is not known."""
+        if self._is_finishing:
+            return f"{url} was not downloaded: the server was stopped."
+        downloading = asyncio.ensure_future(download(url, self._upstream))
+        self._downloading.add(downloading)
+        try:
+            return await downloading
+        except DownloadError as error:
+            return f"{url} {error}."
+        except asyncio.CancelledError:
+            return f"{url} was not downloaded: the server was stopped."
+        finally:
+            self._downloading.discard(downloading)
+
+    def _finish_call(self, call: ForwardedCall, recording: Recording) -> None:
+        """Keep *recording*, and tell of it."""
+        file, problem = None, ""
+        try:
+            redacted = self._redactor.redacted(recording)
+            file = self._keep(redacted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next call is recorded
+            redacted = _outline(recording)
+            problem = f"not recorded: {str(error) or type(error).__name__}"
+        finally:
+            call.close()
+        self._tell(KeptCall(redacted, call.status, call.duration_ms, file, problem))
+
+
+def _outline(recording: Recording) -> Recording:
+    """What may be shown of a *recording* that has its credentials: the request line without its
+    query, and the status."""
+    request, response = recording.request, recording.response
+    path = request.target.partition("?")[0]
+    return Recording(
+        RecordedRequest(request.method, path),
+        RecordedResponse(response.status, end=response.end) if response else None,
+        recorded_at=recording.recorded_at,
+    )

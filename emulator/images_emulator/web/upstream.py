@@ -1,0 +1,424 @@
+"""The upstream: another server of the API, to which a call is forwarded as it is, and whose answer
+is passed on as it comes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from images_emulator.contract import emulator_errors
+from images_emulator.contract.operations import AZURE_PREFIX, JSON
+from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.exchange import CONNECTION, EXCHANGE
+from images_emulator.exchange.waits import hang_up, wait_for_disconnect
+from images_emulator.recordings.recording import (
+    End,
+    Headers,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.recordings.spool import Spool
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT_SECONDS: Final = 10
+"""For the connection to the upstream, with its TLS."""
+
+TIMEOUT_SECONDS: Final = 600
+"""Default of the seconds for which the upstream may send nothing; the SDKs wait as long."""
+
+SAME_MOMENT_SECONDS: Final = 0.0005
+"""Chunks of an answer that arrive within this time have one time in the recording."""
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization"),
+        *(b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+    }
+)
+"""Headers that are about one connection, and are not forwarded to another."""
+
+_ANSWERED_HERE: Final = frozenset({b"host", b"expect", b"accept-encoding"})
+"""Headers of a request whose place others take."""
+
+_AZURE_BASE: Final = re.compile(rb"(/openai)?(/v1)?$")
+"""The end of a path to which the paths of Azure are not added."""
+
+_EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""The end of a line, and the empty line behind it."""
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+class Upstream:
+    """The server of the API at *url*, which may end in its `/v1`. With an *api_key*, that stands in
+    place of each call's own. *timeout* are the seconds for which it may send nothing.
+
+    Raises ValueError for a URL that cannot be one, and where no HTTP client is installed. It may be
+    used on one event loop only.
+    """
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
+        self.url = url.rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ValueError(
+                f"expected the URL of an API, such as https://api.openai.com/v1, not {url!r}"
+            )
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"the URL of an API has a host and a path alone, unlike {url!r}")
+        self.host = parts.netloc
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.timeout = timeout
+        self.library = _http_client_library()
+        self._base_path = parts.path.encode()
+        self._api_key = api_key.encode() if api_key else None
+        # Without connections that are kept, none can turn out to be closed just when a call is
+        # sent: the client would see a cut that was none.
+        limits = self.library.Limits(max_connections=None, max_keepalive_connections=0)
+        times = self.library.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None)
+        self.client: httpx2.AsyncClient = self.library.AsyncClient(limits=limits, timeout=times)
+
+    def call(self, scope: Scope) -> ForwardedCall:
+        """The call of an ASGI *scope*, to be forwarded."""
+        return ForwardedCall(self, scope)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+    def target(self, target: bytes) -> bytes:
+        """The request target at the upstream for the *target* of a call here. What the path of the
+        upstream has in common with it, such as `/v1`, is not repeated."""
+        base = self._base_path
+        if target.startswith(AZURE_PREFIX.encode()):
+            return _AZURE_BASE.sub(b"", base) + target
+        if target == base or target.startswith((base + b"/", base + b"?")):
+            return target
+        if target.startswith(b"/v1/"):
+            base = base.removesuffix(b"/v1")
+        return base + target
+
+    def headers(self, headers: RawHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers of a call to *target*, as the upstream is to have them: for its own host, and
+        for an answer that is not compressed, so that what is recorded can be read."""
+        given = [*headers]
+        names = {name.lower() for name, _ in given}
+        sent = [(b"Host", self.host.encode())]
+        sent += _end_to_end(given, but=_ANSWERED_HERE)
+        if b"accept-encoding" in names:
+            sent.append((b"Accept-Encoding", b"identity"))
+        if b"transfer-encoding" in names:
+            sent.append((b"Transfer-Encoding", b"chunked"))
+        return self._with_key(sent, target) if self._api_key else sent
+
+    def _with_key(
+        self, headers: list[tuple[bytes, bytes]], target: bytes
+    ) -> list[tuple[bytes, bytes]]:
+        key = self._api_key or b""
+        values = {b"authorization": b"Bearer " + key, b"api-key": key}
+        replaced = [(name, values.get(name.lower(), value)) for name, value in headers]
+        if replaced == headers and not {name.lower() for name, _ in headers} & values.keys():
+            name = b"api-key" if AZURE_PREFIX.encode() in target else b"authorization"
+            replaced.append((name, values[name]))
+        return replaced
+
+
+class ForwardedCall:
+    """One call that is forwarded to *upstream*, and its answer. `forward` is awaited once;
+    `recording` is what was sent and what came back."""
+
+    def __init__(self, upstream: Upstream, scope: Scope) -> None:
+        self._upstream = upstream
+        self._scope = scope
+        self._arrived = datetime.now(UTC)
+        self._started = perf_counter()
+        query: bytes = scope["query_string"]
+        self._target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+        self._body = Spool()
+        self._is_whole = False
+        """Whether the request has arrived whole."""
+        self._sent_at: float | None = None
+        """When the last byte of the request was sent."""
+        self._status: int | None = None
+        self._answer_headers: Headers = ()
+        self._answer = Spool()
+        self._arrivals: list[tuple[float, int]] = []
+        """Of the chunks of the answer: the seconds since the request was sent, and how many bytes
+        there were then."""
+        self._end: End = "cut"
+        self._error = ""
+        self.status: int | None = None
+        """The status that the client gets; None where it gets no answer."""
+        self.duration_ms = 0.0
+        """Milliseconds from the arrival of the call to the end of its answer."""
+
+    async def forward(self, receive: Receive, send: Send) -> None:
+        """Forward the request, and pass the answer on: each chunk when it comes; a connection that
+        is cut or reset as that. Where there is no answer, an error of the emulator's own says so.
+
+        The answer is read to its end even if the client leaves. Raises ClientDisconnect where it
+        leaves before its request is whole.
+        """
+        try:
+            await self._exchange(receive, send)
+        finally:
+            self.duration_ms = (perf_counter() - self._started) * 1000
+
+    async def _exchange(self, receive: Receive, send: Send) -> None:
+        library = self._upstream.library
+        chunks = self._request_chunks(receive)
+        try:
+            response = await self._upstream.client.send(self._request(chunks), stream=True)
+        except (library.TransportError, OSError) as error:
+            # What the client has still to send belongs to the recording.
+            async for _ in self._request_chunks(receive):
+                pass
+            await self._fail(error, receive, send)
+            return
+        self._status = response.status_code
+        self._answer_headers = _as_text(response.headers.raw)
+        await self._pass_on(response, receive, send)
+
+    def _request(self, chunks: AsyncIterator[bytes]) -> httpx2.Request:
+        library, upstream = self._upstream.library, self._upstream
+        headers = upstream.headers(self._scope["headers"], self._target)
+
+        async def trace(event: str, _: Any) -> None:
+            if event == "http11.receive_response_headers.started":
+                self._sent_at = perf_counter()
+
+        request: httpx2.Request = library.Request(
+            self._scope["method"],
+            upstream.origin,
+            headers=headers,
+            stream=_stream(library, chunks),
+            extensions={"target": upstream.target(self._target), "trace": trace},
+        )
+        return request
+
+    async def _request_chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body of the request, as far as it has not been read. Raises ClientDisconnect."""
+        while not self._is_whole:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk: bytes = message.get("body", b"")
+            self._is_whole = not message.get("more_body")
+            if chunk:
+                self._body.add(chunk)
+                yield chunk
+
+    async def _pass_on(self, response: httpx2.Response, receive: Receive, send: Send) -> None:
+        library, status = self._upstream.library, response.status_code
+        if not 200 <= status <= 599:
+            await response.aclose()
+            self._status = None
+            await self._refuse("cannot be understood", f"its status is {status}", send)
+            return
+        headers = [(name.lower(), value) for name, value in _end_to_end(response.headers.raw)]
+        if status == 304:
+            # It is the length of what is not sent.
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        self.status = status
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        try:
+            async for chunk in response.aiter_raw():
+                self._add(chunk)
+                await send(_body(chunk, more=True))
+        except library.ReadError as error:
+            self._end, self._error = "reset", _reason(error)
+            await self._hang_up(receive, reset=True)
+        except library.TransportError as error:
+            self._error = _reason(error)
+            await self._hang_up(receive, reset=False)
+        else:
+            self._end = "complete"
+            await send(_body(b"", more=False))
+
+    def _add(self, chunk: bytes) -> None:
+        self._answer.add(chunk)
+        seconds = max(perf_counter() - (self._sent_at or self._started), 0)
+        arrivals = self._arrivals
+        if arrivals and seconds - arrivals[-1][0] < SAME_MOMENT_SECONDS:
+            arrivals[-1] = arrivals[-1][0], len(self._answer)
+        else:
+            arrivals.append((seconds, len(self._answer)))
+
+    async def _fail(self, error: Exception, receive: Receive, send: Send) -> None:
+        """End the call, to which no answer came, because of *error*."""
+        library = self._upstream.library
+        self._error = _reason(error)
+        if isinstance(error, library.ReadError):
+            await self._hang_up(receive, reset=True)
+        elif isinstance(error, library.RemoteProtocolError) and "disconnected" in str(error):
+            await self._hang_up(receive, reset=False)
+        elif isinstance(error, library.ReadTimeout):
+            seconds = f"{self._upstream.timeout:g} seconds"
+            await self._refuse("does not answer", f"nothing came for {seconds}", send)
+        elif isinstance(error, library.LocalProtocolError):
+            await self._refuse("cannot be sent this call", self._error, send)
+        elif isinstance(error, library.ProtocolError):
+            await self._refuse("cannot be understood", self._error, send)
+        else:
+            await self._refuse("cannot be reached", self._error, send)
+
+    async def _refuse(self, problem: str, reason: str, send: Send) -> None:
+        error = emulator_errors.upstream_failed(
+            url=self._upstream.url, problem=problem, reason=reason.rstrip(".")
+        )
+        self._error = str(error)
+        self.status = error.newest.status
+        for message in _error_messages(error):
+            await send(message)
+
+    async def _hang_up(self, receive: Receive, *, reset: bool) -> None:
+        """Close the client's connection as the upstream closed its own."""
+        state = self._scope["state"]
+        if EXCHANGE in state:
+            await hang_up(state[EXCHANGE], receive, reset=reset)
+        elif CONNECTION in state:
+            await state[CONNECTION].hang_up(reset=reset)
+            await wait_for_disconnect(receive)
+
+    # --- when it is over
+
+    @property
+    def is_recordable(self) -> bool:
+        """Whether the request arrived whole: without that there is nothing to record."""
+        return self._is_whole
+
+    @property
+    def content_type(self) -> str:
+        """The `content-type` of the answer, in lower case; empty where there is none."""
+        values = (value for name, value in self._answer_headers if name.lower() == "content-type")
+        return next(values, "").lower()
+
+    def recording(self) -> Recording:
+        """What was sent, and what came back as far as it came, with credentials. The bodies are
+        read from the spools when they are first asked for; `close` forgets them."""
+        request = RecordedRequest.late(
+            {"body": self._body.read},
+            method=self._scope["method"],
+            target=self._target.decode("latin-1"),
+            headers=_as_text(self._scope["headers"]),
+        )
+        response = None
+        if self._status is not None:
+            response = RecordedResponse.late(
+                {"parts": self._parts},
+                status=self._status,
+                headers=self._answer_headers,
+                end=self._end,
+            )
+        return Recording(
+            request=request,
+            response=response,
+            error=self._error,
+            source=self._upstream.url,
+            recorded_at=self._arrived,
+        )
+
+    def _parts(self) -> tuple[RecordedPart, ...]:
+        body = self._answer.read()
+        if not body:
+            return ()
+        ends = []
+        if self.content_type.startswith("text/event-stream"):
+            ends = [match.end() for match in _EVENT_END.finditer(body)]
+        if not ends or ends[-1] < len(body):
+            ends.append(len(body))
+        parts, start, arrivals = [], 0, iter(self._arrivals)
+        seconds, arrived = next(arrivals)
+        for end in ends:
+            while arrived < end:
+                seconds, arrived = next(arrivals)
+            parts.append(RecordedPart(round(seconds, 4), body[start:end]))
+            start = end
+        return tuple(parts)
+
+    def close(self) -> None:
+        """Forget the bodies."""
+        self._body.close()
+        self._answer.close()
+
+
+def _http_client_library() -> ModuleType:
+    """The HTTP client. Raises ValueError where it is not installed."""
+    try:
+        import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
+    except ImportError:
+        command = "pip install 'openai-images-emulator[record]'"
+        raise ValueError(f"to forward calls takes an HTTP client: {command}") from None
+    return httpx2
+
+
+def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncByteStream:
+    class Stream(library.AsyncByteStream):  # type: ignore[misc,name-defined]
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return chunks
+
+    return Stream()
+
+
+def _end_to_end(headers: RawHeaders, but: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
+    """*headers* without those of one connection, which `connection` may name, and those in *but*;
+    white space around a value is no part of it."""
+    given = [*headers]
+    named = {
+        token.strip().lower()
+        for name, value in given
+        if name.lower() == b"connection"
+        for token in value.split(b",")
+    }
+    left_out = HOP_BY_HOP | named | {*but}
+    return [(name, value.strip()) for name, value in given if name.lower() not in left_out]
+
+
+def _as_text(headers: RawHeaders) -> Headers:
+    return tuple(
+        (name.decode("latin-1"), value.strip().decode("latin-1")) for name, value in headers
+    )
+
+
+def _body(data: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def _error_messages(error: APIError) -> Sequence[Message]:
+    answer = error.on(None)
+    body = json.dumps(answer.body()).encode()
+    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    return start, _body(body, more=False)
+
+
+def _reason(error: BaseException) -> str:
+    """What *error* says. The library's own words may be fewer than those of what it hides."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        if isinstance(cause, ExceptionGroup):
+            cause = cause.exceptions[0]
+            continue
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__

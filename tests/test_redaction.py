@@ -1,0 +1,355 @@
+"""Redaction of recordings: no credential is left, and all else is as it was."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from images_emulator.recordings import redaction
+from images_emulator.recordings.recording import (
+    Headers,
+    RecordedDownload,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
+from tests.pictures import png
+
+KEY = "sk-proj-Zq3_x-9aBcDeFgHiJkLmNoPqRsTuVwXyZ"
+AZURE_KEY = "Ab3/dE+5gH7==iJkL9/nOpQ+sTu="
+"""As base64 it may have every character that a form of it escapes."""
+
+ANSWER = RecordedResponse(200, (("content-type", "application/json"),), (RecordedPart(0.5, b"{}"),))
+
+
+def recording(
+    body: bytes = b"",
+    *,
+    headers: Headers = (("Authorization", f"Bearer {KEY}"),),
+    target: str = "/v1/images/generations",
+    response: RecordedResponse | None = ANSWER,
+) -> Recording:
+    return Recording(RecordedRequest("POST", target, headers, body), response)
+
+
+def answer(body: bytes, status: int = 200, headers: Headers = ()) -> RecordedResponse:
+    return RecordedResponse(status, headers, (RecordedPart(1.0, body),) if body else ())
+
+
+def texts(recorded: Recording) -> Iterator[bytes]:
+    """All that is in a recording."""
+    request, response = recorded.request, recorded.response
+    headers = [*request.headers, *(response.headers if response else ())]
+    for each in recorded.downloads:
+        headers += each.headers
+        yield each.url.encode()
+        yield each.data
+    yield from (f"{name}: {value}".encode() for name, value in headers)
+    yield from (request.target.encode(), request.body, response.body if response else b"")
+    yield from (recorded.error.encode(), recorded.note.encode(), recorded.source.encode())
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """*secret* as it is, escaped, and in base64 behind 0, 1 and 2 other bytes."""
+    data = secret.encode()
+    yield from (data, quote(secret, safe="").encode(), secret.replace("/", "\\/").encode())
+    for shift in range(3):
+        inner = base64.b64encode(b"x" * shift + data + b"yy")[4 : len(data) * 4 // 3 - 2]
+        yield from (inner, inner.replace(b"/", b"\\/"), quote(inner, safe="").encode())
+        yield inner.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def assert_nowhere(secret: str, recorded: Recording) -> None:
+    for form in forms(secret):
+        assert not [text for text in texts(recorded) if form in text], form
+
+
+@pytest.mark.parametrize(
+    ("headers", "redacted"),
+    [
+        ({"Authorization": f"Bearer {KEY}"}, {"Authorization": "Bearer REDACTED"}),
+        ({"authorization": KEY}, {"authorization": "REDACTED"}),
+        ({"Authorization": "Basic dXNlcjpwYXNz"}, {"Authorization": "Basic REDACTED"}),
+        ({"api-key": AZURE_KEY}, {"api-key": "REDACTED"}),
+        ({"X-Api-Key": "abc"}, {"X-Api-Key": "REDACTED"}),
+        ({"Ocp-Apim-Subscription-Key": "abc"}, {"Ocp-Apim-Subscription-Key": "REDACTED"}),
+        ({"Cookie": "a=b; c=d"}, {"Cookie": "a=REDACTED; c=REDACTED"}),
+        ({"OpenAI-Organization": "acme"}, {"OpenAI-Organization": "REDACTED"}),
+        (
+            {"OpenAI-Project": "proj_0123456789abcdef"},
+            {"OpenAI-Project": "proj_REDACTEDxxxxxxxx"},
+        ),
+        ({"Idempotency-Key": "stainless-retry-1"}, {"Idempotency-Key": "stainless-retry-1"}),
+        ({"Referer": f"http://x/?a={KEY}"}, {"Referer": f"http://x/?a=REDACTED{'x' * 33}"}),
+    ],
+)
+def test_credentials_in_headers_of_a_request_are_redacted(
+    headers: dict[str, str], redacted: dict[str, str]
+) -> None:
+    sent = (*headers.items(), ("X-Other", "stays"))
+    found = Redactor().redacted(recording(headers=sent)).request.headers
+    assert found == (*redacted.items(), ("X-Other", "stays"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "redacted"),
+    [
+        ({"Set-Cookie": "__cf_bm=abc; path=/; Secure"}, "__cf_bm=REDACTED; path=/; Secure"),
+        ({"openai-organization": "user-0123456789abcdef"}, "user-REDACTEDxxxxxxxx"),
+        ({"x-request-id": "req_0123456789"}, "req_0123456789"),
+        ({"azureml-model-session": "d031-20261101"}, "d031-20261101"),
+        ({"x-echo": f"key {KEY}"}, f"key REDACTED{'x' * 33}"),
+    ],
+)
+def test_credentials_in_headers_of_an_answer_are_redacted(
+    headers: dict[str, str], redacted: str
+) -> None:
+    recorded = recording(response=answer(b"{}", headers=tuple(headers.items())))
+    response = Redactor().redacted(recorded).response
+    assert response
+    assert response.headers == tuple(zip(headers, [redacted], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("target", "redacted"),
+    [
+        ("/v1/models?api_key=abc&limit=2", "/v1/models?api_key=REDACTED&limit=2"),
+        ("/v1/models?code=&sig=abc%3D", "/v1/models?code=&sig=REDACTED"),
+        (f"/v1/files/{KEY}/content", f"/v1/files/REDACTED{'x' * 33}/content"),
+        (f"/v1/files?after={KEY}", f"/v1/files?after=REDACTED{'x' * 33}"),
+        ("/v1/files?a=1&&b", "/v1/files?a=1&&b"),
+        ("/v1/files?", "/v1/files?"),
+    ],
+)
+def test_credentials_in_the_target_are_redacted(target: str, redacted: str) -> None:
+    assert Redactor().redacted(recording(target=target)).request.target == redacted
+
+
+@pytest.mark.parametrize("key", [KEY, AZURE_KEY])
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+@pytest.mark.parametrize("place", ["request", "response", "download", "stream"])
+def test_a_key_is_redacted_in_each_form_and_at_each_alignment(
+    key: str, shift: int, place: str
+) -> None:
+    data = b"x" * shift + key.encode() + b"tail"
+    code = base64.b64encode(data)
+    bodies = [
+        data,
+        b"\0\xff\x89PNG" + data,
+        code,
+        base64.urlsafe_b64encode(data),
+        code.replace(b"/", b"\\/"),
+        quote(code, safe="").encode(),
+        json.dumps({"prompt": key, "image": code.decode()}).encode(),
+        f"prompt={quote(key, safe='')}&x=1".encode(),
+        f"prompt={quote(key, safe='').lower()}".encode() if key == AZURE_KEY else data,
+        json.dumps(key).replace("/", "\\/").encode(),
+    ]
+    for body in bodies:
+        recorded = recording(headers=(("Authorization", f"Bearer {key}"),))
+        if place == "request":
+            recorded = replace(recorded, request=replace(recorded.request, body=body))
+        elif place == "download":
+            recorded = replace(recorded, downloads=(RecordedDownload("http://x/", data=body),))
+        else:
+            # In a stream the key may be in two parts.
+            cut = len(body) // 2 if place == "stream" else len(body)
+            parts = (RecordedPart(0.1, body[:cut]), RecordedPart(0.2, body[cut:]))
+            recorded = replace(recorded, response=RecordedResponse(200, (), parts))
+        redacted = Redactor().redacted(recorded)
+        assert_nowhere(key, redacted)
+        assert len(body) in map(len, texts(redacted)), "a body has as many bytes as before"
+        if place == "stream":
+            assert redacted.response
+            assert [part.seconds for part in redacted.response.parts] == [0.1, 0.2]
+            assert [len(part.data) for part in redacted.response.parts] == [cut, len(body) - cut]
+
+
+def test_base64_stays_base64_and_has_the_rest_of_the_bytes() -> None:
+    data = b"The key is " + AZURE_KEY.encode() + b", and this is the rest. " * 3
+    body = json.dumps({"image": base64.b64encode(data).decode()}).encode()
+    redacted = Redactor().redacted(recording(body, headers=(("api-key", AZURE_KEY),)))
+    found = base64.b64decode(json.loads(redacted.request.body)["image"], validate=True)
+    end = 11 + len(AZURE_KEY)
+    assert len(found) == len(data)
+    assert (found[:11], found[end:]) == (data[:11], data[end:])
+    assert b"EDACTEDxx" in found
+
+
+def test_what_has_no_credential_is_the_very_same() -> None:
+    body = png((64, 64)) + b"\0 org-chart proj_x user-1 sig=short sk-short"
+    download = RecordedDownload("http://x/a.png?se=1", 200, (("etag", "x"),), png())
+    recorded = replace(
+        recording(body, response=answer(body)), downloads=(download,), note="n", error="e"
+    )
+    redacted = Redactor().redacted(recorded)
+    headers = (("Authorization", "Bearer REDACTED"),)
+    assert redacted == replace(recorded, request=replace(recorded.request, headers=headers))
+
+
+def test_a_key_of_an_earlier_call_and_of_the_proxy_is_redacted_in_later_ones() -> None:
+    redactor = Redactor(["proxy-key-123"])
+    redactor.redacted(recording())
+    body = f"{KEY} proxy-key-123".encode()
+    later = redactor.redacted(recording(body, headers=(("Authorization", "Bearer other-key"),)))
+    assert later.request.body == b"REDACTED" + b"x" * 33 + b" REDACTEDxxxxx"
+
+
+def test_no_more_keys_are_remembered_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "MAX_KEYS", 2)
+    redactor = Redactor()
+    for number in (1, 2, 1, 3):
+        redactor.redacted(recording(headers=(("api-key", f"key-number-{number}"),)))
+    body = b"key-number-1 key-number-2 key-number-3"
+    redacted = redactor.redacted(recording(body, headers=())).request.body
+    assert redacted == b"REDACTEDxxxx key-number-2 REDACTEDxxxx"
+
+
+@pytest.mark.parametrize("key", ["test", "sk-test"])
+def test_a_short_key_stays_in_prompts_and_not_in_the_answer_that_refuses_it(key: str) -> None:
+    refusal = answer(f'{{"error": "Incorrect API key provided: {key}. A tester"}}'.encode(), 401)
+    recorded = recording(b"a latest tester", headers=(("api-key", key),), response=refusal)
+    redacted = Redactor().redacted(recorded)
+    assert redacted.request.body == b"a latest tester"
+    assert redacted.response
+    assert key.encode() not in redacted.response.body.replace(b"tester", b"")
+    assert b"A tester" in redacted.response.body
+
+
+def test_the_organization_and_project_of_an_answer_are_redacted_in_its_message() -> None:
+    message = (
+        "Rate limit reached for gpt-image-2 (for limit images) in organization "
+        "org-AbCdEfGhIjKlMnOpQrStUvWx (acme) in project proj_AbCdEfGhIjKlMnOpQrStUvWx: Limit 5."
+    )
+    headers = (("openai-organization", "acme"),)
+    recorded = recording(b'{"prompt":"acme"}', response=answer(message.encode(), 429, headers))
+    redacted = Redactor().redacted(recorded)
+    assert redacted.response
+    assert redacted.response.body.decode() == (
+        "Rate limit reached for gpt-image-2 (for limit images) in organization "
+        "org-REDACTEDxxxxxxxxxxxxxxxx (REDA) in project proj_REDACTEDxxxxxxxxxxxxxxxx: Limit 5."
+    )
+    assert redacted.request.body == b'{"prompt":"acme"}'
+
+
+def test_an_end_user_stays_as_the_request_named_it() -> None:
+    body = b'{"user":"user-0123456789abcdef"}'
+    assert Redactor().redacted(recording(body)).request.body == body
+
+
+def test_the_signature_of_a_hosted_picture_is_redacted_alike_in_body_and_download() -> None:
+    path = "org-AbCdEfGhIjKlMnOpQrStUvWx/user-AbCdEfGhIjKlMnOpQrStUvWx/img.png"
+    url = f"https://x.blob.core.windows.net/{path}?se=2026&sig=aB3%2Bcd/EfGhIjKlMnOpQrStUv%3D"
+    body = json.dumps({"data": [{"url": url}]}).encode()
+    recorded = replace(
+        recording(response=answer(body)), downloads=(RecordedDownload(url, data=b"x"),)
+    )
+    redacted = Redactor().redacted(recorded)
+    assert redacted.response
+    found = json.loads(redacted.response.body)["data"][0]["url"]
+    assert found == redacted.downloads[0].url
+    assert found.startswith("https://x.blob.core.windows.net/org-REDACTEDxxxxxxxxxxxxxxxx/user-RED")
+    assert found.endswith("?se=2026&sig=REDACTEDxxxxxxxxxxxxxxxxxxxxxx")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt":"x","api_key":"abcdef123456"}',
+        b'{"token" : "abcdef123456", "prompt": "abcdef123456"}',
+        b'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\nabcdef123456\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="token"\r\nContent-Type: text/plain'
+        b"\r\n\r\nabcdef123456\r\n--b--\r\n",
+    ],
+)
+def test_a_field_that_is_named_for_a_credential_is_redacted_wherever_its_value_is(
+    body: bytes,
+) -> None:
+    redacted = Redactor().redacted(recording(body, response=answer(b"it was abcdef123456")))
+    assert redacted.request.body == body.replace(b"abcdef123456", b"REDACTEDxxxx")
+    assert redacted.response
+    assert redacted.response.body == b"it was REDACTEDxxxx"
+
+
+def test_long_cookies_are_redacted_in_bodies_and_words_are_not() -> None:
+    headers = (("Cookie", "session=0123456789abcdef; theme=dark"),)
+    redacted = Redactor().redacted(recording(b"dark 0123456789abcdef", headers=headers))
+    assert redacted.request.body == b"dark REDACTEDxxxxxxxx"
+
+
+def test_the_name_of_an_azure_resource_is_redacted_in_source_and_answer() -> None:
+    recorded = replace(
+        recording(response=answer(b"at acme-images.openai.azure.com")),
+        source="https://acme-images.openai.azure.com/openai",
+        error="acme-images is away",
+    )
+    redacted = Redactor().redacted(recorded)
+    assert redacted.source == "https://REDACTED.openai.azure.com/openai"
+    assert redacted.response
+    assert redacted.response.body == b"at REDACTEDxxx.openai.azure.com"
+    assert redacted.error == "REDACTEDxxx is away"
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode", "decode"),
+    [
+        ("gzip", gzip.compress, gzip.decompress),
+        ("deflate", zlib.compress, zlib.decompress),
+        ("deflate", lambda data: zlib.compress(data)[2:-4], zlib.decompress),
+        ("X-Gzip, identity", gzip.compress, gzip.decompress),
+    ],
+)
+def test_bodies_that_are_compressed_are_searched(coding, encode, decode) -> None:  # type: ignore[no-untyped-def]
+    headers = (("api-key", KEY), ("Content-Encoding", coding))
+    body = encode(f"the {KEY}".encode())
+    response = RecordedResponse(
+        200, headers[1:], (RecordedPart(0.1, body[:9]), RecordedPart(0.2, body[9:]))
+    )
+    redacted = Redactor().redacted(recording(body, headers=headers, response=response))
+    plain = b"the REDACTED" + b"x" * 33
+    assert decode(redacted.request.body) == plain
+    assert redacted.response
+    assert [(part.seconds, decode(part.data)) for part in redacted.response.parts] == [(0.2, plain)]
+    harmless = encode(b"nothing")
+    kept = Redactor().redacted(recording(harmless, headers=headers, response=response))
+    assert kept.request.body == harmless
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "sentence"),
+    [
+        ("br", b"x", "encoded as br"),
+        ("gzip, gzip", b"x", "encoded as gzip, gzip"),
+        ("gzip", b"no gzip", "is no gzip"),
+        ("gzip", gzip.compress(bytes(2000)), "more than 1000 bytes"),
+    ],
+)
+def test_a_body_that_cannot_be_searched_is_refused(
+    coding: str, body: bytes, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "MAX_DECODED_BYTES", 1000)
+    with pytest.raises(UnreadableBodyError, match=sentence):
+        Redactor().redacted(
+            recording(response=answer(body, headers=(("content-encoding", coding),)))
+        )
+
+
+@pytest.mark.parametrize("place", [0, 30, 50, 63, 64, 100])
+def test_what_is_in_two_windows_of_the_search_is_found(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "WINDOW_BYTES", 64)
+    body = b"." * place + KEY.encode() + b'"token": "abcdef123456"' + b"." * 99
+    redacted = Redactor().redacted(recording(body))
+    assert redacted.request.body == (
+        b"." * place + b"REDACTED" + b"x" * 33 + b'"token": "REDACTEDxxxx"' + b"." * 99
+    )
