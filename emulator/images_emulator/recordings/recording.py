@@ -34,10 +34,11 @@ class _WithLateFields(Immutable):
     def late(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
         """The value with the fields *values*, and those that each of *loaders* makes when its
         field is first read; what a loader raises, the reader of the field meets."""
-        made = cls(**values)
-        for name in loaders:
-            del made.__dict__[name]
-        made.__dict__["_loaders"] = loaders
+        made = cls.__new__(cls)
+        made.__dict__.update(cls._defaults)
+        made.__dict__.update(values, _loaders=loaders)
+        for name in cls._factories.keys() - loaders.keys():
+            made.__dict__[name] = cls._factories[name]()
         return made
 
     if not TYPE_CHECKING:  # with it, a type checker would know of no misspelt name
@@ -103,7 +104,7 @@ class Expectation(Immutable):
     objects of an answer without an error may have further keys that the API gained later. Whoever
     plays such an answer takes what it leaves open from the emulator's own answer."""
 
-    open_body: bool = True
+    open_body: bool = False
     headers_present: tuple[str, ...] = ()
     """Names of headers that come with any value."""
     newline: bool | None = None
@@ -130,9 +131,10 @@ class Recording(Immutable):
     broken: bool = False
     """Whether that emulator has lost the thread that draws."""
     authorised: bool | None = None
-    """Whether the key of the request is one that the server accepts; None where it is not known."""
+    """Whether the key of the request is one that the server accepts; None where it is not known. A
+    request whose key is not recorded has no header for it."""
     key: str | None = None
-    """The text of a key that is not accepted, where it matters; it is no secret."""
+    """A key that is sent and not accepted; it is no secret."""
     expectation: Expectation | None = None
     """None: the answer is known byte for byte."""
     extra: Mapping[str, Any] = field(default_factory=dict)

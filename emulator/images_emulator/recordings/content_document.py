@@ -1,0 +1,306 @@
+"""Bytes as a readable part of a document, and back: JSON as JSON, text as text, pictures as
+files, also those that are base64 within JSON or text."""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from images_emulator.recordings.json_layout import JsonLayout, read_json
+from images_emulator.recordings.recorded_files import FileReader, FileWriter, suffix_of
+
+Document = Mapping[str, Any]
+
+MAX_TEXT_BYTES: Final = 2**16
+"""Longer text is a file, if it is no JSON."""
+
+MAX_JSON_BYTES: Final = 2**20
+"""Longer JSON is a file, counted without the files in it."""
+
+MAX_DEPTH: Final = 100
+"""Braces and brackets around each other in JSON that is written as JSON."""
+
+MAX_INLINE_BYTES: Final = 192
+"""More bytes that are no text are a file."""
+
+MIN_PICTURE_CHARS: Final = 64
+"""Characters of base64 that are a file of its own, where they begin like a picture …"""
+
+MIN_BASE64_CHARS: Final = 4096
+"""… and where they do not."""
+
+PIECE_CHARS: Final = 2**22
+"""Characters of base64 that are decoded at once; a multiple of four."""
+
+MAX_REPEATED_CHARS: Final = 2**28
+"""Characters of a repeated text."""
+
+BASE64: Final = "base64"
+"""The `as` of a file that is base64 without anything before it."""
+
+_FILE, _PICTURE, _REPEAT = {"file", "as"}, {"picture", "as"}, {"repeat", "times"}
+_DATA_URL: Final = re.compile(rb"(data:[\w.+-]+/[\w.+-]+;base64),")
+_CONTENT_SUFFIXES: Final = {
+    "application/json": ".json",
+    "text/event-stream": ".txt",
+    "text/html": ".html",
+    "text/plain": ".txt",
+}
+
+
+class _Embedded(NamedTuple):
+    """A file that is base64 between two quotes."""
+
+    opening: int
+    """The index behind the first quote."""
+    start: int
+    """That of the base64."""
+    end: int
+    kind: str
+    """The `as` of the document."""
+    suffix: str
+
+
+def is_description(value: Document) -> bool:
+    """Whether the object *value*, in JSON or text of a document, stands for a text: for a file or
+    a picture in base64, or for a repeated text."""
+    return len(value) == 2 and value.keys() in (_FILE, _PICTURE, _REPEAT)
+
+
+# --- to a document
+
+
+def content_document(
+    data: bytes | memoryview,
+    files: FileWriter,
+    content_type: str = "",
+    likely: JsonLayout | None = None,
+    *,
+    as_json: bool = True,
+) -> dict[str, Any]:
+    """*data* as an object with `json`, `text`, `base64` or `file`. Of JSON, the layout *likely* is
+    tried first; without *as_json* it is text."""
+    if suffix := suffix_of(bytes(data[:256])):
+        return {"file": files.add([data], suffix)}
+    data = bytes(data)
+    embedded = list(_embedded_files(data))
+    rest = len(data) - sum(each.end - each.opening for each in embedded)
+    if rest <= MAX_JSON_BYTES:
+        texts, places = _cut(data, embedded, files)
+        document = _json_document(texts, places, likely) if as_json else None
+        if document or (rest <= MAX_TEXT_BYTES and (document := _text_document(texts, places))):
+            return document
+    if len(data) <= MAX_INLINE_BYTES:
+        return {"base64": b2a_base64(data, newline=False).decode()}
+    return {"file": files.add([data], _suffix(data, content_type))}
+
+
+def _suffix(data: bytes, content_type: str) -> str:
+    known = _CONTENT_SUFFIXES.get(content_type.partition(";")[0].strip().lower())
+    return known or ".bin"
+
+
+def _embedded_files(data: bytes) -> Iterator[_Embedded]:
+    """What looks like a file in base64, between two quotes of *data*."""
+    opening = data.find(b'"')
+    while opening >= 0 and (closing := data.find(b'"', opening + 1)) >= 0:
+        if closing - opening > MIN_PICTURE_CHARS:
+            embedded = _embedded(data, opening + 1, closing)
+            if embedded:
+                yield embedded
+        opening = closing
+
+
+def _embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
+    match = _DATA_URL.match(data, opening, min(end, opening + 128))
+    start, kind = (match.end(), match[1].decode()) if match else (opening, BASE64)
+    if (end - start) % 4 or end - start < MIN_PICTURE_CHARS:
+        return None
+    try:
+        beginning = a2b_base64(data[start : start + MIN_PICTURE_CHARS], strict_mode=True)
+    except ValueError:
+        return None
+    suffix = suffix_of(beginning)
+    if not suffix and end - start < MIN_BASE64_CHARS:
+        return None
+    return _Embedded(opening, start, end, kind, suffix or ".bin")
+
+
+def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
+    """The file, in pieces. Raises ValueError where it would be encoded in another way."""
+    view = memoryview(data)
+    for start in range(embedded.start, embedded.end, PIECE_CHARS):
+        end = min(start + PIECE_CHARS, embedded.end)
+        piece = a2b_base64(view[start:end], strict_mode=True)
+        is_padded = len(piece) * 4 != (end - start) * 3
+        if b2a_base64(piece, newline=False) != view[start:end] or (
+            is_padded and end != embedded.end
+        ):
+            raise ValueError("base64 in another form")
+        yield piece
+
+
+def _cut(
+    data: bytes, embedded: Sequence[_Embedded], files: FileWriter
+) -> tuple[list[bytes], list[Document]]:
+    """The texts of *data* before, between and behind the files in it, and what stands for these in
+    a document."""
+    texts: list[bytes] = []
+    places: list[Document] = []
+    position = 0
+    for each in embedded:
+        try:
+            name = files.add(_decoded(data, each), each.suffix)
+        except ValueError:
+            continue
+        texts.append(data[position : each.opening])
+        places.append({"file": name, "as": each.kind})
+        position = each.end
+    return [*texts, data[position:] if position else data], places
+
+
+def _json_document(
+    texts: Sequence[bytes], places: Sequence[Document], likely: JsonLayout | None
+) -> dict[str, Any] | None:
+    """None where the texts are no JSON that can be written again."""
+    mark = b"file#"
+    while any(mark in text for text in texts):
+        mark += b"#"
+    data = texts[0] + b"".join(
+        b"%s%d%s" % (mark, index, text) for index, text in enumerate(texts[1:])
+    )
+    read = read_json(data, likely)
+    if read is None:
+        return None
+    value, layout = read
+    found = dict(enumerate(places))
+    try:
+        value = _with_places(value, mark.decode(), found)
+    except ValueError:
+        return None
+    if found:
+        return None  # one is the name of a member
+    described = layout.to_document()
+    return {"json": value} | ({"layout": described} if described else {})
+
+
+def _with_places(value: Any, mark: str, places: dict[int, Document], depth: int = MAX_DEPTH) -> Any:
+    """*value* with *places* where their marks are; takes those that it finds out of *places*.
+    Raises ValueError where an object of *value* itself would be taken for a description, and
+    where it is too deep."""
+    if isinstance(value, str):
+        if places and value.startswith(mark) and value[len(mark) :].isdecimal():
+            return places.pop(int(value[len(mark) :]))
+        return value
+    if isinstance(value, list | dict) and not depth:
+        raise ValueError("too deep")
+    if isinstance(value, list):
+        return [_with_places(each, mark, places, depth - 1) for each in value]
+    if isinstance(value, dict):
+        if is_description(value):
+            raise ValueError("an object that describes a text")
+        return {key: _with_places(each, mark, places, depth - 1) for key, each in value.items()}
+    return value
+
+
+def _text_document(texts: Sequence[bytes], places: Sequence[Document]) -> dict[str, Any] | None:
+    """None where they are no text."""
+    try:
+        pieces: list[Any] = [text.decode() for text in texts]
+    except UnicodeDecodeError:
+        return None
+    if any("\0" in piece for piece in pieces):
+        return None
+    for index, place in enumerate(places):
+        pieces.insert(2 * index + 1, place)
+    return {"text": pieces if places else pieces[0]}
+
+
+# --- from a document
+
+
+def content_of_document(document: Document, files: FileReader) -> bytes:
+    """The bytes of an object that `content_document` makes, or that describes them. Raises OSError
+    where a file cannot be read, and ValueError for a description that cannot be met."""
+    if "json" in document:
+        return _json_bytes(
+            document["json"], JsonLayout.from_document(document.get("layout")), files
+        )
+    if "text" in document:
+        return b"".join(_text_pieces(document["text"], files))
+    if "base64" in document:
+        return a2b_base64(document["base64"], strict_mode=True)
+    return file_of_document(document, files)
+
+
+def file_of_document(document: Document, files: FileReader) -> bytes:
+    """The file that *document* names, or the picture that it describes. Raises OSError and
+    ValueError."""
+    if "file" in document:
+        return files.read(document["file"])
+    from images_emulator.imaging.described_picture import draw_described  # noqa: PLC0415 - Pillow
+
+    return draw_described(document["picture"])
+
+
+def described_text(document: Document, files: FileReader) -> bytes:
+    """The text that a description stands for. Raises OSError and ValueError."""
+    if "repeat" in document:
+        return repeated(document).encode()
+    kind = document["as"]
+    prefix = b"" if kind == BASE64 else f"{kind},".encode()
+    return prefix + b2a_base64(file_of_document(document, files), newline=False)
+
+
+def repeated(document: Document) -> str:
+    """The text of a `repeat`. Raises ValueError where it is too long."""
+    text, times = str(document["repeat"]), int(document["times"])
+    if len(text) * times > MAX_REPEATED_CHARS:
+        raise ValueError(f"a repeated text has at most {MAX_REPEATED_CHARS} characters")
+    return text * times
+
+
+def plain_text(text: Any) -> str | None:
+    """The `text` of a document where it needs no file; else None."""
+    if isinstance(text, str):
+        return text
+    pieces = text if isinstance(text, list) else [text]
+    if all(isinstance(piece, str) or "repeat" in piece for piece in pieces):
+        return "".join(piece if isinstance(piece, str) else repeated(piece) for piece in pieces)
+    return None
+
+
+def _text_pieces(text: Any, files: FileReader) -> Iterator[bytes]:
+    for piece in text if isinstance(text, list) else [text]:
+        yield piece.encode() if isinstance(piece, str) else described_text(piece, files)
+
+
+def _json_bytes(value: Any, layout: JsonLayout, files: FileReader) -> bytes:
+    descriptions: list[Document] = []
+    mark = "file#"
+    data = layout.write(_with_marks(value, mark, descriptions))
+    while descriptions and data.count(mark.encode()) != len(descriptions):
+        mark, descriptions = f"{mark}#", []
+        data = layout.write(_with_marks(value, mark, descriptions))
+    if not descriptions:
+        return data
+    pieces = re.split(rb"%s(\d+)" % mark.encode(), data)
+    pieces[1::2] = (described_text(descriptions[int(number)], files) for number in pieces[1::2])
+    return b"".join(pieces)
+
+
+def _with_marks(value: Any, mark: str, descriptions: list[Document]) -> Any:
+    """*value* with its repeated texts, and with marks in place of its files, whose descriptions
+    are added to *descriptions*."""
+    if isinstance(value, list):
+        return [_with_marks(each, mark, descriptions) for each in value]
+    if isinstance(value, dict):
+        if is_description(value):
+            if "repeat" in value:
+                return repeated(value)
+            descriptions.append(value)
+            return f"{mark}{len(descriptions) - 1}"
+        return {key: _with_marks(each, mark, descriptions) for key, each in value.items()}
+    return value

@@ -1,0 +1,383 @@
+"""A recording as a JSON document of version 1, and back: the same bytes, headers and times.
+
+The form is described in docs/reference/exchange-files.md, and in `schema.json`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from math import isfinite
+from typing import Any, Final
+
+from images_emulator.recordings.content_document import (
+    Document,
+    content_document,
+    content_of_document,
+    is_description,
+    plain_text,
+    repeated,
+)
+from images_emulator.recordings.document_check import (
+    VERSION,
+    DocumentError,
+    Mistake,
+    Place,
+    mistakes_of,
+)
+from images_emulator.recordings.document_glance import is_plainly_right
+from images_emulator.recordings.form_document import form_document, form_of_document
+from images_emulator.recordings.recorded_files import Data, FileReader, FileWriter
+from images_emulator.recordings.recording import (
+    Expectation,
+    Headers,
+    RecordedDownload,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.recordings.stream_document import stream_document, stream_of_document
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+PLAIN_FIELDS: Final = "_plain_fields"
+"""The name under which a late request has what `plain_fields` gives."""
+
+EVENT_STREAM: Final = "text/event-stream"
+
+MAX_DECODED_BYTES: Final = 2**26
+"""Longer bodies are not shown decoded."""
+
+_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+def header(headers: Headers, name: str) -> str:
+    """The value of the first header *name*, in lower case; nothing where there is none."""
+    return next((value for each, value in headers if each.lower() == name), "")
+
+
+# --- to a document
+
+
+def to_document(recording: Recording, files: FileWriter) -> dict[str, Any]:
+    """The document of *recording*. Pictures, uploads and what else is no text are added to *files*.
+    Raises ValueError for a recording without a form in JSON, such as one with an infinite time."""
+    document: dict[str, Any] = {"version": VERSION}
+    if recording.source:
+        document["source"] = recording.source
+    if recording.note:
+        document["note"] = recording.note
+    if recording.recorded_at:
+        if recording.recorded_at.tzinfo is None:
+            raise ValueError("recorded_at needs a time zone")
+        document["recorded_at"] = recording.recorded_at.isoformat()
+    if recording.as_of is not None:
+        document["as_of"] = recording.as_of
+    if recording.settings:
+        document["settings"] = dict(recording.settings)
+    if recording.broken:
+        document["broken"] = True
+    document["request"] = _request_document(recording, files)
+    if recording.response:
+        key = "expected" if recording.expectation else "response"
+        document[key] = _response_document(recording.response, recording.expectation, files)
+    else:
+        document["error"] = recording.error
+    if recording.downloads:
+        document["downloads"] = [_download_document(each, files) for each in recording.downloads]
+    if recording.extra:
+        document["extra"] = dict(recording.extra)
+    return document
+
+
+def _request_document(recording: Recording, files: FileWriter) -> dict[str, Any]:
+    request = recording.request
+    document: dict[str, Any] = {"method": request.method, "target": request.target}
+    if recording.authorised is not None:
+        document["authorised"] = recording.authorised
+    if recording.key is not None:
+        document["key"] = recording.key
+    return (
+        document
+        | _headers_document(request.headers)
+        | _body_document(request.body, request.headers, files)
+    )
+
+
+def _headers_document(headers: Headers) -> dict[str, Any]:
+    if not headers:
+        return {}
+    named = dict(headers)
+    return {"headers": named if len(named) == len(headers) else [list(each) for each in headers]}
+
+
+def _body_document(
+    body: bytes, headers: Headers, files: FileWriter, *, as_json: bool = True
+) -> dict[str, Any]:
+    if not body:
+        return {}
+    content_type = header(headers, "content-type")
+    encoding = header(headers, "content-encoding").strip().lower()
+    if encoding not in ("", "identity"):
+        document: dict[str, Any] = {"file": files.add([body], f".{_encoding_suffix(encoding)}")}
+        decoded = decoded_body(body, encoding)
+        if decoded:
+            document["decoded"] = content_document(decoded, files, content_type)
+        return {"body": document}
+    form = form_document(body, content_type, files) if content_type else None
+    return {"body": form or content_document(body, files, content_type, as_json=as_json)}
+
+
+def _encoding_suffix(encoding: str) -> str:
+    return {"gzip": "gz", "br": "br", "zstd": "zst"}.get(encoding, "bin")
+
+
+def decoded_body(body: bytes, encoding: str) -> bytes | None:
+    """*body* without its content *encoding*; None for one that is not known, is not met, or gives
+    more than `MAX_DECODED_BYTES`."""
+    if encoding not in _WINDOW_BITS:
+        return None
+    decompressor = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        data = decompressor.decompress(body, MAX_DECODED_BYTES)
+    except zlib.error:
+        return None
+    return data if decompressor.eof and not decompressor.unused_data else None
+
+
+def _response_document(
+    response: RecordedResponse, expectation: Expectation | None, files: FileWriter
+) -> dict[str, Any]:
+    document: dict[str, Any] = {"status": response.status} | _headers_document(response.headers)
+    if expectation:
+        if expectation.headers_present:
+            document["headers_present"] = list(expectation.headers_present)
+        if expectation.newline is not None:
+            document["newline"] = expectation.newline
+    parts = response.parts
+    for part in parts:
+        if not isfinite(part.seconds) or part.seconds < 0:
+            raise ValueError(f"{part.seconds} seconds: a time is finite, and 0 or more")
+    content_type = header(response.headers, "content-type")
+    is_stream = content_type.partition(";")[0].strip().lower() == EVENT_STREAM
+    if len(parts) > 1 or (parts and is_stream and not expectation):
+        document["body"] = stream_document(parts, content_type, files)
+    elif parts:
+        if not expectation:
+            document["seconds"] = parts[0].seconds
+        is_open = expectation is None or expectation.open_body
+        document |= _body_document(parts[0].data, response.headers, files, as_json=is_open)
+    if response.end != "complete":
+        document["end"] = response.end
+    return document
+
+
+def _download_document(download: RecordedDownload, files: FileWriter) -> dict[str, Any]:
+    document: dict[str, Any] = {"url": download.url, "status": download.status}
+    return (
+        document
+        | _headers_document(download.headers)
+        | _body_document(download.data, download.headers, files)
+    )
+
+
+# --- from a document
+
+
+def from_document(document: Any, files: FileReader, name: str = "") -> Recording:
+    """The recording of *document*, whose bodies are made when they are first read: what *files* or
+    a description raises then is a ValueError that names the recording. Raises DocumentError."""
+    if not is_plainly_right(document):
+        mistakes = mistakes_of(document)
+        if mistakes:
+            raise DocumentError(mistakes)
+    get, request = document.get, document["request"]
+    expected = get("expected")
+    response = expected or get("response")
+    recorded_at = get("recorded_at")
+    return Recording(
+        request=_request(request, files, name),
+        response=_response(response, files, name) if response else None,
+        error=get("error", ""),
+        downloads=tuple([_download(each, files, name) for each in get("downloads", ())]),
+        source=get("source", ""),
+        note=get("note", ""),
+        recorded_at=datetime.fromisoformat(recorded_at) if recorded_at else None,
+        as_of=get("as_of"),
+        settings=get("settings", _NOTHING),
+        broken=get("broken", False),
+        authorised=request.get("authorised"),
+        key=request.get("key"),
+        expectation=_expectation(expected) if expected else None,
+        extra=get("extra", _NOTHING),
+        name=name,
+    )
+
+
+def _request(document: Document, files: FileReader, name: str) -> RecordedRequest:
+    method, target = document["method"], document["target"]
+    headers = _headers(document.get("headers", _NOTHING))
+    if "body" not in document:
+        return RecordedRequest(method=method, target=target, headers=headers)
+    body = document["body"]
+    place = f"{name}: request.body"
+    loaders = {
+        "body": lambda: _late(place, lambda: _body(body, headers, files)),
+        PLAIN_FIELDS: lambda: _late(place, lambda: plain_fields_of_body(body)),
+    }
+    return RecordedRequest.late(loaders, method=method, target=target, headers=headers)
+
+
+def _headers(document: Any) -> Headers:
+    pairs = document.items() if isinstance(document, dict) else document
+    return tuple([(_header_text(name), _header_text(value)) for name, value in pairs])
+
+
+def _header_text(value: Any) -> str:
+    return value if isinstance(value, str) else repeated(value)
+
+
+def _response(document: Document, files: FileReader, name: str) -> RecordedResponse:
+    headers = _headers(document.get("headers", _NOTHING))
+    seconds = document.get("seconds", 0.0)
+    loaders: dict[str, Callable[[], Any]] = {}
+    if "body" in document:
+        body = document["body"]
+        place = f"{name}: response.body"
+        loaders["parts"] = lambda: _late(place, lambda: _parts(body, seconds, headers, files))
+    elif "seconds" in document:
+        loaders["parts"] = lambda: (RecordedPart(seconds, b""),)
+    return RecordedResponse.late(
+        loaders,
+        status=document["status"],
+        headers=headers,
+        end=document.get("end", "complete"),
+    )
+
+
+def _expectation(document: Document) -> Expectation:
+    return Expectation(
+        open_body="json" in document.get("body", ()),
+        headers_present=tuple(document.get("headers_present", ())),
+        newline=document.get("newline"),
+    )
+
+
+def _download(document: Document, files: FileReader, name: str) -> RecordedDownload:
+    url, headers = document["url"], _headers(document.get("headers", _NOTHING))
+    loaders: dict[str, Callable[[], Any]] = {}
+    if "body" in document:
+        body, place = document["body"], f"{name}: {url}"
+        loaders["data"] = lambda: _late(place, lambda: _body(body, headers, files))
+    return RecordedDownload.late(loaders, url=url, status=document["status"], headers=headers)
+
+
+def _late(place: str, make: Callable[[], Any]) -> Any:
+    """What *make* gives. Raises ValueError that names the *place*, for whatever *make* raises."""
+    try:
+        return make()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _body(document: Document, headers: Headers, files: FileReader) -> bytes:
+    if "form" in document:
+        return form_of_document(document, header(headers, "content-type"), files)
+    return content_of_document(document, files)
+
+
+def _parts(
+    document: Document, seconds: float, headers: Headers, files: FileReader
+) -> tuple[RecordedPart, ...]:
+    if "stream" in document:
+        return stream_of_document(document, files)
+    return (RecordedPart(seconds, _body(document, headers, files)),)
+
+
+# --- all of it
+
+
+def file_places(
+    document: Any, place: Place = (), *, in_json: bool = False
+) -> Iterator[tuple[Place, str]]:
+    """The files that a *document* names, and where; *in_json* says that it is a value of JSON, in
+    which only descriptions name files."""
+    if isinstance(document, list):
+        for index, each in enumerate(document):
+            yield from file_places(each, (*place, index), in_json=in_json)
+    elif isinstance(document, dict):
+        if (not in_json or is_description(document)) and isinstance(document.get("file"), str):
+            yield (*place, "file"), document["file"]
+        for name, each in document.items():
+            if name not in ("settings", "extra", "headers"):
+                inner = in_json or name in ("json", "data")
+                yield from file_places(each, (*place, name), in_json=inner)
+
+
+def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:
+    """What prevents that the bodies of *recording* are made."""
+    response = "expected" if recording.expectation else "response"
+    values: list[tuple[Place, Callable[[], Any]]] = [
+        (("request", "body"), lambda: recording.request.body),
+        ((response, "body"), lambda: recording.response and recording.response.parts),
+        *(
+            (("downloads", index, "body"), lambda each=each: each.data)
+            for index, each in enumerate(recording.downloads)
+        ),
+    ]
+    for place, value in values:
+        try:
+            value()
+        except ValueError as error:
+            yield Mistake(place, str(error.__cause__ or error))
+
+
+# --- without files
+
+
+def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
+    """The fields of the body of *request* that need none of its files: of a form its texts, by the
+    names of their parts; of a JSON object its members, of which those that hold a file have its
+    description. Empty where the body is no such thing, or is encoded."""
+    found = request.__dict__.get(PLAIN_FIELDS)
+    if found is None:
+        loaders = request.__dict__.get("_loaders", {})
+        if PLAIN_FIELDS in loaders:
+            found = getattr(request, PLAIN_FIELDS)
+        else:
+            document = _body_document(request.body, request.headers, _NoFiles())
+            found = plain_fields_of_body(document.get("body", _NOTHING))
+    known: Mapping[str, Any] = found
+    return known
+
+
+class _NoFiles:
+    """Takes files and keeps none."""
+
+    def add(self, chunks: Iterable[Data], suffix: str) -> str:
+        for _ in chunks:
+            pass
+        return suffix
+
+
+def plain_fields_of_body(body: Document) -> Mapping[str, Any]:
+    """The same of the document of a body."""
+    if "form" in body:
+        fields: dict[str, Any] = {}
+        for part in body["form"]:
+            if "name" in part and "filename" not in part and "text" in part:
+                text = plain_text(part["text"])
+                if text is not None:
+                    fields.setdefault(part["name"], text)
+        return fields
+    value = body.get("json")
+    if not isinstance(value, dict):
+        return {}
+    return {
+        name: repeated(inner)
+        if isinstance(inner, dict) and inner.keys() == {"repeat", "times"}
+        else inner
+        for name, inner in value.items()
+    }

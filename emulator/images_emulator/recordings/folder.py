@@ -1,0 +1,292 @@
+"""Folders of recordings: a JSON file for each, and in `files/` what is no text."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+from unicodedata import normalize
+
+from images_emulator.recordings.content_document import Document
+from images_emulator.recordings.document import (
+    file_places,
+    from_document,
+    mistakes_in_bodies,
+    plain_fields_of_body,
+    to_document,
+)
+from images_emulator.recordings.document_check import DocumentError, Mistake, line_of
+from images_emulator.recordings.json_layout import parse
+from images_emulator.recordings.recorded_files import (
+    FILES,
+    FolderFiles,
+    is_inside,
+    named_digest,
+)
+from images_emulator.recordings.recording import Recording
+
+SUFFIX: Final = ".json"
+
+NUMBER_DIGITS: Final = 4
+"""The least digits of the number that a file's name begins with."""
+
+MAX_NAME_CHARS: Final = 48
+"""Characters of the words of a prompt in a file's name."""
+
+MAX_LINE_CHARS: Final = 80
+"""Characters of an array that is written on one line."""
+
+_NUMBER: Final = re.compile(r"\.?(\d+)-")
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
+_FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
+
+
+class RecordingError(ValueError):
+    """Files that are no recordings; each of *sentences* begins with `FILE:LINE: `."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = tuple(sentences)
+
+
+# --- to files
+
+
+def document_text(document: Any) -> str:
+    """*document* as the text of a file: indented, short arrays on one line."""
+    text = "".join(_lines(document, "\n")) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can spell
+        return json.dumps(document, indent=2) + "\n"
+    return text
+
+
+def _lines(value: Any, line: str) -> Iterator[str]:
+    """The text of *value*, whose lines begin with *line*."""
+    if not value or not isinstance(value, dict | list):
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    inner, separator = f"{line}  ", ""
+    if isinstance(value, dict):
+        yield "{"
+        for name, each in value.items():
+            yield f"{separator}{inner}{json.dumps(name, ensure_ascii=False)}: "
+            yield from _lines(each, inner)
+            separator = ","
+        yield f"{line}}}"
+        return
+    if not any(isinstance(each, dict | list) for each in value):
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) <= MAX_LINE_CHARS:
+            yield text
+            return
+    yield "["
+    for each in value:
+        yield f"{separator}{inner}"
+        yield from _lines(each, inner)
+        separator = ","
+    yield f"{line}]"
+
+
+def readable_name(document: Document) -> str:
+    """Words for the name of its file: the end of the path, the status of an error, the prompt."""
+    request = document["request"]
+    path = request["target"].partition("?")[0]
+    answer = document.get("response") or document.get("expected")
+    prompt = plain_fields_of_body(request.get("body", {})).get("prompt")
+    words = [
+        path.rstrip("/").rpartition("/")[2],
+        str(answer["status"]) if answer and answer["status"] >= 400 else "",
+        "" if answer else "failed",
+        prompt[: 2 * MAX_NAME_CHARS] if isinstance(prompt, str) else "",
+    ]
+    plain = normalize("NFKD", " ".join(words)).encode("ascii", "ignore").decode().lower()
+    name = _NOT_IN_NAMES.sub("-", plain).strip("-")
+    if len(name) > MAX_NAME_CHARS:
+        name = name[: MAX_NAME_CHARS + 1].rpartition("-")[0] or name[:MAX_NAME_CHARS]
+    return name or "call"
+
+
+class RecordingFolder:
+    """A folder that recordings are added to, by any number of threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = FolderFiles(folder)
+        self._lock = Lock()
+        self._last = 0
+
+    def add(self, recording: Recording) -> Path:
+        """Write *recording* under the next number, and what is no text of it to `files/`; the file
+        appears whole or not at all. Its path. Raises OSError, and ValueError for a recording that
+        has no form as a document."""
+        document = to_document(recording, self.files)
+        text, name = document_text(document).encode(), readable_name(document)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            claim = self._claim_number()
+            try:
+                claim.write_bytes(text)
+                path = self.folder / f"{claim.name[1:].partition('-')[0]}-{name}{SUFFIX}"
+                os.replace(claim, path)
+            except BaseException:
+                claim.unlink(missing_ok=True)
+                raise
+        return path
+
+    def _claim_number(self) -> Path:
+        """A new empty file `.0007-`, of a number that no other file has. Whoever finds it takes
+        another number."""
+        while True:
+            number = (self._last or max(self._numbers(), default=0)) + 1
+            claim = self.folder / f".{number:0{NUMBER_DIGITS}}-"
+            try:
+                claim.open("x").close()
+            except FileExistsError:
+                self._last = 0
+                continue
+            # A file of that number may have come, and its claim gone, since the names were read.
+            if list(self._numbers()).count(number) == 1:
+                self._last = number
+                return claim
+            claim.unlink()
+            self._last = 0
+
+    def _numbers(self) -> Iterator[int]:
+        for name in os.listdir(self.folder):
+            if match := _NUMBER.match(name):
+                yield int(match[1])
+
+
+# --- from files
+
+
+def recording_paths(folder: Path) -> list[Path]:
+    """The files of the recordings in *folder*, by their numbers and names. Raises OSError."""
+    names = [name for name in os.listdir(folder) if name.endswith(SUFFIX) and name[0] != "."]
+    return [folder / name for name in sorted(names, key=_order)]
+
+
+def _order(name: str) -> tuple[int, str]:
+    match = _NUMBER.match(name)
+    return (int(match[1]) if match else -1), name
+
+
+def read_recording(path: Path) -> Recording:
+    """The recording in the file *path*; its body is made when it is first read. Raises OSError, and
+    RecordingError with all its mistakes, missing files among them."""
+    return _read(path, _PresentFiles(path.parent))
+
+
+def read_folder(folder: Path) -> Sequence[Recording]:
+    """The recordings in *folder*, in the order of their numbers. Their bodies are made when they
+    are first read. Raises OSError, and RecordingError with the mistakes of all files."""
+    recordings: list[Recording] = []
+    sentences: list[str] = []
+    files = _PresentFiles(folder)
+    with _without_collector():
+        for path in recording_paths(folder):
+            try:
+                recordings.append(_read(path, files))
+            except RecordingError as error:
+                sentences += error.sentences
+    if sentences:
+        raise RecordingError(sentences)
+    return recordings
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Makes many values that all stay without looking for garbage among them, which takes as long
+    as to make them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _PresentFiles(FolderFiles):
+    """Files of a folder whose names were read at once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        try:
+            self._names = frozenset(os.listdir(folder / FILES))
+        except OSError:
+            self._names = frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file that documents call *name*."""
+        if name.removeprefix(f"{FILES}/") in self._names:
+            return True
+        return is_inside(name) and (self.folder / name).is_file()
+
+
+def _read(path: Path, files: _PresentFiles) -> Recording:
+    data = path.read_bytes()
+    line, sentence = 1, ""
+    try:
+        text = data.decode()
+        document = parse(text)
+    except UnicodeDecodeError as error:
+        line, sentence = data.count(b"\n", 0, error.start) + 1, "is not UTF-8"
+    except json.JSONDecodeError as error:
+        line, sentence = error.lineno, f"is no JSON: {error.msg}"
+    except ValueError as error:
+        sentence = f"is no JSON: {error}"
+    except RecursionError:
+        sentence = "has too many braces and brackets in each other"
+    if sentence:
+        raise RecordingError([f"{path}:{line}: {sentence}"])
+    try:
+        recording = from_document(document, files, path.stem)
+    except DocumentError as error:
+        mistakes: Sequence[Mistake] = error.mistakes
+    else:
+        if all(map(files.has, _FILE.findall(text))):
+            return recording
+        mistakes = [
+            Mistake(place, f"{name} is missing")
+            for place, name in file_places(document)
+            if not files.has(name)
+        ]
+        if not mistakes:
+            return recording
+    raise RecordingError([f"{path}:{line_of(text, each.place)}: {each}" for each in mistakes])
+
+
+def mistakes_in(path: Path) -> Sequence[str]:
+    """All that is wrong with the file *path* and the files that it names, as `FILE:LINE: sentence`.
+    Raises OSError where it cannot be read."""
+    files = _PresentFiles(path.parent)
+    try:
+        recording = _read(path, files)
+    except RecordingError as error:
+        return error.sentences
+    text = path.read_text("utf-8")
+    return [
+        f"{path}:{line_of(text, each.place)}: {each}"
+        for each in (*_wrong_names(parse(text), files), *mistakes_in_bodies(recording))
+    ]
+
+
+def _wrong_names(document: Any, files: FolderFiles) -> Iterator[Mistake]:
+    """The files whose content is not what they are named for."""
+    for place, name in file_places(document):
+        digest = named_digest(name)
+        try:
+            if digest and not sha256(files.read(name)).hexdigest().startswith(digest):
+                yield Mistake(place, f"{name} is named for another content")
+        except OSError as error:
+            yield Mistake(place, str(error))

@@ -1,0 +1,111 @@
+"""How JSON text was written, so that the same bytes can be made of its value again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, Final, Never, Self
+
+from images_emulator.immutable import Immutable
+
+_INDENTED: Final = re.compile(r"[\[{]\n( +|\t+)")
+_HTML: Final = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028"}
+_HTML_ESCAPE: Final = re.compile(r"\\u00(?:3c|3e|26)|\\u2028")
+
+
+class JsonLayout(Immutable):
+    """How JSON was written. Without any field it is compact UTF-8, as most clients send it."""
+
+    indent: int | str | None = None
+    """Each member is on a line of its own, behind so many blanks or such tabs."""
+    spaces: bool = False
+    """A blank follows each comma and colon. Indented JSON always has one after its colons."""
+    ascii: bool = False
+    """Characters beyond ASCII are escapes."""
+    html: bool = False
+    r"""The characters `<`, `>`, `&` and U+2028 are escapes, as Go writes them."""
+    slashes: bool = False
+    r"""Each slash is `\\/`, as PHP writes it."""
+    newline: bool = False
+    """A newline follows."""
+
+    def write(self, value: Any) -> bytes:
+        """The bytes of *value*. Raises ValueError where it is no JSON, or has half a surrogate pair
+        and escapes are not for all characters."""
+        comma = ", " if self.spaces and self.indent is None else ","
+        text = json.dumps(
+            value,
+            ensure_ascii=self.ascii,
+            allow_nan=False,
+            indent=self.indent,
+            separators=(comma, ": " if self.spaces or self.indent is not None else ":"),
+        )
+        if self.html:
+            for character, escape in _HTML.items():
+                text = text.replace(character, escape)
+        if self.slashes:
+            text = text.replace("/", r"\/")
+        return text.encode() + (b"\n" if self.newline else b"")
+
+    def to_document(self) -> dict[str, Any]:
+        """The fields that differ from compact UTF-8."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value not in (None, False)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> Self:
+        """The layout of a checked *document*; the compact one where there is none."""
+        return cls(**document) if document else cls()
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
+
+
+def parse(text: str) -> Any:
+    """The value of JSON *text*. Raises ValueError, also for what Python reads beyond the standard,
+    and RecursionError."""
+    return _DECODER.decode(text)
+
+
+def read_json(data: bytes, likely: JsonLayout | None = None) -> tuple[Any, JsonLayout] | None:
+    """The value in *data* and its layout, which make the same bytes; None where there are no such
+    two. The layout *likely* is tried first."""
+    try:
+        text = data.decode()
+        value = parse(text)
+        for layout in (*([likely] if likely else ()), *_layouts(text)):
+            if _is_written(value, layout, data):
+                return value, layout
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _is_written(value: Any, layout: JsonLayout, data: bytes) -> bool:
+    try:
+        return layout.write(value) == data
+    except UnicodeEncodeError:
+        return False
+
+
+def _layouts(text: str) -> Iterator[JsonLayout]:
+    """The layouts that *text* may have, the likelier ones first."""
+    indented = _INDENTED.match(text)
+    indent: int | str | None = None
+    if indented:
+        indent = indented[1] if "\t" in indented[1] else len(indented[1])
+    base = JsonLayout(
+        indent=indent,
+        html=_HTML_ESCAPE.search(text) is not None,
+        slashes=r"\/" in text,
+        newline=text.endswith("\n"),
+    )
+    for spaces in (False,) if indented else (False, True):
+        for ascii_only in (False, True) if text.isascii() else (False,):
+            yield replace(base, spaces=spaces, ascii=ascii_only)
