@@ -11,12 +11,15 @@ from typing import Any, Final
 import httpx2
 import pytest
 from openai import OpenAI
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, read_recipe
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.retention import drop_body
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
@@ -359,3 +362,35 @@ def test_values_that_no_answer_can_have_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_stored_call_has_its_own_pictures_and_values(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    own = OwnPicture(encoded(plain((30, 20)), "JPEG"), verbatim=True)
+    answer(own, usage={"total_tokens": 5}, created=7, headers=(("x-mine", "1"),))
+    http.post(GENERATIONS, json=CALL)
+    answer(raw=RawAnswer(200, (("content-type", "text/plain"),)))
+    http.post(GENERATIONS, json=CALL)
+    for call in emulator.journal.find():
+        document, data = pack_exchange(call)
+        stored = unpack_exchange(json.loads(json.dumps(document)), data)
+        for name in ("answer_body", "pictures", "usage", "answer_headers", "overrides", "is_raw"):
+            assert getattr(stored, name) == getattr(call, name), name
+        assert stored.request
+        assert stored.request.own_pictures == call.request.own_pictures  # type: ignore[union-attr]
+
+
+def test_the_journal_drops_own_pictures_with_the_bodies_of_the_oldest_calls(
+    http: httpx2.Client, emulator: Emulator, answer: Answer
+) -> None:
+    own = OwnPicture(encoded(Image.effect_noise((256, 256), 80)))
+    answer(own)
+    http.post(GENERATIONS, json=CALL)
+    (call,) = emulator.journal.find()
+    assert call.weight > own.weight
+    drop_body(call)
+    assert call.weight < 8192 < own.weight
+    assert (call.drawn, call.dropped) == (None, ("body", "pictures"))
+    assert call.pictures[0].width == 1024
+    assert call.usage

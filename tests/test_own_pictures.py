@@ -16,7 +16,7 @@ from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.packed import pack_request, unpack_request
-from images_emulator.imaging.decoder import decode, weight_of
+from images_emulator.imaging.decoder import decode, needs_decoding, weight_of, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
 from images_emulator.imaging.thumbnails import EDGES, thumbnails
@@ -177,6 +177,14 @@ def test_edits_and_variations_are_answered_by_own_pictures_too(operation: Any) -
     for index in range(2):
         assert image_of(request, index).getextrema() == tuple((part, part) for part in GREEN)
     assert read_recipe(render_image(request, 0))["images"] == [upload.digest]
+
+
+def test_an_upload_that_an_own_picture_stands_for_is_not_decoded_again() -> None:
+    upload = decode(png(colour=BLUE))
+    assert upload
+    request = without_pixels(replace(REQUEST, operation=EDITS, images=(upload,)))
+    assert needs_decoding(request)
+    assert not needs_decoding(replace(request, own_pictures=(OwnPicture(png()),)))
 
 
 def colours_of(file: bytes) -> list[Any]:
