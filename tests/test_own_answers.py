@@ -196,6 +196,30 @@ def test_a_verbatim_picture_is_sent_and_shown_as_it_is(
     assert http.get(by_url).content == data
 
 
+def test_each_verbatim_picture_by_url_has_its_own_media_type(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    files = [png(), encoded(plain(), "JPEG"), b"<svg/>", b"none"]
+    answer(*(OwnPicture(each, verbatim=True) for each in files))
+    data = http.post(GENERATIONS, json={**BY_URL, "n": 4}).json()["data"]
+    sent = [http.get(each["url"]) for each in data]
+    assert [each.content for each in sent] == files
+    assert [each.headers["content-type"] for each in sent] == [
+        *("image/png", "image/jpeg", "image/svg+xml", "application/octet-stream")
+    ]
+
+
+def test_previews_of_a_verbatim_picture_need_one_that_can_be_opened(
+    http: httpx2.Client, answer: Answer
+) -> None:
+    answer(OwnPicture(b"nothing", verbatim=True))
+    streamed = {**CALL, "stream": True, "partial_images": 1}
+    assert error_of(http.post(GENERATIONS, json=streamed))["code"] == "unusable_own_picture"
+    answer(OwnPicture(b"nothing", verbatim=True, partials=(b"part",)))
+    events = [payload for _, payload in frames(http.post(GENERATIONS, json=streamed).text)]
+    assert [a2b_base64(each["b64_json"]) for each in events] == [b"part", b"nothing"]
+
+
 def test_a_verbatim_picture_as_asked_for_has_no_notice(http: httpx2.Client, answer: Answer) -> None:
     answer(OwnPicture(png((1024, 1024)), verbatim=True))
     assert "x-emulator-notice" not in http.post(GENERATIONS, json=CALL).headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
@@ -139,8 +140,18 @@ def test_all_that_decides_the_file_is_in_the_key(change: dict[str, Any]) -> None
 
 def test_several_pictures_answer_one_after_the_other_and_then_from_the_first() -> None:
     request = answered(png(colour=RED), png(colour=BLUE), n=3)
-    colours = [image_of(request, index).getpixel((9, 9)) for index in range(3)]
-    assert colours == [RED, BLUE, RED]
+    files = [render_image(request, index) for index in range(3)]
+    assert [opened(each).getpixel((9, 9)) for each in files] == [RED, BLUE, RED]
+    digests = [sha256(png(colour=each)).hexdigest() for each in (RED, BLUE, RED)]
+    assert [read_recipe(each)["own_picture"] for each in files] == digests
+
+
+def test_an_svg_holds_the_own_picture() -> None:
+    file = render_image(answered(encoded(halves((96, 64))), output_format="svg"), 0)
+    embedded = re.search(rb'href="data:image/png;base64,([^"]+)"', file)
+    assert embedded
+    image = opened(embedded[1].decode()).convert("RGB")
+    assert [image.getpixel((9, y)) for y in (4, 60)] == [RED, BLUE]
 
 
 def test_a_verbatim_picture_is_sent_as_it_is() -> None:

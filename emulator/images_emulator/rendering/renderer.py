@@ -141,8 +141,7 @@ class Renderer:
         """The thumbnail of *edge*, one of `imaging.thumbnails.EDGES`, of image *index* (from 0) or
         of its partial image *partial*. It is drawn while no call to the API waits for a picture.
         Raises WithdrawnError once *disconnect* is done."""
-        own = request.own_pictures
-        encoded = self.cached(request, index, partial) if request.images and not own else None
+        encoded = self.cached(request, index, partial) if request.images else None
         slow = encoded is None and imaging.decoder.needs_decoding(request)
 
         def draw() -> Thumbnails:
