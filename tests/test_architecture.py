@@ -1,4 +1,4 @@
-"""The layers: a module imports only from its own and earlier ones."""
+"""The house: a module imports only from its own layer and earlier ones, and says what it has."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -73,8 +76,13 @@ def part_of(path: Path) -> str:
     return path.relative_to(ROOT / "emulator" / "images_emulator").with_suffix("").parts[0]
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,7 +93,7 @@ def imports(path: Path) -> Iterator[str]:
 def imported_modules(path: Path) -> Iterator[str]:
     """The modules of the package that this one imports: at its head, in a function, or for types
     only."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -123,8 +131,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_no_model_is_known_by_name_outside_the_tables() -> None:
     for path in MODULES:
         if path.name not in ("models.py", "operations.py"):
-            tree = ast.parse(path.read_text())
-            words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            nodes = ast.walk(tree(path))
+            words = {node.value for node in nodes if isinstance(node, ast.Constant)}
             assert not words & MODELS.keys(), path
 
 
@@ -132,7 +140,91 @@ def test_a_scope_has_one_key_of_ours_beside_the_protocols() -> None:
     keys = {
         ast.unparse(node.slice)
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("['state']")
     }
     assert keys == {"EXCHANGE", "CONNECTION"}
+
+
+ROWS = {"Refusal", "AdminRefusal", "Model", "Operation", "Dialect", "replace"}
+TYPE_VARIABLES = {"TypeVar", "ParamSpec"}
+"""The makers of constants that need no docstring. Rows are described by their fields."""
+
+COMMAND_NAMES = {"USAGE", "DESCRIPTION", "EXAMPLES", "add_arguments", "run"}
+"""The names in the module of each command. `CommandModule` describes them."""
+
+
+IMPORTABLE = [name for name in NAMES if not name.endswith(".__main__")]
+"""The modules that run nothing when they are imported."""
+
+
+def classes_of(name: str) -> list[type]:
+    """The classes that the module *name* defines."""
+    values = vars(import_module(name)).values()
+    return [each for each in values if isinstance(each, type) and each.__module__ == name]
+
+
+@cache
+def described_methods() -> frozenset[str]:
+    """The names of methods that any class or protocol describes."""
+    return frozenset(
+        name
+        for module in IMPORTABLE
+        for each in classes_of(module)
+        for name, value in vars(each).items()
+        if isinstance(value, FunctionType | property) and value.__doc__
+    )
+
+
+def undescribed_definitions(module: str) -> Iterator[str]:
+    """Classes, functions and methods without a docstring, but for what a base class has, too."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    for node in (each for each in tree(NAMES[module]).body if isinstance(each, kinds)):
+        if not node.name.startswith("_") and not ast.get_docstring(node):
+            yield node.name
+    for each in classes_of(module):
+        inherited = {name for base in each.__mro__[1:] for name in vars(base)}
+        # The docstring of a protocol describes its attributes.
+        methods = FunctionType if getattr(each, "_is_protocol", False) else FunctionType | property
+        for name, value in vars(each).items() if not each.__name__.startswith("_") else ():
+            is_method = isinstance(value, methods) and not name.startswith("_")
+            is_new = name not in inherited | described_methods()
+            is_default = getattr(value, "__name__", "") == "<lambda>"
+            if is_method and is_new and not is_default and not value.__doc__:
+                yield f"{each.__name__}.{name}"
+
+
+def undescribed_constants(path: Path) -> Iterator[str]:
+    """Constants without a docstring or a comment. Those in lines without a gap share one, below the
+    last or above the first."""
+    lines, block, end = path.read_text().splitlines(), list[str](), 0
+    for node in tree(path).body:
+        if isinstance(node, ast.Expr):  # a docstring
+            block = []
+        elif block and node.lineno > end + 1:
+            yield from block
+            block = []
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            is_commented = not block and lines[node.lineno - 2].startswith("#")
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            maker = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ""
+            name = target.id if isinstance(target, ast.Name) else "_"
+            if not (
+                name.startswith("_")
+                or is_commented
+                or maker in ROWS | TYPE_VARIABLES
+                or name == "logger"
+            ):
+                block.append(name)
+        end = node.end_lineno or 0
+    yield from block
+
+
+@pytest.mark.parametrize("module", IMPORTABLE)
+def test_modules_and_public_names_have_docstrings(module: str) -> None:
+    path = NAMES[module]
+    assert ast.get_docstring(tree(path)), "the module has no docstring"
+    names = {*undescribed_definitions(module), *undescribed_constants(path)}
+    if module.endswith("_command"):
+        names -= COMMAND_NAMES
+    assert not names, f"{path}: {sorted(names)} have no docstring"

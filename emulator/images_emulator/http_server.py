@@ -80,6 +80,7 @@ class HTTPServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, with threads of our own for `asyncio.to_thread`, and call *ready*."""
         threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
         asyncio.get_running_loop().set_default_executor(threads)
         await super().startup(sockets)

@@ -44,6 +44,7 @@ class LRUCache:
                 self.weight -= evicted
 
     def clear(self) -> None:
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self.weight = 0

@@ -23,10 +23,19 @@ if TYPE_CHECKING:
     from images_emulator.settings import Settings
 
 MARKER: Final = "images_emulator"
+"""Name of the marker."""
+
 FIXTURE: Final = "images_emulator"
+"""Name of the fixture of one test."""
+
 WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "module", "session"))
+"""Names of the fixtures of wider scopes."""
+
 OPTION: Final = "images_emulator"
+"""Name of the option in pytest's settings."""
+
 TITLE: Final = "Calls to the images emulator"
+"""Title of the calls in the report of a failed test."""
 
 MODES: Final = ("fixture", "session")
 """When the server starts: with the first test that wants it, or before pytest looks for tests."""
@@ -75,6 +84,7 @@ _BEFORE: Final = pytest.StashKey["list[Exchange]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option `--images-emulator` and the setting of its name."""
     help_text = (
         "start the images emulator for the tests that want it (fixture), or before tests are "
         "looked for and for all of them (session)"
@@ -104,6 +114,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and start the server in session mode."""
     # The second attempt is for a plugin that a conftest.py names.
     _start_early(config, config.getoption(OPTION))
     config.addinivalue_line(
@@ -115,6 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
+    """The line with the server's address, in session mode."""
     session = config.stash[_SESSION]
     return f"images emulator: {session.server.url}" if session.early and session.server else None
 
@@ -187,6 +199,7 @@ images_emulator = pytest.fixture()(_images_emulator)
 images_emulator_class = pytest.fixture(scope="class")(_images_emulator)
 images_emulator_module = pytest.fixture(scope="module")(_images_emulator)
 images_emulator_session = pytest.fixture(scope="session")(_images_emulator)
+"""The fixtures, which are one function in four scopes: see `_images_emulator`."""
 
 
 def _prepare_for(marker: pytest.Mark, server: Server, root: Path) -> None:

@@ -438,6 +438,7 @@ class Setting(Immutable):
 
     @property
     def variable(self) -> str:
+        """The environment variable."""
         return ENVIRONMENT_PREFIX + self.name.upper()
 
     def parse_one(self, text: str) -> Any:

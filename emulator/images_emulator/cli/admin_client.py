@@ -14,6 +14,7 @@ from images_emulator.cli.server_address import ServerAddress
 from images_emulator.settings import ENVIRONMENT_PREFIX
 
 ADMIN_PREFIX: Final = "/_emulator"
+"""Path prefix of the admin API, as in `web/recorder.py`, which commands do not load."""
 
 TIMEOUT_SECONDS: Final = 60
 """For an answer; a fault may let a call wait."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STDOUT: Final = 1
 STDERR: Final = 2
+"""File descriptors."""
 
 MAX_RECORD_CHARS: Final = 20_000
 """Characters that are shown of a notice or an error."""

@@ -113,6 +113,7 @@ def total_bytes(sizes: Iterable[int | None]) -> int | None:
 
 
 def upload_text(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:
+    """An upload in one line: `image mug.png 1024x1024 48.2 kB`."""
     parts = [field, name]
     if pixels:
         parts.append("x".join(map(str, pixels)))

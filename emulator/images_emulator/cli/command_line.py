@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
 from images_emulator.spelling import suggestion
 
 PROGRAM: Final = "images-emulator"
+"""Name of the command, in its own words."""
 
 SERVE: Final = "serve"
 """The command of arguments that name none."""
@@ -22,6 +23,7 @@ HELP_COLUMNS: Final = 28
 """Columns of a help text in which the names of flags stand."""
 
 NameOfCommand = str
+"""A key of `COMMANDS`."""
 
 
 class CommandError(Exception):
@@ -82,6 +84,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
 """The commands, in the groups of the help."""
 
 COMMANDS: Final = {name: row for group in GROUPS.values() for name, row in group.items()}
+"""The commands by name."""
 
 EXAMPLES: Final = """\
   images-emulator                       serve at http://127.0.0.1:8080
@@ -90,6 +93,7 @@ EXAMPLES: Final = """\
   images-emulator draw "A lighthouse"   no server needs to run for it
   images-emulator COMMAND --help        more of a command\
 """
+"""Examples in the program's help."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -125,6 +129,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def command_module(name: NameOfCommand) -> CommandModule:
+    """The module of a command. It is imported here, and no other one."""
     return cast(CommandModule, import_module(f"images_emulator.cli.{COMMANDS[name].module}"))
 
 
@@ -155,6 +160,7 @@ def overview() -> str:
 
 
 def version_text() -> str:
+    """The line that `--version` prints."""
     from importlib.metadata import version  # noqa: PLC0415 - it takes as long as all other imports
 
     return f"{PROGRAM} {version('openai-images-emulator')}\n"

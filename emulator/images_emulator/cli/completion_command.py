@@ -77,6 +77,7 @@ def completions(parser: ArgumentParser) -> Completions:
 
 
 Table = Mapping[str, Completions]
+"""What a shell completes, by command."""
 
 
 def _bash(table: Table) -> Iterator[str]:

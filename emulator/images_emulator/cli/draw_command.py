@@ -54,6 +54,7 @@ IMAGE_TYPES: Final = {
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
 }
+"""Media types of uploads, by the suffix of a file."""
 
 
 FORMATS: Final = {

@@ -29,6 +29,7 @@ NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
 """The keys of `match` whose values are numbers, or true and false."""
 
 FIELDS_PREFIX: Final = "fields."
+"""Prefix of a path into the body, as a key of `--match`."""
 
 ALWAYS: Final = "always"
 """The value of `--times` for every call."""

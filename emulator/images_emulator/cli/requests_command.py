@@ -31,6 +31,7 @@ EXAMPLES: Final = """\
   images-emulator requests --kind call --json | jq .prompt"""
 
 MAX_LIMIT: Final = 1000
+"""The most calls that the admin API lists at once."""
 
 FILTERS: Final = {
     "method": ("METHOD", "POST, GET …"),

@@ -54,6 +54,7 @@ PORT_HINT: Final = (
 """Ends the sentence about a port that is taken."""
 
 SHORT_FLAGS: Final = {"port": "-p"}
+"""Flags of one letter, by setting."""
 
 USUAL: Final = {
     "where": ("port", "host", "api_key", "admin_token"),

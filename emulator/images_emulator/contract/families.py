@@ -104,8 +104,13 @@ DALLE_2_PROMPT: Final = replace(
         (GATEWAY_SINCE, narrowed(SHARED_PROMPT, prompt(1000), errors.older_prompt_too_long)),
     ),
 )
+"""`prompt` of dall-e-2."""
+
 DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
+"""`size` of dall-e-2 but for `earlier`."""
+
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
+"""`quality` of dall-e-3, and once of dall-e-2."""
 
 DALLE_2_RULES: Final[Rules] = {
     "n": count(10),
@@ -131,6 +136,7 @@ DALLE_2_RULES: Final[Rules] = {
     "response_format": RESPONSE_FORMAT,
     "user": USER,
 }
+"""The rules that dall-e-2 has at every endpoint."""
 
 PNG_WITH_OWN_MASK: Final = SquarePNG(
     mimetypes=("image/png",), alpha_is_mask=True, modes=("RGBA", "LA", "L")
@@ -159,8 +165,10 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
         **{name: rule for name, rule in DALLE_2_RULES.items() if name != "quality"},
     },
 }
+"""The `accepts` of dall-e-2."""
 
 DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
+"""`size` of dall-e-3 but for `earlier`."""
 
 DALLE_3_RULES: Final[Rules] = {
     "prompt": SHARED_PROMPT,
@@ -185,6 +193,7 @@ DALLE_3_RULES: Final[Rules] = {
     "response_format": RESPONSE_FORMAT,
     "user": USER,
 }
+"""The rules of dall-e-3 at generations."""
 
 # --- GPT image: base64, streams, tokens ----------------------------------------------------------
 
@@ -192,6 +201,8 @@ GPT_IMAGE_PROMPT: Final = prompt(32_000)
 """`prompt` of every GPT image model."""
 
 GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
+"""The sizes of the first GPT image models, in the order of refusals."""
+
 FIXED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
@@ -229,10 +240,13 @@ FLEXIBLE_SIZE_WITH_GIF: Final = replace(FLEXIBLE_SIZE, sheets=GIF_SHEETS)
 """`size` of models that draw GIFs. The frames of a GIF share one sheet."""
 
 REASONING_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""The words of `svg.reasoning.effort`."""
+
 SVG: Final = Object(
     {"model": Text(required=True), "reasoning": Object({"effort": Choice(REASONING_EFFORTS)})},
     nullable=False,
 )
+"""`svg`: the model that writes the SVG."""
 
 STREAM_DAYS: Final = since(2025, 7, 16)
 """The days on which answers could be streamed; `input_fidelity` came with it."""
@@ -288,6 +302,8 @@ GIF_AND_SVG: Final[Rules] = {
 """The rules that came with GIF and SVG output."""
 
 INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
+"""`input_fidelity` of gpt-image-1 and gpt-image-1.5."""
+
 LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
 """`input_fidelity` of gpt-image-1-mini: documented as `low` only, and recorded as refused like an
 unknown parameter."""
@@ -306,6 +322,7 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
 """The periods of parameters that edits got later than generations did."""
 
 MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
+"""`markup`, an image drawn over the first input image."""
 
 INPUT_IMAGES: Final = UploadedImages(
     earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)
@@ -354,15 +371,22 @@ TRANSPARENT_NOT_YET: Final = Conflict(
 
 # The conflicts of `CONFLICTS`, which lists them in the order in which they are checked.
 STREAMED_BATCH: Final = Conflict({"n": Above(1), "stream": Equal(True)}, errors.streamed_batch)
+"""A stream has one image."""
+
 TRANSPARENT_JPEG: Final = Conflict(
     {"background": Equal("transparent"), "output_format": Equal("jpeg")}, errors.transparent_jpeg
 )
+"""JPEG has no transparency."""
+
 COMPRESSED_PNG: Final = Conflict(
     {"output_compression": Below(100), "output_format": Equal("png")}, errors.compressed_png
 )
+"""PNG has one compression."""
+
 MARKUP_WITH_MASK: Final = Conflict(
     {"markup": Present(), "mask": Present()}, errors.mask_with_markup
 )
+"""A call has one overlay at most."""
 
 
 def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
@@ -393,6 +417,8 @@ UNSTREAMED: Final = tuple(
         output_compression=Below(100),
     )
 )
+"""The conflicts of `UNSTREAMED_FORMATS`."""
+
 CONFLICTS: Final = (
     STREAMED_BATCH,
     TRANSPARENT_JPEG,

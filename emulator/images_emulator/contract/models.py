@@ -81,20 +81,29 @@ GPT_2_5_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
 from `high` on."""
 
 GPT_1_PRICES: Final = TokenPrices(input_text=5, input_image=10, output_image=40)
+"""Prices of gpt-image-1."""
+
 MINI_PRICES: Final = TokenPrices(input_text=2, input_image=2.5, output_image=8)
+"""Prices of gpt-image-1-mini."""
+
 GPT_1_5_PRICES: Final = TokenPrices(input_text=5, input_image=8, output_image=32, output_text=10)
+"""Prices of gpt-image-1.5."""
+
 GPT_2_PRICES: Final = TokenPrices(input_text=5, input_image=8, output_image=30)
 """Prices from gpt-image-2 on."""
 
 DALLE_2_PRICES: Final = ImagePrices(
     {"standard": {(256, 256): 0.016, (512, 512): 0.018, (1024, 1024): 0.02}}
 )
+"""Prices of an image of dall-e-2."""
+
 DALLE_3_PRICES: Final = ImagePrices(
     {
         "standard": {(1024, 1024): 0.04, (1024, 1792): 0.08, (1792, 1024): 0.08},
         "hd": {(1024, 1024): 0.08, (1024, 1792): 0.12, (1792, 1024): 0.12},
     }
 )
+"""Prices of an image of dall-e-3."""
 
 DALLE_2_SECONDS: Final = {"standard": 9.0}
 """Seconds of a call, as all of these from `openai-processing-ms`; recorded: 8.9 for two images."""
@@ -110,6 +119,7 @@ GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
 between them as the output tokens grow, also for the models after it."""
 
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
+"""From gpt-image-2.5 on; see `GPT_2_SECONDS`."""
 
 GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, as the deprecations page words
@@ -233,6 +243,7 @@ MODELS: Final[Mapping[str, Model]] = {
         replace(GPT_2_6, id="gpt-image-2.6-flare"),
     )
 }
+"""The table: all models by id, in the order of `/v1/models`."""
 
 FILE_PARAMETERS: Final = frozenset(
     name

@@ -28,6 +28,7 @@ from images_emulator.immutable import Immutable
 
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
+"""The media types of bodies."""
 
 DALLE_SHUTDOWN: Final = date(2026, 5, 12)
 """The day on which dall-e-2 and dall-e-3 were shut down, with the operations of their own."""
@@ -195,6 +196,7 @@ DELETE_FILE: Final = Operation(
 DOWNLOAD_FILE: Final = Operation(
     name="download_file", method="GET", route="/files/{file}/content", azure_v1=True
 )
+"""The rows of Models and Files. Their handlers are in `web/api.py`."""
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
@@ -247,6 +249,7 @@ class Mount(NamedTuple):
 
     @property
     def names_deployment(self) -> bool:
+        """Whether paths under the prefix name a deployment."""
         return "{deployment}" in self.prefix
 
 

@@ -48,3 +48,4 @@ class ImagePrices(Immutable):
 
 
 Prices = TokenPrices | ImagePrices
+"""The prices of a model: by tokens or by images."""

@@ -162,6 +162,7 @@ class ImageRequest:
 
     @property
     def transparent(self) -> bool:
+        """Whether the background is transparent."""
         return self.background == "transparent"
 
     @property

@@ -84,6 +84,7 @@ class FieldCodec:
     key_expression: str = "str({})"
 
     def to_json(self, value: Any) -> Any:
+        """The value in JSON; None leaves the field out."""
         return value
 
     def from_json(self, value: Any, resolvers: Resolvers) -> Any:

@@ -99,10 +99,12 @@ class FrameSheet(NamedTuple):
 
     @property
     def width(self) -> int:
+        """Pixels of all columns."""
         return self.columns * self.frame[0]
 
     @property
     def height(self) -> int:
+        """Pixels of all rows."""
         return self.rows * self.frame[1]
 
 

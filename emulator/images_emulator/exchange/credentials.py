@@ -11,6 +11,7 @@ from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import AZURE_PREFIX
 
 HIDDEN: Final = "*" * 8
+"""Stands for a credential of which nothing is shown."""
 
 _KEY_LIKE: Final = re.compile(r"\bsk-[\w-]{10,}")
 _WITH_SCHEME: Final = re.compile(
@@ -23,6 +24,7 @@ _SECRET: Final = re.compile(
 )
 _HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
 """Names of credentials that are shown with their first and last characters, where they are long."""
+
 _NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
 
 

@@ -89,7 +89,9 @@ class Connection(Protocol):
     """The TCP connection of a call. The emulator's own HTTP protocol hands it over. There is none
     where another server serves the application, or where a test calls it in process."""
 
-    def is_closing(self) -> bool: ...
+    def is_closing(self) -> bool:
+        """Whether the client or the server has ended the connection."""
+        ...
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the server stops, on its event loop: to end an answer that has no
@@ -223,6 +225,7 @@ class Exchange:
 
     @property
     def elapsed_ms(self) -> float:
+        """Milliseconds since the call's arrival, by the machine's clock."""
         return (perf_counter() - self._start) * 1000
 
     def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:

@@ -55,6 +55,7 @@ class SentEvent(NamedTuple):
 
     @property
     def is_partial_image(self) -> bool:
+        """Whether the event has a partial image."""
         return self.head.partition(b"\n")[0].endswith(_PARTIAL)
 
 
@@ -131,6 +132,7 @@ class SentResponse:
 
     @property
     def is_stream(self) -> bool:
+        """Whether the answer is a stream of events."""
         return self._is_stream
 
     @property

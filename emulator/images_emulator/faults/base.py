@@ -22,6 +22,7 @@ from images_emulator.spelling import suggestion
 
 RESPONSE_START: Final = "http.response.start"
 RESPONSE_BODY: Final = "http.response.body"
+"""Types of ASGI messages: the head of an answer, and a part of its body."""
 
 MAX_WAIT_SECONDS: Final = 86_400
 """The longest wait of a fault: a day."""

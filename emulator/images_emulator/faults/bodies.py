@@ -22,6 +22,7 @@ from images_emulator.faults.base import (
 )
 
 JSONObject = dict[str, Any]
+"""A JSON object, which may be changed."""
 
 
 class BodyFault(BaseFault):

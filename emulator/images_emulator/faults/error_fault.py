@@ -38,6 +38,7 @@ ErrorName = Annotated[
     AfterValidator(_check_name),
     WithJsonSchema({"type": "string", "enum": [*ERRORS_BY_NAME]}),
 ]
+"""A key of `ERRORS_BY_NAME`."""
 
 
 def _count(n: Any) -> int:

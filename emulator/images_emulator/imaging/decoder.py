@@ -139,6 +139,7 @@ class DecodedImage(Immutable):
 
     @property
     def image(self) -> Image.Image:
+        """The picture in Pillow; decoded again where its pixels are not kept."""
         if self.pixels is not None:
             return self.pixels
         decoded = _decode(self.data)
@@ -147,6 +148,7 @@ class DecodedImage(Immutable):
 
     @cached_property
     def has_transparent_pixels(self) -> bool:
+        """Whether any pixel is not opaque."""
         if not self.has_alpha:
             return False
         lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()

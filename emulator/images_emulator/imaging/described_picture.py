@@ -15,6 +15,7 @@ MAX_PIXELS: Final = 2**26
 
 BLUE: Final = (51, 102, 153, 255)
 BROWN: Final = (153, 102, 51, 0)
+"""Colours of a described picture."""
 
 _PASSES: Final = (
     (0, 0, 8, 8),

@@ -120,6 +120,7 @@ def _ramp(start: Colour, end: Colour, steps: int) -> bytes:
 
 
 CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
+"""Colours of the palette from `CARD` to `INK`."""
 
 
 def _base_colours(chance: Random, vivid: float) -> bytes:
@@ -242,11 +243,13 @@ class Card(Immutable):
     text: Paragraph
 
     def moved(self, right: int, down: int) -> Card:
+        """The card *right* and *down* by so many pixels."""
         x, y = self.box[0] + right, self.box[1] + down
         end, bottom = self.box[2] + right, self.box[3] + down
         return replace(self, box=(x, y, end, bottom))
 
     def draw(self, canvas: Image.Image, palette: Palette) -> None:
+        """Draw the card on *canvas*, in colours of *palette*."""
         left, top, right, _ = self.box
         pen = ImageDraw.Draw(canvas)
         rounded_box(canvas, palette, self.box, max(4, self.large // 2), CARD)

@@ -32,6 +32,8 @@ VARIATION_TINT_SHARE: Final = 0.2
 
 WHITE_RGBA: Final = (255, 255, 255, 255)
 CLEAR_RGBA: Final = (0, 0, 0, 0)
+"""Pixels in mode `RGBA`."""
+
 OPAQUE: Final = 255
 """The alpha of an opaque pixel."""
 
@@ -43,6 +45,7 @@ Centering = tuple[float, float]
 """The shares of cropped pixels that are cropped at the left and at the top of an image."""
 
 CENTRE: Final[Centering] = (0.5, 0.5)
+"""Equal parts are cropped on both sides."""
 
 
 def _fit(

@@ -28,6 +28,8 @@ DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})
 
 WHITE: Final = "#ffffff"
 CLEAR: Final = "#00000000"
+"""Colours of a canvas, as Pillow reads them."""
+
 UNKNOWN_COLOUR: Final = "#8a8f98"
 """Colour of the thumbnail of a file that cannot be opened."""
 
@@ -35,6 +37,7 @@ NO_IMAGE: Final = "is no PNG, JPEG, WebP or GIF"
 """What a file is that no decoder knows; an SVG, too."""
 
 TOO_LARGE: Final = "is larger than can be opened"
+"""The end of the sentence about a file of too many pixels."""
 
 MAX_FACTS: Final = 4096
 """The most files whose facts are cached."""

@@ -64,6 +64,7 @@ class Grapheme(NamedTuple):
 
 
 SPACE: Final = Grapheme(" ", REGULAR, " ")
+"""The grapheme between two words."""
 
 
 def _font_text(text: str, font: str) -> str:

@@ -26,6 +26,7 @@ class PartialImage(Immutable):
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height of the whole image."""
         return self.image.width, sum(self.heights)
 
     def whole(self) -> Image.Image:

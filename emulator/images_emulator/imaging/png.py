@@ -46,6 +46,7 @@ def _fastest() -> ModuleType:
 
 
 DEFLATER: Final = _fastest()
+"""The module that deflates: zlib, or isal where it is installed."""
 
 RAW_ENCODER: Final[Callable[..., Any] | None] = getattr(Image, "_getencoder", None)
 """Pillow's encoder of raw pixels. It is not documented: without it, `tobytes` does the same."""

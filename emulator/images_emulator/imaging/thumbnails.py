@@ -27,6 +27,7 @@ EDGES: Final = (96, 480)
 picture is enlarged."""
 
 MIMETYPE: Final = "image/webp"
+"""The media type of thumbnails."""
 
 QUALITY: Final = 75
 EFFORT: Final = 2

@@ -13,6 +13,7 @@ REGULAR: Final = "DejaVuSans.ttf"
 BOLD: Final = "DejaVuSans-Bold.ttf"
 CJK: Final = "DroidSansFallback.ttf"
 EMOJI: Final = "NotoEmoji.ttf"
+"""Files of fonts in `FONT_FOLDER`."""
 
 NEEDS_SHAPING: Final = {
     REGULAR: False,
@@ -44,6 +45,7 @@ NEEDS_SHAPING: Final = {
 shaper has to choose the glyphs. The first font that has a character draws it."""
 
 FONT_FOLDER: Final = Path(__file__).parent / "fonts"
+"""The folder of the fonts, which are part of the package."""
 
 COVERED_CODE_POINTS: Final = 0x20000
 """The file `coverage` has one byte for each code point below this one: the number of the font that

@@ -12,6 +12,7 @@ from images_emulator.recordings.json_layout import JsonLayout, read_json
 from images_emulator.recordings.recorded_files import FileReader, FileWriter, suffix_of
 
 Document = Mapping[str, Any]
+"""A JSON object of a recording's document."""
 
 MAX_TEXT_BYTES: Final = 2**16
 """Longer text is a file, if it is no JSON."""

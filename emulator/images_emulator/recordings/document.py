@@ -46,6 +46,7 @@ PLAIN_FIELDS: Final = "_plain_fields"
 """The name under which a late request has what `plain_fields` gives."""
 
 EVENT_STREAM: Final = "text/event-stream"
+"""The media type of streams."""
 
 MAX_DECODED_BYTES: Final = 2**26
 """Longer bodies are not shown decoded."""

@@ -33,6 +33,7 @@ from images_emulator.recordings.recorded_files import (
 from images_emulator.recordings.recording import Recording
 
 SUFFIX: Final = ".json"
+"""The suffix of the documents of recordings."""
 
 NUMBER_DIGITS: Final = 4
 """The least digits of the number that a file's name begins with."""

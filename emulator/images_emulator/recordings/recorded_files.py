@@ -33,6 +33,7 @@ _SIGNATURES: Final = (
 _NAME: Final = re.compile(r"files/([0-9a-f]{16,64})(\.\w+)?")
 
 Data = bytes | memoryview
+"""The bytes of a file."""
 
 
 class FileWriter(Protocol):

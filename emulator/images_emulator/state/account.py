@@ -52,3 +52,4 @@ def _unpack(packed: Packed) -> Account:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's register."""

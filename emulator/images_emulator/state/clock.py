@@ -20,6 +20,7 @@ YEARS: Final = range(2000, 9000)
 """Years that the clock may be set to; one hour before or after any of them is still a date."""
 
 OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
+"""The sentence of a time that the clock cannot show."""
 
 POLL_SECONDS: Final = 0.1
 """Seconds between two checks of a wait for an advance by another process that shares the store."""
@@ -90,6 +91,7 @@ def _unpack(packed: Packed) -> ClockSetting:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's register."""
 
 
 class Clock:

@@ -48,6 +48,7 @@ def _unpack(packed: Packed) -> StoredFile:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's records."""
 
 
 class Files:
@@ -65,6 +66,7 @@ class Files:
         return file
 
     async def get(self, identity: str) -> StoredFile | None:
+        """The file with the id *identity*; None where there is none."""
         return await self._files.get(identity)
 
     async def delete(self, identity: str) -> bool:
@@ -72,6 +74,7 @@ class Files:
         return await self._files.delete(identity)
 
     async def all(self) -> list[StoredFile]:
+        """All files, oldest first."""
         return await self._files.all()
 
     def data(self, identity: str) -> bytes | None:

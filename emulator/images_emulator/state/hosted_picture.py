@@ -29,3 +29,4 @@ def _unpack(packed: Packed) -> HostedPicture:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's records."""

@@ -30,6 +30,7 @@ def _drop_body(exchange: Exchange) -> int:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's log."""
 
 
 class JournalObserver(Protocol):
@@ -106,6 +107,7 @@ class Journal:
             observer.completed(exchange)
 
     async def get(self, identity: str) -> Exchange | None:
+        """The call with the id *identity*; None where there is none."""
         return await self._log.get(identity)
 
     def find(self, query: Query = ANY) -> list[Exchange]:

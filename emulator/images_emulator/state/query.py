@@ -295,3 +295,4 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
 
 ANY: Final = Query()
 DOWNLOADS: Final = Query(kind="download")
+"""Queries of all API calls, and of all downloads."""

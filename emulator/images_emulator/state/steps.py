@@ -143,6 +143,7 @@ class ScenarioStep:
         self._tests = [(name, _PLACES[name], _test(name, value)) for name, value in wanted.items()]
 
     def matches(self, call: MatchInput) -> bool:
+        """Whether its `match` holds for *call*, whatever its counter says."""
         if not (self._for_downloads if call.download else self._for_calls):
             return False
         if self._for_streams and not call.streams:
@@ -202,6 +203,7 @@ class ScenarioStep:
 
     @property
     def is_injected(self) -> bool:
+        """Whether it was injected, and is not of the scenario's document."""
         return self.name == INJECTED
 
     def as_json(self, count: Count) -> dict[str, Any]:
@@ -275,6 +277,7 @@ class Steps(Immutable):
         return (*self.injected, *self.planned, *self.spent)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
+        """The steps with *step* behind the injected ones."""
         steps = replace(self, injected=(*self.injected, step), reads=self.reads | step.reads)
         if not step.paths:
             return steps
@@ -350,3 +353,4 @@ def _unpack(packed: Packed) -> Steps:
 
 
 CODEC: Final = Codec(_pack, _unpack)
+"""For the store's register."""

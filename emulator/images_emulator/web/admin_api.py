@@ -40,6 +40,7 @@ from images_emulator.web.state_json import (
 from images_emulator.web.thumbnails_api import ThumbnailsAPI
 
 DISTRIBUTION: Final = "openai-images-emulator"
+"""Name of the distribution, by which the version is found."""
 
 logger = logging.getLogger("images_emulator")
 
@@ -72,6 +73,7 @@ class AdminAPI:
         self.emulator = emulator
 
     def router(self) -> APIRouter:
+        """The routes of these paths."""
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["emulator"])
         router.get("/health")(self.health)
         router.get("/ready")(self.ready)

@@ -22,6 +22,7 @@ from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
 
 REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"
+"""Headers of a preflight, beside `origin`."""
 
 ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """The part before the path of a request target in absolute form. RFC 9112 requires servers to

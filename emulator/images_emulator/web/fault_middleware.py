@@ -37,9 +37,14 @@ if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
 
 FAULT_HEADER: Final = "x-emulator-fault"
+"""The header that gives a call a fault."""
+
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
 DIRECTIVE_START: Final = b"[[emulator:"
+"""The beginning of a directive in a prompt."""
+
 DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
+"""A directive: `[[emulator: FAULT]]`."""
 
 
 class FaultMiddleware:

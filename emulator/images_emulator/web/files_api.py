@@ -24,6 +24,7 @@ class FilesAPI:
         self.emulator = emulator
 
     async def create(self, request: Request, policy: Policy) -> Response:
+        """Store the uploaded file."""
         exchange = exchange_of(request.scope)
         fields = await read_fields(
             exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
@@ -33,6 +34,7 @@ class FilesAPI:
         return json_response(wire.pretty(file_object(file)))
 
     async def list_all(self, request: Request, policy: Policy) -> Response:
+        """List the files, by `purpose` where the query has it."""
         purpose = request.query_params.get("purpose")
         files = [file for file in await self.files.all() if purpose in (None, file.purpose)]
         return json_response(wire.pretty(file_list(files)))
@@ -46,13 +48,16 @@ class FilesAPI:
         return file
 
     async def retrieve(self, request: Request, policy: Policy) -> Response:
+        """Describe a file."""
         return json_response(wire.pretty(file_object(await self._file_at(request))))
 
     async def content(self, request: Request, policy: Policy) -> Response:
+        """Send a file's bytes."""
         file = await self._file_at(request)
         return Response(file.data, media_type="application/octet-stream")
 
     async def delete(self, request: Request, policy: Policy) -> Response:
+        """Delete a file."""
         file = await self._file_at(request)
         await self.files.delete(file.id)
         return json_response(wire.pretty(deleted_file(file)))

@@ -5,3 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 HEALTH: Final = {"status": "ok"}
+"""The body of the answer."""

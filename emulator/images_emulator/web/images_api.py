@@ -48,6 +48,7 @@ class ImagesAPI:
 
     @cached_property
     def loader(self) -> ImageLoader:
+        """Decodes and fetches the images of calls. It is made by the first call."""
         from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
 
         fetch = fetcher(self.emulator.settings)

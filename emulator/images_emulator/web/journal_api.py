@@ -36,11 +36,13 @@ from images_emulator.web.journal_json import (
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 PAGING: Final = ("limit", "since", "before", "counts")
+"""The query's names that are no filters."""
 
 SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 """What a client sent may be a page with a script; it is shown as nothing of the kind."""
 
 RAW: Final = "application/octet-stream"
+"""The media type of bytes of any kind."""
 
 SIGNATURE_BYTES: Final = 64
 """Bytes of an upload in which its format is looked for."""
@@ -52,6 +54,7 @@ def _filter(description: str) -> Any:
 
 
 Values = list[str]
+"""The values of one filter."""
 
 
 def journal_query(  # noqa: PLR0917 - one for each filter
@@ -93,12 +96,15 @@ def journal_query(  # noqa: PLR0917 - one for each filter
 
 
 Filters = Annotated[Query, Depends(journal_query)]
+"""The filters in the query of a request."""
+
 Language = Literal["curl", "python", "javascript", "pytest"]
 """The keys of `code_samples.LANGUAGES`."""
 
 _CALLS: Final = TypeAdapter(Calls)
 
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
+"""The number of calls of one answer."""
 
 
 class JournalAPI:

@@ -200,6 +200,7 @@ class Gallery:
 
 
 def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
+    """The pictures of *entry*'s answer that can be drawn again."""
     request = entry.drawn
     for index in entry.images if request else ():
         assert request

@@ -15,6 +15,7 @@ from images_emulator.settings import Settings
 from images_emulator.web.policy import read_policy
 
 JSON_BYTES: Final = JSON.encode()
+"""The media type of JSON, as a header's value."""
 
 
 class JSONBytes(Response):

@@ -169,6 +169,7 @@ class Reader:
         self.awake = asyncio.Event()
 
     def end(self) -> None:
+        """End `LiveFeed.read` for this reader. It is called on the event loop."""
         self.is_over = True
         self.awake.set()
 

@@ -12,11 +12,13 @@ from images_emulator.web.json_responses import json_response
 
 
 async def list_models(request: Request, policy: Policy) -> Response:
+    """List the models of the call's day."""
     models = availability_on(policy.as_of).models.values()
     return json_response(wire.pretty(wire.model_list(models)))
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
+    """Describe one model. Raises APIError where the call's day has none of that name."""
     name = request.path_params["model"]
     model = availability_on(policy.as_of).models.get(name)
     if not model:

@@ -15,6 +15,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.web.json_responses import admin_error_response
 
 FOLDER: Final = Path(__file__).with_name("page")
+"""The folder of the page's files."""
 
 MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",

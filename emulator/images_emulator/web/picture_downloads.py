@@ -26,6 +26,7 @@ DOWNLOAD_SECONDS: Final = 60
 """For the download of one picture, with all of its body."""
 
 CHUNK_BYTES: Final = 64 * 1024
+"""Bytes that are read at a time."""
 
 
 class DownloadError(Exception):

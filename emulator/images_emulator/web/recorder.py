@@ -26,6 +26,7 @@ ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
 
 ORIGIN: Final = b"origin"
+"""The header that browsers send to another origin."""
 
 
 class Recorder:

@@ -14,6 +14,7 @@ from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange import Exchange
 
 LARGE_BYTES: Final = 2**18
+"""Bytes from which an object is released in another thread."""
 
 
 def large_parts(exchange: Exchange) -> list[Any]:

@@ -22,6 +22,7 @@ FETCH_TIMEOUT_SECONDS: Final = 10
 """For all of a fetch: connections, redirects, headers and body."""
 
 MAX_REDIRECTS: Final = 3
+"""Redirects that one fetch follows."""
 
 
 def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:

@@ -77,6 +77,7 @@ def _shown(setting: Setting, settings: Settings) -> Any:
 
 
 def clock_state(emulator: Emulator) -> ClockState:
+    """The clock, as the admin API shows it."""
     clock = emulator.clock
     return ClockState(clock.now(), clock.frozen, round(clock.offset.total_seconds(), 3))
 
@@ -88,5 +89,6 @@ def scenario_state(emulator: Emulator) -> ScenarioState:
 
 
 async def hosting_state(emulator: Emulator) -> HostingState:
+    """The hosted pictures that have not expired."""
     expiries = await emulator.hosting.expiries()
     return HostingState(len(expiries), min(expiries, default=None))

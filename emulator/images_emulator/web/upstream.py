@@ -60,6 +60,7 @@ _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """The end of a line, and the empty line behind it."""
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+"""Headers as ASGI has them: names and values in their order."""
 
 
 class Upstream:

@@ -39,6 +39,7 @@ class CassetteImport(Immutable):
 
     @property
     def downloads(self) -> int:
+        """The number of hosted pictures in all recordings."""
         return sum(len(each.downloads) for each in self.recordings)
 
 

@@ -30,6 +30,7 @@ from images_emulator.recordings.cassettes.interaction import (
 from images_emulator.recordings.recording import Headers
 
 POLLY: Final = "Polly.JS"
+"""The `creator` of Polly.JS's files."""
 
 _FORM: Final = "multipart/form-data"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
@@ -38,6 +39,7 @@ _BOUNDARY: Final = "har-form-boundary"
 """The boundary of a form of which the file has the parts only, and no boundary."""
 
 Attachment = Callable[[str], bytes]
+"""Reads a file beside the archive by its name."""
 
 
 def read(document: Any, attachment: Attachment) -> Cassette | None:

@@ -21,6 +21,7 @@ from images_emulator.recordings.recording import (
 )
 
 EVENT_STREAM: Final = "text/event-stream"
+"""The media type of streams."""
 
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
@@ -223,12 +224,14 @@ def mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def sequence(value: Any, what: str) -> Sequence[Any]:
+    """*value*, which is a list."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value
     raise ValueError(f"{what} must be a list, not {_kind(value)}")
 
 
 def text(value: Any, what: str) -> str:
+    """*value*, which is text and not empty. YAML may have it as bytes."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str) and value:
@@ -248,6 +251,7 @@ def status_code(value: Any, what: str) -> int:
 
 
 def absolute_url(value: Any, what: str) -> str:
+    """*value*, which is a URL with scheme and host."""
     url = text(value, what)
     try:
         parts = urlsplit(url)

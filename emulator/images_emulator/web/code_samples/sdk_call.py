@@ -89,6 +89,7 @@ class SampleSource:
 
     @property
     def journal_url(self) -> str:
+        """The URL of the call in the journal."""
         return f"{self.base}{ADMIN_PREFIX}/requests/{self.exchange.id}"
 
     @property
@@ -109,6 +110,7 @@ class SampleSource:
 
     @property
     def emulator_headers(self) -> Mapping[str, str]:
+        """The call's headers for the emulator, such as `x-emulator-fault`."""
         headers = self.exchange.headers.items()
         return {name: value for name, value in headers if name.startswith("x-emulator-")}
 
@@ -153,6 +155,7 @@ class SDKCall:
 
     @property
     def uses_uploads(self) -> bool:
+        """Whether the arguments have an upload."""
         return any(True for _ in _links(self.arguments))
 
 
