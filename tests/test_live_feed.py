@@ -35,6 +35,7 @@ MODELS = "/v1/models"
 def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each event that a test waits for comes a tenth of a second sooner."""
     monkeypatch.setattr(live_feed, "GATHER_SECONDS", 0.01)
+    monkeypatch.setattr(live_feed, "SECONDS_PER_CALL", 0.001)
 
 
 class Event(NamedTuple):
@@ -334,6 +335,40 @@ async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
         assert names_of(await events_of(frames, 1)) == [("completed", "req_4")]
 
 
+async def test_after_a_batch_of_many_calls_the_next_one_is_gathered_for_longer(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "SECONDS_PER_CALL", 1000)
+    feed = LiveFeed(emulator)
+    async with aclosing(feed.read(Reader(), None)) as frames:
+        await anext(frames)
+        for number in range(3):
+            await arrive(emulator, number)
+        await events_of(frames, 3)
+        told_at = asyncio.get_running_loop().time()
+        while feed._telling:
+            await feed._telling
+        await arrive(emulator, 3)
+        assert feed._timer
+        assert feed._timer.when() - told_at == pytest.approx(3000, abs=500)
+
+
+async def test_notes_of_a_rush_are_not_kept_until_its_batch_is_told(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
+    monkeypatch.setattr(live_feed, "MAX_GATHERED_CALLS", 3)
+    feed = LiveFeed(emulator)
+    async with aclosing(feed.read(Reader(), None)) as frames:
+        await anext(frames)
+        for number in range(6):
+            await complete(emulator, await arrive(emulator, number))
+            assert len(feed._batch.calls) <= 3
+        events = await events_of(frames, 3)
+        assert names_of(events[:2]) == [("completed", "req_4"), ("completed", "req_5")]
+        assert events[2].data == {"count": 4}
+
+
 async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator) -> None:
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)
@@ -526,4 +561,4 @@ def test_a_picture_is_told_with_its_thumbnail(
     with listening(server) as listener:
         client.images.generate(model="gpt-image-2", prompt="x")
         (picture,) = listener.until("completed").data["pictures"]
-    assert http.get(picture["thumbnail"]).headers["content-type"] == "image/webp"
+    assert http.get(picture["thumbnail"]).headers["content-type"] == "image/jpeg"

@@ -599,6 +599,61 @@ async def test_rush_of_calls_leaves_no_gap(
     await shown.wait_for_function(numbers)
 
 
+async def test_drawing_has_a_small_share_of_the_time(shown: Page) -> None:
+    """A module of the page, by a clock of its own, by which each drawing takes 30 ms."""
+    result = await shown.evaluate(
+        """async () => {
+          const { Pace } = await import("/_emulator/page/pace.js");
+          let now = 1e6, timers = [];
+          performance.now = () => now;
+          window.requestAnimationFrame = (frame) => frame();
+          window.setTimeout = (run, ms) => timers.push({ at: now + ms, run });
+          window.clearTimeout = (id) => { timers[id - 1] = { at: Infinity }; };
+          window.MessageChannel = class {
+            port1 = { close() {} };
+            port2 = { postMessage: () => this.port1.onmessage() };
+          };
+          const until = (end) => {
+            for (;;) {
+              const due = timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+              if (!due) break;
+              now = Math.max(now, due.at);
+              due.at = Infinity;
+              due.run();
+            }
+            now = Math.max(now, end);
+          };
+          let drawn = 0;
+          const rushes = [];
+          const pace = new Pace({
+            draw: () => { drawn += 1; now += 30; },
+            onrush: (isRush) => rushes.push(isRush),
+          });
+          const draws = (seconds, every) => {
+            drawn = 0;
+            for (const end = now + 1000 * seconds; now < end; until(now + every)) pace.request();
+            return drawn;
+          };
+          const rest = () => until(now + 60_000);
+          const first = draws(1, 10), then = draws(20, 10);
+          rest();
+          const lone = draws(0.02, 10);
+          rest();
+          pace.rest();
+          const skipped = draws(1, 10);
+          rest();
+          return { first, then, lone, skipped, rushes };
+        }"""
+    )
+    assert result == {
+        "first": 14,
+        "then": 10,
+        "lone": 1,
+        "skipped": 1,
+        "rushes": [True, False, True, False],
+    }
+
+
 async def test_top_bar_says_what_is_not_as_by_default(
     shown: Page, http: httpx2.Client, server: Server
 ) -> None:

@@ -28,13 +28,14 @@ def admin(server: Server) -> Iterator[httpx2.Client]:
         yield client
 
 
-def webp_of(answer: httpx2.Response) -> Image.Image:
+def thumbnail_of(answer: httpx2.Response) -> Image.Image:
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "image/webp"
     assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert answer.headers["content-security-policy"] == "sandbox"
     image = Image.open(BytesIO(answer.content))
-    assert image.format == "WEBP"
+    is_clear = image.mode == "RGBA"
+    assert image.format == ("WEBP" if is_clear else "JPEG")
+    assert answer.headers["content-type"] == ("image/webp" if is_clear else "image/jpeg")
     assert not getattr(image, "is_animated", False)
     return image
 
@@ -89,7 +90,7 @@ def test_a_thumbnail_is_the_picture_in_small(  # noqa: PLR0917 - two fixtures, f
     picture = opened(admin.get(f"/images/{identity}/1").content)
     other = opened(admin.get(f"/images/{identity}/0").content)
     for edge, pixels in ((480, small), (96, tiny)):
-        thumbnail = webp_of(admin.get(f"/images/{identity}/1/thumbnail/{edge}"))
+        thumbnail = thumbnail_of(admin.get(f"/images/{identity}/1/thumbnail/{edge}"))
         assert thumbnail.size == pixels
         assert difference(thumbnail, picture) < 12 < difference(thumbnail, other)
 
@@ -109,7 +110,7 @@ def test_edits_and_variations_have_thumbnails(
     identity = id_of(call(http, operation, data=fields, files=files))
     if not is_cached:
         emulator.renderer.cache.clear()
-    thumbnail = webp_of(admin.get(f"/images/{identity}/0/thumbnail/480"))
+    thumbnail = thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/480"))
     picture = opened(admin.get(f"/images/{identity}/0").content)
     assert thumbnail.size == (480, 480)
     assert difference(thumbnail, picture) < 6
@@ -122,7 +123,7 @@ def test_each_format_has_thumbnails(
     body = {"model": NEWEST_MODEL.id, "prompt": "x", "output_format": output_format}
     extra = {"svg": {"svg": {"model": "gpt-5.2"}}}.get(output_format, {})
     identity = id_of(call(http, json=body | extra))
-    assert webp_of(admin.get(f"/images/{identity}/0/thumbnail/96")).width == 96
+    assert thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/96")).width == 96
 
 
 def test_an_edit_as_svg_has_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
@@ -130,7 +131,7 @@ def test_an_edit_as_svg_has_thumbnails(http: httpx2.Client, admin: httpx2.Client
     svg = {"output_format": "svg", "svg[model]": "gpt-5.2"}
     files = {"image": ("a.png", png((64, 64)), "image/png")}
     identity = id_of(call(http, EDITS, data=fields | svg, files=files))
-    assert webp_of(admin.get(f"/images/{identity}/0/thumbnail/96")).size == (96, 96)
+    assert thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/96")).size == (96, 96)
 
 
 def test_a_transparent_picture_has_a_transparent_thumbnail(
@@ -138,7 +139,7 @@ def test_a_transparent_picture_has_a_transparent_thumbnail(
 ) -> None:
     body = {"model": "gpt-image-1", "prompt": "x", "background": "transparent"}
     identity = id_of(call(http, json=body))
-    thumbnail = webp_of(admin.get(f"/images/{identity}/0/thumbnail/96"))
+    thumbnail = thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/96"))
     assert thumbnail.convert("RGBA").getchannel("A").getextrema() == (0, 255)
 
 
@@ -157,7 +158,7 @@ def test_one_drawing_gives_the_thumbnails_of_all_equal_pictures(
     for _ in range(2):
         identity = id_of(call(http, json=body))
         for edge in (96, 480):
-            webp_of(admin.get(f"/images/{identity}/0/thumbnail/{edge}"))
+            thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/{edge}"))
     assert len(drawn) == 1
 
 
@@ -182,7 +183,7 @@ def test_uploads_have_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> N
     path = uploaded(http, *pictures)
     for index, sizes in enumerate((((480, 240), (96, 48)), ((100, 200), (48, 96)))):
         for edge, size in zip((480, 96), sizes, strict=True):
-            thumbnail = webp_of(admin.get(f"{path}/{index}/thumbnail/{edge}"))
+            thumbnail = thumbnail_of(admin.get(f"{path}/{index}/thumbnail/{edge}"))
             assert thumbnail.size == size
             assert difference(thumbnail, opened(pictures[index])) < 6
     assert thumbnail.convert("RGBA").getchannel("A").getextrema() == (0, 255)
@@ -192,7 +193,7 @@ def test_uploads_in_json_have_thumbnails(http: httpx2.Client, admin: httpx2.Clie
     url = f"data:image/png;base64,{b64encode(png((300, 300))).decode()}"
     body = {"model": "gpt-image-2", "prompt": "x", "images": [{"image_url": url}]}
     identity = id_of(call(http, EDITS, json=body))
-    assert webp_of(admin.get(f"/requests/{identity}/uploads/0/thumbnail/96")).size == (96, 96)
+    assert thumbnail_of(admin.get(f"/requests/{identity}/uploads/0/thumbnail/96")).size == (96, 96)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_equal_uploads_are_decoded_once_for_their_thumbnails(
     for _ in range(2):
         path = uploaded(http, picture)
         for edge in (96, 480):
-            webp_of(admin.get(f"{path}/0/thumbnail/{edge}"))
+            thumbnail_of(admin.get(f"{path}/0/thumbnail/{edge}"))
     assert decoded == [picture]
 
 
@@ -264,7 +265,7 @@ def test_partial_images_that_were_sent_are_shown_while_the_stream_goes_on(
         assert shown.headers["cache-control"] == "private, max-age=31536000, immutable"
         partial = opened(sent["b64_json"])
         assert opened(shown.content) == partial
-        thumbnail = webp_of(admin.get(f"/images/{identity}/0/partials/0/thumbnail/480"))
+        thumbnail = thumbnail_of(admin.get(f"/images/{identity}/0/partials/0/thumbnail/480"))
         assert thumbnail.size == (480, 320)
         assert difference(thumbnail, partial) < 12
         for path in ("partials/1", "partials/1/thumbnail/96", "thumbnail/96"):
@@ -280,7 +281,7 @@ def test_partial_images_are_shown_after_the_stream(
     path = f"/images/{id_of(answer)}"
     shown = [admin.get(f"{path}/0/partials/{k}").content for k in range(2)]
     assert [opened(each) for each in shown] == [opened(each) for each in partials]
-    tiny = [webp_of(admin.get(f"{path}/0/partials/{k}/thumbnail/96")) for k in range(2)]
+    tiny = [thumbnail_of(admin.get(f"{path}/0/partials/{k}/thumbnail/96")) for k in range(2)]
     assert {each.size for each in tiny} == {(96, 64)}
     assert tiny[0].tobytes() != tiny[1].tobytes()
     for part in ("0/partials/2", "1/partials/0", "0/partials/-1", "1/thumbnail/96"):

@@ -113,7 +113,7 @@ class Journal:
     def find(self, query: Query = ANY) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
         calls = self._store.run(self._log.all())
-        return calls if query is ANY else [call for call in calls if call in query]
+        return query.of_all(calls)
 
     def dropped(self) -> int:
         """The number of calls that the journal has dropped since the last reset."""
@@ -130,10 +130,12 @@ class Journal:
         the last that came before it. Raises KeyError for a call that is not there.
         """
         calls = self.find()
-        places = {call.id: place for place, call in enumerate(calls)}
-        end = places[before] if before is not None else len(calls)
-        start = places[since] + 1 if since is not None else 0
-        matching = [call for call in calls[start:end] if call in query]
+        start, end = 0, len(calls)
+        if since is not None or before is not None:
+            places = {call.id: place for place, call in enumerate(calls)}
+            start = places[since] + 1 if since is not None else start
+            end = places[before] if before is not None else end
+        matching = query.of_all(calls[start:end])
         return (matching[-limit:] if since is None else matching[:limit]), len(matching)
 
     def attempts(self, call: Exchange) -> list[Exchange]:

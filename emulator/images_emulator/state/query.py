@@ -125,6 +125,12 @@ class Query:
     def __contains__(self, entry: Exchange) -> bool:
         return next(self._failed(entry), None) is None
 
+    def of_all(self, entries: list[Exchange]) -> list[Exchange]:
+        """Those of *entries* that match; all of them, where there is no filter."""
+        if next(self._wanted(), None) is None:
+            return entries
+        return [entry for entry in entries if entry in self]
+
     def __str__(self) -> str:
         """The filters with their values: `model gpt-image-2, size 1024x1024 or 1536x1024`."""
         return ", ".join(

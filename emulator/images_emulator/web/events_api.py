@@ -48,7 +48,8 @@ class EventsAPI:
         `skipped` with the `count` of calls that were too many to tell; `cleared` with `what`:
         `requests` or `all`; `settings`, `clock` and `scenario` as their paths give them; and
         `restart` where the id is not known any more, so that everything is to be asked anew. What
-        happens within 100 ms is told together; of a call that is over by then only `completed`.
+        happens within 100 ms is told together, in a rush of calls within half a second; of a call
+        that is over by then only `completed`.
         """
         reader = Reader()
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)

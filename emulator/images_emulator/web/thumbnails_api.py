@@ -70,7 +70,8 @@ class ThumbnailsAPI:
         raise admin_errors.no_such_part(id=identity, part=part)
 
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
-        """A picture of the answer, its longest edge 96 or 480 pixels at most; WebP. Of an animation
+        """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP
+        where it is transparent. Of an animation
         it is the first frame."""
         entry = await self._entry(id)
         drawn = entry.drawn
@@ -105,11 +106,11 @@ class ThumbnailsAPI:
                 file = await self.renderer.upload_thumbnail(data, edge, disconnect)
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
-        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.MIMETYPE)
+        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))
 
     async def _thumbnail(
         self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge
     ) -> Response:
         with watch_disconnect(request) as disconnect:
             file = await self.renderer.thumbnail(drawn, index, partial, edge, disconnect)
-        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.MIMETYPE)
+        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))

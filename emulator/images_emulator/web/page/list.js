@@ -10,6 +10,12 @@ import { picture } from "./pictures.js";
 /** @import { State } from "./state.js" */
 
 const BEYOND = 6;
+
+/** A row that has come is tinted, and fades in so many steps: each is a frame, an animation has sixty a second. */
+const FADE_STEPS = 6;
+const FADE_STEP_MS = 250;
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
 const PHONE = matchMedia("(max-width: 720px)");
 
 /**
@@ -44,6 +50,14 @@ export class List {
   /** @type {number | undefined} */
   #clock;
 
+  /** The steps that are left until rows have faded. @type {Map<Row, number>} */
+  #fading = new Map();
+
+  /** @type {number | undefined} */
+  #fadeClock;
+
+  #isRush = false;
+
   /** @param {ListOptions} options */
   constructor(options) {
     this.options = options;
@@ -75,9 +89,15 @@ export class List {
     return this.#cursor;
   }
 
+  /** In a rush nothing moves but what has come. @param {boolean} isRush */
+  set isRush(isRush) {
+    this.#isRush = isRush;
+    this.#tick();
+  }
+
   /**
    * Show other calls. *arrived* of them, at the top, are new: what is in view stays where it is, if
-   * the top is not in view or *holds*.
+   * the top is not in view or *holds*. They are tinted for a moment, unless there is a rush.
    * @param {readonly Summary[]} items newest first
    * @param {{arrived?: number, holds?: boolean}} [options]
    */
@@ -97,8 +117,28 @@ export class List {
     }
     this.#seek();
     this.#draw();
-    if (arrived)
-      for (const call of items.slice(0, arrived)) this.#rows.get(call.id)?.arrive();
+    if (!this.#isRush && !STILL.matches)
+      for (const call of items.slice(0, arrived)) this.#tint(this.#rows.get(call.id));
+  }
+
+  /**
+   * Tint a row, and let it fade.
+   * @param {Row} [row]
+   */
+  #tint(row) {
+    if (!row) return;
+    row.fade(1);
+    this.#fading.set(row, FADE_STEPS);
+    this.#fadeClock ??= setInterval(() => {
+      for (const [each, steps] of this.#fading) {
+        each.fade((steps - 1) / FADE_STEPS);
+        if (steps > 1) this.#fading.set(each, steps - 1);
+        else this.#fading.delete(each);
+      }
+      if (this.#fading.size) return;
+      clearInterval(this.#fadeClock);
+      this.#fadeClock = undefined;
+    }, FADE_STEP_MS);
   }
 
   /** @param {string} text below the rows */
@@ -221,7 +261,7 @@ export class List {
 
   /** Running times run while a call in view waits. */
   #tick() {
-    const waits = [...this.#rows.values()].some((row) => row.isWaiting);
+    const waits = !this.#isRush && [...this.#rows.values()].some((row) => row.isWaiting);
     if (waits && this.#clock === undefined)
       this.#clock = setInterval(() => {
         for (const row of this.#rows.values()) row.tick();
@@ -282,9 +322,10 @@ class Row {
     this.element.classList.toggle("cursor", isCursor);
   }
 
-  /** Shows for a moment that it is new. */
-  arrive() {
-    this.element.classList.add("arrived");
+  /** @param {number} tint from 1 to 0, which is none */
+  fade(tint) {
+    this.element.classList.toggle("arrived", tint > 0);
+    this.element.style.setProperty("--arrived", `${Math.round(100 * tint)}%`);
   }
 
   /** @param {Summary} call */

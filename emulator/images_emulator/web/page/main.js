@@ -12,6 +12,7 @@ import { Keyboard, showHelp } from "./keyboard.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { createMenu } from "./menu.js";
+import { Pace } from "./pace.js";
 import { createPanel } from "./panel.js";
 import { callsCame } from "./pictures.js";
 import { Search } from "./search.js";
@@ -29,10 +30,12 @@ const FIRST = 100;
 /** Calls that are loaded at once after that; the API's own limit. */
 const MORE = 1000;
 
-/** How long no call must have been skipped before skipped ones are asked for. */
-const CALM_MS = 500;
-/** How long they are skipped before they are asked for in the midst of it. */
-const RUSH_MS = 5000;
+/** How long no call must have been skipped before skipped ones are asked for: the feed tells of a rush every half second. */
+const CALM_MS = 1000;
+/** How long they are skipped before they are asked for in the midst of it, unless they are too many. */
+const RUSH_MS = 10_000;
+/** Calls that are asked for in the midst of it at most: each takes the server the time of a call. */
+const RUSH_CALLS = 500;
 
 const PHONE = matchMedia("(max-width: 720px)");
 
@@ -346,25 +349,23 @@ async function loadOlder(pages) {
 
 // --- live
 
-/** What came since the last frame. @type {Map<string, Summary>} */
+/** What came since it was drawn last. @type {Map<string, Summary>} */
 let pending = new Map();
-let isScheduled = false;
 
-function schedule() {
-  if (isScheduled) return;
-  isScheduled = true;
-  requestAnimationFrame(() => {
-    isScheduled = false;
-    const summaries = [...pending.values()];
-    pending = new Map();
-    callsCame();
-    for (const call of summaries) recount(calls.get(call.id), call);
-    const fresh = summaries.filter((call) => !calls.get(call.id)).length;
-    calls.total += fresh;
-    if (skipped.first) skipped.count += fresh;
-    makeRoom(fresh, Number(state.settings?.journal_entries ?? Infinity));
-    calls.put(summaries);
-  });
+const pace = new Pace({ draw: drawPending, onrush(isRush) {
+  shell.classList.toggle("rush", isRush);
+  list.isRush = isRush;
+} });
+
+function drawPending() {
+  const summaries = [...pending.values()];
+  pending = new Map();
+  for (const call of summaries) recount(calls.get(call.id), call);
+  const fresh = summaries.filter((call) => !calls.get(call.id)).length;
+  calls.total += fresh;
+  if (skipped.first) skipped.count += fresh;
+  makeRoom(fresh, Number(state.settings?.journal_entries ?? Infinity));
+  calls.put(summaries);
 }
 
 /**
@@ -384,7 +385,8 @@ function makeRoom(fresh, limit) {
 function amend(summary) {
   if (summary.kind !== "call") return;
   pending.set(summary.id, summary);
-  schedule();
+  callsCame({ isRush: skipped.first > 0 });
+  pace.request();
 }
 
 /** @param {StreamEvent & {id: string}} event */
@@ -409,6 +411,7 @@ let catching;
  * @param {number} count
  */
 function catchUp(count) {
+  if (skipped.first) pace.rest();
   const now = performance.now();
   skipped = { count: skipped.count + count, first: skipped.first || now, last: now };
   clearTimeout(catching);
@@ -419,12 +422,19 @@ async function fetchSkipped() {
   const isCalm = performance.now() - skipped.last >= CALM_MS - 20;
   // Some may have come since; more than the API gives at once are left to be paged back to.
   const wanted = skipped.count + FIRST;
-  skipped = { count: 0, first: 0, last: 0 };
   try {
+    if (!isCalm && wanted > RUSH_CALLS) {
+      skipped.first = performance.now();
+      catching = setTimeout(fetchSkipped, CALM_MS);
+      take(await api.requests({ limit: 1 }));
+      showTotals();
+      return;
+    }
+    skipped = { count: 0, first: 0, last: 0 };
     const page = await api.requests({ limit: wanted > MORE ? FIRST : wanted });
     const oldest = page.requests[0], newest = calls.ordered.at(-1);
     take(page);
-    callsCame();
+    callsCame({ isRush: !isCalm });
     // Between what is here and what has come must be no gap.
     if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
     else calls.put(page.requests);

@@ -5,21 +5,27 @@
 import { h } from "./dom.js";
 
 /** How long no call must have come for it to be calm, in milliseconds. */
-const CALM_MS = 400;
+const CALM_MS = 700;
 
 /** Pictures that are asked for at once while it is not. */
 const BURST = 6;
 
-/** Pictures that are asked for in a second once these are used up. */
+/** Pictures that are asked for in a second once these are used up, and in a rush of more calls than are told. */
 const PER_SECOND = 3;
+const PER_SECOND_OF_RUSH = 1;
 
 let left = BURST;
 let filledAt = performance.now();
 let calmAt = 0;
+let perSecond = PER_SECOND;
 
 /** Of those that waited, how many are asked for at once when it is calm, and how soon the next ones. */
 const SERVED = 4;
 const SERVED_EVERY_MS = 60;
+
+/** What was asked for: the same picture in another place costs nothing. @type {Set<string>} */
+const asked = new Set();
+const MAX_ASKED = 1000;
 
 /** Those that wait for their turn, oldest first. @type {{image: HTMLImageElement, src: string}[]} */
 let waiting = [];
@@ -27,9 +33,13 @@ let waiting = [];
 /** @type {number | undefined} */
 let timer;
 
-/** Calls have come. */
-export function callsCame() {
+/**
+ * Calls have come.
+ * @param {{isRush: boolean}} options
+ */
+export function callsCame({ isRush }) {
   calmAt = performance.now() + CALM_MS;
+  perSecond = isRush ? PER_SECOND_OF_RUSH : PER_SECOND;
 }
 
 /**
@@ -40,7 +50,7 @@ export function callsCame() {
  */
 export function picture(src, width, height) {
   const image = h("img", { alt: "", width, height, decoding: "async", fetchpriority: "low", onload: chequer });
-  if (take()) image.src = src;
+  if (take(src)) image.src = src;
   else {
     waiting.push({ image, src });
     timer ??= setTimeout(serve, CALM_MS);
@@ -48,25 +58,34 @@ export function picture(src, width, height) {
   return image;
 }
 
-/** Whether one more may be asked for now. */
-function take() {
+/**
+ * Whether that picture may be asked for now.
+ * @param {string} src
+ */
+function take(src) {
+  if (asked.has(src)) return true;
   const now = performance.now();
-  if (now > calmAt) return true;
-  left = Math.min(BURST, left + ((now - filledAt) / 1000) * PER_SECOND);
-  filledAt = now;
-  if (left < 1) return false;
-  left -= 1;
+  if (now <= calmAt) {
+    left = Math.min(BURST, left + ((now - filledAt) / 1000) * perSecond);
+    filledAt = now;
+    if (left < 1) return false;
+    left -= 1;
+  }
+  if (asked.size >= MAX_ASKED) asked.clear();
+  asked.add(src);
   return true;
 }
 
 /** The newest first, as they are most likely in view. Those that have left the page are forgotten. */
 function serve() {
   waiting = waiting.filter(({ image }) => image.isConnected);
-  for (let number = 0; number < SERVED && waiting.length && take(); number += 1) {
-    const next = waiting.pop();
-    if (next) next.image.src = next.src;
+  for (let number = 0; number < SERVED; number += 1) {
+    const next = waiting.at(-1);
+    if (!next || !take(next.src)) break;
+    next.image.src = next.src;
+    waiting.pop();
   }
-  const wait = Math.max(SERVED_EVERY_MS, Math.min(calmAt - performance.now(), 1000 / PER_SECOND));
+  const wait = Math.max(SERVED_EVERY_MS, Math.min(calmAt - performance.now(), 1000 / perSecond));
   timer = waiting.length ? setTimeout(serve, wait) : undefined;
 }
 
