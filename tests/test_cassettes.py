@@ -255,6 +255,25 @@ def test_events_of_a_stream_are_parts_without_a_time(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "port", "url"),
+    [("https", 443, "https://a.example/x"), ("http", 8080, "http://a.example:8080/x")],
+)
+def test_old_vcrpy_has_its_url_in_parts(protocol: str, port: int, url: str, tmp_path: Path) -> None:
+    request = {"method": "GET", "protocol": protocol, "host": "a.example", "port": port}
+    items = [{"request": request | {"path": "/x"}, "response": vcrpy_response({})}]
+    (interaction,) = read(tmp_path, json.dumps(items).encode()).interactions
+    assert interaction.url == url
+
+
+def test_a_text_of_the_test_proxy_may_look_like_base64(tmp_path: Path) -> None:
+    entry = {"RequestUri": URL, "RequestMethod": "POST", "StatusCode": 200}
+    for content_type, body in (("text/plain", b"abcd"), ("image/png", b"i\xb7\x1d")):
+        headers = {"RequestHeaders": {}, "ResponseHeaders": {"Content-Type": content_type}}
+        document = {"Entries": [entry | headers | {"ResponseBody": "abcd"}]}
+        assert answer(recording_of(tmp_path, document)).body == body
+
+
 def test_a_form_of_the_test_proxy_has_its_files_as_lines_of_base64(tmp_path: Path) -> None:
     head, image, tail = FORM.partition(b"\x89PNG")
     end = tail.index(b"\r\n--form-1--")
@@ -458,7 +477,8 @@ def test_a_hosted_picture_is_part_of_the_exchange_whose_answer_has_its_url(tmp_p
         "headers": {"Content-Type": "image/png"},
         "body": {"string": "PNG"},
     }
-    for uri in ("https://blob.example.com/private/a.png?st=2&sig=x", "https://example.com/"):
+    again = "https://blob.example.com/private/a.png?st=2&sig=x"
+    for uri in (again, "https://example.com/", again):
         request = {"method": "GET", "uri": uri, "body": None, "headers": lists({})}
         document["interactions"].append({"request": request, "response": blob})
     file = tmp_path / "a.json"

@@ -74,6 +74,9 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "inject": Command("let the next call meet a fault", "inject_command"),
         "reset": Command("forget calls, pictures and injected faults", "reset_command"),
     },
+    "recordings": {
+        "drift": Command("tell in what a server answers otherwise than recorded", "drift_command"),
+    },
     "reference": {
         "models": Command("list the models and what each accepts", "models_command"),
         "faults": Command("list the faults and the errors by name", "faults_command"),

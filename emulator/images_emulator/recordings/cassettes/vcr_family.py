@@ -31,9 +31,6 @@ _STANDARD_PORTS: Final = {"http": "80", "https": "443"}
 
 _DURATION: Final = re.compile(r"(?:(\d{1,4})m)?(\d{1,6}(?:\.\d+)?)(s|ms)")
 
-_BYTES_OF_RUBY: Final = frozenset({"ASCII-8BIT", "BINARY", "US-ASCII"})
-"""Names that ruby gives to bytes of no known encoding."""
-
 
 def read(document: Any, attachment: Callable[[str], bytes]) -> Cassette | None:
     """The cassette that *document* is; None where it is none of these. Its files have all in
@@ -167,8 +164,9 @@ def _decoded(value: Any) -> bytes:
 
 
 def _encoded(value: Any, encoding: Any) -> bytes:
-    """The bytes of the text *value*, which ruby knew in an *encoding*."""
-    if not isinstance(value, str) or not isinstance(encoding, str) or encoding in _BYTES_OF_RUBY:
+    """The bytes of the text *value*, which ruby knew in an *encoding*; ASCII-8BIT is its name for
+    none."""
+    if not isinstance(value, str) or not isinstance(encoding, str):
         return _bytes(value)
     try:
         return value.encode(codecs.lookup(encoding).name)

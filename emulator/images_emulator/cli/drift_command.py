@@ -1,0 +1,192 @@
+"""`images-emulator drift`: in what a server answers otherwise than it was recorded to."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from images_emulator.recordings.drift import Outcome
+    from images_emulator.recordings.recording import Recording
+
+KEY_VARIABLE: Final = "OPENAI_API_KEY"
+"""The variable with the key of the upstream, where no flag has it."""
+
+USAGE: Final = "DIR --upstream URL [OPTIONS]"
+
+DESCRIPTION: Final = """\
+Send the requests of a folder of exchanges to a server, and print in what it
+answers otherwise: in which status, keys, types, codes and messages. Ids, times,
+pictures and URLs may differ. The exit status is 0 if every answer was the same."""
+
+EXAMPLES: Final = """\
+  images-emulator drift exchanges --upstream https://api.openai.com/v1
+  images-emulator drift exchanges --upstream http://127.0.0.1:80 --only '*edits*'
+  images-emulator drift exchanges --upstream "$URL" --costs --format json"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="Folder of exchanges")
+    parser.add_argument(
+        "--upstream", metavar="URL", required=True, help="The server, as a client's base URL"
+    )
+    parser.add_argument(
+        "--api-key", metavar="KEY", help=f"Key for the server (default: variable {KEY_VARIABLE})"
+    )
+    parser.add_argument(
+        "--costs", action="store_true", help="Also send what costs money: calls that make pictures"
+    )
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="Only exchanges whose file names match, such as '*edits*'",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=300, help="Wait for a byte (300)"
+    )
+    parser.add_argument(
+        "--concurrency", metavar="NUMBER", type=int, default=4, help="Calls at the same time (4)"
+    )
+
+
+def run(
+    *,
+    folder: Path,
+    upstream: str,
+    api_key: str | None,
+    costs: bool,
+    only: Sequence[str],
+    format: str,
+    timeout: float,
+    concurrency: int,
+) -> int:
+    from images_emulator.recordings.drift import Upstream, drift, upstream_url  # noqa: PLC0415
+
+    if not timeout > 0 or concurrency < 1:
+        raise ValueError("--timeout and --concurrency must be above 0")
+    server = Upstream(
+        url=upstream_url(upstream),
+        key=api_key if api_key is not None else os.environ.get(KEY_VARIABLE, ""),
+        costs=costs,
+        timeout=timeout,
+        concurrency=concurrency,
+    )
+    recordings = _recordings(folder, only)
+    try:
+        outcomes = drift(recordings, server)
+        report = _json_report if format == "json" else _text_report
+        return report(outcomes)
+    except ImportError as error:
+        raise CommandError(
+            "drift needs httpx2: pip install 'openai-images-emulator[record]'"
+        ) from error
+
+
+def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
+    """Raises CommandError where there are none."""
+    from images_emulator.recordings.folder import read_folder  # noqa: PLC0415
+
+    try:
+        recordings = read_folder(folder)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    chosen = [
+        each
+        for each in recordings
+        if not only or any(fnmatchcase(each.name, pattern) for pattern in only)
+    ]
+    if not chosen:
+        which = f", of {len(recordings)}, that matches {' or '.join(only)}" if recordings else ""
+        raise CommandError(f"{folder} has no exchange{which}")
+    return chosen
+
+
+class _Tally:
+    """Counts of outcomes."""
+
+    def __init__(self) -> None:
+        self.same = 0
+        self.different = 0
+        self.failed = 0
+        self.skipped: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        self.same += outcome.is_same
+        self.different += bool(outcome.differences)
+        self.failed += bool(outcome.failed)
+        if outcome.skipped:
+            self.skipped[outcome.skipped] += 1
+        self.kinds.update(each.kind for each in outcome.differences)
+
+    @property
+    def exit_status(self) -> int:
+        """Nothing that was compared is no success: all was skipped."""
+        return 0 if self.same and not (self.different or self.failed) else 1
+
+
+def _text_report(outcomes: Iterator[Outcome]) -> int:
+    tally = _Tally()
+    for outcome in outcomes:
+        tally.add(outcome)
+        for line in [*map(str, outcome.differences), *filter(None, [outcome.failed])]:
+            print(f"{outcome.recording.name}: {printable(line)}", flush=True)
+    counts = [f"{tally.same} as recorded"]
+    counts += [f"{tally.different} otherwise"] if tally.different else []
+    counts += [f"{tally.failed} failed"] if tally.failed else []
+    counts += [f"{tally.skipped.total()} skipped"] if tally.skipped else []
+    print(", ".join(counts))
+    for title, counter in (("differences", tally.kinds), ("skipped", tally.skipped)):
+        if counter:
+            print(f"{title}:")
+            for name, count in counter.most_common():
+                print(f"  {count:5}  {name}{_advice(name)}")
+    return tally.exit_status
+
+
+def _advice(reason: str) -> str:
+    from images_emulator.recordings.drift import COSTS_MONEY  # noqa: PLC0415
+
+    return "; --costs sends it" if reason == COSTS_MONEY else ""
+
+
+def _json_report(outcomes: Iterator[Outcome]) -> int:
+    tally = _Tally()
+    exchanges: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        tally.add(outcome)
+        if outcome.differences or outcome.failed:
+            exchange: dict[str, Any] = {"name": outcome.recording.name}
+            if outcome.failed:
+                exchange["failed"] = outcome.failed
+            exchange["differences"] = [
+                {
+                    "kind": each.kind,
+                    "where": each.where,
+                    "actual": each.actual,
+                    "recorded": each.recorded,
+                }
+                for each in outcome.differences
+            ]
+            exchanges.append(exchange)
+    report = {
+        "same": tally.same,
+        "different": tally.different,
+        "failed": tally.failed,
+        "skipped": dict(tally.skipped.most_common()),
+        "differences": dict(tally.kinds.most_common()),
+        "exchanges": exchanges,
+    }
+    print(dumps(report, indent=2, ensure_ascii=False))
+    return tally.exit_status

@@ -1,0 +1,357 @@
+"""Compares answers: in what a server answers otherwise than it was recorded to."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+from images_emulator.immutable import Immutable
+from images_emulator.recordings.document import EVENT_STREAM, decoded_body, header
+from images_emulator.recordings.recording import ANY, Headers, RecordedResponse, Recording
+
+Kind = Literal[
+    "status",
+    "header",
+    "body",
+    "event",
+    "key",
+    "order",
+    "length",
+    "type",
+    "form",
+    "code",
+    "sentence",
+    "value",
+]
+"""A key of `KINDS`."""
+
+KINDS: Final[Mapping[Kind, str]] = {
+    "status": "another status",
+    "header": "a header of the API is missing, or the content type is another one",
+    "body": "another text, or a stream in place of JSON, or the other way round",
+    "event": "other events of a stream, or in another order",
+    "key": "a key is missing, or is new",
+    "order": "the keys of an object come in another order",
+    "length": "a list has more or fewer items",
+    "type": "a value has another type",
+    "form": "a picture has another format, or a URL is none",
+    "code": "an error has another type, code or parameter",
+    "sentence": "an error has another message",
+    "value": "any other value differs",
+}
+"""The kinds of differences, and what each means."""
+
+LATER_KEYS: Final = frozenset(
+    {
+        *("generation_id", "background", "output_format", "quality", "size", "usage"),
+        "output_tokens_details",
+    }
+)
+"""Keys that the API gained after some of the answers with an `Expectation` were recorded."""
+
+API_HEADERS: Final = frozenset(
+    {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
+)
+"""Headers that an answer has where the recorded one has them."""
+
+_EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
+
+_ANEW: Final[Mapping[str, re.Pattern[str]]] = {
+    "a URL": re.compile(r"\bhttps?://[^\s\"']+"),
+    "an id": re.compile(r"\b(?:req|file|img|user|org|proj)[-_](?=[\w-]*\d)[\w-]{6,}"),
+    "a key": re.compile(r"\bsk-[\w*.-]+|\*{4,}[\w*]*|<[A-Z][A-Z_]+>"),
+    "a UUID": re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
+    "a time": re.compile(
+        r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+    ),
+    "a duration": re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|m|h)\b(?:\d+(?:\.\d+)?s\b)?"),
+}
+"""Parts of a text that each answer has anew, by what they are called; a URL may have others in it.
+"""
+
+_FREE_TEXTS: Final = frozenset({"revised_prompt"})
+"""Keys of texts that are written anew for each answer."""
+
+_PICTURES: Final = frozenset({"b64_json"})
+"""Keys of base64 of pictures."""
+
+_SIGNATURES: Final = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"RIFF": "WebP",
+    b"GIF8": "GIF",
+    b"<svg": "SVG",
+    b"<?xm": "SVG",
+}
+"""The first bytes of pictures, and the names of their formats."""
+
+
+class Difference(Immutable):
+    """One thing in which an answer is not the recorded one."""
+
+    kind: Kind
+    where: str
+    """The place in the answer, such as `body.data[0].url`."""
+    actual: str
+    """What the server answers there, in words or as JSON."""
+    recorded: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.actual}, recorded {self.recorded}"
+
+
+class Rules(Immutable, kw_only=True):
+    """What counts as a difference. Without any, every value but `ANY` must be the recorded one."""
+
+    later_keys: frozenset[str] = frozenset()
+    """Keys that an object may have beside the recorded ones."""
+    only_forms: bool = False
+    """Whether values that each answer has anew – ids, times, pictures, URLs, token counts – are
+    compared by type and form only."""
+
+
+EXACT: Final = Rules()
+"""The rules by which values must be the same."""
+
+
+def answer_differences(
+    recording: Recording, actual: RecordedResponse, *, only_forms: bool = False
+) -> Iterator[Difference]:
+    """In what *actual* is not the answer of *recording*, which has one: its status, or else the
+    API's headers that it lacks, and its body. The layout of JSON is not compared; *only_forms* as
+    in `Rules`."""
+    recorded = recording.response
+    assert recorded
+    gains_keys = recording.expectation and recorded.status < 400
+    rules = Rules(later_keys=LATER_KEYS if gains_keys else frozenset(), only_forms=only_forms)
+    if actual.status != recorded.status:
+        said = shortened(actual.body.decode(errors="replace"), 1000)
+        yield Difference("status", "status", f"{actual.status}", f"{recorded.status}: {said}")
+        return
+    present = recording.expectation.headers_present if recording.expectation else ()
+    yield from _header_differences(recorded.headers, present, actual.headers)
+    if _is_stream(recorded.headers) or _is_stream(actual.headers):
+        yield from _stream_differences(recorded, actual, rules)
+        return
+    yield from _body_differences(recorded, actual, rules)
+
+
+def _header_differences(
+    recorded: Headers, present: Iterable[str], actual: Headers
+) -> Iterator[Difference]:
+    names = {name.lower() for name, _ in recorded} | {name.lower() for name in present}
+    sent = {name.lower() for name, _ in actual}
+    for name in sorted((names & API_HEADERS) - sent):
+        yield Difference("header", f"header {name}", "missing", "present")
+    was, now = _media_type(recorded), _media_type(actual)
+    if was and now and was != now:
+        yield Difference("header", "header content-type", now, was)
+
+
+def _body_differences(
+    recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
+) -> Iterator[Difference]:
+    was, now = _body(recorded), _body(actual)
+    want, got = _json(was), _json(now)
+    if want is None or got is None:
+        if not _is_picture(recorded) and was != now:
+            yield Difference("body", "body", _text(now), _text(was))
+        return
+    yield from differences(want, got, "body", rules=rules)
+
+
+def _stream_differences(
+    recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
+) -> Iterator[Difference]:
+    """Differences of streams. How many events of one name follow each other is not compared, as the
+    number of partial images is up to the API; each is compared with the recorded one in its
+    place, or the last of that name."""
+    streams = _is_stream(recorded.headers), _is_stream(actual.headers)
+    if not all(streams):
+        words = ["a stream" if each else "no stream" for each in streams]
+        yield Difference("body", "body", words[1], words[0])
+        return
+    want, got = _runs(_body(recorded)), _runs(_body(actual))
+    names = [[name for name, _ in runs] for runs in (want, got)]
+    if names[0] != names[1]:
+        yield Difference("event", "events", ", ".join(names[1]), ", ".join(names[0]))
+        return
+    for (name, events), (_, others) in zip(want, got, strict=True):
+        for number, other in enumerate(others):
+            event = events[min(number, len(events) - 1)]
+            yield from differences(event, other, f"event {name}[{number}]", rules=rules)
+
+
+def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
+    """The events of a stream, those of one name that follow each other together: the name, and
+    what each has as data, JSON where it is that."""
+    runs: list[tuple[str, list[Any]]] = []
+    for event in _EVENT.split(body.decode(errors="replace")):
+        fields = [line.partition(":")[::2] for line in event.splitlines() if line]
+        if not fields:
+            continue
+        data = "\n".join(value.removeprefix(" ") for field, value in fields if field == "data")
+        value = _json(data.encode()) if data else data
+        value = data if value is None else value
+        name = next((text.strip() for field, text in fields if field == "event"), "")
+        if not name and isinstance(value, Mapping):
+            name = str(value.get("type", ""))
+        if runs and runs[-1][0] == (name or "data"):
+            runs[-1][1].append(value)
+        else:
+            runs.append((name or "data", [value]))
+    return runs
+
+
+def differences(
+    want: Any, got: Any, where: str, *, rules: Rules = EXACT, key: str = ""
+) -> Iterator[Difference]:
+    """In what the JSON value *got* is not *want*, in which `ANY` stands for any value. *key* is the
+    one under which they are."""
+    if want == ANY:
+        return
+    if isinstance(want, dict) and isinstance(got, dict):
+        yield from _object_differences(want, got, where, rules)
+    elif isinstance(want, list) and isinstance(got, list):
+        if len(want) != len(got):
+            yield Difference("length", where, f"{len(got)} items", f"{len(want)}")
+        for number, (each, other) in enumerate(zip(want, got, strict=False)):
+            yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
+    elif (was := _type_of(want)) != (now := _type_of(got)):
+        # The parameter and the code of an error may be null.
+        of_error = "null" in (was, now) and _is_in_error(where)
+        kind: Kind = _kind_of(where, key) if of_error else "type"
+        yield Difference(kind, where, shown(got), shown(want))
+    elif isinstance(want, str):
+        yield from _text_differences(want, got, where, rules, key)
+    elif want != got and not (rules.only_forms and _type_of(want) == "number"):
+        yield Difference("value", where, shown(got), shown(want))
+
+
+def _object_differences(
+    want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: Rules
+) -> Iterator[Difference]:
+    for key in got.keys() - want.keys() - rules.later_keys:
+        yield Difference("key", f"{where}.{key}", shown(got[key]), "no such key")
+    for key in want.keys() - got.keys():
+        yield Difference("key", f"{where}.{key}", "no such key", shown(want[key]))
+    orders = [key for key in got if key in want], [key for key in want if key in got]
+    if orders[0] != orders[1]:
+        yield Difference("order", where, *(f"keys {', '.join(each)}" for each in orders))
+    for key in want:
+        if key in got:
+            yield from differences(want[key], got[key], f"{where}.{key}", rules=rules, key=key)
+
+
+def _text_differences(
+    want: str, got: str, where: str, rules: Rules, key: str
+) -> Iterator[Difference]:
+    if ANY in want:
+        pattern = ".*".join(re.escape(part) for part in want.split(ANY))
+        if not re.fullmatch(pattern, got, re.DOTALL):
+            yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+    elif rules.only_forms:
+        was, now = form_of(want, key), form_of(got, key)
+        if was != now and (key in _PICTURES or _is_url(want) or _is_url(got)):
+            yield Difference("form", where, now, was)
+        elif was != now:
+            yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+    elif want != got:
+        yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+
+
+def _kind_of(where: str, key: str) -> Kind:
+    """The kind of a difference of the values under *key*."""
+    if not _is_in_error(where):
+        return "value"
+    return "sentence" if key == "message" else "code"
+
+
+def _is_in_error(where: str) -> bool:
+    return ".error." in where
+
+
+def form_of(value: str, key: str = "") -> str:
+    """What remains of the text *value* where what each answer has anew is left out of it."""
+    if key in _FREE_TEXTS:
+        return "a text"
+    if key in _PICTURES:
+        return _picture_form(value)
+    if value.startswith("data:"):
+        return value.partition(",")[0]
+    for name, pattern in _ANEW.items():
+        value = pattern.sub(name, value)
+    return value
+
+
+def _picture_form(value: str) -> str:
+    try:
+        head = base64.b64decode(value[:16])
+    except (binascii.Error, ValueError):
+        return "no base64"
+    known = (name for start, name in _SIGNATURES.items() if head.startswith(start))
+    return f"base64 of {next(known, 'no picture')}"
+
+
+def _is_url(value: str) -> bool:
+    return value.startswith(("http://", "https://", "data:"))
+
+
+def _type_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
+
+
+def shown(value: Any) -> str:
+    """A JSON *value* as a sentence shows it, at most some hundred characters of it."""
+    return shortened(json.dumps(value, ensure_ascii=False), 300)
+
+
+def shortened(text: str, length: int) -> str:
+    """*text*, or its first *length* characters and an ellipsis."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _body(response: RecordedResponse) -> bytes:
+    """The body without its content coding, where that can be read."""
+    body, coding = response.body, header(response.headers, "content-encoding").strip().lower()
+    return (decoded_body(body, coding) if coding else None) or body
+
+
+def _json(body: bytes) -> Any:
+    """The object or array in *body*; None where it is no such JSON."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _text(body: bytes) -> str:
+    return shown(body.decode(errors="replace")) if body else "empty"
+
+
+def _media_type(headers: Headers) -> str:
+    return header(headers, "content-type").partition(";")[0].strip().lower()
+
+
+def _is_stream(headers: Headers) -> bool:
+    return _media_type(headers) == EVENT_STREAM
+
+
+def _is_picture(response: RecordedResponse) -> bool:
+    return _media_type(response.headers).startswith("image/")

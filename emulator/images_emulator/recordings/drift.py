@@ -1,0 +1,227 @@
+"""Drift: sends the requests of recordings to a server, and compares its answers with the recorded
+ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
+from images_emulator.exchange.credentials import is_secret
+from images_emulator.immutable import Immutable
+from images_emulator.recordings.comparison import Difference, answer_differences
+from images_emulator.recordings.document import plain_fields
+from images_emulator.recordings.recording import (
+    Headers,
+    RecordedPart,
+    RecordedResponse,
+    Recording,
+)
+
+if TYPE_CHECKING:
+    import httpx2
+
+COSTS_MONEY: Final = "it costs money"
+"""The reason why a success is not asked for."""
+
+OWN_HEADERS: Final = "x-emulator-"
+"""The beginning of headers of which only an emulator knows."""
+
+OWN_SENTENCE: Final = b"This emulator "
+"""The beginning of sentences that only an emulator says."""
+
+MAX_ATTEMPTS: Final = 4
+"""How often a request is sent while the answer is that there were too many."""
+
+MAX_WAIT_SECONDS: Final = 30.0
+"""The longest wait before a request is sent again."""
+
+_NOT_SENT: Final = frozenset(
+    {
+        *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "expect"),
+        *("accept-encoding", "proxy-connection", "te", "trailer", "upgrade"),
+        *("openai-organization", "openai-project"),
+    }
+)
+"""Headers of the recorded connection or account; the client has its own."""
+
+_MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
+"""Statuses that are those of a moment, and not of a request."""
+
+
+class Upstream(Immutable):
+    """The server that is asked."""
+
+    url: str
+    """What precedes the targets of requests, without a slash at its end."""
+    key: str = ""
+    """An API key that it accepts."""
+    costs: bool = False
+    """Whether it may be asked for pictures."""
+    timeout: float = 300.0
+    """Seconds to wait for its next byte."""
+    concurrency: int = 4
+    """Requests that are under way at the same time."""
+
+
+class Outcome(Immutable):
+    """What became of one recording: it was skipped for a reason, or it failed, or its answer was
+    compared."""
+
+    recording: Recording
+    skipped: str = ""
+    failed: str = ""
+    """Why there was no answer."""
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the answer is the recorded one."""
+        return not (self.skipped or self.failed or self.differences)
+
+
+def upstream_url(text: str) -> str:
+    """The `url` of an upstream, of a base URL as clients have it, with or without `/v1` at its
+    end. Raises ValueError where it is none."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"'{text}' is no URL of a server, such as https://api.openai.com/v1")
+    return text.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def drift(recordings: Iterable[Recording], upstream: Upstream) -> Iterator[Outcome]:
+    """The outcome of each of *recordings*, in their order, as soon as it is known. Raises
+    ImportError without httpx2."""
+    import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
+
+    today = datetime.now(UTC).date()
+    limits = httpx2.Limits(max_connections=upstream.concurrency)
+    with (
+        httpx2.Client(timeout=upstream.timeout, limits=limits) as client,
+        ThreadPoolExecutor(upstream.concurrency) as pool,
+    ):
+        yield from pool.map(lambda each: _outcome(each, upstream, client, today), recordings)
+
+
+def _outcome(
+    recording: Recording, upstream: Upstream, client: httpx2.Client, today: date
+) -> Outcome:
+    import httpx2  # noqa: PLC0415
+
+    try:
+        if reason := reason_to_skip(recording, today, costs=upstream.costs):
+            return Outcome(recording, skipped=reason)
+        actual = answer_of(recording, upstream, client)
+        found = answer_differences(recording, actual, only_forms=True)
+        return Outcome(recording, differences=tuple(found))
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        return Outcome(recording, failed=f"no answer: {str(error) or type(error).__name__}")
+    except ValueError as error:
+        return Outcome(recording, failed=str(error))
+
+
+def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
+    """Why another server is not asked for the answer of *recording* on the day *today*; empty
+    where it is."""
+    request, response = recording.request, recording.response
+    if response is None or response.end != "complete":
+        return "the connection failed when it was recorded"
+    if recording.settings:
+        return f"only an emulator has the setting {next(iter(recording.settings))}"
+    if recording.broken:
+        return "only an emulator can be broken"
+    for name, _ in request.headers:
+        if name.lower().startswith(OWN_HEADERS):
+            return f"only an emulator has the header {name}"
+    if recording.as_of:
+        return "it is the answer of another day"
+    path = request.target.partition("?")[0]
+    if not path.startswith(("/v1/", AZURE_PREFIX)):
+        return "its path is outside of /v1"
+    if OWN_SENTENCE in response.body:
+        return "it is a sentence of the emulator's own"
+    if response.status in _MOMENTARY:
+        return f"status {response.status} is that of a moment"
+    if response.status == 401 and recording.authorised is None and recording.key is None:
+        return "the key that was refused is not recorded"
+    if model := _retired_model(recording, path, today):
+        return f"{model} was shut down"
+    if request.method == "POST" and response.status < 300 and not costs:
+        return COSTS_MONEY
+    return ""
+
+
+def _retired_model(recording: Recording, path: str, today: date) -> str | None:
+    """The model that the request asks for, where the API has it no more."""
+    operation = image_operation_at(path)
+    name = (operation and operation.only_model) or _fields(recording).get("model")
+    model = MODELS.get(name) if isinstance(name, str) else None
+    return model.id if model and not model.exists_on(today) else None
+
+
+def _fields(recording: Recording) -> Mapping[str, Any]:
+    with suppress(ValueError):
+        return plain_fields(recording.request)
+    return {}
+
+
+def answer_of(
+    recording: Recording,
+    upstream: Upstream,
+    client: httpx2.Client,
+    sleep: Callable[[float], None] = time.sleep,
+) -> RecordedResponse:
+    """What *upstream* answers to the request of *recording*. One that is told that there are too
+    many is sent again. Raises httpx2.HTTPError, and ValueError for a request that cannot be sent.
+    """
+    request = recording.request
+    headers = _headers_to_send(recording, upstream.key)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        answer = client.request(
+            request.method, upstream.url + request.target, content=request.body, headers=headers
+        )
+        wait = _retry_seconds(answer.headers.get("retry-after", ""), attempt)
+        if answer.status_code != 429 or wait is None or attempt == MAX_ATTEMPTS:
+            break
+        sleep(wait)
+    return RecordedResponse(
+        status=answer.status_code,
+        headers=tuple(
+            (name, value)
+            for name, value in answer.headers.multi_items()
+            if name != "content-encoding"  # the client has met it
+        ),
+        parts=(RecordedPart(0.0, answer.content),),
+    )
+
+
+def _retry_seconds(retry_after: str, attempt: int) -> float | None:
+    """Seconds to wait after *attempt* was one too many; None where that is too long."""
+    seconds = float(2**attempt)
+    with suppress(ValueError):
+        seconds = float(retry_after)
+    return seconds if 0 <= seconds <= MAX_WAIT_SECONDS else None
+
+
+def _headers_to_send(recording: Recording, key: str) -> list[tuple[str, str]]:
+    request = recording.request
+    headers: Headers = tuple(
+        (name, value)
+        for name, value in request.headers
+        if name.lower() not in _NOT_SENT and not _is_credential(name)
+    )
+    is_azure = request.target.startswith(AZURE_PREFIX)
+    sent = recording.key if recording.authorised is False or recording.key is not None else key
+    if sent:
+        headers += (("api-key", sent) if is_azure else ("Authorization", f"Bearer {sent}"),)
+    return [*headers]
+
+
+def _is_credential(name: str) -> bool:
+    return name.lower() in ("cookie", "cookie2") or is_secret(name)
