@@ -167,11 +167,11 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 async def _open_connections(load: Load, tally: Tally) -> list[_Connection]:
-    gate, requests = asyncio.Semaphore(_MAX_OPENING), load.requests()
+    barrier, requests = asyncio.Semaphore(_MAX_OPENING), load.requests()
     loop = asyncio.get_running_loop()
 
     async def one() -> _Connection | None:
-        async with gate:
+        async with barrier:
             with contextlib.suppress(OSError):
                 _, protocol = await loop.create_connection(
                     lambda: _Connection(load, tally, requests), "127.0.0.1", load.port

@@ -64,13 +64,13 @@ async def serious_faults(page: Page, npm_folder: Path, within: str = "body") -> 
     """What axe-core finds in the element *within* that keeps people out, one line each."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate((npm_folder / "node_modules/axe-core/axe.min.js").read_text())
-    found: list[dict[str, Any]] = await page.evaluate(
+    violations: list[dict[str, Any]] = await page.evaluate(
         "async (within) => (await axe.run(within, { resultTypes: ['violations'] })).violations",
         within,
     )
     return [
         f"{each['id']}: {node['html']} {node['failureSummary']}"
-        for each in found
+        for each in violations
         if each["impact"] in {"serious", "critical"}
         for node in each["nodes"]
     ]

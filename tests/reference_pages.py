@@ -277,8 +277,8 @@ def _public_members(cls: type[Any]) -> list[str]:
 def _readable(cls: type[Exchange]) -> list[str]:
     """What any thread may read of a call, as the class's docstring names it."""
     doc = " ".join((cls.__doc__ or "").split())
-    named = re.findall(r"`(\w+)`", doc.partition("Any thread may read")[2])
-    return [*named, *_properties_after(cls, "details")]
+    attributes = re.findall(r"`(\w+)`", doc.partition("Any thread may read")[2])
+    return [*attributes, *_properties_after(cls, "details")]
 
 
 def _properties_after(cls: type[Any], first: str) -> Iterator[str]:

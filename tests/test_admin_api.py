@@ -130,8 +130,8 @@ def test_faults_are_listed_with_their_settings(admin: httpx2.Client) -> None:
     for each in faults.values():
         default = {} if each["kind"] != "error" else {"status": 418}
         values = {field["name"]: field["default"] for field in each["fields"]}
-        given = {name: value for name, value in values.items() if value is not None}
-        parse_fault({"kind": each["kind"], **given, **default})
+        settings = {name: value for name, value in values.items() if value is not None}
+        parse_fault({"kind": each["kind"], **settings, **default})
         assert all(field["summary"].endswith(".") for field in each["fields"])
         # A form shows the beginning alone, in which no name of a setting would be understood.
         assert each["summary"][0].isupper()

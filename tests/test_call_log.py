@@ -56,8 +56,8 @@ def logged(server: Server, fd: int, **settings: str) -> Iterator[CallLog]:
         os.close(fd)
 
 
-class Told:
-    """Is told of calls after the log: a client may see the end of a call before the log does."""
+class LateObserver:
+    """Observes calls after the log: a client may see the end of a call before the log does."""
 
     def __init__(self) -> None:
         self._completed = Semaphore(0)
@@ -82,12 +82,12 @@ class Told:
 def lines_of(server: Server, act: Callable[[], object], **settings: str) -> list[str]:
     """What is logged to a pipe while *act* makes its calls."""
     reader, writer = os.pipe()
-    told = Told()
+    observer = LateObserver()
     with logged(server, writer, **settings):
         observers = server.emulator.journal.observers
-        server.emulator.journal.observers = (*observers, told)
+        server.emulator.journal.observers = (*observers, observer)
         act()
-        told.wait_for(len(server.emulator.journal))
+        observer.wait_for(len(server.emulator.journal))
         server.emulator.journal.observers = observers
     with open(reader, encoding="utf-8") as pipe:
         return pipe.read().splitlines()

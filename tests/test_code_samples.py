@@ -347,8 +347,8 @@ def test_parameters_that_the_sdk_lacks_are_in_a_table(operation: Operation) -> N
     table = "NOT_IN_SDK in web/code_samples/sdk_call.py"
     missing = of_models - of_sdk - NOT_IN_SDK[operation]
     assert not missing, f"openai-python does not take {missing} by name: add them to {table}"
-    known = NOT_IN_SDK[operation] & of_sdk
-    assert not known, f"openai-python takes {known} by name: remove them from {table}"
+    there = NOT_IN_SDK[operation] & of_sdk
+    assert not there, f"openai-python takes {there} by name: remove them from {table}"
 
 
 def test_the_languages_are_those_of_the_address() -> None:

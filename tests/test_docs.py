@@ -353,14 +353,14 @@ def test_every_page_is_in_the_navigation_and_begins_with_its_heading() -> None:
     config = tomllib.loads((ROOT / "zensical.toml").read_text())
 
     def pages_in(entries: list[object]) -> list[str]:
-        found: list[str] = []
+        pages: list[str] = []
         for entry in entries:
             if isinstance(entry, str):
-                found.append(entry)
+                pages.append(entry)
             elif isinstance(entry, dict):
                 for value in entry.values():
-                    found += pages_in(value if isinstance(value, list) else [value])
-        return found
+                    pages += pages_in(value if isinstance(value, list) else [value])
+        return pages
 
     pages = [str(page.relative_to(ROOT / "docs")) for page in PAGES if page != README]
     assert sorted(pages_in(config["project"]["nav"])) == sorted(pages)

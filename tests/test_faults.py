@@ -126,7 +126,7 @@ ANSWERS = {
     "expired": Seen(requests=0),
 }
 
-FIRST, WHOLE = (PARTIAL,), (PARTIAL, PARTIAL, COMPLETED)
+FIRST_PARTIAL, WHOLE = (PARTIAL,), (PARTIAL, PARTIAL, COMPLETED)
 
 STREAMS = {
     "error;status=500": Seen(openai.InternalServerError, requests=2),
@@ -143,16 +143,16 @@ STREAMS = {
     "malformed;what=picture": Seen(events=WHOLE),
     "empty_data": Seen(events=WHOLE),
     "fewer_images": Seen(events=WHOLE),
-    "stream_error": Seen(openai.APIError, code="image_generation_failed", events=FIRST),
+    "stream_error": Seen(openai.APIError, code="image_generation_failed", events=FIRST_PARTIAL),
     "stream_error;after=0;name=moderation_blocked": Seen(
         openai.APIError, code="moderation_blocked"
     ),
     "stream_error;after=3": Seen(openai.APIError, code="image_generation_failed", events=WHOLE),
     "stream_error;after=4": Seen(events=WHOLE),
-    "stream_cut": Seen(LOST, "RemoteProtocolError", events=FIRST),
+    "stream_cut": Seen(LOST, "RemoteProtocolError", events=FIRST_PARTIAL),
     "stream_cut;after=2;reset=true": Seen(LOST, "ReadError", events=(PARTIAL, PARTIAL)),
     "stream_cut;after=0": Seen(LOST, "RemoteProtocolError"),
-    "stall": Seen(openai.APITimeoutError, "ReadTimeout", events=FIRST),
+    "stall": Seen(openai.APITimeoutError, "ReadTimeout", events=FIRST_PARTIAL),
     "stall;after=2;seconds=0.01": Seen(events=WHOLE),
     "unknown_event": Seen(
         events=(PARTIAL, "image_generation.keepalive", PARTIAL, COMPLETED),

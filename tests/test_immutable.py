@@ -61,17 +61,17 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "named"), CALLS)
+@pytest.mark.parametrize(("values", "keywords"), CALLS)
 def test_an_immutable_takes_the_values_that_a_dataclass_takes(
-    values: tuple[Any, ...], named: dict[str, Any]
+    values: tuple[Any, ...], keywords: dict[str, Any]
 ) -> None:
     try:
-        expected = DataclassBox(*values, **named)
+        expected = DataclassBox(*values, **keywords)
     except TypeError:
         with pytest.raises(TypeError, match="Box"):
-            Box(*values, **named)
+            Box(*values, **keywords)
         return
-    value = Box(*values, **named)
+    value = Box(*values, **keywords)
     assert [each.name for each in fields(value)] == [each.name for each in fields(expected)]
     assert repr(value) == repr(expected).removeprefix("Dataclass")
 

@@ -103,13 +103,13 @@ def test_a_call_that_is_over_is_told_as_the_list_of_calls_shows_it(
     with listening(server) as listener:
         assert listener.first.name == ""
         identity = call(http, "a cat")
-        told = listener.until("completed")
+        event = listener.until("completed")
     (shown,) = http.get("/_emulator/requests").json()["requests"]
-    assert told.data == shown
-    assert told.data["id"] == identity
+    assert event.data == shown
+    assert event.data["id"] == identity
     run, number = listener.first.id.rsplit("-", 1)
-    assert told.id.rsplit("-", 1)[0] == run
-    assert int(told.id.rsplit("-", 1)[1]) > int(number)
+    assert event.id.rsplit("-", 1)[0] == run
+    assert int(event.id.rsplit("-", 1)[1]) > int(number)
 
 
 def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> None:
@@ -142,11 +142,11 @@ def test_a_reader_who_comes_back_misses_nothing(
     query, headers = (f"?last_event_id={last}", {}) if by_query else ("", {"last_event_id": last})
     with listening(server, query, **headers) as again:
         assert again.first.id == last
-        told: list[str] = []
-        while told[-1:] != identities[-1:]:
-            told.append(again.until("completed").data["id"])
+        ids: list[str] = []
+        while ids[-1:] != identities[-1:]:
+            ids.append(again.until("completed").data["id"])
     # A call that ended while a reset was told is told twice.
-    assert [each for each in told if each != read] == identities
+    assert [each for each in ids if each != read] == identities
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_new_reader_is_not_told_of_a_reset_before_it(server: Server, http: htt
 def test_changes_of_state_are_told_by_whomever_they_are_made(
     server: Server, http: httpx2.Client
 ) -> None:
-    def told(name: str) -> Any:
+    def state_of(name: str) -> Any:
         data = listener.until(name).data
         assert data == http.get(f"/_emulator/{name}").json()
         return data
@@ -199,18 +199,18 @@ def test_changes_of_state_are_told_by_whomever_they_are_made(
         http.post("/_emulator/clock", json={"advance": 60})
         assert listener.until("clock").data["now"] == "2026-11-21T00:01:00Z"
         server.emulator.configure(validation="lenient")
-        assert told("settings")["changed"] == ["validation"]
+        assert state_of("settings")["changed"] == ["validation"]
         http.patch("/_emulator/settings", json={"as_of": "today"})
-        assert told("settings")["changed"] == ["as_of", "validation"]
+        assert state_of("settings")["changed"] == ["as_of", "validation"]
         server.inject("server_error", times=2)
-        (step,) = told("scenario")["steps"]
+        (step,) = state_of("scenario")["steps"]
         assert (step["met"], step["spent"]) == (0, False)
         for met in (1, 2):
             http.get(MODELS)
-            (step,) = told("scenario")["steps"]
+            (step,) = state_of("scenario")["steps"]
             assert (step["met"], step["spent"]) == (met, met == 2)
         http.delete(f"/_emulator/scenario/steps/{step['id']}")
-        assert told("scenario")["steps"] == []
+        assert state_of("scenario")["steps"] == []
 
 
 def test_a_reader_who_leaves_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -534,23 +534,23 @@ def test_the_log_gives_its_events_in_chunks(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_observers_are_told_of_changed_registers(store: Store) -> None:
     number: Codec[int] = Codec(lambda n: Packed({"n": n}), lambda packed: int(packed.document["n"]))
     register = store.register("count", 0, number)
-    told: list[tuple[str, int]] = []
-    store.observers = (lambda name: told.append((name, register.value)),)
+    changes: list[tuple[str, int]] = []
+    store.observers = (lambda name: changes.append((name, register.value)),)
     await register.update(lambda n: n + 1)
-    assert told == [("count", 1)]
+    assert changes == [("count", 1)]
     await store.refresh()
-    assert told == [("count", 1)]
+    assert changes == [("count", 1)]
 
 
 def test_a_change_by_another_process_is_told_when_the_store_is_refreshed() -> None:
     memory = MemoryStore()
     one, other = Emulator(store=JSONStore(memory)), Emulator(store=JSONStore(memory))
-    told: list[str] = []
-    one.store.observers = (told.append,)
+    names: list[str] = []
+    one.store.observers = (names.append,)
     other.clock.advance(seconds=1)
-    assert told == []
+    assert names == []
     one.store.run(one.store.refresh())
-    assert told == ["clock"]
+    assert names == ["clock"]
     one.close()
     other.close()
 

@@ -119,10 +119,10 @@ def test_a_closed_process_renders_no_more(process: RenderProcess) -> None:
 @pytest.fixture
 def pool() -> Iterator[RenderPool]:
     """Two processes that may join, and a thread of its own that is held up."""
-    pool, gate = RenderPool(2), Event()
-    pool.submit(lambda _: gate.wait(60))
+    pool, barrier = RenderPool(2), Event()
+    pool.submit(lambda _: barrier.wait(60))
     yield pool
-    gate.set()
+    barrier.set()
     pool.close()
 
 
@@ -215,8 +215,8 @@ async def test_a_server_under_load_renders_in_processes_and_leaves_none_behind()
         async with httpx2.AsyncClient(base_url=server.base_url, headers=headers) as http:
             plain = [(await http.post("/images/generations", json=each)).json() for each in bodies]
     with Server(Settings(port=0)) as server:
-        pool, gate = server.emulator.renderer.pool, Event()
-        pool.submit(lambda _: gate.wait(60))
+        pool, barrier = server.emulator.renderer.pool, Event()
+        pool.submit(lambda _: barrier.wait(60))
         try:
             async with httpx2.AsyncClient(
                 base_url=server.base_url, headers=headers, timeout=60
@@ -224,7 +224,7 @@ async def test_a_server_under_load_renders_in_processes_and_leaves_none_behind()
                 calls = [http.post("/images/generations", json=each) for each in bodies]
                 answers = [answer.json() for answer in await asyncio.gather(*calls)]
         finally:
-            gate.set()
+            barrier.set()
         (process,) = (system_process(each) for each in pool.processes)
         assert process.poll() is None
     assert process.poll() is not None

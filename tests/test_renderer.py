@@ -37,11 +37,11 @@ def renderer() -> Iterator[Renderer]:
 
 
 async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Renderer) -> None:
-    gate, begun = Event(), Event()
+    barrier, begun = Event(), Event()
 
     def hold() -> bool:
         begun.set()
-        return gate.wait()
+        return barrier.wait()
 
     held = asyncio.create_task(renderer.run(hold))
     await asyncio.to_thread(begun.wait)
@@ -50,7 +50,7 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
     await asyncio.sleep(0)
     assert len(renderer.pool._jobs) == 2
     waiting[0].cancel()
-    gate.set()
+    barrier.set()
     images = await asyncio.gather(*waiting[1:])
     assert {base64.b64decode(each) for each in images} == {render_image(request(), 0)}
     assert await other != images[0]

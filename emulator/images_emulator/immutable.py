@@ -40,19 +40,19 @@ class Immutable:
         if not eq:
             cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
-    def __init__(self, *values: Any, **named: Any) -> None:
+    def __init__(self, *values: Any, **keywords: Any) -> None:
         """Raises TypeError unless every field has one value, and no other name has any."""
         attributes = self.__dict__
         attributes.update(self._defaults)
         attributes.update(zip(self._positional, values, strict=False))
-        attributes.update(named)
+        attributes.update(keywords)
         for name in self._factories:
             if name not in attributes:
                 attributes[name] = self._factories[name]()
         names = self.__dataclass_fields__.keys()
-        twice = named.keys() & self._positional[: len(values)] if named else ()
+        twice = keywords.keys() & self._positional[: len(values)] if keywords else ()
         if attributes.keys() != names or len(values) > len(self._positional) or twice:
-            for name in named.keys() - names:
+            for name in keywords.keys() - names:
                 raise TypeError(self._unknown(name))
             wrong = ", ".join(sorted(twice or attributes.keys() ^ names)) or "so many values"
             raise TypeError(f"{type(self).__name__} lacks, or does not take: {wrong}")

@@ -57,7 +57,7 @@ IMAGE_TYPES: Final = {
 """Media types of uploads, by the suffix of a file."""
 
 
-FORMATS: Final = {
+FORMATS_BY_SUFFIX: Final = {
     ".png": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
@@ -166,16 +166,16 @@ def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
         yield AdminClient(ServerAddress(server.url, address.token, address.key, is_default=False))
 
 
-def _format_of(output: str | None, named: str | None) -> dict[str, str]:
+def _format_of(output: str | None, word: str | None) -> dict[str, str]:
     """The parameter that makes a picture of the format that the name of the file *output* has.
     Without one where it has none, and for PNG, which every model draws without being told. Raises
-    ValueError where *named*, the format that the command line names, is another one."""
-    word = FORMATS.get(Path(output or "").suffix.lower())
-    if word is None:
+    ValueError where *word*, the format of the command line, is another one."""
+    of_name = FORMATS_BY_SUFFIX.get(Path(output or "").suffix.lower())
+    if of_name is None:
         return {}
-    if named not in (None, word):
-        raise ValueError(f"{output} has the name of a file in {word}, and the format is {named}")
-    return {} if word == "png" else {"output_format": word}
+    if word not in (None, of_name):
+        raise ValueError(f"{output} has the name of a file in {of_name}, and the format is {word}")
+    return {} if of_name == "png" else {"output_format": of_name}
 
 
 def _newest_model(client: AdminClient, *, edit: bool) -> str:

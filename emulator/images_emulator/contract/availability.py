@@ -68,7 +68,7 @@ class Availability:
             elif isinstance(rule, InputImages):
                 references = rule.json_rule(self.as_of)
                 if not references:
-                    raise errors.unsupported_content_type(given=JSON, listed=Words([FORM]))
+                    raise errors.unsupported_content_type(content_type=JSON, listed=Words([FORM]))
                 rules["images"] = references
             else:
                 rules[name] = rule.json_rule() if isinstance(rule, OverlayRule) else rule

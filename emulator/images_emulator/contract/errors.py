@@ -446,8 +446,8 @@ method_not_allowed = Refusal(
     status=405,
 )
 unsupported_content_type = Refusal(
-    "Unsupported content type: '{given}'. This API method only accepts {listed:or} "
-    "requests, but you specified the header 'Content-Type: {given}'. Please try again "
+    "Unsupported content type: '{content_type}'. This API method only accepts {listed:or} "
+    "requests, but you specified the header 'Content-Type: {content_type}'. Please try again "
     "with a supported content type.",
     code="unsupported_content_type",
 )

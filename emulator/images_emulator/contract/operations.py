@@ -119,7 +119,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         if body and as_of in body.period:
             return name.lower()
         accepted = Words(each for each, body in self.bodies.items() if as_of in body.period)
-        raise errors.unsupported_content_type(given=name, listed=accepted)
+        raise errors.unsupported_content_type(content_type=name, listed=accepted)
 
     def day_of_words(self, day: AsOf) -> AsOf:
         """The day that decides the messages of errors on *day*; None for the newest ones."""

@@ -78,16 +78,16 @@ class Journal:
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """Journal a call that is not answered yet. Gives its number."""
-        entered = self._log.append(exchange.id, exchange, exchange.weight)
-        return self._arrived(exchange, entered) if self.observers else entered
+        append = self._log.append(exchange.id, exchange, exchange.weight)
+        return self._arrived(exchange, append) if self.observers else append
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Store the completed call. A call that was cleared meanwhile is not stored again."""
         held_bytes = compact(exchange, copied=self._copies)
-        amended = self._log.amend(
+        amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
-        return self._completed(exchange, amended) if self.observers else amended
+        return self._completed(exchange, amend) if self.observers else amend
 
     def sent_events(self, exchange: Exchange, first: int) -> None:
         """Notify the observers of the events from index *first* on, which are sent now."""
@@ -95,14 +95,14 @@ class Journal:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
 
-    async def _arrived(self, exchange: Exchange, entered: Coroutine[Any, Any, int]) -> int:
-        exchange.number = number = await entered
+    async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
+        exchange.number = number = await append
         for observer in self.observers:
             observer.arrived(exchange)
         return number
 
-    async def _completed(self, exchange: Exchange, amended: Coroutine[Any, Any, None]) -> None:
-        await amended
+    async def _completed(self, exchange: Exchange, amend: Coroutine[Any, Any, None]) -> None:
+        await amend
         for observer in self.observers:
             observer.completed(exchange)
 

@@ -142,8 +142,8 @@ class Query:
         """What is different about *entry*: a phrase for each filter that it does not match, such as
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
-            each.difference(name, found, values, entry.head.api_key)
-            for name, each, found, values in self._failed(entry)
+            each.difference(name, actual, values, entry.head.api_key)
+            for name, each, actual, values in self._failed(entry)
         ]
 
     def _wanted(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
@@ -219,23 +219,23 @@ def _is_same(name: str, actual: Any, value: Any) -> bool:
 
 
 class _Filter(NamedTuple):
-    """*read* gives what is found in an entry, for which it may parse the body; *matches* tests
+    """*read* gives the value of an entry, for which it may parse the body; *matches* tests
     whether a value of the filter matches it. *phrase* says that none does."""
 
     read: Callable[[Exchange], Any]
     matches: Callable[[Any, Any], bool]
-    phrase: str = "{name} is {found}, not {wanted}"
+    phrase: str = "{name} is {actual}, not {expected}"
     redact: Callable[[Any], Any] = lambda value: value
-    """Makes what is shown of a value, found or wanted."""
+    """Makes what is shown of a value, actual or expected."""
 
-    def difference(self, name: str, found: Any, values: Sequence[Any], key: str) -> str:
+    def difference(self, name: str, actual: Any, values: Sequence[Any], key: str) -> str:
         """The phrase for a call that was made with *key*."""
-        founds = found if isinstance(found, list) else [found]
-        texts = _shown(map(self.redact, [*founds, *values]), key)
+        items = actual if isinstance(actual, list) else [actual]
+        texts = _shown(map(self.redact, [*items, *values]), key)
         return self.phrase.format(
             name=name,
-            found=", ".join(texts[: len(founds)]) or "nothing",
-            wanted=" or ".join(texts[len(founds) :]),
+            actual=", ".join(texts[: len(items)]) or "nothing",
+            expected=" or ".join(texts[len(items) :]),
         )
 
 
@@ -271,15 +271,15 @@ _FILTERS: Final[Mapping[str, _Filter]] = {
     "key": _Filter(
         lambda entry: entry, lambda entry, value: entry.came_with(value), redact=_redacted_key
     ),
-    "has": _Filter(_features, contains, "has {found}, not {wanted}"),
+    "has": _Filter(_features, contains, "has {actual}, not {expected}"),
     "model": _Filter(lambda entry: entry.model or "", fnmatchcase),
     "prompt": _Filter(
-        lambda entry: entry.prompt or "", _is_part, "{name} is {found}, without {wanted}"
+        lambda entry: entry.prompt or "", _is_part, "{name} is {actual}, without {expected}"
     ),
     "text": _Filter(
         _texts,
         lambda texts, value: any(_is_part(text, value) for text in texts),
-        "{name} is {found}, without {wanted}",
+        "{name} is {actual}, without {expected}",
     ),
 }
 """The filters that are no parameters of the API, by their names."""

@@ -181,8 +181,8 @@ class FaultMiddleware:
     def _dialect_values(self, exchange: Exchange) -> Mapping[str, str]:
         model = exchange.call.fields.get("model") if exchange.call else None
         deployment = deployment_of(exchange, model)
-        deployed = self.emulator.deployments.get(deployment, deployment)
-        return exchange.dialect_values(deployment, deployed)
+        model_name = self.emulator.deployments.get(deployment, deployment)
+        return exchange.dialect_values(deployment, model_name)
 
     async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
         """The values of the call that the steps of the scenario are compared with."""

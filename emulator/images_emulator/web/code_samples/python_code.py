@@ -105,9 +105,9 @@ def upload(index):
 
 def _save(call: SampleSource, data: str) -> str:
     """The statement that writes a picture, *data* in base64, to a file with its `number`."""
-    name = str(call.exchange.details.parameters.get("output_format"))
-    known = name if name in imaging.formats.OUTPUT_FORMATS else "png"
-    suffix = "jpg" if known == "jpeg" else known
+    word = str(call.exchange.details.parameters.get("output_format"))
+    output_format = word if word in imaging.formats.OUTPUT_FORMATS else "png"
+    suffix = "jpg" if output_format == "jpeg" else output_format
     return f'Path(f"picture-{{number}}.{suffix}").write_bytes(base64.b64decode({data}))'
 
 
