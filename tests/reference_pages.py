@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
@@ -28,6 +29,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
 from images_emulator.faults.match import Match
 from images_emulator.faults.scenario_document import Step
+from images_emulator.recordings.document_check import schema
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.web.admin_api import create_admin_api
@@ -79,6 +81,17 @@ def keys_table(model: type[BaseModel]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def exchange_keys(*definitions: str) -> str:
+    """The keys of the objects of these *definitions* in files of exchanges; without any, those of a
+    file itself."""
+    rows = ["| key | what it is |", "|---|---|"]
+    for name in definitions or ("",):
+        rule = schema()["$defs"][name] if name else schema()
+        for key, value in rule["properties"].items():
+            rows.append(f"| `{key}` | {value['description']} |")
+    return "\n".join(dict.fromkeys(rows)) + "\n"
+
+
 def admin_table() -> str:
     """The paths of the admin API, with the docstrings of their handlers."""
     rows = ["| call | what it does |", "|---|---|"]
@@ -128,6 +141,25 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "errors": ("errors.md", errors_table),
     "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
     "keys of match": ("scenarios.md", lambda: keys_table(Match)),
+    "keys of a file": ("exchange-files.md", exchange_keys),
+    **{
+        f"keys of {name}": ("exchange-files.md", partial(exchange_keys, name))
+        for name in (
+            *("request", "response", "download", "layout"),
+            *("part", "event", "picture", "expected"),
+        )
+    },
+    "keys of bodies": (
+        "exchange-files.md",
+        lambda: exchange_keys(
+            *(f"{kind}_body" for kind in ("json", "text", "base64", "file", "picture", "form")),
+            "stream_body",
+        ),
+    ),
+    "keys of descriptions": (
+        "exchange-files.md",
+        lambda: exchange_keys("encoded_file", "encoded_picture", "repeated_text"),
+    ),
     "admin paths": ("admin-api.md", admin_table),
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),

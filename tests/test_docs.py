@@ -22,6 +22,7 @@ from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.scenario_document import parse_scenario
+from images_emulator.recordings.document_check import mistakes_of
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import ENVIRONMENT
@@ -71,7 +72,7 @@ def run_program(command: Sequence[str], folder: Path) -> subprocess.CompletedPro
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    checked = {"python", "javascript", "sh", "toml", "yaml", "ini", "text", "py"}
+    checked = {"python", "javascript", "sh", "toml", "yaml", "ini", "json", "text", "py"}
     assert {block.language for block in BLOCKS} <= checked
     assert all(block.title for block in BLOCKS if block.language == "text")
     assert {block.page for block in BLOCKS if block.language == "py"} == {
@@ -115,6 +116,11 @@ def test_python_of_a_page_runs_and_prints_what_is_shown(
     for block, output in zip(examples, printed, strict=True):
         expected = re.escape(block.output or "").replace("…", ".*")
         assert re.fullmatch(expected, output), f"{location(block)} printed {output}"
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=location)
+def test_json_of_the_pages_is_a_file_of_an_exchange(block: Block) -> None:
+    assert mistakes_of(json.loads(block.text)) == []
 
 
 @pytest.mark.parametrize("block", blocks("javascript"), ids=location)

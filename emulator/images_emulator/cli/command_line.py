@@ -81,6 +81,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "models": Command("list the models and what each accepts", "models_command"),
         "faults": Command("list the faults and the errors by name", "faults_command"),
         "scenario": Command("list ready scenarios, or check one of your own", "scenario_command"),
+        "exchange": Command("check files of recorded exchanges", "exchange_command"),
         "completion": Command("print the completions for a shell", "completion_command"),
     },
 }

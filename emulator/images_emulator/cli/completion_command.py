@@ -61,7 +61,7 @@ def completions(parser: ArgumentParser) -> Completions:
     words: tuple[str, ...] = ()
     values = {each.flag: each.choices for each in command_settings()}
     values["--scenario"] = tuple(ready_scenarios())
-    for action in parser._actions:
+    for action in _actions(parser):
         choices = tuple(map(str, action.choices or ()))
         for name in action.option_strings:
             choices = choices or values.get(name, ())
@@ -74,6 +74,15 @@ def completions(parser: ArgumentParser) -> Completions:
         else:
             words = words or choices
     return Completions(tuple(flags), words)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments of *parser*, and those of the commands behind its own, but for `--help`."""
+    yield from parser._actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from (each for each in _actions(inner) if each.dest != "help")
 
 
 Table = Mapping[str, Completions]

@@ -1,0 +1,34 @@
+"""`images-emulator exchange check`: what is wrong with files of exchanges."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.settings import FILE
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", metavar=FILE, nargs="+", type=Path, help="A file, or a folder of files"
+    )
+
+
+def run(*, paths: list[Path]) -> int:
+    from images_emulator.recordings.folder import mistakes_in, recording_paths  # noqa: PLC0415
+
+    count, wrong = 0, 0
+    for path in paths:
+        try:
+            for file in recording_paths(path) if path.is_dir() else [path]:
+                mistakes = mistakes_in(file)
+                count += 1
+                wrong += bool(mistakes)
+                for sentence in mistakes:
+                    print(sentence, file=sys.stderr)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}") from None
+    exchanges = "1 exchange" if count == 1 else f"{count} exchanges"
+    print(f"{exchanges}, {wrong} with mistakes" if wrong else exchanges)
+    return 1 if wrong else 0

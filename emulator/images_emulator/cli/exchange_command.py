@@ -1,0 +1,54 @@
+"""`images-emulator exchange`: files of recorded exchanges."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, Protocol, cast
+
+from images_emulator.cli.command_line import ArgumentParser, Command
+
+PARTS: Final = {
+    "check": Command("Say what is wrong with files, line by line", "exchange_check_command"),
+}
+"""The commands behind `exchange`."""
+
+USAGE: Final = "check FILE|DIR…"
+
+DESCRIPTION: Final = """\
+Look after files of exchanges: what 'record' writes, and 'serve --replay' plays."""
+
+EXAMPLES: Final = """\
+  images-emulator exchange check recordings/"""
+
+
+class PartModule(Protocol):
+    """What the module of a part has."""
+
+    @staticmethod
+    def add_arguments(parser: ArgumentParser) -> None:
+        """Add the part's flags and arguments."""
+        ...
+
+    @staticmethod
+    def run(**options: Any) -> int:
+        """As of a `CommandModule`."""
+        ...
+
+
+def part_module(name: str) -> PartModule:
+    """The module of the part *name*."""
+    return cast(PartModule, import_module(f"images_emulator.cli.{PARTS[name].module}"))
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parts = parser.add_subparsers(
+        prog="images-emulator exchange", metavar="COMMAND", dest="part", title="commands"
+    )
+    for name, row in PARTS.items():
+        part_module(name).add_arguments(parts.add_parser(name, help=row.summary))
+
+
+def run(*, part: str | None, **options: Any) -> int:
+    if part is None:
+        raise ValueError(f"expected one of the commands {', '.join(PARTS)}")
+    return part_module(part).run(**options)
