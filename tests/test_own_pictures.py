@@ -17,6 +17,7 @@ from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.packed import pack_request, unpack_request
+from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import decode, needs_decoding, weight_of, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
@@ -152,6 +153,17 @@ def test_an_svg_holds_the_own_picture() -> None:
     assert embedded
     image = opened(embedded[1].decode()).convert("RGB")
     assert [image.getpixel((9, y)) for y in (4, 60)] == [RED, BLUE]
+
+
+def test_a_picture_is_fitted_once_for_calls_with_other_prompts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = OwnPicture(png((300, 200), colour=GREEN))
+    first = render_image(answered(own, prompt="one"), 0)
+    monkeypatch.setattr(fitting, "_fitted", None)
+    second = render_image(answered(own, prompt="two"), 0)
+    assert opened(first).tobytes() == opened(second).tobytes()
+    assert [read_recipe(each)["prompt"] for each in (first, second)] == ["one", "two"]
 
 
 def test_a_verbatim_picture_is_sent_as_it_is() -> None:

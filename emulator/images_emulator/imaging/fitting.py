@@ -53,6 +53,16 @@ class FileFacts(NamedTuple):
     mistake: str = ""
 
 
+MAX_FRAME_BYTES: Final = 32 * 2**20
+"""Memory of the frames that are cached."""
+
+PIXEL_BYTES: Final = 4
+"""Bytes of a pixel in memory."""
+
+_first_frames: Final = LRUCache(MAX_FRAME_BYTES)
+"""First frames as they are fitted, with the numbers of frames, by what decides them. Calls with
+other prompts get the same picture with another recipe. Only the budget empties the cache."""
+
 _facts: Final = LRUCache(MAX_FACTS)
 """`FileFacts` by the digest of the file, which decides them."""
 
@@ -216,10 +226,22 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
     return image.convert(mode)
 
 
+def _first_frame(own: OwnPicture, request: ImageRequest) -> tuple[Image.Image, int]:
+    """The first frame of *own* as `_fitted`, and the number of its frames. Raises ValueError as
+    `_mistakes`."""
+    key = own.digest, own.fit, request.size, mode_of(request)
+    frame: tuple[Image.Image, int] | None = _first_frames.get(key)
+    if frame is None:
+        with _opened(own.data) as file:
+            frame = _fitted(_frame(file, 0), own, request), _frame_count(file)
+        _first_frames.put(key, frame, PIXEL_BYTES * request.size[0] * request.size[1])
+    return frame
+
+
 class OwnDrawing:
     """Draws the own pictures of a request in its size and mode: a `DrawFunction` for one file. It
     keeps the last frame, and the animation that this is from, so that phases in their order decode
-    each frame once.
+    each frame once. Nobody may change the image that it returns.
 
     Raises ValueError for a file that cannot be decoded. A damaged frame of an animation looks like
     the one before it.
@@ -227,25 +249,23 @@ class OwnDrawing:
 
     def __init__(self) -> None:
         self._index: int | None = None
-        self._file: Image.Image
+        self._image: Image.Image
         self._frame_count: int
         self._number: int
-        self._image: Image.Image
+        self._file: Image.Image | None
 
     def __call__(self, request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
         own = request.own_picture(index)
         assert own, "the request has own pictures"
         if index != self._index:
-            with _mistakes():
-                self._file = _open(own.data)
-                self._image = _fitted(_frame(self._file, 0), own, request)
-            self._index, self._number = index, 0
-            self._frame_count = _frame_count(self._file)
+            self._image, self._frame_count = _first_frame(own, request)
+            self._index, self._number, self._file = index, 0, None
         # Rounded: 0.29 · 100 is a little below 29.
         number = int(round(phase * self._frame_count, 6))
         if number != self._number:
             self._number = number
             with suppress(ValueError), _mistakes():
+                self._file = self._file or _open(own.data)
                 self._image = _fitted(_frame(self._file, number), own, request)
         return self._image
 
