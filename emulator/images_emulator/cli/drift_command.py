@@ -29,7 +29,7 @@ pictures and URLs may differ. The exit status is 0 if every answer was the same.
 
 EXAMPLES: Final = """\
   images-emulator drift exchanges --upstream https://api.openai.com/v1
-  images-emulator drift exchanges --upstream http://127.0.0.1:80 --only '*edits*'
+  images-emulator drift exchanges --upstream "$URL" --only '*edits*'
   images-emulator drift exchanges --upstream "$URL" --costs --format json"""
 
 
