@@ -51,15 +51,16 @@ def test_number_has_a_minimum(setting: Setting) -> None:
         (str | None, str),
         (Sequence[str], str),
         (bool, bool),
+        (float, float),
     ],
 )
 def test_type_of_a_value_is_that_of_its_field(hint: Any, value_type: type[Any]) -> None:
     assert _value_type("limit", hint) is value_type
 
 
-@pytest.mark.parametrize("hint", [float, int | str, Sequence[float]])
+@pytest.mark.parametrize("hint", [bytes, int | str, Sequence[bytes]])
 def test_a_field_of_another_type_is_no_setting(hint: Any) -> None:
-    with pytest.raises(TypeError, match="limit: a value is a text, a whole number or a bool"):
+    with pytest.raises(TypeError, match="limit: a value is a text, a number or a bool"):
         _value_type("limit", hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import sys
@@ -26,6 +27,10 @@ LINGER_SECONDS: Final = 5.0
 """Seconds for which the server still reads, and discards, the bytes of a refused client."""
 
 
+_DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
+"""The header that uvicorn adds, before those of the application."""
+
+
 class _Corked:
     """A transport that sends the head of an answer and the first part of its body in one write.
     uvicorn writes them one by one, and a write takes as long as most other work for an answer."""
@@ -35,6 +40,7 @@ class _Corked:
         self._loop = loop
         self._held = b""
         self._stop_callbacks: list[Callable[[], None]] = []
+        self._omits_date = False
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -48,6 +54,9 @@ class _Corked:
             else:
                 self._transport.writelines((held, data))
         elif data.startswith(b"HTTP/"):
+            if self._omits_date:
+                self._omits_date = False
+                data = _DATE.sub(b"", data, count=1)
             self._held = data
             # The body may be a while in coming.
             self._loop.call_soon(self._send)
@@ -58,6 +67,10 @@ class _Corked:
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held)
+
+    def omit_date(self) -> None:
+        """See `Connection.omit_date`."""
+        self._omits_date = True
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """See `Connection.on_stop`."""

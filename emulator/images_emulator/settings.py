@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
@@ -20,6 +21,13 @@ ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
 
 FILE: Final = "FILE"
 """Stands in the help for the value of a setting that is a file."""
+
+FOLDER: Final = "DIR"
+"""Stands in the help for the value of a setting that is a folder."""
+
+PATHS: Final = (FILE, FOLDER)
+"""What stands in the help for the values of settings that are paths. In the settings file they are
+seen from its folder."""
 
 SIZE: Final = "SIZE"
 """Stands in the help for the value of a setting that is a number of bytes."""
@@ -99,6 +107,43 @@ def _check_remote_images(text: str) -> None:
             raise ValueError(f"'fetch' needs an HTTP client: {command}") from None
 
 
+class ReplayMatch(StrEnum):
+    """The values of the `replay_match` setting: how alike a call and a recording must be, from the
+    strictest to the loosest. Each takes in those before it."""
+
+    EXACT = "exact"
+    """The same method, target and fields, as they were sent."""
+    REQUEST = "request"
+    """The same request: operation, model, prompt, every parameter after its default, and the
+    pixels of the uploads."""
+    PROMPT = "prompt"
+    """The same operation, prompt and uploads; of several recordings the nearest."""
+    OPERATION = "operation"
+    """The same operation; of several recordings the nearest."""
+
+
+class OnMiss(StrEnum):
+    """The values of the `on_miss` setting: what becomes of a call that no recording answers."""
+
+    EMULATE = "emulate"
+    """The emulator answers it."""
+    REFUSE = "refuse"
+    """It is refused, with the nearest recording and what is different about it."""
+
+
+def _choice(values: Iterable[str]) -> Callable[[str], object]:
+    """A function that raises ValueError for a text that is none of *values*."""
+    words = [*values]
+    quoted = [f"'{each}'" for each in words]
+    listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+    def check(text: str) -> None:
+        if text not in words:
+            raise ValueError(f"expected {listed}, not '{text}'")
+
+    return check
+
+
 class RateUnit(NamedTuple):
     """A unit of time that a rate can be per."""
 
@@ -138,7 +183,7 @@ def _setting(
     *,
     command_default: Any = None,
     minimum: int | None = None,
-    parse: Callable[[str], object] | None = None,
+    parse: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
 ) -> Any:
@@ -188,6 +233,11 @@ def no_setting(name: str, names: Iterable[str]) -> str:
     return f"there is no setting '{name}'{meant}"
 
 
+def _check_speed(speed: float) -> None:
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"must be a number above 0, not {speed}")
+
+
 def _parse_day(text: str) -> date | None:
     return parse_as_of(text, date.max)
 
@@ -195,6 +245,7 @@ def _parse_day(text: str) -> date | None:
 _KINDS: Final[Mapping[type[Any], str]] = {
     bool: "True or False",
     int: "a number",
+    float: "a number",
     str: "a text",
 }
 """The types that a setting's value can have, as errors name them."""
@@ -210,8 +261,8 @@ class Settings(Immutable, kw_only=True):
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
     A repeatable setting is a tuple; a list or a single text becomes one. A size is a number of
-    bytes; a text such as `64MB` becomes one. Two settings, `as_of` and `validation`, change at run
-    time: see `Emulator.configure`.
+    bytes; a text such as `64MB` becomes one. A path is a text; a `Path` becomes one. Two settings,
+    `as_of` and `validation`, change at run time: see `Emulator.configure`.
     """
 
     host: str = _setting("127.0.0.1", "ADDRESS", "Address to listen on.")
@@ -291,6 +342,40 @@ class Settings(Immutable, kw_only=True):
         FILE,
         "Scenario to start with: a file, or a ready one's name. A file is TOML or JSON.",
     )
+    replay: str | None = _setting(
+        None,
+        FOLDER,
+        "Folder of recordings. A call that one of them matches gets the recorded answer.",
+    )
+    replay_match: str = _setting(
+        ReplayMatch.REQUEST,
+        "LEVEL",
+        "How alike a call and a recording must be. `exact`: in all fields, as they were sent. "
+        "`request`: in operation, model, prompt, every parameter after its default, and the "
+        "pixels of uploads. `prompt`: in operation, prompt and uploads. `operation`: in that "
+        "alone.",
+        parse=_choice(ReplayMatch),
+        choices=tuple(ReplayMatch),
+    )
+    on_miss: str = _setting(
+        OnMiss.EMULATE,
+        "MODE",
+        "What becomes of a call that no recording matches. `emulate`: the emulator answers it. "
+        "`refuse`: it is refused, with the nearest recording and what is different.",
+        parse=_choice(OnMiss),
+        choices=tuple(OnMiss),
+    )
+    delay: bool = _setting(
+        True,
+        "",
+        "Whether a recorded answer comes as late, part by part, as it came when it was recorded.",
+    )
+    speed: float = _setting(
+        1.0,
+        "FACTOR",
+        "How many times as fast as it was recorded a recorded answer comes.",
+        parse=_check_speed,
+    )
     rate_limit: str | None = _setting(
         None,
         "RATE",
@@ -328,7 +413,8 @@ class Settings(Immutable, kw_only=True):
         for each in all_settings():
             value = getattr(self, each.name)
             unset = value is None and each.default is None
-            if not (unset or each.repeatable or isinstance(value, each.type)):
+            is_whole = each.type is float and type(value) is int
+            if not (unset or each.repeatable or is_whole or isinstance(value, each.type)):
                 raise ValueError(f"{each.name}: expected {_KINDS[each.type]}, not {value!r}")
 
     def __post_init__(self) -> None:
@@ -338,6 +424,8 @@ class Settings(Immutable, kw_only=True):
             value = getattr(self, each.name)
             if each.metadata["metavar"] == SIZE and isinstance(value, str):
                 object.__setattr__(self, each.name, parse_value(each.name, parse_byte_size, value))
+            elif each.metadata["metavar"] in PATHS and isinstance(value, os.PathLike):
+                object.__setattr__(self, each.name, os.fspath(value))
         self._check_types()
         for pair in self.deployment:
             if not all(pair.partition("=")):
@@ -362,18 +450,6 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 LOG_FORMATS: Final = ("text", "json")
 """Values of the `log_format` setting."""
-
-
-def _choice(values: Sequence[str]) -> Callable[[str], object]:
-    """A function that raises ValueError for a text that is none of *values*."""
-    quoted = [f"'{each}'" for each in values]
-    listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-    def check(text: str) -> None:
-        if text not in values:
-            raise ValueError(f"expected {listed}, not '{text}'")
-
-    return check
 
 
 class LogSettings(Immutable, kw_only=True):
@@ -414,7 +490,7 @@ class Setting(Immutable):
     repeatable: bool
     """Whether it has any number of values."""
     type: type[Any]
-    """Type of one value: text, a number, or a switch (bool)."""
+    """Type of one value: text, a whole or another number, or a switch (bool)."""
     choices: tuple[str, ...]
     """Values that a shell completes; there may be others."""
     secret: bool
@@ -434,6 +510,8 @@ class Setting(Immutable):
             return str(self.default).lower()
         if self.default in (None, ()):
             return ""
+        if isinstance(self.default, float):
+            return f"{self.default:g}"
         return size_text(self.default) if self.metavar == SIZE else str(self.default)
 
     @property
@@ -474,6 +552,8 @@ class Setting(Immutable):
             return self.parse_one(value)
         if self.type is str and isinstance(value, date):  # a date needs no quotes in TOML
             return value.isoformat()
+        if self.type is float and type(value) is int:
+            return float(value)
         if type(value) is not self.type:
             raise ValueError(f"must be {_KINDS[self.type].lower()}, not {value!r}")
         return value
@@ -481,12 +561,12 @@ class Setting(Immutable):
 
 def _value_type(name: str, hint: Any) -> type[Any]:
     """The type of one value of the setting *name*, whose type *hint* may add None or be a sequence.
-    Raises TypeError for other types than text, whole numbers and bool."""
+    Raises TypeError for other types than text, numbers and bool."""
     types = {*get_args(hint)} - {NoneType} or {hint}
     for each in _KINDS:
         if types == {each}:
             return each
-    raise TypeError(f"setting {name}: a value is a text, a whole number or a bool, not {hint}")
+    raise TypeError(f"setting {name}: a value is a text, a number or a bool, not {hint}")
 
 
 def _settings_of(settings: type[Settings | LogSettings]) -> tuple[Setting, ...]:

@@ -52,8 +52,10 @@ class CallRecord(NamedTuple):
     error: Mapping[str, Any] | None
     """The `error` object."""
     fault: str | None
+    recording: str | None
+    """The name of the recording that answered."""
     notice: str | None
-    """That the model has been shut down, and when."""
+    """That no recording answered, and why; or that the model has been shut down, and when."""
     key: str | None = None
     sdk: str | None = None
     retries: int = 0
@@ -92,6 +94,7 @@ def record_of(summary: Mapping[str, Any]) -> CallRecord:
         events=summary["events"],
         error=summary["error"],
         fault=summary["fault"],
+        recording=summary["recording"],
         notice=None,
         key=summary["key"],
         sdk=summary["sdk"],
@@ -181,6 +184,8 @@ def _parts(record: CallRecord) -> list[Part]:
         parts.append(Part(f" {printable(record.size)}"))
     if record.pictures:
         parts.append(Part(_pictures(record)))
+    if record.recording:
+        parts.append(Part(f"{GAP}recording {printable(record.recording)}", "dim"))
     return parts
 
 
@@ -240,7 +245,7 @@ def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
 
 _ALWAYS: Final = (
     *("id", "method", "path", "status", "outcome", "duration_ms", "model", "size", "pictures"),
-    *("bytes", "events", "error", "fault", "notice", "key", "sdk", "retries"),
+    *("bytes", "events", "error", "fault", "recording", "notice", "key", "sdk", "retries"),
 )
 _VERBOSE: Final = ("prompt", "sent", "uploads", "near_misses", "violations")
 

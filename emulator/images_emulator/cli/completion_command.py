@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from images_emulator.cli.command_line import COMMANDS, PROGRAM, ArgumentParser, command_parser
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import FILE, command_settings
+from images_emulator.settings import PATHS, command_settings
 
 USAGE: Final = "bash|zsh|fish"
 
@@ -67,7 +67,7 @@ def completions(parser: ArgumentParser) -> Completions:
             choices = choices or values.get(name, ())
         if action.option_strings:
             line = "" if action.help in (None, argparse.SUPPRESS) else f"{action.help}"
-            is_file = action.metavar == FILE
+            is_file = action.metavar in PATHS
             flags.append(
                 Flag(tuple(action.option_strings), line, action.nargs != 0, choices, is_file)
             )

@@ -14,6 +14,7 @@ from typing import Any, Final
 from images_emulator.settings import (
     ENVIRONMENT_PREFIX,
     FILE,
+    PATHS,
     Setting,
     command_defaults,
     command_settings,
@@ -121,7 +122,7 @@ def _read_file(path: str) -> dict[str, Any]:
         lines = (f"{path}: {line}" for line in str(error).splitlines())
         raise ValueError("\n".join(lines)) from None
     for each in command_settings():
-        if each.metavar == FILE and each.name in values:
+        if each.metavar in PATHS and each.name in values:
             values[each.name] = _beside(path, values[each.name])
     return values
 
@@ -164,6 +165,7 @@ def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _beside(path: str, name: str) -> str:
-    """The file *name* in the folder of *path*, where there is one; else *name* as it is."""
+    """The file or folder *name* in the folder of *path*, where there is one; else *name* as it
+    is."""
     file = Path(path).parent / name
     return str(file) if file.exists() else name

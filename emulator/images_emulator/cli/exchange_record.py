@@ -73,6 +73,7 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
         events=exchange.events,
         error=error and _redacted(error, key),
         fault=exchange.fault,
+        recording=exchange.recording,
         notice=_notice(exchange),
     )
     if brief or details is None:
@@ -110,6 +111,8 @@ def _size(
 
 
 def _notice(exchange: Exchange) -> str | None:
+    if exchange.recording_miss:
+        return redacted_text(exchange.recording_miss, exchange.head.api_key)
     request = exchange.request if exchange.kind == "call" else None
     if request and request.model.is_shut_down_by(exchange.day):
         return f"shut down on {request.model.shutdown}"

@@ -30,3 +30,10 @@ upstream_failed = Refusal(
     type=ERROR_TYPE,
     status=502,
 )
+no_recording = Refusal(
+    "The emulator is to answer with recordings alone, and {reason}.",
+    code="no_recording",
+    status=404,
+    # Some clients repeat a call that is refused so.
+    headers={"x-should-retry": "false"},
+)

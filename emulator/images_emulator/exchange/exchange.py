@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
@@ -39,6 +39,9 @@ from images_emulator.exchange.head import Headers, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
 from images_emulator.exchange.sent import SentEvent, SentResponse
+
+if TYPE_CHECKING:
+    from images_emulator.exchange.known_answer import KnownAnswer
 
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
@@ -96,6 +99,10 @@ class Connection(Protocol):
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the server stops, on its event loop: to end an answer that has no
         end, which would hold up the stop."""
+        ...
+
+    def omit_date(self) -> None:
+        """Leave out the server's own `date` of the answer that begins next: it has one already."""
         ...
 
     async def hang_up(self, *, reset: bool) -> None:
@@ -167,6 +174,14 @@ class Exchange:
     """The name of the fault that the call was given."""
     body_may_change: bool = False
     """Whether that fault may change or cut the body of the answer."""
+    recording: str | None = None
+    """The name of the recording that answers the call."""
+    has_recorded_headers: bool = False
+    """Whether the answer has the headers of that recording, in place of the API's standard ones."""
+    known_answer: KnownAnswer | None = None
+    """What there is to show of that answer, until the call is completed."""
+    recording_miss: str | None = None
+    """Why no recording answers the call, in a sentence; None where one does or there are none."""
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
@@ -248,6 +263,7 @@ class Exchange:
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
+            known=self.known_answer,
         )
 
     def end(self) -> None:

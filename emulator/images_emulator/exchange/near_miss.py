@@ -27,25 +27,26 @@ NearMissKind = Literal[
     "after",
     "chance",
     "spent",
+    "recording",
 ]
-"""The reason why a step did not match a call. All but the last four are keys of `match` that
+"""The reason why a step did not match a call. All but the last five are keys of `match` that
 differ. `target`: the step is for downloads or for streams and the call is none, or the step has no
 path and the call is a download. `after`: the step skips the first calls. `chance`: its probability.
-`spent`: it has met all its calls."""
+`spent`: it has met all its calls. `recording`: it is no step, but a recording of another call."""
 
 NEAR_MISS_OVERHEAD_BYTES: Final = 128
 """Bytes that a near miss takes beside its reason, about."""
 
 
 class NearMiss(Immutable):
-    """A step that did not match a call. Its text is one sentence with the step's title."""
+    """A step or a recording that did not match a call. Its text is one sentence with its title."""
 
     step: str
-    """The id of the step."""
+    """The id of the step, the name of the recording."""
     name: str
-    """`step 1` and so on for those of the scenario, `injected` for the others."""
+    """`step 1` and so on for those of the scenario, `injected` for the others; `recording`."""
     fault: str
-    """The label of the step's fault, or of its answer."""
+    """The label of the step's fault or of its answer, the name of the recording."""
     kind: NearMissKind
     reason: str
     """The reason in words, such as `model 'dall-e-3' is not 'gpt-image-2'`."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.usage import Usage, read_usage
+from images_emulator.contract.usage import Usage
+from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.head import Headers
 
+if TYPE_CHECKING:
+    from images_emulator.exchange.known_answer import KnownAnswer
+
 MAX_ERROR_BYTES: Final = 16_384
 """The most bytes of a refusal's body that are kept."""
-
-_MAX_SIGNATURE_CHARS: Final = 64
-"""Characters of base64 in which the signature of a file is searched."""
 
 MAX_BODY_BYTES: Final = 16_384
 """The most bytes of the text of another body that are kept."""
@@ -68,11 +66,13 @@ class SentResponse:
     stream. *is_whole* is true where all of the answer was sent.
 
     *body* is the text of a body that the journal cannot make again: of one that a fault may have
-    changed, without its base64, and the beginning of one that holds no images.
+    changed or that was recorded, without its base64, and the beginning of one that holds no images.
     """
 
     __slots__ = (
         "_is_stream",
+        "_known",
+        "_parts_kept",
         "_pending",
         "_request",
         "body",
@@ -100,10 +100,13 @@ class SentResponse:
         """Whether the recorder has to call `add` for the parts of the body."""
         self.kept_events: Sequence[SentEvent] = ()
         self.body_may_change = False
-        """Whether a fault may have rewritten or cut the body."""
+        """Whether the body is another one than the emulator makes of the request: a fault may have
+        rewritten or cut it, or it was recorded."""
         self.usage: Usage | None = None
         """The usage in such a body."""
         self._request: ImageRequest | None = None
+        self._known: KnownAnswer | None = None
+        self._parts_kept = 0
         self._is_stream = False
         self._pending: bytearray | None = None
 
@@ -153,10 +156,11 @@ class SentResponse:
         *,
         body_may_change: bool,
         keep_body: bool = False,
+        known: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. Where a fault may rewrite or cut the body, as
-        *body_may_change* says, it is read to find the images in it. With *keep_body* its beginning
-        is kept."""
+        *body_may_change* says, it is read to find the images in it, unless it is *known*. With
+        *keep_body* its beginning is kept."""
         self.status = status
         self.headers = headers
         self._request = request if status == 200 else None
@@ -164,12 +168,18 @@ class SentResponse:
         self.body_may_change = body_may_change and self._request is not None
         self.listens = self._is_stream or self.body_may_change or keep_body or status >= 400
         self._pending = bytearray() if self._is_stream or self.body_may_change else None
+        if known:
+            self._known, self.body_may_change, self.listens = known, True, True
+            self._is_stream = known.is_stream
+            self._pending = bytearray() if known.is_stream else None
         if self._is_stream:
             self.kept_events = []
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body, *ms* milliseconds after the call's arrival."""
-        if self._is_stream:
+        if self._known:
+            self._add_known(self._known, part, ms)
+        elif self._is_stream:
             self._add_events(part, ms)
         elif self._pending is not None:
             self._pending += part
@@ -181,25 +191,37 @@ class SentResponse:
     def end(self) -> None:
         """Note that the body has left to its end."""
         self.is_whole = True
+        if self._known and not self._is_stream:
+            self.image_indexes, self.usage = self._known.images, self._known.usage
+            return
         if self._is_stream or not self._request:
             return
         if not self.body_may_change:
             self.image_indexes = tuple(range(self._request.n))
         else:
-            answer = _json(self._pending or b"")
-            self.image_indexes = tuple(_images(answer))
-            self.usage = _usage(answer)
+            answer = json_value(self._pending or b"")
+            self.image_indexes = tuple(index for index, _ in image_items(answer))
+            self.usage = usage_in(answer)
 
     def close(self) -> None:
         """Drop the values that only a further part would need."""
-        if self._pending and self.body_may_change:
+        if self._pending and self.body_may_change and not self._known:
             self._keep(without_base64(self._pending))
         self._pending = None
-        self._request = None
+        self._request = self._known = None
 
     def _keep(self, text: bytes) -> None:
         """Add *text* to the kept part of the body."""
         self.body = (self.body + text)[:MAX_BODY_BYTES]
+
+    def _add_known(self, known: KnownAnswer, part: bytes, ms: float) -> None:
+        text = b"".join(known.texts[self._parts_kept : self._parts_kept + 1])
+        self._parts_kept += 1
+        self._keep(text)
+        if self._is_stream:
+            self._add_events(part, ms)
+        elif (self.status or 0) >= 400:
+            self.error_body = (self.error_body + text)[:MAX_ERROR_BYTES]
 
     def _add_events(self, part: bytes, ms: float) -> None:
         pending = self._pending
@@ -217,7 +239,7 @@ class SentResponse:
             place = 0
 
     def _add_event(self, event: bytes, ms: float) -> None:
-        if self.body_may_change:
+        if self.body_may_change and not self._known:
             self._keep(without_base64(event))
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
@@ -230,12 +252,13 @@ class SentResponse:
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
         if not head.partition(b"\n")[0].endswith(_COMPLETED):
             return
-        if not self.body_may_change:
+        if self._known or not self.body_may_change:
             self.image_indexes = (0,)
+            self.usage = self._known.usage if self._known else None
             return
-        payload = _json(event.partition(b"\ndata: ")[2])
-        self.usage = _usage(payload)
-        if _is_image(payload):
+        payload = json_value(event.partition(b"\ndata: ")[2])
+        self.usage = usage_in(payload)
+        if is_image(payload):
             self.image_indexes = (0,)
 
 
@@ -245,40 +268,3 @@ def _is_event(part: bytes) -> bool:
     first_end = part.find(b"\n")
     second_end = part.find(b"\n", first_end + 1)
     return first_end > 0 and second_end == len(part) - 2 and part.endswith(b"\n")
-
-
-def _images(answer: Any) -> Iterator[int]:
-    """The indexes of the images that a client can find in the body *answer*."""
-    items = answer.get("data") if isinstance(answer, Mapping) else None
-    for index, item in enumerate(items if isinstance(items, list) else ()):
-        if _is_image(item):
-            yield index
-
-
-def _usage(payload: Any) -> Usage | None:
-    """The usage in the body or the event *payload*."""
-    return read_usage(payload.get("usage")) if isinstance(payload, Mapping) else None
-
-
-def _is_image(item: Any) -> bool:
-    """Whether *item* has a URL, or base64 in whole groups of four that begins like an image file.
-    The rest is not decoded, because that takes 15 ms for a picture of 3 MB."""
-    if not isinstance(item, Mapping):
-        return False
-    encoded = item.get("b64_json")
-    if not isinstance(encoded, str):
-        return bool(item.get("url"))
-    if len(encoded) % 4:
-        return False
-    try:
-        beginning = b64decode(encoded[:_MAX_SIGNATURE_CHARS], validate=True)
-    except ValueError:
-        return False
-    return imaging.formats.format_of(beginning) is not None
-
-
-def _json(text: bytes | bytearray) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

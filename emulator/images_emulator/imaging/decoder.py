@@ -223,6 +223,13 @@ def image_of(picture: Picture) -> Image.Image:
     return picture.image
 
 
+def pixel_digest(picture: Picture) -> str:
+    """A hash of the pixels of a picture that `decode` returned, in hex: the same for two files that
+    look alike to the last pixel, whatever their formats and modes."""
+    image = image_of(picture).convert("RGBA")
+    return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+
+
 def decoded_images(request: ImageRequest) -> list[DecodedImage]:
     """The uploads of *request*: images, mask and markup."""
     pictures = [*request.images, request.mask, request.markup]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.contract.models import MODELS
 from images_emulator.imaging.memory import trim_memory
@@ -20,6 +20,9 @@ from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.store import Codec, Packed, Store
+
+if TYPE_CHECKING:
+    from images_emulator.state.replay import Replay
 
 _COUNT_CODEC: Final[Codec[int]] = Codec(
     lambda count: Packed({"count": count}), lambda packed: int(packed.document["count"])
@@ -51,8 +54,8 @@ class Emulator:
       so a process without an entry only computes it again.
     - `notices` keeps the log of this process from repeating itself.
 
-    Raises ValueError where the scenario of the settings is missing or has mistakes, or where the
-    model of a deployment does not exist.
+    Raises ValueError where the scenario or the recordings of the settings are missing or have
+    mistakes, or where the model of a deployment does not exist.
     """
 
     def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
@@ -91,6 +94,12 @@ class Emulator:
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
         """Images per API key and model."""
+        self.replay: Replay | None = None
+        """The recordings that answer calls; None without the setting `replay`."""
+        if initial.replay is not None:
+            from images_emulator.state.replay import replay_of  # noqa: PLC0415 - most servers need none
+
+            self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
 
     @property
     def settings(self) -> Settings:
@@ -137,3 +146,5 @@ class Emulator:
         await self.hosting.reset()
         await self.files.reset()
         await self.rate_limits.reset()
+        if self.replay:
+            await self.replay.reset()

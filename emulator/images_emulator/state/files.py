@@ -59,9 +59,12 @@ class Files:
         self._store = store
         self._files = store.records("files", budget, CODEC)
 
-    async def add(self, filename: str, purpose: str, data: bytes) -> StoredFile:
-        """Store a file under a new id."""
-        file = StoredFile(f"file-{random_id()}", filename, purpose, data, self._clock.now())
+    async def add(
+        self, filename: str, purpose: str, data: bytes, identity: str | None = None
+    ) -> StoredFile:
+        """Store a file under that *identity*; None: under a new id."""
+        identity = identity or f"file-{random_id()}"
+        file = StoredFile(identity, filename, purpose, data, self._clock.now())
         await self._files.put({file.id: file}, file.weight)
         return file
 

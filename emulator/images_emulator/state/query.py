@@ -26,9 +26,10 @@ Texts = str | Sequence[str] | None
 Numbers = int | Sequence[int] | None
 """The same of a filter of numbers."""
 
-Has = Literal["mask", "inputs", "events", "violations", "retry", "fault", "picture"]
+Has = Literal["mask", "inputs", "events", "violations", "retry", "fault", "recording", "picture"]
 """Something that a call may have: a mask; input images; events of a stream that were sent;
-forgiven violations; an earlier attempt; a fault that it met; a picture that was sent whole."""
+forgiven violations; an earlier attempt; a fault that it met; a recording that answered it; a
+picture that was sent whole."""
 
 _STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
@@ -206,6 +207,7 @@ def _features(entry: Exchange) -> Sequence[str]:
         "violations": bool(details.violations),
         "retry": entry.retries > 0,
         "fault": entry.fault is not None,
+        "recording": entry.recording is not None,
         "picture": bool(entry.images),
     }
     return [name for name, is_there in features.items() if is_there]

@@ -98,6 +98,10 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
     read by hand.
     """
     emulator = emulator or Emulator()
-    router = Router(routes(emulator), emulator)
-    recorder = Recorder(FaultMiddleware(router, emulator), Admin(emulator), emulator)
+    app: ASGIApp = Router(routes(emulator), emulator)
+    if emulator.replay:
+        from images_emulator.web.replay_middleware import ReplayMiddleware  # noqa: PLC0415 - most servers need none
+
+        app = ReplayMiddleware(app, emulator, emulator.replay)
+    recorder = Recorder(FaultMiddleware(app, emulator), Admin(emulator), emulator)
     return CORSMiddleware(recorder, emulator)

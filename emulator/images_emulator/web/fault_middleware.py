@@ -78,9 +78,13 @@ class FaultMiddleware:
             await self.app(scope, receive, send)
 
     def _is_signed_download(self, exchange: Exchange) -> bool:
+        """Whether the URL has a valid signature, or is that of a recorded picture."""
         query = exchange.head.query_string.decode("latin-1")
-        reads = exchange.method in ("GET", "HEAD")
-        return reads and self.emulator.hosting.is_signed(exchange.path, query)
+        replay = self.emulator.replay
+        return exchange.method in ("GET", "HEAD") and (
+            self.emulator.hosting.is_signed(exchange.path, query)
+            or (replay is not None and replay.hosted(exchange.path) is not None)
+        )
 
     async def _call_with_fault(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, directive: bool

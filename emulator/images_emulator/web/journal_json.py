@@ -71,7 +71,8 @@ class UsageSummary:
 class CallSummary:
     """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
     a refused call, model, prompt and parameters are as they were sent; *sent* are the names that
-    were sent. *number* is the place in the order of arrival since the last reset."""
+    were sent. *number* is the place in the order of arrival since the last reset. *recording* names
+    the recording that answered."""
 
     id: str
     number: int | None
@@ -97,6 +98,7 @@ class CallSummary:
     usage: UsageSummary | None
     price_usd: float | None
     fault: str | None
+    recording: str | None
     violations: Sequence[str]
     is_complete: bool
 
@@ -286,6 +288,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "usage": _usage(entry.usage),
         "price_usd": entry.price_usd,
         "fault": entry.fault,
+        "recording": entry.recording,
         "violations": details.violations,
         "is_complete": entry.is_complete,
     }

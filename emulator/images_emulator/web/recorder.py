@@ -74,7 +74,9 @@ class Recorder:
             # The server drops what is sent on a closed connection.
             leaves = connection is None or not connection.is_closing()
             if message["type"] == "http.response.start":
-                if exchange.kind == "call":
+                if exchange.has_recorded_headers:
+                    _complete_recorded(exchange, message)
+                elif exchange.kind == "call":
                     message["headers"] = [
                         *message.get("headers", ()),
                         *self._standard_headers(exchange, message),
@@ -152,3 +154,14 @@ class Recorder:
         if ORIGIN in head and ALLOW_ORIGIN not in headers:
             headers.append(ALLOW_ORIGIN)
         return headers
+
+
+def _complete_recorded(exchange: Exchange, start: Message) -> None:
+    """Add to the recorded headers of an answer what a web page needs to read it, and see to it that
+    a recorded date is the only one."""
+    headers = [*start.get("headers", ())]
+    names = {name for name, _ in headers}
+    if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:
+        start["headers"] = [*headers, ALLOW_ORIGIN]
+    if exchange.connection and b"date" in names:
+        exchange.connection.omit_date()

@@ -68,6 +68,7 @@
  * @property {Usage | null} usage
  * @property {number | null} price_usd
  * @property {string | null} fault
+ * @property {string | null} recording name of the recording that answered
  * @property {string[]} violations forgiven, as `param: code`
  * @property {boolean} is_complete false once something of it is not kept any more
  */
@@ -87,7 +88,7 @@
  * @property {string | null} step
  * @property {string} name
  * @property {string} fault
- * @property {"model" | "prompt" | "path" | "api_key" | "retry_count" | "after" | "chance" | "spent" | "target"} kind
+ * @property {string} kind a key of `match` that differs, `target`, `after`, `chance`, `spent` or `recording`
  * @property {string} reason
  * @property {boolean} spent
  */

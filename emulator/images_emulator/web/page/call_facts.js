@@ -77,6 +77,7 @@ export function facts(context, call) {
     call.key ? ["Key", h("span", { class: "mono" }, call.key)] : null,
     word("SDK", call.sdk),
     call.fault ? ["Fault", h("span", { class: "warn" }, format.words(call.fault))] : null,
+    call.recording ? ["Recording", h("span", { class: "mono" }, call.recording)] : null,
     call.violations.length ? ["Forgiven", h("span", { class: "warn" }, call.violations.map((each) => h("span", { class: "block" }, each)))] : null,
     attempts(context, call),
   ];

@@ -64,6 +64,7 @@ export function tags(call) {
   else if (call.outcome === "waiting" && call.events) all.push(tag("", `${call.events} of ${expectedEvents(call)}`, "wave", `${call.events} of ${expectedEvents(call)} events`));
   else if (call.events) all.push(tag("", String(call.events), "wave", `${call.events} events`));
   if (call.fault) all.push(tag("amber", words(call.fault), "fault"));
+  if (call.recording) all.push(tag("", "recorded", "play", `answered by the recording ${call.recording}`));
   if (call.violations.length) all.push(tag("amber", `${call.violations.length} forgiven`));
   if (call.retries) all.push(tag("", `retry ${call.retries}`, "retry"));
   return all;

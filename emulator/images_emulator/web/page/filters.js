@@ -31,6 +31,7 @@ const HAS = {
   violations: (call) => call.violations.length > 0,
   retry: (call) => call.retries > 0,
   fault: (call) => call.fault !== null,
+  recording: (call) => call.recording !== null,
   picture: (call) => call.pictures.length > 0,
 };
 

@@ -1,4 +1,4 @@
-// Why a call met none of the faults that were armed.
+// Why a call met none of the faults that were armed, and no recording.
 
 import { h, icon } from "./dom.js";
 import * as format from "./format.js";
@@ -8,7 +8,9 @@ import * as format from "./format.js";
 /** @param {NearMiss} miss */
 const row = (miss) =>
   h("li", null,
-    h("span", { class: "tag" }, icon("fault", "small"), format.words(miss.fault)),
+    miss.kind === "recording"
+      ? h("span", { class: "tag" }, icon("play", "small"), miss.step)
+      : h("span", { class: "tag" }, icon("fault", "small"), format.words(miss.fault)),
     h("span", { dir: "auto" }, miss.reason),
     h("span", { class: "faint near-miss-step" }, miss.name));
 
@@ -34,7 +36,7 @@ export function nearMisses(call) {
   return h(
     "section",
     { class: "card", "aria-label": "Near misses" },
-    h("header", null, h("h2", null, "Near misses"), h("span", { class: "muted small" }, "steps that this call did not meet, and why"), h("span", { class: "spacer" }), spent.length ? more : null),
+    h("header", null, h("h2", null, "Near misses"), h("span", { class: "muted small" }, "what did not meet this call, and why"), h("span", { class: "spacer" }), spent.length ? more : null),
     list,
   );
 }

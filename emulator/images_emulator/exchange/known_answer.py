@@ -1,0 +1,118 @@
+"""An answer whose bytes are known before they are sent, as those of a recording are: what the
+journal shows of it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.usage import Usage
+from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
+from images_emulator.exchange.encoded_file import EncodedFile, without_base64
+
+_REPEATED: Final = ("size", "quality", "background", "output_format")
+"""The parameters that an answer repeats, with the values that were in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """What the journal shows of an answer. It is worked out once for all calls that get it."""
+
+    is_stream: bool
+    images: tuple[int, ...] = ()
+    """The indexes of the images in it, when it has been sent whole."""
+    usage: Usage | None = None
+    texts: tuple[bytes, ...] = ()
+    """The text of each part of the body, of each image only the beginning; of a body that is no
+    text nothing."""
+    files: Mapping[int, EncodedFile] = field(default_factory=dict)
+    """See `Exchange.files`."""
+    urls: tuple[bytes, ...] = ()
+    """The URLs in it, in place of files."""
+    pictures: tuple[OwnPicture, ...] = ()
+    """The pictures in it, with their partial images."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The parameters that it repeats."""
+
+
+def known_answer(
+    parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
+) -> KnownAnswer:
+    """What there is to show of an answer of that *content_type*, in *parts*, which are not
+    compressed; those of a stream are its events. *downloads* are the files at its URLs."""
+    if content_type.startswith("text/event-stream"):
+        return _stream(parts)
+    if not content_type.startswith(("application/json", "text/")):
+        return KnownAnswer(is_stream=False)
+    body = b"".join(parts)
+    answer = json_value(body)
+    items = [*image_items(answer)]
+    files = {index: item["b64_json"] for index, item in items if "b64_json" in item}
+    urls = tuple(str(item["url"]) for _, item in items if "b64_json" not in item)
+    data: list[bytes | None] = [_decoded(each) for each in files.values()]
+    if not files:
+        data = [downloads.get(url) for url in urls]
+    return KnownAnswer(
+        is_stream=False,
+        images=tuple(index for index, _ in items),
+        usage=usage_in(answer),
+        texts=(without_base64(body),),
+        files={index: EncodedFile.of(each.encode()) for index, each in files.items()},
+        urls=tuple(map(str.encode, urls)),
+        # Only where each image has its own, because the pictures of a request go round.
+        pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
+        if all(data)
+        else (),
+        parameters=_parameters(answer),
+    )
+
+
+def _stream(events: Sequence[bytes]) -> KnownAnswer:
+    files: dict[int, EncodedFile] = {}
+    partials: list[bytes] = []
+    final, last = b"", None
+    for number, event in enumerate(events):
+        payload = _payload(event)
+        if not (is_image(payload) and "b64_json" in payload):
+            continue
+        files[number] = EncodedFile.of(payload["b64_json"].encode())
+        if "partial_image_index" in payload:
+            partials.append(_decoded(payload["b64_json"]))
+        else:
+            final, last = _decoded(payload["b64_json"]), payload
+    data = final or (partials[-1] if partials else b"")
+    own = OwnPicture(data, verbatim=True, partials=tuple(partials))
+    return KnownAnswer(
+        is_stream=True,
+        images=(0,) if last else (),
+        usage=usage_in(last),
+        texts=tuple(map(without_base64, events)),
+        files=files,
+        pictures=(own,) if data and all(partials) else (),
+        parameters=_parameters(last),
+    )
+
+
+def _decoded(encoded: str) -> bytes:
+    """The file in base64; nothing where it is malformed."""
+    try:
+        return b64decode(encoded, validate=True)
+    except ValueError:
+        return b""
+
+
+def _payload(event: bytes) -> Any:
+    """The JSON in the data of an *event*."""
+    return json_value(
+        b"\n".join(line[5:] for line in event.splitlines() if line.startswith(b"data:"))
+    )
+
+
+def _parameters(answer: Any) -> Mapping[str, str]:
+    """The parameters that an answer repeats."""
+    if not isinstance(answer, Mapping):
+        return {}
+    return {name: answer[name] for name in _REPEATED if isinstance(answer.get(name), str)}

@@ -1,0 +1,350 @@
+"""Calls in the form in which they are compared, and what is different about two of them.
+
+Keys, the order of headers and of JSON members, blanks of JSON, boundaries of forms and names of
+files are in no comparison.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from images_emulator import imaging
+from images_emulator.contract.azure import deployment_in, dialect_at
+from images_emulator.contract.calendar import Policy
+from images_emulator.contract.operations import (
+    AZURE_PREFIX,
+    FORM,
+    JSON,
+    Operation,
+    Service,
+    image_operation_at,
+)
+from images_emulator.contract.picture import ImageLoader, Picture
+from images_emulator.contract.references import is_data_url
+from images_emulator.contract.refusal import APIError
+from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.validation import validate
+from images_emulator.exchange.credentials import is_secret
+from images_emulator.exchange.form import boundary_of, read_form
+from images_emulator.exchange.json_body import parse_json
+from images_emulator.exchange.parsing import parse_body
+
+MAX_SHOWN_CHARS: Final = 80
+"""Characters of a value in the words of a difference."""
+
+CONTEXT_CHARS: Final = 12
+"""Characters that two long texts share which are shown before their first difference."""
+
+MAX_DATA_URL_CHARS: Final = 256
+"""A longer data URL is compared by its hash."""
+
+ANY_DAY: Final = Policy()
+"""The policy by which calls and recordings are validated for a comparison: strict, of all days."""
+
+BODY: Final = "body"
+"""The name of the difference of two bodies that have no fields."""
+
+_PICTURES: Final = ("images", "mask", "markup")
+"""The fields of a request that are pictures."""
+
+_NO_PARAMETERS: Final = frozenset({"as_of", "day", "forgiven", "operation", *_PICTURES})
+"""Fields of a request that are compared in another form, or that no parameter of a call sets."""
+
+
+class FileValue(NamedTuple):
+    """A file of a form among the fields of a call: the SHA-256 and the length of its bytes, its
+    media type as sent, and whether it has a name. The name itself is often made up by chance."""
+
+    sha256: str
+    size: int
+    content_type: str | None
+    is_named: bool
+
+    def __str__(self) -> str:
+        return f"a file of {self.size} bytes ({self.sha256[:8]}…)"
+
+
+class PictureValue(NamedTuple):
+    """A decoded upload among the values of a request: its size, and a hash of its pixels. Two files
+    with the same pixels are the same picture, whatever their formats."""
+
+    width: int
+    height: int
+    pixels: str
+
+    def __str__(self) -> str:
+        return f"a picture of {self.width}x{self.height} ({self.pixels[:8]}…)"
+
+
+Fields = Mapping[str, Any]
+"""The fields of a body as they were sent: JSON values, with a `FileValue` for each file."""
+
+
+class Difference(NamedTuple):
+    """A field in which a call differs from a recording. None stands for an absent one."""
+
+    name: str
+    value: Any
+    recorded: Any
+
+    def __str__(self) -> str:
+        value, recorded = _shown(self.value), _shown(self.recorded)
+        if isinstance(self.value, str) and isinstance(self.recorded, str):
+            value, recorded = _shown_texts(self.value, self.recorded)
+        if self.recorded is None:
+            return f"{self.name} is {value}, and is not in the recording"
+        if self.value is None:
+            return f"{self.name} is missing, {recorded} was recorded"
+        return f"{self.name} {value} is not {recorded}"
+
+
+@dataclass(slots=True, eq=False)
+class ComparedCall:
+    """A call of a client, or of a recording."""
+
+    method: str
+    path: str
+    """As it was sent, unescaped."""
+    query: tuple[tuple[str, str], ...]
+    """Names and values in the order of the names, without credentials."""
+    operation: Operation | None
+    """The image operation at the path; None for every other path."""
+    service: Service
+    deployment: str | None
+    """The Azure deployment in the path."""
+    fields: Fields | None
+    """The fields of the body; None where it could not be parsed, and where there is none."""
+    is_form: bool
+    body_sha256: str
+    """Of the body without its boundary, where it has no fields; empty for none."""
+    values: Mapping[str, Any] | None = None
+    """The values of the valid request that it makes, once it is resolved; None where it makes
+    none."""
+    is_resolved: bool = False
+    """Whether it has been looked for these values."""
+
+    @property
+    def prompt(self) -> str | None:
+        prompt = self.fields.get("prompt") if self.fields else None
+        return prompt if isinstance(prompt, str) else None
+
+    @property
+    def scope(self) -> tuple[str, str, str]:
+        """What a recording must have in common with a call at every level: the method, and the
+        operation of one service or the path."""
+        place = self.operation.name if self.operation else self.path
+        return self.method, place, self.service.value
+
+    @property
+    def title(self) -> str:
+        """Method and path."""
+        return f"{self.method} {self.path}"
+
+    def exact_key(self) -> bytes:
+        """A hash of all that was sent, but for what is in no comparison."""
+        text = json.dumps(
+            [self.method, self.path, self.query, self.is_form, self.fields, self.body_sha256],
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def compared_values(self, other: ComparedCall) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The values of the two calls by name: of two valid requests of an operation with every
+        default; else the fields as they were sent."""
+        if self.values is not None and other.values is not None:
+            return self.values, other.values
+        return self._sent(), other._sent()
+
+    def _sent(self) -> Mapping[str, Any]:
+        if self.operation:
+            own = {"deployment": self.deployment} if self.deployment else {}
+        else:
+            own = {f"query {name}": value for name, value in self.query if name != "api-version"}
+        body = {BODY: self.body_sha256} if self.body_sha256 else {}
+        return {**own, **(self.fields or {}), **body}
+
+    def differences(self, recorded: ComparedCall) -> Iterator[Difference]:
+        """In which fields this call differs from a *recorded* one of the same scope. Both are to be
+        resolved, or neither."""
+        values, others = self.compared_values(recorded)
+        for name in dict.fromkeys([*values, *others]):
+            value, other = values.get(name), others.get(name)
+            if value != other:
+                yield from _differences(name, value, other)
+
+    def sent_distance(self, other: ComparedCall) -> int:
+        """In how many fields the two calls differ, as they were sent."""
+        values, others = self._sent(), other._sent()
+        return sum(values.get(name) != others.get(name) for name in values.keys() | others)
+
+    @property
+    def answer_form(self) -> tuple[bool, bool]:
+        """Whether the call asks for a stream, and whether for URLs: a client that asks for another
+        form cannot read the answer."""
+        values = self._sent() if self.values is None else self.values
+        return values.get("stream") in (True, "true"), values.get("response_format") == "url"
+
+
+def _differences(name: str, value: Any, recorded: Any) -> Iterator[Difference]:
+    """The differences of two unequal values: those of the items of two arrays of one length, or of
+    the members of two objects; else one of the whole."""
+    if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
+        for index, (item, other) in enumerate(zip(value, recorded, strict=True)):
+            if item != other:
+                yield from _differences(f"{name}[{index}]", item, other)
+    elif isinstance(value, dict) and isinstance(recorded, dict):
+        for key in dict.fromkeys([*value, *recorded]):
+            if value.get(key) != recorded.get(key):
+                yield from _differences(f"{name}.{key}", value.get(key), recorded.get(key))
+    else:
+        yield Difference(name, value, recorded)
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, FileValue | PictureValue)
+
+
+def _shown(value: Any) -> str:
+    """A value in the words of a difference: as JSON, abridged."""
+    if _is_value(value):
+        return str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    short = text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…"
+    return repr(short) if isinstance(value, str) else short
+
+
+def _shown_texts(value: str, recorded: str) -> tuple[str, str]:
+    """Two unequal texts; of long ones what stands around the first character that differs."""
+    if max(len(value), len(recorded)) <= MAX_SHOWN_CHARS:
+        return repr(value), repr(recorded)
+    start = common_start(value, recorded) - CONTEXT_CHARS
+    if start <= 0:
+        return _shown(value), _shown(recorded)
+    return _shown(f"…{value[start:]}"), _shown(f"…{recorded[start:]}")
+
+
+def common_start(one: str, other: str) -> int:
+    """The number of characters with which both texts begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (char, twin) in pairs if char != twin), min(len(one), len(other)))
+
+
+def compared_call(
+    method: str,
+    target: str,
+    content_type: str,
+    body: Sequence[bytes],
+    call: Call | None = None,
+) -> ComparedCall:
+    """The call of *method* at the *target*, a path with its query, with the chunks of its *body*;
+    *call* is that body, where it was parsed before."""
+    raw_path, _, query = target.partition("?")
+    path = unquote(raw_path)
+    operation = image_operation_at(path)
+    is_form = content_type[: len(FORM)].lower() == FORM
+    fields = body_sha256 = None
+    try:
+        parsed = call.fields if call else _fields(content_type, tuple(body), operation)
+        fields = None if parsed is None else {name: _compact(each) for name, each in parsed.items()}
+    except (APIError, RecursionError):
+        pass
+    if fields is None and any(body):
+        boundary = boundary_of(content_type) if is_form else b""
+        whole = b"".join(body)
+        whole = whole.replace(boundary, b"") if boundary else whole
+        body_sha256 = hashlib.sha256(whole).hexdigest()
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return ComparedCall(
+        method=method,
+        path=path,
+        query=tuple(sorted(pair for pair in pairs if not is_secret(pair[0]))),
+        operation=operation,
+        service=Service.AZURE if path.startswith(AZURE_PREFIX) else Service.OPENAI,
+        deployment=deployment_in(path),
+        fields=fields,
+        is_form=is_form,
+        body_sha256=body_sha256 or "",
+    )
+
+
+def _fields(
+    content_type: str, body: tuple[bytes, ...], operation: Operation | None
+) -> Mapping[str, Any] | None:
+    """The fields of *body*; None where it is empty, or neither JSON nor a form. Raises APIError
+    where it cannot be parsed."""
+    if not any(body):
+        return None
+    if operation:
+        return parse_body(content_type, body, operation).fields
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == FORM:
+        return read_form(content_type, body)
+    return parse_json(b"".join(body)) if media_type == JSON else None
+
+
+def _compact(value: Any) -> Any:
+    """A *value* as it was sent, with the hashes of its files in place of these."""
+    match value:
+        case Upload():
+            sha256 = hashlib.sha256(value.data).hexdigest()
+            return FileValue(sha256, value.size, value.content_type, bool(value.filename))
+        case str() if len(value) > MAX_DATA_URL_CHARS and is_data_url(value):
+            sha256 = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+            return FileValue(sha256, len(value), value[5:].partition(";")[0][:64], is_named=False)
+        case dict():
+            return {name: _compact(each) for name, each in value.items()}
+        case list():
+            return [_compact(each) for each in value]
+    return value
+
+
+class Resolver:
+    """Finds the valid request that a call makes, by the rules of all days. *deployments* are those
+    of Azure with their models, *loader* decodes uploads."""
+
+    def __init__(self, deployments: Mapping[str, str], loader: ImageLoader) -> None:
+        self._deployments = deployments
+        self._loader = loader
+
+    def resolve(self, compared: ComparedCall, call: Call | None) -> ImageRequest | None:
+        """The request that *call* makes, whose form for comparison is *compared*; None where it
+        makes none. Its values are noted in *compared*. It decodes uploads, which may take
+        seconds."""
+        request = self._request(compared, call) if call else None
+        compared.values = _values(request) if request else None
+        compared.is_resolved = True
+        return request
+
+    def _request(self, compared: ComparedCall, call: Call) -> ImageRequest | None:
+        if compared.service is Service.AZURE:
+            name = compared.deployment or str(call.fields.get("model") or "")
+            model = self._deployments.get(name, name)
+            call = replace(call, fields={**call.fields, "model": model})
+        try:
+            return validate(call, self._loader, ANY_DAY, dialect_at(compared.path))
+        except APIError:
+            return None
+
+
+def _values(request: ImageRequest) -> Mapping[str, Any]:
+    """The values of *request* by the names of its fields, with the pixels of its pictures."""
+    values = {
+        name: value for name, value in request.to_json().items() if name not in _NO_PARAMETERS
+    }
+    for name in _PICTURES:
+        pictures = getattr(request, name)
+        if isinstance(pictures, tuple):
+            values |= {name: [_picture_value(each) for each in pictures]} if pictures else {}
+        elif pictures:
+            values[name] = _picture_value(pictures)
+    return values
+
+
+def _picture_value(picture: Picture) -> PictureValue:
+    return PictureValue(picture.width, picture.height, imaging.decoder.pixel_digest(picture))

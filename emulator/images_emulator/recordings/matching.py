@@ -1,0 +1,225 @@
+"""Matching: which recordings answer a call, and which came nearest where none does.
+
+The levels, from the strictest to the loosest, are those of `settings.ReplayMatch`; each takes in
+those before it. The strictest one at which any recording matches decides:
+
+- `exact`: the same method, path, query and fields, as they were sent; of a body without fields the
+  same bytes. A call that was refused is matched so, too.
+- `request`: the same operation of one service, and the same valid request: model, prompt, every
+  parameter after its default, and uploads with the same pixels. Of calls that make no valid request
+  and those to other paths, the fields as they were sent; the `api-version` of the query and the
+  prefix of the path do not count.
+- `prompt`: the same operation, prompt and uploads, and an answer of the same form (a stream or
+  none, files or URLs). Of several recordings those with the fewest differences.
+- `operation`: the same operation, or the same method and path, and an answer of the same form. Of
+  several recordings those with the fewest differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from images_emulator.contract.refusal import APIError
+from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.exchange.parsing import parse_body
+from images_emulator.recordings.compared_call import (
+    ComparedCall,
+    Difference,
+    Resolver,
+    common_start,
+    compared_call,
+)
+from images_emulator.recordings.recording import RecordedRequest, Recording
+from images_emulator.settings import ReplayMatch
+
+MAX_NEAREST: Final = 3
+"""The most recordings that a miss names."""
+
+MAX_CANDIDATES: Final = 16
+"""Recordings that are nearest by the fields as sent, and are resolved to find the nearest."""
+
+MAX_DIFFERENCES: Final = 4
+"""The most differences that the words of a miss name."""
+
+_UPLOADS: Final = ("images", "mask", "markup")
+"""The beginnings of the names of uploads."""
+
+
+class NearRecording(NamedTuple):
+    """A recording that does not match a call, and what is different."""
+
+    name: str
+    differences: Sequence[Difference]
+
+    @property
+    def reason(self) -> str:
+        """The differences in words."""
+        words = [str(each) for each in self.differences[:MAX_DIFFERENCES]]
+        more = len(self.differences) - len(words)
+        return ", ".join([*words, f"and {more} more"] if more else words)
+
+
+class Match(NamedTuple):
+    """The recordings that match a call, by their places in the order of the folder. *request* is
+    the valid request of the call, where it was needed to match it."""
+
+    level: ReplayMatch
+    places: tuple[int, ...]
+    request: ImageRequest | None
+
+
+class Miss(NamedTuple):
+    """No recording matches a call. *nearest* are those that came nearest, the nearest first."""
+
+    title: str
+    """Method and path of the call."""
+    nearest: tuple[NearRecording, ...]
+    reason: str = ""
+    """Why one that matches cannot be played."""
+
+    def __str__(self) -> str:
+        if self.reason:
+            return self.reason
+        if not self.nearest:
+            return f"no recording is of {self.title}"
+        first = self.nearest[0]
+        return f"no recording matches; in the nearest, '{first.name}', {first.reason}"
+
+
+class RecordingIndex:
+    """Finds the recordings that match a call, of *recordings* in their order. Those that do not
+    pass *is_played* answer none. Threads may share it."""
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        resolver: Resolver,
+        is_played: Callable[[Recording], bool] = lambda recording: True,
+    ) -> None:
+        self.recordings = recordings
+        self._resolver = resolver
+        self._calls: dict[int, ComparedCall] = {}
+        self._names: dict[int, str] = {}
+        self._days: dict[int, str] = {}
+        """Of the recordings that are of one day, that."""
+        self._exact: dict[bytes, list[int]] = {}
+        self._by_scope: dict[tuple[str, str, str], list[int]] = {}
+        self._by_prompt: dict[tuple[tuple[str, str, str], str | None], list[int]] = {}
+        for place, recording in enumerate(recordings):
+            if is_played(recording):
+                self._add(place, recording)
+
+    def _add(self, place: int, recording: Recording) -> None:
+        call = compared_request(recording.request)
+        self._calls[place] = call
+        self._names[place] = recording.name
+        if recording.as_of is not None:
+            self._days[place] = recording.as_of
+        self._exact.setdefault(call.exact_key(), []).append(place)
+        self._by_scope.setdefault(call.scope, []).append(place)
+        self._by_prompt.setdefault((call.scope, call.prompt), []).append(place)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def find(
+        self,
+        call: ComparedCall,
+        parsed: Call | None,
+        level: ReplayMatch = ReplayMatch.REQUEST,
+        day: str | None = None,
+    ) -> Match | Miss:
+        """The recordings that match *call*, whose body is *parsed*, at *level* or a stricter one;
+        those of one day match calls that are judged by that *day* alone. It may decode the uploads
+        of the call and of recordings."""
+        if places := self._of_day(self._exact.get(call.exact_key(), ()), day):
+            return Match(ReplayMatch.EXACT, places, None)
+        if level is ReplayMatch.EXACT:
+            return self._miss(call, None, day)
+        request = self._resolver.resolve(call, parsed)
+        alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
+        differences = {place: self._differences(call, place) for place in alike}
+        if places := tuple(place for place in alike if not differences[place]):
+            return Match(ReplayMatch.REQUEST, places, request)
+        if level is not ReplayMatch.REQUEST:
+            fitting = {
+                place: each
+                for place, each in differences.items()
+                if call.answer_form == self._calls[place].answer_form
+                and not any(difference.name.startswith(_UPLOADS) for difference in each)
+            }
+            if fitting:
+                return Match(ReplayMatch.PROMPT, _fewest(fitting), request)
+        if level is ReplayMatch.OPERATION:
+            scope = self._of_day(self._by_scope.get(call.scope, ()), day)
+            fitting = {
+                place: self._differences(call, place)
+                for place in scope
+                if call.answer_form == self._calls[place].answer_form
+            }
+            if fitting:
+                return Match(ReplayMatch.OPERATION, _fewest(fitting), request)
+        return self._miss(call, request, day)
+
+    def _of_day(self, places: Iterable[int], day: str | None) -> tuple[int, ...]:
+        """Those of *places* that answer on *day*: the recordings of that day, or else those that
+        are of no day."""
+        if not self._days:
+            return tuple(places)
+        of_day = tuple(place for place in places if day and self._days.get(place) == day)
+        return of_day or tuple(place for place in places if place not in self._days)
+
+    def _differences(self, call: ComparedCall, place: int) -> Sequence[Difference]:
+        recorded = self._calls[place]
+        if not recorded.is_resolved:
+            request = self.recordings[place].request
+            self._resolver.resolve(recorded, _parsed(recorded, request))
+        return [*call.differences(recorded)]
+
+    def _miss(self, call: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
+        if request is None and not call.is_resolved:
+            call.is_resolved = True
+        scope = self._of_day(self._by_scope.get(call.scope, ()), day)
+        alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
+        prompt = call.prompt or ""
+
+        def distance(place: int) -> tuple[int, int]:
+            """By the fields as sent: how many differ, and how much of the prompt."""
+            recorded = self._calls[place]
+            return call.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
+
+        candidates = sorted(alike or scope, key=distance)[:MAX_CANDIDATES]
+        near = [
+            NearRecording(self._names[place], self._differences(call, place))
+            for place in candidates
+        ]
+        near.sort(key=lambda each: len(each.differences))
+        return Miss(call.title, tuple(near[:MAX_NEAREST]))
+
+
+def _fewest(differences: dict[int, Sequence[Difference]]) -> tuple[int, ...]:
+    """The places with the fewest *differences*, in their order."""
+    fewest = min(map(len, differences.values()))
+    return tuple(place for place, each in differences.items() if len(each) == fewest)
+
+
+def _header(request: RecordedRequest, wanted: str) -> str:
+    """The value of the header *wanted*, a name in lower case, or nothing."""
+    return next((value for name, value in request.headers if name.lower() == wanted), "")
+
+
+def compared_request(request: RecordedRequest) -> ComparedCall:
+    """A recorded request, in the form in which calls are compared with it."""
+    content_type = _header(request, "content-type")
+    return compared_call(request.method, request.target, content_type, (request.body,))
+
+
+def _parsed(compared: ComparedCall, request: RecordedRequest) -> Call | None:
+    """The parsed body of a recorded request to an image operation; None of any other."""
+    if not compared.operation:
+        return None
+    try:
+        return parse_body(_header(request, "content-type"), (request.body,), compared.operation)
+    except APIError:
+        return None

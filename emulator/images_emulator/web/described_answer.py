@@ -1,0 +1,89 @@
+"""Answers that a recording describes, without every byte: open values come from the emulator's own
+answer to the same call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from starlette.types import Message, Receive, Scope, Send
+
+from images_emulator.contract.dialect import Header
+from images_emulator.contract.wire import pretty
+from images_emulator.exchange.answer_json import json_value
+from images_emulator.recordings.open_values import fill, has_open_values
+from images_emulator.recordings.recording import Recording
+
+
+class OwnAnswer:
+    """The emulator's own answer to a call: `receive` takes it message by message. As an application
+    it sends the messages again."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    async def receive(self, message: Message) -> None:
+        """Take one message of the answer."""
+        self._messages.append(message)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for message in self._messages:
+            await send(message)
+
+    @property
+    def status(self) -> int | None:
+        """None where the connection ended before."""
+        return self._messages[0]["status"] if self._messages else None
+
+    @property
+    def headers(self) -> list[Header]:
+        """Those of the endpoint, without the API's standard ones."""
+        return [*self._messages[0].get("headers", ())] if self._messages else []
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of all its parts."""
+        return b"".join(message.get("body", b"") for message in self._messages[1:])
+
+
+class DescribedAnswer(NamedTuple):
+    """An answer whose open values are filled in."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+
+def described_answer(recording: Recording, own: OwnAnswer) -> DescribedAnswer:
+    """The answer that *recording* describes. Raises ValueError where *own* does not have what it
+    leaves open."""
+    response, expectation = recording.response, recording.expectation
+    assert response
+    assert expectation
+    body = response.body
+    if body and expectation.open_body:
+        described, text = json_value(body), own.body
+        if has_open_values(described) and own.status != response.status:
+            raise ValueError(f"values are left open, and the emulator answers {own.status}")
+        newline = expectation.newline
+        if newline is None:
+            newline = text.endswith(b"\n")
+        is_compact = text.startswith(b'{"')
+        body = _written(fill(described, json_value(text)), is_compact=is_compact)
+        body += b"\n" if newline else b""
+    headers = {name.lower().encode("latin-1"): value for name, value in response.headers}
+    kept = [
+        header
+        for header in own.headers
+        if header[0] not in headers and header[0] != b"content-length"
+    ]
+    given = [(name, value.encode("latin-1")) for name, value in headers.items()]
+    length = b"content-length", b"%d" % len(body)
+    return DescribedAnswer(response.status, [*kept, *given, length], body)
+
+
+def _written(value: Any, *, is_compact: bool) -> bytes:
+    """The JSON *value* as the service writes it."""
+    if is_compact:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return pretty(value)

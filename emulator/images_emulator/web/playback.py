@@ -1,0 +1,168 @@
+"""A recording in the form in which this server sends it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from images_emulator.contract.dialect import Header
+from images_emulator.exchange.known_answer import KnownAnswer, known_answer
+from images_emulator.recordings.recording import End, Headers, Recording
+from images_emulator.state.replay import hosted_target
+
+_OF_CONNECTION: Final = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+"""Headers of one connection (RFC 9110 §7.6.1). The server has its own."""
+
+CONTENT_LENGTH: Final = "content-length"
+"""The header with the length of a body."""
+
+CONTENT_ENCODING: Final = "content-encoding"
+"""The header that says how a body is compressed."""
+
+_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""The content encodings that the standard library reads."""
+
+_BODILESS: Final = (204, 304)
+"""The statuses of answers without a body."""
+
+OVERHEAD_BYTES: Final = 4096
+"""Bytes that a playback takes beside its body, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """The answer of a recording, for this server and one kind of client."""
+
+    name: str
+    status: int | None
+    """None where the connection failed before an answer."""
+    headers: Sequence[Header]
+    """As recorded, in their order, but for those of the connection. `content-length` is there where
+    it was recorded, and is that of this body."""
+    parts: Sequence[tuple[float, bytes]]
+    """The seconds from the end of the request, and the bytes."""
+    end: End
+    known: KnownAnswer
+    weight: int
+    """Bytes that it takes, about."""
+
+
+def accepts(accept_encoding: str, coding: str) -> bool:
+    """Whether a client that sends the header *accept_encoding* reads bodies in *coding*."""
+    for item in accept_encoding.lower().split(","):
+        name, _, quality = item.partition(";")
+        if name.strip() in (coding, coding.removeprefix("x-"), "*"):
+            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playback:
+    """The answer of *recording* at *base_url*, which takes the place of the hosts of its hosted
+    pictures. A compressed body that a client of this *accept_encoding* does not read is sent
+    uncompressed. Raises ValueError for a body that cannot be made of its files."""
+    response = recording.response
+    if response is None:
+        nothing = KnownAnswer(is_stream=False)
+        return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
+    headers = response.headers
+    parts = [part.data for part in response.parts]
+    coding = _value(headers, CONTENT_ENCODING).strip().lower()
+    shown: Sequence[bytes] | None = parts
+    if coding not in ("", "identity"):
+        shown = _decompressed(parts, coding)
+        if shown is not None and (recording.downloads or not accepts(accept_encoding, coding)):
+            parts, coding = [*shown], ""
+    downloads = {}
+    if recording.downloads and coding in ("", "identity"):
+        moves = {each.url: base_url + hosted_target(each.url) for each in recording.downloads}
+        parts = [_moved(part, moves) for part in parts]
+        shown = parts
+        downloads = {moves[each.url]: each.data for each in recording.downloads}
+    known = known_answer(shown or (), _value(headers, "content-type"), downloads)
+    seconds = [part.seconds for part in response.parts]
+    return Playback(
+        recording.name,
+        response.status,
+        tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
+        tuple(zip(seconds, parts, strict=True)),
+        response.end,
+        known,
+        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in known.pictures),
+    )
+
+
+def sent_headers(headers: Headers) -> list[Header]:
+    """Recorded *headers* without those of the connection and the length."""
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers
+        if name.lower() not in _OF_CONNECTION and name.lower() != CONTENT_LENGTH
+    ]
+
+
+def _headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterator[Header]:
+    """The headers of the answer as they are sent with a body of *length* bytes."""
+    response = recording.response
+    assert response
+    for name, value in response.headers:
+        lower = name.lower()
+        if lower in _OF_CONNECTION or (lower == CONTENT_ENCODING and not keeps_coding):
+            continue
+        if lower == CONTENT_LENGTH:
+            yield b"content-length", _length(recording, value, length)
+        else:
+            yield lower.encode("latin-1"), value.encode("latin-1")
+
+
+def _length(recording: Recording, recorded: str, length: int) -> bytes:
+    """The value of `content-length`, which was *recorded*, with a body of *length* bytes. An answer
+    without a body, and one that was cut, tell another length than they have."""
+    response = recording.response
+    assert response
+    has_body = recording.request.method != "HEAD" and response.status not in _BODILESS
+    if (has_body and response.end == "complete") or not recorded.strip().isdecimal():
+        return b"%d" % length
+    grown = length - sum(len(part.data) for part in response.parts)
+    return b"%d" % max(int(recorded) + grown, length)
+
+
+def _value(headers: Headers, wanted: str) -> str:
+    """The value of the header *wanted*, a name in lower case, or nothing."""
+    return next((value for name, value in headers if name.lower() == wanted), "")
+
+
+def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
+    """*parts* without their content *coding*; None for one that is not known, and for bytes that
+    are not in it. What was cut off stays away."""
+    if coding not in _WINDOW_BITS:
+        return None
+    decompressor = zlib.decompressobj(_WINDOW_BITS[coding])
+    try:
+        decompressed = [decompressor.decompress(part) for part in parts]
+        return [*decompressed[:-1], decompressed[-1] + decompressor.flush()] if parts else []
+    except zlib.error:
+        return None
+
+
+def _moved(body: bytes, moves: Mapping[str, str]) -> bytes:
+    """*body* with other URLs, by *moves*; also where JSON has them with escapes."""
+    for old, new in moves.items():
+        for escape in _ESCAPES:
+            body = body.replace(escape(old).encode(), escape(new).encode())
+    return body
+
+
+_ESCAPES: Final = (
+    str,
+    lambda url: url.replace("/", "\\/"),
+    lambda url: url.replace("&", "\\u0026"),
+    lambda url: url.replace("/", "\\/").replace("&", "\\u0026"),
+)
+"""How a writer of JSON may spell a URL."""

@@ -1,0 +1,324 @@
+"""The replay middleware. It answers calls with recordings, in place of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.contract import emulator_errors
+from images_emulator.contract.dialect import Header
+from images_emulator.contract.file_objects import check_upload
+from images_emulator.contract.operations import CREATE_FILE
+from images_emulator.contract.refusal import APIError
+from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.rules import Pixels
+from images_emulator.exchange.answer_json import json_value
+from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
+from images_emulator.exchange.known_answer import KnownAnswer
+from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.exchange.waits import Waits, hang_up
+from images_emulator.lru_cache import LRUCache
+from images_emulator.recordings.compared_call import compared_call
+from images_emulator.recordings.matching import Match, Miss
+from images_emulator.settings import OnMiss
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.replay import HostedRecording, Replay
+from images_emulator.web.authentication import authenticate
+from images_emulator.web.base_url import base_url
+from images_emulator.web.described_answer import OwnAnswer, described_answer
+from images_emulator.web.json_responses import error_response
+from images_emulator.web.playback import Playback, playback, sent_headers
+from images_emulator.web.policy import policy_of
+from images_emulator.web.request_body import read_body, read_call, read_fields
+
+FOUND_BYTES: Final = 2**21
+"""Memory for the matches of calls that may come again."""
+
+FOUND_OVERHEAD_BYTES: Final = 2048
+"""Bytes that a match takes beside the body of its call, about."""
+
+MAX_NOTICE_CHARS: Final = 1024
+"""The longest notice of a miss, in a header."""
+
+NOTICE: Final = b"x-emulator-notice"
+"""The header of an answer with what the emulator says of its call."""
+
+
+_REPEATED_TEXTS: Final = ("quality", "background", "output_format")
+"""The parameters that an answer repeats as texts."""
+
+
+class _Found(NamedTuple):
+    """What was found for a call: a match or a miss, and its valid request."""
+
+    result: Match | Miss
+    request: ImageRequest | None
+
+
+class ReplayMiddleware:
+    """The fourth middleware, inside that of faults and around the router; there is none without the
+    setting `replay`.
+
+    A call without an accepted key uses up no recording: the application refuses it. Faults apply to
+    a recorded answer as to any other.
+    """
+
+    def __init__(self, app: ASGIApp, emulator: Emulator, recordings: Replay) -> None:
+        self.app = app
+        self.emulator = emulator
+        self.replay = recordings
+        self._found = LRUCache(FOUND_BYTES)
+        self._playbacks = LRUCache(emulator.settings.cache)
+        self._hosted_requests = LRUCache(FOUND_BYTES)
+        """The requests of hosted pictures that were played, by their paths."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = exchange_of(scope)
+        if exchange.kind == "download":
+            hosted = self.replay.hosted(exchange.path)
+            if hosted is None or exchange.is_expired or exchange.method not in ("GET", "HEAD"):
+                await self.app(scope, receive, send)
+            else:
+                await self._send_download(hosted, exchange, send)
+            return
+        found = await self._find(exchange, scope, receive)
+        if found is None:
+            await self.app(scope, receive, send)
+        elif isinstance(found.result, Match):
+            await self._play(found.result, found.request, exchange, scope, receive, send)
+        else:
+            await self._miss(found.result, exchange, self.app)(scope, receive, send)
+
+    # --- to find a recording
+
+    async def _find(self, exchange: Exchange, scope: Scope, receive: Receive) -> _Found | None:
+        """The match or the miss of a call; None for one that the application is to refuse: without
+        an accepted key, with invalid headers of the emulator, or with too long a body."""
+        settings = self.emulator.settings
+        if not authenticate(exchange, settings):
+            return None
+        try:
+            policy = policy_of(exchange, settings)
+            chunks = await read_body(exchange, receive, settings.max_body)
+        except (APIError, ClientDisconnect):
+            return None
+        day = policy.as_of.isoformat() if policy.as_of else None
+        content_type = exchange.head.header(b"content-type")
+        target = _target(scope)
+        operation = exchange.operation
+        reads_uploads = operation is not None and operation.reads_uploads
+        key = None
+        # A fault may have come by a directive, which is no part of the prompt.
+        if exchange.fault is None and exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
+            key = exchange.method, target, content_type, day, chunks
+            known: _Found | None = self._found.get(key)
+            if known:
+                return known
+        call: Call | None = None
+        if operation:
+            with suppress(APIError):
+                call = await read_call(exchange, receive, operation, self.emulator)
+
+        def find() -> _Found:
+            compared = compared_call(exchange.method, target, content_type, chunks, call)
+            result = self.replay.index.find(compared, call, self.replay.level, day)
+            request = self.replay.resolver.resolve(compared, call)
+            if request:
+                request = replace(request, as_of=policy.as_of, day=policy.day)
+            return _Found(result, request)
+
+        renderer = self.emulator.renderer
+        if reads_uploads:
+            found = await renderer.decode(find)
+        else:
+            found = await renderer.parse(find) if exchange.is_large else find()
+        if key and not reads_uploads:
+            self._found.put(key, found, FOUND_OVERHEAD_BYTES + exchange.body_bytes)
+        return found
+
+    # --- to play it
+
+    async def _play(  # noqa: PLR0917 - the three of ASGI, and what is played for which call
+        self,
+        match: Match,
+        request: ImageRequest | None,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        place = await self.replay.next_of(match.places)
+        if self.replay.recordings[place].expectation:
+            await self._play_described(place, exchange, scope, receive, send)
+            return
+        played = self._playback(place, Request(scope, receive), exchange)
+        exchange.recording, exchange.has_recorded_headers = played.name, True
+        self._note(played, request, exchange)
+        if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
+            await self._keep_file(played, exchange, receive)
+        settings = self.emulator.settings
+        waits = None
+        if settings.delay:
+            exchange.clock = self.emulator.clock
+            waits = Waits(exchange)
+        if played.status is None:
+            await self._hang_up(exchange, receive, reset=True)
+            return
+        is_started, last = False, 0.0
+        is_complete = played.end == "complete"
+        for number, (seconds, data) in enumerate(played.parts, 1):
+            if waits and seconds > last:
+                if not await waits.wait_for_client((seconds - last) / settings.speed, receive):
+                    return
+                last = seconds
+            if not is_started:
+                await send(_start(played.status, played.headers))
+                is_started = True
+            is_last = is_complete and number == len(played.parts)
+            await send({"type": "http.response.body", "body": data, "more_body": not is_last})
+        if not is_started:
+            await send(_start(played.status, played.headers))
+            if is_complete:
+                await send({"type": "http.response.body", "body": b""})
+        if not is_complete:
+            await self._hang_up(exchange, receive, reset=played.end == "reset")
+
+    async def _play_described(
+        self, place: int, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Play a recording whose answer is described: what it leaves open is filled in from the
+        emulator's own answer. Where that is not possible, it is a miss."""
+        recording = self.replay.recordings[place]
+        own = OwnAnswer()
+        await self.app(scope, receive, own.receive)
+        try:
+            status, headers, body = described_answer(recording, own)
+        except ValueError as error:
+            miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
+            await self._miss(miss, exchange, own)(scope, receive, send)
+            return
+        exchange.recording, exchange.body_may_change = recording.name, True
+        await send(_start(status, headers))
+        await send({"type": "http.response.body", "body": body})
+
+    async def _hang_up(self, exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+        await hang_up(exchange, receive, reset=reset)
+        if exchange.connection is None:
+            raise ConnectionResetError("the recorded connection ended here")
+
+    def _playback(self, place: int, request: Request, exchange: Exchange) -> Playback:
+        recording = self.replay.recordings[place]
+        base = ""
+        if recording.downloads:
+            base = base_url(request, self.emulator.settings.public_url)
+        key = place, base, exchange.head.by_name.get(b"accept-encoding")
+        cached: Playback | None = self._playbacks.get(key)
+        if cached is None:
+            cached = playback(recording, base, exchange.head.header(b"accept-encoding"))
+            self._playbacks.put(key, cached, cached.weight)
+        return cached
+
+    def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:
+        """Note in *exchange* what the journal shows of the answer: unless a fault changes it, that
+        of the recording."""
+        known = played.known
+        if request and played.status == HTTPStatus.OK:
+            exchange.request = request = _as_answered(request, known)
+            exchange.image_urls = known.urls
+            for url, picture in zip(known.urls, known.pictures, strict=False):
+                hosted = replace(request, own_pictures=(picture,))
+                path = unquote(urlsplit(url.decode()).path)
+                self._hosted_requests.put(path, hosted, FOUND_OVERHEAD_BYTES)
+            files = known.files
+            if known.is_stream and known.images:
+                files = {**files, request.partial_images: files[max(files)]}
+            exchange.files = files
+        if not exchange.body_may_change:
+            exchange.known_answer, exchange.body_may_change = known, True
+
+    async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
+        """Keep the file of an upload under the id that the recorded answer gives it: a call that no
+        recording answers may name it."""
+        answer = json_value(b"".join(data for _, data in played.parts))
+        identity = answer.get("id") if isinstance(answer, Mapping) else None
+        if played.status != HTTPStatus.OK or not isinstance(identity, str):
+            return
+        with suppress(APIError, ClientDisconnect):
+            fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)
+            upload, purpose = check_upload(fields)
+            await self.emulator.files.add(upload.filename, purpose, upload.data, identity)
+
+    async def _send_download(self, hosted: HostedRecording, exchange: Exchange, send: Send) -> None:
+        """Send a hosted picture as it was fetched."""
+        download = self.replay.download(hosted)
+        exchange.recording = self.replay.recordings[hosted.place].name
+        exchange.has_recorded_headers = True
+        exchange.request = self._hosted_requests.get(exchange.path)
+        length = b"content-length", b"%d" % len(download.data)
+        await send(_start(download.status, [*sent_headers(download.headers), length]))
+        await send({"type": "http.response.body", "body": download.data})
+
+    # --- a miss
+
+    def _miss(self, miss: Miss, exchange: Exchange, app: ASGIApp) -> ASGIApp:
+        """The application that answers a call which no recording answers: *app*, with a notice in
+        its answer, or one that refuses the call."""
+        misses = [
+            NearMiss(each.name, "recording", each.name, "recording", each.reason, spent=False)
+            for each in miss.nearest
+        ]
+        exchange.near_misses = (*exchange.near_misses, *misses)
+        sentence = str(miss)
+        if self.emulator.settings.on_miss == OnMiss.REFUSE:
+            error = emulator_errors.no_recording(reason=sentence)
+            return error_response(error, exchange, self.emulator.settings)
+        exchange.recording_miss = sentence
+        notice = NOTICE, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
+
+        async def emulated(scope: Scope, receive: Receive, send: Send) -> None:
+            async def with_notice(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message.get("headers", ()), notice]
+                await send(message)
+
+            await app(scope, receive, with_notice)
+
+        return emulated
+
+
+def _start(status: int, headers: Sequence[Header]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": [*headers]}
+
+
+def _target(scope: Scope) -> str:
+    """Path and query of the call, as they were sent."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return (path + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
+    """*request* with the pictures of the answer, and with the values that it repeats: for `auto`
+    the API may have chosen others than the emulator."""
+    values = known.parameters
+    changes: dict[str, Any] = {name: values[name] for name in _REPEATED_TEXTS if name in values}
+    if size := _pixels(values.get("size", "")):
+        changes["size"] = size
+    if known.pictures:
+        changes["own_pictures"] = known.pictures
+    return replace(request, **changes) if changes else request
+
+
+def _pixels(size: str) -> Pixels | None:
+    width, x, height = size.partition("x")
+    return (int(width), int(height)) if x and width.isdecimal() and height.isdecimal() else None

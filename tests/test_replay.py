@@ -1,0 +1,788 @@
+"""Replay: recordings of one emulator, played by another, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+from images_emulator import Emulator, Server, Settings
+from images_emulator.recordings.folder import RecordingFolder
+from images_emulator.recordings.recording import (
+    Expectation,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.state.clock import Clock
+from images_emulator.state.replay import Replay
+from tests.conftest import KEY
+from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
+from tests.waiting import until
+from tests.wire import answer_of, answer_to, exchange, headers_of
+
+GENERATIONS = "/v1/images/generations"
+EDITS = "/v1/images/edits"
+VARIATIONS = "/v1/images/variations"
+DEPLOYMENT = "/openai/deployments/gpt-image-1"
+FOX = {"model": "gpt-image-2", "prompt": "A red fox", "size": "1024x1024"}
+STREAM = {"model": "gpt-image-1", "prompt": "A fox", "stream": True, "partial_images": 2}
+
+Pixel = tuple[int, int, int]
+Play = Callable[..., Server]
+
+
+@pytest.fixture
+def play() -> Iterator[Play]:
+    """Serves recordings, by the settings of a server."""
+    with ExitStack() as stack:
+
+        def serve(*recordings: Recording, **settings: Any) -> Server:
+            named = [
+                replace(each, name=each.name or f"{number:04}")
+                for number, each in enumerate(recordings, 1)
+            ]
+            emulator = Emulator(Settings(**{"delay": False, **settings}))
+            emulator.replay = Replay(
+                named,
+                emulator.settings,
+                emulator.store,
+                emulator.deployments,
+                emulator.files.data,
+            )
+            return stack.enter_context(Server(emulator=emulator))
+
+        yield serve
+
+
+def form(*parts: tuple[str, str, bytes], boundary: str = "b") -> tuple[bytes, str]:
+    """The body and the content type of a form. A part is a name, a file name or nothing, and
+    bytes."""
+    body = b""
+    for name, filename, data in parts:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+        if filename:
+            head += f'; filename="{filename}"\r\nContent-Type: image/png'
+        body += head.encode() + b"\r\n\r\n" + data + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def edit(*more: tuple[str, str, bytes], boundary: str = "b") -> tuple[bytes, str]:
+    """A form for an edit of two pictures, with *more* parts."""
+    image = png((64, 64))
+    return form(
+        ("model", "", b"gpt-image-2"),
+        ("prompt", "", b"With a hat"),
+        ("size", "", b"1024x1024"),
+        ("image[]", "a.png", image),
+        ("image[]", "b.png", png((64, 64), "RGB", (1, 2, 3))),
+        *more,
+        boundary=boundary,
+    )
+
+
+def sent_by(server: Server, recording: Recording, **headers: str) -> Recording:
+    """The same request, sent to *server*."""
+    request = recording.request
+    content_type = dict(request.headers).get("Content-Type")
+    return exchange(
+        server.url, request.method, request.target, request.body, content_type, **headers
+    )
+
+
+def differences(played: Recording, recording: Recording) -> Iterator[str]:
+    """Where a *played* answer is not the recorded one."""
+    response, recorded = played.response, recording.response
+    if response is None or recorded is None:
+        if response is not recorded:
+            yield f"{response} is not {recorded}"
+        return
+    if response.status != recorded.status:
+        yield f"status {response.status} is not {recorded.status}"
+    if headers_of(response) != headers_of(recorded):
+        yield f"headers {headers_of(response)} are not {headers_of(recorded)}"
+    if [part.data for part in response.parts] != [part.data for part in recorded.parts]:
+        yield f"body {response.body[:99]!r} is not {recorded.body[:99]!r}"
+    if response.end != recorded.end:
+        yield f"end {response.end} is not {recorded.end}"
+
+
+FILES_FORM = form(("purpose", "", b"vision"), ("file", "fox.png", png()))
+MASK = ("mask", "mask.png", half_clear())
+
+CALLS: dict[str, dict[str, Any]] = {
+    "generation": {"target": GENERATIONS, "body": FOX},
+    "three": {"target": GENERATIONS, "body": {**FOX, "n": 3}},
+    "stream": {"target": GENERATIONS, "body": STREAM},
+    "svg": {"target": GENERATIONS, "body": {**FOX, "model": "gpt-image-2.6-flare"}},
+    "edit": {"target": EDITS, "body": edit()[0], "content_type": edit()[1]},
+    "mask": {"target": EDITS, "body": edit(MASK)[0], "content_type": edit(MASK)[1]},
+    "variation": {
+        "target": VARIATIONS,
+        "body": form(("image", "a.png", png()), ("response_format", "", b"b64_json"))[0],
+        "content_type": "multipart/form-data; boundary=b",
+    },
+    "models": {"method": "GET", "target": "/v1/models"},
+    "model": {"method": "GET", "target": "/v1/models/gpt-image-2"},
+    "no model": {"method": "GET", "target": "/v1/models/gpt-9"},
+    "head": {"method": "HEAD", "target": "/v1/models"},
+    "file": {"target": "/v1/files", "body": FILES_FORM[0], "content_type": FILES_FORM[1]},
+    "files": {"method": "GET", "target": "/v1/files?limit=3"},
+    "invalid": {"target": GENERATIONS, "body": {**FOX, "size": "7x7"}},
+    "no json": {"target": GENERATIONS, "body": b"{", "content_type": "application/json"},
+    "unserved": {"target": "/v1/chat/completions", "body": {"model": "gpt-9"}},
+    "azure": {
+        "target": f"{DEPLOYMENT}/images/generations?api-version=2025-04-01-preview",
+        "body": {"prompt": "A fox", "size": "1024x1024"},
+        "api_key": KEY,
+    },
+    "azure invalid": {
+        "target": "/openai/v1/images/generations",
+        "body": {"model": "gpt-image-1", "prompt": "A fox", "n": 11},
+        "api_key": KEY,
+    },
+    "rate limit": {
+        "target": GENERATIONS,
+        "body": FOX,
+        "x_emulator_fault": "rate_limit_exceeded;retry_after=7",
+    },
+    "stream error": {
+        "target": GENERATIONS,
+        "body": STREAM,
+        "x_emulator_fault": "stream_error;after=1",
+    },
+    "stream cut": {"target": GENERATIONS, "body": STREAM, "x_emulator_fault": "stream_cut;after=1"},
+    "stream reset": {
+        "target": GENERATIONS,
+        "body": STREAM,
+        "x_emulator_fault": "stream_cut;after=2;reset=true",
+    },
+    "truncated": {"target": GENERATIONS, "body": FOX, "x_emulator_fault": "truncated"},
+    "no answer": {"target": GENERATIONS, "body": FOX, "x_emulator_fault": "connection_reset"},
+}
+"""Calls of every endpoint and every way in which an answer can end."""
+
+
+def recorded(server: Server, method: str = "POST", **call: Any) -> Recording:
+    return exchange(server.url, method, **call)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_recording_is_played_byte_for_byte(name: str, server: Server, play: Play) -> None:
+    recording = recorded(server, **CALLS[name])
+    player = play(recording)
+    headers = {"api_key": KEY} if "api_key" in CALLS[name] else {}
+    played = sent_by(player, recording, **headers)
+    assert not list(differences(played, recording))
+    (call,) = player.requests
+    assert call.recording == "0001"
+    assert call.status == (recording.response.status if recording.response else None)
+    assert not call.near_misses
+
+
+def test_hosted_pictures_are_served_from_the_recording(server: Server, play: Play) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    player = play(recording)
+    server.reset()
+    played = sent_by(player, recording)
+    moved = answer_of(recording).body.replace(server.url.encode(), player.url.encode())
+    assert answer_of(played).body == moved
+    assert headers_of(answer_of(played)) == headers_of(answer_of(recording))
+    (download,), (original,) = played.downloads, recording.downloads
+    assert download.url.startswith(player.url)
+    assert (download.status, download.data) == (200, original.data)
+    assert opened(download.data).size == (1024, 1024)
+    (call,), (fetched,) = player.requests, player.downloads
+    assert [*call.image_urls] == [download.url.encode()]
+    assert (fetched.recording, fetched.prompt) == ("0001", "A fox")
+
+
+def test_url_that_json_has_escaped_is_served_from_here(server: Server, play: Play) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    escaped = answer_of(recording).body.replace(b"/", b"\\/").replace(b"&", b"\\u0026")
+    response = replace(answer_of(recording), parts=(at_once(escaped),))
+    player = play(replace(recording, response=response))
+    played = sent_by(player, recording)
+    assert [each.data for each in played.downloads] == [recording.downloads[0].data]
+
+
+def test_expired_fault_applies_to_a_recorded_url(server: Server, play: Play) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    player = play(recording)
+    player.inject("expired")
+    assert [each.status for each in sent_by(player, recording).downloads] == [403]
+    assert [each.status for each in sent_by(player, recording).downloads] == [200]
+
+
+# --- which recording answers
+
+
+def at_once(body: bytes) -> RecordedPart:
+    return RecordedPart(0, body)
+
+
+def answer(text: str, status: int = 200, **headers: str) -> RecordedResponse:
+    """A recorded answer with that body."""
+    pairs = (("content-type", "application/json"), *headers.items())
+    return RecordedResponse(status, pairs, (at_once(text.encode()),))
+
+
+def recording_of(
+    body: dict[str, Any] | None, text: str = "{}", target: str = GENERATIONS, **fields: Any
+) -> Recording:
+    """A recording of a call with a JSON *body*, that was answered by *text*."""
+    request = RecordedRequest(
+        "POST" if body is not None else "GET",
+        target,
+        (("Content-Type", "application/json"),) if body is not None else (),
+        json.dumps(body).encode() if body is not None else b"",
+    )
+    return Recording(request, answer(text), **fields)
+
+
+def asked(server: Server, body: dict[str, Any], target: str = GENERATIONS) -> str:
+    """The text that answers a call with a JSON *body*; the notice of a miss."""
+    played = answer_to(server.url, "POST", target, body)
+    return dict(played.headers).get("x-emulator-notice") or played.body.decode()
+
+
+SAME_REQUESTS: dict[str, dict[str, Any]] = {
+    "order": dict(reversed(FOX.items())),
+    "default": {**FOX, "n": 1, "background": "auto", "stream": False},
+    "null": {**FOX, "n": None},
+}
+
+
+@pytest.mark.parametrize("name", SAME_REQUESTS)
+def test_request_that_means_the_same_is_answered(name: str, play: Play) -> None:
+    assert asked(play(recording_of(FOX, '"fox"')), SAME_REQUESTS[name]) == '"fox"'
+
+
+OTHER_REQUESTS: dict[str, tuple[dict[str, Any], str]] = {
+    "prompt": ({**FOX, "prompt": "A red box"}, "prompt 'A red box' is not 'A red fox'"),
+    "size": ({**FOX, "size": "1536x1024"}, "size '1536x1024' is not '1024x1024'"),
+    "n": ({**FOX, "n": 2}, "n 2 is not 1"),
+    "model": ({**FOX, "model": "gpt-image-2.5-sunburst"}, "model 'gpt-image-2.5-sunburst' is not"),
+    "user": ({**FOX, "user": "me"}, "user is 'me', and is not in the recording"),
+    "stream": ({**FOX, "stream": True}, "stream true is not false"),
+    "invalid": ({**FOX, "size": "7x7"}, "size '7x7' is not '1024x1024'"),
+    "path": (FOX, "no recording is of POST /v1/images/edits"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_REQUESTS)
+def test_another_request_is_a_miss_that_names_the_difference(name: str, play: Play) -> None:
+    player = play(recording_of(FOX))
+    body, sentence = OTHER_REQUESTS[name]
+    assert sentence in asked(player, body, EDITS if name == "path" else GENERATIONS)
+    (call,) = player.requests
+    assert call.recording is None
+    if name != "path":
+        (miss,) = call.near_misses
+        assert (miss.kind, miss.step, miss.fault) == ("recording", "0001", "0001")
+        assert miss.reason in sentence or sentence in miss.reason
+
+
+def test_miss_names_the_nearest_of_many_recordings(play: Play) -> None:
+    others = [recording_of({**FOX, "prompt": f"Fox {number}"}) for number in range(30)]
+    near = recording_of({**FOX, "quality": "high"}, name="near")
+    nearer = recording_of({**FOX, "prompt": "A red fo"}, name="nearer")
+    player = play(*others, near, nearer)
+    assert "in the nearest, 'near', quality" in asked(player, FOX)
+    assert "in the nearest, 'nearer', prompt" in asked(player, {**FOX, "prompt": "A red f"})
+
+
+def test_long_prompts_are_shown_where_they_differ(play: Play) -> None:
+    player = play(recording_of({**FOX, "prompt": "fox " * 100 + "and hare"}))
+    notice = asked(player, {**FOX, "prompt": "fox " * 100 + "and hound"})
+    assert "prompt '…ox fox and hound' is not '…ox fox and hare'" in notice.replace("\\u2026", "…")
+
+
+def test_call_recorded_often_is_played_in_order_then_its_last(play: Play) -> None:
+    player = play(
+        *(recording_of(FOX, f"{number}") for number in range(3)),
+        recording_of({**FOX, "n": 2}, '"other"'),
+    )
+    assert [asked(player, FOX) for _ in range(5)] == ["0", "1", "2", "2", "2"]
+    player.reset()
+    assert [asked(player, FOX) for _ in range(2)] == ["0", "1"]
+
+
+def test_order_goes_on_for_a_call_that_is_written_otherwise(play: Play) -> None:
+    player = play(recording_of(FOX, "0"), recording_of(SAME_REQUESTS["default"], "1"))
+    assert asked(player, FOX) == "0"
+    assert asked(player, SAME_REQUESTS["order"]) == "0"
+    assert asked(player, SAME_REQUESTS["null"]) == "1"
+
+
+def test_recorded_refusal_is_played_for_the_same_fields(play: Play) -> None:
+    body = {**FOX, "size": "7x7"}
+    invalid = replace(recording_of(body), response=answer('"refused"', 400))
+    player = play(invalid)
+    assert asked(player, body) == '"refused"'
+    assert asked(player, dict(reversed(body.items()))) == '"refused"'
+    assert "size '8x8' is not '7x7'" in asked(player, {**FOX, "size": "8x8"})
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_uploads_are_compared_by_their_pixels(play: Play, same: bool) -> None:
+    body, content_type = edit(boundary="one")
+    request = RecordedRequest("POST", EDITS, (("Content-Type", content_type),), body)
+    player = play(Recording(request, answer('"edited"')))
+    image = opened(png((64, 64)))
+    if not same:
+        image.putpixel((3, 3), (0, 0, 0))
+    with openai_client(player) as client:
+        other = encoded(image, compress_level=9)
+        call = client.images.with_raw_response.edit(
+            model="gpt-image-2",
+            prompt="With a hat",
+            size="1024x1024",
+            image=[("x.png", other), ("y.png", png((64, 64), "RGB", (1, 2, 3)))],
+        )
+    if same:
+        assert call.text == '"edited"'
+    else:
+        notice = call.headers["x-emulator-notice"]
+        assert "images[0] a picture of 64x64" in notice
+        assert "images[1]" not in notice
+
+
+def openai_client(server: Server, **options: Any) -> OpenAI:
+    return OpenAI(**{"base_url": server.base_url, "api_key": KEY, "max_retries": 0, **options})
+
+
+def test_file_that_was_uploaded_in_the_recording_is_known_by_its_id(
+    server: Server, play: Play
+) -> None:
+    upload = recorded(server, **CALLS["file"])
+    identity = json.loads(answer_of(upload).body)["id"]
+    body = {"model": "gpt-image-2", "prompt": "Hat", "images": [{"file_id": identity}]}
+    edited = recorded(server, target=EDITS, body=body)
+    player = play(upload, edited)
+    played = answer_of(sent_by(player, upload))
+    assert json.loads(played.body)["id"] == identity
+    # Another parameter, so that the emulator answers.
+    emulated = answer_to(player.url, "POST", EDITS, {**body, "size": "1536x1024"})
+    assert emulated.status == 200
+    other = answer_to(player.url, "GET", f"/v1/files/{identity}/content")
+    assert other.body == png()
+
+
+LEVELS: dict[str, list[str]] = {
+    "exact": ["miss", "miss", "miss", "miss"],
+    "request": ["fox", "miss", "miss", "miss"],
+    "prompt": ["fox", "fox", "miss", "miss"],
+    "operation": ["fox", "fox", "big", "miss"],
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_level_says_how_alike_call_and_recording_must_be(level: str, play: Play) -> None:
+    big = {**FOX, "prompt": "A hare", "size": "1536x1536"}
+    player = play(recording_of(FOX, '"fox"'), recording_of(big, '"big"'), replay_match=level)
+    bodies: list[dict[str, Any]] = [
+        {**FOX, "n": 1},
+        {**FOX, "size": "1536x1024"},
+        {**FOX, "prompt": "A snail", "size": "1536x1536"},
+        {**FOX, "stream": True},
+    ]
+    answers = [asked(player, body) for body in bodies]
+    assert [each.strip('"') if each[0] == '"' else "miss" for each in answers] == LEVELS[level]
+
+
+def test_recording_of_one_day_answers_calls_of_that_day(play: Play) -> None:
+    player = play(recording_of(FOX, "1", as_of="2026-06-01"), recording_of(FOX, "2"))
+    later = recording_of(FOX, "3", as_of="2026-07-01")
+    for day, text in (("2026-06-01", b"1"), ("2026-05-05", b"2")):
+        played = answer_of(sent_by(player, later, x_emulator_as_of=day))
+        assert played.body == text
+    assert asked(play(later), FOX).startswith("no recording is of")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"settings": {"validation": "lenient"}}, {"broken": True}, {"authorised": False}],
+    ids=str,
+)
+def test_recording_of_other_conditions_is_not_played(play: Play, condition: Any) -> None:
+    assert asked(play(recording_of(FOX, "1", **condition)), FOX).startswith("no recording is of")
+
+
+def test_recording_of_the_settings_of_the_server_is_played(play: Play) -> None:
+    recording = recording_of(FOX, "1", settings={"validation": "lenient"})
+    assert asked(play(recording, validation="lenient"), FOX) == "1"
+
+
+def test_query_without_its_keys_is_compared(play: Play) -> None:
+    player = play(recording_of(None, "1", "/v1/files?limit=2&after=a&api_key=redacted"))
+    for query, text in (("after=a&limit=2", b"1"), ("limit=2&after=a&api_key=x", b"1")):
+        played = answer_to(player.url, "GET", f"/v1/files?{query}")
+        assert played.body == text
+    missed = answer_to(player.url, "GET", "/v1/files?limit=3&after=a")
+    assert "query limit '3' is not '2'" in dict(missed.headers)["x-emulator-notice"]
+
+
+def test_openai_recording_does_not_answer_azure(play: Play) -> None:
+    player = play(recording_of({**FOX, "model": "gpt-image-1", "size": "1024x1024"}))
+    target = "/openai/v1/images/generations"
+    assert asked(player, {**FOX, "model": "gpt-image-1"}, target).startswith("no recording is of")
+
+
+def test_azure_deployment_has_the_model_of_the_settings(play: Play) -> None:
+    path = "/openai/deployments/{}/images/generations?api-version={}"
+    body = {"prompt": "A fox"}
+    recording = recording_of(body, "1", path.format("mine", "2025-04-01-preview"))
+    player = play(recording, deployment=["mine=gpt-image-1", "yours=gpt-image-1"])
+    played = asked(player, body, path.format("yours", "2025-04-01-preview"))
+    assert played == "1"
+    # Without the settings the two names are two deployments.
+    played = asked(play(recording), body, path.format("yours", "2025-04-01-preview"))
+    assert "deployment 'yours' is not 'mine'" in played
+
+
+# --- how it is answered
+
+
+def test_miss_is_refused_in_words_of_the_emulator(play: Play) -> None:
+    player = play(recording_of(FOX), on_miss="refuse")
+    with (
+        openai_client(player, max_retries=2) as client,
+        pytest.raises(openai.NotFoundError) as info,
+    ):
+        client.images.generate(model="gpt-image-2", prompt="A red fox", size="1536x1024")
+    assert info.value.code == "no_recording"
+    assert "in the nearest, '0001', size '1536x1024' is not '1024x1024'" in info.value.message
+    assert len(player.requests) == 1
+    assert player.requests[0].error_code == "no_recording"
+
+
+def test_call_without_an_accepted_key_uses_up_no_recording(play: Play) -> None:
+    player = play(recording_of(FOX, "1"), recording_of(FOX, "2"), api_key=[KEY])
+    refused = answer_to(player.url, "POST", GENERATIONS, FOX, Authorization="Bearer sk-x")
+    assert refused.status == 401
+    assert asked(player, FOX) == "1"
+
+
+def test_fault_applies_to_a_recorded_answer(play: Play) -> None:
+    player = play(recording_of(FOX, '{"data": []}'))
+    player.inject("malformed")
+    assert asked(player, FOX) != '{"data": []}'
+    player.inject("server_error")
+    assert "server had an error" in asked(player, FOX)
+    assert asked(player, FOX) == '{"data": []}'
+    assert [call.fault for call in player.requests] == ["malformed", "server_error", None]
+
+
+def test_directive_is_no_part_of_the_prompt(play: Play) -> None:
+    player = play(recording_of(FOX, '"fox"'))
+    body = {**FOX, "prompt": "A red fox [[emulator: latency;seconds=0]]"}
+    assert asked(player, body) == '"fox"'
+    assert asked(player, FOX) == '"fox"'
+
+
+def test_web_page_of_another_origin_reads_a_recorded_answer(play: Play) -> None:
+    player = play(recording_of(FOX, "1"))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, Origin="http://x.example")
+    assert [name for name, _ in played.headers].count("access-control-allow-origin") == 1
+
+
+def test_recorded_date_is_the_only_one(play: Play) -> None:
+    past = "Thu, 01 Jan 2026 00:00:00 GMT"
+    player = play(replace(recording_of(FOX), response=answer("{}", date=past)))
+    request = json.dumps(FOX).encode()
+    with httpx2.Client(base_url=player.url, headers={"Authorization": "Bearer k"}) as client:
+        headers = {"content-type": "application/json"}
+        played = client.post(GENERATIONS, content=request, headers=headers)
+        assert played.headers.get_list("date") == [past]
+        # The next answer on the same connection is the server's own.
+        (today,) = client.get("/v1/models").headers.get_list("date")
+        assert today != past
+
+
+GZIPPED = gzip.compress(b'{"data": []}')
+
+
+@pytest.mark.parametrize(
+    ("accept", "body"),
+    [("gzip", GZIPPED), ("br;q=1, gzip ; q=0.5", GZIPPED), ("identity", b'{"data": []}')],
+)
+def test_gzip_is_sent_to_clients_that_read_it(play: Play, accept: str, body: bytes) -> None:
+    headers = (
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+        ("content-length", str(len(GZIPPED))),
+    )
+    response = RecordedResponse(200, headers, (at_once(GZIPPED),))
+    player = play(replace(recording_of(FOX), response=response))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, Accept_Encoding=accept)
+    assert played.body == body
+    assert dict(played.headers).get("content-encoding") == ("gzip" if body is GZIPPED else None)
+    assert dict(played.headers)["content-length"] == str(len(body))
+    (call,) = player.requests
+    assert call.answer_body == '{"data": []}'
+
+
+def test_journal_has_the_pictures_of_the_recording(server: Server, play: Play) -> None:
+    recording = recorded(server, **CALLS["three"])
+    answered = json.loads(answer_of(recording).body)
+    files = [png((64, 48), "RGB", colour) for colour in (RED, GREEN, BLUE)]
+    usage = {**answered["usage"], "output_tokens": 7, "total_tokens": 9}
+    usage["output_tokens_details"] = {"image_tokens": 7, "text_tokens": 0}
+    changes = {"usage": usage, "quality": "medium", "size": "64x48"}
+    data = [{"b64_json": b64encode(file).decode()} for file in files]
+    body = json.dumps({**answered, **changes, "data": data}).encode()
+    response = replace(answer_of(recording), parts=(at_once(body),))
+    player = play(replace(recording, response=response))
+    sent_by(player, recording)
+    (call,) = player.requests
+    assert (call.model, call.prompt, call.parameters["n"]) == ("gpt-image-2", "A red fox", 3)
+    assert (call.parameters["quality"], call.parameters["size"]) == ("medium", "64x48")
+    assert [(each.width, each.height) for each in call.pictures] == [(64, 48)] * 3
+    assert call.usage
+    assert call.usage.output_tokens == 7
+    with httpx2.Client(base_url=player.url) as client:
+        (listed,) = client.get("/_emulator/requests?has=recording").json()["requests"]
+        assert listed["recording"] == "0001"
+        for index, file in enumerate(files):
+            assert client.get(f"/_emulator/images/{call.id}/{index}").content == file
+            assert len(file) == listed["pictures"][index]["bytes"]
+        thumbnail = opened(client.get(listed["pictures"][2]["thumbnail"]).content)
+        red, green, blue = cast("Pixel", thumbnail.convert("RGB").getpixel((10, 10)))
+        assert max(red, green) < 70 < blue
+
+
+def test_journal_has_the_events_of_a_recorded_stream(server: Server, play: Play) -> None:
+    recording = recorded(server, **CALLS["stream"])
+    player = play(recording)
+    sent_by(player, recording)
+    (call,) = player.requests
+    (original,) = server.requests
+    assert call.events == original.events == 3
+    assert [event.type for event in call.stream] == [event.type for event in original.stream]
+    assert call.partials == 2
+    assert call.usage == original.usage
+    assert call.answer_body == original.answer_body
+    assert call.pictures == original.pictures
+    assert call.outcome == "answered"
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("rate limit", "refused"), ("stream error", "failed"), ("stream cut", "cut")],
+)
+def test_journal_has_the_error_of_a_recording(
+    server: Server, play: Play, name: str, outcome: str
+) -> None:
+    recording = recorded(server, **CALLS[name])
+    player = play(recording)
+    sent_by(player, recording)
+    (call,) = player.requests
+    until(lambda: call.duration_ms is not None)
+    assert (call.outcome, call.error) == (outcome, server.requests[-1].error)
+
+
+# --- time
+
+
+def timed(*seconds: float) -> Recording:
+    """A recording of a stream whose events came at these times."""
+    parts = tuple(
+        RecordedPart(each, f"event: e\ndata: {number}\n\n".encode())
+        for number, each in enumerate(seconds)
+    )
+    headers = (("content-type", "text/event-stream"), ("date", "Thu, 26 Nov 2026 07:54:22 GMT"))
+    response = RecordedResponse(200, headers, parts)
+    return replace(recording_of({**FOX, "stream": True}), response=response)
+
+
+@pytest.mark.parametrize("speed", [1, 2.5, 0.5])
+def test_events_come_at_their_recorded_times(
+    play: Play, monkeypatch: pytest.MonkeyPatch, speed: float
+) -> None:
+    moments: list[float] = []
+
+    async def wait_until(_: Clock, moment: float) -> None:
+        moments.append(moment)
+
+    monkeypatch.setattr(Clock, "wait_until", wait_until)
+    recording = timed(10, 11.5, 11.5, 40)
+    begin = perf_counter()
+    sent_by(play(recording, delay=True, speed=speed), recording)
+    end = perf_counter()
+    first, second, last = moments
+    assert begin <= first - 10 / speed <= end
+    assert second - first == pytest.approx(1.5 / speed, abs=1e-9)
+    assert last - second == pytest.approx(28.5 / speed, abs=1e-9)
+
+
+def test_no_event_comes_before_its_time(play: Play) -> None:
+    recording = timed(0.05, 0.08, 0.15)
+    played = answer_of(sent_by(play(recording, delay=True), recording))
+    pairs = zip(played.parts, answer_of(recording).parts, strict=True)
+    assert all(part.seconds >= original.seconds for part, original in pairs)
+
+
+def test_answer_without_delay_waits_for_nothing(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clock, "wait_until", None)
+    recording = timed(10, 20)
+    assert not list(differences(sent_by(play(recording, delay=False), recording), recording))
+
+
+def test_clock_that_is_advanced_ends_the_waits_of_a_recording(play: Play) -> None:
+    recording = timed(0, 1000, 2000)
+    player = play(recording, delay=True)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(sent_by, player, recording)
+        call = player.wait_for_call()
+        until(lambda: call.events == 1)
+        player.clock.advance(seconds=1000)
+        until(lambda: call.events == 2)
+        assert not answer.done()
+        player.clock.advance(seconds=1000)
+        assert not list(differences(answer.result(), recording))
+
+
+def test_client_that_leaves_ends_a_recorded_answer(play: Play) -> None:
+    player = play(timed(0, 1000), delay=True)
+    with (
+        openai_client(player) as client,
+        client.images.with_streaming_response.generate(
+            model="gpt-image-2", prompt="A red fox", size="1024x1024", stream=True
+        ) as response,
+    ):
+        next(response.iter_lines())
+    (call,) = player.requests
+    until(lambda: call.duration_ms is not None)
+    assert (call.outcome, call.events) == ("gone", 1)
+
+
+# --- answers that are described
+
+
+def described(body: Any, status: int = 200, **expected: Any) -> Recording:
+    """A recording of a call for a fox, whose answer is described."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return replace(
+        recording_of(FOX),
+        response=answer(text, status),
+        expectation=Expectation(open_body=not isinstance(body, str), **expected),
+    )
+
+
+def test_open_values_are_those_of_the_emulator(play: Play) -> None:
+    body = {"created": "<any>", "data": [{"b64_json": "<any>"}], "size": "7x<any>"}
+    player = play(described({**body, "size": "1024x<any>", "note": "as it was"}))
+    answered = json.loads(asked(player, FOX))
+    assert opened(answered["data"][0]["b64_json"]).size == (1024, 1024)
+    assert list(answered) == ["created", "data", "size", "note"]
+    assert (answered["size"], answered["note"]) == ("1024x1024", "as it was")
+    (call,) = player.requests
+    assert (call.recording, len(call.pictures)) == ("0001", 1)
+    assert call.answer_headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("recording", "sentence"),
+    [
+        (
+            described({"data": [{"url": "<any>"}]}),
+            "body.data[0].url is left open, and the emulator's own answer has none",
+        ),
+        (
+            described({"size": "7x<any>"}),
+            "body.size is '7x<any>', and '1024x1024' in the emulator's own answer",
+        ),
+        (
+            described({"error": {"message": "<any>"}}, 429),
+            "values are left open, and the emulator answers 200",
+        ),
+    ],
+    ids=["absent", "different", "status"],
+)
+def test_open_value_that_the_emulator_does_not_have_is_a_miss(
+    play: Play, recording: Recording, sentence: str
+) -> None:
+    player = play(recording)
+    missed = answer_to(player.url, "POST", GENERATIONS, FOX)
+    notice = dict(missed.headers)["x-emulator-notice"]
+    assert notice == f"'0001' cannot be played: {sentence}"
+    assert missed.status == 200
+    assert json.loads(missed.body)["data"]
+    refused = asked(play(recording, on_miss="refuse"), FOX)
+    assert sentence in json.loads(refused)["error"]["message"]
+
+
+def test_described_answer_without_open_values_needs_no_other(play: Play) -> None:
+    body = {"error": {"message": "Too many", "code": "rate_limit_exceeded"}}
+    player = play(described(body, 429, newline=True))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX)
+    assert played.status == 429
+    assert played.body == json.dumps(body, indent=2).encode() + b"\n"
+    assert asked(play(described("text to the byte")), FOX) == "text to the byte"
+
+
+# --- folders
+
+
+def test_recordings_of_a_folder_are_played(server: Server, tmp_path: Path) -> None:
+    folder = RecordingFolder(tmp_path)
+    recordings = [recorded(server, **CALLS[name]) for name in ("three", "mask", "stream cut")]
+    names = [folder.add(recording).stem for recording in recordings]
+    with Server(replay=tmp_path, delay=False) as player:
+        for recording in recordings:
+            assert not list(differences(sent_by(player, recording), recording))
+        assert [call.recording for call in player.requests] == names
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (None, "replay: .*: No such file or directory"),
+        ({}, "replay: .*: there is no recording in it"),
+        ({"0001-fox.json": "{\n}"}, r"0001-fox.json:1: .*"),
+    ],
+    ids=["missing", "empty", "mistake"],
+)
+def test_folder_without_good_recordings_is_an_error(
+    tmp_path: Path, files: dict[str, str] | None, sentence: str
+) -> None:
+    folder = tmp_path / "recordings"
+    if files is not None:
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        Emulator(Settings(replay=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"speed": 0}, "speed: must be a number above 0, not 0"),
+        ({"speed": "fast"}, "speed: expected a number, not 'fast'"),
+        ({"on_miss": "ignore"}, "on_miss: expected 'emulate' or 'refuse', not 'ignore'"),
+        ({"replay_match": "x"}, "replay_match: expected 'exact', .* or 'operation', not 'x'"),
+    ],
+)
+def test_setting_of_replay_that_is_none_is_an_error(settings: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Settings(**settings)
