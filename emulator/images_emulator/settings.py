@@ -148,7 +148,7 @@ class RateUnit(NamedTuple):
     """A unit of time that a rate can be per."""
 
     name: str
-    """In full, as the API's messages have it."""
+    """The unit in full, as the API's messages have it."""
     seconds: int
 
 
@@ -157,7 +157,7 @@ RATE_UNITS: Final[Mapping[str, RateUnit]] = {
     "min": RateUnit("minute", 60),
     "hour": RateUnit("hour", 3600),
 }
-"""By the name that settings and messages abbreviate them to."""
+"""The units by the abbreviations of settings and messages."""
 
 
 class Rate(Immutable):
@@ -220,7 +220,7 @@ def _check_texts(settings: Any) -> None:
 
 
 def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
-    """What *parse* makes of *value*. Raises ValueError about the *subject*."""
+    """The value that *parse* makes of *value*. Raises ValueError about the *subject*."""
     try:
         return parse(value)
     except ValueError as error:
@@ -484,7 +484,7 @@ class Setting(Immutable):
     default: Any
     """Default of the flag and the variable."""
     metavar: str
-    """What stands for the value in the help, in capitals."""
+    """The word in capitals that stands for the value in the help."""
     help: str
     """Sentences with the unit and what an unset one means."""
     repeatable: bool

@@ -19,8 +19,8 @@ _Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 class DaemonThreadPool(ThreadPoolExecutor):
-    """Up to *max_workers* daemon threads, started as they are needed; *initializer* runs in each.
-    They end with `shutdown`, or when the pool is garbage.
+    """A pool of up to *max_workers* daemon threads, started as they are needed; *initializer* runs
+    in each. They end with `shutdown`, or when the pool is garbage.
 
     The standard pool's threads are joined when an event loop is closed and again when Python exits,
     so that one download that hangs holds up both. It is the base only because asyncio takes no

@@ -100,7 +100,7 @@ class AdminClient:
                 yield response
 
     def _sentence(self, status: int, document: Any) -> str:
-        """What the server says of a refusal."""
+        """The message in the server's refusal."""
         error = document.get("error") if isinstance(document, dict) else None
         if not isinstance(error, dict) or not isinstance(error.get("message"), str):
             return f"{self.address.url} answered {status}, as no images-emulator does"

@@ -104,7 +104,7 @@ class CallLog:
         """A call is told of when it is over."""
 
     def cleared(self) -> None:
-        """What is written stays."""
+        """Called after a reset; written lines stay."""
 
     def completed(self, exchange: Exchange) -> None:
         call = _Call(exchange, time())

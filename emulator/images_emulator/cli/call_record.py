@@ -27,7 +27,7 @@ GONE: Final = {
     "failed": "the stream failed",
     "waiting": "it is not over",
 }
-"""What a line says of these outcomes."""
+"""The words of a line for these outcomes."""
 
 
 class CallRecord(NamedTuple):
@@ -47,7 +47,7 @@ class CallRecord(NamedTuple):
     """`1024x1024` of its pictures, or as it was sent."""
     pictures: int
     bytes: int | None
-    """Of the files of its pictures; None where they were sent by URL."""
+    """The bytes of its pictures' files; None where they were sent by URL."""
     events: int
     error: Mapping[str, Any] | None
     """The `error` object."""
@@ -55,7 +55,7 @@ class CallRecord(NamedTuple):
     recording: str | None
     """The name of the recording that answered."""
     notice: str | None
-    """That no recording answered, and why; or that the model has been shut down, and when."""
+    """The notice that no recording answered, or that the model has been shut down."""
     key: str | None = None
     sdk: str | None = None
     retries: int = 0
@@ -223,7 +223,7 @@ def _pictures(record: CallRecord) -> str:
 
 
 def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
-    """What more there is to say of a call: a word and a text each."""
+    """Further details of a call: a word and a text each."""
     if record.prompt:
         yield "prompt", printable(record.prompt)
     if record.sent:

@@ -32,12 +32,12 @@ class CommandError(Exception):
 
 
 class CommandModule(Protocol):
-    """What the module of a command has."""
+    """The module of a command."""
 
     USAGE: str
-    """What stands behind the command's name."""
+    """The arguments, as the usage line shows them behind the command's name."""
     DESCRIPTION: str
-    """What the command does, in the words of its help."""
+    """Purpose of the command, in its help."""
     EXAMPLES: str
     """Lines that show its use."""
 
@@ -57,7 +57,7 @@ class Command(NamedTuple):
     """A row of the table of commands."""
 
     summary: str
-    """What it does, in a line of the program's help."""
+    """Purpose of the command, in a line of the program's help."""
     module: str
     """The module of `images_emulator.cli` that has it."""
 

@@ -27,7 +27,7 @@ class Flag(NamedTuple):
     names: tuple[str, ...]
     """`-p`, `--port`."""
     help: str
-    """What it does, in a line."""
+    """Purpose of the flag, in a line."""
     takes_value: bool
     choices: tuple[str, ...]
     """Its values, where they are known."""
@@ -36,7 +36,7 @@ class Flag(NamedTuple):
 
 
 class Completions(NamedTuple):
-    """What is completed behind a command."""
+    """Completions behind a command: its flags, and the words of its argument."""
 
     flags: tuple[Flag, ...]
     words: tuple[str, ...]
@@ -56,7 +56,7 @@ def run(*, shell: str) -> int:
 
 
 def completions(parser: ArgumentParser) -> Completions:
-    """What the arguments of *parser* can be."""
+    """The completions of the arguments of *parser*."""
     flags: list[Flag] = []
     words: tuple[str, ...] = ()
     values = {each.flag: each.choices for each in command_settings()}
@@ -86,7 +86,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 Table = Mapping[str, Completions]
-"""What a shell completes, by command."""
+"""The completions of a shell, by command."""
 
 
 def _bash(table: Table) -> Iterator[str]:
@@ -178,4 +178,4 @@ SCRIPTS: Final[Mapping[str, Callable[[Table], Iterator[str]]]] = {
     "zsh": _zsh,
     "fish": _fish,
 }
-"""By the name of a shell: the lines of its script."""
+"""The lines of each shell's script, by its name."""

@@ -1,4 +1,4 @@
-"""Where the settings of a command come from: its flags, the variables, the settings file and the
+"""Sources of the settings of a command: its flags, the variables, the settings file and the
 defaults, in this order."""
 
 from __future__ import annotations

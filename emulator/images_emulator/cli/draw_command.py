@@ -303,8 +303,8 @@ def _bytes_of(path: str) -> bytes:
 
 
 def _paths(output: str | None, prompt: str, pictures: Sequence[Picture]) -> Iterator[Path]:
-    """Where each picture is saved. A file that is there is only replaced where *output* names
-    it."""
+    """The files in which the pictures are saved. A file that is there is only replaced where
+    *output* names it."""
     if output:
         file = Path(output)
         for number in range(1, len(pictures) + 1):

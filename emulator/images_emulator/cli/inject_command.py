@@ -23,7 +23,7 @@ EXAMPLES: Final = """\
   images-emulator inject stream_cut after=1 --match prompt=ship"""
 
 MATCH_HELP: Final = "Only calls of this path, model, prompt, size … (what a scenario's match has)"
-"""What `--match` does."""
+"""Help text of `--match`."""
 
 NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
 """The keys of `match` whose values are numbers, or true and false."""

@@ -104,7 +104,7 @@ NOTES: Final = {
     "restart": "calls were missed",
     "cleared": "the journal was cleared",
 }
-"""What is said of other events of the live feed, by their names."""
+"""Notes on other events of the live feed, by their names."""
 
 
 def _page(

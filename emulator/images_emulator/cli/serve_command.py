@@ -46,7 +46,7 @@ EXAMPLES: Final = """\
   images-emulator serve --help-all       every setting, with its variable"""
 
 PAGE_PATH: Final = "/_emulator/"
-"""Where the page is."""
+"""Path of the page."""
 
 PORT_HINT: Final = (
     "; -p 0 takes a free one, and 'images-emulator healthcheck' tells whether an emulator has it"
@@ -150,8 +150,8 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
 
 
 def start_text(url: str, port: int, settings: Settings, log: LogSettings) -> str:
-    """What is printed when the server of *url* accepts connections; with a *log* of errors or
-    warnings alone, where it listens."""
+    """The text that is printed when the server of *url* accepts connections; with a *log* of errors
+    or warnings alone, where it listens."""
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
@@ -178,8 +178,8 @@ def start_text(url: str, port: int, settings: Settings, log: LogSettings) -> str
 
 
 def _shell_line(url: str, settings: Settings) -> str:
-    """What leads the SDKs in a shell to the server at *url*. No key of the settings stands in
-    it."""
+    """The line that leads the SDKs in a shell to the server at *url*. No key of the settings stands
+    in it."""
     write = FORMS[shell_of(os.environ)]
     key = "<one of your api_key>" if settings.api_key else API_KEY
     variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}

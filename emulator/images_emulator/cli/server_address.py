@@ -23,7 +23,7 @@ UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # n
 
 
 class ServerAddress(NamedTuple):
-    """Where a server is, and what it asks for."""
+    """The address of a server, with its admin token and an API key."""
 
     url: str
     """Such as `http://127.0.0.1:8080`."""
@@ -88,8 +88,8 @@ def _normal(url: str) -> str:
 
 
 def local_url(host: str, port: int) -> str:
-    """What leads from the same machine to a server that listens on *host* and *port*. Raises
-    ValueError for port 0."""
+    """The URL that leads from the same machine to a server that listens on *host* and *port*.
+    Raises ValueError for port 0."""
     if port == 0:
         raise ValueError("the port of the settings is 0, any free one: name the server by --url")
     host = UNSPECIFIED.get(host, host)

@@ -27,7 +27,7 @@ FORMS: Final[Mapping[str, Callable[[str, str], str]]] = {
     "dotenv": lambda name, value: f"{name}={quote(value)}",
     "github": lambda name, value: f"{name}={value}",
 }
-"""By the name of a shell or a kind of file: the line that sets a variable."""
+"""Formats of the line that sets a variable, by the name of a shell or a kind of file."""
 
 
 def shell_of(environment: Mapping[str, str], os_name: str = os.name) -> str:

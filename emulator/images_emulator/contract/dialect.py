@@ -56,11 +56,11 @@ class HostedURLs(Immutable, kw_only=True):
     """Time for which a URL works, from the creation of the image."""
     path: str
     query: Mapping[str, str]
-    """In the order of the URL."""
+    """The parameters of the query, in their order."""
     key_start: timedelta
-    """When the key that signs begins, counted from the creation of the image."""
+    """The start of the signing key's life, counted from the creation of the image."""
     key_expiry: timedelta
-    """When the key that signs ends, counted from the creation of the image."""
+    """The end of the signing key's life, counted from the creation of the image."""
 
 
 class Dialect(Immutable, kw_only=True, eq=False):

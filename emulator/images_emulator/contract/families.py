@@ -54,7 +54,7 @@ from images_emulator.contract.uploads import SquarePNG, UploadedImages, Uploaded
 
 
 def since(year: int, month: int, day: int) -> Period:
-    """From that day on."""
+    """The period from that day on."""
     return Period(since=date(year, month, day))
 
 

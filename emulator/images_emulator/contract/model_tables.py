@@ -46,7 +46,7 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
 
 
 def as_json() -> dict[str, Any]:
-    """By model: its dates, and its JSON Schemas by path and media type."""
+    """The dates of each model, and its JSON Schemas by path and media type."""
     return {
         model.id: {
             "released": model.released.isoformat(),

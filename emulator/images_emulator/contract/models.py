@@ -109,17 +109,20 @@ DALLE_2_SECONDS: Final = {"standard": 9.0}
 """Seconds of a call, as all of these from `openai-processing-ms`; recorded: 8.9 for two images."""
 
 DALLE_3_SECONDS: Final = {"standard": 13.0, "hd": 26.0}
-"""Recorded: 11.5 and 14.4. `hd` was not recorded and counts twice, as its price does."""
+"""Seconds of dall-e-3. Recorded: 11.5 and 14.4. `hd` was not recorded and counts twice, as its
+price does."""
 
 GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
-"""Recorded: 14.9 at low, 34.3 at high, and at medium 21.7, and 30.5 for two images."""
+"""Seconds of gpt-image-1 and of models like it. Recorded: 14.9 at low, 34.3 at high, and at medium
+21.7, and 30.5 for two images."""
 
 GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
-"""No recording, but a relay's log of 15 at low and 235 at high (https://help.apiyi.com/en?p=30724);
-between them as the output tokens grow, also for the models after it."""
+"""Seconds of gpt-image-2. No recording, but a relay's log of 15 at low and 235 at high
+(https://help.apiyi.com/en?p=30724); between them as the output tokens grow, also for the models
+after it."""
 
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
-"""From gpt-image-2.5 on; see `GPT_2_SECONDS`."""
+"""Seconds from gpt-image-2.5 on; see `GPT_2_SECONDS`."""
 
 GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, as the deprecations page words

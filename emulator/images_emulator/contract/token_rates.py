@@ -92,7 +92,7 @@ class InputPatches(Immutable):
 
 
 TextRange = Mapping[str, tuple[int, int]]
-"""By quality, the fewest and the most text tokens that the output of one image was billed."""
+"""The fewest and the most text tokens that the output of one image was billed, by quality."""
 
 
 class TokenRates(Immutable):

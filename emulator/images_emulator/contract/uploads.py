@@ -131,8 +131,9 @@ class SquarePNG(UploadedImages, kw_only=True):
             raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
 
     def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
-        """From the specification of 2022-12 to 2025-03: "If mask is not provided, image must have
-        transparency, which will be used as the mask." """
+        """The mask that a picture's transparent pixels are. In the specification from 2022-12 to
+        2025-03: "If mask is not provided, image must have transparency, which will be used as the
+        mask." """
         if not self.alpha_is_mask:
             return None
         try:

@@ -104,8 +104,8 @@ REASONING_TOKENS: Final = {
     "xhigh": 8192,
     "max": 16384,
 }
-"""By `svg.reasoning.effort`. No source says how the tokens of an SVG are counted. These numbers,
-and one token for `SVG_BYTES_PER_TOKEN` of the file, are estimates."""
+"""Reasoning tokens by `svg.reasoning.effort`. No source says how the tokens of an SVG are counted.
+These numbers, and one token for `SVG_BYTES_PER_TOKEN` of the file, are estimates."""
 
 WRITTEN_FORMAT: Final = "svg"
 """The output format whose files a language model writes. No source tells what it charges."""

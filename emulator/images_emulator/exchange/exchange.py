@@ -80,7 +80,7 @@ class SentImage:
 
 
 class _Drawing(NamedTuple):
-    """What decides size and price of the images of an answer."""
+    """The parameters that decide size and price of the images of an answer."""
 
     size: Pixels
     quality: str | None
@@ -207,7 +207,7 @@ class Exchange:
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
     dropped: Sequence[str] = ()
-    """What is not kept of it: `body`, `pictures`."""
+    """The parts that are not kept any more: `body`, `pictures`."""
     cached_usage: Usage | None = None
     """The usage, once it is worked out."""
     cached_details: CallDetails | None = None
@@ -430,7 +430,7 @@ class Exchange:
 
     @property
     def _drawing(self) -> _Drawing | None:
-        """None where no image was sent."""
+        """The parameters of the images that were sent; None where none was."""
         if not self.images:
             return None
         if request := self.request:

@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 MAX_SEARCH_SECONDS: Final = 0.1
 """Seconds after which the search for a regular expression is given up. Some expressions take years
-to find out that they do not match."""
+to fail."""
 
 _OTHER_SIGNS: Final = re.compile(r"[\W_]+")
 _OTHER_SIGNS_BUT_WILDCARDS: Final = re.compile(r"[^\w*?]+|_+")

@@ -1,4 +1,4 @@
-"""What the journal keeps of a completed call, and how many bytes that weighs.
+"""The parts of a completed call that the journal keeps, and their weight in bytes.
 
 The journal's thread calls these functions, under its lock. Other threads may read the exchange
 meanwhile: the order in which these set its attributes is for them.
@@ -69,7 +69,7 @@ def drop_body(exchange: Exchange) -> None:
 
 
 def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
-    """What is not kept any more where only *request* is left."""
+    """The parts that are not kept any more where only *request* is left."""
     if exchange.chunks or "body" in exchange.dropped:
         yield "body"
     if exchange.images and (request is None or "pictures" in exchange.dropped):

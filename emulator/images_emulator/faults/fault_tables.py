@@ -165,7 +165,7 @@ def as_text() -> str:
 
 
 def _spelt_out(field: FaultField) -> str:
-    """What a setting does, its values and its default."""
+    """The purpose of a setting, its values and its default."""
     choices = f" One of {', '.join(field.choices)}." if field.choices else ""
     default = "" if field.default is None else f" Default: {_text(field.default)}."
     return f"{field.summary}{choices}{default}"

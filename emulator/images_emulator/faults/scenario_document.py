@@ -118,7 +118,7 @@ def _toml_steps(text: str) -> list[int]:
 
 
 def _json_steps(text: str) -> list[int]:
-    """Where each step begins."""
+    """The place at which each step begins."""
     starts: list[int] = []
     opening = _JSON_STEPS.search(text)
     place = opening.end() if opening else len(text)

@@ -33,7 +33,7 @@ JPEG_START: Final = b"\xff\xd8"
 JPEG_QUALITY: Final = 80
 WEBP_QUALITY: Final = 75
 WEBP_EFFORT: Final = 2
-"""At effort 4 it would take twice as long for a tenth less."""
+"""The encoder's effort. At effort 4 it would take twice as long for a tenth less."""
 
 Thumbnails = Mapping[int, bytes]
 """The files of one picture by their longest edge, each of `EDGES`."""

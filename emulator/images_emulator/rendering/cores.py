@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 CGROUP_FOLDER: Final = Path("/sys/fs/cgroup")
-"""Where Linux shows a container its control group."""
+"""The folder in which Linux shows a container its control group."""
 
 QUOTA_FILES: Final = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 """Files of cgroup version 2 and version 1 that hold the CPU quota: microseconds of CPU time, in a

@@ -34,7 +34,8 @@ WARM_UP: Final = ImageRequest(
 """Rendered once at the start: Pillow, fonts and encoders are loaded at their first use."""
 
 NICENESS: Final = 10
-"""At equal priority the p99 of requests that need no image was 25 % higher."""
+"""Niceness of a render process. At equal priority the p99 of requests that need no image was 25 %
+higher."""
 
 _LENGTH: Final = struct.Struct("<I")
 

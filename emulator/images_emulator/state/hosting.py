@@ -122,7 +122,7 @@ class Hosting(Generic[T]):
         return hmac.compare_digest(signature, self._signature(path, parameters).encode())
 
     async def expiries(self) -> list[datetime]:
-        """When the URLs of the pictures that can still be downloaded expire, in no order."""
+        """The expiry times of the URLs of pictures that can still be downloaded, in no order."""
         return await self._pictures.expiries(self._clock.now())
 
     async def reset(self) -> None:

@@ -13,7 +13,7 @@ from images_emulator.state.retry_chain import retry_chain
 from images_emulator.state.store import Codec, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
-"""Of an entry with a body of at least so many bytes, the body is dropped before the entry."""
+"""Bytes of a body from which on it is dropped before its entry."""
 
 
 def _pack(exchange: Exchange) -> Packed:

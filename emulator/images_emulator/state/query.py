@@ -140,7 +140,7 @@ class Query:
         )
 
     def differences(self, entry: Exchange) -> list[str]:
-        """What is different about *entry*: a phrase for each filter that it does not match, such as
+        """The differences of *entry*: a phrase for each filter that it does not match, such as
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
             each.difference(name, actual, values, entry.head.api_key)

@@ -78,7 +78,7 @@ _PLACES: Final[Mapping[str, int]] = {
     **{name: place for place, name in enumerate(MatchInput._fields)},
     "prompt_regex": MatchInput._fields.index("prompt"),
 }
-"""Where in a `MatchInput` the value for a key of `match` is."""
+"""The index in a `MatchInput` of the value for a key of `match`."""
 
 
 def _test(name: str, wanted: Any) -> Callable[[Any], bool]:

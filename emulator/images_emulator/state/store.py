@@ -90,8 +90,8 @@ class Records(Protocol[T]):
         ...
 
     async def expiries(self, now: datetime) -> list[datetime]:
-        """When the records expire that have not expired before *now*; of one that never does,
-        nothing. In no order."""
+        """The expiry times of the records that have not expired before *now*, in no order. Records
+        that never expire have none."""
         ...
 
     async def clear(self) -> None: ...
@@ -218,7 +218,7 @@ class Log(Protocol[T]):
 
 
 RegisterObserver = Callable[[str], None]
-"""Called with the name of a register after its value has changed, in the thread that changed or
+"""Receives the name of a register after its value has changed, in the thread that changed or
 refreshed the register. It returns at once and raises nothing."""
 
 
@@ -227,8 +227,8 @@ class Store(Protocol):
     that share the store."""
 
     observers: tuple[RegisterObserver, ...]
-    """Called after each change of a register: at once if this process made it, or in `refresh` if
-    another process did. Any thread may replace the tuple by another one."""
+    """The observers that are called after each change of a register: at once if this process made
+    it, or in `refresh` if another process did. Any thread may replace the tuple by another one."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet."""

@@ -39,7 +39,7 @@ PAGING: Final = ("limit", "since", "before", "counts")
 """The query's names that are no filters."""
 
 SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
-"""What a client sent may be a page with a script; it is shown as nothing of the kind."""
+"""Headers of bytes that a client sent, which may be a page with a script: no browser runs it."""
 
 RAW: Final = "application/octet-stream"
 """The media type of bytes of any kind."""

@@ -105,8 +105,9 @@ class CallSummary:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What has left of an answer. *body* is its text, of each image only the beginning; null where
-    there is none, or it is not kept any more. *headers* are without those of the HTTP server."""
+    """The part of an answer that has left. *body* is its text, of each image only the beginning;
+    null where there is none, or it is not kept any more. *headers* are without those of the HTTP
+    server."""
 
     headers: Mapping[str, str]
     body: str | None

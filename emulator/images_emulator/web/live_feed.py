@@ -56,7 +56,7 @@ MAX_DIGITS: Final = 18
 """Digits of the number in an id."""
 
 Cleared = Literal["requests", "all"]
-"""What was cleared: the journal, or everything, by a reset."""
+"""The extent of a reset: the journal, or everything."""
 
 _JSON: Final = TypeAdapter[Any](Any)
 
@@ -124,7 +124,7 @@ class EventLog:
 
 @dataclass(slots=True)
 class _CallNotes:
-    """What a batch has to tell of one call."""
+    """The notes of a batch on one call."""
 
     exchange: Exchange
     arrived: bool = False
@@ -134,8 +134,8 @@ class _CallNotes:
 
 @dataclass(slots=True)
 class _Batch:
-    """What was gathered: calls by id in the order of their first note, names of changed registers,
-    and what was cleared. *skipped* calls are not among them any more."""
+    """The notes that were gathered: calls by id in the order of their first note, names of changed
+    registers, and what was cleared. *skipped* calls are not among them any more."""
 
     calls: dict[str, _CallNotes] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)

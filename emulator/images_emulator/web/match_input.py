@@ -1,4 +1,4 @@
-"""What the steps of the scenario are compared with: the values of a call."""
+"""The values of a call that steps of the scenario are compared with."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""By the end of a file's name. Other files are not served."""
+"""Media types by the suffix of a file. Other files are not served."""
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -40,7 +40,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""Of the page, which loads and calls only what this server has."""
+"""The policy of the page, which loads and calls only what this server has."""
 
 HEADERS: Final = {
     # The file is asked for anew each time, and sent only if it is another one: files of two
@@ -52,7 +52,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of each answer with a file of the page."""
+"""The headers of each answer with a file of the page."""
 
 
 class PageFile(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the admin API tells of the emulator's state: settings, clock, hosting and scenario."""
+"""The emulator's state in the admin API: settings, clock, hosting and scenario."""
 
 from __future__ import annotations
 

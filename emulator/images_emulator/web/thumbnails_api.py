@@ -23,8 +23,8 @@ from images_emulator.web.journal_api import SANDBOX
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 HEADERS: Final = {**SANDBOX, "Cache-Control": "private, max-age=31536000, immutable"}
-"""Of what never changes under its address, which has the id of a call: a year, as long as a cache
-may keep it."""
+"""Headers of answers that never change under their address, which has the id of a call: a year, as
+long as a cache may keep it."""
 
 
 class Edge(IntEnum):

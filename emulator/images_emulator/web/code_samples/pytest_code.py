@@ -27,7 +27,7 @@ ERROR_CLASSES: Final[Mapping[int, str]] = {
     422: "UnprocessableEntityError",
     429: "RateLimitError",
 }
-"""What openai-python raises by the status; `InternalServerError` from 500 on."""
+"""The exceptions of openai-python by the status; `InternalServerError` from 500 on."""
 
 
 def pytest(call: SampleSource) -> str:
