@@ -119,8 +119,17 @@ def _picture(browser: Browser, server: Process) -> float:
     return median(times)
 
 
+def _processor_seconds(browser: Browser) -> float:
+    """What all processes of the browser that are alive have spent since their start."""
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return sum(float(each["cpuTime"]) for each in processes)
+
+
 def _beside(browser: Browser, clients: Crowd, server: Process, effort: Effort) -> Probe:
-    """The median time of a call of one client, alone and beside an open page."""
+    """The median time of a call of one client, alone and beside an open page, and how much of a
+    core the browser takes for that page."""
     wires = {"1024": post(GENERATIONS, USUAL), "repeated": post(GENERATIONS, SMALL)}
 
     def times(beside: str) -> dict[str, float]:
@@ -140,12 +149,14 @@ def _beside(browser: Browser, clients: Crowd, server: Process, effort: Effort) -
         alone = times("alone")
         page = _opened(browser, server)
         page.wait_for_function(LOADED)
+        spent, begun = _processor_seconds(browser), time()
         beside = times("beside page")
+        part = (_processor_seconds(browser) - spent) / (time() - begun)
         page.context.close()
-        return alone | beside
+        return alone | beside | {"page cores": part}
 
-    names = tuple(f"{name} {beside} ms" for name in wires for beside in ("alone", "beside page"))
-    return Probe(names, measure)
+    names = [f"{name} {beside} ms" for name in wires for beside in ("alone", "beside page")]
+    return Probe((*names, "page cores"), measure)
 
 
 PAGE: Final = Bench((20,), _open)

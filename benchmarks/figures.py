@@ -292,4 +292,10 @@ FIGURES: Final = (
         )
         for name, words in (("1024", "unique 1024²"), ("repeated", "repeated 256²"))
     ),
+    Figure(
+        number=20,
+        words="cores that the browser takes for an open page while these calls come",
+        over="page cores",
+        most=0.1,
+    ),
 )
