@@ -80,6 +80,11 @@ def _download(call: SampleSource, url: str) -> str:
     return f"(await fetch({url}{options})).arrayBuffer()"
 
 
+def _save(call: SampleSource, data: str) -> str:
+    """The statement that writes a picture, *data* in base64, to a file with its `number`."""
+    return f'await writeFile(`picture-${{number}}.{call.picture_suffix}`, {data}, "base64");'
+
+
 def javascript(call: SampleSource) -> str:
     """A module for Node.js."""
     sdk = sdk_call(call)
@@ -89,7 +94,11 @@ def javascript(call: SampleSource) -> str:
     names = [name, *(["toFile"] if sdk.uses_uploads else [])]
     default = [] if sdk.deployment else [names.pop(0)]
     imported = ", ".join([*default, *([f"{{ {', '.join(names)} }}"] if names else [])])
-    lines = [f'import {imported} from "openai";', ""]
+    lines = [
+        'import { writeFile } from "node:fs/promises";',
+        f'import {imported} from "openai";',
+        "",
+    ]
     address = call.base if sdk.deployment else f"{call.base}{sdk.prefix}"
     options = {
         "endpoint" if sdk.deployment else "baseURL": literal(address),
@@ -121,13 +130,17 @@ def javascript(call: SampleSource) -> str:
         expression = f"await {method}({{\n{arguments}}}{more})"
     if sdk.streams:
         lines.append(f"const stream = {expression};")
-        lines.append("for await (const event of stream) console.log(event.type);")
+        lines.append("let number = 0;")
+        lines.append("for await (const event of stream) {")
+        lines.append("    console.log(event.type);")
+        lines.append(f"    if (event.b64_json) {_save(call, 'event.b64_json')}")
+        lines.append("    number += 1;")
+        lines.append("}")
     else:
         lines.append(f"const answer = {expression};")
-        lines.append("for (const image of answer.data)")
-        lines.append(
-            "    console.log(image.url ?? `${image.b64_json.length} characters of base64`);"
-        )
+        lines.append("for (const [number, image] of answer.data.entries())")
+        lines.append("    if (image.url) console.log(image.url);")
+        lines.append(f"    else {_save(call, 'image.b64_json')}")
     return "\n".join(lines) + "\n"
 
 

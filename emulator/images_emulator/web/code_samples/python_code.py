@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from images_emulator import imaging
 from images_emulator.web.code_samples.code_layout import group, indented, literal
 from images_emulator.web.code_samples.sdk_call import (
     PARAMETERS,
@@ -105,10 +104,8 @@ def upload(index):
 
 def _save(call: SampleSource, data: str) -> str:
     """The statement that writes a picture, *data* in base64, to a file with its `number`."""
-    word = str(call.exchange.details.parameters.get("output_format"))
-    output_format = word if word in imaging.formats.OUTPUT_FORMATS else "png"
-    suffix = "jpg" if output_format == "jpeg" else output_format
-    return f'Path(f"picture-{{number}}.{suffix}").write_bytes(base64.b64decode({data}))'
+    name = f"picture-{{number}}.{call.picture_suffix}"
+    return f'Path(f"{name}").write_bytes(base64.b64decode({data}))'
 
 
 def python_imports(*names: str, code: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
+from images_emulator import imaging
 from images_emulator.contract.azure import deployment_in
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import (
@@ -123,6 +124,13 @@ class SampleSource:
             if name in self.exchange.headers:
                 return name, scheme
         return None
+
+    @property
+    def picture_suffix(self) -> str:
+        """The suffix of the files of its pictures, without the dot."""
+        word = str(self.exchange.details.parameters.get("output_format"))
+        output_format = word if word in imaging.formats.OUTPUT_FORMATS else "png"
+        return "jpg" if output_format == "jpeg" else output_format
 
     @property
     def text(self) -> str | None:

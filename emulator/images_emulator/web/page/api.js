@@ -133,7 +133,7 @@
 /** @typedef {{steps: Step[]}} Scenario */
 /** @typedef {{pictures: number, next_expiry: string | null}} Hosting */
 /** @typedef {{name: string, type: string, default: any, minimum: number | null, maximum: number | null, choices: any[] | null, summary: string}} FaultField */
-/** @typedef {{kind: string, summary: string, for_downloads: boolean, fields: FaultField[]}} FaultKind */
+/** @typedef {{kind: string, summary: string, for_downloads: boolean, for_streams: boolean, fields: FaultField[]}} FaultKind */
 /** @typedef {{faults: FaultKind[], errors: {name: string, status: number, summary: string}[]}} Faults */
 
 /**
