@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,15 +15,13 @@ from urllib.parse import SplitResult, urlsplit
 from images_emulator.contract.operations import AZURE_PREFIX, MOUNTS
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.cassettes.cassette import SUFFIXES, read_cassette
-from images_emulator.recordings.cassettes.interaction import Interaction, header
+from images_emulator.recordings.cassettes.interaction import Interaction
+from images_emulator.recordings.document import decoded_body, header
 from images_emulator.recordings.recording import (
     RecordedDownload,
     RecordedResponse,
     Recording,
 )
-
-_AUTO_DETECT_BITS: Final = zlib.MAX_WBITS | 32
-"""For `zlib`: gzip or zlib, as the bytes say."""
 
 
 class CassetteImport(Immutable):
@@ -115,12 +112,8 @@ def _urls_of(response: RecordedResponse | None) -> Iterator[str]:
     """The URLs of pictures in an answer."""
     if response is None or response.status != 200:
         return
-    body = response.body
-    if header(response.headers, "content-encoding"):
-        try:
-            body = zlib.decompress(body, _AUTO_DETECT_BITS)
-        except zlib.error:
-            return
+    coding = header(response.headers, "content-encoding").strip().lower()
+    body = (decoded_body(response.body, coding) if coding else response.body) or b""
     try:
         data: Any = json.loads(body)["data"]
         yield from (each["url"] for each in data if isinstance(each.get("url"), str))

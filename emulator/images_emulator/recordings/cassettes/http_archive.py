@@ -18,7 +18,6 @@ from images_emulator.recordings.cassettes.interaction import (
     absolute_url,
     cassette,
     extra_reason,
-    header,
     header_pairs,
     interaction,
     mapping,
@@ -27,6 +26,7 @@ from images_emulator.recordings.cassettes.interaction import (
     text,
     time_of,
 )
+from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import Headers
 
 POLLY: Final = "Polly.JS"

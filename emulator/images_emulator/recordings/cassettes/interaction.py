@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from images_emulator.immutable import Immutable
+from images_emulator.recordings.document import EVENT_STREAM, header
 from images_emulator.recordings.recording import (
     Headers,
     RecordedPart,
@@ -19,9 +20,6 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-
-EVENT_STREAM: Final = "text/event-stream"
-"""The media type of streams."""
 
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
@@ -114,11 +112,6 @@ def parts_of(body: bytes, content_type: str, seconds: float = 0.0) -> tuple[Reco
     ends = [0, *(match.end() for match in _EVENT_END.finditer(body)), len(body)]
     pieces = (body[start:end] for start, end in pairwise(ends))
     return tuple(RecordedPart(seconds, piece) for piece in pieces if piece)
-
-
-def header(headers: Headers, name: str) -> str:
-    """The first value of the header *name*, which is in lower case; empty where there is none."""
-    return next((value for key, value in headers if key.lower() == name), "")
 
 
 def _target(url: str) -> str:

@@ -14,7 +14,6 @@ from images_emulator.recordings.cassettes.interaction import (
     Interaction,
     absolute_url,
     cassette,
-    header,
     header_pairs,
     interaction,
     mapping,
@@ -22,6 +21,7 @@ from images_emulator.recordings.cassettes.interaction import (
     status_code,
     text,
 )
+from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import Headers
 
 _TEXT: Final = re.compile(
