@@ -9,16 +9,18 @@ from images_emulator.cli.command_line import ArgumentParser, Command
 
 PARTS: Final = {
     "check": Command("Say what is wrong with files, line by line", "exchange_check_command"),
+    "import": Command("Make files of the cassettes of other tools", "exchange_import_command"),
 }
 """The commands behind `exchange`."""
 
-USAGE: Final = "check FILE|DIR…"
+USAGE: Final = "check FILE|DIR… | import FILE|DIR… --to DIR"
 
 DESCRIPTION: Final = """\
 Look after files of exchanges: what 'record' writes, and 'serve --replay' plays."""
 
 EXAMPLES: Final = """\
-  images-emulator exchange check recordings/"""
+  images-emulator exchange check recordings/
+  images-emulator exchange import tests/cassettes --to recordings"""
 
 
 class PartModule(Protocol):

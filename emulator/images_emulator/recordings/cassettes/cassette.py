@@ -15,12 +15,9 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from images_emulator.recordings.cassettes import http_archive, test_proxy, vcr_family
+from images_emulator.recordings.cassettes import KINDS, http_archive, test_proxy, vcr_family
 from images_emulator.recordings.cassettes.interaction import Cassette
 from images_emulator.recordings.cassettes.yaml_text import read_yaml
-
-KINDS: Final = "VCR.py, ruby-vcr, Betamax, go-vcr, Polly.JS, HAR and Azure SDK test proxy"
-"""The tools and formats whose files are read, as a sentence lists them."""
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", ".zz", ".zhar", ".zip"})
 """The names of files that are looked for in folders."""

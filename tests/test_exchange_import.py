@@ -1,0 +1,179 @@
+"""`images-emulator exchange import`: cassettes become exchange files without secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images_emulator.cli.command_line import main
+from images_emulator.recordings.cassettes import yaml_text
+from images_emulator.recordings.folder import mistakes_in, read_folder
+from images_emulator.recordings.recording import Recording
+from tests.cassettes import (
+    ANSWER,
+    ANSWER_TEXT,
+    CASSETTES,
+    FORM,
+    FORM_TYPE,
+    REQUEST,
+    TEXT,
+    as_json,
+    har,
+    har_entry,
+    lists,
+    ruby,
+    vcrpy,
+    vcrpy_response,
+)
+
+SECRET = "sk-proj-ThisIsASecretKeyOf0123456789"
+
+
+def imported(tmp_path: Path, *files: Path) -> list[Recording]:
+    """The recordings that are in the folder `to` once *files* are imported."""
+    folder = tmp_path / "to"
+    assert main(["exchange", "import", *map(str, files), "--to", str(folder)]) == 0
+    paths = [path for path in folder.iterdir() if path.suffix == ".json"]
+    assert not [mistake for path in paths for mistake in mistakes_in(path)]
+    return [*read_folder(folder)]
+
+
+def cassette(folder: Path, document: bytes | dict[str, Any], name: str = "cassette.json") -> Path:
+    file = folder / name
+    file.write_bytes(document if isinstance(document, bytes) else as_json(document))
+    return file
+
+
+@pytest.mark.parametrize("name", CASSETTES)
+def test_cassettes_of_each_tool_become_exchange_files(name: str, tmp_path: Path) -> None:
+    (recording,) = imported(tmp_path, cassette(tmp_path, CASSETTES[name], name))
+    assert recording.request.body == REQUEST
+    assert recording.response
+    assert recording.response.body == ANSWER
+    assert name in recording.source
+    assert recording.name.startswith("0001-generations-")
+
+
+def test_the_command_says_what_it_has_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "https://blob.example/a.png"
+    body = {"string": json.dumps({"data": [{"url": url}]})}
+    document = vcrpy(TEXT, vcrpy_response(body))
+    document["interactions"] += vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))["interactions"]
+    for uri in (url, "https://a.example/", "https://a.example/b", "https://b.example/"):
+        request = {"method": "GET", "uri": uri, "body": None, "headers": lists({})}
+        document["interactions"].append(
+            {"request": request, "response": vcrpy_response({"string": "PNG"})}
+        )
+    file = cassette(tmp_path, document)
+    (first, _) = imported(tmp_path, file)
+    assert [(each.url, each.data) for each in first.downloads] == [(url, b"PNG")]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{file}: VCR.py, 2 exchanges, 1 downloaded picture, "
+        "left out: 2 of a.example, 1 of b.example",
+        f"2 exchanges added to {tmp_path / 'to'}",
+    ]
+
+
+def test_keys_and_account_names_are_redacted_in_headers_bodies_and_base64(tmp_path: Path) -> None:
+    message = f"Incorrect API key provided: {SECRET} of org-AbCdEfGhIjKl."
+    encoded = base64.b64encode(f"x{SECRET}".encode()).decode()
+    answer = json.dumps({"error": {"message": message, "hint": encoded}})
+    document = ruby(json.dumps({"prompt": SECRET}), answer)
+    interaction = document["http_interactions"][0]
+    interaction["request"]["headers"]["Authorization"] = [f"Bearer {SECRET}"]
+    interaction["response"]["headers"] |= lists(
+        {"Set-Cookie": "a=SecretCookieOf0123456789", "openai-organization": "org-AbCdEfGhIjKl"}
+    )
+    imported(tmp_path, cassette(tmp_path, document))
+    written = b"".join(each.read_bytes() for each in (tmp_path / "to").rglob("*") if each.is_file())
+    assert b"Incorrect API key provided" in written
+    for secret in (SECRET, encoded, "SecretCookieOf0123456789", "AbCdEfGhIjKl"):
+        assert secret.encode() not in written
+
+
+def test_an_upload_is_a_file_beside_the_exchange(tmp_path: Path) -> None:
+    headers = {"Content-Type": FORM_TYPE}
+    entry = har_entry(
+        {"mimeType": FORM_TYPE, "text": base64.b64encode(FORM).decode(), "encoding": "base64"},
+        {"text": ANSWER_TEXT},
+        request=headers,
+    )
+    (recording,) = imported(tmp_path, cassette(tmp_path, har(entry), "a.har"))
+    assert recording.request.body == FORM
+    assert [each.suffix for each in (tmp_path / "to" / "files").iterdir()] == [".png"]
+
+
+def test_folders_of_cassettes_are_searched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "source"
+    (source / "inner").mkdir(parents=True)
+    cassette(source, CASSETTES["vcrpy.json"])
+    cassette(source / "inner", CASSETTES["polly.har"], "recording.har")
+    cassette(source, b'{"name": "a package"}', "package.json")
+    assert len(imported(tmp_path, source)) == 2
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "1 other file",
+        f"2 exchanges added to {tmp_path / 'to'}",
+    ]
+
+
+def test_later_imports_add_to_a_folder(tmp_path: Path) -> None:
+    file = cassette(tmp_path, CASSETTES["vcrpy.json"])
+    imported(tmp_path, file)
+    names = [each.name[:5] for each in imported(tmp_path, file)]
+    assert names == ["0001-", "0002-"]
+
+
+def test_what_cannot_be_imported_is_told_and_the_rest_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))
+    document["interactions"].append({"request": {"method": "GET"}, "response": {}})
+    files = [cassette(tmp_path, document), cassette(tmp_path, b"\x00", "b.yaml"), tmp_path / "none"]
+    to = tmp_path / "to"
+    assert main(["exchange", "import", *map(str, files), "--to", str(to)]) == 1
+    output = capsys.readouterr()
+    assert output.out.splitlines()[-1] == f"1 exchange added to {to}"
+    first, second, third = output.err.splitlines()
+    assert first.startswith(f"{files[0]}: interaction 2: the status must be a status of HTTP")
+    assert second.startswith(f"{files[1]}:1: it is no YAML: ")
+    assert "No such file or directory" in third
+    assert len(read_folder(to)) == 1
+
+
+def test_a_file_of_another_kind_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = cassette(tmp_path, b'{"name": "a package"}', "package.json")
+    assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1
+    output = capsys.readouterr()
+    assert output.err.startswith(f"{file}: it is no cassette, with the keys 'name'; cassettes of")
+    assert output.out == f"0 exchanges added to {tmp_path / 'to'}\n"
+
+
+def test_a_missing_library_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(text: str, name: str) -> None:
+        raise yaml_text.MissingLibraryError("cassettes in YAML need PyYAML: pip install it")
+
+    monkeypatch.setattr("images_emulator.recordings.cassettes.cassette.read_yaml", missing)
+    files = [cassette(tmp_path, CASSETTES["vcrpy.yaml"], f"{name}.yaml") for name in "ab"]
+    assert main(["exchange", "import", *map(str, files), "--to", str(tmp_path / "to")]) == 1
+    assert capsys.readouterr().err == (
+        "images-emulator: cassettes in YAML need PyYAML: pip install it\n"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "to").write_text("a file")
+    file = cassette(tmp_path, CASSETTES["vcrpy.json"])
+    assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1
+    assert capsys.readouterr().err.startswith(f"images-emulator: {tmp_path / 'to'}: ")
