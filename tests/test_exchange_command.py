@@ -40,8 +40,8 @@ def test_check_says_all_mistakes_and_fails(
     assert out == "3 exchanges, 2 with mistakes\n"
     assert err.splitlines() == [
         f"{tmp_path}/0002-b.json:1: lacks 'request'",
-        f"{tmp_path}/0002-b.json:2: reqest: is not known; request is probably meant",
         f"{tmp_path}/0002-b.json:1: needs one of response, expected, error",
+        f"{tmp_path}/0002-b.json:2: reqest: is not known; request is probably meant",
         f"{tmp_path}/0003-c.json:1: is not UTF-8",
     ]
 

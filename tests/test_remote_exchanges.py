@@ -11,6 +11,7 @@ from threading import Thread
 
 import pytest
 
+from images_emulator.recordings.folder import read_recording
 from tests.programs import run_pytest, running_command
 from tests.remote_server import Remote
 
@@ -84,12 +85,13 @@ the failure's line; None where that is no mistake."""
 
 def wrong_answer(name: str) -> tuple[str, tuple[int, bytes]]:
     """The method and path of the exchange *name*, and the wrong status and body."""
-    recorded = json.loads((ROOT / f"fixtures/exchanges/{name}.json").read_text())
-    request, response = recorded["request"], recorded["response"]
+    recording = read_recording(ROOT / f"fixtures/exchanges/{name}.json")
+    request, response = recording.request, recording.response
+    assert response
     key, value, _ = MISTAKES[name]
-    status = 422 if key == "status" else response["status"]
-    body = json.dumps({"error": response["body"]["error"] | {key: value}}).encode()
-    return f"{request['method']} {request['path']}", (status, body)
+    status = 422 if key == "status" else response.status
+    body = json.dumps({"error": json.loads(response.body)["error"] | {key: value}}).encode()
+    return f"{request.method} {request.target}", (status, body)
 
 
 def test_another_sentence_code_or_status_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ any other is left to the full check, which takes twenty times as long."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from math import inf
 from typing import Any, Final, get_args
 
@@ -13,6 +13,7 @@ from images_emulator.recordings.recording import End
 _KEYS: Final = keys_of()
 _REQUEST_KEYS: Final = keys_of("request")
 _RESPONSE_KEYS: Final = keys_of("response")
+_EXPECTED_KEYS: Final = keys_of("expected")
 _PART_KEYS: Final = frozenset({"name", "filename", "content_type", "head", "text", "file"})
 _EVENT_KEYS: Final = frozenset({"seconds", "event", "data", "text", "file"})
 _LAYOUT_KEYS: Final = keys_of("layout") - {"indent"}
@@ -22,7 +23,7 @@ _ENDS: Final = get_args(End)
 
 def is_plainly_right(document: Any) -> bool:
     """Whether the form of *document* is certainly right. Of one that is not, it may be right all
-    the same, such as one with expectations or with described pictures."""
+    the same, such as one with described pictures."""
     try:
         return _is_right(document)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -36,8 +37,8 @@ def _is_right(document: Any) -> bool:
         keys <= _KEYS
         and type(version) is int
         and version == VERSION
-        and ("response" in keys) + ("error" in keys) == 1
-        and keys.isdisjoint(("expected", "downloads", "as_of"))
+        and ("response" in keys) + ("expected" in keys) + ("error" in keys) == 1
+        and "downloads" not in keys
         and type(get("source", "")) is str
         and type(get("note", "")) is str
         and type(get("error", "")) is str
@@ -46,13 +47,19 @@ def _is_right(document: Any) -> bool:
         and type(get("broken", False)) is bool
         and type(get("$schema", "")) is str
         and ("recorded_at" not in keys or _has_zone(document["recorded_at"]))
+        and ("as_of" not in keys or _is_day(document["as_of"]))
         and _is_right_request(request)
         and ("response" not in keys or _is_right_response(document["response"]))
+        and ("expected" not in keys or _is_right_expectation(document["expected"]))
     )
 
 
 def _has_zone(time: Any) -> bool:
     return datetime.fromisoformat(time).tzinfo is not None
+
+
+def _is_day(text: str) -> bool:
+    return date.fromisoformat(text).isoformat() == text
 
 
 def _is_right_request(request: Any) -> bool:
@@ -82,6 +89,21 @@ def _is_right_response(response: Any) -> bool:
     )
 
 
+def _is_right_expectation(expected: Any) -> bool:
+    status, present = expected["status"], expected.get("headers_present", [])
+    return (
+        expected.keys() <= _EXPECTED_KEYS
+        and type(status) is int
+        and 100 <= status <= 999
+        and type(expected.get("newline", False)) is bool
+        and type(present) is list
+        and all(type(name) is str for name in present)
+        and "end" not in expected
+        and _are_right_headers(expected.get("headers", {}))
+        and ("body" not in expected or _is_right_body(expected["body"]))
+    )
+
+
 def _are_right_headers(headers: Any) -> bool:
     if type(headers) is dict:
         return all(type(value) is str for value in headers.values())
@@ -97,7 +119,7 @@ def _is_right_body(body: Any) -> bool:
         return len(keys) == 1 or (len(keys) == 2 and _is_right_layout(body["layout"]))
     if "form" in keys:
         form = body["form"]
-        return len(keys) == 1 and type(form) is list and form != [] and all(map(_is_part, form))
+        return len(keys) == 1 and type(form) is list and all(map(_is_part, form))
     ((kind, value),) = body.items()
     return kind in ("text", "base64", "file") and type(value) is str and (kind, value) != _NO_FILE
 

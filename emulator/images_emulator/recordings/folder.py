@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -41,8 +41,8 @@ NUMBER_DIGITS: Final = 4
 MAX_NAME_CHARS: Final = 48
 """Characters of the words of a prompt in a file's name."""
 
-MAX_LINE_CHARS: Final = 80
-"""Characters of an array that is written on one line."""
+MAX_LINE_CHARS: Final = 88
+"""Characters of a line with an object or an array."""
 
 _NUMBER: Final = re.compile(r"\.?(\d+)-")
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
@@ -61,8 +61,8 @@ class RecordingError(ValueError):
 
 
 def document_text(document: Any) -> str:
-    """*document* as the text of a file: indented, short arrays on one line."""
-    text = "".join(_lines(document, "\n")) + "\n"
+    """*document* as the text of a file: indented, what is short on one line."""
+    text = _shown(document, 0, MAX_LINE_CHARS) + "\n"
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can spell
@@ -70,31 +70,24 @@ def document_text(document: Any) -> str:
     return text
 
 
-def _lines(value: Any, line: str) -> Iterator[str]:
-    """The text of *value*, whose lines begin with *line*."""
+def _shown(value: Any, indent: int, room: int) -> str:
+    """The text of *value*, on one line where *room* characters hold it; others are *indent* blanks
+    from the margin."""
     if not value or not isinstance(value, dict | list):
-        yield json.dumps(value, ensure_ascii=False)
-        return
-    inner, separator = f"{line}  ", ""
+        return json.dumps(value, ensure_ascii=False)
+    inner, opening, closing = indent + 2, "[", "]"
     if isinstance(value, dict):
-        yield "{"
+        opening, closing, parts = "{", "}", []
         for name, each in value.items():
-            yield f"{separator}{inner}{json.dumps(name, ensure_ascii=False)}: "
-            yield from _lines(each, inner)
-            separator = ","
-        yield f"{line}}}"
-        return
-    if not any(isinstance(each, dict | list) for each in value):
-        text = json.dumps(value, ensure_ascii=False)
-        if len(text) <= MAX_LINE_CHARS:
-            yield text
-            return
-    yield "["
-    for each in value:
-        yield f"{separator}{inner}"
-        yield from _lines(each, inner)
-        separator = ","
-    yield f"{line}]"
+            key = f"{json.dumps(name, ensure_ascii=False)}: "
+            parts.append(key + _shown(each, inner, MAX_LINE_CHARS - inner - len(key)))
+    else:
+        parts = [_shown(each, inner, MAX_LINE_CHARS - inner) for each in value]
+    line = f"{opening}{', '.join(parts)}{closing}"
+    if len(line) <= room and "\n" not in line:
+        return line
+    margin = "\n" + " " * inner
+    return f"{opening}{margin}{f',{margin}'.join(parts)}{margin[:-2]}{closing}"
 
 
 def readable_name(document: Document) -> str:
@@ -264,7 +257,15 @@ def _read(path: Path, files: _PresentFiles) -> Recording:
         ]
         if not mistakes:
             return recording
-    raise RecordingError([f"{path}:{line_of(text, each.place)}: {each}" for each in mistakes])
+    raise RecordingError(_with_lines(path, text, mistakes))
+
+
+def _with_lines(path: Path, text: str, mistakes: Iterable[Mistake]) -> Sequence[str]:
+    """The sentences of *mistakes* in the *text* of the file *path*, in the order of their lines."""
+    lines = sorted(
+        ((line_of(text, each.place), str(each)) for each in mistakes), key=lambda pair: pair[0]
+    )
+    return [f"{path}:{line}: {sentence}" for line, sentence in lines]
 
 
 def mistakes_in(path: Path) -> Sequence[str]:
@@ -276,10 +277,8 @@ def mistakes_in(path: Path) -> Sequence[str]:
     except RecordingError as error:
         return error.sentences
     text = path.read_text("utf-8")
-    return [
-        f"{path}:{line_of(text, each.place)}: {each}"
-        for each in (*_wrong_names(parse(text), files), *mistakes_in_bodies(recording))
-    ]
+    mistakes = [*_wrong_names(parse(text), files), *mistakes_in_bodies(recording)]
+    return _with_lines(path, text, mistakes)
 
 
 def _wrong_names(document: Any, files: FolderFiles) -> Iterator[Mistake]:

@@ -32,7 +32,7 @@ def form_document(body: bytes, content_type: str, files: FileWriter) -> dict[str
     """The multipart *body* as an object with `form`; None where it is no whole one."""
     boundary = boundary_of(content_type)
     parts = _split(body, boundary) if boundary else None
-    if not parts:
+    if parts is None:
         return None
     try:
         last = body[parts[-1][2] :].decode()
@@ -55,9 +55,11 @@ def _split(body: bytes, boundary: bytes) -> list[tuple[int, int, int]] | None:
     end, and a last triple of the index behind the last boundary; None where it has another form.
     """
     opening, delimiter = b"--" + boundary + b"\r\n", b"\r\n--" + boundary
+    parts: list[tuple[int, int, int]] = []
+    if body.startswith(end := b"--" + boundary + b"--"):
+        return [(len(end), len(end), len(end))]
     if not body.startswith(opening):
         return None
-    parts: list[tuple[int, int, int]] = []
     start = len(opening)
     while len(parts) < MAX_PARTS:
         # Without headers, the empty line comes at once.
