@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 import images_emulator
 from images_emulator import Emulator, Server, pytest_plugin
+from images_emulator.answers.answer_document import Answer, Raw
 from images_emulator.contract import model_tables
 from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange
@@ -32,6 +33,7 @@ from images_emulator.faults.scenario_document import Step
 from images_emulator.recordings.document_check import schema
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
+from images_emulator.state.scenario import UnmetStep
 from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -75,8 +77,8 @@ def keys_table(model: type[BaseModel]) -> str:
     """The keys of a mapping in a scenario, with their descriptions."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
     for name, field in model.model_fields.items():
-        shown = isinstance(field.default, str | int | float)
-        default = f"`{json.dumps(field.default)}`" if shown else ""
+        default = field.default if isinstance(field.default, str | int | float) else None
+        default = "" if default is None else f"`{json.dumps(default)}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 
@@ -113,6 +115,7 @@ def python_reference() -> str:
         _class("The clock, `Server.clock`", Clock, ["frozen", *_TIME_METHODS]),
         f"## A call, as `Server.calls` has it\n\n{_attributes(Exchange, _readable(Exchange))}",
         _fields_of("A file of a call, in `uploads`", UploadDetails),
+        _fields_of("A step that waits, as `Server.unmet_steps` has it", UnmetStep),
         _entry("images_emulator.read_recipe", images_emulator.read_recipe),
         _entry("images_emulator.create_app", images_emulator.create_app),
         _class("images_emulator.Emulator", Emulator, ["configure", "reset", "close"]),
@@ -141,6 +144,8 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "errors": ("errors.md", errors_table),
     "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
     "keys of match": ("scenarios.md", lambda: keys_table(Match)),
+    "keys of answer": ("scenarios.md", lambda: keys_table(Answer)),
+    "keys of raw": ("scenarios.md", lambda: keys_table(Raw)),
     "keys of a file": ("exchange-files.md", exchange_keys),
     **{
         f"keys of {name}": ("exchange-files.md", partial(exchange_keys, name))

@@ -18,6 +18,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.answers.picture_files import ReadingContext
+from images_emulator.answers.pictures_folder import DOCUMENT, PicturesFolder
 from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
@@ -27,6 +29,7 @@ from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
+from tests.pictures import png
 from tests.programs import run_command, run_pytest, run_python
 from tests.reference_pages import GENERATED, shown
 
@@ -211,7 +214,9 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guides/testing.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/guides/testing.md", "docs/guides/own-pictures.md"]
+)
 def test_shown_tests_pass(page: str, session: pytest.Pytester) -> None:
     for block in BLOCKS:
         if block.page == page and (block.title or "").endswith((".py", ".ini")):
@@ -223,6 +228,7 @@ def test_shown_tests_pass(page: str, session: pytest.Pytester) -> None:
 def test_shown_failures_are_those_of_pytest(session: pytest.Pytester) -> None:
     session.makepyfile("""
 import openai
+from PIL import Image
 
 def test_it(images_emulator):
     openai.OpenAI().images.generate(model="dall-e-3", prompt="A lighthouse", size="256x256")
@@ -236,16 +242,22 @@ def test_verification(images_emulator):
     client.images.generate(model="gpt-image-2", prompt="A lighthouse")
     client.images.generate(model="gpt-image-2", prompt="A ship", size="1536x1024")
     images_emulator.verify(model="gpt-image-2", size="1024x1024", times=2)
+
+def test_unmet(images_emulator):
+    images_emulator.answer(Image.new("RGB", (8, 8)), match={"prompt": "fox"})
+    openai.OpenAI().images.generate(model="gpt-image-2", prompt="A ship")
+    images_emulator.verify_steps()
 """)
     done = run_pytest(["-W", "error"], session.path)
     lines = [re.sub(r"^E +(?:AssertionError: )?", "", line) for line in done.stdout.splitlines()]
     output = re.sub(r"\d+ ms", "* ms", "\n".join(map(str.strip, lines)))
-    for title in ("report", "assertion", "verification"):
-        text = one("docs/guides/testing.md", title).text
+    shown = [("testing.md", title) for title in ("report", "assertion", "verification")]
+    for page, title in [*shown, ("own-pictures.md", "unmet")]:
+        text = one(f"docs/guides/{page}", title).text
         expected = "\n".join(line.strip() for line in text.splitlines())
         assert re.sub(r"\d+ ms", "* ms", expected) in output
     # Of a failed verification the last line of code is the test's.
-    assert "def verify(" not in output
+    assert "def verify" not in output
 
 
 @pytest.mark.slow
@@ -260,13 +272,29 @@ def test_the_plugin_is_loaded_where_the_package_is_installed(
 # --- data
 
 
-def test_shown_scenarios_are_valid() -> None:
+def write_pictures(block: Block, folder: Path) -> None:
+    """Write the pictures that the text of *block* names."""
+    for name in re.findall(r"[\w/-]+\.png", block.text):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(png())
+
+
+def test_shown_scenarios_are_valid(tmp_path: Path) -> None:
     for block in blocks("toml"):
-        assert parse_scenario(tomllib.loads(block.text)).steps
+        write_pictures(block, tmp_path)
+        assert parse_scenario(tomllib.loads(block.text), ReadingContext(tmp_path)).steps
+
+
+def test_shown_folders_of_pictures_are_valid(tmp_path: Path) -> None:
+    for block in blocks("toml", title=True):
+        if block.title == DOCUMENT:
+            write_pictures(block, tmp_path)
+            (tmp_path / DOCUMENT).write_text(block.text)
+            assert PicturesFolder(str(tmp_path)).read()
 
 
 def test_shown_settings_files_are_valid() -> None:
-    shown_files = blocks("toml", title=True)
+    shown_files = [block for block in blocks("toml", title=True) if block.title != DOCUMENT]
     assert shown_files
     for block in shown_files:
         assert block.title == SETTINGS_FILE

@@ -230,8 +230,9 @@ OF_NO_MODEL = {
 }
 """Those of limits that no model of the table has."""
 
-OF_ANSWERS = {"unusable_own_picture"}
-"""Those that only a call with an answer of one's own can meet: see `test_own_answers`."""
+OF_ANSWERS = {"unusable_own_picture", "failed_answer"}
+"""Those that only a call with an answer of one's own can meet: see `test_own_answers` and
+`test_answer_steps`."""
 
 OF_UPSTREAMS = {"upstream_failed"}
 """Those of calls that are forwarded: see `test_record_proxy`."""

@@ -432,7 +432,7 @@ BAD = {
         '[[steps]]\nafer = 1\ntims = 2\nafter = -1\n[steps.fault]\nkind = "latency"\nsecs = 2\n'
         "jitter = -1\n",
         {
-            2: "step 1: unknown key 'afer'; 'after' is probably meant; it takes fault, match",
+            2: "step 1: unknown key 'afer'; 'after' is probably meant; it takes fault, answer",
             3: "step 1: unknown key 'tims'; 'times' is probably meant",
             4: "step 1: after: input should be greater than or equal to 0, not -1",
             7: "step 1: fault: latency: unknown key 'secs'",
@@ -444,7 +444,10 @@ BAD = {
         {2: "unknown key 'step'; 'steps' is probably meant; it takes steps"},
     ),
     "empty.toml": ("", {1: "steps: is missing"}),
-    "fault.toml": ("[[steps]]\n[[steps]]\ntimes = 1", {1: "step 1: fault: is missing"}),
+    "fault.toml": (
+        "[[steps]]\n[[steps]]\ntimes = 1",
+        {1: "step 1: a step has a 'fault' or an 'answer', and this one has neither"},
+    ),
     "list.json": ("[]", {1: "this is no mapping of keys to values"}),
     "steps.json": ('{"steps": 1}', {1: "steps: input should be a valid list, not 1"}),
     "syntax.toml": ("a = 1\n[[steps]\n", {2: "Expected ']]'"}),
@@ -614,6 +617,7 @@ def test_the_admin_api_replaces_shows_and_clears_a_scenario(http: httpx2.Client)
     cut, timeout = shown.json()["steps"]
     assert cut.pop("id") != timeout["id"]
     assert cut == step | {
+        "answer": None,
         "name": "step 1",
         "title": "step 1 (stream_cut)",
         "injected": False,
@@ -673,7 +677,7 @@ def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) 
     ("method", "path", "body", "words"),
     [
         ("POST", "inject", b'{"fault": "no_such"}', MISTAKE),
-        ("POST", "inject", b"{}", "fault: is missing"),
+        ("POST", "inject", b"{}", "a step has a 'fault' or an 'answer', and this one has neither"),
         ("POST", "inject", b'{"fault": "timeout", "tims": 2}', "unknown key 'tims'; 'times' is"),
         ("POST", "inject", b'{"fault": "timeout", "times": 0}', "greater than or equal to 1"),
         ("POST", "inject", b"[]", "expected an object"),

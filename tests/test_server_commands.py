@@ -1,4 +1,4 @@
-"""The commands that talk to a running server: draw, requests, inject and reset."""
+"""The commands that talk to a running server: draw, requests, inject, answer and reset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from images_emulator.cli import main
 from images_emulator.cli.requests_command import FILTERS
 from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import KEY
-from tests.pictures import half_clear, png
+from tests.pictures import BLUE, RED, answered, half_clear, png
 
 TIME = r"\d\d:\d\d:\d\d"
 
@@ -404,6 +404,42 @@ def test_inject_with_a_mistake_is_a_usage_error(
         main(["inject", *arguments, *at])
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_answer_sends_pictures_to_a_running_server(
+    at: tuple[str, str],
+    server: Server,
+    client: OpenAI,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    files = [tmp_path / "fox one.png", tmp_path / "two.png"]
+    for file, colour in zip(files, (RED, BLUE), strict=True):
+        file.write_bytes(png(colour=colour))
+    names = [str(file) for file in files]
+    flags = ["--match", "prompt=fox", "--times", "1", "--fit", "contain"]
+    text = output(capsys, "answer", *names, *flags, *at)
+    assert text == f"{names[0]}, {names[1]} for the next call with prompt=fox\n"
+    (step,) = server.emulator.scenario.as_json()["steps"]
+    assert [each["name"] for each in step["answer"]["images"]] == ["fox one.png", "two.png"]
+    answer = client.images.generate(model="gpt-image-2", prompt="a fox", n=2, size="1024x1024")
+    corners = [each.convert("RGB").getpixel((0, 0)) for each in answered(answer)]
+    assert corners == [RED, BLUE]
+    output(capsys, "answer", names[0], "--verbatim", *at)
+    client.images.generate(model="gpt-image-2", prompt="a fox")
+    assert " from fox one.png" in output(capsys, "requests", *at)
+    record = json.loads(output(capsys, "requests", "--json", *at).splitlines()[-1])
+    assert record["own_answer"] == "fox one.png"
+
+
+def test_answer_names_a_file_that_is_no_picture(
+    at: tuple[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    with pytest.raises(SystemExit) as end:
+        main(["answer", str(tmp_path / "note.txt"), *at])
+    assert end.value.code == 2
+    assert "note.txt' is no PNG, JPEG, WebP or GIF" in capsys.readouterr().err
 
 
 def test_reset_forgets_calls_and_faults(

@@ -9,6 +9,7 @@ from typing import Final
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.query import ParameterFilters, Query, Texts
+from images_emulator.state.scenario import UnmetStep
 
 MAX_SHOWN_PROMPT_CHARS: Final = 60
 """Characters of a prompt that the line of a call has."""
@@ -56,6 +57,17 @@ def failure_text(
     lines += [f"    {_line(call)}" for call in calls[-MAX_SHOWN_CALLS:]]
     if times is None or len(calls) < times:
         lines += _nearest(wanted, all_calls)
+    return "\n".join(lines)
+
+
+def unmet_text(unmet: Sequence[UnmetStep], calls: Sequence[Exchange]) -> str:
+    """That the *unmet* steps still wait for a call, with the near misses of the latest *calls*."""
+    lines = ["these wait for a call:"]
+    for step in unmet:
+        lines.append(f"    {step}")
+        for call in calls[-MAX_SHOWN_CALLS:]:
+            reasons = [miss.reason for miss in call.near_misses if miss.step == step.id]
+            lines += [f"        {_line(call)}: {reason}" for reason in reasons]
     return "\n".join(lines)
 
 

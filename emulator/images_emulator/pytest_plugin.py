@@ -119,9 +119,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _start_early(config, config.getoption(OPTION))
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(scenario=None, as_of=None, validation=None): for one test, the faults that its "
-        "calls meet (a file, seen from the root directory, or a mapping), the day on which the API "
-        "is asked, and strict or lenient validation",
+        f"{MARKER}(scenario=None, as_of=None, validation=None): for one test, the faults and "
+        "answers that its calls meet (a file, seen from the root directory, or a mapping), the day "
+        "on which the API is asked, and strict or lenient validation",
     )
 
 
@@ -223,7 +223,7 @@ def _prepare(
     """Apply the settings of the marker until the next reset. Raises ValueError."""
     server.emulator.configure(as_of=as_of, validation=validation)
     if isinstance(scenario, Mapping):
-        server.emulator.scenario.load(scenario)
+        server.emulator.scenario.load(scenario, root)
     elif scenario is not None:
         from images_emulator.scenarios import scenario_file  # noqa: PLC0415 - few tests need it
 

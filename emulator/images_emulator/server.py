@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Any, Final, Unpack
 
-from images_emulator.call_list import CallFilters, CallList, failure_text
+from images_emulator.call_list import CallFilters, CallList, failure_text, unmet_text
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
@@ -17,6 +17,7 @@ from images_emulator.settings import Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import DOWNLOADS, FilterError, Query
+from images_emulator.state.scenario import UnmetStep
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
 
@@ -154,6 +155,46 @@ class Server(ThreadedServer):
         Raises ValueError for an invalid fault, and RuntimeError for a closed server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match, **settings)
+
+    def answer(
+        self,
+        image: Any = None,
+        *,
+        match: Mapping[str, Any] | None = None,
+        times: int | None = None,
+        **settings: Any,
+    ) -> None:
+        """Answer calls with a picture of one's own in place of a drawing.
+
+            server.answer("fox.png", match={"prompt": "fox"})
+            server.answer(lambda request, index: Image.new("RGB", request.size, "red"))
+
+        *image* is a path or a glob, seen from the working directory, a `data:` URL, bytes, an image
+        of Pillow, a list of these for an answer with several pictures, or a function that returns
+        one of these for a request and the index of a picture. The *settings* are the other keys of
+        a scenario's `answer`, such as `fit`, `partials`, `usage` or `raw`.
+
+        The answer is for as many calls as *times*, None for all, and for those alone that *match*
+        is for. Of answers for all calls the last one wins, after those for a number of calls. Calls
+        are validated first. Raises ValueError for an invalid answer, and RuntimeError for a closed
+        server."""
+        self._check_open()
+        if image is not None:
+            settings["images" if isinstance(image, list | tuple) else "image"] = image
+        self.emulator.scenario.answer(settings, times=times, match=match)
+
+    def unmet_steps(self) -> list[UnmetStep]:
+        """The faults and answers that still wait for a call: injected, or of the scenario, and met
+        by no call, or by fewer than their `times`. The answers of the setting `pictures` are not
+        among them."""
+        return self.emulator.scenario.unmet()
+
+    def verify_steps(self) -> None:
+        """Raises AssertionError where faults or answers still wait for a call, see `unmet_steps`,
+        with the reason why the last calls did not meet them."""
+        __tracebackhide__ = True  # pytest shows the test's line
+        if unmet := self.unmet_steps():
+            raise AssertionError(unmet_text(unmet, self.calls()))
 
 
 def running(settings: Settings | None = None, **changes: Any) -> Running:

@@ -376,6 +376,12 @@ class Settings(Immutable, kw_only=True):
         "How many times as fast as it was recorded a recorded answer comes.",
         parse=_check_speed,
     )
+    pictures: str | None = _setting(
+        None,
+        FOLDER,
+        "Folder whose pictures answer prompts by their names. `a-red-fox.png` answers the prompt "
+        "`A red fox`; `pictures.toml` in it can say more.",
+    )
     rate_limit: str | None = _setting(
         None,
         "RATE",

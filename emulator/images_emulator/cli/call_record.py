@@ -65,6 +65,7 @@ class CallRecord(NamedTuple):
     uploads: Sequence[str] = ()
     near_misses: Sequence[str] = ()
     violations: Sequence[str] = ()
+    own_answer: str | None = None
 
     @property
     def is_good(self) -> bool:
@@ -95,6 +96,7 @@ def record_of(summary: Mapping[str, Any]) -> CallRecord:
         error=summary["error"],
         fault=summary["fault"],
         recording=summary["recording"],
+        own_answer=summary["own_answer"],
         notice=None,
         key=summary["key"],
         sdk=summary["sdk"],
@@ -186,6 +188,8 @@ def _parts(record: CallRecord) -> list[Part]:
         parts.append(Part(_pictures(record)))
     if record.recording:
         parts.append(Part(f"{GAP}recording {printable(record.recording)}", "dim"))
+    if record.own_answer:
+        parts.append(Part(f" from {printable(record.own_answer)}"))
     return parts
 
 
@@ -245,7 +249,8 @@ def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
 
 _ALWAYS: Final = (
     *("id", "method", "path", "status", "outcome", "duration_ms", "model", "size", "pictures"),
-    *("bytes", "events", "error", "fault", "recording", "notice", "key", "sdk", "retries"),
+    *("bytes", "events", "error", "fault", "recording", "own_answer", "notice", "key", "sdk"),
+    "retries",
 )
 _VERBOSE: Final = ("prompt", "sent", "uploads", "near_misses", "violations")
 

@@ -72,6 +72,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "draw": Command("draw a picture by one call, and save it", "draw_command"),
         "requests": Command("show the calls; with --follow as they come", "requests_command"),
         "inject": Command("let the next call meet a fault", "inject_command"),
+        "answer": Command("answer calls with a picture of your own", "answer_command"),
         "reset": Command("forget calls, pictures and injected faults", "reset_command"),
     },
     "recordings": {

@@ -74,6 +74,7 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
         error=error and _redacted(error, key),
         fault=exchange.fault,
         recording=exchange.recording,
+        own_answer=exchange.own_answer,
         notice=_notice(exchange),
     )
     if brief or details is None:

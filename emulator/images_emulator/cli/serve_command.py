@@ -58,7 +58,7 @@ SHORT_FLAGS: Final = {"port": "-p"}
 
 USUAL: Final = {
     "where": ("port", "host", "api_key", "admin_token"),
-    "how it answers": ("as_of", "validation", "scenario", "rate_limit", "deployment"),
+    "how it answers": ("as_of", "validation", "scenario", "pictures", "rate_limit", "deployment"),
     "what it shows": ("log_level", "log_format"),
 }
 """The settings that the short help shows, by its headings. `--help-all` shows all."""

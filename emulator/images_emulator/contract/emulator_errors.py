@@ -37,3 +37,7 @@ no_recording = Refusal(
     # Some clients repeat a call that is refused so.
     headers={"x-should-retry": "false"},
 )
+failed_answer = Refusal(
+    "The function of the answer '{name}' failed: {reason}.",
+    code="failed_answer",
+)

@@ -48,11 +48,11 @@ def _keys_of_day(values: dict[str, Any], day: AsOf) -> dict[str, Any]:
     return {key: value for key, value in values.items() if day in KEY_PERIODS.get(key, ALWAYS)}
 
 
-def _indented(body: Mapping[str, Any]) -> str:
+def _indented(body: Any) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
-def pretty(body: Mapping[str, Any]) -> bytes:
+def pretty(body: Any) -> bytes:
     """*body* as the API writes JSON: indented by two spaces, without a newline at the end."""
     return _indented(body).encode()
 

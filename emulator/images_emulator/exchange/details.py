@@ -145,9 +145,22 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
     )
 
 
+def values_in_force(request: ImageRequest, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields *sent*, with the values in force in place of them, defaults included."""
+    values = {**sent, **dict(_parameters(request, sent)), "model": request.model.id}
+    return {**values, "prompt": request.prompt} if request.prompt else values
+
+
 def _resolved_parameters(
     request: ImageRequest, sent: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
+    """The values in force of the parameters, abridged and without credentials."""
+    for name, value in _parameters(request, sent):
+        yield name, kept_value(name, value)
+
+
+def _parameters(request: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values in force of the parameters but those that are none."""
     for name, rule in request.model.accepts[request.operation].items():
         if name in _NO_PARAMETERS or request.as_of not in rule.period:
             continue
@@ -159,7 +172,7 @@ def _resolved_parameters(
         else:
             value = rule.resolve(sent.get(name), None, sent)
         if value is not None:
-            yield name, kept_value(name, value)
+            yield name, value
 
 
 def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[UploadDetails]:

@@ -124,7 +124,7 @@ class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
     Only the server's thread writes an exchange. Any thread may read `id`, `time`, `kind`, `fault`,
-    `duration_ms`, and the properties under "any thread may ask".
+    `own_answer`, `duration_ms`, and the properties under "any thread may ask".
     """
 
     head: RequestHead
@@ -172,6 +172,8 @@ class Exchange:
     """The validated request; for a download, the request of its picture."""
     fault: str | None = None
     """The name of the fault that the call was given."""
+    own_answer: str | None = None
+    """The name of the answer of one's own that the call was given: that of its picture."""
     body_may_change: bool = False
     """Whether that fault may change or cut the body of the answer."""
     recording: str | None = None
@@ -185,7 +187,8 @@ class Exchange:
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
-    """Why the call did not meet the first steps of the scenario; none for a call with a fault."""
+    """Why the call did not meet the first steps of the scenario: none with a fault of a call that
+    has met one, and none with an answer of one that has met one."""
     overrides: AnswerOverrides = NO_OVERRIDES
     """The values of the answer that stand in place of the emulator's."""
     is_raw: bool = False

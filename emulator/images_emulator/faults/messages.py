@@ -19,7 +19,7 @@ def messages(error: ValidationError) -> Iterator[str]:
 def message(details: ErrorDetails) -> str:
     """The sentence for one mistake."""
     kind, text = details["type"], details["msg"]
-    if kind in {"unknown_key", "no_fault"}:
+    if kind in {"unknown_key", "no_fault", "answer"}:
         return text
     if kind == "value_error":
         return text.removeprefix("Value error, ")

@@ -1,4 +1,5 @@
-"""Scenario documents: steps in TOML or JSON, each a fault and the calls that it is for."""
+"""Scenario documents: steps in TOML or JSON, each a fault or an answer and the calls that it is
+for."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from images_emulator.answers.answer_document import Answer
+from images_emulator.answers.picture_files import NO_FILES, ReadingContext
 from images_emulator.faults import Fault
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
@@ -20,10 +23,15 @@ from images_emulator.spelling import suggestion
 
 
 class Step(StrictModel):
-    """A fault, and which calls meet it: of those that match, after the first *after* and with
-    *probability*, as often as *times* says. The same *seed* gives the same luck."""
+    """A fault or an answer, and which calls meet it: of those that match, after the first *after*
+    and with *probability*, as often as *times* says. The same *seed* gives the same luck."""
 
-    fault: Fault = Field(description="The fault: its name, or a mapping with it as `kind`.")
+    fault: Fault | None = Field(
+        default=None, description="The fault: its name, or a mapping with it as `kind`."
+    )
+    answer: Answer | None = Field(
+        default=None, description="What a call is answered with in place of a drawing."
+    )
     match: Match = Field(default=Match(), description="Which calls the step is for.")
     times: int | None = Field(
         default=None, ge=1, description="How many calls meet it; all, where it is left out."
@@ -36,10 +44,34 @@ class Step(StrictModel):
     )
     seed: int = Field(default=0, description="Decides the chance, which is the same every time.")
 
-    def as_json(self) -> dict[str, Any]:
-        """The step as it may be written, without what goes without saying."""
-        fault = {"kind": self.fault.kind} | self.fault.model_dump(exclude_defaults=True)
-        return {"fault": fault} | self.model_dump(exclude={"fault"}, exclude_defaults=True)
+    @model_validator(mode="after")
+    def _check(self) -> Step:
+        if (self.fault is None) == (self.answer is None):
+            found = "neither" if self.fault is None else "both"
+            raise ValueError(f"a step has a 'fault' or an 'answer', and this one has {found}")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name of its fault or its answer in the journal."""
+        if self.answer is not None:
+            return self.answer.label
+        assert self.fault is not None, "checked"
+        return self.fault.label
+
+    def fault_as_json(self) -> dict[str, Any] | None:
+        """The fault as it may be written, without what goes without saying."""
+        if self.fault is None:
+            return None
+        return {"kind": self.fault.kind} | self.fault.model_dump(exclude_defaults=True)
+
+    def packed(self, files: dict[str, bytes]) -> dict[str, Any]:
+        """The step as a store keeps it. The files of its answer are put among *files*, by their
+        digests."""
+        document = self.model_dump(exclude={"fault", "answer"}, exclude_defaults=True)
+        if self.answer is not None:
+            return {"answer": self.answer.packed(files)} | document
+        return {"fault": self.fault_as_json()} | document
 
 
 class ScenarioDocument(StrictModel):
@@ -48,30 +80,42 @@ class ScenarioDocument(StrictModel):
     steps: list[Step]
 
 
-def parse_scenario(document: Mapping[str, Any]) -> ScenarioDocument:
+D = TypeVar("D", bound=StrictModel)
+
+
+def parse_scenario(
+    document: Mapping[str, Any], context: ReadingContext = NO_FILES
+) -> ScenarioDocument:
     """The scenario in *document*. Raises ValueError with a sentence for each mistake."""
-    try:
-        return ScenarioDocument.model_validate(document)
-    except ValidationError as error:
-        raise ValueError("\n".join(_sentences(error))) from None
+    return _parsed(ScenarioDocument, document, context)
 
 
-def parse_step(document: Mapping[str, Any]) -> Step:
+def parse_step(document: Mapping[str, Any], context: ReadingContext = NO_FILES) -> Step:
     """The step in *document*. Raises ValueError with a sentence for each mistake."""
+    return _parsed(Step, document, context)
+
+
+def _parsed(model: type[D], document: Mapping[str, Any], context: ReadingContext) -> D:
     try:
-        return Step.model_validate(document)
+        return model.model_validate(document, context=context)
     except ValidationError as error:
         raise ValueError("\n".join(_sentences(error))) from None
 
 
 def read_scenario(path: str) -> ScenarioDocument:
-    """The scenario in a file, or the ready one of that name. Raises ValueError, with a line
-    `FILE:LINE: mistake` for each mistake, or `FILE: reason` where it cannot be read."""
-    name, path = path, scenario_file(path)
+    """The scenario in a file, or the ready one of that name. Raises ValueError as `read_document`
+    does."""
+    return read_document(ScenarioDocument, path, scenario_file(path))
+
+
+def read_document(model: type[D], name: str, path: str) -> D:
+    """The document of that *model* in the file *path*, which people know by its *name*. The files
+    that it names are seen from its folder. Raises ValueError, with a line `FILE:LINE: mistake` for
+    each mistake, or `FILE: reason` where it cannot be read."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         document = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-        return ScenarioDocument.model_validate(document)
+        return model.model_validate(document, context=ReadingContext(Path(path).parent))
     except ValidationError as error:
         starts = _json_steps(text) if path.endswith(".json") else _toml_steps(text)
         lines = (_line(text, starts, each["loc"], each.get("ctx", {})) for each in _details(error))
@@ -139,10 +183,13 @@ def _line(
     if len(place) > 1 and isinstance(place[1], int) and place[1] < len(starts):
         start = starts[place[1]]
         end = (*starts, len(text))[place[1] + 1]
-    keys = [str(key) for key in (*place[2:], context.get("key", "")) if key != ""]
+        place = place[2:]
+    keys = [str(key) for key in (*place, context.get("key", "")) if key != ""]
     for key in reversed(keys):
         quoted = re.escape(key)
-        match = re.search(rf"""(?<![\w.-])["']?{quoted}["']?\s*[=:\].]""", text[start:end])
+        match = re.search(
+            rf"""(?<![\w.-])(?:steps\.)?["']?{quoted}["']?\s*[=:\].]""", text[start:end]
+        )
         if match:
             start += match.start()
             break

@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Final, NamedTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from images_emulator.contract.notices import OTHER_PICTURE
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
-from images_emulator.imaging.decoder import MAX_EDGE, MAX_PIXELS
+from images_emulator.imaging.decoder import MAX_EDGE, MAX_PIXELS, TURNED
 from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.file_parts import has_too_many_parts
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
@@ -147,6 +147,31 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
             facts = FileFacts(_format_word(data), None, str(error))
         _facts.put(digest, facts, 1)
     return facts
+
+
+def head_of(data: bytes) -> FileFacts:
+    """The facts in the head of the file *data*, which is not decoded: what follows may be
+    damaged."""
+    try:
+        with _opened(data) as file:
+            turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
+            size = (file.height, file.width) if turned else (file.width, file.height)
+    except ValueError as error:
+        return FileFacts(_format_word(data), None, str(error))
+    return FileFacts(_format_word(data), size)
+
+
+def file_of(image: object) -> bytes | None:
+    """The PNG of an *image* of Pillow; None for any other object. Raises ValueError for an image
+    that PNG cannot hold."""
+    if not isinstance(image, Image.Image):
+        return None
+    file = BytesIO()
+    try:
+        image.save(file, "PNG", compress_level=1)
+    except OSError as error:
+        raise ValueError(f"the image has no PNG: {error}") from None
+    return file.getvalue()
 
 
 def _format_word(data: bytes) -> str | None:

@@ -88,8 +88,8 @@ class Emulator:
         self.notices: dict[str, bytes] = {}
         """Notices that this process has logged since the last reset, and does not log again. The
         key of a model's shutdown is the model's id, that of a hint at another path the hint."""
-        self.scenario = Scenario(self.store, initial.scenario)
-        """The steps that decide which call gets which fault."""
+        self.scenario = Scenario(self.store, initial.scenario, initial.pictures)
+        """The steps that decide which call gets which fault, and which answer."""
         self.rate_limits = RateLimits(
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
@@ -130,7 +130,9 @@ class Emulator:
 
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
-        scenario return to their start; the account stays. Any thread may call this."""
+        scenario return to their start; the account stays. Any thread may call this. Raises
+        ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
+        self.scenario.read_pictures()
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()

@@ -1,18 +1,23 @@
-"""The scenario: which fault meets which call, by its steps and by those that a test injects."""
+"""The scenario: which fault and which answer a call meets, by its steps and by those that a test
+injects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.immutable import Immutable
 from images_emulator.state.identity import random_id
 from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioStep, Steps
-from images_emulator.state.store import Store, is_exhausted
+from images_emulator.state.store import Count, Store, is_exhausted
 
 if TYPE_CHECKING:
+    from images_emulator.answers.own_answer import OwnAnswer
+    from images_emulator.answers.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.faults.base import BaseFault
     from images_emulator.faults.scenario_document import Step
 
@@ -54,31 +59,84 @@ class _Scan:
         return True
 
 
+class MetAnswer(NamedTuple):
+    """The *answer* that a call has met, of the step with that *title*, as the one with this
+    *number* (from 1) of all that have met it."""
+
+    answer: OwnAnswer
+    title: str
+    number: int
+
+
+class UnmetStep(Immutable):
+    """A fault or an answer that still waits for a call. Its text is one line."""
+
+    id: str
+    """The id of the step in the admin API."""
+    title: str
+    """`injected` or `step 1`, with the name of the fault, or of the answer's picture."""
+    match: Mapping[str, Any]
+    """The calls that it is for; the API key is redacted."""
+    times: int | None
+    """The number of calls that it is for; None for any number."""
+    met: int
+    """The number of calls that have met it."""
+
+    def __str__(self) -> str:
+        wanted = ", ".join(f"{name}={value!r}" for name, value in self.match.items())
+        count = "no call" if not self.met else f"{self.met} of {self.times} calls"
+        return f"{self.title}{f' for {wanted}' if wanted else ''}: {count}"
+
+
 class Scenario:
-    """The steps in their order, injected ones first. The first that matches a call and grants it
-    its fault wins.
+    """The steps in their order, injected ones first. Of those that match a call the first that
+    grants it its fault wins, and the first that grants it its answer.
 
     An injected step goes when it has met all its calls; one of the scenario stays, for the record.
     The last injected ones that have gone are still listed.
     Any thread may change the steps; that blocks, see `Store.run`.
 
-    It begins with the file at *path*. Raises ValueError for one with mistakes, or that is missing.
+    It begins with the file at *path*, and the answers in the folder *pictures*. Raises ValueError
+    where one is missing or has mistakes.
     """
 
-    def __init__(self, store: Store, path: str | None = None) -> None:
+    def __init__(self, store: Store, path: str | None = None, pictures: str | None = None) -> None:
         self._store = store
         self._initial: Sequence[Step] = ()
+        self._folder: PicturesFolder | None = None
+        self._answers: Sequence[NamedStep] = ()
         if path is not None:
             from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
 
             self._initial = read_scenario(path).steps
-        self._steps = store.register("scenario", _begun(self._initial), CODEC)
+        if pictures is not None:
+            from images_emulator.answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
+
+            self._folder = PicturesFolder(pictures)
+        self.read_pictures()
+        self._steps = store.register("scenario", self._begun(self._initial), CODEC)
         self._counters = store.counters("scenario")
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
+
+    def read_pictures(self) -> None:
+        """Read the folder of pictures anew, where there is one; `reset` begins with what it has.
+        Raises ValueError for mistakes in it."""
+        if self._folder is not None:
+            self._answers = self._folder.read()
 
     def __bool__(self) -> bool:
         steps = self._steps.value
         return bool(steps.injected or steps.planned)
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether a call may meet a fault, or a near miss of one."""
+        return self._steps.value.faults > 0
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether a call may meet an answer, or a near miss of one."""
+        return self._steps.value.answers > 0
 
     @property
     def reads(self) -> frozenset[str]:
@@ -93,6 +151,21 @@ class Scenario:
     async def meet(self, call: MatchInput) -> tuple[BaseFault | None, list[NearMiss]]:
         """The fault that a call meets; or None, and the near misses: why it met none of the first
         steps."""
+        met, misses = await self._meet(call)
+        return (met[0].step.fault, []) if met else (None, misses)
+
+    async def meet_answer(self, call: MatchInput) -> tuple[MetAnswer | None, list[NearMiss]]:
+        """The answer that a validated call meets; or None, and the near misses."""
+        met, misses = await self._meet(call)
+        if met is None:
+            return None, misses
+        step, count = met
+        assert step.answer, "a validated call matches no other"
+        return MetAnswer(step.answer, step.title, count.grants), []
+
+    async def _meet(
+        self, call: MatchInput
+    ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
         steps = self._steps.value
         scans = self._scans_of(steps)
         scan = scans.get(call)
@@ -107,10 +180,15 @@ class Scenario:
             step, count = claim
             if is_exhausted(step, count):
                 await self._steps.update(lambda steps: steps.without_exhausted(step))
-            return step.step.fault, []
+            return claim, []
         if scan.near_misses is not None:
             return None, scan.near_misses
-        first = list(islice(chain(steps.injected, steps.planned), MAX_NEAR_MISSES))
+        kind = (
+            step
+            for step in chain(steps.injected, steps.planned)
+            if (step.answer is not None) is call.validated
+        )
+        first = list(islice(kind, MAX_NEAR_MISSES))
         counts = await self._counters.counts([step.key for step in first])
         pairs = zip(first, counts, strict=True)
         near_misses = [step.near_miss(call, count) for step, count in pairs]
@@ -144,23 +222,50 @@ class Scenario:
             fault = {**({"kind": fault} if isinstance(fault, str) else fault), **settings}
         self.add({"fault": fault, "times": times, "match": dict(match or {})})
 
-    def add(self, document: Mapping[str, Any]) -> None:
-        """Inject a step as a scenario has it. Raises ValueError."""
+    def answer(
+        self,
+        answer: Mapping[str, Any],
+        *,
+        times: int | None = None,
+        match: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let the next calls that *match* meet *answer*, as often as *times* says, None: always.
+        Paths are seen from the working directory. Raises ValueError."""
+        document = {"answer": dict(answer), "times": times, "match": dict(match or {})}
+        self.add(document, Path())
+
+    def add(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
+        """Inject a step as a scenario has it. The paths in it are seen from *folder*; None refuses
+        them. Raises ValueError."""
+        from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
         from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
-        step = ScenarioStep(parse_step(document), INJECTED, random_id())
-        self._store.run(self._steps.update(lambda steps: steps.with_injected(step)))
+        step = parse_step(document, ReadingContext(folder))
+        self._check([step])
+        injected = ScenarioStep(step, INJECTED, random_id())
+        self._store.run(self._steps.update(lambda steps: steps.with_injected(injected)))
+
+    def _check(self, steps: Sequence[Step]) -> None:
+        """Raises ValueError for a step that the store cannot keep."""
+        if self._store.is_shared and any(step.answer and step.answer.function for step in steps):
+            raise ValueError(
+                "a function answers in its own process alone, and this store is shared"
+            )
 
     def remove(self, identity: str) -> None:
         """Remove the step with that id, be it injected, of the scenario, or spent. `reset` begins
         the scenario with it again. Raises KeyError where there is none."""
         self._store.run(self._steps.update(lambda steps: steps.without(identity)))
 
-    def load(self, document: Mapping[str, Any]) -> None:
-        """Begin another scenario; injected steps are gone. Raises ValueError."""
+    def load(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
+        """Begin another scenario; injected steps are gone. The paths in it are seen from *folder*;
+        None refuses them. Raises ValueError."""
+        from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
         from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
 
-        self._begin(parse_scenario(document).steps)
+        steps = parse_scenario(document, ReadingContext(folder)).steps
+        self._check(steps)
+        self._begin(steps)
 
     def read(self, path: str) -> None:
         """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
@@ -169,8 +274,8 @@ class Scenario:
         self._begin(read_scenario(path).steps)
 
     def clear(self) -> None:
-        """No more faults, until `reset` begins the scenario of the settings again."""
-        self._begin(())
+        """No more steps, until `reset` begins the scenario of the settings again."""
+        self._store.run(self._replace(Steps()))
 
     def reset(self) -> None:
         """Begin the scenario of the settings again; injected steps are gone."""
@@ -179,24 +284,38 @@ class Scenario:
     def as_json(self) -> dict[str, Any]:
         """The steps, and how many calls have met each of them; keys are redacted. Injected ones
         come first, spent ones last."""
+        return {"steps": [step.as_json(count) for step, count in self._counted()]}
+
+    def unmet(self) -> list[UnmetStep]:
+        """The steps that still wait for a call, in their order: those that no call has met, or
+        fewer than their `times`. The answers in the folder of pictures are not among them."""
+        names = {each.name for each in self._answers}
+        return [
+            UnmetStep(step.key, step.title, step.match_as_json(), step.times, count.grants)
+            for step, count in self._counted()
+            if step.is_unmet(count) and step.name not in names
+        ]
+
+    def _counted(self) -> list[tuple[ScenarioStep, Count]]:
+        """The steps with their counts."""
         steps = self._steps.value.listed()
         counts = self._store.run(self._counters.counts([step.key for step in steps]))
-        pairs = zip(steps, counts, strict=True)
-        return {"steps": [step.as_json(count) for step, count in pairs]}
+        return [*zip(steps, counts, strict=True)]
 
     def _begin(self, steps: Sequence[Step]) -> None:
-        self._store.run(self._replace(_begun(steps)))
+        self._store.run(self._replace(self._begun(steps)))
 
     async def _replace(self, steps: Steps) -> None:
         await self._steps.update(lambda _: steps)
         await self._counters.clear()
 
-
-def _begun(steps: Sequence[Step]) -> Steps:
-    """*steps* with new counters: calls that are under way count for the old ones."""
-    run = random_id(8)
-    planned = tuple(
-        ScenarioStep(step, f"step {number}", f"{run}-{number}")
-        for number, step in enumerate(steps, 1)
-    )
-    return Steps.of(planned=planned, live=planned)
+    def _begun(self, steps: Sequence[Step]) -> Steps:
+        """*steps*, and after them the answers in the folder of pictures, with new counters: calls
+        that are under way count for the old ones."""
+        run = random_id(8)
+        numbered = [(f"step {number}", step) for number, step in enumerate(steps, 1)]
+        planned = tuple(
+            ScenarioStep(step, name, f"{run}-{number}")
+            for number, (name, step) in enumerate([*numbered, *self._answers], 1)
+        )
+        return Steps.of(planned=planned, live=planned)

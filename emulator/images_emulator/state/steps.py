@@ -125,14 +125,20 @@ class ScenarioStep:
     def __init__(self, step: Step, name: str, key: str) -> None:
         self.step = step
         self.name = name
-        self.title = f"{name} ({step.fault.label})"
+        self.title = f"{name} ({step.label})"
         self.key = key
         self.after, self.times, self.probability = step.after, step.times, step.probability
         self.seed = f"{step.seed} {self.title}"
-        self._for_calls = not step.fault.for_downloads
-        self._for_streams = step.fault.for_streams
+        self.answer = step.answer and step.answer.own_answer()
+        """Its answer; None for a fault."""
+        fault = step.fault
+        self._is_answer = fault is None
+        self._for_calls = fault is None or not fault.for_downloads
+        self._for_streams = fault is not None and fault.for_streams
         # A step without a path would be used up by downloads unawares.
-        self._for_downloads = step.fault.for_downloads or step.match.path is not None
+        self._for_downloads = fault is not None and (
+            fault.for_downloads or step.match.path is not None
+        )
         wanted = {name: value for name, value in step.match if value is not None}
         self.reads = EXPENSIVE_KEYS & wanted.keys()
         """Which of `EXPENSIVE_KEYS` its `match` has."""
@@ -144,6 +150,8 @@ class ScenarioStep:
 
     def matches(self, call: MatchInput) -> bool:
         """Whether its `match` holds for *call*, whatever its counter says."""
+        if call.validated is not self._is_answer:
+            return False
         if not (self._for_downloads if call.download else self._for_calls):
             return False
         if self._for_streams and not call.streams:
@@ -157,7 +165,7 @@ class ScenarioStep:
         """Why the call did not meet it."""
         spent = is_exhausted(self, count)
         kind, reason = self._reason(call, count, spent=spent)
-        return NearMiss(self.key, self.name, self.step.fault.label, kind, reason, spent)
+        return NearMiss(self.key, self.name, self.step.label, kind, reason, spent)
 
     def _reason(self, call: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
         if call.download and not self._for_downloads:
@@ -206,20 +214,29 @@ class ScenarioStep:
         """Whether it was injected, and is not of the scenario's document."""
         return self.name == INJECTED
 
+    def is_unmet(self, count: Count) -> bool:
+        """Whether it still waits for a call: for its first, or as many as it has `times`."""
+        return count.grants < (self.times or 1)
+
+    def match_as_json(self) -> dict[str, Any]:
+        """Its `match`, with the API key redacted."""
+        match = self.step.match.model_dump(exclude_none=True)
+        if key := self.step.match.api_key:
+            match["api_key"] = mask_key(key)
+        return match
+
     def as_json(self, count: Count) -> dict[str, Any]:
         """The step as the admin API shows it: its id and its names, its settings, how many calls
         have met it, and whether it is spent. The API key in its `match` is redacted."""
         step = self.step
-        match = step.match.model_dump(exclude_none=True)
-        if key := step.match.api_key:
-            match["api_key"] = mask_key(key)
         return {
             "id": self.key,
             "name": self.name,
             "title": self.title,
             "injected": self.is_injected,
-            "fault": step.as_json()["fault"],
-            "match": match,
+            "fault": step.fault_as_json(),
+            "answer": step.answer and step.answer.shown(),
+            "match": self.match_as_json(),
             "times": step.times,
             "after": step.after,
             "probability": step.probability,
@@ -245,13 +262,16 @@ def _regex_difference(wanted: str, prompt: str) -> str:
 class Steps(Immutable):
     """The steps in their order: *injected* ones, then those of the scenario as *planned*. Of these
     *live* are those that may still be met. *spent* are the last injected ones that have met all
-    their calls; no call is compared with them. *reads* are those of `EXPENSIVE_KEYS`, and *paths*
-    the paths to fields, that a step has asked for."""
+    their calls; no call is compared with them. *faults* and *answers* are the numbers of the
+    injected and the planned. *reads* are those of `EXPENSIVE_KEYS`, and *paths* the paths to
+    fields, that a step has asked for."""
 
     injected: tuple[ScenarioStep, ...] = ()
     planned: tuple[ScenarioStep, ...] = ()
     live: tuple[ScenarioStep, ...] = ()
     spent: tuple[ScenarioStep, ...] = ()
+    faults: int = 0
+    answers: int = 0
     reads: frozenset[str] = frozenset()
     paths: tuple[FieldPath, ...] = ()
 
@@ -267,6 +287,8 @@ class Steps(Immutable):
         return cls(
             injected,
             planned,
+            faults=sum(step.answer is None for step in steps),
+            answers=sum(step.answer is not None for step in steps),
             reads=frozenset().union(*(step.reads for step in steps)),
             paths=_paths(path for step in steps for path in step.paths),
             **others,
@@ -277,11 +299,24 @@ class Steps(Immutable):
         return (*self.injected, *self.planned, *self.spent)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        """The steps with *step* behind the injected ones."""
-        steps = replace(self, injected=(*self.injected, step), reads=self.reads | step.reads)
-        if not step.paths:
-            return steps
-        return replace(steps, paths=_paths((*(each.text for each in self.paths), *step.paths)))
+        """The steps with *step* behind the injected ones. But an answer goes before those for any
+        number of calls: of these the last one wins, after all that are for a number."""
+        at = len(self.injected)
+        if step.answer is not None:
+            is_endless = (each.answer is not None and each.times is None for each in self.injected)
+            at = next((place for place, endless in enumerate(is_endless) if endless), at)
+        injected = (*self.injected[:at], step, *self.injected[at:])
+        paths = self.paths
+        if step.paths:
+            paths = _paths((*(each.text for each in paths), *step.paths))
+        steps = replace(self, injected=injected, reads=self.reads | step.reads, paths=paths)
+        return steps._counted(step, 1)
+
+    def _counted(self, step: ScenarioStep, number: int) -> Steps:
+        """The steps with so many more of the kind of *step*."""
+        if step.answer is None:
+            return replace(self, faults=self.faults + number)
+        return replace(self, answers=self.answers + number)
 
     def without_exhausted(self, step: ScenarioStep) -> Steps:
         """The steps when *step* has met all its calls. One of the scenario stays as planned, for
@@ -292,12 +327,17 @@ class Steps(Immutable):
         if injected is self.injected:
             return self  # it was removed meanwhile
         spent = (*self.spent, step)[-MAX_SPENT_STEPS:]
-        return replace(self, injected=injected, spent=spent)
+        return replace(self, injected=injected, spent=spent)._counted(step, -1)
 
     def without(self, key: str) -> Steps:
         """The steps without that of this *key*. Raises KeyError where there is none."""
-        if not any(step.key == key for step in self.listed()):
+        step = next((step for step in self.listed() if step.key == key), None)
+        if step is None:
             raise KeyError(key)
+        is_open = step in self.injected or step in self.planned
+        return self._counted(step, -1 if is_open else 0)._without(key)
+
+    def _without(self, key: str) -> Steps:
         return replace(
             self,
             injected=_without(key, self.injected),
@@ -321,27 +361,35 @@ def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, .
 
 
 def _pack(steps: Steps) -> Packed:
+    """The steps; beside them the files of their answers, each once."""
     live = {step.key for step in (*steps.injected, *steps.live)}
-    return Packed(
+    files: dict[str, bytes] = {}
+    documents = [
         {
-            "steps": [
-                {
-                    "name": step.name,
-                    "key": step.key,
-                    "live": step.key in live,
-                    "step": step.step.as_json(),
-                }
-                for step in steps.listed()
-            ]
+            "name": step.name,
+            "key": step.key,
+            "live": step.key in live,
+            "step": step.step.packed(files),
         }
-    )
+        for step in steps.listed()
+    ]
+    lengths = [[digest, len(data)] for digest, data in files.items()]
+    return Packed({"steps": documents, "files": lengths}, b"".join(files.values()))
 
 
 def _unpack(packed: Packed) -> Steps:
-    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - most servers need none
+    from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
+    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
+
+    files, at = {}, 0
+    for digest, length in packed.document["files"]:
+        files[digest] = packed.data[at : at + length]
+        at += length
+    context = ReadingContext(stored=files)
 
     def read(document: Mapping[str, Any]) -> ScenarioStep:
-        return ScenarioStep(parse_step(document["step"]), document["name"], document["key"])
+        step = parse_step(document["step"], context)
+        return ScenarioStep(step, document["name"], document["key"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
     return Steps.of(

@@ -163,7 +163,10 @@ class AdminAPI:
     async def reset(self) -> dict[str, str]:
         """Forget calls, pictures, files and injected faults; clock, settings and scenario are as at
         the start."""
-        await asyncio.to_thread(self.emulator.reset)
+        try:
+            await asyncio.to_thread(self.emulator.reset)
+        except ValueError as error:
+            raise admin_errors.bad_scenario(reason=str(error)) from None
         return {"status": "ok"}
 
 

@@ -72,7 +72,8 @@ class FaultMiddleware:
             may_fail = authenticate(exchange, self.emulator.settings)
             if may_fail and exchange.chunks:
                 directive = await self._has_directive(exchange, exchange.chunks)
-        if may_fail and (directive or self.emulator.scenario or _FAULT_HEADER in exchange.head):
+        scenario = self.emulator.scenario
+        if may_fail and (directive or scenario.has_faults or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(exchange, scope, receive, send, directive)
         else:
             await self.app(scope, receive, send)
@@ -143,7 +144,7 @@ class FaultMiddleware:
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
-        if not scenario:
+        if not scenario.has_faults:
             return None
         fault, misses = await scenario.meet(await self._match_input(exchange, receive))
         exchange.near_misses = tuple(misses)

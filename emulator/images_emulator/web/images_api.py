@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
+from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
@@ -67,6 +68,14 @@ class ImagesAPI:
                 raise
             if self.emulator.rate_limits.rate:
                 await self._check_rate_limit(exchange, prepared.request)
+            if self.emulator.scenario.has_answers:
+                from images_emulator.web.own_answers import meet_answer  # noqa: PLC0415 - it loads Pillow
+
+                met = await meet_answer(exchange, prepared, self.emulator)
+                if isinstance(met, RawAnswer):
+                    exchange.request = prepared.request
+                    return self.responses.respond_raw(exchange, met)
+                prepared = met
             exchange.request = prepared.request
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)

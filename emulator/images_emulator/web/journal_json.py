@@ -99,6 +99,7 @@ class CallSummary:
     price_usd: float | None
     fault: str | None
     recording: str | None
+    own_answer: str | None
     violations: Sequence[str]
     is_complete: bool
 
@@ -290,6 +291,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "price_usd": entry.price_usd,
         "fault": entry.fault,
         "recording": entry.recording,
+        "own_answer": entry.own_answer,
         "violations": details.violations,
         "is_complete": entry.is_complete,
     }

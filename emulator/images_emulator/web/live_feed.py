@@ -276,7 +276,7 @@ class LiveFeed:
         self._batch.notes_of(exchange).completed = True
         if len(self._batch.calls) > MAX_GATHERED_CALLS:
             self._batch.shrink()
-        if exchange.fault and self.emulator.scenario:
+        if (exchange.fault or exchange.own_answer) and self.emulator.scenario:
             # It may be one more call that a step has met.
             self._batch.changed.add("scenario")
         self._schedule()

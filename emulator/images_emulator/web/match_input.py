@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from images_emulator.contract.references import data_of_url, is_data_url
-from images_emulator.contract.request import Call, Upload
-from images_emulator.exchange.details import image_items
+from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.exchange.details import image_items, values_in_force
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.prompts import prompt_name
 from images_emulator.state.emulator import Emulator
@@ -48,19 +48,57 @@ async def input_of_call(
         images=len(images),
     )
     values = _with_prompt_name(values, emulator)
-    reads, paths = emulator.scenario.reads, emulator.scenario.paths
-    if "image_sha256" in reads and images:
+    if images and "image_sha256" in emulator.scenario.reads:
         # Hashing takes time, and a file that was uploaded earlier is in the store.
         digests = await emulator.renderer.parse(partial(_digests, images, emulator))
         values = values._replace(image_sha256=digests)
-    if paths:
-
-        def found() -> tuple[tuple[str, tuple[str, ...]], ...]:
-            return tuple((path.text, path.values(fields)) for path in paths)
-
-        large = exchange.is_large
-        values = values._replace(fields=await emulator.renderer.parse(found) if large else found())
+    if emulator.scenario.paths:
+        values = values._replace(fields=await _found(lambda: fields, exchange, emulator))
     return values
+
+
+async def input_of_request(
+    exchange: Exchange, request: ImageRequest, emulator: Emulator
+) -> MatchInput:
+    """The values of a validated call, which are those in force."""
+    values = MatchInput(
+        path=exchange.path,
+        model=request.model.id,
+        prompt=request.prompt,
+        api_key=exchange.principal or "",
+        retry_count=exchange.head.retry_count,
+        streams=request.stream,
+        validated=True,
+        size="{}x{}".format(*request.size),
+        quality=request.quality,
+        n=request.n,
+        background=request.background,
+        has_mask=request.mask is not None,
+        images=len(request.images),
+        image_sha256=tuple(each.digest for each in request.images),
+    )
+    values = _with_prompt_name(values, emulator)
+    if not emulator.scenario.paths:
+        return values
+
+    def fields() -> Mapping[str, Any]:
+        call = exchange.parsed
+        return values_in_force(request, call.fields if call else _NOTHING)
+
+    return values._replace(fields=await _found(fields, exchange, emulator))
+
+
+async def _found(
+    fields: Callable[[], Mapping[str, Any]], exchange: Exchange, emulator: Emulator
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The values of *fields* at the paths that steps ask for."""
+    paths = emulator.scenario.paths
+
+    def find() -> tuple[tuple[str, tuple[str, ...]], ...]:
+        values = fields()
+        return tuple((path.text, path.values(values)) for path in paths)
+
+    return await emulator.renderer.parse(find) if exchange.is_large else find()
 
 
 def _with_prompt_name(values: MatchInput, emulator: Emulator) -> MatchInput:

@@ -22,7 +22,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import json_body_schema
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
-from images_emulator.web.state_json import ScenarioState, scenario_state
+from images_emulator.web.state_json import ScenarioState, UnmetSteps, scenario_state, unmet_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class ScenarioAPI:
         router.get("/scenario")(self.show)
         router.put("/scenario", openapi_extra=json_body_schema(ScenarioDocument))(self.replace)
         router.delete("/scenario")(self.clear)
+        router.get("/scenario/unmet")(self.unmet)
         router.delete("/scenario/steps/{id}")(self.remove)
         router.post("/inject", openapi_extra=json_body_schema(Step))(self.inject)
         router.get("/faults")(self.faults)
@@ -76,8 +77,14 @@ class ScenarioAPI:
         were injected and have met all their calls."""
         return await asyncio.to_thread(scenario_state, self.emulator)
 
+    async def unmet(self) -> UnmetSteps:
+        """The steps that still wait for a call: those that no call has met, or fewer than their
+        `times`. The answers of `--pictures` are not among them."""
+        return await asyncio.to_thread(unmet_steps, self.emulator)
+
     async def replace(self, request: Request) -> ScenarioState:
-        """Begin the scenario in the body; injected steps are gone."""
+        """Begin the scenario in the body; injected steps are gone. Its pictures are `data:` URLs: a
+        path is refused."""
         return await self._changed(request, self.scenario.load)
 
     async def clear(self) -> ScenarioState:
@@ -94,9 +101,15 @@ class ScenarioAPI:
         return await self.show()
 
     async def inject(self, request: Request) -> ScenarioState:
-        """Inject the step in the body: before those of the scenario, after those injected earlier,
-        once where it has no `times`. It goes when it has met all its calls."""
-        return await self._changed(request, lambda step: self.scenario.add({"times": 1, **step}))
+        """Inject the step in the body, before those of the scenario. A fault goes after those
+        injected earlier, and is met once where it has no `times`; an answer is met always, and then
+        goes before the earlier ones of its kind. The step goes when it has met all its calls. A
+        picture is a `data:` URL: a path is refused."""
+
+        def add(step: Mapping[str, Any]) -> None:
+            self.scenario.add({"times": None if "answer" in step else 1, **step})
+
+        return await self._changed(request, add)
 
     async def faults(self) -> FaultList:
         """The faults with their settings, and the errors that are faults by their names."""

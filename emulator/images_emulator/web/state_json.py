@@ -33,15 +33,17 @@ class HostingState:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """A step of the scenario. *title* is its *name* with that of its fault; *fault* and *match* are
-    as they are written in a scenario, the API key redacted. *met* calls have met it, and once
-    *spent* no more do."""
+    """A step of the scenario. *title* is its *name* with that of its fault or its answer, of which
+    it has one. *fault* and *match* are as they are written in a scenario, the API key redacted.
+    *answer* is, too, but for its files, of which it has name, SHA-256, bytes, size and format.
+    *met* calls have met it, and once *spent* no more do."""
 
     id: str
     name: str
     title: str
     injected: bool
-    fault: Mapping[str, Any]
+    fault: Mapping[str, Any] | None
+    answer: Mapping[str, Any] | None
     match: Mapping[str, Any]
     times: int | None
     after: int
@@ -57,6 +59,25 @@ class ScenarioState:
     spent."""
 
     steps: list[StepState]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmetStepState:
+    """A step that still waits for a call: *met* calls have met it, of its *times*; null for any
+    number."""
+
+    id: str
+    title: str
+    match: Mapping[str, Any]
+    times: int | None
+    met: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnmetSteps:
+    """The steps that still wait for a call, in their order."""
+
+    steps: list[UnmetStepState]
 
 
 def settings_json(emulator: Emulator) -> dict[str, Any]:
@@ -86,6 +107,16 @@ def scenario_state(emulator: Emulator) -> ScenarioState:
     """Blocks; see `Store.run`."""
     steps = emulator.scenario.as_json()["steps"]
     return ScenarioState([StepState(**step) for step in steps])
+
+
+def unmet_steps(emulator: Emulator) -> UnmetSteps:
+    """Blocks; see `Store.run`."""
+    return UnmetSteps(
+        [
+            UnmetStepState(each.id, each.title, each.match, each.times, each.met)
+            for each in emulator.scenario.unmet()
+        ]
+    )
 
 
 async def hosting_state(emulator: Emulator) -> HostingState:

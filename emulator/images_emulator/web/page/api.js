@@ -118,7 +118,8 @@
  * @property {string} id
  * @property {string} name
  * @property {boolean} injected
- * @property {Record<string, any> & {kind: string}} fault
+ * @property {(Record<string, any> & {kind: string}) | null} fault
+ * @property {Record<string, any> | null} answer
  * @property {string} title
  * @property {Record<string, any>} match
  * @property {number | null} times

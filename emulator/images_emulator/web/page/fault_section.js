@@ -31,16 +31,19 @@ const MATCH_WORDS = {
   retry_count: (value) => `retry ${value}`,
 };
 
-/** What a step is called: its error, or its fault. @param {Step} step */
-const stepName = ({ fault }) => format.words(fault.kind === "error" && fault.name ? String(fault.name) : fault.kind);
+/** What a step is called: its error, its fault, or its answer. @param {Step} step */
+function stepName({ name, title, fault }) {
+  if (fault === null) return title.slice(name.length + 2, -1);
+  return format.words(fault.kind === "error" && fault.name ? String(fault.name) : fault.kind);
+}
 
 /** Conditions and settings of a step, in words. @param {Step} step */
 function stepWords({ fault, match, after, probability }) {
-  const conditions = Object.entries(match).map(([name, value]) => MATCH_WORDS[name]?.(value) ?? `${name} ${value}`);
+  const conditions = Object.entries(match).map(([name, value]) => MATCH_WORDS[name]?.(value) ?? `${format.words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   if (after > 0) conditions.push(`lets ${after} pass`);
   if (probability < 1) conditions.push(`${format.count(Math.round(probability * 1000) / 10)} % of calls`);
-  const settings = Object.entries(fault)
-    .filter(([name]) => name !== "kind" && !(name === "name" && fault.kind === "error"))
+  const settings = Object.entries(fault ?? {})
+    .filter(([name]) => name !== "kind" && !(name === "name" && fault?.kind === "error"))
     .map(([name, value]) => (value === true ? format.words(name) : `${format.words(name)} ${Array.isArray(value) ? value.join(" ") : value}`));
   return [...conditions, settings.join(", ")].filter(Boolean).join(" · ") || "any call";
 }

@@ -1,0 +1,1 @@
+"""Answers of one's own, in place of drawings: their documents, and the files in them."""

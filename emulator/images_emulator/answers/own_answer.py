@@ -1,0 +1,53 @@
+"""An answer of one's own, as calls are given it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from images_emulator.answers.picture_files import PictureFile
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
+from images_emulator.contract.own_picture import Fit, OwnPicture
+from images_emulator.contract.request import ImageRequest
+from images_emulator.immutable import Immutable
+
+PictureFunction = Callable[[ImageRequest, int], Any]
+"""Makes image *index* (from 0) of a request: returns an image of Pillow, bytes, or a path."""
+
+
+class OwnAnswer(Immutable, eq=False):
+    """What a call is answered with in place of a drawing.
+
+    Of several *files* image 0 of an answer has the first, image 1 the second, and after the last
+    comes the first again. Where they are *in_turn*, each call begins with the next one. The
+    *function* makes the pictures of each call anew. Without either the emulator draws. *raw* is an
+    answer as it is, beside which there is nothing else.
+    """
+
+    label: str
+    """Its name in the journal."""
+    overrides: AnswerOverrides = NO_OVERRIDES
+    files: Sequence[PictureFile] = ()
+    in_turn: bool = False
+    partials: Sequence[PictureFile] = ()
+    fit: Fit = "cover"
+    verbatim: bool = False
+    function: PictureFunction | None = None
+    raw: RawAnswer | None = None
+
+    def __post_init__(self) -> None:
+        pictures = tuple(self.picture(file) for file in self.files)
+        starts = range(len(pictures) if self.in_turn else 1)
+        # Calls with the same pictures are given the same object, by which caches know it.
+        self.__dict__["_turns"] = [pictures[start:] + pictures[:start] for start in starts]
+
+    def picture(self, file: PictureFile) -> OwnPicture:
+        """The *file* as a picture of this answer."""
+        partials = tuple(each.data for each in self.partials)
+        return OwnPicture(file.data, self.fit, self.verbatim, partials, file.name)
+
+    def pictures(self, number: int) -> tuple[OwnPicture, ...] | None:
+        """The pictures of the call with that *number* (from 1) among those that met the answer;
+        None where the emulator draws. Those of a *function* are not here."""
+        turns: list[tuple[OwnPicture, ...]] = self.__dict__["_turns"]
+        return turns[(number - 1) % len(turns)] or None if turns else None

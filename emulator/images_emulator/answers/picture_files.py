@@ -1,0 +1,111 @@
+"""The files that an answer names: read from a folder, a data URL or bytes."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+from images_emulator import imaging
+from images_emulator.contract.references import data_of_url, is_data_url
+from images_emulator.exchange.field_path import WILDCARDS
+from images_emulator.immutable import Immutable
+
+MAX_NAME_CHARS: Final = 80
+"""Characters of the name of a file that comes in a `data:` URL."""
+
+DIGEST_KEY: Final = "sha256"
+NAME_KEY: Final = "name"
+"""The keys of a file in the document that a store keeps, whose bytes are beside it."""
+
+
+class ReadingContext(Immutable):
+    """Where the files of a document are. Paths are seen from *folder*; None where a document may
+    name no path, as one that comes over HTTP. *stored* are files by their digests, of a document
+    that a store has kept."""
+
+    folder: Path | None = None
+    stored: Mapping[str, bytes] = field(default_factory=dict)
+
+
+NO_FILES: Final = ReadingContext()
+"""A document that names no path."""
+
+
+class PictureFile(Immutable):
+    """A file of an answer. *name* is how people know it: a path as it was written, or what else it
+    came from."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of *data*, in hex."""
+        return sha256(self.data).hexdigest()
+
+    @cached_property
+    def mistake(self) -> str | None:
+        """Why it is no picture, a predicate of its name; None where it is one."""
+        return imaging.fitting.head_of(self.data).mistake or None
+
+    def as_json(self) -> dict[str, Any]:
+        """What the admin API shows of it."""
+        head = imaging.fitting.head_of(self.data)
+        size = "{}x{}".format(*head.size) if head.size else None
+        shown = {NAME_KEY: self.name, DIGEST_KEY: self.digest, "bytes": len(self.data)}
+        return {**shown, "size": size, "format": head.output_format}
+
+
+def read_files(value: Any, context: ReadingContext) -> tuple[PictureFile, ...]:
+    """The files that *value* stands for: a path, a glob (its files in the order of their names), a
+    data URL, bytes, an image of Pillow, or a file in a store's document. Raises ValueError."""
+    if isinstance(value, str) and is_data_url(value):
+        return (_file_in_url(value),)
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        if not isinstance(path, str):
+            raise ValueError(f"{path!r} is no path in text")
+        return tuple(_files_at(path, context.folder))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return (PictureFile("bytes", bytes(value)),)
+    if isinstance(value, Mapping) and value.get(DIGEST_KEY) in context.stored:
+        return (PictureFile(value[NAME_KEY], context.stored[value[DIGEST_KEY]]),)
+    file = imaging.fitting.file_of(value)
+    if file is None:
+        raise ValueError("expected a file: its path, a data: URL, bytes or an image of Pillow")
+    return (PictureFile("image", file),)
+
+
+def _file_in_url(url: str) -> PictureFile:
+    """The file in a data URL, whose name may be there: `data:image/png;name=fox.png;base64,…`."""
+    data = data_of_url(url)
+    if not data:
+        raise ValueError("this data: URL has no file in base64")
+    media_type, *parameters = url[: url.index(",")].split(";")
+    names = [each[5:] for each in parameters if each[:5].lower() == "name="]
+    return PictureFile(unquote(names[0] if names else media_type)[:MAX_NAME_CHARS], data)
+
+
+def _files_at(path: str, folder: Path | None) -> Iterator[PictureFile]:
+    if folder is None:
+        raise ValueError("a path is not read from here; send the file itself, as a data: URL")
+    if WILDCARDS.isdisjoint(path) or (folder / path).is_file():
+        names = [path]
+    else:
+        names = sorted(glob.glob(path, root_dir=folder, recursive=True))
+        names = [name for name in names if (folder / name).is_file()]
+        if not names:
+            raise ValueError(f"no file matches '{path}'")
+    for name in names:
+        try:
+            yield PictureFile(name, (folder / name).read_bytes())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ValueError(f"{name}: {reason}") from None

@@ -1,0 +1,115 @@
+"""The folder of `--pictures`: files that answer the prompts which their names say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from images_emulator.answers.answer_document import Answer
+from images_emulator.answers.picture_files import PictureFile
+from images_emulator.exchange.prompts import name_pattern
+from images_emulator.faults.base import StrictModel
+from images_emulator.faults.match import Match
+from images_emulator.faults.scenario_document import Step, read_document
+
+DOCUMENT: Final = "pictures.toml"
+"""The file in the folder that says more than names can."""
+
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+"""What the names of pictures end with, in lower case. Other files are left alone."""
+
+
+class NamedStep(NamedTuple):
+    """A step with the name by which people know it."""
+
+    name: str
+    step: Step
+
+
+def _answer(value: Any) -> Any:
+    """An answer, of which a picture or several may be written alone."""
+    if isinstance(value, str):
+        return {"image": value}
+    return {"images": value} if isinstance(value, list) else value
+
+
+class PicturesDocument(StrictModel):
+    """`pictures.toml`: answers by the names of prompts, and steps as a scenario has them, which go
+    first."""
+
+    prompts: dict[str, Annotated[Answer, BeforeValidator(_answer)]] = Field(
+        default={}, description="Answers by the names of prompts, which may have wildcards."
+    )
+    steps: list[Step] = Field(default=[], description="Steps, as a scenario has them.")
+
+
+class PicturesFolder:
+    """A folder of pictures. It remembers the files that it has read, and reads those again that
+    have another size or time of change."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._read: dict[tuple[str, int, int], PictureFile] = {}
+        """The files by their names, sizes and times of change."""
+
+    def read(self) -> Sequence[NamedStep]:
+        """The answers in it: first the steps of its document, then by the names of prompts, those
+        before the others that say more of the name. Raises ValueError, with a line for each
+        mistake."""
+        try:
+            files = sorted(self._path.iterdir())
+        except OSError as error:
+            raise ValueError(f"{self._path}: {error.strerror}") from None
+        document = PicturesDocument()
+        if self._path / DOCUMENT in files:
+            name = str(self._path / DOCUMENT)
+            document = read_document(PicturesDocument, name, name)
+        steps = [
+            NamedStep(f"{DOCUMENT}, step {number}", step)
+            for number, step in enumerate(document.steps, 1)
+        ]
+        named = [*_by_prompt(document), *self._by_file_name(files)]
+        named.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
+        return [*steps, *named]
+
+    def _by_file_name(self, files: Sequence[Path]) -> Iterator[NamedStep]:
+        mistakes, names, read = [], dict[str, str](), dict[tuple[str, int, int], PictureFile]()
+        for file in files:
+            if file.suffix.lower() not in SUFFIXES or not file.is_file():
+                continue
+            pattern = name_pattern(file.stem)
+            first = names.setdefault(pattern, file.name)
+            if first != file.name:
+                mistakes.append(f"{file}: answers the same prompts as '{first}'")
+                continue
+            try:
+                state = file.stat()
+                key = file.name, state.st_size, state.st_mtime_ns
+                picture = self._read.get(key) or PictureFile(file.name, file.read_bytes())
+            except OSError as error:
+                mistakes.append(f"{file}: {error.strerror}")
+                continue
+            if picture.mistake:
+                mistakes.append(f"{file}: {picture.mistake}")
+                continue
+            read[key] = picture
+            answer = Answer.model_construct({"image"}, image=(picture,))
+            yield NamedStep(file.name, Step(answer=answer, match=Match(prompt_name=pattern)))
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        self._read = read
+
+
+def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
+    for pattern, answer in document.prompts.items():
+        match = Match(prompt_name=pattern)
+        yield NamedStep(f"{DOCUMENT}, '{pattern}'", Step(answer=answer, match=match))
+
+
+def _generality(pattern: str) -> tuple[bool, int]:
+    """What sorts patterns: those without wildcards first, then those with more letters."""
+    letters = len(pattern) - pattern.count("*") - pattern.count("?")
+    return "*" in pattern or "?" in pattern, -letters

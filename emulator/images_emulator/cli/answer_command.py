@@ -1,0 +1,73 @@
+"""`images-emulator answer`: lets calls to a running server be answered with one's own picture."""
+
+from __future__ import annotations
+
+import mimetypes
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, get_args
+from urllib.parse import quote
+
+from images_emulator.cli.admin_client import AdminClient
+from images_emulator.cli.command_line import ArgumentParser
+from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.cli.step_options import add_step_options, calls_text, match_of
+from images_emulator.contract.own_picture import Fit
+from images_emulator.settings import FILE
+
+USAGE: Final = "FILE… [OPTIONS]"
+
+DESCRIPTION: Final = """\
+Answer calls with a picture of your own in place of a drawing, fitted to the
+size and the format that a call asks for. Of several files the first is the
+first picture of an answer, and so on."""
+
+EXAMPLES: Final = """\
+  images-emulator answer fox.png --match prompt=fox
+  images-emulator answer a.png b.png --match n=2 --times 1
+  images-emulator answer poster.webp --match size=1024x1536 --fit contain"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("files", metavar=FILE, nargs="+", help="PNG, JPEG, WebP or GIF")
+    add_step_options(parser, times=None)
+    parser.add_argument(
+        "--fit",
+        choices=get_args(Fit),
+        metavar="MODE",
+        help="'cover' crops, 'contain' adds borders, 'exact' refuses other sizes [cover]",
+    )
+    parser.add_argument("--verbatim", action="store_true", help="Send the files as they are")
+    add_address(parser)
+
+
+def run(
+    *,
+    files: Sequence[str],
+    times: int | None,
+    match: Sequence[tuple[str, str]],
+    fit: str | None,
+    verbatim: bool,
+    **options: Any,
+) -> int:
+    from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - it loads Pillow
+    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
+
+    address = server_address(**options)
+    settings: dict[str, Any] = {"fit": fit} if fit else {}
+    if verbatim:
+        settings["verbatim"] = True
+    step = {"times": times, "match": match_of(match)}
+    parse_step({**step, "answer": {"images": list(files), **settings}}, ReadingContext(Path()))
+    urls = [_data_url(Path(file)) for file in files]
+    AdminClient(address).post("inject", {**step, "answer": {"images": urls, **settings}})
+    print(f"{', '.join(files)} for {calls_text(times, match)}")
+    return 0
+
+
+def _data_url(file: Path) -> str:
+    """The *file* with its name, as a `data:` URL."""
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    data = b64encode(file.read_bytes()).decode()
+    return f"data:{kind};name={quote(file.name, safe='')};base64,{data}"

@@ -1,0 +1,83 @@
+"""The options of commands that give a running server a step: for which calls, and how many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from images_emulator.cli.command_line import ArgumentParser
+from images_emulator.cli.configuration import argument_type
+
+MATCH_HELP: Final = "Only calls of this path, model, prompt, size … (what a scenario's match has)"
+"""Help text of `--match`."""
+
+NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
+"""The keys of `match` whose values are numbers, or true and false."""
+
+FIELDS_PREFIX: Final = "fields."
+"""Prefix of a path into the body, as a key of `--match`."""
+
+ALWAYS: Final = "always"
+"""The value of `--times` for every call."""
+
+
+def add_step_options(parser: ArgumentParser, times: int | None) -> None:
+    """Add `--times`, which is *times* by default, and `--match`."""
+    parser.add_argument(
+        "--times",
+        metavar="COUNT",
+        type=argument_type(_times),
+        default=times,
+        help=f"How many calls meet it, or '{ALWAYS}' [{times or ALWAYS}]",
+    )
+    parser.add_argument(
+        "--match",
+        metavar="NAME=VALUE",
+        type=argument_type(_pair),
+        action="append",
+        default=[],
+        help=MATCH_HELP,
+    )
+
+
+def calls_text(times: int | None, match: Sequence[tuple[str, str]]) -> str:
+    """The calls that the options are for, in words."""
+    calls = {None: "every call", 1: "the next call"}.get(times, f"the next {times} calls")
+    such = f" with {', '.join(f'{name}={value}' for name, value in match)}" if match else ""
+    return f"{calls}{such}"
+
+
+def _times(text: str) -> int | None:
+    if text == ALWAYS:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ValueError(f"must be a number of calls, or '{ALWAYS}', not {text!r}")
+    return int(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"must be NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def match_of(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The `match` of a step, from each `--match NAME=VALUE`. A field of the body is
+    `fields.PATH=VALUE`; what is not JSON there is a text."""
+    match: dict[str, Any] = {}
+    for name, text in pairs:
+        if name.startswith(FIELDS_PREFIX):
+            fields = match.setdefault("fields", {})
+            fields[name.removeprefix(FIELDS_PREFIX)] = _json(text)
+        else:
+            match[name] = _json(text) if name in NOT_TEXTS else text
+    return match
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,66 @@
+"""Finds the answer of one's own that a validated call meets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from images_emulator.answers.own_answer import OwnAnswer
+from images_emulator.answers.picture_files import ReadingContext, read_files
+from images_emulator.contract import emulator_errors
+from images_emulator.contract.answer_overrides import RawAnswer
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.image_responses import PreparedRequest
+from images_emulator.web.match_input import input_of_request
+
+logger = logging.getLogger("images_emulator")
+
+
+async def meet_answer(
+    exchange: Exchange, prepared: PreparedRequest, emulator: Emulator
+) -> PreparedRequest | RawAnswer:
+    """The call as the answer that it meets wants it, or that answer where it is raw; *prepared*
+    where it meets none. Raises APIError where the function of an answer fails."""
+    values = await input_of_request(exchange, prepared.request, emulator)
+    met, misses = await emulator.scenario.meet_answer(values)
+    if met is None:
+        exchange.near_misses = (*exchange.near_misses, *misses)
+        return prepared
+    answer = met.answer
+    exchange.own_answer = answer.label
+    if answer.raw:
+        return answer.raw
+    pictures = answer.pictures(met.number)
+    if answer.function:
+        try:
+            # It is not the emulator's code, and may take its time.
+            pictures = await asyncio.to_thread(_made_pictures, answer, prepared.request)
+        except Exception as error:
+            logger.exception("the function of the answer '%s' failed", met.title)
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
+    return prepared.with_answer(pictures, answer.overrides)
+
+
+def _made_pictures(answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
+    """The pictures that the function of *answer* makes for *request*. Raises whatever it raises,
+    and ValueError for what is no picture."""
+    assert answer.function, "asked before"
+    return tuple(_made_picture(answer, request, index) for index in range(request.n))
+
+
+def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPicture:
+    assert answer.function, "asked before"
+    value = answer.function(request, index)
+    try:
+        (file,) = read_files(value, ReadingContext(Path()))
+    except ValueError as error:
+        kind = type(value).__name__
+        raise ValueError(f"it returned {kind} for image {index}: {error}") from None
+    if file.mistake and not answer.verbatim:
+        raise ValueError(f"what it returned for image {index} {file.mistake}")
+    return answer.picture(file)
