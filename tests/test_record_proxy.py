@@ -607,6 +607,25 @@ def test_hosted_pictures_are_downloaded_while_they_live(
     assert not recorded.note
 
 
+def test_calls_are_kept_in_the_order_of_their_answers_however_long_a_download_takes() -> None:
+    release = threading.Event()
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        if request.startswith(b"GET /picture"):
+            release.wait(30)
+        elif request.startswith(b"POST"):
+            _naming(f"{url}/picture")(connection, request)
+        else:
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with raw_upstream(answer) as url, recording(url) as proxy:
+        send(proxy, "POST", GENERATIONS, json=FOX)
+        send(proxy, "GET", "/v1/models")
+        release.set()
+        kept = [proxy.kept.get(timeout=30).recording.request.method for _ in range(2)]
+    assert kept == ["POST", "GET"]
+
+
 def test_a_picture_that_is_gone_is_recorded_as_that(
     proxy: Proxy, sdk: OpenAI, server: Server
 ) -> None:

@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from time import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.terminal import Part, has_colours, printable, render
@@ -38,6 +39,9 @@ LEVELS: Final[Mapping[str, int]] = {
 """The levels of the settings, as the standard library has them."""
 
 
+Item = TypeVar("Item")
+
+
 class _Call(NamedTuple):
     """A call that is over, and the time of that, in seconds since the epoch."""
 
@@ -45,22 +49,17 @@ class _Call(NamedTuple):
     ended: float
 
 
-class CallLog:
-    """Writes a line to the file descriptor *out* for each call that *journal* tells of, from the
-    log's `start` on. A record is made on the thread that writes it.
+class Log(Generic[Item]):
+    """Writes to the file descriptor *out* a line, or several, for each item; `text_of` makes them
+    on the thread that writes. *stop* is called on it where nobody reads any more.
 
     As JSON the notices and errors of the emulator go there, too; as text to *err*.
     """
 
-    def __init__(
-        self, settings: LogSettings, journal: Journal, out: int = STDOUT, err: int = STDERR
-    ) -> None:
+    def __init__(self, settings: LogSettings, stop: Callable[[], None], out: int, err: int) -> None:
         self.level = LEVELS[settings.log_level]
         self.is_json = settings.log_format == "json"
-        self._journal = journal
-        self._out = LineWriter["_Call | CallRecord | str"](
-            out, self._text, self.stop, _encoding(sys.stdout)
-        )
+        self._out = LineWriter[Item | str](out, self._text, stop, _encoding(sys.stdout))
         self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr))
         self._has_colours = has_colours(out, os.environ)
         self._has_error_colours = has_colours(err, os.environ)
@@ -77,11 +76,76 @@ class CallLog:
         logging.getLogger("images_emulator").setLevel(max(self.level, logging.WARNING))
         for name in ("python_multipart", "uvicorn.error"):
             logging.getLogger(name).setLevel(logging.ERROR)
+
+    @property
+    def shows_calls(self) -> bool:
+        """Whether the level wants calls, and anybody can read them."""
+        return self.level <= logging.WARNING and _is_read(self._fd)
+
+    def put(self, item: Item) -> None:
+        """Let the lines of *item* be written; any thread may."""
+        self._out.put(item)
+
+    def close(self) -> None:
+        """Write the last lines."""
+        self._out.close()
+        self._err.close()
+
+    # --- on the writer's thread
+
+    @abstractmethod
+    def text_of(self, item: Item) -> str:
+        """The lines of *item*, with their ends; nothing for one of less importance than the
+        level."""
+
+    @cached_property
+    def formatter(self) -> CallFormatter:
+        """What makes lines of calls."""
+        from images_emulator.cli.exchange_record import CallFormatter  # noqa: PLC0415 - it delays the start
+
+        return CallFormatter(
+            level=self.level,
+            is_json=self.is_json,
+            colours=self._has_colours,
+            terminal=self._fd if os.isatty(self._fd) else None,
+        )
+
+    def _text(self, item: Item | str) -> str:
+        """The text of an item, and of a line that is one already."""
+        return item if isinstance(item, str) else self.text_of(item)
+
+    def _line(self, record: logging.LogRecord, text: str) -> str:
+        """The line of a notice or an error."""
+        level = record.levelname.lower()
+        if self.is_json:
+            time = datetime.fromtimestamp(record.created).astimezone()
+            head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
+            return f"{json.dumps({**head, 'event': 'log', 'message': text})}\n"
+        style = "yellow" if record.levelno < logging.ERROR else "red"
+        # Lines of a traceback are indented, so that none can pass as a line of the log.
+        lines = [printable(line, MAX_RECORD_CHARS) for line in text.split("\n")]
+        part = Part("\n  ".join(lines), style)
+        line = render([part], colours=self._has_error_colours, columns=None)
+        return f"{line}\n"
+
+
+class CallLog(Log["_Call | CallRecord"]):
+    """Logs each call that *journal* tells of, from the log's `start` on. A record is made on the
+    thread that writes it."""
+
+    def __init__(
+        self, settings: LogSettings, journal: Journal, out: int = STDOUT, err: int = STDERR
+    ) -> None:
+        super().__init__(settings, self.stop, out, err)
+        self._journal = journal
+
+    def start(self) -> None:
+        super().start()
         self.observe()
 
     def observe(self) -> None:
         """Begin to log calls, where the level wants them and anybody can read them."""
-        if self.level <= logging.WARNING and _is_read(self._fd):
+        if self.shows_calls:
             self._journal.observers = (*self._journal.observers, self)
 
     def stop(self) -> None:
@@ -90,10 +154,8 @@ class CallLog:
         self._journal.observers = tuple(each for each in observers if each is not self)
 
     def close(self) -> None:
-        """Write the last lines."""
         self.stop()
-        self._out.close()
-        self._err.close()
+        super().close()
 
     # --- what the journal tells
 
@@ -110,41 +172,13 @@ class CallLog:
         call = _Call(exchange, time())
         # What waits to be written keeps no long body.
         is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
-        self._out.put(self._formatter.record(*call) if is_long else call)
+        self.put(self.formatter.record(*call) if is_long else call)
 
     # --- on the writer's thread
 
-    @cached_property
-    def _formatter(self) -> CallFormatter:
-        from images_emulator.cli.exchange_record import CallFormatter  # noqa: PLC0415 - it delays the start
-
-        return CallFormatter(
-            level=self.level,
-            is_json=self.is_json,
-            colours=self._has_colours,
-            terminal=self._fd if os.isatty(self._fd) else None,
-        )
-
-    def _text(self, item: _Call | CallRecord | str) -> str:
-        """The text of a call, and of a line that is one already."""
-        if isinstance(item, str):
-            return item
-        formatter = self._formatter
+    def text_of(self, item: _Call | CallRecord) -> str:
+        formatter = self.formatter
         return formatter.text(formatter.record(*item) if isinstance(item, _Call) else item)
-
-    def _line(self, record: logging.LogRecord, text: str) -> str:
-        """The line of a notice or an error."""
-        level = record.levelname.lower()
-        if self.is_json:
-            time = datetime.fromtimestamp(record.created).astimezone()
-            head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
-            return f"{json.dumps({**head, 'event': 'log', 'message': text})}\n"
-        style = "yellow" if record.levelno < logging.ERROR else "red"
-        # Lines of a traceback are indented, so that none can pass as a line of the log.
-        lines = [printable(line, MAX_RECORD_CHARS) for line in text.split("\n")]
-        part = Part("\n  ".join(lines), style)
-        line = render([part], colours=self._has_error_colours, columns=None)
-        return f"{line}\n"
 
 
 class _Handler(logging.Handler):

@@ -66,6 +66,8 @@ class CallRecord(NamedTuple):
     near_misses: Sequence[str] = ()
     violations: Sequence[str] = ()
     own_answer: str | None = None
+    file: str | None = None
+    """The file of its recording, where a proxy has recorded it."""
 
     @property
     def is_good(self) -> bool:
@@ -194,8 +196,10 @@ def _parts(record: CallRecord) -> list[Part]:
 
 
 def _reasons(record: CallRecord) -> list[Part]:
-    """The parts of a call's line that say what went wrong; none where all was well."""
+    """The parts of a call's line that say where it is recorded, and what went wrong."""
     reasons = []
+    if record.file:
+        reasons.append(Part(f"{GAP}→ {printable(record.file)}", "dim"))
     if record.fault:
         reasons.append(Part(f"{GAP}fault {printable(record.fault)}", "magenta"))
     if record.outcome in GONE:
@@ -266,4 +270,6 @@ def as_json(record: CallRecord, *, verbose: bool) -> str:
         "event": record.kind,
     }
     values["duration_ms"] = round(record.duration_ms, 3)
+    if record.file:
+        values["file"] = record.file
     return f"{json.dumps(head | values)}\n"

@@ -76,6 +76,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "reset": Command("forget calls, pictures and injected faults", "reset_command"),
     },
     "recordings": {
+        "record": Command("forward calls to the API, and keep them in files", "record_command"),
         "drift": Command("tell in what a server answers otherwise than recorded", "drift_command"),
     },
     "reference": {

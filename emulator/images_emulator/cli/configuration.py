@@ -33,6 +33,12 @@ CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
 URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
 """Variable with the address of the server that commands such as `requests` talk to."""
 
+UPSTREAM_KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}UPSTREAM_API_KEY"
+"""Variable with the key that a proxy sends to its upstream."""
+
+_OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE, UPSTREAM_KEY_VARIABLE)
+"""Variables of the prefix that are no settings."""
+
 _ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")
 """Variables that Kubernetes sets in each pod for a service of the name `images-emulator`."""
 
@@ -134,7 +140,7 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
     settings = {each.variable: each for each in command_settings()}
     values = {}
     for name, text in environment.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in (CONFIG_VARIABLE, URL_VARIABLE):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES:
             continue
         if name in settings:
             setting = settings[name]
@@ -142,7 +148,7 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
             if text and not (setting.name == "port" and "://" in text):
                 values[setting.name] = parse_value(name, setting.parse, text)
         elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
-            variables = [*settings, CONFIG_VARIABLE, URL_VARIABLE]
+            variables = [*settings, *_OTHER_VARIABLES]
             raise ValueError(f"there is no variable {name}{suggestion(name, variables)}")
     return values
 

@@ -50,7 +50,7 @@ MAX_KEYS: Final = 100
 MAX_DECODED_BYTES: Final = 2**30
 """The longest body that is decoded."""
 
-WINDOW_BYTES: Final = 4 * 1024 * 1024
+WINDOW_BYTES: Final = 1024 * 1024
 """Bytes that are searched at once. Other threads wait for the end of a search."""
 
 _ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from hashlib import shake_128
+from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Final
 
@@ -53,12 +54,14 @@ class Spool:
         """All bytes."""
         if self._file is None:
             return bytes(self._waiting)
-        data = bytearray()
+        # It gives its bytes away without a copy.
+        data = BytesIO()
         self._file.seek(0)
         for number in range(self._blocks):
-            data += self._crypt(self._file.read(BLOCK_BYTES), number)
+            data.write(self._crypt(self._file.read(BLOCK_BYTES), number))
+        data.write(self._waiting)
         self._file.seek(0, os.SEEK_END)
-        return bytes(data + self._waiting)
+        return data.getvalue()
 
     def close(self) -> None:
         """Forget the bytes."""

@@ -66,6 +66,8 @@ class RecordProxy:
         # One thread, so that no two long bodies are in memory at the same time.
         self._writer = DaemonThreadPool(1, thread_name_prefix="recordings")
         self._keeping: set[asyncio.Future[None]] = set()
+        self._last: asyncio.Future[None] | None = None
+        """The one of `_keeping` that was added last, which may have ended."""
         self._downloading: set[asyncio.Future[RecordedDownload]] = set()
         self._is_finishing = False
 
@@ -78,7 +80,8 @@ class RecordProxy:
                 await call.forward(receive, send)
         finally:
             if call.is_recordable:
-                keeping = asyncio.ensure_future(self._record(call))
+                keeping = asyncio.ensure_future(self._record(call, self._last))
+                self._last = keeping
                 self._keeping.add(keeping)
                 keeping.add_done_callback(self._keeping.discard)
             else:
@@ -86,17 +89,19 @@ class RecordProxy:
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""
+        if self._keeping:
+            await asyncio.wait([*self._keeping], timeout=DOWNLOADS_GRACE_SECONDS)
         self._is_finishing = True
-        if self._downloading:
-            await asyncio.wait([*self._downloading], timeout=DOWNLOADS_GRACE_SECONDS)
-            for each in [*self._downloading]:
-                each.cancel()
+        for each in [*self._downloading]:
+            each.cancel()
         while self._keeping:
             await asyncio.wait([*self._keeping])
         await self._upstream.close()
         self._writer.shutdown()
 
-    async def _record(self, call: ForwardedCall) -> None:
+    async def _record(self, call: ForwardedCall, before: asyncio.Future[None] | None) -> None:
+        """Download the pictures that the answer of *call* names, and keep the call when *before* is
+        kept: recordings are in the order in which their answers ended."""
         loop = asyncio.get_running_loop()
         recording = call.recording()
         response = recording.response
@@ -106,6 +111,8 @@ class RecordProxy:
             problems = [each for each in results if isinstance(each, str)]
             pictures = [each for each in results if not isinstance(each, str)]
             recording = replace(recording, downloads=tuple(pictures), note=" ".join(problems))
+        if before:
+            await asyncio.wait([before])
         await loop.run_in_executor(self._writer, self._finish_call, call, recording)
 
     async def _download(self, url: str) -> RecordedDownload | str:

@@ -1,0 +1,162 @@
+"""`images-emulator record`: a proxy in front of the API, which keeps each call in a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from datetime import datetime
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.configuration import (
+    UPSTREAM_KEY_VARIABLE,
+    add_config,
+    add_setting,
+    argument_type,
+    read_settings,
+    setting_help,
+)
+from images_emulator.cli.server_address import local_url
+from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.settings import LogSettings, Settings, command_settings
+
+if TYPE_CHECKING:
+    from images_emulator.record_server import RecordServer
+
+USAGE: Final = "--upstream URL --to DIR [OPTIONS]"
+
+DESCRIPTION: Final = """\
+Forward each call to the API at the upstream, and keep it with its answer in a
+file. Keys, cookies and the names of accounts are in no file. Ctrl-C ends it; a
+call that is open then is kept as far as it came."""
+
+EXAMPLES: Final = """\
+  images-emulator record --upstream https://api.openai.com/v1 --to recordings
+  images-emulator record --upstream https://NAME.openai.azure.com --to azure
+  images-emulator serve --replay recordings      answers as the API did"""
+
+PORT_HINT: Final = "; -p 0 takes a free one"
+"""Ends the sentence about a port that is taken."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    settings = {each.name: each for each in command_settings()}
+    parser.add_argument(
+        "--upstream",
+        metavar="URL",
+        required=True,
+        help="The API, such as https://api.openai.com/v1",
+    )
+    parser.add_argument(
+        "--to", metavar="DIR", type=Path, required=True, help="Folder for the files; made if needed"
+    )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        dest="upstream_key",
+        default=os.environ.get(UPSTREAM_KEY_VARIABLE) or None,
+        help=f"Key in place of each call's own [{UPSTREAM_KEY_VARIABLE}]",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=argument_type(_seconds),
+        default=600,
+        help="How long the upstream may send nothing [600]",
+    )
+    group = parser.add_argument_group("where")
+    add_setting(group, settings["port"], help=setting_help("port"), short={"port": "-p"})
+    add_setting(group, settings["host"], help=setting_help("host"))
+    add_config(group)
+    group = parser.add_argument_group("what it shows")
+    add_setting(group, settings["log_level"], help=setting_help("log_level"))
+    add_setting(group, settings["log_format"], help=setting_help("log_format"))
+    group.add_argument("-q", "--quiet", action="store_true", help="The same as --log-level error")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"must be a number of seconds above 0, not {text!r}")
+    return seconds
+
+
+def run(
+    *,
+    upstream: str,
+    to: Path,
+    upstream_key: str | None,
+    timeout: float,
+    quiet: bool,
+    **flags: Any,
+) -> int:
+    """Record until a signal. Raises CommandError where folder or port cannot be had, ValueError for
+    a value of a flag or a setting."""
+    if quiet:
+        flags["log_level"] = "error"
+    values = read_settings(**flags)
+    log_settings = LogSettings(log_level=values["log_level"], log_format=values["log_format"])
+    where = Settings(host=values["host"], port=values["port"])
+    # Imported late: --help and a wrong flag need none of them.
+    from images_emulator.cli.recording_log import RecordingLog  # noqa: PLC0415
+    from images_emulator.record_server import RecordServer  # noqa: PLC0415
+    from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
+
+    log = RecordingLog(log_settings)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{to}: {error.strerror}") from None
+    try:
+        server = RecordServer(
+            upstream,
+            RecordingFolder(to).add,
+            api_key=upstream_key,
+            host=where.host,
+            port=where.port,
+            timeout=timeout,
+            tell=log.tell,
+        )
+    except OSError as error:
+        hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
+        raise CommandError(f"{error.strerror}{hint}") from None
+
+    def start() -> None:
+        sys.stdout.write(start_text(server, where.host, upstream, to, log_settings))
+        sys.stdout.flush()
+        log.start()
+
+    server.run(start)
+    # There is nothing left that a second Ctrl-C could stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log.close()
+    return 0
+
+
+def start_text(server: RecordServer, host: str, upstream: str, to: Path, log: LogSettings) -> str:
+    """What is printed when the proxy accepts connections."""
+    message = f"Listening on {server.url}, recording {upstream} to {to}"
+    base_url = f"{local_url(host, server.port)}/v1"
+    if log.log_format == "json":
+        values = {
+            "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            "level": "info",
+            "event": "start",
+            "message": message,
+            "url": server.url,
+            "base_url": base_url,
+            "upstream": upstream,
+            "folder": str(to),
+        }
+        return f"{dumps(values)}\n"
+    if log.log_level in ("warning", "error"):
+        return f"{message}\n"
+    line = FORMS[shell_of(os.environ)]("OPENAI_BASE_URL", base_url)
+    return f"{message}\nIn your shell: {line}\n"
