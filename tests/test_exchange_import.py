@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from images_emulator import Server, Settings
 from images_emulator.cli.command_line import main
 from images_emulator.recordings.cassettes import yaml_text
 from images_emulator.recordings.folder import mistakes_in, read_folder
@@ -19,6 +21,7 @@ from tests.cassettes import (
     CASSETTES,
     FORM,
     FORM_TYPE,
+    HEADERS,
     REQUEST,
     TEXT,
     as_json,
@@ -177,3 +180,41 @@ def test_a_folder_that_cannot_be_written_is_told(
     file = cassette(tmp_path, CASSETTES["vcrpy.json"])
     assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1
     assert capsys.readouterr().err.startswith(f"images-emulator: {tmp_path / 'to'}: ")
+
+
+@pytest.mark.parametrize("name", CASSETTES)
+def test_imported_cassettes_replay(name: str, tmp_path: Path) -> None:
+    imported(tmp_path, cassette(tmp_path, CASSETTES[name], name))
+    with Server(
+        Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse", delay=False)
+    ) as server:
+        answer = httpx2.post(
+            server.url + "/v1/images/generations", content=REQUEST, headers=HEADERS
+        )
+    assert (answer.status_code, answer.content) == (200, ANSWER)
+    assert answer.headers["x-request-id"] == "req_1"
+
+
+def test_streams_forms_and_hosted_pictures_of_a_cassette_replay(tmp_path: Path) -> None:
+    url = "https://blob.example/private/a.png?sig=1"
+    events = 'event: a\ndata: {"type": "a"}\n\nevent: b\ndata: {"type": "b"}\n\n'
+    hosted = json.dumps({"created": 1, "data": [{"url": url}]})
+    stream = json.dumps({"model": "gpt-image-2", "prompt": "A fox", "stream": True})
+    document = vcrpy(FORM.decode("utf-8", "surrogateescape"), vcrpy_response({"string": hosted}))
+    edit = document["interactions"][0]["request"]
+    edit["uri"] = "https://gateway.example/openai-proxy/v1/images/edits"
+    edit["headers"] = lists({"Content-Type": FORM_TYPE})
+    response = vcrpy_response({"string": events}, **{"Content-Type": "text/event-stream"})
+    document["interactions"] += vcrpy(stream, response)["interactions"]
+    picture = vcrpy_response({"string": "PNG"}, **{"Content-Type": "image/png"})
+    request = {"method": "GET", "uri": url, "body": None, "headers": {}}
+    document["interactions"].append({"request": request, "response": picture})
+    imported(tmp_path, cassette(tmp_path, document))
+    settings = Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse", delay=False)
+    with Server(settings) as server, httpx2.Client(base_url=server.url) as client:
+        headers = {**HEADERS, "Content-Type": FORM_TYPE}
+        answer = client.post("/v1/images/edits", content=FORM, headers=headers).json()
+        assert client.get(answer["data"][0]["url"]).content == b"PNG"
+        streamed = client.post("/v1/images/generations", content=stream, headers=HEADERS)
+        assert streamed.headers["content-type"] == "text/event-stream"
+        assert streamed.text == events
