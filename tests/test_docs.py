@@ -24,6 +24,7 @@ from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.faults.scenario_document import parse_scenario
+from images_emulator.recordings.comparison import KINDS
 from images_emulator.recordings.document_check import mistakes_of
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.query import FILTER_NAMES
@@ -446,3 +447,9 @@ def test_readme_command_serves_from_a_clean_checkout(tmp_path: Path) -> None:
             assert process.stdout.readline().startswith("Listening on http://127.0.0.1:")
         finally:
             process.terminate()
+
+
+def test_the_guide_has_every_kind_of_drift() -> None:
+    text = (ROOT / "docs" / "guides" / "record-and-replay.md").read_text()
+    table = text.partition("\n## Drift\n")[2].partition("\n## ")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)) == KINDS

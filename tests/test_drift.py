@@ -32,6 +32,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
+from tests.documents import BLOCKS
 
 KEY = "sk-drift"
 TODAY = date(2026, 11, 26)
@@ -173,6 +174,28 @@ def test_the_command_reports_as_json(
     (difference,) = exchange["differences"]
     assert difference.keys() == {"kind", "where", "actual", "recorded"}
     assert (exchange["name"], difference["kind"]) == ("0004-models", "status")
+
+
+def test_the_guide_shows_what_the_command_prints(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that says it in another sentence is one whose sentence was recorded otherwise."""
+    upstream = Upstream(url=server.url, key=KEY)
+    bodies = ({"prompt": "A fox"}, {"prompt": "A fox", "n": 0}, {"prompt": "A fox", "size": "x"})
+    with httpx2.Client() as client:
+        for body in bodies:
+            call = Recording(request=sent({"model": "gpt-image-2"} | body), response=None)
+            response = answered(200)
+            if len(body) > 1:
+                response = answer_of(call, upstream, client)
+            RecordingFolder(tmp_path).add(replace(call, response=response))
+    (shown,) = [block.text for block in BLOCKS if block.title == "drift"]
+    actual, recorded = re.findall(r'(?:message:|recorded) "(.*?)"', shown)
+    path = tmp_path / "0002-generations-400-a-fox.json"
+    path.write_text(path.read_text().replace(recorded, actual))
+    assert main(["drift", str(tmp_path), "--upstream", server.url, "--api-key", KEY]) == 1
+    swapped = shown.replace(actual, "<>").replace(recorded, actual).replace("<>", recorded)
+    assert capsys.readouterr().out == swapped
 
 
 def test_a_server_that_cannot_be_reached_is_a_failure(

@@ -22,6 +22,7 @@ from tests.cassettes import (
     FORM,
     FORM_TYPE,
     HEADERS,
+    POST_DATA,
     REQUEST,
     TEXT,
     as_json,
@@ -32,6 +33,7 @@ from tests.cassettes import (
     vcrpy,
     vcrpy_response,
 )
+from tests.documents import BLOCKS
 
 SECRET = "sk-proj-ThisIsASecretKeyOf0123456789"
 
@@ -81,6 +83,30 @@ def test_the_command_says_what_it_has_done(
         "left out: 2 of a.example, 1 of b.example",
         f"2 exchanges added to {tmp_path / 'to'}",
     ]
+
+
+def test_the_guide_shows_what_the_command_prints(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tests/cassettes").mkdir(parents=True)
+    url = "https://blob.example/a.png"
+    document = vcrpy(TEXT, vcrpy_response({"string": json.dumps({"data": [{"url": url}]})}))
+    document["interactions"] += vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))["interactions"]
+    for uri in (url, "https://api.example.com/"):
+        request = {"method": "GET", "uri": uri, "body": None, "headers": lists({})}
+        picture = vcrpy_response({"string": "PNG"})
+        document["interactions"].append({"request": request, "response": picture})
+    cassette(Path("tests/cassettes"), document, "fox.yaml")
+    headers = {"Content-Type": FORM_TYPE, "Content-Length": str(len(FORM))}
+    lost = {"mimeType": FORM_TYPE, "text": FORM.decode(errors="replace")}
+    entries = [har_entry(POST_DATA, {}), har_entry(lost, {}, request=headers)]
+    cassette(Path(), har(*entries), "page.har")
+    command = ["exchange", "import", "tests/cassettes", "page.har", "--to", "recordings"]
+    assert main(command) == 1
+    output, errors = capfd.readouterr()
+    (shown,) = [block.text for block in BLOCKS if block.title == "exchange import"]
+    assert sorted(shown.splitlines()) == sorted(output.splitlines() + errors.splitlines())
 
 
 def test_keys_and_account_names_are_redacted_in_headers_bodies_and_base64(tmp_path: Path) -> None:
@@ -207,7 +233,7 @@ def test_streams_forms_and_hosted_pictures_of_a_cassette_replay(tmp_path: Path) 
     response = vcrpy_response({"string": events}, **{"Content-Type": "text/event-stream"})
     document["interactions"] += vcrpy(stream, response)["interactions"]
     picture = vcrpy_response({"string": "PNG"}, **{"Content-Type": "image/png"})
-    request = {"method": "GET", "uri": url, "body": None, "headers": {}}
+    request = {"method": "GET", "uri": url, "body": None, "headers": lists({})}
     document["interactions"].append({"request": request, "response": picture})
     imported(tmp_path, cassette(tmp_path, document))
     settings = Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse", delay=False)
