@@ -128,6 +128,8 @@ def test_the_files_of_a_glob_answer_calls_in_turn(
     pictures(tmp_path, "red=1.png", "blue=2.png", "green=3.png")
     server.answer(str(tmp_path / "*.png"))
     assert [colours(client) for _ in range(4)] == ["red", "blue", "green", "red"]
+    names = [Path(call.own_answer or "").name for call in server.calls()]
+    assert names == ["1.png", "2.png", "3.png", "1.png"]
     # A call with several has the next ones, too.
     assert colours(client, n=4) == "blue green red blue"
     server.reset()
@@ -195,6 +197,20 @@ def test_edits_and_variations_are_answered(
     files = {"image": ("a.png", half_clear(), "image/png")}
     answer = http.post(f"/v1/images/{endpoint}", data=fields, files=files).json()
     assert colour(opened(answer["data"][0]["b64_json"])) == "red"
+
+
+def test_calls_are_filtered_by_what_answered_them(
+    client: OpenAI, http: httpx2.Client, server: Server
+) -> None:
+    server.answer(data_url(png(), "fox.png"), match={"prompt": "fox"})
+    colours(client)
+    colours(client, prompt="a ship")
+    assert [call.prompt for call in server.calls(own_answer="fox*")] == ["a fox"]
+    assert [call.prompt for call in server.calls(has="own_answer")] == ["a fox"]
+    listed = http.get("/_emulator/requests", params={"own_answer": "ship*"}).json()
+    assert listed["requests"] == []
+    with pytest.raises(AssertionError, match=r"own_answer is '', not 'fox\.png'"):
+        server.verify(own_answer="fox.png", prompt="ship")
 
 
 def test_azure_is_answered(server: Server) -> None:

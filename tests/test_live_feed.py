@@ -211,6 +211,10 @@ def test_changes_of_state_are_told_by_whomever_they_are_made(
             assert (step["met"], step["spent"]) == (met, met == 2)
         http.delete(f"/_emulator/scenario/steps/{step['id']}")
         assert state_of("scenario")["steps"] == []
+        server.answer(raw={"status": 503})
+        assert state_of("scenario")["steps"][0]["met"] == 0
+        http.post("/v1/images/generations", json={"model": "gpt-image-2", "prompt": "x"})
+        assert state_of("scenario")["steps"][0]["met"] == 1
 
 
 def test_a_reader_who_leaves_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,16 @@ def test_marker_takes_a_scenario_file(images_emulator: Server) -> None:
     assert images_emulator.requests[0].status == 429
 
 
+LIGHTHOUSE = "fixtures/images/lighthouse.png"
+
+
+@pytest.mark.images_emulator(scenario={"steps": [{"answer": {"image": LIGHTHOUSE}}]})
+def test_marker_takes_pictures_from_the_root_directory(images_emulator: Server) -> None:
+    drawn()
+    assert images_emulator.requests[0].own_answer == LIGHTHOUSE
+    images_emulator.verify_steps()
+
+
 async def test_async_tests_can_use_the_fixture(images_emulator: Server) -> None:
     async with AsyncOpenAI() as client:
         await client.images.generate(model="dall-e-3", prompt="x")

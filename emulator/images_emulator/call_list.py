@@ -30,6 +30,7 @@ class CallFilters(ParameterFilters, total=False):
     prompt: Texts
     text: Texts
     fault: Texts
+    own_answer: Texts
     has: Texts
     kind: Texts
 

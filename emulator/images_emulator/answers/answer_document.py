@@ -299,7 +299,7 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         return OwnAnswer(
             label=self.label,
             files=self._picture_files(),
-            in_turn=self.images is None,
+            in_turn=isinstance(self.image, tuple),
             partials=self.partials or (),
             fit=self.fit,
             verbatim=self.verbatim,
@@ -314,8 +314,10 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         if self.function:
             document["image"] = self.label
         raw = document.get("raw", {})
-        if isinstance(body := raw.get("body"), str) and len(body) > MAX_SHOWN_BODY_CHARS:
-            raw["body"] = f"{body[:MAX_SHOWN_BODY_CHARS]}…"
+        if "body" in raw and self.raw:
+            text = self.raw.answer.body.decode()
+            if len(text) > MAX_SHOWN_BODY_CHARS:
+                raw["body"] = f"{text[:MAX_SHOWN_BODY_CHARS]}…"
         return document
 
     def packed(self, files: dict[str, bytes]) -> dict[str, Any]:

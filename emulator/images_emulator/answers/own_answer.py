@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from images_emulator.answers.picture_files import PictureFile
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import Fit, OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.immutable import Immutable
+
+MAX_PICTURES: Final = 16
+"""More pictures than any answer has."""
 
 PictureFunction = Callable[[ImageRequest, int], Any]
 """Makes image *index* (from 0) of a request: returns an image of Pillow, bytes, or a path."""
@@ -35,19 +39,26 @@ class OwnAnswer(Immutable, eq=False):
     function: PictureFunction | None = None
     raw: RawAnswer | None = None
 
-    def __post_init__(self) -> None:
-        pictures = tuple(self.picture(file) for file in self.files)
-        starts = range(len(pictures) if self.in_turn else 1)
-        # Calls with the same pictures are given the same object, by which caches know it.
-        self.__dict__["_turns"] = [pictures[start:] + pictures[:start] for start in starts]
-
     def picture(self, file: PictureFile) -> OwnPicture:
         """The *file* as a picture of this answer."""
         partials = tuple(each.data for each in self.partials)
         return OwnPicture(file.data, self.fit, self.verbatim, partials, file.name)
 
+    def name_of(self, number: int) -> str:
+        """Its name for the journal, given to the call with that *number*."""
+        return self.files[(number - 1) % len(self.files)].name if self.in_turn else self.label
+
     def pictures(self, number: int) -> tuple[OwnPicture, ...] | None:
         """The pictures of the call with that *number* (from 1) among those that met the answer;
         None where the emulator draws. Those of a *function* are not here."""
-        turns: list[tuple[OwnPicture, ...]] = self.__dict__["_turns"]
-        return turns[(number - 1) % len(turns)] or None if turns else None
+        return self._turns[(number - 1) % len(self._turns)] or None
+
+    @cached_property
+    def _turns(self) -> Sequence[tuple[OwnPicture, ...]]:
+        """The pictures of each call that has others. Calls with the same ones are given the same
+        object, by which caches know it."""
+        pictures = tuple(self.picture(file) for file in self.files)
+        if not self.in_turn:
+            return [pictures]
+        twice, count = pictures * 2, min(len(pictures), MAX_PICTURES)
+        return [twice[start : start + count] for start in range(len(pictures))]

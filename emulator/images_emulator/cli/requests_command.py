@@ -43,7 +43,11 @@ FILTERS: Final = {
     "prompt": ("TEXT", "A part of the prompt, in any case"),
     "text": ("TEXT", "The same of prompt, error, model or id"),
     "fault": ("NAME", "The fault that was met"),
-    "has": ("WORD", "mask, inputs, events, violations, retry, fault, recording, picture"),
+    "own_answer": ("GLOB", "The picture of one's own that answered, such as 'fox*'"),
+    "has": (
+        "WORD",
+        "mask, inputs, events, violations, retry, fault, recording, own_answer, picture",
+    ),
     "kind": ("WORD", "call or download"),
 }
 """The filters of the admin API, with what stands for a value in the help."""

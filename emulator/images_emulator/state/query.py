@@ -26,10 +26,12 @@ Texts = str | Sequence[str] | None
 Numbers = int | Sequence[int] | None
 """The same of a filter of numbers."""
 
-Has = Literal["mask", "inputs", "events", "violations", "retry", "fault", "recording", "picture"]
+Has = Literal[
+    "mask", "inputs", "events", "violations", "retry", "fault", "recording", "own_answer", "picture"
+]
 """Something that a call may have: a mask; input images; events of a stream that were sent;
-forgiven violations; an earlier attempt; a fault that it met; a recording that answered it; a
-picture that was sent whole."""
+forgiven violations; an earlier attempt; a fault that it met; a recording that answered it; an
+answer of one's own; a picture that was sent whole."""
 
 _STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
@@ -74,11 +76,11 @@ class Query:
     """Filters of journal entries. An entry matches if it matches all filters, and of a filter with
     several values one. Raises FilterError.
 
-    *path* and *model* are globs. *status* is a number, or a class such as `4xx`. *prompt* is a part
-    of the prompt, *text* a part of prompt, error message, model or id, both in any case. *key* is
-    an API key, whole or redacted, *fault* the name of the fault that was met, *kind* `call` or
-    `download`; for *outcome* and *has* see `Outcome` and `Has`. *parameters* are values of JSON,
-    compared with those of `Exchange.parameters`.
+    *path*, *model* and *own_answer* are globs. *status* is a number, or a class such as `4xx`.
+    *prompt* is a part of the prompt, *text* a part of prompt, error message, model or id, both in
+    any case. *key* is an API key, whole or redacted, *fault* the name of the fault that was met,
+    *kind* `call` or `download`; for *outcome* and *has* see `Outcome` and `Has`. *parameters* are
+    values of JSON, compared with those of `Exchange.parameters`.
     """
 
     method: Texts = None
@@ -90,6 +92,7 @@ class Query:
     prompt: Texts = None
     text: Texts = None
     fault: Texts = None
+    own_answer: Texts = None
     has: Texts = None
     kind: Texts = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -208,6 +211,7 @@ def _features(entry: Exchange) -> Sequence[str]:
         "retry": entry.retries > 0,
         "fault": entry.fault is not None,
         "recording": entry.recording is not None,
+        "own_answer": entry.own_answer is not None,
         "picture": bool(entry.images),
     }
     return [name for name, is_there in features.items() if is_there]
@@ -270,6 +274,7 @@ _FILTERS: Final[Mapping[str, _Filter]] = {
     "status": _Filter(lambda entry: entry.status, _is_status),
     "outcome": _Filter(lambda entry: entry.outcome, eq),
     "fault": _Filter(lambda entry: entry.fault, eq),
+    "own_answer": _Filter(lambda entry: entry.own_answer or "", fnmatchcase),
     "key": _Filter(
         lambda entry: entry, lambda entry, value: entry.came_with(value), redact=_redacted_key
     ),

@@ -68,6 +68,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     prompt: Annotated[Values, _filter("a part of it, in any case")],
     text: Annotated[Values, _filter("a part of prompt, error message, model or id, in any case")],
     fault: Annotated[Values, _filter("the name of the fault that was met")],
+    own_answer: Annotated[Values, _filter("the name of an answer of one's own, a glob")],
     has: Annotated[Values, _filter(" ".join(get_args(Has)))],
     kind: Annotated[Values, _filter(" ".join(get_args(Kind)))],
 ) -> Query:
@@ -88,6 +89,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
             prompt=prompt,
             text=text,
             fault=fault,
+            own_answer=own_answer,
             has=has,
             kind=kind,
         )
