@@ -39,6 +39,25 @@ TODAY = date(2026, 11, 26)
 GENERATIONS = "/v1/images/generations"
 JSON = ("content-type", "application/json")
 
+EXCHANGES = Path(__file__).parent.parent / "fixtures" / "exchanges"
+
+COMPARED = {
+    *("edits-form-mask-size", "edits-json-images-empty", "files-purpose-missing"),
+    *("generations-model-null", "json-truncated", "key-missing", "key-wrong-long"),
+    *("method-delete", "models-unknown", "unknown-image-path"),
+}
+NOT_COMPARED = {
+    "accepted-gpt-image-2-low": "it costs money",
+    "body-too-large": "only an emulator has the setting max_body",
+    "broken-generation": "only an emulator can be broken",
+    "dated-key-missing": "it is the answer of another day",
+    "header-as-of-bogus": "only an emulator has the header x-emulator-as-of",
+    "not-served-responses": "it is a sentence of the emulator's own",
+    "unknown-root": "its path is outside of /v1",
+    "variations-form-n": "dall-e-2 was shut down",
+}
+"""Some of the project's exchanges, and why they are skipped."""
+
 
 def sent(body: Any, target: str = GENERATIONS, method: str = "POST") -> RecordedRequest:
     data = b"" if body is None else json.dumps(body).encode()
@@ -107,6 +126,17 @@ def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: 
         "",
         *[""] * 5,
     ]
+
+
+def test_the_exchanges_of_the_project_have_no_drift_at_a_second_emulator() -> None:
+    """Also those that refuse a key or a method, or are no JSON."""
+    with Server(Settings(port=0, api_key=(KEY,))) as server:
+        found = outcomes(read_folder(EXCHANGES), server, costs=False)
+    assert not [f"{each.recording.name}: {each}" for each in found if each.differences]
+    assert not [each.failed for each in found if each.failed]
+    assert {each.recording.name for each in found if each.is_same} >= COMPARED
+    reasons = {each.recording.name: each.skipped for each in found}
+    assert {name: reasons[name] for name in NOT_COMPARED} == NOT_COMPARED
 
 
 def test_what_costs_money_is_not_asked_for(recorded: dict[str, Recording], server: Server) -> None:

@@ -134,10 +134,14 @@ def answer_differences(
         return
     present = recording.expectation.headers_present if recording.expectation else ()
     yield from _header_differences(recorded.headers, present, actual.headers)
-    if _is_stream(recorded.headers) or _is_stream(actual.headers):
+    was, now = _is_stream(recorded), _is_stream(actual)
+    if was != now:
+        words = {True: "a stream", False: "no stream"}
+        yield Difference("body", "body", words[now], words[was])
+    elif was:
         yield from _stream_differences(recorded, actual, rules)
-        return
-    yield from _body_differences(recorded, actual, rules)
+    else:
+        yield from _body_differences(recorded, actual, rules)
 
 
 def _header_differences(
@@ -170,11 +174,6 @@ def _stream_differences(
     """Differences of streams. How many events of one name follow each other is not compared, as the
     number of partial images is up to the API; each is compared with the recorded one in its
     place, or the last of that name."""
-    streams = _is_stream(recorded.headers), _is_stream(actual.headers)
-    if not all(streams):
-        words = ["a stream" if each else "no stream" for each in streams]
-        yield Difference("body", "body", words[1], words[0])
-        return
     want, got = _runs(_body(recorded)), _runs(_body(actual))
     names = [[name for name, _ in runs] for runs in (want, got)]
     if names[0] != names[1]:
@@ -349,8 +348,12 @@ def _media_type(headers: Headers) -> str:
     return header(headers, "content-type").partition(";")[0].strip().lower()
 
 
-def _is_stream(headers: Headers) -> bool:
-    return _media_type(headers) == EVENT_STREAM
+def _is_stream(response: RecordedResponse) -> bool:
+    """Whether it is one by its content type, or where none is recorded, by its body."""
+    media_type = _media_type(response.headers)
+    return media_type == EVENT_STREAM or (
+        not media_type and response.body.startswith((b"event:", b"data:"))
+    )
 
 
 def _is_picture(response: RecordedResponse) -> bool:

@@ -177,9 +177,9 @@ def answer_of(
     client: httpx2.Client,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:
-    """What *upstream* answers to the request of *recording*. One that is told that there are too
-    many is sent again. Raises httpx2.HTTPError, and ValueError for a request that cannot be sent.
-    """
+    """What *upstream* answers to the request of *recording*. One that is told that there were too
+    many is sent again after as many seconds as it is told. Raises httpx2.HTTPError, and ValueError
+    for a request that cannot be sent."""
     request = recording.request
     headers = _headers_to_send(recording, upstream.key)
     for attempt in range(1, MAX_ATTEMPTS + 1):
