@@ -42,21 +42,25 @@ def _serve(connection: socket.socket, answer: Answer) -> None:
 
 def _request(connection: socket.socket) -> bytes:
     """The bytes of one request; nothing where the client leaves before its end."""
-    data = b""
-    while not _is_whole(data):
-        chunk = connection.recv(65_536)
-        if not chunk:
+    data = bytearray()
+    while b"\r\n\r\n" not in data:
+        if not _more(connection, data):
             return b""
-        data += chunk
-    return data
-
-
-def _is_whole(data: bytes) -> bool:
-    head, end, body = data.partition(b"\r\n\r\n")
-    if re.search(rb"(?i)\ntransfer-encoding: chunked", head):
-        return body.endswith(b"0\r\n\r\n")
+    head = bytes(data).partition(b"\r\n\r\n")[0]
     length = re.search(rb"(?i)\ncontent-length: (\d+)", head)
-    return bool(end) and len(body) >= int(length[1] if length else 0)
+    whole = len(head) + 4 + int(length[1] if length else 0)
+    is_chunked = re.search(rb"(?i)\ntransfer-encoding: chunked", head)
+    while not data.endswith(b"0\r\n\r\n") if is_chunked else len(data) < whole:
+        if not _more(connection, data):
+            return b""
+    return bytes(data)
+
+
+def _more(connection: socket.socket, data: bytearray) -> bool:
+    """Add to *data* what comes next; whether anything did."""
+    chunk = connection.recv(1 << 20)
+    data += chunk
+    return bool(chunk)
 
 
 def answering(data: bytes) -> Answer:

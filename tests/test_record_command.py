@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from tests.documents import BLOCKS
 from tests.pictures import half_clear, png
 from tests.programs import RunningCommand, running_command
 from tests.raw_upstream import answering, raw_upstream
+from tests.test_cli import COMMAND
 from tests.waiting import until
 
 KEY = "sk-proj-Zq3_x-9aBcDeFgHiJkLmNoPqRsTuVwXyZ"
@@ -375,3 +377,72 @@ def test_the_guide_shows_what_the_command_prints(server: Server, tmp_path: Path)
         return re.sub(r"[\d.]+ [kM]?B", "SIZE", text).splitlines()
 
     assert plain(printed) == plain(shown)
+
+
+LARGE = 40 * 10**6
+
+
+def memory_of(process: subprocess.Popen[str], field: str) -> int:
+    """Bytes of memory that *process* has (`VmRSS`) or had at most (`VmHWM`), from Linux."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(rf"{field}:\s+(\d+) kB", status)
+    assert found
+    return 1024 * int(found[1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_long_bodies_pass_in_bounded_memory(tmp_path: Path) -> None:
+    held = base64.b64encode(os.urandom(LARGE * 3 // 4))
+    start_of_answer = b'{"created": 1, "data": [{"b64_json": "'
+    body = b"--b\r\n" + (b'Content-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n')
+    body += os.urandom(LARGE) + b"\r\n--b--\r\n"
+    growths: list[int] = []
+    received, measured = threading.Event(), threading.Event()
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        """Answer each of two calls when it has gone one way but for the last byte."""
+        is_upload = len(request) > LARGE
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+        if not is_upload:
+            connection.sendall(head + start_of_answer + held)
+        received.set()
+        measured.wait(60)
+        connection.sendall(head + b"{}" if is_upload else b'"}]}')
+
+    def measure() -> None:
+        received.wait(60)
+        growths.append(memory_of(process, "VmRSS") - start)
+        received.clear()
+        measured.set()
+
+    with raw_upstream(answer) as upstream:
+        flags = ["record", "--upstream", upstream, "--to", str(tmp_path), "-p", "0"]
+        with subprocess.Popen([COMMAND, *flags], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            url = process.stdout.readline().split()[2].rstrip(",")
+            process.stdout.readline()
+            start = memory_of(process, "VmRSS")
+            watcher = threading.Thread(target=measure)
+            watcher.start()
+            headers = {"Content-Type": "multipart/form-data; boundary=b", "api-key": KEY}
+            httpx2.post(f"{url}/v1/images/edits", content=body, headers=headers, timeout=60)
+            assert "edits" in process.stdout.readline()
+            watcher.join()
+            measured.clear()
+            with httpx2.stream("GET", f"{url}/v1/images", headers={"api-key": KEY}) as response:
+                count = 0
+                for chunk in response.iter_raw():
+                    count += len(chunk)
+                    if count == len(start_of_answer) + len(held):
+                        measure()
+            assert "images" in process.stdout.readline()
+            most = memory_of(process, "VmHWM") - start
+            process.terminate()
+    assert len(growths) == 2
+    assert max(growths) < 20 * 10**6, growths
+    assert most < 4 * LARGE, most
+    edit, images = read_folder(tmp_path)
+    assert edit.request.body == body
+    assert images.response
+    assert images.response.body == start_of_answer + held + b'"}]}'
