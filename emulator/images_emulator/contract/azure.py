@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.dialect import OPENAI, AnswerFacts, Dialect, Header, HostedURLs
@@ -26,6 +25,7 @@ from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
+from images_emulator.contract.wire import uuid_text
 
 V1: Final = "v1"
 """The API version that messages name for `/openai/v1/…`, where a call names none."""
@@ -182,7 +182,7 @@ _SERVICE_VERSION: Final = "2020-10-02"
 
 # The URLs of hosted images are as recorded.
 AZURE: Final = Dialect(
-    request_id=lambda digits: str(UUID(hex=digits, version=4)),
+    request_id=uuid_text,
     headers=_headers,
     error_body=_error_body,
     hosted=HostedURLs(

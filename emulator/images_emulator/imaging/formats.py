@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, cast
 from PIL import Image
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import png, svg
+from images_emulator.imaging import png
 from images_emulator.imaging.drawing import CLEAR, DrawFunction
 from images_emulator.imaging.partial_images import PartialImage
 from images_emulator.imaging.recipe import (
@@ -221,6 +221,12 @@ def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     return file.getvalue()
 
 
+def _svg(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
+    from images_emulator.imaging import svg  # noqa: PLC0415 - it delays the first picture
+
+    return svg.write(request, index, draw)
+
+
 OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "png": _still("image/png", rb"\x89PNG\r\n\x1a\n", _png, "PNG"),
     "jpeg": _by_pillow("image/jpeg", rb"\xff\xd8\xff", "JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
@@ -229,7 +235,7 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "svg": Format(
         "image/svg+xml",
         _signature(rb"\s*<(svg|\?xml)\b"),
-        svg.write,
+        _svg,
         svg_recipe,
         has_scripts=True,
     ),

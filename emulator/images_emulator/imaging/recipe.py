@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from html import unescape
 from io import BytesIO
 from typing import Any, Final
 
@@ -74,6 +73,8 @@ def recipe_exif(
 
 def svg_recipe(image_file: bytes) -> str | bytes | None:
     """The recipe in an SVG, not yet parsed; None where there is none."""
+    from html import unescape  # noqa: PLC0415 - it delays the first picture
+
     element = _SVG_METADATA.search(image_file)
     return unescape(element[1].decode()) if element else None
 

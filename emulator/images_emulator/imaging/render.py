@@ -5,17 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from PIL import Image
+
 from images_emulator.contract.operations import ImageKind
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging import drawing, edits, fitting
+from images_emulator.imaging import drawing
 from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
 from images_emulator.imaging.partial_images import partial_images
 
+
+def _edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
+    from images_emulator.imaging import edits  # noqa: PLC0415 - it delays the first picture
+
+    return edits.edit(request, index, phase)
+
+
+def _vary(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
+    from images_emulator.imaging import edits  # noqa: PLC0415 - it delays the first picture
+
+    return edits.vary(request, index, phase)
+
+
 DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
     ImageKind.FROM_PROMPT: drawing.draw,
-    ImageKind.EDIT: edits.edit,
-    ImageKind.VARIATION: edits.vary,
+    ImageKind.EDIT: _edit,
+    ImageKind.VARIATION: _vary,
 }
 """The functions that draw a picture in its size, by its kind."""
 
@@ -37,6 +52,8 @@ def mimetype(request: ImageRequest, index: int = 0, partial: int | None = None) 
 def draw_function(request: ImageRequest) -> DrawFunction:
     """Returns the function that draws the images of *request* in their size, for one file."""
     if request.own_pictures:
+        from images_emulator.imaging import fitting  # noqa: PLC0415 - it delays the first picture
+
         return fitting.OwnDrawing()
     return DRAW_FUNCTIONS[request.operation.image_kind]
 
@@ -56,6 +73,8 @@ def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int |
     assert encode, "the table lets no other format stream"
     draw = draw_function(request)
     if own := request.own_picture(0):
+        from images_emulator.imaging import fitting  # noqa: PLC0415 - it delays the first picture
+
         for number in range(start, request.partial_images):
             if file := own.verbatim_file(number):
                 yield number, file

@@ -6,10 +6,9 @@ import base64
 import secrets
 from dataclasses import asdict
 from typing import Final
-from uuid import uuid4
 
 from images_emulator.immutable import Immutable
-from images_emulator.state.identity import random_id
+from images_emulator.state.identity import random_id, random_uuid
 from images_emulator.state.store import Codec, Packed
 
 
@@ -37,7 +36,7 @@ def random_account() -> Account:
         project=f"proj_{random_id()}",
         organization_id=f"org-{random_id()}",
         blob_folder=f"org-{random_id()}/user-{random_id()}",
-        signer_id=str(uuid4()),
+        signer_id=random_uuid(),
         secret=secrets.token_bytes(32),
     )
 
