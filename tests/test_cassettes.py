@@ -317,8 +317,13 @@ def test_a_request_whose_body_the_tool_has_lost_is_told(case: str, tmp_path: Pat
 
 def test_an_answer_that_the_tool_has_lost_is_told(tmp_path: Path) -> None:
     cassette = read(tmp_path, har(har_entry(POST_DATA, {"size": 12, "mimeType": "text/x"})))
-    sentence = "interaction 1: the body of the response, of 12 bytes, is not in the file"
+    sentence = "interaction 1: the body of the answer, of 12 bytes, is not in the cassette"
     assert cassette.problems == (sentence,)
+    empty = har_entry(POST_DATA, {"size": 0}, coding={"Content-Length": "12"})
+    assert read(tmp_path, har(empty)).problems == (sentence,)
+    for change in ({"method": "HEAD"}, {"status": 304}):
+        empty["request" if "method" in change else "response"] |= change
+        assert not read(tmp_path, har(empty)).problems
     picture = {"text": png().decode(errors="replace")}
     entry = har_entry(POST_DATA, picture)
     entry["response"]["headers"] = [{"name": "Content-Type", "value": "image/png"}]
@@ -489,7 +494,7 @@ def test_a_hosted_picture_is_part_of_the_exchange_whose_answer_has_its_url(tmp_p
     assert (download.status, download.data) == (200, b"PNG")
     assert download.url in answer_body
     assert imported.left_out == {"example.com": 1}
-    assert recording.source == "VCR.py: a.json, interaction 1"
+    assert recording.source == f"VCR.py: {tmp_path.name}/a.json, interaction 1"
 
 
 def test_folders_are_searched_for_cassettes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -259,6 +260,15 @@ def test_wrong_arguments_are_told(
     with pytest.raises(SystemExit) if status == 2 else pytest.MonkeyPatch.context():
         assert main(["drift", *(each.format(folder) for each in arguments)]) == status
     assert sentence in capsys.readouterr().err
+
+
+def test_a_missing_library_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    assert main(["drift", str(folder), "--upstream", "http://x"]) == 1
+    sentence = "drift needs httpx2: pip install 'openai-images-emulator[record]'"
+    assert capsys.readouterr().err == f"images-emulator: {sentence}\n"
 
 
 def test_an_exchange_that_is_no_recording_is_told(

@@ -153,11 +153,33 @@ def test_folders_of_cassettes_are_searched(
     ]
 
 
-def test_later_imports_add_to_a_folder(tmp_path: Path) -> None:
+def test_a_later_import_adds_only_what_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interaction = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))
+    secret = json.dumps({"prompt": f"my key is {SECRET}"})
+    interaction["interactions"] += vcrpy(secret, vcrpy_response({}))["interactions"]
+    assert len(imported(tmp_path, cassette(tmp_path, interaction))) == 2
+    interaction["interactions"] += vcrpy(TEXT, vcrpy_response({}))["interactions"]
+    names = [each.name[:5] for each in imported(tmp_path, cassette(tmp_path, interaction))]
+    assert names == ["0001-", "0002-", "0003-"]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"1 exchange added to {tmp_path / 'to'}, 2 already there"
+
+
+def test_a_cassette_that_was_recorded_anew_is_added(tmp_path: Path) -> None:
+    imported(tmp_path, cassette(tmp_path, vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))))
+    assert len(imported(tmp_path, cassette(tmp_path, vcrpy(TEXT, vcrpy_response({}))))) == 2
+
+
+def test_a_folder_with_other_files_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "a.json").write_text("{")
     file = cassette(tmp_path, CASSETTES["vcrpy.json"])
-    imported(tmp_path, file)
-    names = [each.name[:5] for each in imported(tmp_path, file)]
-    assert names == ["0001-", "0002-"]
+    assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1
+    assert f"{tmp_path}/to/a.json:1: is no JSON" in capsys.readouterr().err
 
 
 def test_what_cannot_be_imported_is_told_and_the_rest_is_imported(

@@ -77,13 +77,13 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
     },
     "recordings": {
         "record": Command("forward calls to the API, and keep them in files", "record_command"),
+        "exchange": Command("check files of exchanges, or make them of others", "exchange_command"),
         "drift": Command("tell in what a server answers otherwise than recorded", "drift_command"),
     },
     "reference": {
         "models": Command("list the models and what each accepts", "models_command"),
         "faults": Command("list the faults and the errors by name", "faults_command"),
         "scenario": Command("list ready scenarios, or check one of your own", "scenario_command"),
-        "exchange": Command("check files of recorded exchanges", "exchange_command"),
         "completion": Command("print the completions for a shell", "completion_command"),
     },
 }

@@ -1,4 +1,4 @@
-"""`images-emulator exchange import`: exchanges of other tools' cassettes."""
+"""`images-emulator exchange import`: exchange files of the cassettes of other tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images_emulator.settings import FILE
 
 if TYPE_CHECKING:
     from images_emulator.recordings.cassettes.cassette_import import CassetteImport
-    from images_emulator.recordings.folder import RecordingFolder
+    from images_emulator.recordings.recording import Recording
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,66 +33,106 @@ Files of these are read:
 def run(*, files: Sequence[Path], to: Path) -> int:
     from images_emulator.recordings.cassettes.cassette_import import cassette_files  # noqa: PLC0415
     from images_emulator.recordings.cassettes.yaml_text import MissingLibraryError  # noqa: PLC0415
-    from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
 
-    folder = RecordingFolder(to)
-    written, failed, others = 0, False, 0
+    importer = _Importer(to)
     try:
         for path, is_named in cassette_files(files):
-            count, is_good = _import(path, folder, is_named=is_named)
-            written += count or 0
-            others += count is None
-            failed |= not is_good
+            importer.add(path, is_named=is_named)
     except MissingLibraryError as error:
         raise CommandError(str(error)) from error
-    if others:
-        print(f"{others} other {'file' if others == 1 else 'files'}")
-    print(f"{written} {'exchange' if written == 1 else 'exchanges'} added to {to}")
-    return 0 if written and not failed else 1
+    return importer.end()
 
 
-def _import(path: Path, folder: RecordingFolder, *, is_named: bool) -> tuple[int | None, bool]:
-    """The number of exchanges in the file *path*, which are added to *folder*, or None where it is
-    no cassette; and whether all is well. A file in a folder that is searched may be another one."""
-    from images_emulator.recordings.cassettes.cassette import UnknownKindError  # noqa: PLC0415
-    from images_emulator.recordings.cassettes.cassette_import import import_cassette  # noqa: PLC0415
-    from images_emulator.recordings.redaction import Redactor  # noqa: PLC0415
+class _Importer:
+    """Adds the exchanges of cassettes to a folder, and counts them. One that an earlier import has
+    added is not added again."""
 
-    try:
-        imported = import_cassette(path)
-    except UnknownKindError as error:
-        if not is_named:
-            return None, True
-        _complain(str(error))
-        return 0, False
-    except (OSError, ValueError) as error:
-        _complain(str(error))
-        return 0, False
-    problems = [*imported.problems]
-    redactor, written = Redactor(), 0
-    for recording in imported.recordings:
+    def __init__(self, folder: Path) -> None:
+        """Raises CommandError where *folder* has files that are no recordings."""
+        from images_emulator.recordings.folder import RecordingFolder, read_folder  # noqa: PLC0415
+
+        self.folder = RecordingFolder(folder)
+        self.present: dict[str, list[Recording]] = {}
+        """The recordings that the folder had, by their source."""
+        self.added = 0
+        self.unchanged = 0
+        self.others = 0
+        self.has_failed = False
         try:
-            folder.add(redactor.redacted(recording))
-            written += 1
-        except ValueError as error:
-            problems.append(f"{recording.source.rpartition(', ')[2]}: {error}")
-        except OSError as error:
-            raise CommandError(f"{folder.folder}: {error}") from error
-    print(f"{path}: {', '.join(_words(imported, written))}")
-    for problem in problems:
-        _complain(f"{path}: {problem}")
-    return written, not problems
+            for recording in read_folder(folder) if folder.is_dir() else ():
+                self.present.setdefault(recording.source, []).append(recording)
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    def add(self, path: Path, *, is_named: bool) -> None:
+        """Add what the file *path* has. It may be no cassette, unless it *is_named* by the user.
+        Raises MissingLibraryError, and CommandError where the folder cannot be written."""
+        from images_emulator.recordings.cassettes.cassette import UnknownKindError  # noqa: PLC0415
+        from images_emulator.recordings.cassettes.cassette_import import (  # noqa: PLC0415
+            import_cassette,
+        )
+
+        try:
+            imported = import_cassette(path)
+        except (OSError, ValueError) as error:
+            if isinstance(error, UnknownKindError) and not is_named:
+                self.others += 1
+            else:
+                self._complain(str(error))
+            return
+        added, problems = self._add_recordings(imported)
+        print(f"{path}: {', '.join(_words(imported, added))}")
+        for problem in problems:
+            self._complain(f"{path}: {problem}")
+
+    def _add_recordings(self, imported: CassetteImport) -> tuple[int, list[str]]:
+        """How many recordings were added, and sentences about those that cannot be."""
+        from images_emulator.recordings.redaction import Redactor  # noqa: PLC0415
+
+        redactor, added, problems = Redactor(), 0, [*imported.problems]
+        for recording in imported.recordings:
+            try:
+                redacted = redactor.redacted(recording)
+                if self._is_present(redacted):
+                    self.unchanged += 1
+                else:
+                    self.folder.add(redacted)
+                    added += 1
+            except ValueError as error:
+                problems.append(f"{recording.source.rpartition(', ')[2]}: {error}")
+            except OSError as error:
+                raise CommandError(f"{self.folder.folder}: {error}") from error
+        self.added += added
+        return added, problems
+
+    def _is_present(self, recording: Recording) -> bool:
+        from images_emulator.recordings.cassettes.cassette_import import content_of  # noqa: PLC0415
+
+        present = self.present.get(recording.source, ())
+        return content_of(recording) in map(content_of, present)
+
+    def _complain(self, sentence: str) -> None:
+        self.has_failed = True
+        print(printable(sentence), file=sys.stderr)
+
+    def end(self) -> int:
+        """The exit status, after a line with all counts."""
+        if self.others:
+            print(f"{self.others} other {'file' if self.others == 1 else 'files'}")
+        there = f", {self.unchanged} already there" if self.unchanged else ""
+        print(f"{_exchanges(self.added)} added to {self.folder.folder}{there}")
+        return 0 if (self.added or self.unchanged) and not self.has_failed else 1
 
 
-def _words(imported: CassetteImport, written: int) -> Iterator[str]:
+def _exchanges(count: int) -> str:
+    return f"{count} {'exchange' if count == 1 else 'exchanges'}"
+
+
+def _words(imported: CassetteImport, added: int) -> Iterator[str]:
     """What was done with a cassette."""
-    yield f"{imported.kind}, {written} {'exchange' if written == 1 else 'exchanges'}"
+    yield f"{imported.kind}, {_exchanges(added)}"
     if downloads := imported.downloads:
         yield f"{downloads} downloaded {'picture' if downloads == 1 else 'pictures'}"
     if imported.left_out:
         hosts = (f"{count} of {host}" for host, count in imported.left_out.items())
         yield f"left out: {', '.join(hosts)}"
-
-
-def _complain(sentence: str) -> None:
-    print(printable(sentence), file=sys.stderr)

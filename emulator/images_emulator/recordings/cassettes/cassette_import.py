@@ -60,7 +60,8 @@ def import_cassette(path: Path) -> CassetteImport:
     # tools do not change of a URL.
     hosted: dict[tuple[str, str], tuple[int, str]] = {}
     for each in cassette.interactions:
-        source = f"{cassette.kind}: {path.name}, interaction {each.number}"
+        # The folder tells recordings of Polly.JS apart, whose files all have one name.
+        source = f"{cassette.kind}: {'/'.join(path.parts[-2:])}, interaction {each.number}"
         if target := served_target(each.recording.request.target):
             request = replace(each.recording.request, target=target)
             recording = replace(each.recording, request=request, source=source)
@@ -75,6 +76,14 @@ def import_cassette(path: Path) -> CassetteImport:
         else:
             left_out[urlsplit(each.url).netloc.rpartition("@")[2]] += 1
     return CassetteImport(cassette.kind, tuple(recordings), left_out, cassette.problems)
+
+
+def content_of(recording: Recording) -> tuple[object, ...]:
+    """What the recordings of one interaction have in common, also when one of them was written and
+    read again."""
+    request, response = recording.request, recording.response
+    answer = (response.status, response.body) if response else recording.error
+    return recording.source, request.method, request.target, request.body, answer
 
 
 def _pattern() -> re.Pattern[str]:

@@ -17,6 +17,7 @@ from images_emulator.recordings.cassettes.interaction import (
     Interaction,
     absolute_url,
     cassette,
+    content_length,
     extra_reason,
     header_pairs,
     interaction,
@@ -117,9 +118,8 @@ def _request_body(
 
 def _length(request: Mapping[str, Any], headers: Headers) -> int | None:
     """The bytes that the body is said to have."""
-    declared = header(headers, "content-length")
-    if declared.isdecimal() and declared.isascii():
-        return int(declared)
+    if declared := content_length(headers):
+        return declared
     size = request.get("bodySize")
     return size if isinstance(size, int) and size > 0 else None
 
@@ -180,7 +180,7 @@ def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
     body, size = content.get("text"), content.get("size")
     if body is None or body == "":
         if isinstance(size, int) and size > 0:
-            raise ValueError(f"the body of the response, of {size} bytes, is not in the file")
+            raise ValueError(f"the body of the answer, of {size} bytes, is not in the cassette")
         return b""
     body = text(body, "the text of the content")
     is_hex = content.get("_isBinary") is True

@@ -23,6 +23,9 @@ from images_emulator.recordings.recording import (
 
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
+_WITHOUT_BODY: Final = frozenset({None, 204, 304})
+"""Statuses whose answers have no body."""
+
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 """What stands in a text for bytes that were no UTF-8."""
 
@@ -82,11 +85,12 @@ def interaction(
     """The interaction of these values. Without a *status* there was no answer, and *error* says
     why; *seconds* passed before the answer, as far as the cassette knows.
 
-    Raises ValueError where the cassette has lost the body of the request, or a picture."""
-    if lost := _lost(request_headers, request_body):
+    Raises ValueError where the cassette has lost a body."""
+    lost = _lost(request_headers, request_body)
+    if method.upper() != "HEAD" and status not in _WITHOUT_BODY:
+        lost = lost or _lost_of_answer(headers, body)
+    if lost:
         raise ValueError(lost)
-    if header(headers, "content-type").startswith("image/") and _was_binary(body):
-        raise ValueError("the picture is not in the cassette: its tool kept it as text")
     response = None
     if status is not None:
         headers, body = _consistent(headers, body)
@@ -153,8 +157,7 @@ def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
 
 def _lost(headers: Headers, body: bytes) -> str:
     """The sentence about bytes of a request that are not in the cassette; empty where all are."""
-    length = header(headers, "content-length")
-    declared = int(length) if length.isdecimal() and length.isascii() else 0
+    declared = content_length(headers)
     if declared and not body:
         return f"the body of the request, of {declared} bytes, is not in the cassette"
     if not header(headers, "content-type").lower().startswith("multipart/"):
@@ -164,6 +167,21 @@ def _lost(headers: Headers, body: bytes) -> str:
     if body and not body.rstrip().endswith(b"--"):
         return "the form of the request is not whole in the cassette"
     return ""
+
+
+def _lost_of_answer(headers: Headers, body: bytes) -> str:
+    """The same of an answer's bytes."""
+    if (declared := content_length(headers)) and not body:
+        return f"the body of the answer, of {declared} bytes, is not in the cassette"
+    if header(headers, "content-type").startswith("image/") and _was_binary(body):
+        return "the picture is not in the cassette: its tool kept it as text"
+    return ""
+
+
+def content_length(headers: Headers) -> int:
+    """The length that *headers* tell; 0 where they tell none."""
+    length = header(headers, "content-length").strip()
+    return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
 
 
 def _was_binary(body: bytes) -> bool:
