@@ -57,7 +57,7 @@ def play() -> Iterator[Play]:
             ]
             emulator = Emulator(Settings(**{"delay": False, **settings}))
             emulator.replay = Replay(
-                named,
+                lambda: named,
                 emulator.settings,
                 emulator.store,
                 emulator.deployments,
@@ -786,3 +786,36 @@ def test_folder_without_good_recordings_is_an_error(
 def test_setting_of_replay_that_is_none_is_an_error(settings: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Settings(**settings)
+
+
+def test_large_folder_is_read_beside_the_start(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    recording = recorded(server, **CALLS["generation"])
+    RecordingFolder(tmp_path).add(recording)
+    emulator = Emulator(Settings(replay=str(tmp_path), delay=False))
+    assert emulator.replay
+    assert not emulator.replay.is_prepared
+    with Server(emulator=emulator) as player:
+        assert not list(differences(sent_by(player, recording), recording))
+
+
+def test_large_folder_with_a_mistake_says_so_at_each_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    (tmp_path / "0001-fox.json").write_text("{")
+    with Server(replay=tmp_path, on_miss="refuse") as player:
+        refused = json.loads(asked(player, FOX))
+        assert f"the recordings cannot be read: {tmp_path}/0001-fox.json:1" in str(refused)
+
+
+def test_file_of_a_recording_that_is_gone_is_a_miss(server: Server, tmp_path: Path) -> None:
+    recording = recorded(server, **CALLS["three"])
+    RecordingFolder(tmp_path).add(recording)
+    with Server(replay=tmp_path, delay=False) as player:
+        for file in (tmp_path / "files").iterdir():
+            file.unlink()
+        body = {**FOX, "n": 3}
+        assert "cannot be played: 0001-generations-a-red-fox: response.body" in asked(player, body)

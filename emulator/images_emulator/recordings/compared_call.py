@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -240,17 +241,16 @@ def compared_call(
     target: str,
     content_type: str,
     body: Sequence[bytes],
-    call: Call | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> ComparedCall:
     """The call of *method* at the *target*, a path with its query, with the chunks of its *body*;
-    *call* is that body, where it was parsed before."""
+    *known* are its fields, where it was parsed before."""
     raw_path, _, query = target.partition("?")
-    path = unquote(raw_path)
-    operation = image_operation_at(path)
+    path, operation, service, deployment = _place_of(raw_path)
     is_form = content_type[: len(FORM)].lower() == FORM
     fields = body_sha256 = None
     try:
-        parsed = call.fields if call else _fields(content_type, tuple(body), operation)
+        parsed = known or _fields(content_type, tuple(body), operation)
         fields = None if parsed is None else {name: _compact(each) for name, each in parsed.items()}
     except (APIError, RecursionError):
         pass
@@ -259,18 +259,27 @@ def compared_call(
         whole = b"".join(body)
         whole = whole.replace(boundary, b"") if boundary else whole
         body_sha256 = hashlib.sha256(whole).hexdigest()
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True) if query else ()
     return ComparedCall(
         method=method,
         path=path,
         query=tuple(sorted(pair for pair in pairs if not is_secret(pair[0]))),
         operation=operation,
-        service=Service.AZURE if path.startswith(AZURE_PREFIX) else Service.OPENAI,
-        deployment=deployment_in(path),
+        service=service,
+        deployment=deployment,
         fields=fields,
         is_form=is_form,
         body_sha256=body_sha256 or "",
     )
+
+
+@lru_cache(maxsize=256)
+def _place_of(raw_path: str) -> tuple[str, Operation | None, Service, str | None]:
+    """A path as it was sent, unescaped, with its image operation, its service and its deployment.
+    The path alone decides them, so nothing has to empty the cache."""
+    path = unquote(raw_path)
+    service = Service.AZURE if path.startswith(AZURE_PREFIX) else Service.OPENAI
+    return path, image_operation_at(path), service, deployment_in(path)
 
 
 def _fields(

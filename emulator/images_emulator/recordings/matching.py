@@ -18,8 +18,9 @@ those before it. The strictest one at which any recording matches decides:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from images_emulator.contract.operations import JSON, image_operation_at
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.exchange.parsing import parse_body
@@ -30,6 +31,8 @@ from images_emulator.recordings.compared_call import (
     common_start,
     compared_call,
 )
+from images_emulator.recordings.content_document import is_description
+from images_emulator.recordings.document import header, plain_fields
 from images_emulator.recordings.recording import RecordedRequest, Recording
 from images_emulator.settings import ReplayMatch
 
@@ -41,6 +44,9 @@ MAX_CANDIDATES: Final = 16
 
 MAX_DIFFERENCES: Final = 4
 """The most differences that the words of a miss name."""
+
+Scope = tuple[str, str, str]
+"""See `ComparedCall.scope`."""
 
 _UPLOADS: Final = ("images", "mask", "markup")
 """The beginnings of the names of uploads."""
@@ -89,7 +95,8 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, of *recordings* in their order. Those that do not
-    pass *is_played* answer none. Threads may share it."""
+    pass *is_played* answer none. Threads may share it. Raises ValueError where a request cannot be
+    made of its files."""
 
     def __init__(
         self,
@@ -104,8 +111,8 @@ class RecordingIndex:
         self._days: dict[int, str] = {}
         """Of the recordings that are of one day, that."""
         self._exact: dict[bytes, list[int]] = {}
-        self._by_scope: dict[tuple[str, str, str], list[int]] = {}
-        self._by_prompt: dict[tuple[tuple[str, str, str], str | None], list[int]] = {}
+        self._by_scope: dict[Scope, list[int]] = {}
+        self._by_prompt: dict[tuple[Scope, str | None], list[int]] = {}
         for place, recording in enumerate(recordings):
             if is_played(recording):
                 self._add(place, recording)
@@ -119,9 +126,6 @@ class RecordingIndex:
         self._exact.setdefault(call.exact_key(), []).append(place)
         self._by_scope.setdefault(call.scope, []).append(place)
         self._by_prompt.setdefault((call.scope, call.prompt), []).append(place)
-
-    def __len__(self) -> int:
-        return len(self._calls)
 
     def find(
         self,
@@ -204,22 +208,35 @@ def _fewest(differences: dict[int, Sequence[Difference]]) -> tuple[int, ...]:
     return tuple(place for place, each in differences.items() if len(each) == fewest)
 
 
-def _header(request: RecordedRequest, wanted: str) -> str:
-    """The value of the header *wanted*, a name in lower case, or nothing."""
-    return next((value for name, value in request.headers if name.lower() == wanted), "")
-
-
 def compared_request(request: RecordedRequest) -> ComparedCall:
     """A recorded request, in the form in which calls are compared with it."""
-    content_type = _header(request, "content-type")
-    return compared_call(request.method, request.target, content_type, (request.body,))
+    content_type = header(request.headers, "content-type")
+    fields = plain_fields(request) if content_type.lower().startswith(JSON) else {}
+    # The fields of JSON without files are at hand. Its bytes need not be made.
+    if fields and _is_plain(fields) and _reads_json(request):
+        return compared_call(request.method, request.target, content_type, (), fields)
+    return compared_call(request.method, request.target, content_type, (request.unkept("body"),))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the JSON of a document has no description of a file, which is an object."""
+    if isinstance(value, dict):
+        return not is_description(value) and all(map(_is_plain, value.values()))
+    return not isinstance(value, list) or all(map(_is_plain, value))
+
+
+def _reads_json(request: RecordedRequest) -> bool:
+    """Whether the operation at the path of *request* reads JSON."""
+    operation = image_operation_at(request.target.partition("?")[0])
+    return operation is None or JSON in operation.bodies
 
 
 def _parsed(compared: ComparedCall, request: RecordedRequest) -> Call | None:
     """The parsed body of a recorded request to an image operation; None of any other."""
     if not compared.operation:
         return None
+    content_type = header(request.headers, "content-type")
     try:
-        return parse_body(_header(request, "content-type"), (request.body,), compared.operation)
-    except APIError:
+        return parse_body(content_type, (request.unkept("body"),), compared.operation)
+    except (APIError, ValueError):
         return None

@@ -41,6 +41,13 @@ class _WithLateFields(Immutable):
             made.__dict__[name] = cls._factories[name]()
         return made
 
+    def unkept(self, name: str) -> Any:
+        """The value of the field *name*, which is made and not kept where it is late: bodies of
+        thousands of recordings do not stay in memory."""
+        if name in self.__dict__:
+            return self.__dict__[name]
+        return self.__dict__["_loaders"][name]()
+
     if not TYPE_CHECKING:  # with it, a type checker would know of no misspelt name
 
         def __getattr__(self, name: str) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from images_emulator.imaging.image_loader import ImageLoader
 from images_emulator.recordings.compared_call import Resolver
+from images_emulator.recordings.folder import read_folder, recording_paths
 from images_emulator.recordings.matching import RecordingIndex
 from images_emulator.recordings.recording import RecordedDownload, Recording
 from images_emulator.settings import ReplayMatch, Settings
@@ -17,6 +19,10 @@ from images_emulator.state.store import Store
 
 STATUSES: Final = range(200, 600)
 """The statuses that an answer of the server can have."""
+
+
+MAX_READ_AT_ONCE: Final = 500
+"""Recordings that are read before the server starts; those of a larger folder beside it."""
 
 
 class _Play(NamedTuple):
@@ -37,29 +43,60 @@ class HostedRecording(NamedTuple):
 
 
 class Replay:
-    """The *recordings* of a folder, and which were played since the last reset.
+    """The recordings of a folder, and which were played since the last reset.
+
+    *read* reads them: in `prepare`, which is called before the first call is answered. It takes a
+    second for 10,000 of them. Any thread may call it.
 
     A recording is not played where its conditions are others than those of the emulator: other
     *settings*, a key that is not accepted. Of the recordings that match a call, the first is played
-    that was not played before; when all were, the last.
+    that was not played before; when all were, the last. *deployments* are those of Azure with their
+    models, *file* gives the content of an uploaded file by its id.
     """
 
     def __init__(
         self,
-        recordings: Sequence[Recording],
+        read: Callable[[], Sequence[Recording]],
         settings: Settings,
         store: Store,
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
-        self.recordings = recordings
         self.resolver = Resolver(deployments, ImageLoader(file, lambda url: None))
-        self.index = RecordingIndex(
-            recordings, self.resolver, lambda recording: is_played(recording, settings)
-        )
+        self.index = RecordingIndex((), self.resolver)
         self.level = ReplayMatch(settings.replay_match)
+        self.is_prepared = False
+        self.failure = ""
+        """Why the recordings could not be read."""
+        self._read = read
+        self._settings = settings
         self._counters = store.counters("replay")
-        self._hosted = dict(_hosted(recordings))
+        self._hosted: Mapping[str, HostedRecording] = {}
+        self._preparing = Lock()
+
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """The recordings, in the order of the folder."""
+        return self.index.recordings
+
+    def prepare(self) -> None:
+        """Read the recordings, once. Raises OSError and ValueError where that is not possible; then
+        there are none, and `failure` is the sentence."""
+        with self._preparing:
+            if self.is_prepared:
+                return
+            try:
+                recordings = self._read()
+                index = RecordingIndex(
+                    recordings, self.resolver, lambda each: is_played(each, self._settings)
+                )
+            except (OSError, ValueError) as error:
+                self.failure = str(error)
+                raise
+            else:
+                self.index, self._hosted = index, dict(_hosted(recordings))
+            finally:
+                self.is_prepared = True
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
@@ -71,6 +108,7 @@ class Replay:
         return self._hosted.get(path)
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:
+        """The hosted picture as it was fetched."""
         return self.recordings[hosted.place].downloads[hosted.number]
 
     async def reset(self) -> None:
@@ -84,19 +122,20 @@ def replay_of(
     deployments: Mapping[str, str],
     file: Callable[[str], bytes | None],
 ) -> Replay:
-    """The recordings in the folder of the *settings*. Raises ValueError where there is none, it has
-    none, or one of them has mistakes."""
-    from images_emulator.recordings.folder import read_folder  # noqa: PLC0415
-
+    """The recordings in the folder of the *settings*. Raises ValueError where there is none or it
+    has none, and about mistakes in one of up to `MAX_READ_AT_ONCE`."""
     assert settings.replay is not None
     folder = Path(settings.replay)
     try:
-        recordings = read_folder(folder)
+        paths = recording_paths(folder)
     except OSError as error:
         raise ValueError(f"replay: {folder}: {error.strerror}") from None
-    if not recordings:
+    if not paths:
         raise ValueError(f"replay: {folder}: there is no recording in it")
-    return Replay(recordings, settings, store, deployments, file)
+    replay = Replay(lambda: read_folder(folder), settings, store, deployments, file)
+    if len(paths) <= MAX_READ_AT_ONCE:
+        replay.prepare()
+    return replay
 
 
 def is_played(recording: Recording, settings: Settings) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 
 from images_emulator.contract.dialect import Header
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
-from images_emulator.recordings.recording import End, Headers, Recording
+from images_emulator.recordings.document import header
+from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
 from images_emulator.state.replay import hosted_target
 
 _OF_CONNECTION: Final = frozenset(
@@ -72,8 +73,9 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         nothing = KnownAnswer(is_stream=False)
         return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
     headers = response.headers
-    parts = [part.data for part in response.parts]
-    coding = _value(headers, CONTENT_ENCODING).strip().lower()
+    recorded_parts: Sequence[RecordedPart] = response.unkept("parts")
+    parts = [part.data for part in recorded_parts]
+    coding = header(headers, CONTENT_ENCODING).strip().lower()
     shown: Sequence[bytes] | None = parts
     if coding not in ("", "identity"):
         shown = _decompressed(parts, coding)
@@ -84,9 +86,9 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         moves = {each.url: base_url + hosted_target(each.url) for each in recording.downloads}
         parts = [_moved(part, moves) for part in parts]
         shown = parts
-        downloads = {moves[each.url]: each.data for each in recording.downloads}
-    known = known_answer(shown or (), _value(headers, "content-type"), downloads)
-    seconds = [part.seconds for part in response.parts]
+        downloads = {moves[each.url]: each.unkept("data") for each in recording.downloads}
+    known = known_answer(shown or (), header(headers, "content-type"), downloads)
+    seconds = [part.seconds for part in recorded_parts]
     return Playback(
         recording.name,
         response.status,
@@ -129,13 +131,8 @@ def _length(recording: Recording, recorded: str, length: int) -> bytes:
     has_body = recording.request.method != "HEAD" and response.status not in _BODILESS
     if (has_body and response.end == "complete") or not recorded.strip().isdecimal():
         return b"%d" % length
-    grown = length - sum(len(part.data) for part in response.parts)
+    grown = length - sum(len(part.data) for part in response.unkept("parts"))
     return b"%d" % max(int(recorded) + grown, length)
-
-
-def _value(headers: Headers, wanted: str) -> str:
-    """The value of the header *wanted*, a name in lower case, or nothing."""
-    return next((value for name, value in headers if name.lower() == wanted), "")
 
 
 def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:

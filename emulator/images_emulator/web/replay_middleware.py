@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -37,6 +38,8 @@ from images_emulator.web.json_responses import error_response
 from images_emulator.web.playback import Playback, playback, sent_headers
 from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call, read_fields
+
+logger = logging.getLogger("images_emulator")
 
 FOUND_BYTES: Final = 2**21
 """Memory for the matches of calls that may come again."""
@@ -78,12 +81,23 @@ class ReplayMiddleware:
         self._playbacks = LRUCache(emulator.settings.cache)
         self._hosted_requests = LRUCache(FOUND_BYTES)
         """The requests of hosted pictures that were played, by their paths."""
+        if not recordings.is_prepared:
+            emulator.renderer.parser.submit(lambda _: self._prepare())
+
+    def _prepare(self) -> None:
+        """Read the recordings, and log mistakes in them."""
+        try:
+            self.replay.prepare()
+        except (OSError, ValueError) as error:
+            logger.error("%s", error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        if not self.replay.is_prepared:
+            await self.emulator.renderer.parse(self._prepare)
         if exchange.kind == "download":
             hosted = self.replay.hosted(exchange.path)
             if hosted is None or exchange.is_expired or exchange.method not in ("GET", "HEAD"):
@@ -105,6 +119,9 @@ class ReplayMiddleware:
         """The match or the miss of a call; None for one that the application is to refuse: without
         an accepted key, with invalid headers of the emulator, or with too long a body."""
         settings = self.emulator.settings
+        if self.replay.failure:
+            sentence = f"the recordings cannot be read: {self.replay.failure}"
+            return _Found(Miss(exchange.path, (), sentence), None)
         if not authenticate(exchange, settings):
             return None
         try:
@@ -130,7 +147,8 @@ class ReplayMiddleware:
                 call = await read_call(exchange, receive, operation, self.emulator)
 
         def find() -> _Found:
-            compared = compared_call(exchange.method, target, content_type, chunks, call)
+            fields = call.fields if call else None
+            compared = compared_call(exchange.method, target, content_type, chunks, fields)
             result = self.replay.index.find(compared, call, self.replay.level, day)
             request = self.replay.resolver.resolve(compared, call)
             if request:
@@ -161,7 +179,13 @@ class ReplayMiddleware:
         if self.replay.recordings[place].expectation:
             await self._play_described(place, exchange, scope, receive, send)
             return
-        played = self._playback(place, Request(scope, receive), exchange)
+        try:
+            played = self._playback(place, Request(scope, receive), exchange)
+        except (OSError, ValueError) as error:
+            name = self.replay.recordings[place].name
+            miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
+            await self._miss(miss, exchange, self.app)(scope, receive, send)
+            return
         exchange.recording, exchange.has_recorded_headers = played.name, True
         self._note(played, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
@@ -264,9 +288,10 @@ class ReplayMiddleware:
         exchange.recording = self.replay.recordings[hosted.place].name
         exchange.has_recorded_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
-        length = b"content-length", b"%d" % len(download.data)
+        data = download.unkept("data")
+        length = b"content-length", b"%d" % len(data)
         await send(_start(download.status, [*sent_headers(download.headers), length]))
-        await send({"type": "http.response.body", "body": download.data})
+        await send({"type": "http.response.body", "body": data})
 
     # --- a miss
 
