@@ -140,6 +140,7 @@ def test_a_search_without_end_is_given_up(server: Server, http: httpx2.Client) -
     ("match", "sentence"),
     [
         ({"prompt_regex": "("}, "match: prompt_regex: this is no regular expression: "),
+        ({"prompt_regex": "(" * 5000}, "prompt_regex: this regular expression is nested too deep"),
         ({"fields": {"a b": 1}}, "'a b' is no path to a field, such as user"),
         ({"fields": {"a..b": 1}}, "'a..b' is no path to a field"),
         ({"fields": {"[0]": 1}}, "is no path to a field"),

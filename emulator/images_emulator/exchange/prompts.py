@@ -40,6 +40,8 @@ class PromptPattern:
             self._pattern = regex.compile(text)
         except regex.error as error:
             raise ValueError(f"this is no regular expression: {error}") from None
+        except RecursionError:
+            raise ValueError("this regular expression is nested too deeply") from None
 
     def matches(self, prompt: str) -> bool:
         """Whether *prompt* has it. Raises TimeoutError where that is not known after
