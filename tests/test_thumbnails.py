@@ -238,6 +238,44 @@ def test_equal_uploads_are_decoded_once_for_their_thumbnails(
     assert decoded == [picture]
 
 
+# --- pictures of the scenario
+
+
+def injected(admin: httpx2.Client, **answer: Any) -> str:
+    """The path of the pictures of a step with that *answer*."""
+    (step, *_) = admin.post("/inject", json={"answer": answer}).json()["steps"]
+    return f"/scenario/steps/{step['id']}/pictures"
+
+
+def in_url(data: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(data).decode()}"
+
+
+def test_pictures_that_a_step_answers_with_have_thumbnails(admin: httpx2.Client) -> None:
+    pictures = [png((640, 320)), half_clear((100, 200))]
+    path = injected(admin, images=[*map(in_url, pictures)])
+    for index, (size, tiny) in enumerate((((480, 240), (96, 48)), ((100, 200), (48, 96)))):
+        for edge, wanted in ((480, size), (96, tiny)):
+            thumbnail = thumbnail_of(admin.get(f"{path}/{index}/thumbnail/{edge}"))
+            assert thumbnail.size == wanted
+            assert difference(thumbnail, opened(pictures[index])) < 6
+    for index in (2, -1):
+        error = error_of(admin.get(f"{path}/{index}/thumbnail/96"), 404)
+        assert (error["code"], error["param"]) == ("not_found", "index")
+
+
+def test_a_picture_that_cannot_be_opened_has_no_thumbnail(admin: httpx2.Client) -> None:
+    path = injected(admin, image=in_url(b"no picture"), verbatim=True)
+    assert error_of(admin.get(f"{path}/0/thumbnail/96"), 404)["code"] == "not_found"
+
+
+def test_a_step_without_pictures_has_no_thumbnail(admin: httpx2.Client) -> None:
+    path = injected(admin, revised_prompt="x")
+    assert error_of(admin.get(f"{path}/0/thumbnail/96"), 404)["param"] == "index"
+    error = error_of(admin.get("/scenario/steps/nobody/pictures/0/thumbnail/96"), 404)
+    assert error["message"] == "The scenario has no step 'nobody'."
+
+
 # --- partial images
 
 STREAM = {

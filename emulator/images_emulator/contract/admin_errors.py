@@ -55,6 +55,12 @@ no_such_step = AdminRefusal(
     code="not_found",
     status=404,
 )
+no_such_picture = AdminRefusal(
+    "Step '{id}' answers with no picture {index} that can be opened.",
+    param="index",
+    code="not_found",
+    status=404,
+)
 no_such_scenario = AdminRefusal(
     "There is no ready scenario '{name}'. There are: {listed}.",
     param="name",

@@ -129,7 +129,7 @@ def _frame(file: Image.Image, number: int) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _decoded(data: bytes) -> Image.Image:
+def decoded(data: bytes) -> Image.Image:
     """The image in the file *data*, of an animation the first frame. Raises ValueError as
     `_mistakes`."""
     with _opened(data) as file:
@@ -142,7 +142,7 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
     facts: FileFacts | None = _facts.get(digest)
     if facts is None:
         try:
-            facts = FileFacts(_format_word(data), _decoded(data).size)
+            facts = FileFacts(_format_word(data), decoded(data).size)
         except ValueError as error:
             facts = FileFacts(_format_word(data), None, str(error))
         _facts.put(digest, facts, 1)
@@ -303,7 +303,7 @@ def draw_partial(
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     if partial < len(own.partials):
-        return _fitted(_decoded(own.partials[partial]), own, request)
+        return _fitted(decoded(own.partials[partial]), own, request)
     (preview,) = partial_images(draw(request, index), mode_of(request), partial, partial + 1)
     return preview
 
@@ -315,7 +315,7 @@ def shown(request: ImageRequest, index: int, partial: int | None = None) -> Imag
     assert own, "the request has own pictures"
     try:
         if file := own.verbatim_file(partial):
-            return _decoded(file)
+            return decoded(file)
         draw = OwnDrawing()
         if partial is None:
             return draw(request, index)

@@ -69,6 +69,13 @@ def upload_thumbnails(data: bytes) -> Thumbnails | None:
     return _files(image.convert("RGBA" if decoded.has_alpha else "RGB"))
 
 
+def own_picture_thumbnails(data: bytes) -> Thumbnails | None:
+    """The thumbnails of an own picture as it is in its file; None where no decoder opens it."""
+    with suppress(ValueError):
+        return _files(fitting.decoded(data))
+    return None
+
+
 def media_type(thumbnail: bytes) -> str:
     """The media type of the file *thumbnail*."""
     return "image/jpeg" if thumbnail.startswith(JPEG_START) else "image/webp"

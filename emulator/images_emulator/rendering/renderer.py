@@ -36,8 +36,8 @@ THUMBNAIL_SHARE: Final = 4
 """Thumbnails may take the bytes of the image cache by this divisor."""
 
 PictureKey = tuple[bytes, int | None, int | None]
-"""Key of the picture that thumbnails show: a `RenderKey`; for an upload (a hash of its bytes, None,
-None)."""
+"""Key of the picture that thumbnails show: a `RenderKey`; for an upload or the file of an own
+picture (a hash of its bytes, None, None)."""
 
 
 class WithdrawnError(Exception):
@@ -168,6 +168,19 @@ class Renderer:
             (digest, None, None),
             edge,
             lambda: imaging.thumbnails.upload_thumbnails(data),
+            self.decoder,
+            disconnect,
+        )
+
+    async def own_picture_thumbnail(
+        self, data: bytes, digest: str, edge: int, disconnect: asyncio.Future[None] | None = None
+    ) -> bytes | None:
+        """The thumbnail of *edge* of an own picture as it is in its file, whose SHA-256 is
+        *digest*; None where no decoder opens it. Otherwise as `thumbnail`."""
+        return await self._thumbnail(
+            (bytes.fromhex(digest), None, None),
+            edge,
+            lambda: imaging.thumbnails.own_picture_thumbnails(data),
             self.decoder,
             disconnect,
         )

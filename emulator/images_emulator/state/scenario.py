@@ -17,6 +17,7 @@ from images_emulator.state.store import Count, Store, is_exhausted
 
 if TYPE_CHECKING:
     from images_emulator.answers.own_answer import OwnAnswer
+    from images_emulator.answers.picture_files import PictureFile
     from images_emulator.answers.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.faults.base import BaseFault
     from images_emulator.faults.scenario_document import Step
@@ -285,6 +286,14 @@ class Scenario:
         """The steps, and how many calls have met each of them; keys are redacted. Injected ones
         come first, spent ones last."""
         return {"steps": [step.as_json(count) for step, count in self._counted()]}
+
+    def pictures_of(self, identity: str) -> Sequence[PictureFile]:
+        """The files of the answer of the step with that id; none of a fault. Raises KeyError where
+        there is no such step."""
+        step = next((each for each in self._steps.value.listed() if each.key == identity), None)
+        if step is None:
+            raise KeyError(identity)
+        return step.answer.files if step.answer else ()
 
     def unmet(self) -> list[UnmetStep]:
         """The steps that still wait for a call, in their order: those that no call has met, or

@@ -1,5 +1,5 @@
-"""Routes of the admin API for small pictures: thumbnails of the pictures of answers and of uploads,
-and the partial images of streams."""
+"""Routes of the admin API for small pictures: thumbnails of the pictures of answers, of uploads and
+of own pictures, and the partial images of streams."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ class Edge(IntEnum):
 
 
 class ThumbnailsAPI:
-    """The handlers, around one emulator's journal."""
+    """The handlers, around one emulator's journal and its scenario."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.journal = emulator.journal
+        self.scenario = emulator.scenario
         self.files = emulator.files
         self.renderer = emulator.renderer
 
@@ -49,6 +50,7 @@ class ThumbnailsAPI:
             ("/images/{id}/{index}/partials/{partial}", self.partial_image),
             ("/images/{id}/{index}/partials/{partial}/thumbnail/{edge}", self.partial_thumbnail),
             ("/requests/{id}/uploads/{index}/thumbnail/{edge}", self.upload_thumbnail),
+            ("/scenario/steps/{id}/pictures/{index}/thumbnail/{edge}", self.own_thumbnail),
         ):
             router.get(path, response_class=Response)(handler)
         return router
@@ -70,9 +72,8 @@ class ThumbnailsAPI:
         raise admin_errors.no_such_part(id=identity, part=part)
 
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
-        """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP
-        where it is transparent. Of an animation
-        it is the first frame."""
+        """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
+        it is transparent. Of an animation it is the first frame."""
         entry = await self._entry(id)
         drawn = entry.drawn
         if not drawn or index not in entry.images:
@@ -107,6 +108,26 @@ class ThumbnailsAPI:
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
         return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))
+
+    async def own_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
+        """The thumbnail of a picture that a step of the scenario answers with, by its place in the
+        `image` or the `images` of its `answer`."""
+        try:
+            files = self.scenario.pictures_of(id)
+        except KeyError:
+            raise admin_errors.no_such_step(id=id) from None
+        thumbnail = None
+        if 0 <= index < len(files):
+            file = files[index]
+            digest = await asyncio.to_thread(lambda: file.digest)
+            with watch_disconnect(request) as disconnect:
+                thumbnail = await self.renderer.own_picture_thumbnail(
+                    file.data, digest, edge, disconnect
+                )
+        if thumbnail is None:
+            raise admin_errors.no_such_picture(id=id, index=str(index))
+        media_type = imaging.thumbnails.media_type(thumbnail)
+        return Response(thumbnail, headers=HEADERS, media_type=media_type)
 
     async def _thumbnail(
         self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge

@@ -69,6 +69,7 @@
  * @property {number | null} price_usd
  * @property {string | null} fault
  * @property {string | null} recording name of the recording that answered
+ * @property {string | null} own_answer name of the answer of one's own: of its picture, or what else it is
  * @property {string[]} violations forgiven, as `param: code`
  * @property {boolean} is_complete false once something of it is not kept any more
  */

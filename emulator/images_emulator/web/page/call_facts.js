@@ -78,6 +78,7 @@ export function facts(context, call) {
     word("SDK", call.sdk),
     call.fault ? ["Fault", h("span", { class: "warn" }, format.words(call.fault))] : null,
     call.recording ? ["Recording", h("span", { class: "mono" }, call.recording)] : null,
+    word("Answered by", call.own_answer),
     call.violations.length ? ["Forgiven", h("span", { class: "warn" }, call.violations.map((each) => h("span", { class: "block" }, each)))] : null,
     attempts(context, call),
   ];

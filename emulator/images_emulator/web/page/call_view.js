@@ -1,5 +1,6 @@
 // The view of one call: what was asked, its pictures, what was sent and what was answered.
 
+import { operationOf } from "./answer_dialog.js";
 import { facts } from "./call_facts.js";
 import { createCompare } from "./compare.js";
 import { fill, h, icon } from "./dom.js";
@@ -30,12 +31,13 @@ export function createCallView(context) {
   const older = h("button", { type: "button", class: "button plain square", "aria-label": "Older call", title: "Older (j)", onclick: () => go("older") }, icon("down"));
   const idButton = h("button", { type: "button", class: "call-id mono", title: "Copy the request id", onclick: () => call && context.copy(call.id, "the request id") });
   const copyButton = h("button", { type: "button", class: "button", "aria-haspopup": "menu", "aria-expanded": "false", onclick: () => openCopyMenu() }, icon("copy"), "Copy as", icon("down"));
+  const answerButton = h("button", { type: "button", class: "button call-answer", title: "Answer such calls with a picture (a)", onclick: () => answerWith() }, icon("picture"), h("span", null, "Answer with…"));
   const title = h("h1", { class: "call-title", dir: "auto", tabindex: -1 });
   const line = h("p", { class: "call-line" });
   const head = h(
     "header",
     { class: "call-head" },
-    h("div", { class: "call-bar" }, closeButton, h("span", { class: "call-neighbours" }, newer, older), idButton, h("span", { class: "spacer" }), copyButton),
+    h("div", { class: "call-bar" }, closeButton, h("span", { class: "call-neighbours" }, newer, older), idButton, h("span", { class: "spacer" }), answerButton, copyButton),
     title,
     line,
   );
@@ -121,8 +123,17 @@ export function createCallView(context) {
     return true;
   }
 
+  /** Ask for a picture that answers calls like this one. */
+  function answerWith() {
+    const summary = id && (calls.get(id) ?? call);
+    if (!summary || !operationOf(summary)) return false;
+    context.answerWith(summary);
+    return true;
+  }
+
   /** @param {Summary} summary */
   function drawHead(summary) {
+    answerButton.hidden = !operationOf(summary);
     fill(idButton, format.shortId(summary.id));
     fill(title, format.title(summary));
     title.title = format.title(summary);
@@ -233,6 +244,7 @@ export function createCallView(context) {
   function showMissing(sentence) {
     call = null;
     clear();
+    answerButton.hidden = true;
     fill(title, "This call is not kept any more");
     fill(line);
     fill(idButton, id ? format.shortId(id) : "");
@@ -258,6 +270,7 @@ export function createCallView(context) {
     { key: "ArrowLeft", group: "Move", label: "Next, previous picture or event", run: () => stage.step(-1) },
     { key: "c", group: "Call", label: "Copy as curl", run: () => copyCode("curl", "as curl") },
     { key: "C", group: "Call", label: "Copy as… (Python, JavaScript, pytest)", run: () => openCopyMenu() },
+    { key: "a", group: "Call", label: "Answer such calls with a picture", run: () => answerWith() },
     { key: "s", group: "Call", label: "Save the picture", run: () => stage.save() },
     { key: "o", group: "Call", label: "Open in full", run: () => stage.openFull() },
     { key: "b", group: "Call", label: "Before / after, mask", run: () => stage.choose("before") },

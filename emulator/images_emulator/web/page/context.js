@@ -18,14 +18,17 @@
  * @property {typeof import("./format.js")} format
  * @property {typeof import("./dom.js").h} h
  * @property {typeof import("./dom.js").icon} icon
- * @property {(text: string) => void} toast shows a sentence for some seconds
+ * @property {(text: string, action?: ToastAction) => void} toast shows a sentence for some seconds, with a button
  * @property {(error: unknown) => void} fail shows the sentence of an error
  * @property {(change: AddressChange, options?: {replace?: boolean}) => void} navigate
  * @property {(text: string | Promise<string>, what?: string) => Promise<void>} copy copies, and says so: `Copied ${what}`
  * @property {(id: string | null) => void} select chooses a call, or none
  * @property {(id: string) => {newer: string | null, older: string | null}} neighbours in the list as it is filtered
  * @property {(button: HTMLElement, items: MenuItem[]) => void} menu opens a menu at a button
+ * @property {(call: Summary | null) => void} answerWith asks for a picture that answers calls like that one, or any
  */
+
+/** @typedef {{label: string, run: () => void}} ToastAction */
 
 /** @typedef {{label: string, key?: string, run: () => void}} MenuItem */
 
@@ -51,7 +54,7 @@
  * @property {KeyBinding[]} keys those that count while it is shown
  */
 
-/** @typedef {"faults" | "clock" | "as_of" | "validation" | "reset" | "inject"} Section */
+/** @typedef {"faults" | "answers" | "clock" | "as_of" | "validation" | "reset" | "inject"} Section */
 
 /**
  * The panel of switches.

@@ -65,6 +65,7 @@ export function tags(call) {
   else if (call.events) all.push(tag("", String(call.events), "wave", `${call.events} events`));
   if (call.fault) all.push(tag("amber", words(call.fault), "fault"));
   if (call.recording) all.push(tag("", "recorded", "play", `answered by the recording ${call.recording}`));
+  if (call.own_answer) all.push(tag("", "own", "picture", `answered by ${call.own_answer}`));
   if (call.violations.length) all.push(tag("amber", `${call.violations.length} forgiven`));
   if (call.retries) all.push(tag("", `retry ${call.retries}`, "retry"));
   return all;

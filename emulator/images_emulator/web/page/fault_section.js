@@ -4,6 +4,7 @@ import { fill, h, icon } from "./dom.js";
 import { createFaultForm } from "./fault_form.js";
 import * as format from "./format.js";
 import { errorPlace, newId, section } from "./panel_controls.js";
+import { metWords, stepName, stepWords } from "./step_words.js";
 
 /** @import { Step } from "./api.js" */
 /** @import { Context } from "./context.js" */
@@ -22,32 +23,6 @@ const ONE_CLICK = {
   "Cut stream": "stream_cut",
 };
 
-/** @type {Record<string, (value: unknown) => string>} */
-const MATCH_WORDS = {
-  model: (value) => `model is ${value}`,
-  path: (value) => `path is ${value}`,
-  prompt: (value) => `prompt has ${value}`,
-  api_key: (value) => `key is ${value}`,
-  retry_count: (value) => `retry ${value}`,
-};
-
-/** What a step is called: its error, its fault, or its answer. @param {Step} step */
-function stepName({ name, title, fault }) {
-  if (fault === null) return title.slice(name.length + 2, -1);
-  return format.words(fault.kind === "error" && fault.name ? String(fault.name) : fault.kind);
-}
-
-/** Conditions and settings of a step, in words. @param {Step} step */
-function stepWords({ fault, match, after, probability }) {
-  const conditions = Object.entries(match).map(([name, value]) => MATCH_WORDS[name]?.(value) ?? `${format.words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
-  if (after > 0) conditions.push(`lets ${after} pass`);
-  if (probability < 1) conditions.push(`${format.count(Math.round(probability * 1000) / 10)} % of calls`);
-  const settings = Object.entries(fault ?? {})
-    .filter(([name]) => name !== "kind" && !(name === "name" && fault?.kind === "error"))
-    .map(([name, value]) => (value === true ? format.words(name) : `${format.words(name)} ${Array.isArray(value) ? value.join(" ") : value}`));
-  return [...conditions, settings.join(", ")].filter(Boolean).join(" · ") || "any call";
-}
-
 /**
  * @param {Context} context
  * @returns {PanelSection}
@@ -56,7 +31,7 @@ export function createFaultSection(context) {
   const { api, state } = context;
   const error = errorPlace();
   const armedTag = h("span", { class: "tag amber" });
-  const clear = h("button", { type: "button", class: "button plain", onclick: () => change(() => api.clearScenario()) }, "Clear all");
+  const clear = h("button", { type: "button", class: "button plain", onclick: () => change(clearFaults) }, "Clear all");
   const steps = h("ul", { class: "steps", "aria-label": "Armed faults" });
   const spentSteps = h("ul", { class: "steps", "aria-label": "Spent faults", id: newId("spent"), hidden: true });
   const spentWords = h("span");
@@ -87,6 +62,17 @@ export function createFaultSection(context) {
   /** @param {() => Promise<import("./api.js").Scenario>} task */
   const change = (task) => error.run(async () => state.set("scenario", await task()));
 
+  /** The faults of the scenario; its answers have a section of their own. */
+  const faults = () => state.scenario?.steps.filter((step) => step.fault !== null) ?? [];
+
+  /** Remove all faults, and no answer. */
+  async function clearFaults() {
+    const steps = faults();
+    if (steps.length === state.scenario?.steps.length) return api.clearScenario();
+    for (const step of steps.slice(1)) await api.removeStep(step.id);
+    return steps[0] ? api.removeStep(steps[0].id) : api.scenario();
+  }
+
   /** @param {boolean} isShown */
   function showForm(isShown) {
     form.element.hidden = !isShown;
@@ -104,7 +90,7 @@ export function createFaultSection(context) {
 
   /** The select names the scenario that was chosen, as long as its steps are there. */
   function drawScenario() {
-    const planned = state.scenario?.steps.filter((step) => !step.injected).length ?? 0;
+    const planned = faults().filter((step) => !step.injected).length;
     if (planned === 0) chosen = "";
     scenario.querySelector("option[value='*']")?.remove();
     if (planned > 0 && !chosen) scenario.prepend(h("option", { value: "*" }, `of ${format.counted(planned, "step")}`));
@@ -120,7 +106,7 @@ export function createFaultSection(context) {
       "li",
       { class: "step", dataset: { step: step.id } },
       h("span", { class: "step-name cut" }, name),
-      h("span", { class: "muted" }, times === null ? `${met} met` : `${met} of ${times}`),
+      h("span", { class: "muted" }, metWords(step)),
       spent ? h("span") : remove,
       h("span", { class: "step-words cut muted", dir: "auto", title: stepWords(step) }, stepWords(step)),
       times && met > 0 && !spent ? h("span", { class: "step-progress" }) : null,
@@ -130,7 +116,7 @@ export function createFaultSection(context) {
   }
 
   function draw() {
-    const all = state.scenario?.steps ?? [];
+    const all = faults();
     const armed = all.filter((step) => !step.spent);
     const spent = all.filter((step) => step.spent);
     const hadFocus = steps.contains(document.activeElement);

@@ -1,6 +1,7 @@
 // The page: makes its parts, and leads what the emulator tells to them.
 
 import { Address } from "./address.js";
+import { createAnswerDialog } from "./answer_dialog.js";
 import { API, APIError } from "./api.js";
 import { createCallView } from "./call_view.js";
 import { Calls } from "./calls.js";
@@ -14,6 +15,7 @@ import { Live } from "./live.js";
 import { createMenu } from "./menu.js";
 import { Pace } from "./pace.js";
 import { createPanel } from "./panel.js";
+import { createPictureDrop } from "./picture_drop.js";
 import { callsCame } from "./pictures.js";
 import { Search } from "./search.js";
 import { createSignIn } from "./sign_in.js";
@@ -72,7 +74,10 @@ const context = {
   select,
   neighbours: (id) => list.neighbours(id),
   menu: createMenu(),
+  answerWith: (call) => answering.choose(call),
 };
+
+const answering = createAnswerDialog(context);
 
 const view = createCallView(context);
 const panel = createPanel(context);
@@ -108,7 +113,18 @@ const side = h("section", { class: "side", "aria-label": "Calls" }, search.eleme
 const content = h("main", { class: "content" }, wallBack, wall.element, view.element);
 const shell = h("div", { class: "shell" }, bar.element, side, content, panel.element);
 const first = h("main", { class: "first", hidden: true }, empty.element);
-document.body.append(shell, toasts.element);
+const drop = createPictureDrop({
+  placeOf(element) {
+    const item = element.closest(".row, .tile"), section = element.closest(".answer-section");
+    if (section instanceof HTMLElement) return { element: section, call: null };
+    const place = item ?? element.closest(".call");
+    const id = item instanceof HTMLElement ? item.dataset.id : address.params.get("call");
+    const call = calls.get(id ?? "");
+    return call && place instanceof HTMLElement ? { element: place, call } : null;
+  },
+  ondrop: (files, call) => void answering.open(files, call),
+});
+document.body.append(shell, toasts.element, drop.element);
 // The panel has a button of its own to close it.
 new MutationObserver(() => bar.setSwitches(panel.isOpen)).observe(panel.element, { attributeFilter: ["hidden"] });
 

@@ -1,5 +1,6 @@
 // The panel of switches: what the emulator does otherwise than by default.
 
+import { createAnswerSection } from "./answer_section.js";
 import { createAsOfSection } from "./as_of_section.js";
 import { createClockSection } from "./clock_section.js";
 import { h, icon } from "./dom.js";
@@ -27,6 +28,7 @@ export function createPanel(context) {
   /** @type {Record<Exclude<Section, "inject">, PanelSection>} */
   const sections = {
     faults: createFaultSection(context),
+    answers: createAnswerSection(context),
     clock: createClockSection(context),
     as_of: createAsOfSection(context),
     validation: createValidationSection(context),

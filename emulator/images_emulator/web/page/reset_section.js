@@ -29,7 +29,7 @@ export function createResetSection({ api, calls, state, toast }) {
 
   function draw() {
     fill(words, question.hidden
-      ? "Calls, pictures, files, faults, clock and settings"
+      ? "Calls, pictures, files, faults, answers, clock, settings"
       : `Forgets ${listed(goes())}; clock, settings and scenario are as at the start.`);
   }
 

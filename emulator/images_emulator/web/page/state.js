@@ -46,8 +46,13 @@ export class State {
     return new Date(Date.parse(this.clock.now) + passed);
   }
 
-  /** The steps that still can strike. */
+  /** The faults that calls still can meet. */
   armed() {
-    return this.scenario?.steps.filter((step) => !step.spent) ?? [];
+    return this.scenario?.steps.filter((step) => step.fault && !step.spent) ?? [];
+  }
+
+  /** The answers that calls still can meet. */
+  answers() {
+    return this.scenario?.steps.filter((step) => step.answer && !step.spent) ?? [];
   }
 }

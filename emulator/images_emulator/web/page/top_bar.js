@@ -69,6 +69,8 @@ export class TopBar {
       modes.push(this.#mode("clock", true, "clock", clock.frozen ? "Clock frozen" : `Clock ${clock.offset_seconds < 0 ? "−" : "+"}${largest(clock.offset_seconds)}`));
     const armed = this.context.state.armed().length;
     if (armed) modes.push(this.#mode("faults", true, "fault", format.count(armed), armed === 1 ? " fault armed" : " faults armed"));
+    const answers = this.context.state.answers().length;
+    if (answers) modes.push(this.#mode("answers", true, "picture", format.count(answers), answers === 1 ? " answer" : " answers"));
     fill(this.modes, modes);
   }
 
@@ -80,7 +82,7 @@ export class TopBar {
   /**
    * @param {Section} section
    * @param {boolean} isAmber
-   * @param {"clock" | "fault" | null} picture
+   * @param {"clock" | "fault" | "picture" | null} picture
    * @param {string} text
    * @param {string} [more] what a phone has no room for
    */
