@@ -42,6 +42,13 @@ def file_of(data: bytes, suffix: str) -> str:
     return MemoryFiles().add([data], suffix)
 
 
+class NoFiles:
+    """Has no files."""
+
+    def read(self, name: str) -> bytes:
+        raise FileNotFoundError(name)
+
+
 def read_back(recording: Recording, files: MemoryFiles) -> Recording:
     """What is read from the text of the document of *recording*."""
     text = document_text(to_document(recording, files))
@@ -67,6 +74,13 @@ def streamed(*parts: tuple[float, bytes]) -> Recording:
 @given(recordings())
 def test_a_recording_is_read_from_its_document_as_it_was(recording: Recording) -> None:
     assert read_back(recording, MemoryFiles()) == recording
+
+
+@settings(max_examples=50)
+@given(recordings())
+def test_a_document_may_have_no_files(recording: Recording) -> None:
+    document = json.loads(document_text(to_document(recording, None)))
+    assert from_document(document, NoFiles()) == recording
 
 
 @settings(max_examples=20)

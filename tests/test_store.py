@@ -439,7 +439,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
 
 def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", is_hung_up=True)
+    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", is_hung_up=True, is_reset=True)
     exchange.body_may_change = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
     exchange.start_response(200)

@@ -49,6 +49,12 @@ no_such_part = AdminRefusal(
     code="not_found",
     status=404,
 )
+not_held = AdminRefusal(
+    "There is no exchange file of request '{id}': it {reason}.",
+    param="id",
+    code="not_held",
+    status=409,
+)
 no_such_step = AdminRefusal(
     "The scenario has no step '{id}'.",
     param="id",

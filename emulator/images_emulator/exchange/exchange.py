@@ -199,6 +199,8 @@ class Exchange:
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
     """Whether a fault closed the connection."""
+    is_reset: bool = False
+    """Whether it did so with a TCP reset."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)
     """The files in the answer: by the index of the image, or for a stream by the number of the
     event. Calls with equal answers share the mapping, which is filled as they are drawn."""
@@ -517,10 +519,12 @@ class Exchange:
         """The body of the answer as far as it has left, of each image only the beginning:
         `iVBORw0K… (57,344 characters)`. None where there is none, where it is not kept any more,
         and for the bytes of a file."""
-        body = self._answer_body()
+        body = self.answer_bytes
         return None if body is None else body.decode(errors="replace")
 
-    def _answer_body(self) -> bytes | None:
+    @property
+    def answer_bytes(self) -> bytes | None:
+        """The same as bytes."""
         # The request is read first: `drop_body` sets `dropped` before it drops that.
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:

@@ -83,6 +83,7 @@ def pack_exchange(exchange: Exchange) -> PackedValue:
         "recording_miss": exchange.recording_miss,
         "own_answer": exchange.own_answer,
         "is_hung_up": exchange.is_hung_up,
+        "is_reset": exchange.is_reset,
         "is_raw": exchange.is_raw,
         "overrides": asdict(exchange.overrides),
         "files": {
@@ -135,6 +136,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         recording_miss=document["recording_miss"],
         own_answer=document["own_answer"],
         is_hung_up=document["is_hung_up"],
+        is_reset=document["is_reset"],
         is_raw=document["is_raw"],
         overrides=_overrides(document["overrides"]),
         files={

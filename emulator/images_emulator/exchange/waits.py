@@ -60,6 +60,7 @@ async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     until the client has left. A call in process has no connection; for it the application raises
     ConnectionResetError."""
     exchange.is_hung_up = True
+    exchange.is_reset = reset
     if exchange.connection is not None:
         await exchange.connection.hang_up(reset=reset)
         await wait_for_disconnect(receive)

@@ -75,30 +75,33 @@ def is_description(value: Document) -> bool:
 
 def content_document(
     data: bytes | memoryview,
-    files: FileWriter,
+    files: FileWriter | None,
     content_type: str = "",
     likely: JsonLayout | None = None,
     *,
     as_json: bool = True,
 ) -> dict[str, Any]:
-    """*data* as an object with `json`, `text`, `base64` or `file`. Of JSON, the layout *likely* is
-    tried first; without *as_json* it is text."""
-    if suffix := suffix_of(bytes(data[:256])):
+    """*data* as an object with `json`, `text`, `base64` or, if there are *files*, `file`. Of JSON,
+    the layout *likely* is tried first; without *as_json* it is text."""
+    suffix = suffix_of(bytes(data[:256]))
+    if files and suffix:
         return {"file": files.add([data], suffix)}
     data = bytes(data)
-    embedded = list(_embedded_files(data))
+    embedded = list(_embedded_files(data)) if files else []
     rest = len(data) - sum(each.end - each.opening for each in embedded)
-    if rest <= MAX_JSON_BYTES:
-        texts, places = _cut(data, embedded, files)
+    if rest <= MAX_JSON_BYTES or not files:
+        texts, places = _cut(data, embedded, files) if files else ([data], [])
         document = _json_document(texts, places, likely) if as_json else None
-        if document or (rest <= MAX_TEXT_BYTES and (document := _text_document(texts, places))):
+        if not document and (rest <= MAX_TEXT_BYTES or not files):
+            document = _text_document(texts, places)
+        if document:
             return document
-    if len(data) <= MAX_INLINE_BYTES:
-        return {"base64": b2a_base64(data, newline=False).decode()}
-    return {"file": files.add([data], _suffix(data, content_type))}
+    if files and len(data) > MAX_INLINE_BYTES:
+        return {"file": files.add([data], _suffix(content_type))}
+    return {"base64": b2a_base64(data, newline=False).decode()}
 
 
-def _suffix(data: bytes, content_type: str) -> str:
+def _suffix(content_type: str) -> str:
     known = _CONTENT_SUFFIXES.get(content_type.partition(";")[0].strip().lower())
     return known or ".bin"
 

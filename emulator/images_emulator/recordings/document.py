@@ -6,6 +6,7 @@ The form is described in docs/reference/exchange-files.md, and in `schema.json`.
 from __future__ import annotations
 
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from math import isfinite
@@ -62,9 +63,10 @@ def header(headers: Headers, name: str) -> str:
 # --- to a document
 
 
-def to_document(recording: Recording, files: FileWriter) -> dict[str, Any]:
-    """The document of *recording*. Pictures, uploads and what else is no text are added to *files*.
-    Raises ValueError for a recording without a form in JSON, such as one with an infinite time."""
+def to_document(recording: Recording, files: FileWriter | None) -> dict[str, Any]:
+    """The document of *recording*. Pictures, uploads and what else is no text are added to *files*;
+    without these they are in the document, in base64. Raises ValueError for a recording without a
+    form in JSON, such as one with an infinite time."""
     document: dict[str, Any] = {"version": VERSION}
     if recording.source:
         document["source"] = recording.source
@@ -93,7 +95,7 @@ def to_document(recording: Recording, files: FileWriter) -> dict[str, Any]:
     return document
 
 
-def _request_document(recording: Recording, files: FileWriter) -> dict[str, Any]:
+def _request_document(recording: Recording, files: FileWriter | None) -> dict[str, Any]:
     request = recording.request
     document: dict[str, Any] = {"method": request.method, "target": request.target}
     if recording.authorised is not None:
@@ -115,13 +117,15 @@ def _headers_document(headers: Headers) -> dict[str, Any]:
 
 
 def _body_document(
-    body: bytes, headers: Headers, files: FileWriter, *, as_json: bool = True
+    body: bytes, headers: Headers, files: FileWriter | None, *, as_json: bool = True
 ) -> dict[str, Any]:
     if not body:
         return {}
     content_type = header(headers, "content-type")
     encoding = header(headers, "content-encoding").strip().lower()
     if encoding not in ("", "identity"):
+        if files is None:
+            return {"body": {"base64": b64encode(body).decode()}}
         document: dict[str, Any] = {"file": files.add([body], f".{_encoding_suffix(encoding)}")}
         decoded = decoded_body(body, encoding)
         if decoded:
@@ -149,7 +153,7 @@ def decoded_body(body: bytes, encoding: str) -> bytes | None:
 
 
 def _response_document(
-    response: RecordedResponse, expectation: Expectation | None, files: FileWriter
+    response: RecordedResponse, expectation: Expectation | None, files: FileWriter | None
 ) -> dict[str, Any]:
     document: dict[str, Any] = {"status": response.status} | _headers_document(response.headers)
     if expectation:
@@ -175,7 +179,7 @@ def _response_document(
     return document
 
 
-def _download_document(download: RecordedDownload, files: FileWriter) -> dict[str, Any]:
+def _download_document(download: RecordedDownload, files: FileWriter | None) -> dict[str, Any]:
     document: dict[str, Any] = {"url": download.url, "status": download.status}
     return (
         document

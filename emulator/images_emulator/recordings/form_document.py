@@ -28,7 +28,9 @@ _HEAD: Final = re.compile(
 """The head of a part as nearly all clients write it."""
 
 
-def form_document(body: bytes, content_type: str, files: FileWriter) -> dict[str, Any] | None:
+def form_document(
+    body: bytes, content_type: str, files: FileWriter | None
+) -> dict[str, Any] | None:
     """The multipart *body* as an object with `form`; None where it is no whole one."""
     boundary = boundary_of(content_type)
     parts = _split(body, boundary) if boundary else None

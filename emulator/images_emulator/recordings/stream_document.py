@@ -20,7 +20,7 @@ _EVENT: Final = re.compile(rb"(?:event: ([^\r\n]*)\n)?data: ([^\r\n]*)\n\n")
 
 
 def stream_document(
-    parts: Sequence[RecordedPart], content_type: str, files: FileWriter
+    parts: Sequence[RecordedPart], content_type: str, files: FileWriter | None
 ) -> dict[str, Any]:
     """*parts* as an object with `stream`: events with JSON as `event` and `data`, others as what
     `content_document` makes of them. The `layout` of the first such event is that of all that name
@@ -40,7 +40,7 @@ def stream_document(
 
 
 def _event_document(
-    part: RecordedPart, layout: JsonLayout | None, files: FileWriter
+    part: RecordedPart, layout: JsonLayout | None, files: FileWriter | None
 ) -> dict[str, Any] | None:
     """None where *part* is no event with JSON. It has a `layout` where that is not *layout*."""
     match = _EVENT.fullmatch(part.data)

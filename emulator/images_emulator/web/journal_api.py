@@ -18,6 +18,8 @@ from images_emulator.contract.message_format import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.upload_data import upload_data
+from images_emulator.recordings.document import to_document
+from images_emulator.recordings.folder import document_text
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
@@ -33,6 +35,7 @@ from images_emulator.web.journal_json import (
     pictures,
     summary,
 )
+from images_emulator.web.journal_recording import NotHeldError, pictures_of, recording_of
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 PAGING: Final = ("limit", "since", "before", "counts")
@@ -121,6 +124,7 @@ class JournalAPI:
         router.get("/requests", response_model=Calls)(self.requests)
         router.delete("/requests")(self.clear)
         router.get("/requests/{id}")(self.request)
+        router.get("/requests/{id}/exchange", response_class=Response)(self.exchange)
         for path, handler in (
             ("/requests/{id}/body", self.body),
             ("/requests/{id}/uploads/{index}", self.upload),
@@ -178,6 +182,23 @@ class JournalAPI:
         entry, file = await self._entry(id), self.emulator.files.data
         # The body may have to be parsed; see `uploads_data`.
         return await asyncio.to_thread(lambda: detail(entry, self.journal.attempts(entry), file))
+
+    async def exchange(self, id: str, request: Request) -> Response:
+        """The call as an exchange file, with its pictures in base64 and without credentials."""
+        entry, renderer = await self._entry(id), self.emulator.renderer
+        with watch_disconnect(request) as disconnect:
+            pictures = {
+                key: await renderer.render_base64(drawn, *key, disconnect)
+                for drawn, key in pictures_of(entry)
+            }
+
+        def text() -> str:
+            return document_text(to_document(recording_of(entry, pictures), None))
+
+        try:
+            return Response(await asyncio.to_thread(text), media_type=JSON)
+        except NotHeldError as error:
+            raise admin_errors.not_held(id=id, reason=error) from None
 
     async def body(self, id: str) -> Response:
         """The body as it came."""

@@ -1,0 +1,179 @@
+"""Calls of the journal as recordings: the bytes that left, with the pictures drawn again."""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote
+
+from images_emulator import imaging
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.recordings.recording import (
+    End,
+    Headers,
+    RecordedDownload,
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.recordings.redaction import Redactor
+
+SOURCE: Final = "the journal of an images-emulator, call {id}"
+"""The `source` of such a recording."""
+
+_PICTURE: Final = re.compile(
+    rb'("b64_json": ?")([A-Za-z0-9+/=]+)\xe2\x80\xa6 \(([\d,]+) characters\)'
+)
+"""A picture in the text of an answer, as `EncodedFile.shown` shows it."""
+
+_PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
+"""Characters that stand in a path as they are."""
+
+
+class NotHeldError(ValueError):
+    """The journal does not hold a call as it was; the message is the end of a sentence about it."""
+
+
+PictureKey = tuple[int, int | None]
+"""Which picture of a call it is: its index, and the number of the partial image or None."""
+
+
+Pictures = Mapping[PictureKey, bytes]
+"""The base64 of pictures."""
+
+
+def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureKey]]:
+    """The pictures that `recording_of` needs, each with the request from which it is drawn."""
+    request = entry.request
+    if request is None or entry.kind != "call" or entry.status != 200 or entry.is_raw:
+        return
+    if entry.sent.is_stream:
+        # One more than those that left whole: a fault may have cut it.
+        for partial in range(min(request.partial_images, entry.partials + 1)):
+            yield request, (0, partial)
+    for index in range(1 if entry.sent.is_stream else request.n):
+        yield request, (index, None)
+
+
+def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
+    """The recording of *entry*, with these *pictures* of its answer and without credentials. Raises
+    NotHeldError."""
+    if entry.duration_ms is None:
+        raise NotHeldError("is not answered yet")
+    if entry.outcome == "gone":
+        raise NotHeldError("was left by its client before the end")
+    response = _response(entry, pictures)
+    recording = Recording(
+        request=_request(entry),
+        response=response,
+        error="" if response else "the connection was reset",
+        downloads=tuple(_downloads(entry, pictures)) if response else (),
+        source=SOURCE.format(id=entry.id),
+        note=f"fault: {entry.fault}" if entry.fault else "",
+        recorded_at=entry.time,
+    )
+    redacted = Redactor([entry.head.api_key]).redacted(recording)
+    if redacted.request.body == recording.request.body:
+        # The answer has nothing that came with the call but what its body has. Names of accounts
+        # are no secrets here: they are the emulator's own.
+        return replace(redacted, response=response, downloads=recording.downloads)
+    return redacted
+
+
+def _request(entry: Exchange) -> RecordedRequest:
+    head, body = entry.head, entry.body
+    if body is None:
+        length = head.header(b"content-length") or "0"
+        if "body" in entry.dropped:
+            raise NotHeldError("had a body that the journal holds no more")
+        if length != "0" or b"transfer-encoding" in head:
+            raise NotHeldError("had a body that was not read")
+    query = head.query_string.decode("latin-1")
+    path = quote(head.path, safe=_PATH_CHARACTERS)
+    return RecordedRequest(
+        head.method, f"{path}?{query}" if query else path, _decoded(head.pairs), body or b""
+    )
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+
+
+def _response(entry: Exchange, pictures: Pictures) -> RecordedResponse | None:
+    """None where the connection was reset before the status."""
+    if entry.status is None:
+        return None
+    end: End = "complete"
+    if not entry.sent.is_whole:
+        end = "reset" if entry.is_reset else "cut"
+    headers = _decoded(entry.sent.headers)
+    body = _with_pictures(entry, entry.answer_bytes or b"", pictures)
+    if entry.sent.is_stream:
+        parts = tuple(_events(entry, body))
+    else:
+        length = entry.answer_headers.get("content-length", str(len(body)))
+        if end == "complete" and length != str(len(body)):
+            raise NotHeldError("has an answer of which the journal holds only a part")
+        parts = (RecordedPart(_seconds(entry.duration_ms or 0), body),) if body else ()
+    return RecordedResponse(entry.status, headers, parts, end)
+
+
+def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
+    """*body* with its *pictures* in place of what is shown of them."""
+    count = 0
+
+    def picture(match: re.Match[bytes]) -> bytes:
+        nonlocal count
+        key: PictureKey = (count, None)
+        if entry.sent.is_stream:
+            # A fault may have kept the last partial images back.
+            start = body.rfind(b"\n\n", 0, match.start())
+            name = body[0 if start < 0 else start + 2 : match.start()].partition(b"\n")[0]
+            key = (0, count if name.endswith(b".partial_image") else None)
+        count += 1
+        # A fault may have let only the beginning of it leave. None changes it otherwise.
+        encoded = pictures.get(key, b"")[: int(match[3].replace(b",", b""))]
+        if not encoded.startswith(match[2]) or f"{len(encoded):,}".encode() != match[3]:
+            raise NotHeldError("has a picture that the journal does not hold")
+        return match[1] + encoded
+
+    return _PICTURE.sub(picture, body)
+
+
+def _events(entry: Exchange, body: bytes) -> Iterator[RecordedPart]:
+    """The events of the stream *body*, with the times at which they left."""
+    events = list(entry.stream)
+    if entry.events > len(events):
+        raise NotHeldError("has a stream of which the journal holds only the first events")
+    ends = [match.end() for match in re.finditer(rb"\n\n", body)]
+    start = 0
+    for end in [*ends, *([len(body)] if ends[-1:] != [len(body)] and body else [])]:
+        data, start = body[start:end], end
+        is_event = data.endswith(b"\n\n") and not data.startswith((b":", b"\n"))
+        event = events.pop(0) if is_event and events else None
+        if event and event.bytes != len(data):
+            raise NotHeldError("has a stream of which the journal does not hold all")
+        ms = event.ms if event else events[0].ms if events else entry.duration_ms or 0
+        yield RecordedPart(_seconds(ms), data)
+
+
+def _seconds(ms: float) -> float:
+    return round(ms / 1000, 6)
+
+
+def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload]:
+    """The hosted pictures that the answer names."""
+    request = entry.drawn
+    for index, url in enumerate(entry.image_urls if request else ()):
+        assert request
+        encoded = pictures.get((index, None))
+        if encoded:
+            kind = imaging.render.mimetype(request, index)
+            yield RecordedDownload(
+                url.decode(), 200, (("content-type", kind),), a2b_base64(encoded)
+            )
