@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
-from images_emulator.cli import main
-from images_emulator.recordings.folder import RecordingFolder
+from images_emulator import Server
+from images_emulator.cli import exchange_from_journal_command, main
+from images_emulator.recordings.folder import RecordingFolder, read_folder, read_recording
 from tests.recorded import generation
+
+KEY = "sk-exchanges-0123456789abcdef"
 
 
 def test_check_counts_the_exchanges_of_a_folder(
@@ -60,3 +65,96 @@ def test_exchange_alone_names_its_commands(capsys: pytest.CaptureFixture[str]) -
     assert end.value.code == 2
     sentence = "images-emulator exchange: expected one of the commands check"
     assert capsys.readouterr().err.startswith(sentence)
+
+
+# --- from-journal
+
+
+def draw(server: Server, prompt: str, **fields: Any) -> httpx2.Response:
+    body = {"model": "dall-e-2", "prompt": prompt, "size": "256x256"} | fields
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return httpx2.post(f"{server.base_url}/images/generations", json=body, headers=headers)
+
+
+def test_from_journal_writes_the_calls_in_their_order(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [draw(server, "a fox"), draw(server, "a hen", size="1x1"), draw(server, "an owl")]
+    httpx2.get(answers[0].json()["data"][0]["url"])
+    folder = tmp_path / "exchanges"
+    assert main(["exchange", "from-journal", "--url", server.url, "--to", str(folder)]) == 0
+    assert capsys.readouterr().out == f"3 exchanges added to {folder}\n"
+    recordings = read_folder(folder)
+    assert [recording.name for recording in recordings] == [
+        "0001-generations-a-fox",
+        "0002-generations-400-a-hen",
+        "0003-generations-an-owl",
+    ]
+    for recording, answer in zip(recordings, answers, strict=True):
+        assert recording.response
+        assert recording.response.body == answer.content
+    assert main(["exchange", "check", str(folder)]) == 0
+    assert all(KEY.encode() not in file.read_bytes() for file in folder.rglob("*.*"))
+
+
+def test_from_journal_takes_filters(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for prompt in ("a fox", "a hen", "a foxglove"):
+        draw(server, prompt)
+    arguments = ["--url", server.url, "--to", str(tmp_path), "--prompt", "fox"]
+    assert main(["exchange", "from-journal", *arguments]) == 0
+    assert capsys.readouterr().out == f"2 exchanges added to {tmp_path}\n"
+
+
+def test_from_journal_reads_page_after_page(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_from_journal_command, "MAX_LIMIT", 2)
+    for number in range(5):
+        draw(server, f"{number}")
+    assert main(["exchange", "from-journal", "--url", server.url, "--to", str(tmp_path)]) == 0
+    assert [each.name[-1] for each in read_folder(tmp_path)] == [*"01234"]
+
+
+def test_from_journal_names_the_calls_that_are_not_held(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(server, "a fox")
+    answer = httpx2.post(f"{server.base_url}/responses", json={})
+    assert main(["exchange", "from-journal", "--url", server.url, "--to", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"1 exchange added to {tmp_path}\n"
+    identity = answer.headers["x-request-id"]
+    sentence = (
+        f"There is no exchange file of request '{identity}': it had a body that was not read."
+    )
+    assert err == f"{sentence}\n"
+
+
+def test_a_server_saves_its_exchanges(server: Server, tmp_path: Path) -> None:
+    answers = [draw(server, "a fox", response_format="b64_json"), draw(server, "a hen")]
+    draw(server, "a hen", size="1x1")
+    paths = server.save_exchanges(tmp_path / "recordings", status="2xx")
+    recordings = [read_recording(path) for path in paths]
+    assert [each.response and each.response.body for each in recordings] == [
+        answer.content for answer in answers
+    ]
+    assert [len(each.downloads) for each in recordings] == [0, 1]
+
+
+def test_a_streamed_call_is_saved_with_its_partial_images(server: Server, tmp_path: Path) -> None:
+    fields = {"model": "gpt-image-2", "size": "1024x1024", "quality": "low", "stream": True}
+    answer = draw(server, "a fox", partial_images=2, **fields)
+    server.emulator.renderer.cache.clear()
+    (path,) = server.save_exchanges(tmp_path)
+    response = read_recording(path).response
+    assert response
+    assert response.body == answer.content
+    assert len(response.parts) == 3
+
+
+def test_a_server_warns_of_a_call_that_is_not_held(server: Server, tmp_path: Path) -> None:
+    httpx2.post(f"{server.base_url}/responses", json={})
+    with pytest.warns(UserWarning, match=r"req_\w+ had a body that was not read; it is not saved"):
+        assert server.save_exchanges(tmp_path) == []

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any, Final, Unpack
+from warnings import warn
 
 from images_emulator.call_list import CallFilters, CallList, failure_text, unmet_text
 from images_emulator.environment import sdk_environment
@@ -130,6 +132,32 @@ class Server(ThreadedServer):
     def clock(self) -> Clock:
         """The emulator's clock, by which URLs expire, rate limits are refilled and faults wait."""
         return self.emulator.clock
+
+    def save_exchanges(self, folder: str | Path, **filters: Unpack[CallFilters]) -> list[Path]:
+        """Write the calls that match all *filters* (see `calls`) to *folder*, as exchange files
+        with their answers and pictures, and without keys. Returns the files, which
+        `serve --replay` plays.
+
+            server.save_exchanges("recordings", status="2xx")
+
+        Warns of a call that the journal does not hold as it was: one that is not answered yet, or
+        whose body was dropped. Raises OSError.
+        """
+        from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415 - for few
+        from images_emulator.web.journal_recording import (  # noqa: PLC0415
+            NotHeldError,
+            drawn_pictures,
+            recording_of,
+        )
+
+        recordings, paths = RecordingFolder(Path(folder)), []
+        for call in self.calls(**filters):
+            try:
+                recording = recording_of(call, drawn_pictures(call, self.emulator.renderer))
+                paths.append(recordings.add(recording))
+            except NotHeldError as error:
+                warn(f"{call.id} {error}; it is not saved", stacklevel=2)
+        return paths
 
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and

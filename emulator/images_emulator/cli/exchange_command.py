@@ -9,17 +9,19 @@ from images_emulator.cli.command_line import ArgumentParser, Command
 
 PARTS: Final = {
     "check": Command("Say what is wrong with files, line by line", "exchange_check_command"),
+    "from-journal": Command("Make files of the server's calls", "exchange_from_journal_command"),
     "import": Command("Make files of the cassettes of other tools", "exchange_import_command"),
 }
 """The commands behind `exchange`."""
 
-USAGE: Final = "check FILE|DIR… | import FILE|DIR… --to DIR"
+USAGE: Final = "check | from-journal | import [OPTIONS]"
 
 DESCRIPTION: Final = """\
 Look after files of exchanges: what 'record' writes, and 'serve --replay' plays."""
 
 EXAMPLES: Final = """\
   images-emulator exchange check recordings/
+  images-emulator exchange from-journal --status 2xx --to recordings
   images-emulator exchange import tests/cassettes --to recordings"""
 
 

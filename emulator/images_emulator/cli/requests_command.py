@@ -66,10 +66,22 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--json", dest="as_json", action="store_true", help="A JSON object a line, with all of it"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="What was sent, too")
+    add_filters(parser)
+    add_address(parser)
+
+
+def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
+    """Add a flag for each filter of calls, *but* those of these names."""
     group = parser.add_argument_group("filters")
     for name, (metavar, text) in FILTERS.items():
-        group.add_argument(f"--{name}", action="append", metavar=metavar, help=text)
-    add_address(parser)
+        if name not in but:
+            group.add_argument(f"--{name}", action="append", metavar=metavar, help=text)
+
+
+def take_filters(options: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Sequence[str]]:
+    """Take what `add_filters` has added out of *options*."""
+    given = {name: options.pop(name) for name in FILTERS if name not in but}
+    return {name: values for name, values in given.items() if values}
 
 
 def _limit(text: str) -> int:
@@ -79,7 +91,7 @@ def _limit(text: str) -> int:
 
 
 def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: Any) -> int:
-    filters = {name: values for name in FILTERS if (values := options.pop(name))}
+    filters = take_filters(options)
     client = AdminClient(server_address(**options))
     show = _show_json if as_json else _text_printer(verbose=verbose)
     if not follow:

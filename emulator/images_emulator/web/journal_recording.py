@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -22,6 +22,8 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.redaction import Redactor
+from images_emulator.rendering.process import render_files
+from images_emulator.rendering.renderer import Renderer
 
 SOURCE: Final = "the journal of an images-emulator, call {id}"
 """The `source` of such a recording."""
@@ -58,6 +60,19 @@ def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureKey]]:
             yield request, (0, partial)
     for index in range(1 if entry.sent.is_stream else request.n):
         yield request, (index, None)
+
+
+def drawn_pictures(entry: Exchange, renderer: Renderer) -> Pictures:
+    """These pictures, drawn in the calling thread, or from the cache of *renderer*."""
+    pictures: dict[PictureKey, bytes] = {}
+    for request, (index, partial) in pictures_of(entry):
+        cached = renderer.cached(request, index, partial)
+        if cached is not None:
+            pictures[index, partial] = cached
+        elif (index, partial) not in pictures:
+            for number, data in render_files(request, index, partial):
+                pictures[index, number] = b2a_base64(data, newline=False)
+    return pictures
 
 
 def recording_of(entry: Exchange, pictures: Pictures) -> Recording:

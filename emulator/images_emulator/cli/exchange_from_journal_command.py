@@ -1,0 +1,59 @@
+"""`images-emulator exchange from-journal`: the calls of a running server as files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from images_emulator.cli.admin_client import AdminClient, UnreachableError
+from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.requests_command import MAX_LIMIT, add_filters, take_filters
+from images_emulator.cli.server_address import add_address, server_address
+
+NOT_FILTERS = ("kind",)
+"""Filters that are no choice: only calls are exchanges, and have their downloads with them."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.description = """\
+Add the calls that the server has had to a folder, oldest first, as they came and as
+they were answered, without keys; those that match all filters, as of 'requests'."""
+    parser.add_argument(
+        "--to", metavar="DIR", type=Path, required=True, help="Folder that the files are added to"
+    )
+    add_filters(parser, but=NOT_FILTERS)
+    add_address(parser)
+
+
+def run(*, to: Path, **options: Any) -> int:
+    from images_emulator.recordings.document import from_document  # noqa: PLC0415
+    from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
+    from images_emulator.recordings.recorded_files import MemoryFiles  # noqa: PLC0415
+
+    filters = take_filters(options, but=NOT_FILTERS)
+    client = AdminClient(server_address(**options))
+    folder, written, left_out = RecordingFolder(to), 0, 0
+    for identity in reversed([*_identities(client, {**filters, "kind": ["call"]})]):
+        try:
+            document = client.get(f"requests/{identity}/exchange")
+            folder.add(from_document(document, MemoryFiles()))
+            written += 1
+        except UnreachableError:
+            raise
+        except (CommandError, ValueError) as error:
+            print(error, file=sys.stderr)
+            left_out += 1
+        except OSError as error:
+            raise CommandError(f"{to}: {error}") from error
+    print(f"{written} {'exchange' if written == 1 else 'exchanges'} added to {to}")
+    return 1 if left_out else 0
+
+
+def _identities(client: AdminClient, filters: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The ids of the calls that match, newest first."""
+    query: dict[str, Any] = {**filters, "limit": MAX_LIMIT}
+    while calls := client.get("requests", query)["requests"]:
+        yield from (call["id"] for call in reversed(calls))
+        query["before"] = calls[0]["id"]
