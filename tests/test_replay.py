@@ -490,6 +490,16 @@ def test_fault_applies_to_a_recorded_answer(play: Play) -> None:
     assert [call.fault for call in player.requests] == ["malformed", "server_error", None]
 
 
+@pytest.mark.parametrize("on_miss", ["emulate", "refuse"])
+def test_own_answer_of_a_step_goes_before_recordings(play: Play, on_miss: str) -> None:
+    player = play(recording_of(FOX, "recorded"), on_miss=on_miss)
+    assert asked(player, FOX) == "recorded"
+    player.answer(raw={"body": "own"}, match={"prompt": "red"}, times=2)
+    assert [asked(player, FOX) for _ in range(3)] == ["own", "own", "recorded"]
+    player.answer(raw={"body": "own"}, match={"prompt": "ship"})
+    assert asked(player, FOX | {"prompt": "a ship"}) == "own"
+
+
 def test_directive_is_no_part_of_the_prompt(play: Play) -> None:
     player = play(recording_of(FOX, '"fox"'))
     body = {**FOX, "prompt": "A red fox [[emulator: latency;seconds=0]]"}

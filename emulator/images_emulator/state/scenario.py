@@ -168,14 +168,7 @@ class Scenario:
         self, call: MatchInput
     ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
         steps = self._steps.value
-        scans = self._scans_of(steps)
-        scan = scans.get(call)
-        if scan is None:
-            scan = _Scan(steps, call)
-            if call.chars <= MAX_SCAN_CHARS:
-                if len(scans) >= MAX_SCANS:
-                    scans.clear()
-                scans[call] = scan
+        scan = self._scan(steps, call)
         claim = await self._counters.claim(scan.matching())
         if claim:
             step, count = claim
@@ -197,6 +190,23 @@ class Scenario:
         if not any(step.matches(call) for step in first):
             scan.near_misses = near_misses
         return None, near_misses
+
+    def expects(self, call: MatchInput) -> bool:
+        """Whether a step matches the call that may still be met; whether this call would meet it is
+        for its counter to say."""
+        return next(self._scan(self._steps.value, call).matching(), None) is not None
+
+    def _scan(self, steps: Steps, call: MatchInput) -> _Scan:
+        """The scan of *steps* for *call*, which is cached unless the call is long."""
+        scans = self._scans_of(steps)
+        scan = scans.get(call)
+        if scan is None:
+            scan = _Scan(steps, call)
+            if call.chars <= MAX_SCAN_CHARS:
+                if len(scans) >= MAX_SCANS:
+                    scans.clear()
+                scans[call] = scan
+        return scan
 
     def _scans_of(self, steps: Steps) -> dict[MatchInput, _Scan]:
         """The cache of scans of these *steps*."""

@@ -35,6 +35,7 @@ from images_emulator.web.authentication import authenticate
 from images_emulator.web.base_url import base_url
 from images_emulator.web.described_answer import OwnAnswer, described_answer
 from images_emulator.web.json_responses import error_response
+from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import Playback, playback, sent_headers
 from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call, read_fields
@@ -106,12 +107,19 @@ class ReplayMiddleware:
                 await self._send_download(hosted, exchange, send)
             return
         found = await self._find(exchange, scope, receive)
-        if found is None:
+        if found is None or await self._has_own_answer(found, exchange):
             await self.app(scope, receive, send)
         elif isinstance(found.result, Match):
             await self._play(found.result, found.request, exchange, scope, receive, send)
         else:
             await self._miss(found.result, exchange, self.app)(scope, receive, send)
+
+    async def _has_own_answer(self, found: _Found, exchange: Exchange) -> bool:
+        """Whether a step of the scenario has an answer for the call. It goes before a recording."""
+        scenario = self.emulator.scenario
+        if found.request is None or not scenario.has_answers:
+            return False
+        return scenario.expects(await input_of_request(exchange, found.request, self.emulator))
 
     # --- to find a recording
 
