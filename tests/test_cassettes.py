@@ -7,6 +7,8 @@ import builtins
 import json
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from images_emulator.recordings.cassettes import http_archive, test_proxy, vcr_family
 from images_emulator.recordings.cassettes.cassette import UnknownKindError, read_cassette
 from images_emulator.recordings.cassettes.cassette_import import (
     cassette_files,
@@ -371,6 +374,10 @@ MALFORMED = {
         {"interactions": [{"request": {"method": "GET", "uri": "/v1"}, "response": {}}]},
         "the status must be",
     ),
+    "method": (
+        {"interactions": [{"request": {"method": "G ET"}, "response": {"status": 200}}]},
+        "the method must be one of HTTP, not 'G ET'",
+    ),
     "an item": ({"http_interactions": [3]}, "it must be a mapping, not 3"),
     "content": (har(har_entry(POST_DATA, [])), "the content must be a mapping, not a list"),
     "entry": (
@@ -389,6 +396,55 @@ def test_a_malformed_interaction_is_told_in_a_sentence(case: str, tmp_path: Path
     document, sentence = MALFORMED[case]
     (problem,) = read(tmp_path, document).problems
     assert problem.startswith(f"interaction 1: {sentence}")
+
+
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1e400,
+    10**30,
+    "",
+    "x",
+    "\udcff",
+    [],
+    [None, "a", {}],
+    {},
+    {"string": 3},
+)
+"""What may stand in a cassette in place of anything."""
+
+
+def replaced(value: Any) -> Iterator[Any]:
+    """*value* with each value inside it replaced by each of `VALUES`, or missing."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            rest = {name: each for name, each in value.items() if name != key}
+            yield rest
+            yield from ({**rest, key: each} for each in (*VALUES, *replaced(inner)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            before, after = value[:index], value[index + 1 :]
+            yield from ([*before, each, *after] for each in (*VALUES, *replaced(inner)))
+
+
+READERS = {
+    "vcrpy.json": vcr_family.read,
+    "vcrpy-old-httpx.json": vcr_family.read,
+    "ruby.json": vcr_family.read,
+    "browser.har": http_archive.read,
+    "test-proxy.json": test_proxy.read,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_any_value_in_any_place_is_read_or_told(name: str) -> None:
+    def attachment(name: str) -> bytes:
+        raise OSError(name)
+
+    for document in replaced(json.loads(CASSETTES[name])):
+        with suppress(ValueError):
+            READERS[name](document, attachment)
 
 
 UNREADABLE = {

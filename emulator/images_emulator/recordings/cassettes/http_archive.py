@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -20,6 +19,7 @@ from images_emulator.recordings.cassettes.interaction import (
     content_length,
     extra_reason,
     header_pairs,
+    http_method,
     interaction,
     mapping,
     sequence,
@@ -35,6 +35,9 @@ POLLY: Final = "Polly.JS"
 
 _FORM: Final = "multipart/form-data"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
+
+MAX_MILLISECONDS: Final = 24 * 3600 * 1000
+"""No answer takes longer; what is said to is not known."""
 
 _BOUNDARY: Final = "har-form-boundary"
 """The boundary of a form of which the file has the parts only, and no boundary."""
@@ -69,7 +72,7 @@ def _interaction(attachment: Attachment, number: int, entry: Mapping[str, Any]) 
     headers = _header_list(response.get("headers"), "the response's headers")
     return interaction(
         number,
-        method=text(request.get("method"), "the method"),
+        method=http_method(request.get("method")),
         url=absolute_url(request.get("url"), "the URL"),
         request_headers=sent,
         request_body=body,
@@ -89,7 +92,9 @@ def _seconds(timings: Any) -> float:
         return 0.0
     spent = (timings.get("wait"), timings.get("receive"))
     # -1 is for what is not known.
-    known = [each for each in spent if isinstance(each, int | float) and 0 < each < math.inf]
+    known = [
+        each for each in spent if isinstance(each, int | float) and 0 < each < MAX_MILLISECONDS
+    ]
     return sum(known) / 1000
 
 

@@ -87,7 +87,7 @@ def interaction(
 
     Raises ValueError where the cassette has lost a body."""
     lost = _lost(request_headers, request_body)
-    if method.upper() != "HEAD" and status not in _WITHOUT_BODY:
+    if method != "HEAD" and status not in _WITHOUT_BODY:
         lost = lost or _lost_of_answer(headers, body)
     if lost:
         raise ValueError(lost)
@@ -98,7 +98,7 @@ def interaction(
         response = RecordedResponse(status=status, headers=headers, parts=parts)
     recording = Recording(
         request=RecordedRequest(
-            method=method.upper(), target=_target(url), headers=request_headers, body=request_body
+            method=method, target=_target(url), headers=request_headers, body=request_body
         ),
         response=response,
         error="" if response else error or "the cassette has no answer",
@@ -254,11 +254,19 @@ def status_code(value: Any, what: str) -> int:
     """The status *value*, a number or its text, from 100 to 999."""
     try:
         number = int(value) if not isinstance(value, bool) else 0
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if 100 <= number <= 999:
         return number
     raise ValueError(f"{what} must be a status of HTTP, not {_kind(value)}")
+
+
+def http_method(value: Any) -> str:
+    """The method *value* of a request, in capitals; ruby writes it as a symbol."""
+    method = text(value, "the method").removeprefix(":")
+    if not (method.isascii() and method.isalpha()):
+        raise ValueError(f"the method must be one of HTTP, not {_kind(value)}")
+    return method.upper()
 
 
 def absolute_url(value: Any, what: str) -> str:

@@ -15,6 +15,7 @@ from images_emulator.recordings.cassettes.interaction import (
     absolute_url,
     cassette,
     header_pairs,
+    http_method,
     interaction,
     mapping,
     sequence,
@@ -47,7 +48,7 @@ def _interaction(number: int, entry: Mapping[str, Any]) -> Interaction:
     headers = _headers(entry.get("ResponseHeaders"), "the response's headers")
     return interaction(
         number,
-        method=text(entry.get("RequestMethod"), "the method"),
+        method=http_method(entry.get("RequestMethod")),
         url=absolute_url(entry.get("RequestUri"), "the URL"),
         request_headers=sent,
         request_body=_body(entry.get("RequestBody"), sent),

@@ -18,11 +18,11 @@ from images_emulator.recordings.cassettes.interaction import (
     cassette,
     extra_reason,
     header_pairs,
+    http_method,
     interaction,
     mapping,
     sequence,
     status_code,
-    text,
     time_of,
 )
 from images_emulator.recordings.recording import Headers
@@ -71,7 +71,7 @@ def _interaction(number: int, item: Mapping[str, Any]) -> Interaction:
     status, reason = _status(response)
     return interaction(
         number,
-        method=text(request.get("method"), "the method").removeprefix(":"),
+        method=http_method(request.get("method")),
         url=_url(request),
         request_headers=_headers(request.get("headers"), "the request's headers"),
         request_body=_body(request),
@@ -129,17 +129,19 @@ def _pairs(items: Sequence[Any], what: str) -> Iterable[tuple[Any, Any]]:
         if isinstance(item, str):
             name, _, value = item.partition(":")
             yield name, value.strip()
-        elif len(item) == 2 and isinstance(item[0], str):
-            yield item[0], item[1]
+            continue
+        pair = sequence(item, f"an entry of {what}")
+        if len(pair) == 2 and isinstance(pair[0], str):
+            yield pair[0], pair[1]
         else:  # a set of pairs, as YAML keeps one of Python
-            yield from _pairs(sequence(item, what), what)
+            yield from _pairs(pair, what)
 
 
 def _body(message: Mapping[str, Any]) -> bytes:
     """The body of a request or a response: text or bytes, alone or in a mapping that says how it
     is written."""
     if message.get("parsed_body") is not None:
-        return json.dumps(message["parsed_body"]).encode()
+        return json.dumps(message["parsed_body"], default=str).encode()
     value = message.get("body", message.get("content"))
     if not isinstance(value, Mapping):
         return _bytes(value)
@@ -153,7 +155,9 @@ def _body(message: Mapping[str, Any]) -> bytes:
         return _bytes([*sequence(value["args"], "the pieces of a body"), b""][0])
     if value.get("base64") is not None:
         return _decoded(value["base64"])
-    return json.dumps(value).encode() if value else b""
+    if value:
+        raise ValueError("the body must be text, or have string or base64_string")
+    return b""
 
 
 def _decoded(value: Any) -> bytes:
