@@ -789,7 +789,7 @@ def test_folder_without_good_recordings_is_an_error(
     [
         ({"speed": 0}, "speed: must be a number above 0, not 0"),
         ({"speed": "fast"}, "speed: expected a number, not 'fast'"),
-        ({"on_miss": "ignore"}, "on_miss: expected 'emulate' or 'refuse', not 'ignore'"),
+        ({"on_miss": "ignore"}, "on_miss: expected 'emulate', 'refuse' or 'record', not 'ignore'"),
         ({"replay_match": "x"}, "replay_match: expected 'exact', .* or 'operation', not 'x'"),
     ],
 )
@@ -829,3 +829,63 @@ def test_file_of_a_recording_that_is_gone_is_a_miss(server: Server, tmp_path: Pa
             file.unlink()
         body = {**FOX, "n": 3}
         assert "cannot be played: 0001-generations-a-red-fox: response.body" in asked(player, body)
+
+
+# --- misses that are recorded
+
+
+def test_miss_is_forwarded_recorded_and_played_from_then_on(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    settings = Settings(
+        replay=str(folder),
+        on_miss="record",
+        upstream=server.base_url,
+        upstream_api_key="sk-mine",
+        delay=False,
+    )
+    with Server(settings) as player:
+        first = exchange(player.url, "POST", GENERATIONS, FOX)
+        until(lambda: any(folder.glob("*.json")))
+        until(lambda: len(player.emulator.replay.recordings) == 1)  # type: ignore[union-attr]
+        again = exchange(player.url, "POST", GENERATIONS, dict(reversed(FOX.items())))
+        # The names of the account are redacted in its headers.
+        assert answer_of(again).parts[0].data == answer_of(first).body
+        assert [call.recording for call in player.requests] == [None, "0001-generations-a-red-fox"]
+        (forwarded,) = server.requests
+        assert forwarded.came_with("sk-mine")
+        miss, hit = player.requests
+        assert miss.recording_miss == (
+            f"no recording is of POST {GENERATIONS}; it is recorded from 127.0.0.1:{server.port}"
+        )
+        assert hit.usage == forwarded.usage
+        # The stop waits for the recording of a call that is answered already.
+        exchange(player.url, "GET", "/v1/models")
+    text = "".join(path.read_text() for path in folder.glob("*.json"))
+    assert "sk-mine" not in text
+    assert len([*folder.glob("*.json")]) == 2
+    with Server(replay=folder, delay=False, on_miss="refuse") as player:
+        assert answer_to(player.url, "POST", GENERATIONS, FOX).body == answer_of(first).body
+
+
+def test_upstream_that_is_away_is_told_to_the_client(tmp_path: Path) -> None:
+    upstream = "http://127.0.0.1:9/v1"
+    with Server(replay=tmp_path, on_miss="record", upstream=upstream) as player:
+        refused = answer_to(player.url, "POST", GENERATIONS, FOX)
+        assert refused.status == 502
+        assert json.loads(refused.body)["error"]["code"] == "upstream_failed"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "on_miss: 'record' needs the settings 'replay' and 'upstream'"),
+        ({"replay": "x", "upstream": "x"}, "upstream: expected the URL of an API, .*, not 'x'"),
+    ],
+)
+def test_recording_of_misses_needs_an_upstream(
+    settings: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    if "replay" in settings:
+        settings["replay"] = tmp_path
+    with pytest.raises(ValueError, match=sentence):
+        Server(on_miss="record", **settings)

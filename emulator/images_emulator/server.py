@@ -61,7 +61,9 @@ class Server(ThreadedServer):
         self.settings = self.emulator.settings
         app = create_app(self.emulator)
         super().__init__(
-            lambda ready: HTTPServer(app, ready), self.settings.host, self.settings.port
+            lambda ready: HTTPServer(app, ready, finish=self.emulator.finish),
+            self.settings.host,
+            self.settings.port,
         )
 
     def close(self) -> None:

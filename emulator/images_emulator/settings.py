@@ -129,6 +129,8 @@ class OnMiss(StrEnum):
     """The emulator answers it."""
     REFUSE = "refuse"
     """It is refused, with the nearest recording and what is different about it."""
+    RECORD = "record"
+    """It is forwarded to the upstream, and its recording is added to the folder."""
 
 
 def _choice(values: Iterable[str]) -> Callable[[str], object]:
@@ -361,9 +363,16 @@ class Settings(Immutable, kw_only=True):
         OnMiss.EMULATE,
         "MODE",
         "What becomes of a call that no recording matches. `emulate`: the emulator answers it. "
-        "`refuse`: it is refused, with the nearest recording and what is different.",
+        "`refuse`: it is refused, with the nearest recording and what is different. `record`: it "
+        "is forwarded to the upstream, and recorded; that needs the extra `[record]`.",
         parse=_choice(OnMiss),
         choices=tuple(OnMiss),
+    )
+    upstream: str | None = _setting(
+        None, "URL", "API that answers where no recording does, and `on_miss` is `record`."
+    )
+    upstream_api_key: str | None = _setting(
+        None, "KEY", "API key in place of each call's own, for the upstream.", secret=True
     )
     delay: bool = _setting(
         True,
@@ -423,6 +432,11 @@ class Settings(Immutable, kw_only=True):
             if not (unset or each.repeatable or is_whole or isinstance(value, each.type)):
                 raise ValueError(f"{each.name}: expected {_KINDS[each.type]}, not {value!r}")
 
+    def _check_replay(self) -> None:
+        """Raises ValueError where misses are to be recorded without a folder or an upstream."""
+        if self.on_miss == OnMiss.RECORD and not (self.replay and self.upstream):
+            raise ValueError("on_miss: 'record' needs the settings 'replay' and 'upstream'")
+
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
             object.__setattr__(self, name, _as_tuple(getattr(self, name)))
@@ -441,6 +455,7 @@ class Settings(Immutable, kw_only=True):
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
+        self._check_replay()
         for each in fields(self):
             minimum, value = each.metadata["minimum"], getattr(self, each.name)
             if None not in (minimum, value) and value < minimum:

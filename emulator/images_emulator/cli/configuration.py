@@ -36,7 +36,7 @@ URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
 UPSTREAM_KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}UPSTREAM_API_KEY"
 """Variable with the key that a proxy sends to its upstream."""
 
-_OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE, UPSTREAM_KEY_VARIABLE)
+_OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE)
 """Variables of the prefix that are no settings."""
 
 _ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")

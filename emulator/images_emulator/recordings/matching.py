@@ -104,7 +104,7 @@ class RecordingIndex:
         resolver: Resolver,
         is_played: Callable[[Recording], bool] = lambda recording: True,
     ) -> None:
-        self.recordings = recordings
+        self._recordings = [*recordings]
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
         self._names: dict[int, str] = {}
@@ -116,6 +116,19 @@ class RecordingIndex:
         for place, recording in enumerate(recordings):
             if is_played(recording):
                 self._add(place, recording)
+
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """All recordings, in their order."""
+        return self._recordings
+
+    def add(self, recording: Recording) -> int:
+        """Add a recording behind the others, and return its place. Raises ValueError where its
+        request cannot be made of its files."""
+        place = len(self._recordings)
+        self._recordings.append(recording)
+        self._add(place, recording)
+        return place
 
     def _add(self, place: int, recording: Recording) -> None:
         call = compared_request(recording.request)

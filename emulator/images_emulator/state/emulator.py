@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,6 +95,8 @@ class Emulator:
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
         """Images per API key and model."""
+        self.finish: Callable[[], Awaitable[None]] | None = None
+        """Awaited on the event loop of the server when it stops."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if initial.replay is not None:

@@ -13,7 +13,7 @@ from images_emulator.recordings.compared_call import Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
 from images_emulator.recordings.matching import RecordingIndex
 from images_emulator.recordings.recording import RecordedDownload, Recording
-from images_emulator.settings import ReplayMatch, Settings
+from images_emulator.settings import OnMiss, ReplayMatch, Settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import Store
 
@@ -71,7 +71,7 @@ class Replay:
         self._read = read
         self._settings = settings
         self._counters = store.counters("replay")
-        self._hosted: Mapping[str, HostedRecording] = {}
+        self._hosted: dict[str, HostedRecording] = {}
         self._preparing = Lock()
 
     @property
@@ -97,6 +97,13 @@ class Replay:
                 self.index, self._hosted = index, dict(_hosted(recordings))
             finally:
                 self.is_prepared = True
+
+    def add(self, recording: Recording) -> None:
+        """Let *recording* answer calls from now on, too. Any thread may call this. Raises
+        ValueError where its request cannot be made of its files."""
+        with self._preparing:
+            place = self.index.add(recording)
+            self._hosted |= dict(_hosted_of(place, recording))
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
@@ -126,13 +133,18 @@ def replay_of(
     has none, and about mistakes in one of up to `MAX_READ_AT_ONCE`."""
     assert settings.replay is not None
     folder = Path(settings.replay)
+    may_be_empty = settings.on_miss == OnMiss.RECORD
     try:
         paths = recording_paths(folder)
     except OSError as error:
-        raise ValueError(f"replay: {folder}: {error.strerror}") from None
-    if not paths:
+        if not (may_be_empty and isinstance(error, FileNotFoundError)):
+            raise ValueError(f"replay: {folder}: {error.strerror}") from None
+        paths = []
+    if not (paths or may_be_empty):
         raise ValueError(f"replay: {folder}: there is no recording in it")
-    replay = Replay(lambda: read_folder(folder), settings, store, deployments, file)
+    replay = Replay(
+        lambda: read_folder(folder) if paths else (), settings, store, deployments, file
+    )
     if len(paths) <= MAX_READ_AT_ONCE:
         replay.prepare()
     return replay
@@ -160,6 +172,10 @@ def hosted_target(url: str) -> str:
 def _hosted(recordings: Sequence[Recording]) -> Iterator[tuple[str, HostedRecording]]:
     """The downloads of *recordings* by their paths on this server."""
     for place, recording in enumerate(recordings):
-        for number, download in enumerate(recording.downloads):
-            path = unquote(hosted_target(download.url).partition("?")[0])
-            yield path, HostedRecording(place, number)
+        yield from _hosted_of(place, recording)
+
+
+def _hosted_of(place: int, recording: Recording) -> Iterator[tuple[str, HostedRecording]]:
+    for number, download in enumerate(recording.downloads):
+        path = unquote(hosted_target(download.url).partition("?")[0])
+        yield path, HostedRecording(place, number)

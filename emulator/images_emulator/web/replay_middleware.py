@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
@@ -41,6 +41,9 @@ from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call, read_fields
 
 logger = logging.getLogger("images_emulator")
+
+if TYPE_CHECKING:
+    from images_emulator.web.miss_recorder import MissRecorder
 
 FOUND_BYTES: Final = 2**21
 """Memory for the matches of calls that may come again."""
@@ -82,6 +85,12 @@ class ReplayMiddleware:
         self._playbacks = LRUCache(emulator.settings.cache)
         self._hosted_requests = LRUCache(FOUND_BYTES)
         """The requests of hosted pictures that were played, by their paths."""
+        self._miss_recorder: MissRecorder | None = None
+        if emulator.settings.on_miss == OnMiss.RECORD:
+            from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
+
+            self._miss_recorder = MissRecorder(emulator.settings, recordings, self._found.clear)
+            emulator.finish = self._miss_recorder.finish
         if not recordings.is_prepared:
             emulator.renderer.parser.submit(lambda _: self._prepare())
 
@@ -315,6 +324,9 @@ class ReplayMiddleware:
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             error = emulator_errors.no_recording(reason=sentence)
             return error_response(error, exchange, self.emulator.settings)
+        if self._miss_recorder:
+            exchange.recording_miss = f"{sentence}; it is recorded from {self._miss_recorder.host}"
+            return self._miss_recorder
         exchange.recording_miss = sentence
         notice = NOTICE, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
 

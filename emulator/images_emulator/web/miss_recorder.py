@@ -1,0 +1,77 @@
+"""Records what no recording answers: a missed call is forwarded to the upstream, and kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from starlette.types import Message, Receive, Scope, Send
+
+from images_emulator.exchange.exchange import exchange_of
+from images_emulator.recordings.folder import RecordingFolder, read_recording
+from images_emulator.recordings.recording import Recording
+from images_emulator.settings import Settings
+from images_emulator.state.replay import Replay
+from images_emulator.web.record_proxy import KeptCall, RecordProxy
+from images_emulator.web.upstream import Upstream
+
+logger = logging.getLogger("images_emulator")
+
+
+class MissRecorder:
+    """An application that forwards calls to the upstream of the *settings*, and adds their
+    recordings to the folder and to *replay*; then it calls *on_kept*. The next call of the kind is
+    played. Raises ValueError where the upstream is no URL, and where there is no HTTP client."""
+
+    def __init__(self, settings: Settings, replay: Replay, on_kept: Callable[[], None]) -> None:
+        assert settings.upstream
+        assert settings.replay
+        self._replay = replay
+        self._on_kept = on_kept
+        self._folder = RecordingFolder(Path(settings.replay))
+        key = settings.upstream_api_key
+        try:
+            self._upstream = Upstream(settings.upstream, api_key=key)
+        except ValueError as error:
+            raise ValueError(f"upstream: {error}") from None
+        self._proxy = RecordProxy(self._upstream, self._keep, _tell, keys=(key,) if key else ())
+
+    @property
+    def host(self) -> str:
+        """The host of the upstream."""
+        return self._upstream.host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        exchange.has_recorded_headers = exchange.body_may_change = True
+        messages = _body_messages(exchange.chunks or ())
+
+        async def receive_again() -> Message:
+            return next(messages, None) or await receive()
+
+        await self._proxy(scope, receive_again, send)
+
+    async def finish(self) -> None:
+        """Wait until all recordings are kept, and close the connections to the upstream."""
+        await self._proxy.finish()
+
+    def _keep(self, recording: Recording) -> Path:
+        path = self._folder.add(recording)
+        # Read again, so that its bodies do not stay in memory.
+        self._replay.add(read_recording(path))
+        self._on_kept()
+        return path
+
+
+def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:
+    """The messages in which an application receives a body."""
+    for chunk in chunks:
+        yield {"type": "http.request", "body": chunk, "more_body": True}
+    yield {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _tell(call: KeptCall) -> None:
+    if call.problem:
+        request = call.recording.request
+        logger.error("%s %s: %s", request.method, request.target, call.problem)
