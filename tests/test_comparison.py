@@ -90,7 +90,7 @@ DRIFTS = [
     ({}, {"a": 1}, "key body.a"),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}, "order body"),
     ({"data": [1, 2]}, {"data": [1]}, "length body.data"),
-    ({"size": "1024x1024"}, {"size": "auto"}, "value body.size"),
+    ({"output_format": "png"}, {"output_format": "webp"}, "value body.output_format"),
     ({"b": False}, {"b": True}, "value body.b"),
     (
         {"b64_json": b64(png())},
@@ -133,6 +133,29 @@ def test_any_stands_for_values_and_for_parts_of_a_text() -> None:
     want = {"created": "<any>", "name": "a <any>\nz", "data": [{"url": "<any>"}]}
     assert kinds(want, {"created": 1, "name": "a b\nz", "data": [{"url": 2}]}) == []
     assert kinds(want, {"created": 1, "name": "b", "data": [{"url": 2}]}) == ["value body.name"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, []),
+        ({"size": "auto", "quality": None}, []),
+        ({"size": "1024x1024"}, ["value body.size"]),
+        ({"quality": "low"}, ["value body.quality"]),
+    ],
+)
+def test_what_the_request_leaves_to_the_api_may_differ(
+    asked: dict[str, Any], found: list[str]
+) -> None:
+    body = json.dumps({"model": "gpt-image-2", "prompt": "A fox"} | asked).encode()
+    request = RecordedRequest(method="POST", target="/v1/images/generations", body=body)
+    want, got = (
+        response({"size": size, "quality": quality, "output_format": "png"})
+        for size, quality in (("1024x1024", "low"), ("1536x1024", "high"))
+    )
+    recording = Recording(request=request, response=want)
+    differences = answer_differences(recording, got, only_forms=True)
+    assert [f"{each.kind} {each.where}" for each in differences] == found
 
 
 def test_an_expected_answer_without_an_error_may_gain_keys_of_later_days() -> None:

@@ -312,6 +312,10 @@ SKIPPED = {
         replace(REFUSED, response=answered(503)),
         "status 503 is that of a moment",
     ),
+    "a file": (
+        replace(REFUSED, request=sent(None, "/v1/files/file-1", "DELETE"), response=answered(200)),
+        "it is about files of the account",
+    ),
     "a wrong key": (
         replace(REFUSED, response=answered(401)),
         "the key that was refused is not recorded",
@@ -347,6 +351,7 @@ def test_what_only_the_recorded_server_can_answer_is_skipped(case: str) -> None:
         REFUSED,
         replace(REFUSED, request=sent({}, "/openai/deployments/a/images/edits?api-version=1")),
         replace(REFUSED, response=answered(401), authorised=False),
+        replace(REFUSED, request=sent(None, "/v1/files/file-1", "GET"), response=answered(404)),
     ],
 )
 def test_what_any_server_can_answer_is_compared(recording: Recording) -> None:

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from images_emulator.immutable import Immutable
-from images_emulator.recordings.document import EVENT_STREAM, decoded_body, header
+from images_emulator.recordings.document import (
+    EVENT_STREAM,
+    decoded_body,
+    header,
+    plain_fields,
+)
 from images_emulator.recordings.recording import ANY, Headers, RecordedResponse, Recording
 
 Kind = Literal[
@@ -52,6 +57,9 @@ LATER_KEYS: Final = frozenset(
     }
 )
 """Keys that the API gained after some of the answers with an `Expectation` were recorded."""
+
+CHOSEN_KEYS: Final = frozenset({"size", "quality", "background"})
+"""Parameters that an answer repeats, and that the API chooses where the request does not."""
 
 API_HEADERS: Final = frozenset(
     {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
@@ -112,6 +120,9 @@ class Rules(Immutable, kw_only=True):
     only_forms: bool = False
     """Whether values that each answer has anew – ids, times, pictures, URLs, token counts – are
     compared by type and form only."""
+    chosen_keys: frozenset[str] = frozenset()
+    """Keys of texts that the API has chosen, as the request left them to it; with *only_forms*
+    these are compared by type."""
 
 
 EXACT: Final = Rules()
@@ -127,7 +138,11 @@ def answer_differences(
     recorded = recording.response
     assert recorded
     gains_keys = recording.expectation and recorded.status < 400
-    rules = Rules(later_keys=LATER_KEYS if gains_keys else frozenset(), only_forms=only_forms)
+    rules = Rules(
+        later_keys=LATER_KEYS if gains_keys else frozenset(),
+        only_forms=only_forms,
+        chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
+    )
     if actual.status != recorded.status:
         said = shortened(actual.body.decode(errors="replace"), 1000)
         yield Difference("status", "status", f"{actual.status}", f"{recorded.status}: {said}")
@@ -142,6 +157,12 @@ def answer_differences(
         yield from _stream_differences(recorded, actual, rules)
     else:
         yield from _body_differences(recorded, actual, rules)
+
+
+def _chosen_keys(recording: Recording) -> frozenset[str]:
+    """Those of `CHOSEN_KEYS` for which the request has no value, or `auto`."""
+    asked = plain_fields(recording.request)
+    return frozenset(key for key in CHOSEN_KEYS if asked.get(key, "auto") in ("auto", None))
 
 
 def _header_differences(
@@ -253,6 +274,8 @@ def _text_differences(
         pattern = ".*".join(re.escape(part) for part in want.split(ANY))
         if not re.fullmatch(pattern, got, re.DOTALL):
             yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+    elif rules.only_forms and key in rules.chosen_keys:
+        return
     elif rules.only_forms:
         was, now = form_of(want, key), form_of(got, key)
         if was != now and (key in _PICTURES or _is_url(want) or _is_url(got)):

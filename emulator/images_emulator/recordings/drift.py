@@ -51,6 +51,9 @@ _NOT_SENT: Final = frozenset(
 )
 """Headers of the recorded connection or account; the client has its own."""
 
+_ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX}files")
+"""Paths of files: another account has others, and some calls would delete one."""
+
 _MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
 """Statuses that are those of a moment, and not of a request."""
 
@@ -132,28 +135,37 @@ def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
     request, response = recording.request, recording.response
     if response is None or response.end != "complete":
         return "the connection failed when it was recorded"
-    if recording.settings:
-        return f"only an emulator has the setting {next(iter(recording.settings))}"
-    if recording.broken:
-        return "only an emulator can be broken"
-    for name, _ in request.headers:
-        if name.lower().startswith(OWN_HEADERS):
-            return f"only an emulator has the header {name}"
+    if reason := _only_of_an_emulator(recording):
+        return reason
     if recording.as_of:
         return "it is the answer of another day"
     path = request.target.partition("?")[0]
     if not path.startswith(("/v1/", AZURE_PREFIX)):
         return "its path is outside of /v1"
-    if OWN_SENTENCE in response.body:
-        return "it is a sentence of the emulator's own"
     if response.status in _MOMENTARY:
         return f"status {response.status} is that of a moment"
     if response.status == 401 and recording.authorised is None and recording.key is None:
         return "the key that was refused is not recorded"
     if model := _retired_model(recording, path, today):
         return f"{model} was shut down"
+    if response.status < 300 and path.startswith(_ACCOUNT_PATHS):
+        return "it is about files of the account"
     if request.method == "POST" and response.status < 300 and not costs:
         return COSTS_MONEY
+    return ""
+
+
+def _only_of_an_emulator(recording: Recording) -> str:
+    """Why only an emulator can give the answer; empty where others can, too."""
+    if recording.settings:
+        return f"only an emulator has the setting {next(iter(recording.settings))}"
+    if recording.broken:
+        return "only an emulator can be broken"
+    for name, _ in recording.request.headers:
+        if name.lower().startswith(OWN_HEADERS):
+            return f"only an emulator has the header {name}"
+    if recording.response and OWN_SENTENCE in recording.response.body:
+        return "it is a sentence of the emulator's own"
     return ""
 
 
