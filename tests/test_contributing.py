@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "emulator" / "images_emulator"
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+DUNDERS = ("__init__", "__main__")
 DIFFS = re.findall(r"```diff\n(.*?)```", TEXT, re.DOTALL)
 
 SCRIPT = """
@@ -100,6 +101,22 @@ def test_every_module_that_is_named_is_there() -> None:
             assert (PACKAGE / folder / name).is_file(), f"{folder}/{name}"
     for path in {*paths} - inside:
         assert (PACKAGE / path).is_file() or (ROOT / path).is_file(), path
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in PACKAGE.rglob("*.py")}), ids=lambda path: path.name
+)
+def test_every_module_is_named_beside_its_folder_but_for_those_of_commands(folder: Path) -> None:
+    name = folder.relative_to(PACKAGE).as_posix()
+    rows = "".join(re.findall(rf"^\| `{name}/` \|(.*)$", TEXT, re.MULTILINE))
+    modules = {path.name for path in folder.glob("*.py") if path.stem not in DUNDERS}
+    missing = {
+        each
+        for each in modules
+        if not each.endswith("_command.py") and f"`{each}`" not in rows
+        if (each if folder == PACKAGE else f"{name}/{each}") not in TEXT
+    }
+    assert not missing, f"the map in CONTRIBUTING.md lacks {missing} of {name}/"
 
 
 def test_each_change_of_a_diff_is_beside_one_line_so_that_rows_can_be_added() -> None:

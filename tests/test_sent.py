@@ -240,7 +240,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
         lengths.append(len(encoded))
         return base64.b64decode(encoded, validate=validate)
 
-    monkeypatch.setattr("images_emulator.exchange.sent.b64decode", decode)
+    monkeypatch.setattr("images_emulator.exchange.answer_json.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentResponse()
     answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
