@@ -262,6 +262,19 @@ def test_wrong_arguments_are_told(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_an_answer_of_any_characters_can_be_printed(
+    format: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = answered(400, b'{"error": {"message": "\\ud800\\u001b[31m", "\\udcff": 1}}')
+    monkeypatch.setattr("images_emulator.recordings.drift.answer_of", lambda *_: wrong)
+    arguments = ["--upstream", "http://x", "--only", "0001-*", "--format", format]
+    assert main(["drift", str(folder), *arguments]) == 1
+    output = capfd.readouterr().out
+    assert "body.error.message" in output
+    assert "\x1b" not in output
+
+
 def test_a_missing_library_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

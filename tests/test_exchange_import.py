@@ -199,6 +199,21 @@ def test_what_cannot_be_imported_is_told_and_the_rest_is_imported(
     assert len(read_folder(to)) == 1
 
 
+def test_hosts_and_sentences_of_any_characters_can_be_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))
+    for uri in ("http://\x1b31m\udcff/", "\x1b[31m\udcff"):
+        request = {"method": "GET", "uri": uri, "body": None, "headers": lists({})}
+        document["interactions"].append({"request": request, "response": vcrpy_response({})})
+    file = cassette(tmp_path, document)
+    assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1
+    output, errors = capfd.readouterr()
+    assert r"left out: 1 of \x1b31m\udcff" in output
+    assert "interaction 3: the URL must be an absolute URL" in errors
+    assert "\x1b" not in output + errors
+
+
 def test_a_file_of_another_kind_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = cassette(tmp_path, b'{"name": "a package"}', "package.json")
     assert main(["exchange", "import", str(file), "--to", str(tmp_path / "to")]) == 1

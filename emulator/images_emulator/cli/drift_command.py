@@ -141,7 +141,7 @@ def _text_report(outcomes: Iterator[Outcome]) -> int:
     for outcome in outcomes:
         tally.add(outcome)
         for line in [*map(str, outcome.differences), *filter(None, [outcome.failed])]:
-            print(f"{outcome.recording.name}: {printable(line)}", flush=True)
+            print(printable(f"{outcome.recording.name}: {line}"), flush=True)
     counts = [f"{tally.same} as recorded"]
     counts += [f"{tally.different} otherwise"] if tally.different else []
     counts += [f"{tally.failed} failed"] if tally.failed else []
@@ -188,5 +188,5 @@ def _json_report(outcomes: Iterator[Outcome]) -> int:
         "differences": dict(tally.kinds.most_common()),
         "exchanges": exchanges,
     }
-    print(dumps(report, indent=2, ensure_ascii=False))
+    print(dumps(report, indent=2))
     return tally.exit_status

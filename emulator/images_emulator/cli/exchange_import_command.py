@@ -81,7 +81,7 @@ class _Importer:
                 self._complain(str(error))
             return
         added, problems = self._add_recordings(imported)
-        print(f"{path}: {', '.join(_words(imported, added))}")
+        print(printable(f"{path}: {', '.join(_words(imported, added))}"))
         for problem in problems:
             self._complain(f"{path}: {problem}")
 
@@ -120,7 +120,7 @@ class _Importer:
         if self.others:
             print(f"{self.others} other {'file' if self.others == 1 else 'files'}")
         there = f", {self.unchanged} already there" if self.unchanged else ""
-        print(f"{_exchanges(self.added)} added to {self.folder.folder}{there}")
+        print(printable(f"{_exchanges(self.added)} added to {self.folder.folder}{there}"))
         return 0 if (self.added or self.unchanged) and not self.has_failed else 1
 
 

@@ -255,9 +255,9 @@ def differences(
 def _object_differences(
     want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: Rules
 ) -> Iterator[Difference]:
-    for key in got.keys() - want.keys() - rules.later_keys:
+    for key in (key for key in got if key not in want and key not in rules.later_keys):
         yield Difference("key", f"{where}.{key}", shown(got[key]), "no such key")
-    for key in want.keys() - got.keys():
+    for key in (key for key in want if key not in got):
         yield Difference("key", f"{where}.{key}", "no such key", shown(want[key]))
     orders = [key for key in got if key in want], [key for key in want if key in got]
     if orders[0] != orders[1]:
