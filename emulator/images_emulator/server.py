@@ -162,8 +162,8 @@ class Server(ThreadedServer):
         return paths
 
     def reset(self) -> None:
-        """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
-        scenario return to their start. Raises RuntimeError for a closed server."""
+        """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
+        settings and scenario return to their start. Raises RuntimeError for a closed server."""
         self._check_open()
         self.emulator.reset()
 

@@ -13,7 +13,8 @@ from images_emulator.spelling import suggestion
 USAGE: Final = "list | show NAME | check FILE"
 
 DESCRIPTION: Final = """\
-Look at scenarios: lists of steps, each a fault and the calls that meet it."""
+Look at scenarios: lists of steps, each a fault or an answer and the calls that
+meet it."""
 
 EXAMPLES: Final = """\
   images-emulator scenario list

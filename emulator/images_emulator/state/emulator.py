@@ -132,9 +132,9 @@ class Emulator:
         self.store.close()
 
     def reset(self) -> None:
-        """Forget calls, pictures, files, injected faults and spent limits. Clock, settings and
-        scenario return to their start; the account stays. Any thread may call this. Raises
-        ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
+        """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
+        settings and scenario return to their start; the account stays. Any thread may call this.
+        Raises ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
         self.scenario.read_pictures()
         self.store.run(self._reset())
         self.clock.reset()

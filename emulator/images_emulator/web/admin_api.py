@@ -161,8 +161,8 @@ class AdminAPI:
         return await self.clock()
 
     async def reset(self) -> dict[str, str]:
-        """Forget calls, pictures, files and injected faults; clock, settings and scenario are as at
-        the start."""
+        """Forget calls, pictures, files, injected faults and answers; clock, settings and scenario
+        are as at the start."""
         try:
             await asyncio.to_thread(self.emulator.reset)
         except ValueError as error:
