@@ -12,6 +12,7 @@ from benchmarks.bench_memory import LEFT, MEMORY
 from benchmarks.bench_page import PAGE
 from benchmarks.bench_pictures import PICTURES
 from benchmarks.bench_records import JOURNALLED, STEPPED
+from benchmarks.bench_replay import REPLAYED
 from benchmarks.bench_serving import SERVING
 from benchmarks.bench_starting import AIMOCK_STARTING, STARTING
 from benchmarks.bench_streams import STREAMS
@@ -31,6 +32,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "journal": JOURNALLED,
     "uploads": UPLOADS,
     "page": PAGE,
+    "replay": REPLAYED,
 }
 QUICK: Final = Effort(rounds=1, warm_up=0, scale=0.02)
 

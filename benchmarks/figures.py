@@ -298,4 +298,25 @@ FIGURES: Final = (
         over="page cores",
         most=0.1,
     ),
+    Figure(
+        number=21,
+        words="process start to first 200 with 10,000 recordings to replay",
+        over="replay first 200 s",
+        most=1,
+        unit="s",
+    ),
+    Figure(
+        number=21,
+        words="process start to the first recorded answer, of these 10,000",
+        over="replay first recorded s",
+        most=2,
+        unit="s",
+    ),
+    Figure(
+        number=21,
+        words="a recorded 1024² answer, repeated, per second ÷ the same call repeated, emulated",
+        over="recorded /s",
+        under="emulated /s",
+        least=0.5,
+    ),
 )

@@ -27,6 +27,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
+from images_emulator.recordings.recording_source import KeptRecordings
 from images_emulator.state.clock import Clock
 from images_emulator.state.replay import Replay
 from tests.conftest import KEY
@@ -57,7 +58,7 @@ def play() -> Iterator[Play]:
             ]
             emulator = Emulator(Settings(**{"delay": False, **settings}))
             emulator.replay = Replay(
-                lambda: named,
+                lambda: KeptRecordings(named),
                 emulator.settings,
                 emulator.store,
                 emulator.deployments,

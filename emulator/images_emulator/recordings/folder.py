@@ -49,6 +49,10 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 _FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
 
 
+_ANSWER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
+"""The keys of a document that do not decide which calls it answers."""
+
+
 class RecordingError(ValueError):
     """Files that are no recordings; each of *sentences* begins with `FILE:LINE: `."""
 
@@ -197,6 +201,30 @@ def read_folder(folder: Path) -> Sequence[Recording]:
     return recordings
 
 
+def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
+    """The recordings in the files *paths* without their answers, which are not looked at: requests,
+    conditions, and the URLs of hosted pictures. Raises OSError, and at the end RecordingError with
+    the mistakes of all files."""
+    sentences: list[str] = []
+    files: dict[Path, FolderFiles] = {}
+    for path in paths:
+        folder = files.setdefault(path.parent, FolderFiles(path.parent))
+        try:
+            text, document = _parsed(path)
+            if isinstance(document, dict):
+                document = {
+                    name: value for name, value in document.items() if name not in _ANSWER_KEYS
+                } | {"error": ""}
+            try:
+                yield from_document(document, folder, path.stem)
+            except DocumentError as error:
+                raise RecordingError(_with_lines(path, text, error.mistakes)) from None
+        except RecordingError as error:
+            sentences += error.sentences
+    if sentences:
+        raise RecordingError(sentences)
+
+
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Makes many values that all stay without looking for garbage among them, which takes as long
@@ -227,7 +255,8 @@ class _PresentFiles(FolderFiles):
         return is_inside(name) and (self.folder / name).is_file()
 
 
-def _read(path: Path, files: _PresentFiles) -> Recording:
+def _parsed(path: Path) -> tuple[str, Any]:
+    """The text of a file, and the JSON in it. Raises OSError and RecordingError."""
     data = path.read_bytes()
     line, sentence = 1, ""
     try:
@@ -243,6 +272,11 @@ def _read(path: Path, files: _PresentFiles) -> Recording:
         sentence = "has too many braces and brackets in each other"
     if sentence:
         raise RecordingError([f"{path}:{line}: {sentence}"])
+    return text, document
+
+
+def _read(path: Path, files: _PresentFiles) -> Recording:
+    text, document = _parsed(path)
     try:
         recording = from_document(document, files, path.stem)
     except DocumentError as error:

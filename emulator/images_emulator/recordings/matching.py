@@ -34,6 +34,7 @@ from images_emulator.recordings.compared_call import (
 from images_emulator.recordings.content_document import is_description
 from images_emulator.recordings.document import header, plain_fields
 from images_emulator.recordings.recording import RecordedRequest, Recording
+from images_emulator.recordings.recording_source import RecordingSource
 from images_emulator.settings import ReplayMatch
 
 MAX_NEAREST: Final = 3
@@ -100,45 +101,45 @@ class RecordingIndex:
 
     def __init__(
         self,
-        recordings: Sequence[Recording],
+        recordings: RecordingSource,
         resolver: Resolver,
         is_played: Callable[[Recording], bool] = lambda recording: True,
     ) -> None:
-        self._recordings = [*recordings]
+        self.recordings = recordings
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
-        self._names: dict[int, str] = {}
+        self.names: dict[int, str] = {}
+        """The names of the recordings by their places."""
         self._days: dict[int, str] = {}
         """Of the recordings that are of one day, that."""
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[Scope, list[int]] = {}
         self._by_prompt: dict[tuple[Scope, str | None], list[int]] = {}
-        for place, recording in enumerate(recordings):
+        self.hosted: dict[str, tuple[int, int]] = {}
+        """By the URLs of hosted pictures the places of their recordings, and of the pictures among
+        the downloads of these."""
+        for place, recording in enumerate(recordings.outlines()):
             if is_played(recording):
                 self._add(place, recording)
 
-    @property
-    def recordings(self) -> Sequence[Recording]:
-        """All recordings, in their order."""
-        return self._recordings
-
-    def add(self, recording: Recording) -> int:
-        """Add a recording behind the others, and return its place. Raises ValueError where its
-        request cannot be made of its files."""
-        place = len(self._recordings)
-        self._recordings.append(recording)
+    def add(self, recording: Recording) -> None:
+        """Add a recording behind the others. Raises ValueError where its request cannot be made of
+        its files."""
+        place = len(self.recordings)
+        self.recordings.add(recording)
         self._add(place, recording)
-        return place
 
     def _add(self, place: int, recording: Recording) -> None:
         call = compared_request(recording.request)
         self._calls[place] = call
-        self._names[place] = recording.name
+        self.names[place] = recording.name
         if recording.as_of is not None:
             self._days[place] = recording.as_of
         self._exact.setdefault(call.exact_key(), []).append(place)
         self._by_scope.setdefault(call.scope, []).append(place)
         self._by_prompt.setdefault((call.scope, call.prompt), []).append(place)
+        for number, download in enumerate(recording.downloads):
+            self.hosted[download.url] = place, number
 
     def find(
         self,
@@ -208,8 +209,7 @@ class RecordingIndex:
 
         candidates = sorted(alike or scope, key=distance)[:MAX_CANDIDATES]
         near = [
-            NearRecording(self._names[place], self._differences(call, place))
-            for place in candidates
+            NearRecording(self.names[place], self._differences(call, place)) for place in candidates
         ]
         near.sort(key=lambda each: len(each.differences))
         return Miss(call.title, tuple(near[:MAX_NEAREST]))

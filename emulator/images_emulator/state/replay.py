@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
@@ -13,16 +13,18 @@ from images_emulator.recordings.compared_call import Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
 from images_emulator.recordings.matching import RecordingIndex
 from images_emulator.recordings.recording import RecordedDownload, Recording
+from images_emulator.recordings.recording_source import (
+    FolderRecordings,
+    KeptRecordings,
+    RecordingSource,
+)
 from images_emulator.settings import OnMiss, ReplayMatch, Settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import Store
 
-STATUSES: Final = range(200, 600)
-"""The statuses that an answer of the server can have."""
-
-
 MAX_READ_AT_ONCE: Final = 500
-"""Recordings that are read before the server starts; those of a larger folder beside it."""
+"""Recordings that are read before the server starts, and kept. Those of a larger folder are read
+beside the start, without their answers."""
 
 
 class _Play(NamedTuple):
@@ -56,14 +58,14 @@ class Replay:
 
     def __init__(
         self,
-        read: Callable[[], Sequence[Recording]],
+        read: Callable[[], RecordingSource],
         settings: Settings,
         store: Store,
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
         self.resolver = Resolver(deployments, ImageLoader(file, lambda url: None))
-        self.index = RecordingIndex((), self.resolver)
+        self.index = RecordingIndex(KeptRecordings(), self.resolver)
         self.level = ReplayMatch(settings.replay_match)
         self.is_prepared = False
         self.failure = ""
@@ -72,10 +74,11 @@ class Replay:
         self._settings = settings
         self._counters = store.counters("replay")
         self._hosted: dict[str, HostedRecording] = {}
+        self._hosting: frozenset[int] = frozenset()
         self._preparing = Lock()
 
     @property
-    def recordings(self) -> Sequence[Recording]:
+    def recordings(self) -> RecordingSource:
         """The recordings, in the order of the folder."""
         return self.index.recordings
 
@@ -86,15 +89,15 @@ class Replay:
             if self.is_prepared:
                 return
             try:
-                recordings = self._read()
                 index = RecordingIndex(
-                    recordings, self.resolver, lambda each: is_played(each, self._settings)
+                    self._read(), self.resolver, lambda each: is_played(each, self._settings)
                 )
-            except (OSError, ValueError) as error:
+            except Exception as error:
                 self.failure = str(error)
                 raise
             else:
-                self.index, self._hosted = index, dict(_hosted(recordings))
+                self.index = index
+                self._note_hosted()
             finally:
                 self.is_prepared = True
 
@@ -102,8 +105,20 @@ class Replay:
         """Let *recording* answer calls from now on, too. Any thread may call this. Raises
         ValueError where its request cannot be made of its files."""
         with self._preparing:
-            place = self.index.add(recording)
-            self._hosted |= dict(_hosted_of(place, recording))
+            self.index.add(recording)
+            self._note_hosted()
+
+    def hosts(self, place: int) -> bool:
+        """Whether the answer of the recording at *place* names hosted pictures that were
+        fetched."""
+        return place in self._hosting
+
+    def _note_hosted(self) -> None:
+        self._hosting = frozenset(place for place, _ in self.index.hosted.values())
+        self._hosted = {
+            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*place)
+            for url, place in self.index.hosted.items()
+        }
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
@@ -142,10 +157,15 @@ def replay_of(
         paths = []
     if not (paths or may_be_empty):
         raise ValueError(f"replay: {folder}: there is no recording in it")
-    replay = Replay(
-        lambda: read_folder(folder) if paths else (), settings, store, deployments, file
-    )
-    if len(paths) <= MAX_READ_AT_ONCE:
+    is_small = len(paths) <= MAX_READ_AT_ONCE
+
+    def read() -> RecordingSource:
+        if not is_small:
+            return FolderRecordings(paths)
+        return KeptRecordings(read_folder(folder) if paths else ())
+
+    replay = Replay(read, settings, store, deployments, file)
+    if is_small:
         replay.prepare()
     return replay
 
@@ -153,8 +173,6 @@ def replay_of(
 def is_played(recording: Recording, settings: Settings) -> bool:
     """Whether *recording* answers calls to an emulator of these *settings*."""
     if recording.authorised is False or recording.broken:
-        return False
-    if recording.response and recording.response.status not in STATUSES:
         return False
     names = vars(settings)
     return all(names.get(name) == value for name, value in recording.settings.items())
@@ -167,15 +185,3 @@ def hosted_target(url: str) -> str:
     path = parts.path or "/"
     path = path if path.startswith(DOWNLOAD_PREFIX) else DOWNLOAD_PREFIX.rstrip("/") + path
     return f"{path}?{parts.query}" if parts.query else path
-
-
-def _hosted(recordings: Sequence[Recording]) -> Iterator[tuple[str, HostedRecording]]:
-    """The downloads of *recordings* by their paths on this server."""
-    for place, recording in enumerate(recordings):
-        yield from _hosted_of(place, recording)
-
-
-def _hosted_of(place: int, recording: Recording) -> Iterator[tuple[str, HostedRecording]]:
-    for number, download in enumerate(recording.downloads):
-        path = unquote(hosted_target(download.url).partition("?")[0])
-        yield path, HostedRecording(place, number)

@@ -30,6 +30,9 @@ CONTENT_ENCODING: Final = "content-encoding"
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """The content encodings that the standard library reads."""
 
+STATUSES: Final = range(200, 600)
+"""The statuses that an answer of the server can have."""
+
 _BODILESS: Final = (204, 304)
 """The statuses of answers without a body."""
 
@@ -72,6 +75,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     if response is None:
         nothing = KnownAnswer(is_stream=False)
         return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
+    if response.status not in STATUSES:
+        raise ValueError(f"no server answers with the status {response.status}")
     headers = response.headers
     recorded_parts: Sequence[RecordedPart] = response.unkept("parts")
     parts = [part.data for part in recorded_parts]

@@ -28,6 +28,7 @@ from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import compared_call
 from images_emulator.recordings.matching import Match, Miss
+from images_emulator.recordings.recording import Recording
 from images_emulator.settings import OnMiss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
@@ -36,7 +37,7 @@ from images_emulator.web.base_url import base_url
 from images_emulator.web.described_answer import OwnAnswer, described_answer
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_request
-from images_emulator.web.playback import Playback, playback, sent_headers
+from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
 from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call, read_fields
 
@@ -82,7 +83,7 @@ class ReplayMiddleware:
         self.emulator = emulator
         self.replay = recordings
         self._found = LRUCache(FOUND_BYTES)
-        self._playbacks = LRUCache(emulator.settings.cache)
+        self._playables = LRUCache(emulator.settings.cache)
         self._hosted_requests = LRUCache(FOUND_BYTES)
         """The requests of hosted pictures that were played, by their paths."""
         self._miss_recorder: MissRecorder | None = None
@@ -193,15 +194,15 @@ class ReplayMiddleware:
         send: Send,
     ) -> None:
         place = await self.replay.next_of(match.places)
-        if self.replay.recordings[place].expectation:
-            await self._play_described(place, exchange, scope, receive, send)
-            return
         try:
-            played = self._playback(place, Request(scope, receive), exchange)
+            played = await self._playable(place, Request(scope, receive), exchange)
         except (OSError, ValueError) as error:
-            name = self.replay.recordings[place].name
+            name = self.replay.index.names[place]
             miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
             await self._miss(miss, exchange, self.app)(scope, receive, send)
+            return
+        if isinstance(played, Recording):
+            await self._play_described(played, exchange, scope, receive, send)
             return
         exchange.recording, exchange.has_recorded_headers = played.name, True
         self._note(played, request, exchange)
@@ -235,11 +236,10 @@ class ReplayMiddleware:
             await self._hang_up(exchange, receive, reset=played.end == "reset")
 
     async def _play_described(
-        self, place: int, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, recording: Recording, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Play a recording whose answer is described: what it leaves open is filled in from the
         emulator's own answer. Where that is not possible, it is a miss."""
-        recording = self.replay.recordings[place]
         own = OwnAnswer()
         await self.app(scope, receive, own.receive)
         try:
@@ -257,17 +257,30 @@ class ReplayMiddleware:
         if exchange.connection is None:
             raise ConnectionResetError("the recorded connection ended here")
 
-    def _playback(self, place: int, request: Request, exchange: Exchange) -> Playback:
-        recording = self.replay.recordings[place]
+    async def _playable(
+        self, place: int, request: Request, exchange: Exchange
+    ) -> Playback | Recording:
+        """The recording as it is sent to this client; one whose answer is described as it is.
+        Raises OSError and ValueError where it cannot be made of its files."""
         base = ""
-        if recording.downloads:
+        if self.replay.hosts(place):
             base = base_url(request, self.emulator.settings.public_url)
-        key = place, base, exchange.head.by_name.get(b"accept-encoding")
-        cached: Playback | None = self._playbacks.get(key)
-        if cached is None:
-            cached = playback(recording, base, exchange.head.header(b"accept-encoding"))
-            self._playbacks.put(key, cached, cached.weight)
-        return cached
+        accept_encoding = exchange.head.header(b"accept-encoding")
+        key = place, base, accept_encoding
+        playable: Playback | Recording | None = self._playables.get(key)
+        if playable is None:
+
+            def make() -> Playback | Recording:
+                recording = self.replay.recordings[place]
+                if recording.expectation:
+                    return recording
+                return playback(recording, base, accept_encoding)
+
+            # Reading megabytes of base64 takes a while.
+            playable = await self.emulator.renderer.parse(make)
+            weight = playable.weight if isinstance(playable, Playback) else OVERHEAD_BYTES
+            self._playables.put(key, playable, weight)
+        return playable
 
     def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:
         """Note in *exchange* what the journal shows of the answer: unless a fault changes it, that
@@ -302,7 +315,7 @@ class ReplayMiddleware:
     async def _send_download(self, hosted: HostedRecording, exchange: Exchange, send: Send) -> None:
         """Send a hosted picture as it was fetched."""
         download = self.replay.download(hosted)
-        exchange.recording = self.replay.recordings[hosted.place].name
+        exchange.recording = self.replay.index.names[hosted.place]
         exchange.has_recorded_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
         data = download.unkept("data")

@@ -1,0 +1,77 @@
+"""Recordings in an order, by their places: kept in memory, or read from a folder when they are
+played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from images_emulator.recordings.folder import read_outlines, read_recording
+from images_emulator.recordings.recording import Recording
+
+
+class RecordingSource(Protocol):
+    """Recordings by their places, from 0."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> Recording:
+        """The whole recording. Raises OSError and ValueError where it cannot be read."""
+        ...
+
+    def outlines(self) -> Iterable[Recording]:
+        """All recordings, perhaps without their answers: what decides which calls they answer, and
+        the URLs of their hosted pictures. Raises OSError and ValueError."""
+        ...
+
+    def add(self, recording: Recording) -> None:
+        """Add a recording behind the others."""
+        ...
+
+
+class KeptRecordings:
+    """Recordings in memory."""
+
+    def __init__(self, recordings: Iterable[Recording] = ()) -> None:
+        self._recordings = [*recordings]
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def __getitem__(self, place: int, /) -> Recording:
+        return self._recordings[place]
+
+    def outlines(self) -> Iterable[Recording]:
+        """The recordings."""
+        return self._recordings
+
+    def add(self, recording: Recording) -> None:
+        """Add a recording behind the others."""
+        self._recordings.append(recording)
+
+
+class FolderRecordings:
+    """The recordings in the files *paths*. Each is read when it is asked for, and not kept:
+    thousands of documents take more than a hundred megabytes."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = [*paths]
+        self._added: list[Recording] = []
+
+    def __len__(self) -> int:
+        return len(self._paths) + len(self._added)
+
+    def __getitem__(self, place: int, /) -> Recording:
+        if place >= len(self._paths):
+            return self._added[place - len(self._paths)]
+        return read_recording(self._paths[place])
+
+    def outlines(self) -> Iterator[Recording]:
+        """The recordings without their answers, which are not looked at."""
+        yield from read_outlines(self._paths)
+        yield from self._added
+
+    def add(self, recording: Recording) -> None:
+        """Add a recording behind those of the files."""
+        self._added.append(recording)
