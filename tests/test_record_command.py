@@ -22,7 +22,15 @@ import pytest
 from openai import APIError, OpenAI
 
 from images_emulator import Server, cli
+from images_emulator.cli.recording_log import record_of
 from images_emulator.recordings.folder import mistakes_in, read_folder, recording_paths
+from images_emulator.recordings.recording import (
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
+from images_emulator.web.record_proxy import KeptCall
 from tests.documents import BLOCKS
 from tests.pictures import half_clear, png
 from tests.programs import RunningCommand, running_command
@@ -257,15 +265,31 @@ def test_calls_at_the_same_time_have_a_file_each(server: Server, tmp_path: Path)
     ]
 
 
-def test_a_folder_is_gone_on_with(tmp_path: Path) -> None:
-    with raw_upstream(answering(b"HTTP/1.1 204 No Content\r\n\r\n")) as upstream:
+def test_the_key_for_the_upstream_may_be_in_a_variable(tmp_path: Path) -> None:
+    arguments = ("--to", str(tmp_path), "--port", "0")
+    with (
+        raw_upstream(echo) as upstream,
+        running_command(
+            "record",
+            *("--upstream", upstream, *arguments),
+            variables={"IMAGES_EMULATOR_UPSTREAM_API_KEY": "key-of-a-variable"},
+        ) as command,
+    ):
+        url = command.stdout.readline().split()[2].rstrip(",")
+        assert "Bearer key-of-a-variable" in httpx2.get(url).json()["echo"]
+        stop(command)
+    assert "key-of-a-variable" not in recording_paths(tmp_path)[0].read_text()
+
+
+def test_a_folder_is_gone_on_with_and_a_quiet_log_has_no_calls(tmp_path: Path) -> None:
+    with raw_upstream(answering(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")) as upstream:
         for number in (1, 2):
             with recording(upstream, tmp_path, "--quiet") as (command, url):
                 httpx2.get(f"{url}/v1/models")
                 until(lambda: len(recording_paths(tmp_path)) == number)  # noqa: B023
                 assert stop(command) == ""
     assert [path.name for path in recording_paths(tmp_path)] == [
-        *("0001-models.json", "0002-models.json")
+        *("0001-models-500.json", "0002-models-500.json")
     ]
 
 
@@ -286,6 +310,15 @@ def test_json_log_has_the_start_and_the_file_of_each_call(tmp_path: Path) -> Non
     assert (call["event"], call["outcome"], call["model"]) == ("call", "refused", "gpt-image-2")
     assert call["error"] == {"message": "no", "code": "x"}
     assert call["file"] == str(recording_paths(tmp_path)[0])
+
+
+def test_an_event_that_was_cut_is_not_counted() -> None:
+    parts = (RecordedPart(0.1, b"data: 1\n\n"), RecordedPart(0.2, b"data: 2\r\n\r\n"))
+    headers = (("Content-Type", "text/event-stream"),)
+    response = RecordedResponse(200, headers, (*parts, RecordedPart(0.3, b"data: 3")), "cut")
+    recorded = Recording(RecordedRequest("POST", GENERATIONS), response)
+    record = record_of(KeptCall(recorded, 200, 1.0, None))
+    assert (record.events, record.outcome) == (2, "cut")
 
 
 def test_a_recording_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
@@ -312,6 +345,7 @@ def test_a_recording_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
         (["--upstream", "http://x", "--to", "{folder}", "--port", "70000"], 2, "must be between 0"),
         (["--upstream", "http://x", "--to", "{folder}/file"], 1, "file: File exists"),
         (["--upstream", "http://x", "--to", "{folder}/file/y"], 1, "file/y: Not a directory"),
+        (["--upstream", "http://x", "--to", "/proc"], 1, "/proc: "),
         (
             ["--upstream", "http://x", "--to", "{folder}", "--port", "{taken}"],
             1,

@@ -29,6 +29,7 @@ from images_emulator.web.upstream import Upstream
 from tests.answers import error_of
 from tests.pictures import half_clear, png
 from tests.raw_upstream import answering, raw_upstream
+from tests.waiting import until
 
 KEY = "sk-proj-Zq3_x-9aBcDeFgHiJkLmNoPqRsTuVwXyZ"
 KEYED = {"Authorization": f"Bearer {KEY}"}
@@ -213,6 +214,20 @@ def test_a_request_arrives_at_the_upstream_byte_for_byte() -> None:
     )
 
 
+def test_no_connection_to_the_upstream_is_used_twice() -> None:
+    """One that the upstream closes just then would be a cut that was none."""
+    further: Queue[bytes] = Queue()
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        further.put(connection.recv(1))
+
+    with raw_upstream(answer) as url, recording(url) as proxy:
+        for _ in range(2):
+            send(proxy, "GET", "/v1/models")
+            assert further.get(timeout=30) == b""
+
+
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_is_forwarded_however_it_is_framed(
@@ -245,6 +260,7 @@ def test_a_body_is_forwarded_however_it_is_framed(
         ("/v1/", "/models", "/v1/models"),
         ("/v1", "/v1", "/v1"),
         ("/v1", "/v1?x", "/v1?x"),
+        ("/v1", "*", "*"),
         ("/v1", "/v10/models", "/v1/v10/models"),
         ("/gateway/v1", "/v1/models", "/gateway/v1/models"),
         ("/gateway/v1", "/models", "/gateway/v1/models"),
@@ -343,15 +359,70 @@ def test_an_event_passes_before_the_next_one_is_sent_and_its_time_is_kept(
     assert [part.seconds - first for part in recorded.parts] == [0, 1, 2, 3]
 
 
+def test_chunks_of_the_same_moment_have_the_time_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(upstream, "perf_counter", lambda: now[0])
+    seen: Queue[bytes] = Queue()
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        now[0] = 101.0
+        for _number in range(5):
+            connection.sendall(b"data: 1\n\n")
+            seen.get(timeout=30)
+            now[0] += 0.0004
+
+    with raw_upstream(answer) as url, recording(url) as proxy:
+        with httpx2.stream("GET", proxy.url, timeout=30) as response:
+            for chunk in response.iter_raw():
+                seen.put(chunk)
+        recorded = proxy.last().response
+    assert recorded
+    first = recorded.parts[0].seconds
+    seconds = [round(part.seconds - first, 4) for part in recorded.parts]
+    assert seconds == [0, 0, 0.0008, 0.0008, 0.0016]
+
+
+def test_times_begin_when_the_request_is_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    begun = threading.Event()
+
+    def perf_counter() -> float:
+        begun.set()
+        return now[0]
+
+    monkeypatch.setattr(upstream, "perf_counter", perf_counter)
+
+    def body() -> Iterator[bytes]:
+        yield b"half"
+        assert begun.wait(30)
+        now[0] += 1000
+        yield b"half"
+
+    with (
+        raw_upstream(answering(b"HTTP/1.0 200 OK\r\n\r\nx")) as url,
+        recording(url) as proxy,
+    ):
+        headers = {"content-length": "8"}
+        send(proxy, "POST", "/v1/files", content=body(), headers=headers)
+        recorded = proxy.last()
+    assert recorded.request.body == b"halfhalf"
+    assert recorded.response
+    assert [part.seconds for part in recorded.response.parts] == [0]
+
+
 def test_events_that_come_together_have_a_part_each() -> None:
-    body = b"data: 1\n\ndata: 2\r\n\r\ndata: 3\r\rdata: 4\n\r\n\n"
+    body = b"data: 1\n\nid: 2\r\ndata: 2\r\n\r\ndata: 3\r\rdata: 4\n\r\n\n"
     head = b"HTTP/1.0 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n\r\n"
     with raw_upstream(answering(head + body)) as url, recording(url) as proxy:
         assert send(proxy, "GET", "/v1/x").content == body
         recorded = proxy.last().response
     assert recorded
     assert [part.data for part in recorded.parts] == [
-        *(b"data: 1\n\n", b"data: 2\r\n\r\n", b"data: 3\r\r", b"data: 4\n\r\n", b"\n")
+        *(b"data: 1\n\n", b"id: 2\r\ndata: 2\r\n\r\n"),
+        *(b"data: 3\r\r", b"data: 4\n\r\n", b"\n"),
     ]
 
 
@@ -579,7 +650,9 @@ def test_gzip_that_comes_unasked_is_passed_on_and_recorded_as_it_is(method: str)
         b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n",
     ],
 )
-def test_an_answer_without_a_body_is_passed_on(answer: bytes) -> None:
+def test_an_answer_without_a_body_is_passed_on(
+    answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     with raw_upstream(answering(answer)) as url, recording(url) as proxy:
         got = send(proxy, "GET", "/v1/models", follow_redirects=False)
         recorded = proxy.last().response
@@ -588,6 +661,7 @@ def test_an_answer_without_a_body_is_passed_on(answer: bytes) -> None:
     assert recorded
     assert (recorded.status, recorded.parts) == (got.status_code, ())
     assert "date" not in got.headers
+    assert not caplog.records
 
 
 def test_hosted_pictures_are_downloaded_while_they_live(
@@ -698,6 +772,21 @@ async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
     assert (found.status, found.data) == (302, b"x")
 
 
+async def test_a_host_with_a_private_address_among_others_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def addresses(*_: Any, **__: Any) -> list[Any]:
+        found = (("8.8.8.8", 443), ("10.0.0.1", 443))
+        return [(socket.AF_INET, 0, 0, "", address) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    monkeypatch.setattr(picture_downloads, "getproxies", dict)
+    api = Upstream("http://api.test")
+    with pytest.raises(picture_downloads.DownloadError, match="private network"):
+        await picture_downloads.download("https://blob.test/x", api)
+    await api.close()
+
+
 def test_a_download_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture_downloads, "IMAGE_BYTES_LIMIT", 100_000)
 
@@ -796,6 +885,34 @@ def test_the_stop_of_the_proxy_waits_for_downloads_and_then_gives_them_up(
     assert not recorded.downloads
     stopped = "was not downloaded: the server was stopped."
     assert recorded.note == f"{url}/a.png {stopped} {url}/b.png {stopped}"
+
+
+def test_the_stop_of_the_proxy_lets_a_download_finish() -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        if request.startswith(b"POST"):
+            _naming(f"{url}/a.png", f"{url}/b.png")(connection, request)
+            return
+        asked.set()
+        release.wait(30)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx")
+
+    def is_closed() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", proxy.server.port)) != 0
+
+    with raw_upstream(answer) as url, recording(url) as proxy:
+        send(proxy, "POST", GENERATIONS, json=FOX)
+        asked.wait(30)
+        closing = threading.Thread(target=proxy.server.close)
+        closing.start()
+        until(is_closed)
+        release.set()
+        closing.join()
+        recorded = proxy.last()
+    assert [each.data for each in recorded.downloads] == [b"x", b"x"]
+    assert not recorded.note
 
 
 def test_a_recording_that_cannot_be_kept_is_told_of_without_credentials(server: Server) -> None:

@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 from json import dumps
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
@@ -112,6 +113,8 @@ def run(
     log = RecordingLog(log_settings)
     try:
         to.mkdir(parents=True, exist_ok=True)
+        # Otherwise each call would be told of as not recorded.
+        NamedTemporaryFile(dir=to, prefix=".").close()
     except OSError as error:
         raise CommandError(f"{to}: {error.strerror}") from None
     try:

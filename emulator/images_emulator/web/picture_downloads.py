@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
-from images_emulator.recordings.recording import RecordedDownload, RecordedResponse
+from images_emulator.recordings.recording import RecordedDownload, Recording
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,10 +33,13 @@ class DownloadError(Exception):
     """A picture is not downloaded. The message is a sentence without its subject."""
 
 
-def picture_urls(response: RecordedResponse) -> Sequence[str]:
+def picture_urls(recording: Recording) -> Sequence[str]:
     """The URLs of the pictures in an answer of the Images API, each once; none where it has another
     form."""
-    body = response.body if response.status == 200 and response.end == "complete" else b""
+    response = recording.response
+    if response is None or response.status != 200 or response.end != "complete":
+        return ()
+    body = response.body
     # Most answers have no URL, and those that have pictures take long to parse.
     if b'"url"' not in body:
         return ()

@@ -104,9 +104,9 @@ class RecordProxy:
         kept: recordings are in the order in which their answers ended."""
         loop = asyncio.get_running_loop()
         recording = call.recording()
-        response = recording.response
-        if response and "json" in call.content_type:
-            urls = await loop.run_in_executor(self._writer, picture_urls, response)
+        if "json" in call.content_type:
+            # Of another recording: this one is not to have its bodies in memory while it waits.
+            urls = await loop.run_in_executor(self._writer, picture_urls, call.recording())
             results = [await self._download(url) for url in urls]
             problems = [each for each in results if isinstance(each, str)]
             pictures = [each for each in results if not isinstance(each, str)]

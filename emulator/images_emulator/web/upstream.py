@@ -112,7 +112,7 @@ class Upstream:
         base = self._base_path
         if target.startswith(AZURE_PREFIX.encode()):
             return _AZURE_BASE.sub(b"", base) + target
-        if target == base or target.startswith((base + b"/", base + b"?")):
+        if target in (base, b"*") or target.startswith((base + b"/", base + b"?")):
             return target
         if target.startswith(b"/v1/"):
             base = base.removesuffix(b"/v1")
