@@ -281,3 +281,18 @@ def test_streams_forms_and_hosted_pictures_of_a_cassette_replay(tmp_path: Path) 
         streamed = client.post("/v1/images/generations", content=stream, headers=HEADERS)
         assert streamed.headers["content-type"] == "text/event-stream"
         assert streamed.text == events
+
+
+def test_a_cassette_of_azure_replays(tmp_path: Path) -> None:
+    target = "/openai/deployments/pictures/images/generations?api-version=2025-04-01-preview"
+    headers = {"Content-Type": "application/json", "api-key": "0123456789abcdef0123456789abcdef"}
+    document = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}), headers)
+    document["interactions"][0]["request"]["uri"] = f"https://my-resource.openai.azure.com{target}"
+    (recording,) = imported(tmp_path, cassette(tmp_path, document))
+    assert recording.request.target == target
+    written = b"".join(each.read_bytes() for each in (tmp_path / "to").rglob("*") if each.is_file())
+    assert headers["api-key"].encode() not in written
+    assert b"my-resource" not in written
+    with Server(Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse")) as server:
+        answer = httpx2.post(server.url + target, content=REQUEST, headers=headers)
+    assert (answer.status_code, answer.content) == (200, ANSWER)
