@@ -442,6 +442,28 @@ async def test_nothing_is_observed_without_readers(
     assert observers == []
 
 
+async def test_what_another_process_changes_is_told_without_a_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(live_feed, "REFRESH_SECONDS", 0.01)
+    memory = MemoryStore()
+    emulator, other = (Emulator(store=JSONStore(memory)) for _ in range(2))
+    refresh, failures = JSONStore.refresh, [OSError("the store is away")]
+
+    async def failing_once(store: JSONStore) -> None:
+        if failures:
+            raise failures.pop()
+        await refresh(store)
+
+    monkeypatch.setattr(JSONStore, "refresh", failing_once)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        await asyncio.to_thread(other.clock.advance, seconds=1)
+        (event,) = await events_of(frames, 1)
+        assert (event.name, round(event.data["offset_seconds"])) == ("clock", 1)
+    assert "the live feed cannot refresh the store" in caplog.text
+
+
 async def test_events_are_not_built_while_no_reader_is_there(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -269,11 +268,24 @@ async def test_panel_lists_answers_beside_faults(
     assert await shown.title() == "images-emulator"
 
 
+async def test_call_says_why_it_met_no_answer(
+    shown: Page, http: httpx2.Client, client: OpenAI
+) -> None:
+    url = f"data:image/png;name=red_fox-2.png;base64,{base64.b64encode(png()).decode()}"
+    step = {"answer": {"image": url}, "match": {"size": "1536x1024"}}
+    http.post("/_emulator/inject", json=step).raise_for_status()
+    drawn(client, "A ship")
+    await shown.get_by_role("option", name="A ship").click()
+    misses = shown.get_by_role("region", name="Near misses")
+    await misses.get_by_text("red_fox-2.png", exact=True).wait_for()
+    await misses.get_by_text("size '1024x1024' is not '1536x1024'").wait_for()
+
+
 async def test_facts_of_a_call_name_the_picture_that_answered(
     shown: Page, http: httpx2.Client, client: OpenAI
 ) -> None:
     url = f"data:image/png;name={FILE};base64,{base64.b64encode(png()).decode()}"
-    http.post("/_emulator/inject", content=json.dumps({"answer": {"image": url}}))
+    http.post("/_emulator/inject", json={"answer": {"image": url}}).raise_for_status()
     drawn(client)
     await shown.get_by_role("option", name="answered by fox.png").click()
     facts = shown.get_by_role("complementary", name="Facts")

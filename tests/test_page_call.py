@@ -530,6 +530,7 @@ async def test_downloads_of_a_hosted_picture_are_listed(
     url = generate(client, model="dall-e-3", response_format="url").data[0].url
     http.get(url).raise_for_status()
     view = await show(page, server, 0)
+    assert await page.get_by_role("listbox").get_by_role("option").count() == 1
     downloads = view.get_by_role("region", name="Downloads")
     row = downloads.locator("tbody tr")
     assert "200" in await row.inner_text()

@@ -39,6 +39,9 @@ MAX_BATCH_CALLS: Final = 20
 MAX_GATHERED_CALLS: Final = 100
 """Notes of more calls than these are not kept until the end of a batch."""
 
+REFRESH_SECONDS: Final = 1.0
+"""How often a shared store, whose registers other processes change, is refreshed for readers."""
+
 LINGER_SECONDS: Final = 10.0
 """How long a reader who has left may come back and miss nothing."""
 
@@ -198,6 +201,7 @@ class LiveFeed:
         self._timer: asyncio.TimerHandle | None = None
         self._telling: asyncio.Task[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     # --- readers
 
@@ -239,6 +243,8 @@ class LiveFeed:
             journal, store = self.emulator.journal, self.emulator.store
             journal.observers = (*journal.observers, self)
             store.observers = (*store.observers, self._register_changed)
+            if store.is_shared:
+                self._refreshing = asyncio.ensure_future(self._refresh())
         if self._batch.cleared:
             # A reader who is new loads the calls after this, and would drop them once it is told.
             self._log.append("cleared", self._batch.cleared_json)
@@ -257,10 +263,21 @@ class LiveFeed:
         journal.observers = tuple(each for each in journal.observers if each is not self)
         changed = self._register_changed
         store.observers = tuple(each for each in store.observers if each != changed)
-        if self._timer:
-            self._timer.cancel()
-        self._log = self._loop = self._timer = self._linger = None
+        for waiting in (self._timer, self._refreshing):
+            if waiting:
+                waiting.cancel()
+        self._log = self._loop = self._timer = self._linger = self._refreshing = None
         self._batch = _Batch()
+
+    async def _refresh(self) -> None:
+        """Refresh the store while there are readers: without a call nobody else does."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                if self.readers:
+                    await self.emulator.store.refresh()
+            except Exception:
+                logger.exception("the live feed cannot refresh the store")
 
     # --- what happens
 

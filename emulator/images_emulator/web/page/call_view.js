@@ -196,7 +196,7 @@ export function createCallView(context) {
     else streamTable.element.before(top);
     put(requestPlace, [next.body, next.form, next.parameters, next.error, next.violations, next.dropped], () => requestCard(context, requestTab, next, models));
     put(answerPlace, [next.answer, next.status, next.outcome, next.dropped], () => answerCard(context, answerTab, next));
-    put(missPlace, [next.near_misses], () => nearMisses(next));
+    put(missPlace, [next.near_misses], () => nearMisses(context, next));
     drawDownloads(next);
   }
 

@@ -27,6 +27,9 @@ import { Wall } from "./wall.js";
 /** @import { Counts, StreamEvent, Summary } from "./api.js" */
 /** @import { Context, KeyBinding, Section } from "./context.js" */
 
+/** The downloads of hosted pictures are shown with their calls, and are none themselves. */
+const CALLS = { kind: "call" };
+
 /** Calls that are loaded first, some screens full; the others come when they are wanted. */
 const FIRST = 100;
 /** Calls that are loaded at once after that; the API's own limit. */
@@ -274,7 +277,7 @@ async function load() {
   const number = latestLoad;
   try {
     const [page, settings, clock, scenario] = await Promise.all([
-      api.requests({ limit: FIRST }), api.settings(), api.clock(), api.scenario(),
+      api.requests({ ...CALLS, limit: FIRST }), api.settings(), api.clock(), api.scenario(),
     ]);
     if (number === latestLoad) {
       isLoaded = true;
@@ -316,7 +319,7 @@ function take(page) {
 
 /** Count what is not loaded. It is asked for once the rest is on the page, as it takes a while. */
 async function loadCounts() {
-  const page = await api.requests({ limit: 1, counts: "true" });
+  const page = await api.requests({ ...CALLS, limit: 1, counts: "true" });
   take(page);
   counts = page.counts ?? null;
   showTotals();
@@ -349,7 +352,7 @@ async function loadOlder(pages) {
     for (let page = 0; page < pages && !calls.isWhole; page += 1) {
       const oldest = calls.ordered[0];
       if (!oldest) break;
-      const older = await api.requests({ limit: MORE, before: oldest.id });
+      const older = await api.requests({ ...CALLS, limit: MORE, before: oldest.id });
       // Everything was loaded anew meanwhile: these are not what comes before it.
       if (calls.ordered[0] !== oldest) continue;
       const kept = older.requests.filter((call) => !calls.get(call.id));
@@ -442,12 +445,12 @@ async function fetchSkipped() {
     if (!isCalm && wanted > RUSH_CALLS) {
       skipped.first = performance.now();
       catching = setTimeout(fetchSkipped, CALM_MS);
-      take(await api.requests({ limit: 1 }));
+      take(await api.requests({ ...CALLS, limit: 1 }));
       showTotals();
       return;
     }
     skipped = { count: 0, first: 0, last: 0 };
-    const page = await api.requests({ limit: wanted > MORE ? FIRST : wanted });
+    const page = await api.requests({ ...CALLS, limit: wanted > MORE ? FIRST : wanted });
     const oldest = page.requests[0], newest = calls.ordered.at(-1);
     take(page);
     callsCame({ isRush: !isCalm });

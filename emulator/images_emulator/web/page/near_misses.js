@@ -1,34 +1,45 @@
-// Why a call met none of the faults that were armed, and no recording.
+// Why a call met none of the faults that were armed, no answer of one's own, and no recording.
 
 import { h, icon } from "./dom.js";
 import * as format from "./format.js";
 
 /** @import { Detail, NearMiss } from "./api.js" */
-
-/** @param {NearMiss} miss */
-const row = (miss) =>
-  h("li", null,
-    miss.kind === "recording"
-      ? h("span", { class: "tag" }, icon("play", "small"), miss.step)
-      : h("span", { class: "tag" }, icon("fault", "small"), format.words(miss.fault)),
-    h("span", { dir: "auto" }, miss.reason),
-    h("span", { class: "faint near-miss-step" }, miss.name));
+/** @import { Context } from "./context.js" */
 
 /**
+ * What was not met: a recording, an answer or a fault.
+ * @param {Context} context
+ * @param {NearMiss} miss
+ */
+function tag({ state }, { kind, step, fault }) {
+  if (kind === "recording") return h("span", { class: "tag" }, icon("play", "small"), step);
+  const isAnswer = state.scenario?.steps.some((each) => each.id === step && each.answer);
+  return h("span", { class: "tag", dir: "auto" }, icon(isAnswer ? "picture" : "fault", "small"), isAnswer ? fault : format.words(fault));
+}
+
+/**
+ * @param {Context} context
+ * @param {NearMiss} miss
+ */
+const row = (context, miss) =>
+  h("li", null, tag(context, miss), h("span", { dir: "auto" }, miss.reason), h("span", { class: "faint near-miss-step" }, miss.name));
+
+/**
+ * @param {Context} context
  * @param {Detail} call
  * @returns {HTMLElement | null} null where there is none
  */
-export function nearMisses(call) {
+export function nearMisses(context, call) {
   const open = call.near_misses.filter((miss) => !miss.spent);
   const spent = call.near_misses.filter((miss) => miss.spent);
   if (open.length + spent.length === 0) return null;
-  const list = h("ul", { class: "near-misses" }, open.map(row));
+  const list = h("ul", { class: "near-misses" }, open.map((miss) => row(context, miss)));
   const more = h("button", {
     type: "button", class: "button plain",
     onclick: () => {
-      const first = row(/** @type {NearMiss} */ (spent[0]));
+      const first = row(context, /** @type {NearMiss} */ (spent[0]));
       first.tabIndex = -1;
-      list.append(first, ...spent.slice(1).map(row));
+      list.append(first, ...spent.slice(1).map((miss) => row(context, miss)));
       more.remove();
       first.focus();
     },
