@@ -15,7 +15,7 @@ from images_emulator.recordings.open_values import fill, has_open_values
 from images_emulator.recordings.recording import Recording
 
 
-class OwnAnswer:
+class EmulatorAnswer:
     """The emulator's own answer to a call: `receive` takes it message by message. As an application
     it sends the messages again."""
 
@@ -54,7 +54,7 @@ class DescribedAnswer(NamedTuple):
     body: bytes
 
 
-def described_answer(recording: Recording, own: OwnAnswer) -> DescribedAnswer:
+def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnswer:
     """The answer that *recording* describes. Raises ValueError where *own* does not have what it
     leaves open."""
     response, expectation = recording.response, recording.expectation

@@ -34,7 +34,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.base_url import base_url
-from images_emulator.web.described_answer import OwnAnswer, described_answer
+from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
@@ -240,7 +240,7 @@ class ReplayMiddleware:
     ) -> None:
         """Play a recording whose answer is described: what it leaves open is filled in from the
         emulator's own answer. Where that is not possible, it is a miss."""
-        own = OwnAnswer()
+        own = EmulatorAnswer()
         await self.app(scope, receive, own.receive)
         try:
             status, headers, body = described_answer(recording, own)
