@@ -123,10 +123,26 @@ def test_the_fields_of_an_error_are_compared(change: dict[str, Any], found: str)
     assert kinds(error(), error(**change), 400) == [found]
 
 
-def test_another_status_is_the_only_difference() -> None:
-    (found,) = compared(response({"a": 1}, 200), response(error(), 400))
-    assert found.kind == "status"
-    assert str(found).startswith('status: 400, recorded 200: {"error"')
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (error(), "400 (No.)"),
+        ({"a": 1}, '400 ({"a": 1})'),
+        (b"<html>" + b"x" * 500, f"400 (<html>{'x' * 94}…)"),
+        (b"", "400"),
+        ({"error": "No."}, '400 ({"error": "No."})'),
+    ],
+)
+def test_another_status_is_the_only_difference(body: Any, said: str) -> None:
+    (found,) = compared(response({"a": 1}), response(body, 400))
+    assert (found.kind, str(found)) == ("status", f"status: {said}, recorded 200")
+
+
+def test_the_same_place_in_several_items_is_one() -> None:
+    want = {"data": [{"size": "1"}, {"size": "1"}]}
+    found = compared(response(want), response({"data": [{}, {}]}))
+    assert {each.where for each in found} == {"body.data[0].size", "body.data[1].size"}
+    assert {each.place for each in found} == {"body.data[].size"}
 
 
 def test_any_stands_for_values_and_for_parts_of_a_text() -> None:

@@ -167,8 +167,14 @@ def test_the_command_prints_differences_and_their_kinds(
         arguments = ["drift", str(folder), "--upstream", f"{server.url}/v1", "--api-key", KEY]
         assert main([*arguments, "--only", "*-generations-*", "--costs"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("0001-generations-400: status: 401, recorded 400: {")
-    assert lines[-3:] == ["0 as recorded, 4 otherwise", "differences:", "      4  status"]
+    assert lines[0].startswith("0001-generations-400: status: 401 (Incorrect API key provided: ")
+    assert lines[0].endswith("), recorded 400")
+    assert lines[-4:] == [
+        "0 as recorded, 4 otherwise",
+        "differences:",
+        "      4  status",
+        "          4  status",
+    ]
 
 
 def test_the_command_says_what_it_has_skipped(
@@ -201,7 +207,9 @@ def test_the_command_reports_as_json(
     }
     with Server(Settings(port=0, api_key=("sk-other",))) as other:
         assert main([*arguments, other.url, "--only", "*models*"]) == 1
-    (exchange,) = json.loads(capsys.readouterr().out)["exchanges"]
+    report = json.loads(capsys.readouterr().out)
+    (exchange,) = report["exchanges"]
+    assert report["differences"] == {"status": {"status": 1}}
     (difference,) = exchange["differences"]
     assert difference.keys() == {"kind", "where", "actual", "recorded"}
     assert (exchange["name"], difference["kind"]) == ("0004-models", "status")

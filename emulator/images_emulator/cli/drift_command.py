@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from json import dumps
@@ -120,7 +120,8 @@ class _Tally:
         self.different = 0
         self.failed = 0
         self.skipped: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()
+        self.places: dict[str, Counter[str]] = defaultdict(Counter)
+        """The numbers of differences by their kinds and places."""
 
     def add(self, outcome: Outcome) -> None:
         self.same += outcome.is_same
@@ -128,7 +129,13 @@ class _Tally:
         self.failed += bool(outcome.failed)
         if outcome.skipped:
             self.skipped[outcome.skipped] += 1
-        self.kinds.update(each.kind for each in outcome.differences)
+        for each in outcome.differences:
+            self.places[each.kind][each.place] += 1
+
+    @property
+    def kinds(self) -> list[tuple[str, Counter[str]]]:
+        """The kinds of the differences, the most frequent first, with their places."""
+        return sorted(self.places.items(), key=lambda item: -item[1].total())
 
     @property
     def exit_status(self) -> int:
@@ -147,11 +154,16 @@ def _text_report(outcomes: Iterator[Outcome]) -> int:
     counts += [f"{tally.failed} failed"] if tally.failed else []
     counts += [f"{tally.skipped.total()} skipped"] if tally.skipped else []
     print(", ".join(counts))
-    for title, counter in (("differences", tally.kinds), ("skipped", tally.skipped)):
-        if counter:
-            print(f"{title}:")
-            for name, count in counter.most_common():
-                print(f"  {count:5}  {name}{_advice(name)}")
+    if tally.places:
+        print("differences:")
+    for kind, places in tally.kinds:
+        print(f"  {places.total():5}  {kind}")
+        for place, count in places.most_common():
+            print(printable(f"  {count:9}  {place}"))
+    if tally.skipped:
+        print("skipped:")
+    for reason, count in tally.skipped.most_common():
+        print(f"  {count:5}  {reason}{_advice(reason)}")
     return tally.exit_status
 
 
@@ -185,7 +197,7 @@ def _json_report(outcomes: Iterator[Outcome]) -> int:
         "different": tally.different,
         "failed": tally.failed,
         "skipped": dict(tally.skipped.most_common()),
-        "differences": dict(tally.kinds.most_common()),
+        "differences": {kind: dict(places.most_common()) for kind, places in tally.kinds},
         "exchanges": exchanges,
     }
     print(dumps(report, indent=2))

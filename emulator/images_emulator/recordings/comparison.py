@@ -66,6 +66,7 @@ API_HEADERS: Final = frozenset(
 )
 """Headers that an answer has where the recorded one has them."""
 
+_INDEX: Final = re.compile(r"\[\d+\]")
 _EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 
 _ANEW: Final[Mapping[str, re.Pattern[str]]] = {
@@ -108,6 +109,11 @@ class Difference(Immutable):
     """What the server answers there, in words or as JSON."""
     recorded: str
 
+    @property
+    def place(self) -> str:
+        """*where* without the numbers of items, which is the same in many answers."""
+        return _INDEX.sub("[]", self.where)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.actual}, recorded {self.recorded}"
 
@@ -144,8 +150,7 @@ def answer_differences(
         chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
     )
     if actual.status != recorded.status:
-        said = shortened(actual.body.decode(errors="replace"), 1000)
-        yield Difference("status", "status", f"{actual.status}", f"{recorded.status}: {said}")
+        yield Difference("status", "status", _with_status(actual), f"{recorded.status}")
         return
     present = recording.expectation.headers_present if recording.expectation else ()
     yield from _header_differences(recorded.headers, present, actual.headers)
@@ -157,6 +162,16 @@ def answer_differences(
         yield from _stream_differences(recorded, actual, rules)
     else:
         yield from _body_differences(recorded, actual, rules)
+
+
+def _with_status(response: RecordedResponse) -> str:
+    """The status of an answer, and its error's message or else the beginning of its body."""
+    body = _body(response)
+    value = _json(body)
+    error = value.get("error") if isinstance(value, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    said = message if isinstance(message, str) else shortened(body.decode(errors="replace"), 100)
+    return f"{response.status} ({said})" if said else f"{response.status}"
 
 
 def _chosen_keys(recording: Recording) -> frozenset[str]:
