@@ -11,7 +11,9 @@ import pytest
 from images_emulator.recordings import spool
 from images_emulator.recordings.spool import BLOCK_BYTES, Spool
 
-SECRET = b"sk-proj-abcdefghijklmnop"
+SECRET = b"sk-proj-abcdefghijklmnopqrstuvwx"
+"""It fits into a block a whole number of times, so that blocks of it are equal before they are
+encrypted."""
 
 
 @pytest.fixture
