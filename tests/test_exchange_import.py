@@ -245,17 +245,21 @@ def test_a_folder_that_cannot_be_written_is_told(
     assert capsys.readouterr().err.startswith(f"images-emulator: {tmp_path / 'to'}: ")
 
 
-@pytest.mark.parametrize("name", CASSETTES)
-def test_imported_cassettes_replay(name: str, tmp_path: Path) -> None:
-    imported(tmp_path, cassette(tmp_path, CASSETTES[name], name))
-    with Server(
-        Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse", delay=False)
-    ) as server:
-        answer = httpx2.post(
-            server.url + "/v1/images/generations", content=REQUEST, headers=HEADERS
+def test_imported_cassettes_replay(tmp_path: Path) -> None:
+    """A call that was recorded often is answered by each recording in turn."""
+    names = [
+        recording.name
+        for recording in imported(
+            tmp_path, *(cassette(tmp_path, data, name) for name, data in CASSETTES.items())
         )
-    assert (answer.status_code, answer.content) == (200, ANSWER)
-    assert answer.headers["x-request-id"] == "req_1"
+    ]
+    settings = Settings(port=0, replay=str(tmp_path / "to"), on_miss="refuse", delay=False)
+    with Server(settings) as server, httpx2.Client(base_url=server.url) as client:
+        for _ in CASSETTES:
+            answer = client.post("/v1/images/generations", content=REQUEST, headers=HEADERS)
+            assert (answer.status_code, answer.content) == (200, ANSWER)
+            assert answer.headers["x-request-id"] == "req_1"
+        assert [call.recording for call in server.calls()] == names
 
 
 def test_streams_forms_and_hosted_pictures_of_a_cassette_replay(tmp_path: Path) -> None:
