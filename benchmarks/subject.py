@@ -19,10 +19,10 @@ from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.validation import validate
 from images_emulator.imaging import drawing, edits, png
 from images_emulator.imaging.formats import OUTPUT_FORMATS
-from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.imaging.render import render_image, render_stream
 
-_LOADER: Final = ImageLoader(lambda identity: None, lambda url: None)
+_LOADER: Final = PillowImageLoader(lambda identity: None, lambda url: None)
 
 
 def request_of(fields: Mapping[str, Any], operation: Operation = GENERATIONS) -> ImageRequest:

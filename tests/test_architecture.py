@@ -228,3 +228,13 @@ def test_modules_and_public_names_have_docstrings(module: str) -> None:
     if module.endswith("_command"):
         names -= COMMAND_NAMES
     assert not names, f"{path}: {sorted(names)} have no docstring"
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from images_emulator.recordings.comparison import (
-    Difference,
+    AnswerDifference,
     answer_differences,
     form_of,
 )
@@ -39,7 +39,7 @@ def compared(
     expectation: Expectation | None = None,
     *,
     only_forms: bool = True,
-) -> list[Difference]:
+) -> list[AnswerDifference]:
     request = RecordedRequest(method="POST", target="/v1/images/generations")
     recording = Recording(request=request, response=want, expectation=expectation)
     return [*answer_differences(recording, got, only_forms=only_forms)]

@@ -18,8 +18,8 @@ from images_emulator import Server, Settings
 from images_emulator.cli.command_line import main
 from images_emulator.recordings.drift import (
     MAX_ATTEMPTS,
+    DriftTarget,
     Outcome,
-    Upstream,
     answer_of,
     drift,
     reason_to_skip,
@@ -98,7 +98,7 @@ def recorded() -> dict[str, Recording]:
     """The exchanges of `CALLS` with an emulator."""
     recordings = {}
     with Server(Settings(port=0)) as server, httpx2.Client(timeout=60) as client:
-        upstream = Upstream(url=server.url, key="sk-recorded")
+        upstream = DriftTarget(url=server.url, key="sk-recorded")
         for name, request in CALLS.items():
             recording = Recording(request=request, response=None, name=name)
             response = answer_of(recording, upstream, client)
@@ -117,7 +117,7 @@ def folder(recorded: dict[str, Recording], tmp_path_factory: pytest.TempPathFact
 def outcomes(
     recordings: Sequence[Recording], server: Server, *, costs: bool = True
 ) -> list[Outcome]:
-    return [*drift(recordings, Upstream(url=server.url, key=KEY, costs=costs))]
+    return [*drift(recordings, DriftTarget(url=server.url, key=KEY, costs=costs))]
 
 
 def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: Server) -> None:
@@ -219,7 +219,7 @@ def test_the_guide_shows_what_the_command_prints(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A server that says it in another sentence is one whose sentence was recorded otherwise."""
-    upstream = Upstream(url=server.url, key=KEY)
+    upstream = DriftTarget(url=server.url, key=KEY)
     bodies = ({"prompt": "A fox"}, {"prompt": "A fox", "n": 0}, {"prompt": "A fox", "size": "x"})
     with httpx2.Client() as client:
         for body in bodies:
@@ -394,7 +394,7 @@ def client() -> Callable[[Answers], httpx2.Client]:
     return lambda answers: httpx2.Client(transport=httpx2.MockTransport(answers))
 
 
-UPSTREAM = Upstream(url="https://api.example.com", key=KEY)
+UPSTREAM = DriftTarget(url="https://api.example.com", key=KEY)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.parsing import parse_body
 from images_emulator.exchange.retention import compact
-from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.state.journal import Journal
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
 from images_emulator.state.query import Query
@@ -577,7 +577,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
-        accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
+        accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         answered(journal, str(number), chunks=(body,), call=call, request=accepted)
     first, *_ = journal.find()
     assert first.body is None
@@ -628,7 +628,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
             {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
         ).encode()
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
-        accepted = validate(call, ImageLoader(lambda _: None, lambda _: None))
+        accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
         entry = Exchange(
             RequestHead("POST", "/v1", b"", headers),

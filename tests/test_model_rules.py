@@ -46,7 +46,7 @@ from images_emulator.contract.sizes import (
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
-from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import half_clear
 
 DAY = timedelta(days=1)
@@ -54,7 +54,7 @@ DAY = timedelta(days=1)
 PICTURE = half_clear()
 
 # A file's id is its size in bytes.
-LOADER = ImageLoader(cache(lambda size: PICTURE.ljust(int(size), b"\0")), lambda url: PICTURE)
+LOADER = PillowImageLoader(cache(lambda size: PICTURE.ljust(int(size), b"\0")), lambda url: PICTURE)
 FILE = Upload("a.png", "image/png", PICTURE, len(PICTURE))
 DATA_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 REFERENCE = {"image_url": DATA_URL}

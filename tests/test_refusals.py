@@ -28,7 +28,7 @@ from images_emulator.contract.refusal import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.validation import Validation
-from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import half_clear, png
 
 REFUSALS = {
@@ -298,7 +298,9 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
         fields |= {"prompt": "x", "mask": image}
     call = Call(operation, form=True, fields=fields | {name: value})
     try:
-        Validation(call, ImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI).request()
+        Validation(
+            call, PillowImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI
+        ).request()
     except APIError as error:
         return error.refusal
     return None

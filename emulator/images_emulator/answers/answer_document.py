@@ -191,7 +191,7 @@ def _media_type(text: str) -> str:
 
 
 class Answer(StrictModel, arbitrary_types_allowed=True):
-    """What a call is answered with in place of a drawing."""
+    """An answer of one's own as a step of a scenario has it: `answer`."""
 
     image: Picture | None = Field(
         default=None,

@@ -20,7 +20,7 @@ PictureFunction = Callable[[ImageRequest, int], Any]
 
 
 class OwnAnswer(Immutable, eq=False):
-    """What a call is answered with in place of a drawing.
+    """An answer in place of a drawing.
 
     Of several *files* image 0 of an answer has the first, image 1 the second, and after the last
     comes the first again. Where they are *in_turn*, each call begins with the next one. The

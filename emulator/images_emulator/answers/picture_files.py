@@ -26,9 +26,9 @@ NAME_KEY: Final = "name"
 
 
 class ReadingContext(Immutable):
-    """Where the files of a document are. Paths are seen from *folder*; None where a document may
-    name no path, as one that comes over HTTP. *stored* are files by their digests, of a document
-    that a store has kept."""
+    """The places where the files of a document are. Paths are seen from *folder*; None where a
+    document may name no path, as one that comes over HTTP. *stored* are files by their digests, of
+    a document that a store has kept."""
 
     folder: Path | None = None
     stored: Mapping[str, bytes] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class PictureFile(Immutable):
         return imaging.fitting.head_of(self.data).mistake or None
 
     def as_json(self) -> dict[str, Any]:
-        """What the admin API shows of it."""
+        """The picture as the admin API shows it."""
         head = imaging.fitting.head_of(self.data)
         size = "{}x{}".format(*head.size) if head.size else None
         shown = {NAME_KEY: self.name, DIGEST_KEY: self.digest, "bytes": len(self.data)}

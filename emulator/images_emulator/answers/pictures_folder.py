@@ -19,7 +19,7 @@ DOCUMENT: Final = "pictures.toml"
 """The file in the folder that says more than names can."""
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
-"""What the names of pictures end with, in lower case. Other files are left alone."""
+"""The suffixes of pictures' names, in lower case. Other files are left alone."""
 
 
 class NamedStep(NamedTuple):
@@ -110,6 +110,6 @@ def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
 
 
 def _generality(pattern: str) -> tuple[bool, int]:
-    """What sorts patterns: those without wildcards first, then those with more letters."""
+    """The sort key of a pattern: those without wildcards first, then those with more letters."""
     letters = len(pattern) - pattern.count("*") - pattern.count("?")
     return "*" in pattern or "?" in pattern, -letters

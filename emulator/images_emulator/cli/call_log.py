@@ -49,7 +49,7 @@ class _Call(NamedTuple):
     ended: float
 
 
-class Log(Generic[Item]):
+class LineLog(Generic[Item]):
     """Writes to the file descriptor *out* a line, or several, for each item; `text_of` makes them
     on the thread that writes. *stop* is called on it where nobody reads any more.
 
@@ -100,7 +100,7 @@ class Log(Generic[Item]):
 
     @cached_property
     def formatter(self) -> CallFormatter:
-        """What makes lines of calls."""
+        """The function that makes lines of calls."""
         from images_emulator.cli.exchange_record import CallFormatter  # noqa: PLC0415 - it delays the start
 
         return CallFormatter(
@@ -129,7 +129,7 @@ class Log(Generic[Item]):
         return f"{line}\n"
 
 
-class CallLog(Log["_Call | CallRecord"]):
+class CallLog(LineLog["_Call | CallRecord"]):
     """Logs each call that *journal* tells of, from the log's `start` on. A record is made on the
     thread that writes it."""
 

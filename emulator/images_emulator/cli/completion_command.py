@@ -21,7 +21,7 @@ EXAMPLES: Final = """\
   images-emulator completion fish | source      in ~/.config/fish/config.fish"""
 
 
-class Flag(NamedTuple):
+class FlagCompletion(NamedTuple):
     """A flag as a shell completes it."""
 
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ class Flag(NamedTuple):
 class Completions(NamedTuple):
     """Completions behind a command: its flags, and the words of its argument."""
 
-    flags: tuple[Flag, ...]
+    flags: tuple[FlagCompletion, ...]
     words: tuple[str, ...]
     """Values of its first argument, where they are known."""
 
@@ -57,7 +57,7 @@ def run(*, shell: str) -> int:
 
 def completions(parser: ArgumentParser) -> Completions:
     """The completions of the arguments of *parser*."""
-    flags: list[Flag] = []
+    flags: list[FlagCompletion] = []
     words: tuple[str, ...] = ()
     values = {each.flag: each.choices for each in command_settings()}
     values["--scenario"] = tuple(ready_scenarios())
@@ -69,7 +69,9 @@ def completions(parser: ArgumentParser) -> Completions:
             line = "" if action.help in (None, argparse.SUPPRESS) else f"{action.help}"
             is_file = action.metavar in PATHS
             flags.append(
-                Flag(tuple(action.option_strings), line, action.nargs != 0, choices, is_file)
+                FlagCompletion(
+                    tuple(action.option_strings), line, action.nargs != 0, choices, is_file
+                )
             )
         else:
             words = words or choices
@@ -136,7 +138,7 @@ def _zsh(table: Table) -> Iterator[str]:
     yield f"compdef _images_emulator {PROGRAM}"
 
 
-def _zsh_flag(flag: Flag, name: str) -> str:
+def _zsh_flag(flag: FlagCompletion, name: str) -> str:
     """A flag as `_arguments` takes it."""
     text = "".join(f"\\{each}" if each in "[]:\\" else each for each in flag.help)
     action = "_files" if flag.is_file else f"({' '.join(flag.choices)})" if flag.choices else " "

@@ -68,7 +68,7 @@ FORMATS_BY_SUFFIX: Final = {
 """The word of `output_format` by the ending of a file."""
 
 
-class Picture(NamedTuple):
+class ReceivedPicture(NamedTuple):
     """A picture of an answer."""
 
     data: bytes
@@ -191,7 +191,7 @@ def _newest_model(client: AdminClient, *, edit: bool) -> str:
 
 def _draw(
     client: AdminClient, fields: Mapping[str, Any], files: Sequence[tuple[str, str]]
-) -> list[Picture]:
+) -> list[ReceivedPicture]:
     """The pictures that a call is answered with. Raises CommandError."""
     if files:
         path, (content_type, body) = "/v1/images/edits", _form(fields, files)
@@ -207,7 +207,9 @@ def _draw(
     if not items:
         raise CommandError("the answer has no picture")
     return [
-        Picture(_decoded(item["b64_json"]), kind) if item.get("b64_json") else _fetch(item["url"])
+        ReceivedPicture(_decoded(item["b64_json"]), kind)
+        if item.get("b64_json")
+        else _fetch(item["url"])
         for item in items
     ]
 
@@ -231,7 +233,9 @@ def _sentence(document: Any, status: int) -> str:
     return str(message) if message else f"the answer has the status {status}, and no sentence"
 
 
-def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: bytes) -> Picture:
+def _streamed(
+    client: AdminClient, path: str, headers: Mapping[str, str], body: bytes
+) -> ReceivedPicture:
     """The picture that a stream ends with. Raises CommandError."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
     with client.request("POST", path, headers, body) as response:
@@ -245,7 +249,7 @@ def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: 
                 number = data["partial_image_index"] + 1
                 print(f"partial image {number}", file=sys.stderr)
             elif name.endswith(".completed"):
-                return Picture(_decoded(data["b64_json"]), data.get("output_format", "png"))
+                return ReceivedPicture(_decoded(data["b64_json"]), data.get("output_format", "png"))
     raise CommandError("the stream ended before its picture")
 
 
@@ -257,7 +261,7 @@ def _decoded(text: str) -> bytes:
         raise CommandError("the answer has base64 that does not decode") from None
 
 
-def _fetch(url: str) -> Picture:
+def _fetch(url: str) -> ReceivedPicture:
     """The picture at a *url* of an answer. Raises CommandError."""
     parts = urlsplit(url)
     address = ServerAddress(f"{parts.scheme}://{parts.netloc}", None, "", is_default=False)
@@ -266,7 +270,7 @@ def _fetch(url: str) -> Picture:
         data = read(response, url)
     if response.status >= 400:
         raise CommandError(f"{url} answered {response.status}")
-    return Picture(data, response.headers.get_content_subtype())
+    return ReceivedPicture(data, response.headers.get_content_subtype())
 
 
 def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[str, bytes]:
@@ -302,7 +306,7 @@ def _bytes_of(path: str) -> bytes:
         raise CommandError(f"{path}: {error.strerror}") from None
 
 
-def _paths(output: str | None, prompt: str, pictures: Sequence[Picture]) -> Iterator[Path]:
+def _paths(output: str | None, prompt: str, pictures: Sequence[ReceivedPicture]) -> Iterator[Path]:
     """The files in which the pictures are saved. A file that is there is only replaced where
     *output* names it."""
     if output:

@@ -71,11 +71,11 @@ def run(
     timeout: float,
     concurrency: int,
 ) -> int:
-    from images_emulator.recordings.drift import Upstream, drift, upstream_url  # noqa: PLC0415
+    from images_emulator.recordings.drift import DriftTarget, drift, upstream_url  # noqa: PLC0415
 
     if not timeout > 0 or concurrency < 1:
         raise ValueError("--timeout and --concurrency must be above 0")
-    server = Upstream(
+    server = DriftTarget(
         url=upstream_url(upstream),
         key=api_key if api_key is not None else os.environ.get(KEY_VARIABLE, ""),
         costs=costs,
@@ -139,7 +139,7 @@ class _Tally:
 
     @property
     def exit_status(self) -> int:
-        """Nothing that was compared is no success: all was skipped."""
+        """The exit status of the command; not 0 where every recording was skipped."""
         return 0 if self.same and not (self.different or self.failed) else 1
 
 

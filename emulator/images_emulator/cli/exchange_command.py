@@ -26,7 +26,7 @@ EXAMPLES: Final = """\
 
 
 class PartModule(Protocol):
-    """What the module of a part has."""
+    """The module of a part of the command."""
 
     @staticmethod
     def add_arguments(parser: ArgumentParser) -> None:

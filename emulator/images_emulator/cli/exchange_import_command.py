@@ -129,7 +129,7 @@ def _exchanges(count: int) -> str:
 
 
 def _words(imported: CassetteImport, added: int) -> Iterator[str]:
-    """What was done with a cassette."""
+    """The words for the import of a cassette."""
     yield f"{imported.kind}, {_exchanges(added)}"
     if downloads := imported.downloads:
         yield f"{downloads} downloaded {'picture' if downloads == 1 else 'pictures'}"

@@ -144,7 +144,7 @@ def run(
 
 
 def start_text(server: RecordServer, host: str, upstream: str, to: Path, log: LogSettings) -> str:
-    """What is printed when the proxy accepts connections."""
+    """The text that is printed when the proxy accepts connections."""
     message = f"Listening on {server.url}, recording {upstream} to {to}"
     base_url = f"{local_url(host, server.port)}/v1"
     if log.log_format == "json":

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from images_emulator.cli.call_log import STDERR, STDOUT, Log
+from images_emulator.cli.call_log import STDERR, STDOUT, LineLog
 from images_emulator.cli.call_record import CallRecord
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse
 from images_emulator.settings import LogSettings
@@ -23,7 +23,7 @@ _FORM_FIELD: Final = re.compile(rb'name="?(model|size)"?\r\n\r\n([^\r\n]{1,200})
 _PICTURE: Final = re.compile(rb'"(?:b64_json|url)"\s*:\s*"([^"]*)"')
 
 
-class RecordingLog(Log[CallRecord]):
+class RecordingLog(LineLog[CallRecord]):
     """Logs each call of which it is told."""
 
     def __init__(self, settings: LogSettings, out: int = STDOUT, err: int = STDERR) -> None:

@@ -181,7 +181,7 @@ class Exchange:
     has_recorded_headers: bool = False
     """Whether the answer has the headers of that recording, in place of the API's standard ones."""
     known_answer: KnownAnswer | None = None
-    """What there is to show of that answer, until the call is completed."""
+    """The answer as the journal will show it, until the call is completed."""
     recording_miss: str | None = None
     """Why no recording answers the call, in a sentence; None where one does or there are none."""
     message_values: Mapping[str, Any] | None = None

@@ -19,7 +19,7 @@ _REPEATED: Final = ("size", "quality", "background", "output_format")
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
-    """What the journal shows of an answer. It is worked out once for all calls that get it."""
+    """An answer as the journal shows it. It is worked out once for all calls that get it."""
 
     is_stream: bool
     images: tuple[int, ...] = ()
@@ -41,7 +41,7 @@ class KnownAnswer:
 def known_answer(
     parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
 ) -> KnownAnswer:
-    """What there is to show of an answer of that *content_type*, in *parts*, which are not
+    """The answer of that *content_type* as the journal shows it, in *parts*, which are not
     compressed; those of a stream are its events. *downloads* are the files at its URLs."""
     if content_type.startswith("text/event-stream"):
         return _stream(parts)

@@ -34,7 +34,7 @@ UNKNOWN_COLOUR: Final = "#8a8f98"
 """Colour of the thumbnail of a file that cannot be opened."""
 
 NO_IMAGE: Final = "is no PNG, JPEG, WebP or GIF"
-"""What a file is that no decoder knows; an SVG, too."""
+"""The mistake of a file that no decoder knows, such as an SVG."""
 
 TOO_LARGE: Final = "is larger than can be opened"
 """The end of the sentence about a file of too many pixels."""
@@ -44,9 +44,9 @@ MAX_FACTS: Final = 4096
 
 
 class FileFacts(NamedTuple):
-    """What a file is. *output_format* is its word among the values of `output_format`, or None;
-    *size* is upright. That is None where *mistake* says why it cannot be decoded: a predicate of
-    its name, such as `is no PNG, JPEG, WebP or GIF`."""
+    """The properties of a file. *output_format* is its word among the values of `output_format`, or
+    None; *size* is upright. That is None where *mistake* says why it cannot be decoded: a predicate
+    of its name, such as `is no PNG, JPEG, WebP or GIF`."""
 
     output_format: str | None
     size: Pixels | None
@@ -219,7 +219,7 @@ def check(request: ImageRequest) -> tuple[str, ...]:
 
 
 def _notices(name: str, facts: FileFacts, request: ImageRequest) -> Iterator[str]:
-    """What a verbatim file is other than *request* asks for; at most one notice."""
+    """The differences of a verbatim file from what *request* asks for; at most one notice."""
     word, differences = facts.output_format, []
     if facts.mistake and not (word and facts.mistake == NO_IMAGE):
         differences.append(facts.mistake)
@@ -309,8 +309,8 @@ def draw_partial(
 
 
 def shown(request: ImageRequest, index: int, partial: int | None = None) -> Image.Image:
-    """What a person sees of own picture *index*, or of its partial image *partial*; of one that is
-    sent as it is, in its own size. A file that cannot be opened is a grey area."""
+    """The view of own picture *index* for a person, or of its partial image *partial*; of one that
+    is sent as it is, in its own size. A file that cannot be opened is a grey area."""
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     try:

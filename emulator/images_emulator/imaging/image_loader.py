@@ -13,7 +13,7 @@ from images_emulator.imaging import decoder
 from images_emulator.imaging.render import render_image
 
 
-class ImageLoader:
+class PillowImageLoader:
     """Decodes uploads, one at a time, since each may take 256 MB. Threads may share it.
 
     *file* returns the content of an uploaded file by its id, *fetch* the bytes at a URL; both None

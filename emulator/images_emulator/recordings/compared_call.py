@@ -86,7 +86,7 @@ Fields = Mapping[str, Any]
 """The fields of a body as they were sent: JSON values, with a `FileValue` for each file."""
 
 
-class Difference(NamedTuple):
+class CallDifference(NamedTuple):
     """A field in which a call differs from a recording. None stands for an absent one."""
 
     name: str
@@ -122,7 +122,7 @@ class ComparedCall:
     """The fields of the body; None where it could not be parsed, and where there is none."""
     is_form: bool
     body_sha256: str
-    """Of the body without its boundary, where it has no fields; empty for none."""
+    """The SHA-256 of the body without its boundary, where it has no fields; empty for none."""
     values: Mapping[str, Any] | None = None
     """The values of the valid request that it makes, once it is resolved; None where it makes
     none."""
@@ -136,7 +136,7 @@ class ComparedCall:
 
     @property
     def scope(self) -> tuple[str, str, str]:
-        """What a recording must have in common with a call at every level: the method, and the
+        """The properties that a recording shares with a call at every level: the method, and the
         operation of one service or the path."""
         place = self.operation.name if self.operation else self.path
         return self.method, place, self.service.value
@@ -170,9 +170,9 @@ class ComparedCall:
         body = {BODY: self.body_sha256} if self.body_sha256 else {}
         return {**own, **(self.fields or {}), **body}
 
-    def differences(self, recorded: ComparedCall) -> Iterator[Difference]:
-        """In which fields this call differs from a *recorded* one of the same scope. Both are to be
-        resolved, or neither."""
+    def differences(self, recorded: ComparedCall) -> Iterator[CallDifference]:
+        """The fields in which this call differs from a *recorded* one of the same scope. Both are
+        to be resolved, or neither."""
         values, others = self.compared_values(recorded)
         for name in dict.fromkeys([*values, *others]):
             value, other = values.get(name), others.get(name)
@@ -180,7 +180,7 @@ class ComparedCall:
                 yield from _differences(name, value, other)
 
     def sent_distance(self, other: ComparedCall) -> int:
-        """In how many fields the two calls differ, as they were sent."""
+        """The number of fields in which the two calls differ, as they were sent."""
         values, others = self._sent(), other._sent()
         return sum(values.get(name) != others.get(name) for name in values.keys() | others)
 
@@ -192,7 +192,7 @@ class ComparedCall:
         return values.get("stream") in (True, "true"), values.get("response_format") == "url"
 
 
-def _differences(name: str, value: Any, recorded: Any) -> Iterator[Difference]:
+def _differences(name: str, value: Any, recorded: Any) -> Iterator[CallDifference]:
     """The differences of two unequal values: those of the items of two arrays of one length, or of
     the members of two objects; else one of the whole."""
     if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
@@ -204,7 +204,7 @@ def _differences(name: str, value: Any, recorded: Any) -> Iterator[Difference]:
             if value.get(key) != recorded.get(key):
                 yield from _differences(f"{name}.{key}", value.get(key), recorded.get(key))
     else:
-        yield Difference(name, value, recorded)
+        yield CallDifference(name, value, recorded)
 
 
 def _is_value(value: Any) -> bool:

@@ -99,14 +99,14 @@ _SIGNATURES: Final = {
 """The first bytes of pictures, and the names of their formats."""
 
 
-class Difference(Immutable):
+class AnswerDifference(Immutable):
     """One thing in which an answer is not the recorded one."""
 
     kind: Kind
     where: str
     """The place in the answer, such as `body.data[0].url`."""
     actual: str
-    """What the server answers there, in words or as JSON."""
+    """The server's value there, in words or as JSON."""
     recorded: str
 
     @property
@@ -119,7 +119,7 @@ class Difference(Immutable):
 
 
 class Rules(Immutable, kw_only=True):
-    """What counts as a difference. Without any, every value but `ANY` must be the recorded one."""
+    """The rules of a comparison. Without any, every value but `ANY` must be the recorded one."""
 
     later_keys: frozenset[str] = frozenset()
     """Keys that an object may have beside the recorded ones."""
@@ -137,10 +137,10 @@ EXACT: Final = Rules()
 
 def answer_differences(
     recording: Recording, actual: RecordedResponse, *, only_forms: bool = False
-) -> Iterator[Difference]:
-    """In what *actual* is not the answer of *recording*, which has one: its status, or else the
-    API's headers that it lacks, and its body. The layout of JSON is not compared; *only_forms* as
-    in `Rules`."""
+) -> Iterator[AnswerDifference]:
+    """The differences of *actual* from the answer of *recording*, which has one: its status, or
+    else the API's headers that it lacks, and its body. The layout of JSON is not compared;
+    *only_forms* as in `Rules`."""
     recorded = recording.response
     assert recorded
     gains_keys = recording.expectation and recorded.status < 400
@@ -150,14 +150,14 @@ def answer_differences(
         chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
     )
     if actual.status != recorded.status:
-        yield Difference("status", "status", _with_status(actual), f"{recorded.status}")
+        yield AnswerDifference("status", "status", _with_status(actual), f"{recorded.status}")
         return
     present = recording.expectation.headers_present if recording.expectation else ()
     yield from _header_differences(recorded.headers, present, actual.headers)
     was, now = _is_stream(recorded), _is_stream(actual)
     if was != now:
         words = {True: "a stream", False: "no stream"}
-        yield Difference("body", "body", words[now], words[was])
+        yield AnswerDifference("body", "body", words[now], words[was])
     elif was:
         yield from _stream_differences(recorded, actual, rules)
     else:
@@ -182,38 +182,38 @@ def _chosen_keys(recording: Recording) -> frozenset[str]:
 
 def _header_differences(
     recorded: Headers, present: Iterable[str], actual: Headers
-) -> Iterator[Difference]:
+) -> Iterator[AnswerDifference]:
     names = {name.lower() for name, _ in recorded} | {name.lower() for name in present}
     sent = {name.lower() for name, _ in actual}
     for name in sorted((names & API_HEADERS) - sent):
-        yield Difference("header", f"header {name}", "missing", "present")
+        yield AnswerDifference("header", f"header {name}", "missing", "present")
     was, now = _media_type(recorded), _media_type(actual)
     if was and now and was != now:
-        yield Difference("header", "header content-type", now, was)
+        yield AnswerDifference("header", "header content-type", now, was)
 
 
 def _body_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
-) -> Iterator[Difference]:
+) -> Iterator[AnswerDifference]:
     was, now = _body(recorded), _body(actual)
     want, got = _json(was), _json(now)
     if want is None or got is None:
         if not _is_picture(recorded) and was != now:
-            yield Difference("body", "body", _text(now), _text(was))
+            yield AnswerDifference("body", "body", _text(now), _text(was))
         return
     yield from differences(want, got, "body", rules=rules)
 
 
 def _stream_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
-) -> Iterator[Difference]:
+) -> Iterator[AnswerDifference]:
     """Differences of streams. How many events of one name follow each other is not compared, as the
     number of partial images is up to the API; each is compared with the recorded one in its
     place, or the last of that name."""
     want, got = _runs(_body(recorded)), _runs(_body(actual))
     names = [[name for name, _ in runs] for runs in (want, got)]
     if names[0] != names[1]:
-        yield Difference("event", "events", ", ".join(names[1]), ", ".join(names[0]))
+        yield AnswerDifference("event", "events", ", ".join(names[1]), ", ".join(names[0]))
         return
     for (name, events), (_, others) in zip(want, got, strict=True):
         for number, other in enumerate(others):
@@ -244,39 +244,39 @@ def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
 
 def differences(
     want: Any, got: Any, where: str, *, rules: Rules = EXACT, key: str = ""
-) -> Iterator[Difference]:
-    """In what the JSON value *got* is not *want*, in which `ANY` stands for any value. *key* is the
-    one under which they are."""
+) -> Iterator[AnswerDifference]:
+    """The differences of the JSON value *got* from *want*, in which `ANY` stands for any value.
+    *key* is the one under which they are."""
     if want == ANY:
         return
     if isinstance(want, dict) and isinstance(got, dict):
         yield from _object_differences(want, got, where, rules)
     elif isinstance(want, list) and isinstance(got, list):
         if len(want) != len(got):
-            yield Difference("length", where, f"{len(got)} items", f"{len(want)}")
+            yield AnswerDifference("length", where, f"{len(got)} items", f"{len(want)}")
         for number, (each, other) in enumerate(zip(want, got, strict=False)):
             yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
     elif (was := _type_of(want)) != (now := _type_of(got)):
         # The parameter and the code of an error may be null.
         of_error = "null" in (was, now) and _is_in_error(where)
         kind: Kind = _kind_of(where, key) if of_error else "type"
-        yield Difference(kind, where, shown(got), shown(want))
+        yield AnswerDifference(kind, where, shown(got), shown(want))
     elif isinstance(want, str):
         yield from _text_differences(want, got, where, rules, key)
     elif want != got and not (rules.only_forms and _type_of(want) == "number"):
-        yield Difference("value", where, shown(got), shown(want))
+        yield AnswerDifference("value", where, shown(got), shown(want))
 
 
 def _object_differences(
     want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: Rules
-) -> Iterator[Difference]:
+) -> Iterator[AnswerDifference]:
     for key in (key for key in got if key not in want and key not in rules.later_keys):
-        yield Difference("key", f"{where}.{key}", shown(got[key]), "no such key")
+        yield AnswerDifference("key", f"{where}.{key}", shown(got[key]), "no such key")
     for key in (key for key in want if key not in got):
-        yield Difference("key", f"{where}.{key}", "no such key", shown(want[key]))
+        yield AnswerDifference("key", f"{where}.{key}", "no such key", shown(want[key]))
     orders = [key for key in got if key in want], [key for key in want if key in got]
     if orders[0] != orders[1]:
-        yield Difference("order", where, *(f"keys {', '.join(each)}" for each in orders))
+        yield AnswerDifference("order", where, *(f"keys {', '.join(each)}" for each in orders))
     for key in want:
         if key in got:
             yield from differences(want[key], got[key], f"{where}.{key}", rules=rules, key=key)
@@ -284,21 +284,21 @@ def _object_differences(
 
 def _text_differences(
     want: str, got: str, where: str, rules: Rules, key: str
-) -> Iterator[Difference]:
+) -> Iterator[AnswerDifference]:
     if ANY in want:
         pattern = ".*".join(re.escape(part) for part in want.split(ANY))
         if not re.fullmatch(pattern, got, re.DOTALL):
-            yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+            yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
     elif rules.only_forms and key in rules.chosen_keys:
         return
     elif rules.only_forms:
         was, now = form_of(want, key), form_of(got, key)
         if was != now and (key in _PICTURES or _is_url(want) or _is_url(got)):
-            yield Difference("form", where, now, was)
+            yield AnswerDifference("form", where, now, was)
         elif was != now:
-            yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+            yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
     elif want != got:
-        yield Difference(_kind_of(where, key), where, shown(got), shown(want))
+        yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
 
 
 def _kind_of(where: str, key: str) -> Kind:
@@ -313,7 +313,7 @@ def _is_in_error(where: str) -> bool:
 
 
 def form_of(value: str, key: str = "") -> str:
-    """What remains of the text *value* where what each answer has anew is left out of it."""
+    """The text *value* without the parts that are new in each answer."""
     if key in _FREE_TEXTS:
         return "a text"
     if key in _PICTURES:

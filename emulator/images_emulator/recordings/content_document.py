@@ -57,7 +57,7 @@ class _Embedded(NamedTuple):
     opening: int
     """The index behind the first quote."""
     start: int
-    """That of the base64."""
+    """The start of the base64."""
     end: int
     kind: str
     """The `as` of the document."""
@@ -107,7 +107,7 @@ def _suffix(content_type: str) -> str:
 
 
 def _embedded_files(data: bytes) -> Iterator[_Embedded]:
-    """What looks like a file in base64, between two quotes of *data*."""
+    """The texts that look like files in base64, between two quotes of *data*."""
     opening = data.find(b'"')
     while opening >= 0 and (closing := data.find(b'"', opening + 1)) >= 0:
         if closing - opening > MIN_PICTURE_CHARS:
@@ -168,7 +168,7 @@ def _cut(
 def _json_document(
     texts: Sequence[bytes], places: Sequence[Document], likely: JsonLayout | None
 ) -> dict[str, Any] | None:
-    """None where the texts are no JSON that can be written again."""
+    """The document of texts in JSON; None where that cannot be written again."""
     mark = b"file#"
     while any(mark in text for text in texts):
         mark += b"#"
@@ -210,7 +210,7 @@ def _with_places(value: Any, mark: str, places: dict[int, Document], depth: int 
 
 
 def _text_document(texts: Sequence[bytes], places: Sequence[Document]) -> dict[str, Any] | None:
-    """None where they are no text."""
+    """The document of bytes that are text; None for others."""
     try:
         pieces: list[Any] = [text.decode() for text in texts]
     except UnicodeDecodeError:

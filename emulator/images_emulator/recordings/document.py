@@ -280,7 +280,8 @@ def _download(document: Document, files: FileReader, name: str) -> RecordedDownl
 
 
 def _late(place: str, make: Callable[[], Any]) -> Any:
-    """What *make* gives. Raises ValueError that names the *place*, for whatever *make* raises."""
+    """The value that *make* gives. Raises ValueError that names the *place*, for whatever *make*
+    raises."""
     try:
         return make()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -322,7 +323,7 @@ def file_places(
 
 
 def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:
-    """What prevents that the bodies of *recording* are made."""
+    """The mistakes for which the bodies of *recording* cannot be made."""
     response = "expected" if recording.expectation else "response"
     values: list[tuple[Place, Callable[[], Any]]] = [
         (("request", "body"), lambda: recording.request.body),

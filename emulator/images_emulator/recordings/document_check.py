@@ -26,7 +26,7 @@ VERSION: Final = 1
 
 
 class Mistake(Immutable):
-    """What is wrong at one place of a document."""
+    """A mistake at one place of a document."""
 
     place: Place
     sentence: str
@@ -59,7 +59,7 @@ def keys_of(definition: str = "") -> frozenset[str]:
 
 
 def mistakes_of(document: Any) -> list[Mistake]:
-    """What is wrong with the form of *document*; its files are not looked at."""
+    """The mistakes in the form of *document*; its files are not looked at."""
     version = document.get("version") if isinstance(document, dict) else VERSION
     if isinstance(version, int) and version > VERSION:
         newer = f"{version} is newer than this program, which reads version {VERSION}"
@@ -266,7 +266,7 @@ def line_of(text: str, place: Place) -> int:
 
 
 def _position_of(text: str, position: int, step: str | int) -> int | None:
-    """Where the member or item *step* of the object or array at *position* begins."""
+    """The position of the member or item *step* of the object or array at *position*."""
     count = 0
     closing = {"{": "}", "[": "]"}.get(text[position])
     if closing is None:

@@ -15,7 +15,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
 from images_emulator.exchange.credentials import is_secret
 from images_emulator.immutable import Immutable
-from images_emulator.recordings.comparison import Difference, answer_differences
+from images_emulator.recordings.comparison import AnswerDifference, answer_differences
 from images_emulator.recordings.document import plain_fields
 from images_emulator.recordings.recording import (
     Headers,
@@ -58,11 +58,11 @@ _MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
 """Statuses that are those of a moment, and not of a request."""
 
 
-class Upstream(Immutable):
-    """The server that is asked."""
+class DriftTarget(Immutable):
+    """The server that the requests are sent to."""
 
     url: str
-    """What precedes the targets of requests, without a slash at its end."""
+    """The URL before the targets of requests, without a slash at its end."""
     key: str = ""
     """An API key that it accepts."""
     costs: bool = False
@@ -74,14 +74,14 @@ class Upstream(Immutable):
 
 
 class Outcome(Immutable):
-    """What became of one recording: it was skipped for a reason, or it failed, or its answer was
+    """The outcome of one recording: it was skipped for a reason, or it failed, or its answer was
     compared."""
 
     recording: Recording
     skipped: str = ""
     failed: str = ""
     """Why there was no answer."""
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[AnswerDifference, ...] = ()
 
     @property
     def is_same(self) -> bool:
@@ -98,7 +98,7 @@ def upstream_url(text: str) -> str:
     return text.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
-def drift(recordings: Iterable[Recording], upstream: Upstream) -> Iterator[Outcome]:
+def drift(recordings: Iterable[Recording], upstream: DriftTarget) -> Iterator[Outcome]:
     """The outcome of each of *recordings*, in their order, as soon as it is known. Raises
     ImportError without httpx2."""
     import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
@@ -113,7 +113,7 @@ def drift(recordings: Iterable[Recording], upstream: Upstream) -> Iterator[Outco
 
 
 def _outcome(
-    recording: Recording, upstream: Upstream, client: httpx2.Client, today: date
+    recording: Recording, upstream: DriftTarget, client: httpx2.Client, today: date
 ) -> Outcome:
     import httpx2  # noqa: PLC0415
 
@@ -185,11 +185,11 @@ def _fields(recording: Recording) -> Mapping[str, Any]:
 
 def answer_of(
     recording: Recording,
-    upstream: Upstream,
+    upstream: DriftTarget,
     client: httpx2.Client,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:
-    """What *upstream* answers to the request of *recording*. One that is told that there were too
+    """The answer of *upstream* to the request of *recording*. One that is told that there were too
     many is sent again after as many seconds as it is told. Raises httpx2.HTTPError, and ValueError
     for a request that cannot be sent."""
     request = recording.request

@@ -18,7 +18,7 @@ MAX_PARTS: Final = 4096
 """A body with more parts is a file."""
 
 LAST_LINE_END: Final = "\r\n"
-"""What follows the last boundary, unless the document says otherwise."""
+"""The line end after the last boundary, unless the document says otherwise."""
 
 _HEAD: Final = re.compile(
     r'Content-Disposition: form-data; name="([^"\r\n]*)"'

@@ -25,8 +25,8 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.exchange.parsing import parse_body
 from images_emulator.recordings.compared_call import (
+    CallDifference,
     ComparedCall,
-    Difference,
     Resolver,
     common_start,
     compared_call,
@@ -57,7 +57,7 @@ class NearRecording(NamedTuple):
     """A recording that does not match a call, and what is different."""
 
     name: str
-    differences: Sequence[Difference]
+    differences: Sequence[CallDifference]
 
     @property
     def reason(self) -> str:
@@ -67,7 +67,7 @@ class NearRecording(NamedTuple):
         return ", ".join([*words, f"and {more} more"] if more else words)
 
 
-class Match(NamedTuple):
+class RecordingMatch(NamedTuple):
     """The recordings that match a call, by their places in the order of the folder. *request* is
     the valid request of the call, where it was needed to match it."""
 
@@ -147,19 +147,19 @@ class RecordingIndex:
         parsed: Call | None,
         level: ReplayMatch = ReplayMatch.REQUEST,
         day: str | None = None,
-    ) -> Match | Miss:
+    ) -> RecordingMatch | Miss:
         """The recordings that match *call*, whose body is *parsed*, at *level* or a stricter one;
         those of one day match calls that are judged by that *day* alone. It may decode the uploads
         of the call and of recordings."""
         if places := self._of_day(self._exact.get(call.exact_key(), ()), day):
-            return Match(ReplayMatch.EXACT, places, None)
+            return RecordingMatch(ReplayMatch.EXACT, places, None)
         if level is ReplayMatch.EXACT:
             return self._miss(call, None, day)
         request = self._resolver.resolve(call, parsed)
         alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
         differences = {place: self._differences(call, place) for place in alike}
         if places := tuple(place for place in alike if not differences[place]):
-            return Match(ReplayMatch.REQUEST, places, request)
+            return RecordingMatch(ReplayMatch.REQUEST, places, request)
         if level is not ReplayMatch.REQUEST:
             fitting = {
                 place: each
@@ -168,7 +168,7 @@ class RecordingIndex:
                 and not any(difference.name.startswith(_UPLOADS) for difference in each)
             }
             if fitting:
-                return Match(ReplayMatch.PROMPT, _fewest(fitting), request)
+                return RecordingMatch(ReplayMatch.PROMPT, _fewest(fitting), request)
         if level is ReplayMatch.OPERATION:
             scope = self._of_day(self._by_scope.get(call.scope, ()), day)
             fitting = {
@@ -177,7 +177,7 @@ class RecordingIndex:
                 if call.answer_form == self._calls[place].answer_form
             }
             if fitting:
-                return Match(ReplayMatch.OPERATION, _fewest(fitting), request)
+                return RecordingMatch(ReplayMatch.OPERATION, _fewest(fitting), request)
         return self._miss(call, request, day)
 
     def _of_day(self, places: Iterable[int], day: str | None) -> tuple[int, ...]:
@@ -188,7 +188,7 @@ class RecordingIndex:
         of_day = tuple(place for place in places if day and self._days.get(place) == day)
         return of_day or tuple(place for place in places if place not in self._days)
 
-    def _differences(self, call: ComparedCall, place: int) -> Sequence[Difference]:
+    def _differences(self, call: ComparedCall, place: int) -> Sequence[CallDifference]:
         recorded = self._calls[place]
         if not recorded.is_resolved:
             request = self.recordings[place].request
@@ -215,7 +215,7 @@ class RecordingIndex:
         return Miss(call.title, tuple(near[:MAX_NEAREST]))
 
 
-def _fewest(differences: dict[int, Sequence[Difference]]) -> tuple[int, ...]:
+def _fewest(differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
     """The places with the fewest *differences*, in their order."""
     fewest = min(map(len, differences.values()))
     return tuple(place for place, each in differences.items() if len(each) == fewest)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from images_emulator.immutable import Immutable
 
 ANY: Final = "<any>"
-"""In an answer with an `Expectation`: the string that stands for any value, and within a string for
+"""The string that in an answer with an `Expectation` stands for any value, and within a string for
 any text."""
 
 End = Literal["complete", "cut", "reset"]
@@ -73,7 +73,8 @@ class RecordedPart(Immutable):
     """Bytes of an answer's body, and when they came."""
 
     seconds: float
-    """From the last byte of the request to the last one of *data*; finite, 0 or more."""
+    """The seconds from the last byte of the request to the last one of *data*; finite, 0 or
+    more."""
     data: bytes
 
 
@@ -123,14 +124,14 @@ class Recording(Immutable):
 
     request: RecordedRequest
     response: RecordedResponse | None
-    """None: the connection failed before an answer, and *error* says how."""
+    """The answer; None where the connection failed before, and *error* says how."""
     error: str = ""
     downloads: tuple[RecordedDownload, ...] = ()
     source: str = ""
-    """Where the exchange is from: a URL, a file, a sentence."""
+    """The origin of the exchange: a URL, a file, a sentence."""
     note: str = ""
     recorded_at: datetime | None = None
-    """When the request arrived; with a time zone."""
+    """The time at which the request arrived, with a time zone."""
     as_of: str | None = None
     """The day whose API answers so, `YYYY-MM-DD` (`Settings.as_of`); None where no day matters."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -143,8 +144,8 @@ class Recording(Immutable):
     key: str | None = None
     """A key that is sent and not accepted; it is no secret."""
     expectation: Expectation | None = None
-    """None: the answer is known byte for byte."""
+    """The open values of the answer; None where it is known byte for byte."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What another tool's file said beside all this, as JSON values."""
+    """Further values of another tool's file, as JSON."""
     name: str = ""
     """The name of its file, without a suffix; empty before it is written."""

@@ -77,10 +77,10 @@ class UnreadableBodyError(ValueError):
 
 
 class _Pattern(NamedTuple):
-    """What a credential looks like."""
+    """The form of a kind of credential."""
 
     mark: bytes
-    """With which it begins."""
+    """The text with which it begins."""
     form: re.Pattern[bytes]
     """Its last group, or all of it, is replaced."""
 
@@ -197,7 +197,7 @@ class _Search:
 
 
 def _places(data: bytes, sought: bytes) -> Iterator[int]:
-    """Where *sought* begins in *data*."""
+    """The positions at which *sought* begins in *data*."""
     for window in range(0, len(data), WINDOW_BYTES):
         start, end = window, window + WINDOW_BYTES + len(sought) - 1
         while (start := data.find(sought, start, end)) >= 0:
@@ -213,8 +213,8 @@ def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
 
 
 def filler(secret: bytes) -> bytes:
-    """What stands in a body for *secret*: as many letters, behind the prefix that says what it is
-    the name of."""
+    """The text that replaces *secret* in a body: as many letters, behind the prefix that says what
+    it is the name of."""
     prefix = next((each for each in (b"org-", b"proj_", b"user-") if secret.startswith(each)), b"")
     length = len(secret) - len(prefix)
     return prefix + REDACTED.encode()[:length].ljust(length, b"x")

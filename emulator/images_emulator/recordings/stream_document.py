@@ -42,7 +42,8 @@ def stream_document(
 def _event_document(
     part: RecordedPart, layout: JsonLayout | None, files: FileWriter | None
 ) -> dict[str, Any] | None:
-    """None where *part* is no event with JSON. It has a `layout` where that is not *layout*."""
+    """The document of an event; None where *part* is no event with JSON. It has a `layout` where
+    that is not *layout*."""
     match = _EVENT.fullmatch(part.data)
     if not match:
         return None

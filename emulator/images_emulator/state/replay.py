@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from images_emulator.imaging.image_loader import ImageLoader
+from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
 from images_emulator.recordings.matching import RecordingIndex
@@ -64,7 +64,7 @@ class Replay:
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
-        self.resolver = Resolver(deployments, ImageLoader(file, lambda url: None))
+        self.resolver = Resolver(deployments, PillowImageLoader(file, lambda url: None))
         self.index = RecordingIndex(KeptRecordings(), self.resolver)
         self.level = ReplayMatch(settings.replay_match)
         self.is_prepared = False

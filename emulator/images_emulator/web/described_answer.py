@@ -32,7 +32,7 @@ class EmulatorAnswer:
 
     @property
     def status(self) -> int | None:
-        """None where the connection ended before."""
+        """The status; None where the connection ended before."""
         return self._messages[0]["status"] if self._messages else None
 
     @property

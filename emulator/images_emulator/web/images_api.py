@@ -53,7 +53,7 @@ class ImagesAPI:
         from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
 
         fetch = fetcher(self.emulator.settings)
-        return imaging.image_loader.ImageLoader(self.emulator.files.data, fetch)
+        return imaging.image_loader.PillowImageLoader(self.emulator.files.data, fetch)
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
         """The handler of *operation*. It marks the errors of body and parameters as those of an

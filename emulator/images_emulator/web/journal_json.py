@@ -105,7 +105,7 @@ class CallSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerDetail:
     """The part of an answer that has left. *body* is its text, of each image only the beginning;
     null where there is none, or it is not kept any more. *headers* are without those of the HTTP
     server."""
@@ -150,7 +150,7 @@ class CallDetail(CallSummary):
     body: str | None
     body_url: str | None
     form: Sequence[FormPart] | None
-    answer: Answer | None
+    answer: AnswerDetail | None
     stream: Sequence[StreamEvent]
     near_misses: Sequence[NearMiss]
     attempts: Sequence[Attempt]
@@ -346,10 +346,10 @@ def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[
             yield each
 
 
-def _answer(entry: Exchange) -> Answer | None:
+def _answer(entry: Exchange) -> AnswerDetail | None:
     if entry.status is None:
         return None
-    return Answer(entry.answer_headers, entry.answer_body, entry.sent.is_whole)
+    return AnswerDetail(entry.answer_headers, entry.answer_body, entry.sent.is_whole)
 
 
 def detail(

@@ -120,7 +120,7 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 def _response(entry: Exchange, pictures: Pictures) -> RecordedResponse | None:
-    """None where the connection was reset before the status."""
+    """The answer; None where the connection was reset before the status."""
     if entry.status is None:
         return None
     end: End = "complete"

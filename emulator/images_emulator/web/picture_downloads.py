@@ -52,7 +52,7 @@ def picture_urls(recording: Recording) -> Sequence[str]:
 
 
 async def download(url: str, upstream: Upstream) -> RecordedDownload:
-    """What is at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
+    """The bytes at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
     DownloadError.
 
     An answer may be malicious, and is not to lead to the machines of a private network: the address

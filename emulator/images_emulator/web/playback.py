@@ -46,7 +46,7 @@ class Playback:
 
     name: str
     status: int | None
-    """None where the connection failed before an answer."""
+    """The status; None where the connection failed before an answer."""
     headers: Sequence[Header]
     """As recorded, in their order, but for those of the connection. `content-length` is there where
     it was recorded, and is that of this body."""

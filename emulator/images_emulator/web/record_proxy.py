@@ -35,12 +35,12 @@ class KeptCall(NamedTuple):
     """A call that was forwarded, and what became of its recording."""
 
     recording: Recording
-    """Without credentials; without headers and bodies where it was not kept."""
+    """The recording without credentials; without headers and bodies where it was not kept."""
     status: int | None
     """The status that the client got; None where there was no answer."""
     duration_ms: float
     file: Path | None
-    """None where it was not kept, and *problem* says why."""
+    """The file; None where it was not kept, and *problem* says why."""
     problem: str = ""
 
 
@@ -116,7 +116,7 @@ class RecordProxy:
         await loop.run_in_executor(self._writer, self._finish_call, call, recording)
 
     async def _download(self, url: str) -> RecordedDownload | str:
-        """What is at *url*, or a sentence that says why it is not known."""
+        """The download of *url*, or a sentence that says why it is not known."""
         if self._is_finishing:
             return f"{url} was not downloaded: the server was stopped."
         downloading = asyncio.ensure_future(download(url, self._upstream))
@@ -145,7 +145,7 @@ class RecordProxy:
 
 
 def _outline(recording: Recording) -> Recording:
-    """What may be shown of a *recording* that has its credentials: the request line without its
+    """The part of a *recording* with credentials that may be shown: the request line without its
     query, and the status."""
     request, response = recording.request, recording.response
     path = request.target.partition("?")[0]

@@ -27,7 +27,7 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import compared_call
-from images_emulator.recordings.matching import Match, Miss
+from images_emulator.recordings.matching import Miss, RecordingMatch
 from images_emulator.recordings.recording import Recording
 from images_emulator.settings import OnMiss
 from images_emulator.state.emulator import Emulator
@@ -64,9 +64,9 @@ _REPEATED_TEXTS: Final = ("quality", "background", "output_format")
 
 
 class _Found(NamedTuple):
-    """What was found for a call: a match or a miss, and its valid request."""
+    """The result for a call: a match or a miss, and its valid request."""
 
-    result: Match | Miss
+    result: RecordingMatch | Miss
     request: ImageRequest | None
 
 
@@ -119,7 +119,7 @@ class ReplayMiddleware:
         found = await self._find(exchange, scope, receive)
         if found is None or await self._has_own_answer(found, exchange):
             await self.app(scope, receive, send)
-        elif isinstance(found.result, Match):
+        elif isinstance(found.result, RecordingMatch):
             await self._play(found.result, found.request, exchange, scope, receive, send)
         else:
             await self._miss(found.result, exchange, self.app)(scope, receive, send)
@@ -186,7 +186,7 @@ class ReplayMiddleware:
 
     async def _play(  # noqa: PLR0917 - the three of ASGI, and what is played for which call
         self,
-        match: Match,
+        match: RecordingMatch,
         request: ImageRequest | None,
         exchange: Exchange,
         scope: Scope,

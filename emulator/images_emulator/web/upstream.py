@@ -314,7 +314,7 @@ class ForwardedCall:
         return next(values, "").lower()
 
     def recording(self) -> Recording:
-        """What was sent, and what came back as far as it came, with credentials. The bodies are
+        """The request and the answer as far as it came, with credentials. The bodies are
         read from the spools when they are first asked for; `close` forgets them."""
         request = RecordedRequest.late(
             {"body": self._body.read},
@@ -413,7 +413,7 @@ def _error_messages(error: APIError) -> Sequence[Message]:
 
 
 def _reason(error: BaseException) -> str:
-    """What *error* says. The library's own words may be fewer than those of what it hides."""
+    """The message of *error*. The library's own words may be fewer than those of what it hides."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

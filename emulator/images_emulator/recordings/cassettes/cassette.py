@@ -60,7 +60,7 @@ def read_cassette(path: Path) -> Cassette:
 
 
 def _unknown(document: Any) -> str:
-    """What *document* is, which is no cassette."""
+    """The sentence about a *document* that is no cassette."""
     if not isinstance(document, Mapping):
         return "it is no cassette"
     if isinstance(document.get("request"), Mapping) and "response" in document:

@@ -25,7 +25,7 @@ from images_emulator.recordings.recording import (
 
 
 class CassetteImport(Immutable):
-    """What there is to import in one file."""
+    """The recordings of one file to import."""
 
     kind: str
     recordings: tuple[Recording, ...]
@@ -79,7 +79,7 @@ def import_cassette(path: Path) -> CassetteImport:
 
 
 def content_of(recording: Recording) -> tuple[object, ...]:
-    """What the recordings of one interaction have in common, also when one of them was written and
+    """The values that all recordings of one interaction have, also when one of them was written and
     read again."""
     request, response = recording.request, recording.response
     answer = (response.status, response.body) if response else recording.error
@@ -113,7 +113,7 @@ def served_target(target: str) -> str | None:
 
 
 def _address(url: SplitResult) -> tuple[str, str]:
-    """Where *url* leads, without its query, which tools sort, encode anew and redact."""
+    """The address in *url*, without its query, which tools sort, encode anew and redact."""
     return url.netloc.lower(), url.path
 
 

@@ -87,7 +87,7 @@ def _interaction(attachment: Attachment, number: int, entry: Mapping[str, Any]) 
 
 
 def _seconds(timings: Any) -> float:
-    """From the request's last byte to the answer's last one."""
+    """The seconds from the request's last byte to the answer's last one."""
     if not isinstance(timings, Mapping):
         return 0.0
     spent = (timings.get("wait"), timings.get("receive"))

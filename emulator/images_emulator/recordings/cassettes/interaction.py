@@ -27,7 +27,7 @@ _WITHOUT_BODY: Final = frozenset({None, 204, 304})
 """Statuses whose answers have no body."""
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
-"""What stands in a text for bytes that were no UTF-8."""
+"""The character that a text has for bytes that were no UTF-8."""
 
 _SAFE_IN_TARGET: Final = "%/:@!$&'()*+,;=?~-._[]<>{}|"
 """Characters that a request's target keeps: those of RFC 3986, and those around stand-ins."""
@@ -44,7 +44,7 @@ class Interaction(Immutable):
 
 
 class Cassette(Immutable):
-    """What a file has."""
+    """The content of a file."""
 
     kind: str
     """The tool that wrote it, or its format, as its users call it."""

@@ -31,7 +31,7 @@ _TEXT: Final = re.compile(
 """The media types whose bodies are kept as text; others are base64."""
 
 _FILE: Final = "b64:"
-"""What precedes the base64 of a file in a form."""
+"""The text before the base64 of a file in a form."""
 
 
 def read(document: Any, attachment: Callable[[str], bytes]) -> Cassette | None:
