@@ -71,9 +71,9 @@ class PicturesFolder:
             NamedStep(f"{DOCUMENT}, step {number}", step)
             for number, step in enumerate(document.steps, 1)
         ]
-        named = [*_by_prompt(document), *self._by_file_name(files)]
-        named.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
-        return [*steps, *named]
+        pairs = [*_by_prompt(document), *self._by_file_name(files)]
+        pairs.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
+        return [*steps, *pairs]
 
     def _by_file_name(self, files: Sequence[Path]) -> Iterator[NamedStep]:
         mistakes, names, read = [], dict[str, str](), dict[tuple[str, int, int], PictureFile]()

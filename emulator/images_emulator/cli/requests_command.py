@@ -80,8 +80,8 @@ def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
 
 def take_filters(options: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Sequence[str]]:
     """Take what `add_filters` has added out of *options*."""
-    given = {name: options.pop(name) for name in FILTERS if name not in but}
-    return {name: values for name, values in given.items() if values}
+    filters = {name: options.pop(name) for name in FILTERS if name not in but}
+    return {name: values for name, values in filters.items() if values}
 
 
 def _limit(text: str) -> int:

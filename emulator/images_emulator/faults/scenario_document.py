@@ -47,8 +47,8 @@ class Step(StrictModel):
     @model_validator(mode="after")
     def _check(self) -> Step:
         if (self.fault is None) == (self.answer is None):
-            found = "neither" if self.fault is None else "both"
-            raise ValueError(f"a step has a 'fault' or an 'answer', and this one has {found}")
+            count = "neither" if self.fault is None else "both"
+            raise ValueError(f"a step has a 'fault' or an 'answer', and this one has {count}")
         return self
 
     @property

@@ -210,10 +210,8 @@ def check(request: ImageRequest) -> tuple[str, ...]:
             if own.verbatim:
                 notices += _notices(name, facts, request)
             elif own.fit == "exact" and facts.size != request.size:
-                asked = _pixels(request.size)
-                reason = (
-                    f"has {_pixels(facts.size or (0, 0))} pixels, and the call asks for {asked}"
-                )
+                size = _pixels(request.size)
+                reason = f"has {_pixels(facts.size or (0, 0))} pixels, and the call asks for {size}"
                 raise UnusablePictureError(name, reason)
     return tuple(notices)
 

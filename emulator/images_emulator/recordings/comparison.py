@@ -170,14 +170,14 @@ def _with_status(response: RecordedResponse) -> str:
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    said = message if isinstance(message, str) else shortened(body.decode(errors="replace"), 100)
-    return f"{response.status} ({said})" if said else f"{response.status}"
+    text = message if isinstance(message, str) else shortened(body.decode(errors="replace"), 100)
+    return f"{response.status} ({text})" if text else f"{response.status}"
 
 
 def _chosen_keys(recording: Recording) -> frozenset[str]:
     """Those of `CHOSEN_KEYS` for which the request has no value, or `auto`."""
-    asked = plain_fields(recording.request)
-    return frozenset(key for key in CHOSEN_KEYS if asked.get(key, "auto") in ("auto", None))
+    fields = plain_fields(recording.request)
+    return frozenset(key for key in CHOSEN_KEYS if fields.get(key, "auto") in ("auto", None))
 
 
 def _header_differences(
@@ -330,8 +330,8 @@ def _picture_form(value: str) -> str:
         head = base64.b64decode(value[:16])
     except (binascii.Error, ValueError):
         return "no base64"
-    known = (name for start, name in _SIGNATURES.items() if head.startswith(start))
-    return f"base64 of {next(known, 'no picture')}"
+    names = (name for start, name in _SIGNATURES.items() if head.startswith(start))
+    return f"base64 of {next(names, 'no picture')}"
 
 
 def _is_url(value: str) -> bool:

@@ -102,8 +102,8 @@ def content_document(
 
 
 def _suffix(content_type: str) -> str:
-    known = _CONTENT_SUFFIXES.get(content_type.partition(";")[0].strip().lower())
-    return known or ".bin"
+    suffix = _CONTENT_SUFFIXES.get(content_type.partition(";")[0].strip().lower())
+    return suffix or ".bin"
 
 
 def _embedded_files(data: bytes) -> Iterator[_Embedded]:
@@ -179,12 +179,12 @@ def _json_document(
     if read is None:
         return None
     value, layout = read
-    found = dict(enumerate(places))
+    places_by_number = dict(enumerate(places))
     try:
-        value = _with_places(value, mark.decode(), found)
+        value = _with_places(value, mark.decode(), places_by_number)
     except ValueError:
         return None
-    if found:
+    if places_by_number:
         return None  # one is the name of a member
     described = layout.to_document()
     return {"json": value} | ({"layout": described} if described else {})

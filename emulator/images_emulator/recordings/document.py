@@ -112,8 +112,10 @@ def _request_document(recording: Recording, files: FileWriter | None) -> dict[st
 def _headers_document(headers: Headers) -> dict[str, Any]:
     if not headers:
         return {}
-    named = dict(headers)
-    return {"headers": named if len(named) == len(headers) else [list(each) for each in headers]}
+    by_name = dict(headers)
+    return {
+        "headers": by_name if len(by_name) == len(headers) else [list(each) for each in headers]
+    }
 
 
 def _body_document(
@@ -347,16 +349,16 @@ def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
     """The fields of the body of *request* that need none of its files: of a form its texts, by the
     names of their parts; of a JSON object its members, of which those that hold a file have its
     description. Empty where the body is no such thing, or is encoded."""
-    found = request.__dict__.get(PLAIN_FIELDS)
-    if found is None:
+    values = request.__dict__.get(PLAIN_FIELDS)
+    if values is None:
         loaders = request.__dict__.get("_loaders", {})
         if PLAIN_FIELDS in loaders:
-            found = getattr(request, PLAIN_FIELDS)
+            values = getattr(request, PLAIN_FIELDS)
         else:
             document = _body_document(request.body, request.headers, _NoFiles())
-            found = plain_fields_of_body(document.get("body", _NOTHING))
-    known: Mapping[str, Any] = found
-    return known
+            values = plain_fields_of_body(document.get("body", _NOTHING))
+    plain_values: Mapping[str, Any] = values
+    return plain_values
 
 
 class _NoFiles:

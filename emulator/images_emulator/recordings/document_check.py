@@ -207,13 +207,13 @@ def _mistakes_of_alternatives(
 
 def _flat(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """*rules*, those among them that have only alternatives replaced by these."""
-    found: list[Mapping[str, Any]] = []
+    flat_rules: list[Mapping[str, Any]] = []
     for rule in rules:
         if "oneOf" in rule and "properties" not in rule:
-            found += _flat([_resolved(each) for each in rule["oneOf"]])
+            flat_rules += _flat([_resolved(each) for each in rule["oneOf"]])
         else:
-            found.append(rule)
-    return found
+            flat_rules.append(rule)
+    return flat_rules
 
 
 def _mistakes_in_json(document: Any) -> Iterator[Mistake]:

@@ -121,8 +121,8 @@ def _outcome(
         if reason := reason_to_skip(recording, today, costs=upstream.costs):
             return Outcome(recording, skipped=reason)
         actual = answer_of(recording, upstream, client)
-        found = answer_differences(recording, actual, only_forms=True)
-        return Outcome(recording, differences=tuple(found))
+        differences = answer_differences(recording, actual, only_forms=True)
+        return Outcome(recording, differences=tuple(differences))
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         return Outcome(recording, failed=f"no answer: {str(error) or type(error).__name__}")
     except ValueError as error:

@@ -122,9 +122,9 @@ class Redactor:
         for key in keys:
             self._remember(key)
         body, coding = _decoded(request.body, request.headers)
-        found = [*self._keys, *others, *_cookies(answer_headers), *_field_values(body)]
-        found += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
-        sought = [each for text in dict.fromkeys(found) for each in _replacements(text)]
+        texts = [*self._keys, *others, *_cookies(answer_headers), *_field_values(body)]
+        texts += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
+        sought = [each for text in dict.fromkeys(texts) for each in _replacements(text)]
         in_request = _Search(sought, (_KEY,))
         if azure:
             sought += _replacements(azure[1])

@@ -60,9 +60,9 @@ class MatchInput(NamedTuple):
     @property
     def chars(self) -> int:
         """Characters of its texts, about."""
-        found = sum(len(text) for _, texts in self.fields for text in texts)
+        field_chars = sum(len(text) for _, texts in self.fields for text in texts)
         texts = (self.path, self.model, self.prompt, self.api_key, self.size, self.quality)
-        return found + sum(len(text or "") for text in texts)
+        return field_chars + sum(len(text or "") for text in texts)
 
 
 EXPENSIVE_KEYS: Final = frozenset({"prompt_name", "image_sha256", "fields"})
@@ -112,9 +112,9 @@ def _different_field(
 ) -> str | None:
     """The first path at which the *fields* of a call have not the *wanted* value; None where there
     is none."""
-    found = dict(fields)
+    texts_by_path = dict(fields)
     for path, value in wanted.items():
-        if not is_found(value, found.get(path, ())):
+        if not is_found(value, texts_by_path.get(path, ())):
             return path
     return None
 
@@ -201,10 +201,10 @@ class ScenarioStep:
                 return f"no image has the SHA-256 {wanted}"
             case "fields":
                 path = _different_field(wanted, value) or ""
-                found = ", ".join(dict(value).get(path, ())) or "missing"
-                if len(found) > MAX_QUOTED_CHARS:
-                    found = f"{found[:MAX_QUOTED_CHARS]}…"
-                return f"{path} is {found}, not {json_text(wanted[path])}"
+                text = ", ".join(dict(value).get(path, ())) or "missing"
+                if len(text) > MAX_QUOTED_CHARS:
+                    text = f"{text[:MAX_QUOTED_CHARS]}…"
+                return f"{path} is {text}, not {json_text(wanted[path])}"
             case "api_key":
                 return f"api_key {_quoted(mask_key(value))} is not {mask_key(wanted)!r}"
         return f"{name} {_quoted(value)} is not {wanted!r}"

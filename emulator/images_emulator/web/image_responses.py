@@ -130,8 +130,8 @@ class ImageResponses:
             exchange.overrides = overrides
             own = encoded_headers(overrides.headers)
             exchange.own_header_names = names = {name for name, _ in own}
-            kept = (each for each in response.raw_headers if each[0] not in names)
-            response.raw_headers = [*kept, *own]
+            others = (each for each in response.raw_headers if each[0] not in names)
+            response.raw_headers = [*others, *own]
         return response
 
     def respond_raw(self, exchange: Exchange, answer: RawAnswer) -> Response:
@@ -186,8 +186,8 @@ class ImageResponses:
                 image_request, counts, size, annotations, prepared.overrides
             )
             prepared.templates[None] = template
-        told = prepared.overrides.created_on(created)
-        return template.fill(wire.slot_values(told, images, exchange.id))
+        created_at = prepared.overrides.created_on(created)
+        return template.fill(wire.slot_values(created_at, images, exchange.id))
 
     async def _publish(
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
@@ -234,8 +234,8 @@ class ImageResponses:
         event: bytes | None = self.emulator.prepared_requests.get(key)
         if event is None:
             template, encoded = await self._event_parts(prepared, request, number)
-            told = prepared.overrides.created_on(created)
-            event = template.fill(wire.slot_values(told, [encoded]))
+            created_at = prepared.overrides.created_on(created)
+            event = template.fill(wire.slot_values(created_at, [encoded]))
             weight = len(event) + EVENT_OVERHEAD_BYTES
             self.emulator.prepared_requests.put(key, event, weight)
         return event

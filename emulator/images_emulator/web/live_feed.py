@@ -346,8 +346,8 @@ class LiveFeed:
             for name, data in events if self._log else ():
                 assert self._log
                 self._log.append(name, data)
-            told = min(len(batch.calls), MAX_BATCH_CALLS)
-            self._rested_at = asyncio.get_running_loop().time() + told * SECONDS_PER_CALL
+            count = min(len(batch.calls), MAX_BATCH_CALLS)
+            self._rested_at = asyncio.get_running_loop().time() + count * SECONDS_PER_CALL
             for reader in self.readers:
                 reader.awake.set()
         except Exception:

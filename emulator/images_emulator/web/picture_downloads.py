@@ -112,12 +112,12 @@ async def _public_address(host: str, port: int) -> str:
     """An address of *host* as it stands in a URL. Raises DownloadError where one of its addresses
     is not of the public network."""
     try:
-        found: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(
+        infos: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )
     except OSError as error:
         raise DownloadError(f"has an unknown host: {error.strerror}") from None
-    addresses = [ip_address(each[4][0].partition("%")[0]) for each in found]
+    addresses = [ip_address(each[4][0].partition("%")[0]) for each in infos]
     if not addresses or not all(each.is_global for each in addresses):
         raise DownloadError("leads into a private network")
     first = addresses[0]

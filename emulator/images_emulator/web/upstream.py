@@ -121,10 +121,10 @@ class Upstream:
     def headers(self, headers: RawHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
         """The headers of a call to *target*, as the upstream is to have them: for its own host, and
         for an answer that is not compressed, so that what is recorded can be read."""
-        given = [*headers]
-        names = {name.lower() for name, _ in given}
+        pairs = [*headers]
+        names = {name.lower() for name, _ in pairs}
         sent = [(b"Host", self.host.encode())]
-        sent += _end_to_end(given, but=_ANSWERED_HERE)
+        sent += _end_to_end(pairs, but=_ANSWERED_HERE)
         if b"accept-encoding" in names:
             sent.append((b"Accept-Encoding", b"identity"))
         if b"transfer-encoding" in names:
@@ -383,15 +383,15 @@ def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncBy
 def _end_to_end(headers: RawHeaders, but: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
     """*headers* without those of one connection, which `connection` may name, and those in *but*;
     white space around a value is no part of it."""
-    given = [*headers]
-    named = {
+    pairs = [*headers]
+    names = {
         token.strip().lower()
-        for name, value in given
+        for name, value in pairs
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    left_out = HOP_BY_HOP | named | {*but}
-    return [(name, value.strip()) for name, value in given if name.lower() not in left_out]
+    left_out = HOP_BY_HOP | names | {*but}
+    return [(name, value.strip()) for name, value in pairs if name.lower() not in left_out]
 
 
 def _as_text(headers: RawHeaders) -> Headers:

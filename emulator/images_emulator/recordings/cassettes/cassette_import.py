@@ -134,7 +134,7 @@ def _with_download(recording: Recording, each: Interaction, url: str) -> Recordi
     """*recording* with the picture that *each* downloaded from the *url* in its answer; the first
     download of a URL counts."""
     response = each.recording.response
-    if response is None or url in (known.url for known in recording.downloads):
+    if response is None or url in (each.url for each in recording.downloads):
         return recording
     download = RecordedDownload(
         url=url, status=response.status, headers=response.headers, data=response.body

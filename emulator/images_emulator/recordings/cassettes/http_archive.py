@@ -91,11 +91,11 @@ def _seconds(timings: Any) -> float:
     if not isinstance(timings, Mapping):
         return 0.0
     spent = (timings.get("wait"), timings.get("receive"))
-    # -1 is for what is not known.
-    known = [
+    # -1 is for what is not seconds.
+    seconds = [
         each for each in spent if isinstance(each, int | float) and 0 < each < MAX_MILLISECONDS
     ]
-    return sum(known) / 1000
+    return sum(seconds) / 1000
 
 
 def _header_list(value: Any, what: str) -> Headers:

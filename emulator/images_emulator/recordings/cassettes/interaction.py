@@ -201,12 +201,12 @@ def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
     coding = header(headers, "content-encoding").strip().lower()
     if not coding or not body or _is_encoded(coding, body):
         return headers, body
-    kept = [
+    pairs = [
         (name, str(len(body)) if name.lower() == "content-length" else value)
         for name, value in headers
         if name.lower() != "content-encoding"
     ]
-    return tuple(kept), body
+    return tuple(pairs), body
 
 
 def _is_encoded(coding: str, body: bytes) -> bool:
