@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from select import select
 from threading import Event, Semaphore
 from typing import Any
@@ -27,10 +28,12 @@ from images_emulator.cli.line_writer import MAX_ITEMS, LineWriter
 from images_emulator.cli.serve_command import start_text
 from images_emulator.cli.terminal import Part, has_colours, printable, render, width_of
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.recordings.folder import RecordingFolder
 from images_emulator.settings import LogSettings, Settings
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import png
+from tests.wire import exchange
 
 TIME = r"\d\d:\d\d:\d\d"
 SECRET = "sk-secret-1234567890abcdef"
@@ -124,6 +127,8 @@ def draw(client: OpenAI, **fields: Any) -> None:
         pass
 
 
+GENERATIONS = "/v1/images/generations"
+
 LINES: dict[str, tuple[dict[str, Any], str]] = {
     "a picture": ({}, r" 200 +\d+ ms POST /v1/images/generations gpt-image-2 1024x1024 [\d.]+ kB"),
     "several": ({"n": 2}, r" 200 .* gpt-image-2 1024x1024 2 pictures [\d.]+ kB"),
@@ -175,6 +180,22 @@ def test_download_is_a_line_with_the_end_of_its_path(server: Server, client: Ope
 
     _, line = lines_of(server, act)
     assert re.fullmatch(TIME + r" 200 .* GET …/img-\w+\.png dall-e-3 1024x1024.*", line)
+
+
+def test_recorded_answer_and_a_miss_name_the_recording(server: Server, tmp_path: Path) -> None:
+    body = {"model": "gpt-image-2", "prompt": "A fox", "size": "1024x1024"}
+    RecordingFolder(tmp_path).add(exchange(server.url, "POST", GENERATIONS, body))
+    with Server(replay=tmp_path, delay=False) as player:
+
+        def act() -> None:
+            for size in ("1024x1024", "1536x1024"):
+                exchange(player.url, "POST", GENERATIONS, {**body, "size": size})
+
+        hit, miss = lines_of(player, act)
+    name = "0001-generations-a-fox"
+    assert re.fullmatch(rf".* 200 .* gpt-image-2 1024x1024 [\d.]+ kB  recording {name}", hit)
+    reason = f"in the nearest, '{name}', size '1536x1024' is not '1024x1024'"
+    assert miss.endswith(f" kB  no recording matches; {reason}")
 
 
 def test_debug_shows_what_was_sent_below_the_line(server: Server, client: OpenAI) -> None:

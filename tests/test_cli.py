@@ -100,6 +100,19 @@ def test_start_names_no_key_and_no_page_that_is_not_there() -> None:
         assert command.stdout.read().splitlines() == [ANY, shell]
 
 
+def test_start_says_what_answers(tmp_path: Path) -> None:
+    (tmp_path / "0001-models.json").write_text(
+        '{"version": 1, "request": {"method": "GET", "target": "/v1/models"}, '
+        '"response": {"status": 200}}'
+    )
+    flags = ("--replay", str(tmp_path), "--no-delay", "--on-miss", "refuse", "--as-of", "today")
+    with forked("--port", "0", *flags) as (command, _):
+        command.send_signal(signal.SIGTERM)
+        _, line = command.stdout.read().splitlines()[:2]
+        sentence = "recordings answer, at once; it refuses what none matches"
+        assert line == f"replay={tmp_path}: {sentence}"
+
+
 @pytest.mark.parametrize("flags", [("-q",), ("--quiet",), ("--log-level", "warning")])
 def test_quiet_start_prints_the_url_alone(flags: Sequence[str]) -> None:
     with forked("--port", "0", *flags) as (command, _):

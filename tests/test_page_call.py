@@ -18,8 +18,10 @@ from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Server
+from images_emulator.recordings.folder import RecordingFolder
 from tests.opened_page import Scheme, opened_page, serious_faults
 from tests.pictures import half_clear, png
+from tests.wire import exchange
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
@@ -511,6 +513,25 @@ async def test_near_misses_stand_in_order_and_spent_ones_behind_a_button(
     ]
     await misses.get_by_role("button", name="Show 1 spent").click()
     assert await misses.get_by_role("listitem").count() == 3
+
+
+async def test_recording_stands_among_the_facts_and_the_nearest_one_among_the_misses(
+    chromium: Browser, server: Server, client: OpenAI, tmp_path: Path
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "a fox", "size": "1024x1024"}
+    path = "/v1/images/generations"
+    name = RecordingFolder(tmp_path).add(exchange(server.url, "POST", path, body)).stem
+    with Server(replay=tmp_path, delay=False) as player:
+        for prompt in ("a fox", "a hare"):
+            exchange(player.url, "POST", path, {**body, "prompt": prompt})
+        async with opened_page(chromium, player) as page:
+            view = await show(page, player, 0)
+            await view.get_by_role("definition").get_by_text(name, exact=True).wait_for()
+            assert await are_drawn(view.get_by_role("region", name="Picture").locator("img"))
+            view = await show(page, player, 1)
+            misses = view.get_by_role("region", name="Near misses").get_by_role("listitem")
+            lines = (await misses.inner_text()).split("\n")
+            assert lines == [name, "prompt 'a hare' is not 'a fox'", "recording"]
 
 
 async def test_attempts_of_a_retried_call_are_linked(page: Page, server: Server) -> None:

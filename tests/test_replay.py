@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.recordings.folder import RecordingFolder
+from images_emulator.recordings.comparison import answer_differences
+from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import (
     Expectation,
     RecordedPart,
@@ -30,6 +32,7 @@ from images_emulator.recordings.recording import (
 from images_emulator.recordings.recording_source import KeptRecordings
 from images_emulator.state.clock import Clock
 from images_emulator.state.replay import Replay
+from images_emulator.state.store import Store
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
 from tests.waiting import until
@@ -39,6 +42,7 @@ GENERATIONS = "/v1/images/generations"
 EDITS = "/v1/images/edits"
 VARIATIONS = "/v1/images/variations"
 DEPLOYMENT = "/openai/deployments/gpt-image-1"
+FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FOX = {"model": "gpt-image-2", "prompt": "A red fox", "size": "1024x1024"}
 STREAM = {"model": "gpt-image-1", "prompt": "A fox", "stream": True, "partial_images": 2}
 
@@ -527,7 +531,7 @@ def test_recorded_date_is_the_only_one(play: Play) -> None:
         assert today != past
 
 
-GZIPPED = gzip.compress(b'{"data": []}')
+GZIPPED = gzip.compress(b'{"data": []}', mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -890,3 +894,64 @@ def test_recording_of_misses_needs_an_upstream(
         settings["replay"] = tmp_path
     with pytest.raises(ValueError, match=sentence):
         Server(on_miss="record", **settings)
+
+
+# --- the exchanges of this repository
+
+EXCHANGES = (
+    "accepted-2025-05",
+    "accepted-edit-image-array",
+    "azure-gpt-image-1",
+    "azure-n-zero",
+    "edits-form-no-mimetype",
+    "edits-form-svg-by-name",
+    "form-no-boundary",
+    "form-wrong-boundary",
+    "generations-content-type-form",
+    "generations-content-type-none",
+    "generations-content-type-text",
+    "generations-n-eleven",
+)
+"""Exchanges that are like others but for what decides their answers."""
+
+
+@pytest.fixture(scope="module")
+def exchanges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that plays `EXCHANGES`."""
+    folder = tmp_path_factory.mktemp("exchanges")
+    for name in EXCHANGES:
+        shutil.copy(FOLDER / f"{name}.json", folder)
+    with Server(replay=folder, on_miss="refuse") as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_described_exchange_answers_its_own_call(name: str, exchanges: Server) -> None:
+    exchanges.reset()
+    recording = read_recording(FOLDER / f"{name}.json")
+    headers = {"api_key": KEY} if name.startswith("azure") else {}
+    if recording.as_of:
+        headers["x_emulator_as_of"] = recording.as_of
+    answered = answer_of(sent_by(exchanges, recording, **headers))
+    (call,) = exchanges.requests
+    assert call.recording == name
+    assert not [*answer_differences(recording, answered)]
+
+
+# --- stores
+
+
+async def test_recordings_are_counted_in_the_store(store: Store) -> None:
+    """Processes that share a store play each recording once."""
+    settings = Settings()
+    recordings = KeptRecordings([recording_of(FOX), recording_of(FOX), recording_of(FOX)])
+    one, other = (
+        Replay(lambda: recordings, settings, store, {}, lambda identity: None) for _ in range(2)
+    )
+    places = (0, 1, 2)
+    assert await one.next_of(places) == 0
+    assert await other.next_of(places) == 1
+    assert await one.next_of(places) == 2
+    assert await other.next_of(places) == 2
+    await other.reset()
+    assert await one.next_of(places) == 0

@@ -342,7 +342,7 @@ class Settings(Immutable, kw_only=True):
     scenario: str | None = _setting(
         None,
         FILE,
-        "Scenario to start with: a file, or a ready one's name. A file is TOML or JSON.",
+        "Scenario to start with: a file, or a ready one. A file is TOML or JSON.",
     )
     replay: str | None = _setting(
         None,

@@ -28,6 +28,7 @@ from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
 from images_emulator.settings import (
     LogSettings,
+    OnMiss,
     Settings,
     command_settings,
     parse_lenient,
@@ -53,12 +54,27 @@ PORT_HINT: Final = (
 )
 """Ends the sentence about a port that is taken."""
 
+MISSES: Final = {
+    OnMiss.EMULATE: "the emulator answers",
+    OnMiss.REFUSE: "it refuses",
+    OnMiss.RECORD: "the upstream answers",
+}
+"""What a start-up line says of calls that no recording answers."""
+
 SHORT_FLAGS: Final = {"port": "-p"}
 """Flags of one letter, by setting."""
 
 USUAL: Final = {
     "where": ("port", "host", "api_key", "admin_token"),
-    "how it answers": ("as_of", "validation", "scenario", "pictures", "rate_limit", "deployment"),
+    "how it answers": (
+        "as_of",
+        "validation",
+        "scenario",
+        "pictures",
+        "rate_limit",
+        "deployment",
+        "replay",
+    ),
     "what it shows": ("log_level", "log_format"),
 }
 """The settings that the short help shows, by its headings. `--help-all` shows all."""
@@ -200,3 +216,7 @@ def _mode_lines(settings: Settings) -> Iterator[str]:
         yield f"as_of={settings.as_of}: answers as the API did on that day"
     if parse_lenient(settings.validation):
         yield "validation=lenient: forgives mistakes that the API refuses"
+    if settings.replay is not None:
+        times = "" if settings.delay else ", at once"
+        misses = MISSES[OnMiss(settings.on_miss)]
+        yield f"replay={settings.replay}: recordings answer{times}; {misses} what none matches"

@@ -59,12 +59,13 @@ _NO_PARAMETERS: Final = frozenset({"as_of", "day", "forgiven", "operation", *_PI
 
 class FileValue(NamedTuple):
     """A file of a form among the fields of a call: the SHA-256 and the length of its bytes, its
-    media type as sent, and whether it has a name. The name itself is often made up by chance."""
+    media type as sent, and the end of its name, such as `.png`; None where it has no name. The rest
+    of a name is often made up by chance."""
 
     sha256: str
     size: int
     content_type: str | None
-    is_named: bool
+    suffix: str | None
 
     def __str__(self) -> str:
         return f"a file of {self.size} bytes ({self.sha256[:8]}…)"
@@ -122,7 +123,8 @@ class ComparedCall:
     """The fields of the body; None where it could not be parsed, and where there is none."""
     is_form: bool
     body_sha256: str
-    """The SHA-256 of the body without its boundary, where it has no fields; empty for none."""
+    """The SHA-256 of the media type and the body without its boundary, where it has no fields;
+    empty for none."""
     values: Mapping[str, Any] | None = None
     """The values of the valid request that it makes, once it is resolved; None where it makes
     none."""
@@ -255,10 +257,7 @@ def compared_call(
     except (APIError, RecursionError):
         pass
     if fields is None and any(body):
-        boundary = boundary_of(content_type) if is_form else b""
-        whole = b"".join(body)
-        whole = whole.replace(boundary, b"") if boundary else whole
-        body_sha256 = hashlib.sha256(whole).hexdigest()
+        body_sha256 = _body_hash(content_type, b"".join(body))
     pairs = parse_qsl(query, keep_blank_values=True) if query else ()
     return ComparedCall(
         method=method,
@@ -271,6 +270,15 @@ def compared_call(
         is_form=is_form,
         body_sha256=body_sha256 or "",
     )
+
+
+def _body_hash(content_type: str, body: bytes) -> str:
+    """A hash of a *body* without fields, and of what the *content_type* says of it. The boundary of
+    a form counts by being the one in the body, or not."""
+    media_type, boundary = content_type.partition(";")[0].strip().lower(), boundary_of(content_type)
+    pieces = body.split(boundary) if boundary else [body]
+    head = f"{media_type} {len(pieces) > 1} {bool(boundary)} ".encode("latin-1", "replace")
+    return hashlib.sha256(head + b"".join(pieces)).hexdigest()
 
 
 @lru_cache(maxsize=256)
@@ -302,10 +310,13 @@ def _compact(value: Any) -> Any:
     match value:
         case Upload():
             sha256 = hashlib.sha256(value.data).hexdigest()
-            return FileValue(sha256, value.size, value.content_type, bool(value.filename))
+            _, dot, suffix = value.filename.rpartition(".")
+            end = f"{dot}{suffix}".lower() if dot else ""
+            named = end if value.filename else None
+            return FileValue(sha256, value.size, value.content_type, named)
         case str() if len(value) > MAX_DATA_URL_CHARS and is_data_url(value):
             sha256 = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-            return FileValue(sha256, len(value), value[5:].partition(";")[0][:64], is_named=False)
+            return FileValue(sha256, len(value), value[5:].partition(";")[0][:64], None)
         case dict():
             return {name: _compact(each) for name, each in value.items()}
         case list():
