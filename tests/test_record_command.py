@@ -265,14 +265,17 @@ def test_calls_at_the_same_time_have_a_file_each(server: Server, tmp_path: Path)
     ]
 
 
-def test_the_key_for_the_upstream_may_be_in_a_variable(tmp_path: Path) -> None:
+def test_the_upstream_and_its_key_may_be_in_variables(tmp_path: Path) -> None:
     arguments = ("--to", str(tmp_path), "--port", "0")
     with (
         raw_upstream(echo) as upstream,
         running_command(
             "record",
-            *("--upstream", upstream, *arguments),
-            variables={"IMAGES_EMULATOR_UPSTREAM_API_KEY": "key-of-a-variable"},
+            *arguments,
+            variables={
+                "IMAGES_EMULATOR_UPSTREAM": upstream,
+                "IMAGES_EMULATOR_UPSTREAM_API_KEY": "key-of-a-variable",
+            },
         ) as command,
     ):
         url = command.stdout.readline().split()[2].rstrip(",")
@@ -337,7 +340,7 @@ def test_a_recording_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "status", "sentence"),
     [
-        (["--to", "x"], 2, "the following arguments are required: --upstream"),
+        (["--to", "x"], 2, "an upstream is missing: --upstream"),
         (["--upstream", "http://x"], 2, "the following arguments are required: --to"),
         (["--upstream", "x", "--to", "{folder}"], 2, "expected the URL of an API, such as"),
         (["--upstream", "http://x", "--to", "{folder}", "--timeout", "0"], 2, "above 0, not '0'"),

@@ -33,9 +33,6 @@ CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
 URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
 """Variable with the address of the server that commands such as `requests` talk to."""
 
-UPSTREAM_KEY_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}UPSTREAM_API_KEY"
-"""Variable with the key that a proxy sends to its upstream."""
-
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE)
 """Variables of the prefix that are no settings."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import signal
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
-    UPSTREAM_KEY_VARIABLE,
     add_config,
     add_setting,
     argument_type,
@@ -46,21 +46,16 @@ PORT_HINT: Final = "; -p 0 takes a free one"
 
 def add_arguments(parser: ArgumentParser) -> None:
     settings = {each.name: each for each in command_settings()}
-    parser.add_argument(
-        "--upstream",
-        metavar="URL",
-        required=True,
-        help="The API, such as https://api.openai.com/v1",
-    )
+    add_setting(parser, settings["upstream"], help="The API, such as https://api.openai.com/v1")
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder for the files; made if needed"
     )
     parser.add_argument(
         "--api-key",
         metavar="KEY",
-        dest="upstream_key",
-        default=os.environ.get(UPSTREAM_KEY_VARIABLE) or None,
-        help=f"Key in place of each call's own [{UPSTREAM_KEY_VARIABLE}]",
+        dest="upstream_api_key",
+        default=argparse.SUPPRESS,
+        help=f"Key in place of each call's own [{settings['upstream_api_key'].variable}]",
     )
     parser.add_argument(
         "--timeout",
@@ -91,9 +86,7 @@ def _seconds(text: str) -> float:
 
 def run(
     *,
-    upstream: str,
     to: Path,
-    upstream_key: str | None,
     timeout: float,
     quiet: bool,
     **flags: Any,
@@ -103,6 +96,9 @@ def run(
     if quiet:
         flags["log_level"] = "error"
     values = read_settings(**flags)
+    upstream = values["upstream"]
+    if not upstream:
+        raise ValueError("an upstream is missing: --upstream https://api.openai.com/v1")
     log_settings = LogSettings(log_level=values["log_level"], log_format=values["log_format"])
     where = Settings(host=values["host"], port=values["port"])
     # Imported late: --help and a wrong flag need none of them.
@@ -121,7 +117,7 @@ def run(
         server = RecordServer(
             upstream,
             RecordingFolder(to).add,
-            api_key=upstream_key,
+            api_key=values["upstream_api_key"],
             host=where.host,
             port=where.port,
             timeout=timeout,
