@@ -955,3 +955,81 @@ async def test_recordings_are_counted_in_the_store(store: Store) -> None:
     assert await other.next_of(places) == 2
     await other.reset()
     assert await one.next_of(places) == 0
+
+
+# --- recordings that are odd
+
+ODD: dict[str, tuple[dict[str, Any], tuple[int, bytes, str]]] = {
+    "length that is none": (
+        {"headers": {"content-length": "abc"}, "body": {"text": "{}"}},
+        (200, b"{}", "complete"),
+    ),
+    "length of no body": ({"headers": {"content-length": "10"}}, (200, b"", "complete")),
+    "no content with a body": ({"status": 204, "body": {"text": "x"}}, (204, b"", "complete")),
+    "not modified": (
+        {"status": 304, "headers": {"content-length": "10"}},
+        (304, b"", "complete"),
+    ),
+    "cut before the body": (
+        {"headers": {"content-length": "10"}, "end": "cut"},
+        (200, b"", "cut"),
+    ),
+    "gzip that is none": (
+        {"headers": {"content-encoding": "gzip"}, "body": {"text": "x"}},
+        (200, b"x", "complete"),
+    ),
+    "status among the headers": (
+        {"headers": {":status": "200"}, "body": {"text": "x"}},
+        (200, b"x", "complete"),
+    ),
+}
+
+
+def models_recorded(folder: Path, response: dict[str, Any]) -> None:
+    """A recording of a call for the models, with that answer."""
+    request = {"method": "GET", "target": "/v1/models"}
+    document = {"version": 1, "request": request, "response": {"status": 200, **response}}
+    (folder / "0001-models.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_recording_is_played_as_far_as_http_goes(name: str, tmp_path: Path) -> None:
+    response, expected = ODD[name]
+    models_recorded(tmp_path, response)
+    with Server(replay=tmp_path, delay=False) as player:
+        answered = answer_to(player.url, "GET", "/v1/models")
+        assert (answered.status, answered.body, answered.end) == expected
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ({"headers": {"x-a": "a\nb"}}, "the header 'x-a' cannot be sent"),
+        ({"headers": {"x a": "b"}}, "the header 'x a' cannot be sent"),
+        ({"headers": {"": "b"}}, "the header '' cannot be sent"),
+        ({"headers": {"x-a": "€"}}, "the header 'x-a' cannot be sent"),
+        ({"status": 101}, "no server answers with the status 101"),
+        ({"status": 700}, "no server answers with the status 700"),
+    ],
+)
+def test_recording_that_no_server_can_send_is_a_miss(
+    response: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    models_recorded(tmp_path, response)
+    with Server(replay=tmp_path, delay=False) as player:
+        answered = answer_to(player.url, "GET", "/v1/models")
+        notice = dict(answered.headers)["x-emulator-notice"]
+        assert notice == f"'0001-models' cannot be played: {reason}"
+
+
+def test_recorded_picture_that_is_gone_is_the_storage_error(server: Server, tmp_path: Path) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    RecordingFolder(tmp_path).add(recording)
+    with Server(replay=tmp_path, delay=False) as player:
+        url = json.loads(answer_of(sent_by(player, recording)).body)["data"][0]["url"]
+        for file in (tmp_path / "files").iterdir():
+            file.unlink()
+        missed = answer_to(player.url, "GET", url.removeprefix(player.url))
+        assert missed.status == 403
+        assert "cannot be sent" in str(player.downloads[-1].recording_miss)

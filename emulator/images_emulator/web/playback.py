@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 STATUSES: Final = range(200, 600)
 """The statuses that an answer of the server can have."""
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A name that a header can have (RFC 9110 §5.6.2)."""
+
+_NO_HEADER_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+"""A character that no value of a header has."""
 
 _BODILESS: Final = (204, 304)
 """The statuses of answers without a body."""
@@ -79,6 +86,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         raise ValueError(f"no server answers with the status {response.status}")
     headers = response.headers
     recorded_parts: Sequence[RecordedPart] = response.unkept("parts")
+    if response.status in _BODILESS:
+        recorded_parts = ()
     parts = [part.data for part in recorded_parts]
     coding = header(headers, CONTENT_ENCODING).strip().lower()
     shown: Sequence[bytes] | None = parts
@@ -106,35 +115,48 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
 
 
 def sent_headers(headers: Headers) -> list[Header]:
-    """Recorded *headers* without those of the connection and the length."""
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers
-        if name.lower() not in _OF_CONNECTION and name.lower() != CONTENT_LENGTH
-    ]
+    """Recorded *headers* without those of the connection and the length. Raises ValueError for one
+    that cannot be sent."""
+    return [_encoded(*pair) for pair in _sendable(headers) if pair[0] != CONTENT_LENGTH]
+
+
+def _sendable(headers: Headers) -> Iterator[tuple[str, str]]:
+    """*headers* without those of the connection, their names in lower case. Raises ValueError."""
+    for name, value in headers:
+        # HTTP/2 has the status among the headers, and names with a colon for that.
+        if name.startswith(":") or name.lower() in _OF_CONNECTION:
+            continue
+        if not _HEADER_NAME.fullmatch(name) or _NO_HEADER_VALUE.search(value):
+            raise ValueError(f"the header {name!r} cannot be sent")
+        yield name.lower(), value
+
+
+def _encoded(name: str, value: str) -> Header:
+    return name.encode(), value.encode("latin-1")
 
 
 def _headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterator[Header]:
-    """The headers of the answer as they are sent with a body of *length* bytes."""
+    """The headers of the answer as they are sent with a body of *length* bytes. Raises ValueError
+    for one that cannot be sent."""
     response = recording.response
     assert response
-    for name, value in response.headers:
-        lower = name.lower()
-        if lower in _OF_CONNECTION or (lower == CONTENT_ENCODING and not keeps_coding):
+    for name, value in _sendable(response.headers):
+        if name == CONTENT_ENCODING and not keeps_coding:
             continue
-        if lower == CONTENT_LENGTH:
+        if name != CONTENT_LENGTH:
+            yield _encoded(name, value)
+        elif response.status not in _BODILESS:
+            # Of an answer without a body the server would wait for so many bytes.
             yield b"content-length", _length(recording, value, length)
-        else:
-            yield lower.encode("latin-1"), value.encode("latin-1")
 
 
 def _length(recording: Recording, recorded: str, length: int) -> bytes:
-    """The value of `content-length`, which was *recorded*, with a body of *length* bytes. An answer
-    without a body, and one that was cut, tell another length than they have."""
+    """The value of `content-length`, which was *recorded*, with a body of *length* bytes. The
+    answer to HEAD, and one that was cut, tell another length than they have."""
     response = recording.response
     assert response
-    has_body = recording.request.method != "HEAD" and response.status not in _BODILESS
-    if (has_body and response.end == "complete") or not recorded.strip().isdecimal():
+    is_whole = recording.request.method != "HEAD" and response.end == "complete"
+    if is_whole or not recorded.strip().isdecimal():
         return b"%d" % length
     grown = length - sum(len(part.data) for part in response.unkept("parts"))
     return b"%d" % max(int(recorded) + grown, length)

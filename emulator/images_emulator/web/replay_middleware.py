@@ -114,7 +114,7 @@ class ReplayMiddleware:
             if hosted is None or exchange.is_expired or exchange.method not in ("GET", "HEAD"):
                 await self.app(scope, receive, send)
             else:
-                await self._send_download(hosted, exchange, send)
+                await self._send_download(hosted, exchange, scope, receive, send)
             return
         found = await self._find(exchange, scope, receive)
         if found is None or await self._has_own_answer(found, exchange):
@@ -312,15 +312,28 @@ class ReplayMiddleware:
             upload, purpose = check_upload(fields)
             await self.emulator.files.add(upload.filename, purpose, upload.data, identity)
 
-    async def _send_download(self, hosted: HostedRecording, exchange: Exchange, send: Send) -> None:
+    async def _send_download(
+        self,
+        hosted: HostedRecording,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         """Send a hosted picture as it was fetched."""
-        download = self.replay.download(hosted)
+        try:
+            download = self.replay.download(hosted)
+            data: bytes = download.unkept("data")
+            length = b"content-length", b"%d" % len(data)
+            start = _start(download.status, [*sent_headers(download.headers), length])
+        except (OSError, ValueError) as error:
+            exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
+            await self.app(scope, receive, send)
+            return
         exchange.recording = self.replay.index.names[hosted.place]
         exchange.has_recorded_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
-        data = download.unkept("data")
-        length = b"content-length", b"%d" % len(data)
-        await send(_start(download.status, [*sent_headers(download.headers), length]))
+        await send(start)
         await send({"type": "http.response.body", "body": data})
 
     # --- a miss
