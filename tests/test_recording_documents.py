@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
@@ -13,9 +14,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import strategies as st
 
-from images_emulator.recordings.document import from_document, plain_fields, to_document
+from images_emulator.recordings import content_document
+from images_emulator.recordings.document import (
+    from_document,
+    mistakes_in_bodies,
+    plain_fields,
+    to_document,
+)
 from images_emulator.recordings.document_check import (
     DocumentError,
     line_of,
@@ -32,7 +40,12 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from tests.recorded import PNG, expectations, form, generation, recordings
+from tests.recorded import PNG, expectations, form, generation, recordings, unhurried
+
+KEYS = {
+    key for rule in [schema(), *schema()["$defs"].values()] for key in rule.get("properties", ())
+}
+"""All names of the format."""
 
 FORM_TYPE = (("Content-Type", "multipart/form-data; boundary=B"),)
 STREAM_TYPE = (("content-type", "text/event-stream"),)
@@ -71,19 +84,20 @@ def streamed(*parts: tuple[float, bytes]) -> Recording:
 # --- exact
 
 
+@unhurried()
 @given(recordings())
 def test_a_recording_is_read_from_its_document_as_it_was(recording: Recording) -> None:
     assert read_back(recording, MemoryFiles()) == recording
 
 
-@settings(max_examples=50)
+@unhurried(50)
 @given(recordings())
 def test_a_document_may_have_no_files(recording: Recording) -> None:
     document = json.loads(document_text(to_document(recording, None)))
     assert from_document(document, NoFiles()) == recording
 
 
-@settings(max_examples=20)
+@unhurried(20)
 @given(recordings())
 def test_the_document_of_a_recording_is_valid(recording: Recording) -> None:
     document = json.loads(document_text(to_document(recording, MemoryFiles())))
@@ -100,6 +114,42 @@ def test_the_exchanges_of_this_repository_are_valid() -> None:
     ] == []
 
 
+ENCODED = base64.b64encode(PNG).decode()
+NOT_CANONICAL = base64.b64encode(PNG + b"a").decode().replace("YQ==", "YR==")
+"""Base64 of a picture whose last bits another encoder would leave out."""
+
+ODD_BODIES = {
+    "base64 that is not canonical": json.dumps({"a": NOT_CANONICAL}),
+    "base64 with more behind its end": json.dumps({"a": f"{NOT_CANONICAL}{ENCODED}"}),
+    "the mark of a file": json.dumps({"a": "file#0", "b": ENCODED, "c": "file##"}),
+    "the mark of a file as a name": json.dumps({"file#0": ENCODED, "file#1": [ENCODED, "file#9"]}),
+    "a file as a name": json.dumps({ENCODED: ENCODED}),
+    "a file in text": f'"{ENCODED}" file#0 "{ENCODED}',
+}
+
+
+@pytest.mark.parametrize("name", ODD_BODIES)
+def test_an_odd_body_is_read_as_it_was(name: str) -> None:
+    recording = with_body(ODD_BODIES[name].encode())
+    assert read_back(recording, MemoryFiles()) == recording
+
+
+def test_base64_that_ends_twice_stays_in_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = base64.b64encode(PNG + b"a").decode()
+    monkeypatch.setattr(content_document, "PIECE_CHARS", len(first))
+    recording = with_body(json.dumps({"a": first + ENCODED}).encode())
+    assert read_back(recording, MemoryFiles()) == recording
+
+
+def test_a_part_may_have_the_beginning_of_a_boundary() -> None:
+    head = b'Content-Disposition: form-data; name="a"'
+    body = form("B", [(head, b"one\r\n--Beyond\r\n-"), (head, b"")], b"--\r\n")
+    recording = Recording(RecordedRequest("POST", "/", FORM_TYPE, body), None)
+    assert body_of(recording)["form"][0]["text"] == "one\r\n--Beyond\r\n-"
+    assert read_back(recording, MemoryFiles()) == recording
+
+
+@unhurried()
 @given(expectations())
 def test_an_expectation_is_read_from_its_document_as_it_was(expectation: Expectation) -> None:
     body = b'{"created":"<any>"}'
@@ -351,7 +401,7 @@ def test_plain_fields_need_no_file() -> None:
     assert "body" not in recording.request.__dict__
 
 
-@settings(max_examples=20)
+@unhurried(20)
 @given(recordings())
 def test_plain_fields_are_the_same_before_and_after_the_file(recording: Recording) -> None:
     again = read_back(recording, MemoryFiles())
@@ -425,6 +475,14 @@ def changed(**changes: Any) -> dict[str, Any]:
         (
             changed(request__body={"json": 1, "layout": {"indent": -1}}),
             "request.body.layout.indent: is below 0",
+        ),
+        (
+            changed(request__body={"json": 1, "layout": {"indent": 10**9}}),
+            "request.body.layout.indent: is above 16",
+        ),
+        (
+            changed(request__body={"json": 1, "layout": {"indent": "x"}}),
+            "request.body.layout.indent: is not of the form ^\\t{1,8}$",
         ),
         (changed(response__status="200"), "response.status: must be an integer"),
         (changed(response__status=99), "response.status: is below 100"),
@@ -530,10 +588,42 @@ def has_usual_times(document: Any) -> bool:
 
 
 @pytest.mark.parametrize("document", CHANGED)
-def test_what_passes_the_check_is_read(document: Any) -> None:
+def test_what_passes_the_check_is_read_or_its_bodies_are_refused(document: Any) -> None:
     for wrong in changes(document):
         if not mistakes_of(wrong):
-            from_document(wrong, MemoryFiles())
+            recording = from_document(wrong, MemoryFiles())
+            plain_fields(recording.request)
+            for mistake in mistakes_in_bodies(recording):
+                assert mistake.sentence
+
+
+ODD_VALUES = st.recursive(
+    st.sampled_from((None, True, 0, 1, 1.5, "", "x", "\ud800", 10**400)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(sorted(KEYS)), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@unhurried()
+@given(ODD_VALUES)
+def test_any_json_is_a_recording_or_has_mistakes(value: Any) -> None:
+    for document in (value, changed(request=value), changed(response=value)):
+        with suppress(DocumentError):
+            recording = from_document(document, MemoryFiles())
+            list(mistakes_in_bodies(recording))
+            plain_fields(recording.request)
+
+
+@unhurried()
+@given(ODD_VALUES)
+def test_any_body_is_made_or_refused_by_a_sentence(value: Any) -> None:
+    for body in (value, {"json": value}, {"text": value}, {"file": value}, {"picture": value}):
+        document = changed(response__body=body)
+        if not mistakes_of(document):
+            list(mistakes_in_bodies(from_document(document, MemoryFiles())))
 
 
 def envelope(document: Any, place: tuple[Any, ...] = ()) -> Any:

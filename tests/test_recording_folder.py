@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from images_emulator.recordings.folder import (
     RecordingError,
@@ -17,7 +20,7 @@ from images_emulator.recordings.folder import (
 )
 from images_emulator.recordings.recorded_files import FolderFiles, is_inside
 from images_emulator.recordings.recording import RecordedRequest, Recording
-from tests.recorded import PNG, generation
+from tests.recorded import PNG, generation, unhurried
 
 
 def names(folder: Path) -> list[str]:
@@ -124,6 +127,15 @@ def test_a_mistake_has_its_file_and_line(text: bytes, sentence: str, tmp_path: P
     with pytest.raises(RecordingError) as caught:
         read_folder(tmp_path)
     assert caught.value.sentences[0].startswith(f"{path}:{sentence}")
+
+
+@unhurried()
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_are_a_recording_or_a_mistake(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "1-a.json").write_bytes(data)
+        with pytest.raises(RecordingError):
+            read_folder(Path(folder))
 
 
 def test_the_mistakes_of_all_files_are_said_at_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.terminal import printable
 from images_emulator.settings import FILE
 
 
@@ -26,7 +27,7 @@ def run(*, paths: list[Path]) -> int:
                 count += 1
                 wrong += bool(mistakes)
                 for sentence in mistakes:
-                    print(sentence, file=sys.stderr)
+                    print(printable(sentence), file=sys.stderr)
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
     exchanges = "1 exchange" if count == 1 else f"{count} exchanges"

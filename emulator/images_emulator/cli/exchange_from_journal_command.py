@@ -11,6 +11,7 @@ from images_emulator.cli.admin_client import AdminClient, UnreachableError
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.requests_command import MAX_LIMIT, add_filters, take_filters
 from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.cli.terminal import printable
 
 NOT_FILTERS = ("kind",)
 """Filters that are no choice: only calls are exchanges, and have their downloads with them."""
@@ -43,7 +44,7 @@ def run(*, to: Path, **options: Any) -> int:
         except UnreachableError:
             raise
         except (CommandError, ValueError) as error:
-            print(error, file=sys.stderr)
+            print(printable(str(error)), file=sys.stderr)
             left_out += 1
         except OSError as error:
             raise CommandError(f"{to}: {error}") from error

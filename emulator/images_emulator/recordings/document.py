@@ -348,7 +348,8 @@ def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:
 def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
     """The fields of the body of *request* that need none of its files: of a form its texts, by the
     names of their parts; of a JSON object its members, of which those that hold a file have its
-    description. Empty where the body is no such thing, or is encoded."""
+    description. Empty where the body is no such thing, or is encoded. Raises ValueError for a
+    description that cannot be met."""
     values = request.__dict__.get(PLAIN_FIELDS)
     if values is None:
         loaders = request.__dict__.get("_loaders", {})

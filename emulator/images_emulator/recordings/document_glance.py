@@ -139,7 +139,7 @@ def _is_right_response_body(body: Any) -> bool:
 def _is_right_layout(layout: Any) -> bool:
     indent = layout.get("indent", 0)
     return (
-        (type(indent) is int and indent >= 0)
+        (type(indent) is int and 0 <= indent <= 16)
         and all(type(value) is bool for name, value in layout.items() if name != "indent")
         and layout.keys() - _LAYOUT_KEYS <= {"indent"}
     )

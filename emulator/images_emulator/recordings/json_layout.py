@@ -10,7 +10,7 @@ from typing import Any, Final, Never, Self
 
 from images_emulator.immutable import Immutable
 
-_INDENTED: Final = re.compile(r"[\[{]\n( +|\t+)")
+_INDENTED: Final = re.compile(r"[\[{]\n( {1,16}|\t{1,8})")
 _HTML: Final = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028"}
 _HTML_ESCAPE: Final = re.compile(r"\\u00(?:3c|3e|26)|\\u2028")
 
@@ -19,7 +19,7 @@ class JsonLayout(Immutable):
     """How JSON was written. Without any field it is compact UTF-8, as most clients send it."""
 
     indent: int | str | None = None
-    """Each member is on a line of its own, behind so many blanks or such tabs."""
+    """Each member is on a line of its own, behind so many blanks, up to 16, or such tabs."""
     spaces: bool = False
     """A blank follows each comma and colon. Indented JSON always has one after its colons."""
     ascii: bool = False
