@@ -65,6 +65,32 @@ def test_a_download_stands_in_the_journal(server: Server, url: str, browser: htt
     assert listed(server, prompt="house", kind="download") == [download]
 
 
+def test_a_download_leads_to_its_picture(
+    server: Server, client: OpenAI, browser: httpx2.Client
+) -> None:
+    answer = client.images.generate(model="dall-e-2", prompt="two", size="256x256", n=2)
+    pictures = [browser.get(each.url or "").content for each in answer.data or []]
+    for number, download in enumerate(server.downloads):
+        details = httpx2.get(f"{server.url}/_emulator/requests/{download.id}").json()
+        assert httpx2.get(server.url + details["hosted"]).content == pictures[number]
+        thumbnail = httpx2.get(f"{server.url}{details['hosted']}/thumbnail/96")
+        assert thumbnail.headers["content-type"] == "image/jpeg"
+        other = f"/_emulator/images/{download.id}/{1 - number}"
+        assert httpx2.get(server.url + other).status_code == 404
+    (call,) = listed(server, kind="call")
+    assert httpx2.get(f"{server.url}/_emulator/requests/{call['id']}").json()["hosted"] is None
+
+
+def test_a_download_of_nothing_leads_nowhere(
+    server: Server, url: str, browser: httpx2.Client
+) -> None:
+    browser.get(url.replace("img-", "img-x"))
+    (download,) = server.downloads
+    details = httpx2.get(f"{server.url}/_emulator/requests/{download.id}").json()
+    assert details["hosted"] is None
+    assert httpx2.get(f"{server.url}/_emulator/images/{download.id}/0").status_code == 404
+
+
 def test_python_tells_calls_and_downloads_apart(
     server: Server, url: str, browser: httpx2.Client
 ) -> None:

@@ -557,6 +557,12 @@ async def test_downloads_of_a_hosted_picture_are_listed(
     assert "200" in await row.inner_text()
     await row.get_by_role("button").click()
     await view.get_by_text("download", exact=True).wait_for()
+    picture = view.get_by_role("region", name="Picture").get_by_role("link")
+    await picture.locator("img").wait_for()
+    shown = await page.evaluate("document.querySelector('.hosted img').decode().then(() => 1)")
+    assert shown == 1
+    address = await picture.get_attribute("href") or ""
+    assert http.get(address).content == http.get(url).content
 
 
 async def test_what_is_not_kept_any_more_is_said(chromium: Browser) -> None:

@@ -170,6 +170,9 @@ class Exchange:
     """The error of a body that cannot be parsed, until the call is completed."""
     request: ImageRequest | None = None
     """The validated request; for a download, the request of its picture."""
+    hosted_index: int | None = None
+    """For a download, the index of its picture in the answer that had its URL. None where there is
+    no picture at that path."""
     fault: str | None = None
     """The name of the fault that the call was given."""
     own_answer: str | None = None
@@ -414,6 +417,13 @@ class Exchange:
         """The request from which the pictures of the answer can be drawn again. None where no
         picture was sent."""
         return self.request if self.images else None
+
+    def picture_request(self, index: int) -> ImageRequest | None:
+        """The request from which picture *index* can be drawn again: one that was sent, or for a
+        download, its own. None for any other."""
+        if self.kind == "download":
+            return self.request if index == self.hosted_index else None
+        return self.drawn if index in self.images else None
 
     @property
     def pictures(self) -> Sequence[SentImage]:

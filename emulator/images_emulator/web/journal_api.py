@@ -258,10 +258,10 @@ class JournalAPI:
         return await asyncio.to_thread(page)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
-        """One of these pictures, drawn again: the same bytes."""
+        """One of these pictures, or that of a download, drawn again: the same bytes."""
         entry = await self._entry(id)
-        image_request = entry.drawn
-        if not image_request or index not in entry.images:
+        image_request = entry.picture_request(index)
+        if not image_request:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:
             picture = await self.emulator.renderer.render_base64(

@@ -143,7 +143,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class CallDetail(CallSummary):
     """The same with all that is kept of it; *body* is null where it is no text. *form* are the
-    parts of a form, *stream* the events that were sent, *attempts* all calls of a retry chain."""
+    parts of a form, *stream* the events that were sent, *attempts* all calls of a retry chain.
+    *hosted* leads to the picture of a download."""
 
     query: str
     headers: Mapping[str, str]
@@ -152,6 +153,7 @@ class CallDetail(CallSummary):
     form: Sequence[FormPart] | None
     answer: AnswerDetail | None
     stream: Sequence[StreamEvent]
+    hosted: str | None
     near_misses: Sequence[NearMiss]
     attempts: Sequence[Attempt]
     dropped: Sequence[str]
@@ -368,6 +370,7 @@ def detail(
         form=entry.form,
         answer=_answer(entry),
         stream=stream_events(entry),
+        hosted=_hosted(entry),
         attempts=[
             Attempt(each.id, each.number, each.time, each.retries, each.status, each.outcome)
             for each in attempts
@@ -375,6 +378,13 @@ def detail(
         near_misses=entry.near_misses,
         dropped=entry.dropped,
     )
+
+
+def _hosted(entry: Exchange) -> str | None:
+    index = entry.hosted_index
+    if index is None or not entry.picture_request(index):
+        return None
+    return f"{ADMIN_PREFIX}/images/{entry.id}/{index}"
 
 
 def _text(data: bytes | None) -> str | None:

@@ -121,7 +121,7 @@ class Recorder:
                 clock_progress=progress,
             )
             if hosted := await self.emulator.hosting.peek(path):
-                exchange.request = hosted.request
+                exchange.request, exchange.hosted_index = hosted.request, hosted.index
             return exchange
         dialect = dialect_at(path)
         return Exchange(

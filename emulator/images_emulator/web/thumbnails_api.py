@@ -75,8 +75,8 @@ class ThumbnailsAPI:
         """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
         it is transparent. Of an animation it is the first frame."""
         entry = await self._entry(id)
-        drawn = entry.drawn
-        if not drawn or index not in entry.images:
+        drawn = entry.picture_request(index)
+        if not drawn:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         return await self._thumbnail(request, drawn, index, None, edge)
 

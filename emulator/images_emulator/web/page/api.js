@@ -107,6 +107,7 @@
  * @property {FormPart[] | null} form
  * @property {Answer | null} answer
  * @property {StreamEvent[]} stream
+ * @property {string | null} hosted URL of the picture of a download
  * @property {NearMiss[]} near_misses
  * @property {Attempt[]} attempts
  * @property {string[]} dropped `body`, `pictures`: what was let go for memory

@@ -4,7 +4,7 @@ import { operationOf } from "./answer_dialog.js";
 import { facts } from "./call_facts.js";
 import { createCompare } from "./compare.js";
 import { fill, h, icon } from "./dom.js";
-import { downloads } from "./downloads.js";
+import { downloadedPicture, downloads } from "./downloads.js";
 import * as format from "./format.js";
 import { answerCard, requestCard } from "./message_cards.js";
 import { nearMisses } from "./near_misses.js";
@@ -203,7 +203,7 @@ export function createCallView(context) {
   /** @param {Detail} of */
   async function drawDownloads(of) {
     if (of.parameters.response_format !== "url") {
-      fill(downloadPlace);
+      fill(downloadPlace, of.kind === "download" && downloadedPicture(of));
       return;
     }
     try {

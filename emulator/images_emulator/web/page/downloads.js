@@ -1,5 +1,6 @@
 // The downloads of the pictures that an answer names by URL.
 
+import { address, thumbnail } from "./api.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
 
@@ -19,6 +20,21 @@ function hostedPaths(call) {
   } catch {
     return [];
   }
+}
+
+/**
+ * The picture that a download is for.
+ * @param {Detail} call
+ * @returns {HTMLElement | null} null where none is known any more
+ */
+export function downloadedPicture({ hosted }) {
+  return hosted === null ? null : h(
+    "section",
+    { class: "card hosted", "aria-label": "Picture" },
+    h("header", null, h("h2", null, "Picture"), h("span", { class: "muted small" }, "behind this URL")),
+    h("a", { class: "stage-view", href: address(hosted), target: "_blank" },
+      h("img", { class: "chequered", src: thumbnail(`${hosted}/thumbnail/480`, 480), alt: "The picture in full", decoding: "async" })),
+  );
 }
 
 /**
