@@ -1,12 +1,14 @@
 """Recorded exchanges of the real API, and others in their form, replayed against a real server.
 
 An exchange is a file of `fixtures/exchanges`, of the format that docs/reference/exchange-files.md
-describes. `images-emulator drift fixtures/exchanges` sends them to another server.
+describes. The variables REMOTE_BASE_URL and REMOTE_API_KEY name another server that the requests
+are sent to, in place of the emulator; `images-emulator drift` compares its answers in the same way.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +29,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.sizes import FlexibleSize
 from images_emulator.recordings.comparison import answer_differences
+from images_emulator.recordings.drift import DriftTarget, drift, upstream_url
 from images_emulator.recordings.folder import read_folder
 from images_emulator.recordings.recording import (
     Expectation,
@@ -39,6 +42,8 @@ FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 RECORDINGS = read_folder(FOLDER)
 UNDATED = [recording for recording in RECORDINGS if recording.as_of is None]
 KEY = "sk-replay"
+
+REMOTE_URL = os.environ.get("REMOTE_BASE_URL", "")
 
 LATER_DAY = date(2999, 1, 1)
 """A day after all that the contract has dates of."""
@@ -86,12 +91,28 @@ def expected_of(recording: Recording) -> tuple[RecordedResponse, Expectation]:
     return recording.response, recording.expectation
 
 
+def is_answered_so_elsewhere(recording: Recording) -> None:
+    """Send the request to the server of REMOTE_BASE_URL. What costs money is sent only where
+    REMOTE_COSTS is 1."""
+    costs = os.environ.get("REMOTE_COSTS") == "1"
+    target = DriftTarget(upstream_url(REMOTE_URL), os.environ["REMOTE_API_KEY"], costs=costs)
+    (outcome,) = drift([recording], target)
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert not outcome.failed
+    assert not [str(each) for each in outcome.differences]
+
+
 @pytest.mark.parametrize("recording", RECORDINGS, ids=attrgetter("name"))
 def test_exchange_is_answered_as_recorded(recording: Recording, served: Servers) -> None:
     assert recording.source
+    if REMOTE_URL:
+        is_answered_so_elsewhere(recording)
+        return
     is_answered_as_recorded(recording, served(recording, KNOWN_UNTIL))
 
 
+@pytest.mark.skipif(bool(REMOTE_URL), reason="another server has a clock of its own")
 @pytest.mark.parametrize("recording", UNDATED, ids=attrgetter("name"))
 def test_exchange_without_a_date_is_answered_so_on_later_days(
     recording: Recording, served: Servers
