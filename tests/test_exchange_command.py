@@ -158,3 +158,17 @@ def test_a_server_warns_of_a_call_that_is_not_held(server: Server, tmp_path: Pat
     httpx2.post(f"{server.base_url}/responses", json={})
     with pytest.warns(UserWarning, match=r"req_\w+ had a body that was not read; it is not saved"):
         assert server.save_exchanges(tmp_path) == []
+
+
+def test_saved_exchanges_are_played_to_the_byte(server: Server, tmp_path: Path) -> None:
+    answers = [draw(server, "a fox", response_format="b64_json"), draw(server, "a hen", size="1x1")]
+    server.save_exchanges(tmp_path)
+    with Server(replay=tmp_path) as player:
+        played = [
+            draw(player, "a fox", response_format="b64_json"),
+            draw(player, "a hen", size="1x1"),
+        ]
+    assert [each.content for each in played] == [each.content for each in answers]
+    assert [each.headers["x-request-id"] for each in played] == [
+        each.headers["x-request-id"] for each in answers
+    ]
