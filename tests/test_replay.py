@@ -476,6 +476,7 @@ def test_miss_is_refused_in_words_of_the_emulator(play: Play) -> None:
     assert "in the nearest, '0001', size '1536x1024' is not '1024x1024'" in info.value.message
     assert len(player.requests) == 1
     assert player.requests[0].error_code == "no_recording"
+    assert str(player.requests[0].recording_miss) in info.value.message
 
 
 def test_call_without_an_accepted_key_uses_up_no_recording(play: Play) -> None:

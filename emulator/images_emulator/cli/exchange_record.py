@@ -15,6 +15,7 @@ from images_emulator.cli.call_record import (
     upload_text,
 )
 from images_emulator.cli.terminal import columns_of
+from images_emulator.contract.emulator_errors import no_recording
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.details import CallDetails
@@ -112,7 +113,8 @@ def _size(
 
 
 def _notice(exchange: Exchange) -> str | None:
-    if exchange.recording_miss:
+    # The error that refuses a miss says the same.
+    if exchange.recording_miss and exchange.error_code != no_recording.code:
         return redacted_text(exchange.recording_miss, exchange.head.api_key)
     request = exchange.request if exchange.kind == "call" else None
     if request and request.model.is_shut_down_by(exchange.day):

@@ -124,7 +124,8 @@ class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
     Only the server's thread writes an exchange. Any thread may read `id`, `time`, `kind`, `fault`,
-    `own_answer`, `duration_ms`, and the properties under "any thread may ask".
+    `own_answer`, `recording`, `recording_miss`, `duration_ms`, and the properties under "any thread
+    may ask".
     """
 
     head: RequestHead

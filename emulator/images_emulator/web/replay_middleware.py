@@ -153,8 +153,7 @@ class ReplayMiddleware:
         operation = exchange.operation
         reads_uploads = operation is not None and operation.reads_uploads
         key = None
-        # A fault may have come by a directive, which is no part of the prompt.
-        if exchange.fault is None and exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
+        if exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
             key = exchange.method, target, content_type, day, chunks
             known: _Found | None = self._found.get(key)
             if known:
@@ -346,14 +345,13 @@ class ReplayMiddleware:
             for each in miss.nearest
         ]
         exchange.near_misses = (*exchange.near_misses, *misses)
-        sentence = str(miss)
+        exchange.recording_miss = sentence = str(miss)
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             error = emulator_errors.no_recording(reason=sentence)
             return error_response(error, exchange, self.emulator.settings)
         if self._miss_recorder:
             exchange.recording_miss = f"{sentence}; it is recorded from {self._miss_recorder.host}"
             return self._miss_recorder
-        exchange.recording_miss = sentence
         notice = NOTICE, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
 
         async def emulated(scope: Scope, receive: Receive, send: Send) -> None:
