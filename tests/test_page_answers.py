@@ -151,7 +151,8 @@ async def test_picture_answers_any_prompt_where_that_is_chosen(
 async def test_picture_is_chosen_by_keys_alone(shown: Page, client: OpenAI) -> None:
     for key in ("j", "Enter"):
         await shown.keyboard.press(key)
-    await shown.get_by_role("button", name="Answer with…").wait_for()
+    # The keys of a call count once all of it is there.
+    await shown.get_by_role("article", name="Call").get_by_role("region", name="Answer").wait_for()
     async with shown.expect_file_chooser() as choosing:
         await shown.keyboard.press("a")
     chooser = await choosing.value
