@@ -154,6 +154,8 @@ async def test_picture_is_chosen_by_keys_alone(shown: Page, client: OpenAI) -> N
     # The keys of a call count once all of it is there.
     await shown.get_by_role("article", name="Call").get_by_role("region", name="Answer").wait_for()
     async with shown.expect_file_chooser() as choosing:
+        # Without it the key would be sooner than what takes the place of the browser's window.
+        await shown.evaluate("() => new Promise(requestAnimationFrame)")
         await shown.keyboard.press("a")
     chooser = await choosing.value
     await chooser.set_files({"name": FILE, "mimeType": "image/png", "buffer": png()})
