@@ -18,12 +18,10 @@ from images_emulator import Server, Settings
 from images_emulator.cli.command_line import main
 from images_emulator.recordings.drift import (
     MAX_ATTEMPTS,
-    DriftTarget,
     Outcome,
     answer_of,
     drift,
     reason_to_skip,
-    upstream_url,
 )
 from images_emulator.recordings.folder import RecordingFolder, read_folder
 from images_emulator.recordings.recording import (
@@ -33,6 +31,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
+from images_emulator.recordings.upstream_api import UpstreamAPI
 from tests.documents import BLOCKS
 
 KEY = "sk-drift"
@@ -98,7 +97,7 @@ def recorded() -> dict[str, Recording]:
     """The exchanges of `CALLS` with an emulator."""
     recordings = {}
     with Server(Settings(port=0)) as server, httpx2.Client(timeout=60) as client:
-        upstream = DriftTarget(url=server.url, key="sk-recorded")
+        upstream = UpstreamAPI(url=server.url, key="sk-recorded")
         for name, request in CALLS.items():
             recording = Recording(request=request, response=None, name=name)
             response = answer_of(recording, upstream, client)
@@ -117,7 +116,7 @@ def folder(recorded: dict[str, Recording], tmp_path_factory: pytest.TempPathFact
 def outcomes(
     recordings: Sequence[Recording], server: Server, *, costs: bool = True
 ) -> list[Outcome]:
-    return [*drift(recordings, DriftTarget(url=server.url, key=KEY, costs=costs))]
+    return [*drift(recordings, UpstreamAPI(server.url, KEY), costs=costs)]
 
 
 def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: Server) -> None:
@@ -219,7 +218,7 @@ def test_the_guide_shows_what_the_command_prints(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A server that says it in another sentence is one whose sentence was recorded otherwise."""
-    upstream = DriftTarget(url=server.url, key=KEY)
+    upstream = UpstreamAPI(url=server.url, key=KEY)
     bodies = ({"prompt": "A fox"}, {"prompt": "A fox", "n": 0}, {"prompt": "A fox", "size": "x"})
     with httpx2.Client() as client:
         for body in bodies:
@@ -254,7 +253,7 @@ WRONG = {
         1,
         "that matches a or b",
     ),
-    "no URL": (["{}", "--upstream", "api.openai.com"], 2, "'api.openai.com' is no URL of a server"),
+    "no URL": (["{}", "--upstream", "api.openai.com"], 2, "expected the URL of an API, such as"),
     "timeout": (["{}", "--upstream", "http://x", "--timeout", "0"], 2, "must be above 0"),
     "number": (["{}", "--upstream", "http://x", "--concurrency", "0"], 2, "must be above 0"),
 }
@@ -287,9 +286,10 @@ def test_a_missing_library_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    assert main(["drift", str(folder), "--upstream", "http://x"]) == 1
-    sentence = "drift needs httpx2: pip install 'openai-images-emulator[record]'"
-    assert capsys.readouterr().err == f"images-emulator: {sentence}\n"
+    with pytest.raises(SystemExit):
+        main(["drift", str(folder), "--upstream", "http://x"])
+    command = "pip install 'openai-images-emulator[record]'"
+    assert f"calls of an upstream need an HTTP client: {command}\n" in capsys.readouterr().err
 
 
 def test_an_exchange_that_is_no_recording_is_told(
@@ -394,7 +394,7 @@ def client() -> Callable[[Answers], httpx2.Client]:
     return lambda answers: httpx2.Client(transport=httpx2.MockTransport(answers))
 
 
-UPSTREAM = DriftTarget(url="https://api.example.com", key=KEY)
+UPSTREAM = UpstreamAPI(url="https://api.example.com", key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -465,16 +465,24 @@ def test_a_request_is_not_sent_again_for_ever(
 
 
 @pytest.mark.parametrize(
-    ("text", "url"),
+    ("base_url", "target"),
     [
-        ("https://api.openai.com/v1", "https://api.openai.com"),
-        ("https://api.openai.com/v1/", "https://api.openai.com"),
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ("https://gateway.example/openai/v1", "https://gateway.example/openai"),
+        ("https://api.openai.com/v1/", GENERATIONS),
+        ("http://127.0.0.1:8080", GENERATIONS),
+        ("https://gateway.example/openai/v1", f"/openai{GENERATIONS}"),
     ],
 )
-def test_an_upstream_is_named_by_a_base_url(text: str, url: str) -> None:
-    assert upstream_url(text) == url
+def test_the_path_of_a_base_url_is_not_repeated(
+    base_url: str, target: str, client: Callable[[Answers], httpx2.Client]
+) -> None:
+    targets: list[str] = []
+
+    def answers(request: httpx2.Request) -> httpx2.Response:
+        targets.append(request.url.path)
+        return httpx2.Response(200, content=b"{}")
+
+    answer_of(REFUSED, UpstreamAPI(base_url), client(answers))
+    assert targets == [target]
 
 
 def test_recordings_are_read_back_from_their_folder(

@@ -29,7 +29,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.sizes import FlexibleSize
 from images_emulator.recordings.comparison import answer_differences
-from images_emulator.recordings.drift import DriftTarget, drift, upstream_url
+from images_emulator.recordings.drift import drift
 from images_emulator.recordings.folder import read_folder
 from images_emulator.recordings.recording import (
     Expectation,
@@ -37,6 +37,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
+from images_emulator.recordings.upstream_api import UpstreamAPI
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 RECORDINGS = read_folder(FOLDER)
@@ -95,8 +96,8 @@ def is_answered_so_elsewhere(recording: Recording) -> None:
     """Send the request to the server of REMOTE_BASE_URL. What costs money is sent only where
     REMOTE_COSTS is 1."""
     costs = os.environ.get("REMOTE_COSTS") == "1"
-    target = DriftTarget(upstream_url(REMOTE_URL), os.environ["REMOTE_API_KEY"], costs=costs)
-    (outcome,) = drift([recording], target)
+    upstream = UpstreamAPI(REMOTE_URL, os.environ["REMOTE_API_KEY"])
+    (outcome,) = drift([recording], upstream, costs=costs)
     if outcome.skipped:
         pytest.skip(outcome.skipped)
     assert not outcome.failed

@@ -23,6 +23,7 @@ from openai import APIError, AsyncOpenAI, AzureOpenAI, OpenAI, RateLimitError
 from images_emulator import Server
 from images_emulator.record_server import RecordServer
 from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.upstream_api import UpstreamAPI
 from images_emulator.web import picture_downloads, record_proxy, upstream
 from images_emulator.web.record_proxy import KeptCall
 from images_emulator.web.upstream import Upstream
@@ -274,7 +275,7 @@ def test_a_body_is_forwarded_however_it_is_framed(
     ],
 )
 def test_the_path_of_the_upstream_is_not_repeated(base: str, target: str, expected: str) -> None:
-    assert Upstream(f"http://x{base}").target(target.encode()).decode() == expected
+    assert UpstreamAPI(f"http://x{base}").target(target.encode()).decode() == expected
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_the_path_of_the_upstream_is_not_repeated(base: str, target: str, expect
 )
 def test_the_url_of_an_upstream_that_can_be_none_is_refused(url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Upstream(url)
+        UpstreamAPI(url)
 
 
 @pytest.mark.parametrize(
@@ -943,5 +944,5 @@ def test_a_body_that_cannot_be_searched_is_not_kept() -> None:
 
 def test_a_missing_extra_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    with pytest.raises(ValueError, match=r"^to forward .* pip install .*\[record\]'$"):
+    with pytest.raises(ValueError, match=r"^calls of an upstream .* pip install .*\[record\]'$"):
         Upstream("http://x")

@@ -71,26 +71,19 @@ def run(
     timeout: float,
     concurrency: int,
 ) -> int:
-    from images_emulator.recordings.drift import DriftTarget, drift, upstream_url  # noqa: PLC0415
+    from images_emulator.recordings.drift import drift  # noqa: PLC0415
+    from images_emulator.recordings.upstream_api import UpstreamAPI  # noqa: PLC0415
 
     if not timeout > 0 or concurrency < 1:
         raise ValueError("--timeout and --concurrency must be above 0")
-    server = DriftTarget(
-        url=upstream_url(upstream),
-        key=api_key if api_key is not None else os.environ.get(KEY_VARIABLE, ""),
-        costs=costs,
-        timeout=timeout,
-        concurrency=concurrency,
+    api = UpstreamAPI(
+        upstream, api_key if api_key is not None else os.environ.get(KEY_VARIABLE, "")
     )
-    recordings = _recordings(folder, only)
-    try:
-        outcomes = drift(recordings, server)
-        report = _json_report if format == "json" else _text_report
-        return report(outcomes)
-    except ImportError as error:
-        raise CommandError(
-            "drift needs httpx2: pip install 'openai-images-emulator[record]'"
-        ) from error
+    outcomes = drift(
+        _recordings(folder, only), api, costs=costs, timeout=timeout, concurrency=concurrency
+    )
+    report = _json_report if format == "json" else _text_report
+    return report(outcomes)
 
 
 def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:

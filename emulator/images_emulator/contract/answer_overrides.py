@@ -3,24 +3,18 @@ it does not write at all."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from images_emulator.contract.http_headers import FRAMING_HEADERS, STATUSES, check_header
 from images_emulator.immutable import Immutable
 
 HeaderPairs = tuple[tuple[str, str], ...]
 """Headers with their values, as HTTP has them."""
 
-FRAMING_HEADERS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
-"""Headers that only the server can write, because they tell how a body is sent."""
-
 MAX_CREATED: Final = 253_402_300_799
 """The last second of the year 9999, since 1970."""
-
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def encoded_headers(headers: HeaderPairs) -> list[tuple[bytes, bytes]]:
@@ -31,10 +25,7 @@ def encoded_headers(headers: HeaderPairs) -> list[tuple[bytes, bytes]]:
 def _check_headers(headers: HeaderPairs) -> None:
     """Raises ValueError for a header that HTTP cannot have, or that only the server can write."""
     for name, value in headers:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a header")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"header '{name}' cannot have the value {value!r}")
+        check_header(name, value)
         if name.lower() in FRAMING_HEADERS:
             raise ValueError(f"the server itself writes the header '{name}'")
 
@@ -82,7 +73,7 @@ class RawAnswer(Immutable):
     body: bytes = b""
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
+        if self.status not in STATUSES:
             raise ValueError(f"the status of an answer is 200 to 599, not {self.status}")
         if self.body and self.status in (204, 304):
             raise ValueError(f"an answer with status {self.status} has no body")

@@ -44,6 +44,16 @@ def api_key(path: str, header: Callable[[bytes], str]) -> str:
     return azure_key or bearer_token(header(b"authorization"))
 
 
+def key_headers(key: str) -> dict[str, str]:
+    """The headers in which a call can carry an API *key*, by their names in lower case."""
+    return {"authorization": f"Bearer {key}", "api-key": key}
+
+
+def key_header_name(path: str) -> str:
+    """The name of the header in which a call to *path* usually carries its API key."""
+    return "api-key" if path.startswith(AZURE_PREFIX) else "authorization"
+
+
 def is_secret(name: str) -> bool:
     """Whether a header, query parameter or field of this *name* carries a credential."""
     plain = _plain(name)

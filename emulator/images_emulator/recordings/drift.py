@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from images_emulator.contract.http_headers import HOP_BY_HOP
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
-from images_emulator.exchange.credentials import is_secret
+from images_emulator.exchange.credentials import is_secret, key_header_name, key_headers
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.comparison import AnswerDifference, answer_differences
 from images_emulator.recordings.document import plain_fields
@@ -22,6 +22,11 @@ from images_emulator.recordings.recording import (
     RecordedPart,
     RecordedResponse,
     Recording,
+)
+from images_emulator.recordings.upstream_api import (
+    CONNECTION_HEADERS,
+    UpstreamAPI,
+    http_client_library,
 )
 
 if TYPE_CHECKING:
@@ -42,10 +47,15 @@ MAX_ATTEMPTS: Final = 4
 MAX_WAIT_SECONDS: Final = 30.0
 """The longest wait before a request is sent again."""
 
+TIMEOUT_SECONDS: Final = 300.0
+"""Default of the seconds to wait for the next byte of an answer."""
+
+CONCURRENCY: Final = 4
+"""Default of the number of requests that are under way at the same time."""
+
 _NOT_SENT: Final = frozenset(
     {
-        *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "expect"),
-        *("accept-encoding", "proxy-connection", "te", "trailer", "upgrade"),
+        *(*HOP_BY_HOP, *CONNECTION_HEADERS, "content-length"),
         *("openai-organization", "openai-project"),
     }
 )
@@ -56,21 +66,6 @@ _ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX
 
 _MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
 """Statuses that are those of a moment, and not of a request."""
-
-
-class DriftTarget(Immutable):
-    """The server that the requests are sent to."""
-
-    url: str
-    """The URL before the targets of requests, without a slash at its end."""
-    key: str = ""
-    """An API key that it accepts."""
-    costs: bool = False
-    """Whether it may be asked for pictures."""
-    timeout: float = 300.0
-    """Seconds to wait for its next byte."""
-    concurrency: int = 4
-    """Requests that are under way at the same time."""
 
 
 class Outcome(Immutable):
@@ -89,44 +84,42 @@ class Outcome(Immutable):
         return not (self.skipped or self.failed or self.differences)
 
 
-def upstream_url(text: str) -> str:
-    """The `url` of an upstream, of a base URL as clients have it, with or without `/v1` at its
-    end. Raises ValueError where it is none."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"'{text}' is no URL of a server, such as https://api.openai.com/v1")
-    return text.rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-def drift(recordings: Iterable[Recording], upstream: DriftTarget) -> Iterator[Outcome]:
-    """The outcome of each of *recordings*, in their order, as soon as it is known. Raises
-    ImportError without httpx2."""
-    import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
-
+def drift(
+    recordings: Iterable[Recording],
+    upstream: UpstreamAPI,
+    *,
+    costs: bool = False,
+    timeout: float = TIMEOUT_SECONDS,
+    concurrency: int = CONCURRENCY,
+) -> Iterator[Outcome]:
+    """The outcome of each of *recordings* at *upstream*, in their order, as soon as it is known.
+    With *costs* it is asked for pictures, too. *timeout* are the seconds to wait for its next byte,
+    and *concurrency* is how many requests are under way at the same time. Raises ValueError without
+    an HTTP client."""
+    library = http_client_library()
     today = datetime.now(UTC).date()
-    limits = httpx2.Limits(max_connections=upstream.concurrency)
-    with (
-        httpx2.Client(timeout=upstream.timeout, limits=limits) as client,
-        ThreadPoolExecutor(upstream.concurrency) as pool,
-    ):
-        yield from pool.map(lambda each: _outcome(each, upstream, client, today), recordings)
+    limits = library.Limits(max_connections=concurrency)
 
-
-def _outcome(
-    recording: Recording, upstream: DriftTarget, client: httpx2.Client, today: date
-) -> Outcome:
-    import httpx2  # noqa: PLC0415
-
-    try:
-        if reason := reason_to_skip(recording, today, costs=upstream.costs):
+    def outcome(recording: Recording) -> Outcome:
+        if reason := reason_to_skip(recording, today, costs=costs):
             return Outcome(recording, skipped=reason)
         actual = answer_of(recording, upstream, client)
         differences = answer_differences(recording, actual, only_forms=True)
         return Outcome(recording, differences=tuple(differences))
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        return Outcome(recording, failed=f"no answer: {str(error) or type(error).__name__}")
-    except ValueError as error:
-        return Outcome(recording, failed=str(error))
+
+    def outcome_or_failure(recording: Recording) -> Outcome:
+        try:
+            return outcome(recording)
+        except (library.HTTPError, library.InvalidURL, OSError) as error:
+            return Outcome(recording, failed=f"no answer: {str(error) or type(error).__name__}")
+        except ValueError as error:
+            return Outcome(recording, failed=str(error))
+
+    with (
+        library.Client(timeout=timeout, limits=limits) as client,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
+        yield from pool.map(outcome_or_failure, recordings)
 
 
 def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
@@ -185,7 +178,7 @@ def _fields(recording: Recording) -> Mapping[str, Any]:
 
 def answer_of(
     recording: Recording,
-    upstream: DriftTarget,
+    upstream: UpstreamAPI,
     client: httpx2.Client,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:
@@ -194,9 +187,10 @@ def answer_of(
     for a request that cannot be sent."""
     request = recording.request
     headers = _headers_to_send(recording, upstream.key)
+    target = upstream.target(request.target.encode("latin-1")).decode("latin-1")
     for attempt in range(1, MAX_ATTEMPTS + 1):
         answer = client.request(
-            request.method, upstream.url + request.target, content=request.body, headers=headers
+            request.method, upstream.origin + target, content=request.body, headers=headers
         )
         wait = _retry_seconds(answer.headers.get("retry-after", ""), attempt)
         if answer.status_code != 429 or wait is None or attempt == MAX_ATTEMPTS:
@@ -228,10 +222,10 @@ def _headers_to_send(recording: Recording, key: str) -> list[tuple[str, str]]:
         for name, value in request.headers
         if name.lower() not in _NOT_SENT and not _is_credential(name)
     )
-    is_azure = request.target.startswith(AZURE_PREFIX)
     sent = recording.key if recording.authorised is False or recording.key is not None else key
     if sent:
-        headers += (("api-key", sent) if is_azure else ("Authorization", f"Bearer {sent}"),)
+        name = key_header_name(request.target)
+        headers += ((name, key_headers(sent)[name]),)
     return [*headers]
 
 

@@ -40,7 +40,7 @@ class MissRecorder:
     @property
     def host(self) -> str:
         """The host of the upstream."""
-        return self._upstream.host
+        return self._upstream.api.host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)

@@ -68,7 +68,7 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
     library = upstream.library
     address = origin
     extensions: dict[str, bytes | str] = {"target": target}
-    if origin != upstream.origin:
+    if origin != upstream.api.origin:
         if parts.scheme != "https" or parts.username is not None:
             raise DownloadError("is neither by TLS nor at the upstream")
         if not _goes_through_proxy(host):

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from images_emulator.contract.dialect import Header
+from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, check_header
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
 from images_emulator.state.replay import hosted_target
-
-_OF_CONNECTION: Final = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
-        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
-"""Headers of one connection (RFC 9110 §7.6.1). The server has its own."""
 
 CONTENT_LENGTH: Final = "content-length"
 """The header with the length of a body."""
@@ -30,15 +22,6 @@ CONTENT_ENCODING: Final = "content-encoding"
 
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """The content encodings that the standard library reads."""
-
-STATUSES: Final = range(200, 600)
-"""The statuses that an answer of the server can have."""
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A name that a header can have (RFC 9110 §5.6.2)."""
-
-_NO_HEADER_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-"""A character that no value of a header has."""
 
 _BODILESS: Final = (204, 304)
 """The statuses of answers without a body."""
@@ -124,10 +107,9 @@ def _sendable(headers: Headers) -> Iterator[tuple[str, str]]:
     """*headers* without those of the connection, their names in lower case. Raises ValueError."""
     for name, value in headers:
         # HTTP/2 has the status among the headers, and names with a colon for that.
-        if name.startswith(":") or name.lower() in _OF_CONNECTION:
+        if name.startswith(":") or name.lower() in HOP_BY_HOP:
             continue
-        if not _HEADER_NAME.fullmatch(name) or _NO_HEADER_VALUE.search(value):
-            raise ValueError(f"the header {name!r} cannot be sent")
+        check_header(name, value)
         yield name.lower(), value
 
 

@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from time import perf_counter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.operations import AZURE_PREFIX, JSON
+from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES
+from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.credentials import key_header_name, key_headers
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
@@ -29,6 +30,11 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.spool import Spool
+from images_emulator.recordings.upstream_api import (
+    CONNECTION_HEADERS,
+    UpstreamAPI,
+    http_client_library,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -41,20 +47,6 @@ TIMEOUT_SECONDS: Final = 600
 
 SAME_MOMENT_SECONDS: Final = 0.0005
 """Chunks of an answer that arrive within this time have one time in the recording."""
-
-HOP_BY_HOP: Final = frozenset(
-    {
-        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization"),
-        *(b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-    }
-)
-"""Headers that are about one connection, and are not forwarded to another."""
-
-_ANSWERED_HERE: Final = frozenset({b"host", b"expect", b"accept-encoding"})
-"""Headers of a request whose place others take."""
-
-_AZURE_BASE: Final = re.compile(rb"(/openai)?(/v1)?$")
-"""The end of a path to which the paths of Azure are not added."""
 
 _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """The end of a line, and the empty line behind it."""
@@ -74,24 +66,9 @@ class Upstream:
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
-        self.url = url.rstrip("/")
-        try:
-            parts = urlsplit(self.url)
-            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ValueError(
-                f"expected the URL of an API, such as https://api.openai.com/v1, not {url!r}"
-            )
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError(f"the URL of an API has a host and a path alone, unlike {url!r}")
-        self.host = parts.netloc
-        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.api = UpstreamAPI(url, api_key or "")
         self.timeout = timeout
-        self.library = _http_client_library()
-        self._base_path = parts.path.encode()
-        self._api_key = api_key.encode() if api_key else None
+        self.library = http_client_library()
         # Without connections that are kept, none can turn out to be closed just when a call is
         # sent: the client would see a cut that was none.
         limits = self.library.Limits(max_connections=None, max_keepalive_connections=0)
@@ -106,39 +83,28 @@ class Upstream:
         """Close the connections."""
         await self.client.aclose()
 
-    def target(self, target: bytes) -> bytes:
-        """The request target at the upstream for the *target* of a call here. What the path of the
-        upstream has in common with it, such as `/v1`, is not repeated."""
-        base = self._base_path
-        if target.startswith(AZURE_PREFIX.encode()):
-            return _AZURE_BASE.sub(b"", base) + target
-        if target in (base, b"*") or target.startswith((base + b"/", base + b"?")):
-            return target
-        if target.startswith(b"/v1/"):
-            base = base.removesuffix(b"/v1")
-        return base + target
-
     def headers(self, headers: RawHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
         """The headers of a call to *target*, as the upstream is to have them: for its own host, and
         for an answer that is not compressed, so that what is recorded can be read."""
         pairs = [*headers]
         names = {name.lower() for name, _ in pairs}
-        sent = [(b"Host", self.host.encode())]
-        sent += _end_to_end(pairs, but=_ANSWERED_HERE)
+        sent = [(b"Host", self.api.host.encode())]
+        sent += _end_to_end(pairs, but=CONNECTION_HEADERS)
         if b"accept-encoding" in names:
             sent.append((b"Accept-Encoding", b"identity"))
         if b"transfer-encoding" in names:
             sent.append((b"Transfer-Encoding", b"chunked"))
-        return self._with_key(sent, target) if self._api_key else sent
+        return self._with_key(sent, target) if self.api.key else sent
 
     def _with_key(
         self, headers: list[tuple[bytes, bytes]], target: bytes
     ) -> list[tuple[bytes, bytes]]:
-        key = self._api_key or b""
-        values = {b"authorization": b"Bearer " + key, b"api-key": key}
+        values = {
+            name.encode(): value.encode() for name, value in key_headers(self.api.key).items()
+        }
         replaced = [(name, values.get(name.lower(), value)) for name, value in headers]
-        if replaced == headers and not {name.lower() for name, _ in headers} & values.keys():
-            name = b"api-key" if AZURE_PREFIX.encode() in target else b"authorization"
+        if not {name.lower() for name, _ in headers} & values.keys():
+            name = key_header_name(target.decode("latin-1")).encode()
             replaced.append((name, values[name]))
         return replaced
 
@@ -209,10 +175,10 @@ class ForwardedCall:
 
         request: httpx2.Request = library.Request(
             self._scope["method"],
-            upstream.origin,
+            upstream.api.origin,
             headers=headers,
             stream=_stream(library, chunks),
-            extensions={"target": upstream.target(self._target), "trace": trace},
+            extensions={"target": upstream.api.target(self._target), "trace": trace},
         )
         return request
 
@@ -230,7 +196,7 @@ class ForwardedCall:
 
     async def _pass_on(self, response: httpx2.Response, receive: Receive, send: Send) -> None:
         library, status = self._upstream.library, response.status_code
-        if not 200 <= status <= 599:
+        if status not in STATUSES:
             await response.aclose()
             self._status = None
             await self._refuse("cannot be understood", f"its status is {status}", send)
@@ -284,7 +250,7 @@ class ForwardedCall:
 
     async def _refuse(self, problem: str, reason: str, send: Send) -> None:
         error = emulator_errors.upstream_failed(
-            url=self._upstream.url, problem=problem, reason=reason.rstrip(".")
+            url=self._upstream.api.base_url, problem=problem, reason=reason.rstrip(".")
         )
         self._error = str(error)
         self.status = error.newest.status
@@ -334,7 +300,7 @@ class ForwardedCall:
             request=request,
             response=response,
             error=self._error,
-            source=self._upstream.url,
+            source=self._upstream.api.base_url,
             recorded_at=self._arrived,
         )
 
@@ -362,16 +328,6 @@ class ForwardedCall:
         self._answer.close()
 
 
-def _http_client_library() -> ModuleType:
-    """The HTTP client. Raises ValueError where it is not installed."""
-    try:
-        import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
-    except ImportError:
-        command = "pip install 'openai-images-emulator[record]'"
-        raise ValueError(f"to forward calls takes an HTTP client: {command}") from None
-    return httpx2
-
-
 def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncByteStream:
     class Stream(library.AsyncByteStream):  # type: ignore[misc,name-defined]
         def __aiter__(self) -> AsyncIterator[bytes]:
@@ -380,7 +336,7 @@ def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncBy
     return Stream()
 
 
-def _end_to_end(headers: RawHeaders, but: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
+def _end_to_end(headers: RawHeaders, but: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
     """*headers* without those of one connection, which `connection` may name, and those in *but*;
     white space around a value is no part of it."""
     pairs = [*headers]
@@ -390,7 +346,7 @@ def _end_to_end(headers: RawHeaders, but: Iterable[bytes] = ()) -> list[tuple[by
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    left_out = HOP_BY_HOP | names | {*but}
+    left_out = names | {name.encode() for name in (*HOP_BY_HOP, *but)}
     return [(name, value.strip()) for name, value in pairs if name.lower() not in left_out]
 
 

@@ -1,0 +1,84 @@
+"""The API at an upstream: its URL, the targets of calls there, and the key that they are sent
+with."""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from images_emulator.contract.operations import AZURE_PREFIX
+from images_emulator.immutable import Immutable
+
+CONNECTION_HEADERS: Final = frozenset({"host", "expect", "accept-encoding"})
+"""Headers of a call, beside those that are hop by hop, which the connection to the upstream has of
+its own; in lower case."""
+
+_AZURE_BASE: Final = re.compile(rb"(/openai)?(/v1)?$")
+"""The end of a path to which the paths of Azure are not added."""
+
+
+class UpstreamAPI(Immutable):
+    """The API at *url*, as clients have it for their base URL: it may end in its `/v1`.
+
+    Raises ValueError for a URL that cannot be one.
+    """
+
+    url: str
+    key: str = ""
+    """An API key that it accepts; empty where none is known."""
+
+    def __post_init__(self) -> None:
+        try:
+            parts = self._parts
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ValueError(
+                f"expected the URL of an API, such as https://api.openai.com/v1, not {self.url!r}"
+            )
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"the URL of an API has a host and a path alone, unlike {self.url!r}")
+
+    @property
+    def base_url(self) -> str:
+        """The URL without a slash at its end."""
+        return self.url.rstrip("/")
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.base_url)
+
+    @property
+    def host(self) -> str:
+        """The host, with its port where the URL has one."""
+        return self._parts.netloc
+
+    @property
+    def origin(self) -> str:
+        """The URL without its path."""
+        return f"{self._parts.scheme}://{self.host}"
+
+    def target(self, target: bytes) -> bytes:
+        """The request target at the upstream for the *target* of a call here. What the path of the
+        upstream has in common with it, such as `/v1`, is not repeated."""
+        base = self._parts.path.encode()
+        if target.startswith(AZURE_PREFIX.encode()):
+            return _AZURE_BASE.sub(b"", base) + target
+        if target in (base, b"*") or target.startswith((base + b"/", base + b"?")):
+            return target
+        if target.startswith(b"/v1/"):
+            base = base.removesuffix(b"/v1")
+        return base + target
+
+
+def http_client_library() -> ModuleType:
+    """The HTTP client of the calls to an upstream. Raises ValueError where it is not installed."""
+    try:
+        import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
+    except ImportError:
+        command = "pip install 'openai-images-emulator[record]'"
+        raise ValueError(f"calls of an upstream need an HTTP client: {command}") from None
+    return httpx2
