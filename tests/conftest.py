@@ -132,11 +132,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest) -> Store:
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Each store that there is, empty."""
     from tests.stores import STORES  # noqa: PLC0415 - only tests need it
 
-    return STORES[request.param]()
+    store = STORES[request.param]()
+    yield store
+    await store.disconnect()
+    store.close()
 
 
 NPM_PACKAGES = (

@@ -27,6 +27,7 @@ from images_emulator.state.store import (
     Store,
     Take,
 )
+from tests.redis_server import new_namespace, shared_redis
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class JSONStore:
     processes would."""
 
     is_shared: Final = True
+    is_available: Final = True
 
     def __init__(self, memory: MemoryStore | None = None) -> None:
         self._memory = memory or MemoryStore()
@@ -122,6 +124,9 @@ class JSONStore:
         await _journey()
         for register in self._registers.values():
             register.refresh()
+
+    async def disconnect(self) -> None:
+        await _journey()
 
     def close(self) -> None:
         self.is_closed = True
@@ -258,5 +263,16 @@ class _SlowBuckets:
         await self._buckets.clear()
 
 
-STORES: Mapping[str, Callable[[], Store]] = {"MemoryStore": MemoryStore, "JSONStore": JSONStore}
+def _redis_store() -> Store:
+    url = shared_redis().url
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    return RedisStore(url, new_namespace())
+
+
+STORES: Mapping[str, Callable[[], Store]] = {
+    "MemoryStore": MemoryStore,
+    "JSONStore": JSONStore,
+    "RedisStore": _redis_store,
+}
 """Each store that there is, by a name for the tests' ids: what makes one that is empty."""

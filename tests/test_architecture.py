@@ -52,6 +52,7 @@ HOMES = {
     "pydantic_core": {"answers", "faults"},
     "pytest": {"pytest_plugin"},
     "python_multipart": {"exchange"},
+    "redis": {"state"},
     "regex": {"exchange"},
     "sse_starlette": {"web"},
     "starlette": {"web", "faults", "http_server"},

@@ -349,6 +349,7 @@ def test_start_up_imports_nothing_that_only_some_calls_need() -> None:
         "encodings.idna",
         "fastapi",
         "pydantic",
+        "redis",
         "sse_starlette",
         "starlette.routing",
     }

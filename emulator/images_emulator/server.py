@@ -45,7 +45,7 @@ class Server(ThreadedServer):
     As a context manager, synchronous or asynchronous, the server serves them in its own thread.
 
     Raises ValueError for an invalid value of a setting, TypeError for an unknown setting, OSError
-    where the port is taken.
+    where the port is taken or the store cannot be reached.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Server(ThreadedServer):
         self.settings = self.emulator.settings
         app = create_app(self.emulator)
         super().__init__(
-            lambda ready: HTTPServer(app, ready, finish=self.emulator.finish),
+            lambda ready: HTTPServer(app, ready, finish=self.emulator.stop),
             self.settings.host,
             self.settings.port,
         )

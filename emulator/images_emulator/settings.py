@@ -9,6 +9,7 @@ from dataclasses import field, fields
 from datetime import date
 from enum import StrEnum
 from functools import cache
+from importlib.util import find_spec
 from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -131,6 +132,32 @@ class OnMiss(StrEnum):
     """It is refused, with the nearest recording and what is different about it."""
     RECORD = "record"
     """It is forwarded to the upstream, and its recording is added to the folder."""
+
+
+def without_credentials(url: str) -> str:
+    """*url* without what may be a secret: user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+STORE_SCHEMES: Final = ("redis", "rediss", "unix")
+"""Schemes of the URLs of the `store` setting."""
+
+
+def _check_store(text: str) -> None:
+    scheme, _, rest = text.partition("://")
+    if scheme not in STORE_SCHEMES or not rest:
+        raise ValueError("expected a URL that begins with redis://, rediss:// or unix://")
+    if find_spec("redis") is None:
+        command = "pip install 'openai-images-emulator[redis]'"
+        raise ValueError(f"it needs a client of Redis: {command}")
+
+
+def _check_namespace(text: str) -> None:
+    if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
+        raise ValueError(
+            f"expected up to 64 letters, digits, dots, dashes and underscores, not {text!r}"
+        )
 
 
 def _choice(values: Iterable[str]) -> Callable[[str], object]:
@@ -396,6 +423,21 @@ class Settings(Immutable, kw_only=True):
         "RATE",
         "Images per API key and model: `5/min`, `1/s`, `100/hour`. Unset: no limit.",
         parse=parse_rate,
+    )
+
+    store: str | None = _setting(
+        None,
+        "URL",
+        "Redis that holds the state, which all servers with the same URL and namespace share: "
+        "`redis://`, `rediss://` or `unix://`. It needs the extra `[redis]`. Unset: the memory of "
+        "the server.",
+        parse=_check_store,
+    )
+    namespace: str = _setting(
+        "default",
+        "NAME",
+        "Name of the shared state in Redis. Servers with other names are other emulators.",
+        parse=_check_namespace,
     )
 
     max_body: int = _setting(

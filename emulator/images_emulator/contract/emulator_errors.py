@@ -41,3 +41,10 @@ failed_answer = Refusal(
     "The function of the answer '{name}' failed: {reason}.",
     code="failed_answer",
 )
+store_unavailable = Refusal(
+    "The store {url} cannot be reached: {reason}.",
+    code="store_unavailable",
+    type=ERROR_TYPE,
+    status=503,
+    headers={"Retry-After": "1"},
+)

@@ -43,12 +43,21 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
     return Codec(pack, lambda packed: replace(initial, **packed.document))
 
 
+def _store_of(settings: Settings) -> Store:
+    """The store that the *settings* name; without one that of this process."""
+    if settings.store is None:
+        return MemoryStore()
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    return RedisStore(settings.store, settings.namespace)
+
+
 class Emulator:
     """One emulated account and its state. A test calls `reset()` between two runs.
 
-    *store* holds the state that outlives a call; None keeps it in this process's memory. Processes
-    that share a store are one account. Four attributes are not in the store; each process has its
-    own:
+    *store* holds the state that outlives a call; None takes the one that the settings name, or this
+    process's memory. Processes that share a store are one account. Four attributes are not in the
+    store; each process has its own:
 
     - `deployments` is read from the settings and never changes.
     - `renderer` and `prepared_requests` are caches. Equal keys give equal values in every process,
@@ -56,13 +65,14 @@ class Emulator:
     - `notices` keeps the log of this process from repeating itself.
 
     Raises ValueError where the scenario or the recordings of the settings are missing or have
-    mistakes, or where the model of a deployment does not exist.
+    mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
+    reached.
     """
 
     def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
         self.initial_settings = initial = settings or Settings()
         """The settings of the start, to which `reset` returns."""
-        self.store: Store = store or MemoryStore()
+        self.store: Store = store or _store_of(initial)
         """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
         self._resets = self.store.register("resets", 0, _COUNT_CODEC)
@@ -96,7 +106,7 @@ class Emulator:
         )
         """Images per API key and model."""
         self.finish: Callable[[], Awaitable[None]] | None = None
-        """Awaited on the event loop of the server when it stops."""
+        """Awaited by `stop`, where there is one."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if initial.replay is not None:
@@ -124,6 +134,13 @@ class Emulator:
         texts = {"as_of": as_of, "validation": validation}
         changes: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
         self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
+
+    async def stop(self) -> None:
+        """Await `finish`, and close the store's connections of the running event loop. The server
+        awaits this when it stops."""
+        if self.finish:
+            await self.finish()
+        await self.store.disconnect()
 
     def close(self) -> None:
         """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close

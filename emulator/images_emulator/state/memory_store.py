@@ -247,6 +247,7 @@ class MemoryStore:
     """A `Store` of one process. Threads may share it and all its containers."""
 
     is_shared: Final = False
+    is_available: Final = True
 
     def __init__(self) -> None:
         self.observers: tuple[RegisterObserver, ...] = ()
@@ -291,6 +292,9 @@ class MemoryStore:
 
     async def refresh(self) -> None:
         """Do nothing: no other process writes to this store."""
+
+    async def disconnect(self) -> None:
+        """Do nothing: there are no connections."""
 
     def close(self) -> None:
         """Do nothing: the journal can be read after the end of a server."""

@@ -269,9 +269,21 @@ class Store(Protocol):
         """Whether other processes change the store. The recorder asks once, when it is made."""
         ...
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the store did what it was last asked to. One outside the process may be away:
+        then `refresh` leaves the registers as they are, a log is written later, and everything else
+        raises the APIError `store_unavailable`."""
+        ...
+
     async def refresh(self) -> None:
         """Bring the registers up to date with the writes of other processes. The recorder awaits it
         at the start of each call, if the store is shared."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connections of the running event loop. The server awaits it on its loop when it
+        stops. A later use opens them again."""
         ...
 
     def close(self) -> None:

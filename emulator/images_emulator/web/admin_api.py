@@ -94,9 +94,12 @@ class AdminAPI:
         return HEALTH
 
     async def ready(self) -> dict[str, str]:
-        """503 until everything is loaded that the first picture needs."""
+        """503 until everything is loaded that the first picture needs, and while the store is
+        away."""
         if not self.emulator.renderer.is_warm():
             raise admin_errors.not_ready()
+        if not self.emulator.store.is_available:
+            raise admin_errors.store_away()
         return {"status": "ready"}
 
     async def version(self) -> dict[str, str]:

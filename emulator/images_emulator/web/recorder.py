@@ -3,6 +3,7 @@ completion, and adds the API's standard headers to each answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
@@ -13,6 +14,7 @@ from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialect import AnswerFacts, Header
 from images_emulator.contract.operations import image_operation_at
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
@@ -46,21 +48,24 @@ class Recorder:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self._shared_store:
-            await self._shared_store.refresh()
         path = scope["path"]
         if (
             path.startswith(f"{ADMIN_PREFIX}/")
             or path == ADMIN_PREFIX
             or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
         ):
+            if self._shared_store:
+                await self._shared_store.refresh()
             await self.admin(scope, receive, send)
             return
-        exchange = await self._exchange(scope)
+        exchange = self._exchange(scope)
         journal, connection = self.emulator.journal, exchange.connection
         scope["state"][EXCHANGE] = exchange
         parts: list[Any] = []
-        exchange.number = await journal.arrived(exchange)
+        if exchange.kind == "download" or self._shared_store:
+            await self._enter(exchange)
+        else:
+            exchange.number = await journal.arrived(exchange)
 
         def complete() -> Awaitable[None]:
             """End the exchange: before the last part of the answer is sent, or when the application
@@ -106,13 +111,37 @@ class Recorder:
                 with suppress(RuntimeError):  # the server ends
                     self.emulator.renderer.parser.submit(lambda _: release(parts))
 
-    async def _exchange(self, scope: Scope) -> Exchange:
+    async def _enter(self, exchange: Exchange) -> None:
+        """Enter the exchange in the journal. On a shared store this is one round trip with the
+        refresh of the registers, so until the exchange is completed its entry has a time of before
+        that, and no picture."""
+        note, arrived = self._note_picture(exchange), self.emulator.journal.arrived
+        if not self._shared_store:
+            await note
+            exchange.number = await arrived(exchange)
+            return
+        _, exchange.number, _ = await asyncio.gather(
+            self._shared_store.refresh(), arrived(exchange), note
+        )
+        clock = self.emulator.clock
+        exchange.time, exchange.clock_progress = clock.now(), clock.progress
+
+    async def _note_picture(self, exchange: Exchange) -> None:
+        """Give the exchange of a download the request that the picture answers."""
+        if exchange.kind != "download":
+            return
+        # Where the store is away, the endpoint says so.
+        with suppress(APIError):
+            if hosted := await self.emulator.hosting.peek(exchange.path):
+                exchange.request, exchange.hosted_index = hosted.request, hosted.index
+
+    def _exchange(self, scope: Scope) -> Exchange:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
         clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
         time, progress = clock.now(), clock.progress
         if path.startswith(DOWNLOAD_PREFIX):
-            exchange = Exchange(
+            return Exchange(
                 head,
                 random_uuid(),
                 time,
@@ -120,9 +149,6 @@ class Recorder:
                 connection=connection,
                 clock_progress=progress,
             )
-            if hosted := await self.emulator.hosting.peek(path):
-                exchange.request, exchange.hosted_index = hosted.request, hosted.index
-            return exchange
         dialect = dialect_at(path)
         return Exchange(
             head,

@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import HIDDEN
-from images_emulator.settings import Setting, Settings, all_settings
+from images_emulator.settings import Setting, Settings, all_settings, without_credentials
 from images_emulator.state.emulator import Emulator
 
 
@@ -90,8 +90,10 @@ def settings_json(emulator: Emulator) -> dict[str, Any]:
 def _shown(setting: Setting, settings: Settings) -> Any:
     """The value of *setting*. Of a secret that several callers may have, each value is masked as
     error messages mask API keys, so that they can be told apart; the only value of another is
-    hidden."""
+    hidden. The URL of the store has no password."""
     value = getattr(settings, setting.name)
+    if setting.name == "store" and value is not None:
+        return without_credentials(value)
     if not setting.secret or value is None:
         return value
     return [mask_key(each) for each in value] if setting.repeatable else HIDDEN

@@ -1,0 +1,237 @@
+"""The connections of the store in Redis: a client for each event loop, and a thread with a loop for
+callers that have none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, Final, NamedTuple, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from images_emulator.contract import emulator_errors
+from images_emulator.settings import without_credentials
+from images_emulator.state.redis_scripts import Script
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS: Final = 1.0
+"""Seconds that Redis may take to accept a connection, or to send the next part of an answer."""
+
+RETRY_SECONDS: Final = 0.25
+"""Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
+until it has an answer."""
+
+MAX_CONNECTIONS: Final = 32
+"""The most connections of one event loop. Operations wait for one."""
+
+_FAILURES: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    OSError,
+)
+"""The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
+
+
+class _LoopThread:
+    """A thread that runs an event loop."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._serve, name="images-emulator store", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        self.loop.run_forever()
+        self.loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work* on the loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def stop(self) -> None:
+        """End the loop and the thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+
+
+class _Call(NamedTuple):
+    """A script that waits to be sent, with its keys and arguments, and the future of its answer."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | bytes | int]
+    answer: asyncio.Future[Any]
+
+
+class _LoopClient:
+    """The connections of the running event loop. What is called within one step of the loop is sent
+    as one pipeline: that is one round trip, and a fraction of the client's work."""
+
+    def __init__(self, url: str) -> None:
+        self.loop = asyncio.get_running_loop()
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=None,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            # A repeated claim would count twice.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._redis: Redis = Redis.from_pool(pool)
+        self._waiting: list[_Call] = []
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def call(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+    ) -> asyncio.Future[Any]:
+        """The future of the answer to *script*."""
+        answer = self.loop.create_future()
+        self._waiting.append(_Call(script, keys, arguments, answer))
+        if len(self._waiting) == 1:
+            self.loop.call_soon(self._start)
+        return answer
+
+    def _start(self) -> None:
+        calls, self._waiting = self._waiting, []
+        task = self.loop.create_task(self._send(calls))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, calls: Sequence[_Call]) -> None:
+        answers: list[Any]
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for each in calls:
+                pipeline.evalsha(each.script.digest, len(each.keys), *each.keys, *each.arguments)
+            answers = await pipeline.execute(raise_on_error=False)
+            for place, each in enumerate(calls):
+                if isinstance(answers[place], NoScriptError):
+                    answers[place] = await self._redis.eval(
+                        each.script.text, len(each.keys), *each.keys, *each.arguments
+                    )
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            answers = [error] * len(calls)
+        for each, answer in zip(calls, answers, strict=True):
+            # Who awaited it may be cancelled.
+            if each.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                each.answer.set_exception(answer)
+            else:
+                each.answer.set_result(answer)
+
+    async def close(self) -> None:
+        """Close the connections. What is under way fails."""
+        # The end of a connection that is broken is no news.
+        with suppress(*_FAILURES):
+            await self._redis.aclose()
+        await asyncio.gather(*self._sending)
+
+
+class RedisClient:
+    """Runs scripts on the Redis at *url*, from any event loop and any thread.
+
+    An operation that Redis does not answer raises the APIError `store_unavailable`. So do those
+    of the next `RETRY_SECONDS`, at once: a call that needs no store is not late by it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._clients: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+        self._thread: _LoopThread | None = None
+        self._lock = Lock()
+        """Held while `_clients` and `_thread` are changed."""
+        self._reason = ""
+        """Why the last operation failed; empty where it did not."""
+        self._asked_again = 0.0
+        """The time of `monotonic` from which on Redis is asked again after a failure."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether Redis has answered the last operation."""
+        return not self._reason
+
+    async def call(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        """Run *script* and return its answer. Raises APIError where Redis does not answer."""
+        if self._reason:
+            if monotonic() < self._asked_again:
+                raise self._error()
+            self._asked_again = monotonic() + TIMEOUT_SECONDS + RETRY_SECONDS
+        try:
+            answer = await self._client().call(script, keys, arguments)
+        except _FAILURES as error:
+            self._reason = str(error).rstrip(".") or type(error).__name__
+            self._asked_again = monotonic() + RETRY_SECONDS
+            raise self._error() from None
+        except BaseException:
+            self._asked_again = 0.0
+            raise
+        self._reason = ""
+        return answer
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work* on a loop of this object and return its result. Blocks."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = _LoopThread()
+            thread = self._thread
+        return thread.run(work)
+
+    async def disconnect(self) -> None:
+        """Close the connections of the running event loop. A later operation opens others."""
+        with self._lock:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client:
+            await client.close()
+
+    def close(self) -> None:
+        """Close the connections of all loops that run, and end the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            own = thread.loop if thread else None
+            loops = [loop for loop in self._clients if loop is not own]
+        if thread:
+            thread.run(self.disconnect())
+            thread.stop()
+        for loop in loops:
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(self.disconnect(), loop)
+            else:
+                self._clients.pop(loop, None)
+
+    def _client(self) -> _LoopClient:
+        """The client of the running event loop."""
+        client = self._clients.get(asyncio.get_running_loop())
+        if client is None:
+            client = _LoopClient(self._url)
+            with self._lock:
+                for each in [each for each in self._clients if each.is_closed()]:
+                    del self._clients[each]
+                self._clients[client.loop] = client
+        return client
+
+    def _error(self) -> Exception:
+        return emulator_errors.store_unavailable(
+            url=without_credentials(self._url), reason=self._reason
+        )

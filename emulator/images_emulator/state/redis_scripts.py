@@ -1,0 +1,332 @@
+"""The Lua scripts of the store in Redis. Redis runs each of them whole, so that no other process
+comes between its steps.
+
+The keys of a container are its parts, in the order of the first line of its scripts. All keys of an
+emulator are in one slot of a cluster. Each script that writes gives every part a time to live.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import Final, NamedTuple
+
+
+class Script(NamedTuple):
+    """A script: its *text*, and the *digest* by which Redis knows it."""
+
+    text: str
+    digest: str
+
+
+def _script(*parts: str) -> Script:
+    text = "".join(parts)
+    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+_LIVE: Final = """
+local function live(seconds)
+  for _, key in ipairs(KEYS) do
+    if redis.call('TTL', key) < seconds / 2 then redis.call('EXPIRE', key, seconds) end
+  end
+end
+"""
+"""Gives each part of the container *seconds* to live, where it has less than half of them."""
+
+TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
+"""Arguments: the seconds to live. The keys are those of any containers."""
+
+CLEAR: Final = _script("redis.call('UNLINK', unpack(KEYS))")
+"""Forgets a container."""
+
+SHARE: Final = _script(
+    _LIVE,
+    """
+local registers = KEYS[1]
+redis.call('HSETNX', registers, 'epoch', ARGV[1])
+for at = 3, #ARGV, 3 do
+  local name = ARGV[at]
+  if redis.call('HEXISTS', registers, 'v:' .. name) == 0 then
+    local version = redis.call('HINCRBY', registers, 'generation', 1)
+    redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[at + 1],
+      'd:' .. name, ARGV[at + 2])
+  end
+end
+live(tonumber(ARGV[2]))
+return redis.call('HGETALL', registers)
+""",
+)
+"""Gives registers a value where they have none yet. Arguments: an epoch, the seconds to live, and
+name, JSON and bytes of each register. Returns all registers."""
+
+REFRESH: Final = _script(
+    """
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'generation')
+if known[1] == ARGV[1] and known[2] == ARGV[2] then return 1 end
+return redis.call('HGETALL', KEYS[1])
+"""
+)
+"""Arguments: the epoch and the generation that the process has. Returns 1 where these are still the
+newest, else all registers."""
+
+REPLACE: Final = _script(
+    _LIVE,
+    """
+local registers, name = KEYS[1], ARGV[3]
+local known = redis.call('HMGET', registers, 'epoch', 'v:' .. name)
+if known[1] ~= ARGV[1] or known[2] ~= ARGV[4] then return redis.call('HGETALL', registers) end
+local version = redis.call('HINCRBY', registers, 'generation', 1)
+redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[5], 'd:' .. name, ARGV[6])
+live(tonumber(ARGV[2]))
+return version
+""",
+)
+"""Replaces the value of one register if it has the version that the process knows. Arguments: the
+epoch, the seconds to live, the name, the known version, the new JSON and bytes. Returns the new
+version, or all registers where another process came first."""
+
+_RECORDS: Final = """
+local meta, order, info, json, data = unpack(KEYS)
+local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
+local function about(key)
+  local text = redis.call('HGET', info, key)
+  if not text then return nil end
+  local cut = string.find(text, ' ', 1, true)
+  return tonumber(string.sub(text, 1, cut - 1)), string.sub(text, cut + 1)
+end
+local function drop(key)
+  local lost = about(key)
+  if not lost then return 0 end
+  weight = weight - lost
+  redis.call('ZREM', order, key)
+  redis.call('HDEL', info, key)
+  redis.call('HDEL', json, key)
+  redis.call('HDEL', data, key)
+  return 1
+end
+"""
+
+PUT_RECORDS: Final = _script(
+    _LIVE,
+    _RECORDS,
+    """
+local now, expiry, heavy, budget = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+for at = 6, #ARGV, 3 do
+  local key = ARGV[at]
+  drop(key)
+  redis.call('ZADD', order, redis.call('HINCRBY', meta, 'number', 1), key)
+  redis.call('HSET', info, key, ARGV[4] .. ' ' .. expiry)
+  redis.call('HSET', json, key, ARGV[at + 1])
+  if ARGV[at + 2] ~= '' then redis.call('HSET', data, key, ARGV[at + 2]) end
+  weight = weight + heavy
+end
+while true do
+  local oldest = redis.call('ZRANGE', order, 0, 0)[1]
+  if not oldest then break end
+  local _, ends = about(oldest)
+  if weight <= budget and not (now ~= '' and ends ~= '' and ends < now) then break end
+  drop(oldest)
+end
+redis.call('HSET', meta, 'weight', weight)
+live(tonumber(ARGV[1]))
+""",
+)
+"""Arguments: the seconds to live, the time and the expiry as texts that compare as the times do
+(empty: none), the weight of each value, the budget, and key, JSON and bytes of each value."""
+
+DELETE_RECORD: Final = _script(
+    _RECORDS,
+    """
+local count = drop(ARGV[1])
+redis.call('HSET', meta, 'weight', weight)
+return count
+""",
+)
+"""Arguments: the key. Returns the number of records that there were with it."""
+
+RECORD_TIMES: Final = _script("return redis.call('HVALS', KEYS[3])")
+"""Returns the weight and the expiry of each record, as one text with a space between them."""
+
+GET_VALUE: Final = _script(
+    "return {redis.call('HGET', KEYS[4], ARGV[1]), redis.call('HGET', KEYS[5], ARGV[1])}"
+)
+"""Arguments: the key of a record or an entry. Returns its JSON and its bytes."""
+
+ALL_VALUES: Final = _script(
+    """
+local values = {}
+for _, key in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  values[#values + 1] = redis.call('HGET', KEYS[4], key)
+  values[#values + 1] = redis.call('HGET', KEYS[5], key)
+end
+return values
+"""
+)
+"""Returns JSON and bytes of each record or entry, oldest first."""
+
+CLAIM: Final = _script(
+    _LIVE,
+    """
+local counts, order = KEYS[1], KEYS[2]
+local most = tonumber(ARGV[2])
+local function lucky(probability, seed, number)
+  if probability >= 1 then return true end
+  local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
+  return tonumber(string.sub(digest, 1, 13), 16) / 2 ^ 52 < probability
+end
+local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
+local turn = tonumber(newest[2] or '0')
+local granted = false
+for at = 3, #ARGV, 5 do
+  local key, after, times = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local claims, grants = 0, 0
+  local text = redis.call('HGET', counts, key)
+  if text then
+    local cut = string.find(text, ' ', 1, true)
+    claims, grants = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
+  end
+  if times < 0 or grants < times then
+    local number = claims + 1 - after
+    claims = claims + 1
+    if number > 0 and lucky(tonumber(ARGV[at + 3]), ARGV[at + 4], number) then
+      grants = grants + 1
+      granted = {(at - 3) / 5, claims, grants}
+    end
+    turn = turn + 1
+    redis.call('HSET', counts, key,
+      string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
+    redis.call('ZADD', order, turn, key)
+    if granted then break end
+  end
+end
+while redis.call('ZCARD', order) > most do
+  redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
+end
+live(tonumber(ARGV[1]))
+return granted
+""",
+)
+"""Arguments: the seconds to live, the most counts, and of each quota its key, `after`, `times`
+(-1: any number), probability and seed. Returns the place of the quota that grants the claim, with
+its claims and grants, or nothing. See `store.Count.claim` and `store.is_lucky`."""
+
+COUNTS: Final = _script(
+    """
+local found = {}
+for at, key in ipairs(ARGV) do found[at] = redis.call('HGET', KEYS[1], key) end
+return found
+"""
+)
+"""Arguments: the keys of quotas. Returns claims and grants of each as one text."""
+
+TAKE: Final = _script(
+    _LIVE,
+    """
+local buckets, order = KEYS[1], KEYS[2]
+local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local owed = 0
+local text = redis.call('HGET', buckets, key)
+if text then
+  local cut = string.find(text, ' ', 1, true)
+  local past = now - tonumber(string.sub(text, 1, cut - 1))
+  owed = math.max(tonumber(string.sub(text, cut + 1)) - past * 1000, 0)
+end
+if owed > limit * token then owed = 0 end
+local used = math.ceil(owed / token)
+if amount > limit then return {0, used, -1} end
+local late = owed + (amount - limit) * token
+if late > 0 then return {0, used, math.ceil(late / 1000)} end
+redis.call('HSET', buckets, key,
+  string.format('%.0f', now) .. ' ' .. string.format('%.0f', owed + amount * token))
+local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
+redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
+while redis.call('ZCARD', order) > most do
+  redis.call('HDEL', buckets, redis.call('ZPOPMIN', order)[1])
+end
+live(tonumber(ARGV[1]))
+return {1, used + amount, -1}
+""",
+)
+"""Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
+microseconds of a token, the time in milliseconds. Returns whether it is granted, the tokens that
+are used, and the milliseconds to wait (-1: none). A bucket is kept as a time in milliseconds, and
+the microseconds after which it is full from then on. See `memory_store.MemoryBuckets`."""
+
+_LOG: Final = """
+local meta, order, info, json, data, detachable = unpack(KEYS)
+local function shrink(weight, entries, bytes)
+  while weight > bytes do
+    local key = redis.call('ZPOPMIN', detachable)[1]
+    if not key then break end
+    local before = tonumber(redis.call('HGET', info, key))
+    local after = math.max(before - redis.call('HSTRLEN', data, key), 0)
+    redis.call('HDEL', data, key)
+    redis.call('HSET', info, key, after)
+    weight = weight + after - before
+  end
+  local count = redis.call('ZCARD', order)
+  while count > 0 and (weight > bytes or count > entries) do
+    local key = redis.call('ZPOPMIN', order)[1]
+    weight = weight - tonumber(redis.call('HGET', info, key))
+    redis.call('HDEL', info, key)
+    redis.call('HDEL', json, key)
+    redis.call('HDEL', data, key)
+    redis.call('ZREM', detachable, key)
+    count = count - 1
+  end
+  redis.call('HSET', meta, 'weight', weight)
+end
+local function keep(key, text, part, weight)
+  redis.call('HSET', info, key, weight)
+  redis.call('HSET', json, key, text)
+  if part == '' then redis.call('HDEL', data, key) else redis.call('HSET', data, key, part) end
+end
+"""
+
+APPEND: Final = _script(
+    _LIVE,
+    _LOG,
+    """
+local count = redis.call('HINCRBY', meta, 'count', 1 + tonumber(ARGV[8]))
+redis.call('ZADD', order, count, ARGV[4])
+keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+local weight = tonumber(redis.call('HGET', meta, 'weight') or '0') + tonumber(ARGV[7])
+shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
+live(tonumber(ARGV[1]))
+return count
+""",
+)
+"""Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight of the
+entry, and the number of entries that were lost before it. Returns the entry's number."""
+
+AMEND: Final = _script(
+    _LIVE,
+    _LOG,
+    """
+local before = redis.call('HGET', info, ARGV[4])
+if not before then return 0 end
+keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+if ARGV[8] == '1' then
+  local place = redis.call('HINCRBY', meta, 'detachable', 1)
+  redis.call('ZADD', detachable, 'NX', place, ARGV[4])
+end
+local weight = tonumber(redis.call('HGET', meta, 'weight')) + tonumber(ARGV[7]) - tonumber(before)
+shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
+live(tonumber(ARGV[1]))
+return 1
+""",
+)
+"""Arguments: those of `APPEND`, but at the end whether the bytes are detachable (1) or not (0).
+Returns whether the entry was still there."""
+
+COUNT_ENTRIES: Final = _script("return redis.call('HGET', KEYS[1], 'count')")
+"""Returns the number of entries since the last clear; nothing for none."""
+
+CLEAR_LOG: Final = _script(
+    """
+local count = redis.call('ZCARD', KEYS[2])
+redis.call('UNLINK', unpack(KEYS))
+return count
+"""
+)
+"""Forgets all entries. Returns their number."""

@@ -1,0 +1,518 @@
+"""The store of several processes: the containers of `state/store.py` in Redis, or in another server
+that has its commands.
+
+Each operation is one Lua script, and one round trip, except an update that another process comes
+before. Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the
+number of their layout and the namespace.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from time import monotonic
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from images_emulator.contract.refusal import APIError
+from images_emulator.state import redis_scripts as scripts
+from images_emulator.state.identity import random_digits
+from images_emulator.state.memory_store import MAX_BUCKETS, MAX_COUNTS
+from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.store import (
+    Buckets,
+    Codec,
+    Count,
+    Counters,
+    Log,
+    Packed,
+    Q,
+    Records,
+    Register,
+    RegisterObserver,
+    Take,
+)
+
+T = TypeVar("T")
+
+LAYOUT: Final = 1
+"""Number of the form in which containers are kept. Emulators of another layout are others."""
+
+LIFE_SECONDS: Final = 48 * 3600
+"""Seconds after which Redis forgets an emulator that nobody calls."""
+
+TOUCH_SECONDS: Final = 3600.0
+"""Seconds between two renewals of the time to live of all containers while there are calls."""
+
+MAX_LATE_WRITES: Final = 2000
+"""Writes to a log that wait for Redis to come back; two are a call. Beyond it the oldest are lost.
+"""
+
+MAX_LATE_BYTES: Final = 16 * 2**20
+"""Bytes of these writes."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The moment from which times in Redis count."""
+
+
+def _json(packed: Packed) -> str:
+    return json.dumps(packed.document, separators=(",", ":"))
+
+
+def _unpacked(codec: Codec[T], text: bytes, data: bytes | None) -> T:
+    return codec.unpack(Packed(json.loads(text), data or b""))
+
+
+def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """The items of *flat*, two by two."""
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _microseconds(time: datetime | None) -> str:
+    """*time* as 20 digits, which compare as texts; empty for None."""
+    return "" if time is None else f"{(time - EPOCH) // timedelta(microseconds=1):020d}"
+
+
+class _Version(NamedTuple):
+    """The version of a register. Numbers grow within an *epoch*; another one begins where Redis has
+    lost what it had."""
+
+    epoch: str
+    number: int
+
+
+class RedisRegister(Generic[T]):
+    """A copy of a register, which changes in `refresh` and in `update`."""
+
+    def __init__(self, store: RedisStore, name: str, initial: T, codec: Codec[T]) -> None:
+        self.value = initial
+        self.version = _Version("", 0)
+        self._store = store
+        self._name = name
+        self._codec = codec
+        self._lock = Lock()
+        """Held while value and version are changed."""
+
+    def packed(self) -> tuple[str, str, bytes]:
+        """Name, JSON and bytes of the copy."""
+        packed = self._codec.pack(self.value)
+        return self._name, _json(packed), packed.data
+
+    def take(self, version: _Version, text: bytes, data: bytes) -> bool:
+        """Take the value of *version*, which is JSON and bytes, unless the copy is as new. Return
+        whether it was taken."""
+        with self._lock:
+            if not self._is_newer(version):
+                return False
+            self.value, self.version = _unpacked(self._codec, text, data), version
+            return True
+
+    async def update(self, change: Callable[[T], T]) -> T:
+        while True:
+            with self._lock:
+                before, version = self.value, self.version
+            value = change(before)
+            packed = self._codec.pack(value)
+            number = await self._store.replace(self._name, version, _json(packed), packed.data)
+            if number is None:
+                continue
+            with self._lock:
+                if self._is_newer(newest := _Version(version.epoch, number)):
+                    self.value, self.version = value, newest
+            self._store.changed(self._name)
+            return value
+
+    def _is_newer(self, version: _Version) -> bool:
+        return version.epoch != self.version.epoch or version.number > self.version.number
+
+
+class RedisRecords(Generic[T]):
+    """`Records` in Redis."""
+
+    PARTS: Final = ("meta", "order", "info", "json", "data")
+    """The keys of the container: the sum of the weights, the order of the records by their
+    numbers, and by the key of a record its weight with its expiry, its JSON and its bytes."""
+
+    def __init__(
+        self, client: RedisClient, keys: Sequence[str], budget: int, codec: Codec[T]
+    ) -> None:
+        self._call = client.call
+        self._keys = keys
+        self._budget = budget
+        self._codec = codec
+
+    async def put(
+        self,
+        values: Mapping[str, T],
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+    ) -> None:
+        arguments: list[str | bytes] = []
+        for key, value in values.items():
+            packed = self._codec.pack(value)
+            arguments += key, _json(packed), packed.data
+        times = _microseconds(now), _microseconds(expiry)
+        limits = weight, self._budget
+        await self._call(scripts.PUT_RECORDS, self._keys, LIFE_SECONDS, *times, *limits, *arguments)
+
+    async def get(self, key: str) -> T | None:
+        text, data = await self._call(scripts.GET_VALUE, self._keys, key)
+        return None if text is None else _unpacked(self._codec, text, data)
+
+    async def delete(self, key: str) -> bool:
+        return bool(await self._call(scripts.DELETE_RECORD, self._keys, key))
+
+    async def all(self) -> list[T]:
+        flat = await self._call(scripts.ALL_VALUES, self._keys)
+        return [_unpacked(self._codec, *pair) for pair in _pairs(flat)]
+
+    async def expiries(self, now: datetime) -> list[datetime]:
+        texts = await self._call(scripts.RECORD_TIMES, self._keys)
+        digits = [text.decode().partition(" ")[2] for text in texts]
+        times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
+        return [time for time in times if time >= now]
+
+    async def clear(self) -> None:
+        await self._call(scripts.CLEAR, self._keys)
+
+
+class RedisCounters:
+    """`Counters` in Redis."""
+
+    PARTS: Final = ("counts", "order")
+    """The keys of the container: claims and grants by the key of the quota, and the order in which
+    they were last claimed."""
+
+    def __init__(self, client: RedisClient, keys: Sequence[str]) -> None:
+        self._call = client.call
+        self._keys = keys
+
+    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+        asked = [*quotas]
+        if not asked:
+            return None
+        arguments: list[str | int | bytes] = []
+        for quota in asked:
+            times = -1 if quota.times is None else quota.times
+            arguments += quota.key, quota.after, times, repr(float(quota.probability))
+            arguments.append(quota.seed.encode())
+        granted = await self._call(scripts.CLAIM, self._keys, LIFE_SECONDS, MAX_COUNTS, *arguments)
+        if granted is None:
+            return None
+        place, claims, grants = granted
+        return asked[place], Count(claims, grants)
+
+    async def counts(self, keys: Sequence[str]) -> list[Count]:
+        if not keys:
+            return []
+        texts = await self._call(scripts.COUNTS, self._keys, *keys)
+        return [Count(*map(int, text.split())) if text else Count() for text in texts]
+
+    async def clear(self) -> None:
+        await self._call(scripts.CLEAR, self._keys)
+
+
+class RedisBuckets:
+    """`Buckets` in Redis, by the algorithm of `MemoryBuckets`."""
+
+    PARTS: Final = ("buckets", "order")
+    """The keys of the container: what each bucket lacks, and the order in which they were used."""
+
+    def __init__(self, client: RedisClient, keys: Sequence[str]) -> None:
+        self._call = client.call
+        self._keys = keys
+
+    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+        now_ms = int(now.timestamp() * 1000)
+        token_us = -(-seconds * 1_000_000 // limit)
+        numbers = amount, limit, token_us, now_ms
+        granted, used, wait_ms = await self._call(
+            scripts.TAKE, self._keys, LIFE_SECONDS, MAX_BUCKETS, key, *numbers
+        )
+        return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)
+
+    async def clear(self) -> None:
+        await self._call(scripts.CLEAR, self._keys)
+
+
+class _LateWrite(NamedTuple):
+    """A write to a log that Redis has not got yet: its *script* and the *arguments*, which hold
+    about *size* bytes."""
+
+    script: scripts.Script
+    arguments: tuple[str | bytes | int, ...]
+    size: int
+
+
+class RedisLog(Generic[T]):
+    """A `Log` in Redis. While Redis is away, writing raises nothing: the last writes are kept and
+    follow when it is back, and older entries count as dropped."""
+
+    PARTS: Final = ("meta", "order", "info", "json", "data", "detachable")
+    """The keys of the container: the sum of the weights and the number of entries, the order of the
+    entries by their numbers, by the key of an entry its weight, its JSON and its bytes, and the
+    order in which bytes are dropped."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: Sequence[str],
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._codec = codec
+        self._limits = max_entries, max_bytes
+        self._late: deque[_LateWrite] = deque()
+        self._late_bytes = 0
+        self._lost = 0
+        """Entries that were lost, and that Redis does not know of."""
+        self._lock = Lock()
+        """Held while the writes that are late are changed."""
+
+    async def append(self, key: str, entry: T, weight: int) -> int:
+        number = await self._write(scripts.APPEND, key, entry, weight)
+        # The entries that were lost are counted by the next one.
+        return number or 0
+
+    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+        await self._write(scripts.AMEND, key, entry, weight, int(detachable))
+
+    async def get(self, key: str) -> T | None:
+        await self._catch_up()
+        text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
+        return None if text is None else _unpacked(self._codec, text, data)
+
+    async def all(self) -> list[T]:
+        await self._catch_up()
+        flat = await self._client.call(scripts.ALL_VALUES, self._keys)
+        return [_unpacked(self._codec, *pair) for pair in _pairs(flat)]
+
+    async def count(self) -> int:
+        await self._catch_up()
+        count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
+        return int(count or 0) + self._lost
+
+    async def clear(self) -> int:
+        with self._lock:
+            self._late.clear()
+            self._late_bytes = self._lost = 0
+        return int(await self._client.call(scripts.CLEAR_LOG, self._keys))
+
+    async def _write(
+        self, script: scripts.Script, key: str, entry: T, weight: int, *last: int
+    ) -> int | None:
+        """Write an entry after those that are late. Return the answer of *script*; None where the
+        write is late, too."""
+        packed = self._codec.pack(entry)
+        text = _json(packed)
+        write = _LateWrite(
+            script, (key, text, packed.data, weight, *last), len(text) + len(packed.data)
+        )
+        try:
+            await self._catch_up()
+            return await self._send(write)
+        except APIError:
+            self._keep(write)
+            return None
+
+    async def _send(self, write: _LateWrite) -> int:
+        lost = 0
+        arguments: tuple[str | bytes | int, ...] = LIFE_SECONDS, *self._limits, *write.arguments
+        if write.script is scripts.APPEND:
+            with self._lock:
+                lost, self._lost = self._lost, 0
+            arguments = *arguments, lost
+        try:
+            return int(await self._client.call(write.script, self._keys, *arguments))
+        except BaseException:
+            with self._lock:
+                self._lost += lost
+            raise
+
+    def _keep(self, write: _LateWrite) -> None:
+        with self._lock:
+            self._late.append(write)
+            self._late_bytes += write.size
+            while len(self._late) > MAX_LATE_WRITES or self._late_bytes > MAX_LATE_BYTES:
+                oldest = self._late.popleft()
+                self._late_bytes -= oldest.size
+                self._lost += oldest.script is scripts.APPEND
+
+    async def _catch_up(self) -> None:
+        """Send the writes that are late. Raises APIError where Redis is still away."""
+        while self._late:
+            with self._lock:
+                if not self._late:
+                    return
+                write = self._late.popleft()
+                self._late_bytes -= write.size
+            try:
+                await self._send(write)
+            except BaseException:
+                with self._lock:
+                    self._late.appendleft(write)
+                    self._late_bytes += write.size
+                raise
+
+
+class RedisStore:
+    """A `Store` in the Redis at *url*. All processes with the same *namespace* share its
+    containers.
+
+    A register is restored from the copy of a process where Redis has lost it. While Redis is away,
+    registers are read from their copies, `refresh` leaves these as they are, and logs are written
+    later; everything else raises the APIError `store_unavailable`.
+    """
+
+    is_shared: Final = True
+
+    def __init__(self, url: str, namespace: str = "default") -> None:
+        self.observers: tuple[RegisterObserver, ...] = ()
+        self._client = RedisClient(url)
+        # The braces put all keys of an emulator into one slot of a cluster.
+        self._prefix = f"images-emulator:{LAYOUT}:{{{namespace}}}"
+        self._registers_key = f"{self._prefix}:registers"
+        self._registers: dict[str, RedisRegister[Any]] = {}
+        self._logs: dict[str, RedisLog[Any]] = {}
+        self._keys: list[str] = [self._registers_key]
+        self._known = _Version("", 0)
+        """The epoch and the generation that the copies have."""
+        self._touched = monotonic()
+        self._lock = Lock()
+        """Held while containers are made, and while `_known` is changed."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether Redis has answered the last operation."""
+        return self._client.is_available
+
+    def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
+        """As the protocol says. Raises OSError where Redis does not answer."""
+        with self._lock:
+            register = self._registers.get(name)
+            if register is None:
+                register = RedisRegister(self, name, initial, codec)
+                self._registers[name] = register
+        if not register.version.epoch:
+            try:
+                self.run(self._share())
+            except APIError as error:
+                raise OSError(errno.ECONNREFUSED, f"store: {error}") from None
+        return register
+
+    def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
+        keys = self._parts("records", name, RedisRecords.PARTS)
+        return RedisRecords(self._client, keys, budget, codec)
+
+    def counters(self, name: str) -> Counters:
+        return RedisCounters(self._client, self._parts("counters", name, RedisCounters.PARTS))
+
+    def buckets(self, name: str) -> Buckets:
+        return RedisBuckets(self._client, self._parts("buckets", name, RedisBuckets.PARTS))
+
+    def log(
+        self,
+        name: str,
+        codec: Codec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+        detach: Callable[[T], int],
+    ) -> Log[T]:
+        keys = self._parts("log", name, RedisLog.PARTS)
+        with self._lock:
+            if name not in self._logs:
+                self._logs[name] = RedisLog(
+                    self._client, keys, codec, max_entries=max_entries, max_bytes=max_bytes
+                )
+            return self._logs[name]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._client.run(work)
+
+    async def refresh(self) -> None:
+        known = self._known
+        try:
+            flat = await self._client.call(
+                scripts.REFRESH, [self._registers_key], known.epoch, known.number
+            )
+            if flat == []:
+                await self._share()
+            elif flat != 1:
+                self._take(flat)
+            if monotonic() - self._touched > TOUCH_SECONDS:
+                self._touched = monotonic()
+                await self._client.call(scripts.TOUCH, self._keys, LIFE_SECONDS)
+        except APIError:
+            return
+
+    async def disconnect(self) -> None:
+        await self._client.disconnect()
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def replace(self, name: str, version: _Version, text: str, data: bytes) -> int | None:
+        """Give the register *name* a new value where it has this *version*. Return the number of
+        the new version; None where another process came first, whose values are taken."""
+        value = name, version.number, text, data
+        answer = await self._client.call(
+            scripts.REPLACE, [self._registers_key], version.epoch, LIFE_SECONDS, *value
+        )
+        if isinstance(answer, int):
+            with self._lock:
+                if (version.epoch, answer) == (self._known.epoch, self._known.number + 1):
+                    self._known = _Version(version.epoch, answer)
+            return answer
+        if answer:
+            self._take(answer)
+        else:
+            await self._share()
+        return None
+
+    def changed(self, name: str) -> None:
+        """Notify the observers of a register."""
+        for observer in self.observers:
+            observer(name)
+
+    async def _share(self) -> None:
+        """Give the registers that Redis does not have the values of their copies, and take those
+        of the others."""
+        values = [part for each in [*self._registers.values()] for part in each.packed()]
+        flat = await self._client.call(
+            scripts.SHARE, [self._registers_key], random_digits(), LIFE_SECONDS, *values
+        )
+        self._take(flat)
+
+    def _take(self, flat: Sequence[bytes]) -> None:
+        """Take the registers that are newer than their copies."""
+        fields = dict(_pairs(flat))
+        known = _Version(fields[b"epoch"].decode(), int(fields[b"generation"]))
+        taken = []
+        for name, register in [*self._registers.items()]:
+            key = name.encode()
+            if (number := fields.get(b"v:" + key)) is not None:
+                version = _Version(known.epoch, int(number))
+                if register.take(version, fields[b"j:" + key], fields[b"d:" + key]):
+                    taken.append(name)
+        with self._lock:
+            if known.epoch != self._known.epoch or known.number > self._known.number:
+                self._known = known
+        for name in taken:
+            self.changed(name)
+
+    def _parts(self, kind: str, name: str, parts: Sequence[str]) -> list[str]:
+        """The keys of a container."""
+        keys = [f"{self._prefix}:{kind}:{name}:{part}" for part in parts]
+        with self._lock:
+            self._keys += [key for key in keys if key not in self._keys]
+        return keys

@@ -1,0 +1,108 @@
+"""A Redis of the tests' own, on a Unix socket."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from time import monotonic
+from typing import Final
+
+import pytest
+
+_NAMESPACES: Final = count()
+
+START_SECONDS: Final = 10
+"""Seconds in which Redis must answer after its start."""
+
+
+def new_namespace() -> str:
+    """A namespace that no test has used."""
+    return f"test-{next(_NAMESPACES)}"
+
+
+def missing_part() -> str:
+    """What tests of Redis need and is not there; empty where all is."""
+    if find_spec("redis") is None:
+        return "needs the extra [redis]"
+    if not (shutil.which("redis-server") or shutil.which("valkey-server")):
+        return "needs redis-server or valkey-server"
+    return ""
+
+
+class RedisServer:
+    """A server that keeps nothing on disk. It can be paused, killed and started again."""
+
+    def __init__(self) -> None:
+        if missing := missing_part():
+            pytest.skip(missing)
+        command = shutil.which("redis-server") or shutil.which("valkey-server")
+        assert command
+        self._folder = Path(mkdtemp(prefix="redis-"))
+        self._socket = self._folder / "socket"
+        self._command = (
+            *(command, "--port", "0", "--unixsocket", str(self._socket), "--save", ""),
+            *("--appendonly", "no", "--dir", str(self._folder), "--logfile", "log"),
+        )
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """For the setting `store`."""
+        return f"unix://{self._socket}"
+
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        self._process = subprocess.Popen(self._command)
+        end = monotonic() + START_SECONDS
+        while True:
+            try:
+                if self.command("PING") == b"+PONG\r\n":
+                    return
+            except OSError:
+                assert monotonic() < end, "Redis does not start"
+                assert self._process.poll() is None, (self._folder / "log").read_text()
+
+    def command(self, *words: str) -> bytes:
+        """Send a command, and return the first bytes of the answer as they come."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(START_SECONDS)
+            connection.connect(str(self._socket))
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            return connection.recv(2**20)
+
+    def pause(self) -> None:
+        """Let it answer nothing; connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer what has arrived meanwhile."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, and forget all that it had."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        self._socket.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@cache
+def shared_redis() -> RedisServer:
+    """The server that all tests share which do not stop it. Skips the test without one."""
+    server = RedisServer()
+    atexit.register(server.close)
+    return server

@@ -1,0 +1,361 @@
+"""Servers that share a store in Redis are one emulator, also while Redis comes and goes."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from images_emulator import Server, Settings
+from tests.conftest import KEY
+from tests.documents import BLOCKS
+from tests.pictures import opened, png
+from tests.programs import run_python
+from tests.redis_server import RedisServer, missing_part, new_namespace, shared_redis
+
+pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
+
+NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
+BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+RECOVERY_SECONDS: Final = 10
+"""Seconds in which a test expects what takes a quarter of one on a machine that is not busy."""
+
+Replicas = tuple[Server, Server]
+
+
+def replicas_of(url: str, **settings: Any) -> Iterator[Replicas]:
+    settings = {"store": url, "namespace": new_namespace(), **settings}
+    with Server(**settings) as one, Server(**settings) as other:
+        yield one, other
+
+
+@pytest.fixture
+def replicas() -> Iterator[Replicas]:
+    """Two servers on one Redis."""
+    yield from replicas_of(shared_redis().url)
+
+
+@pytest.fixture
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis that a test may stop."""
+    server = RedisServer()
+    yield server
+    server.resume()
+    server.close()
+
+
+def generate(http: httpx2.Client, server: Server, **fields: Any) -> httpx2.Response:
+    return http.post(f"{server.base_url}/images/generations", json={**BODY, **fields})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask until *condition* holds."""
+    end = monotonic() + RECOVERY_SECONDS
+    while not condition():
+        assert monotonic() < end
+
+
+# --- one emulator
+
+
+def test_url_made_by_one_replica_is_served_by_the_other(
+    replicas: Replicas, http: httpx2.Client
+) -> None:
+    one, other = replicas
+    url = generate(http, one).json()["data"][0]["url"]
+    answers = [http.get(url), http.get(url.replace(one.url, other.url))]
+    assert [each.status_code for each in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    assert opened(answers[0].content).size == (256, 256)
+    downloads = other.downloads
+    assert [each.prompt for each in downloads] == ["x", "x"]
+    assert {each.kind for each in one.downloads} == {"download"}
+
+
+def test_file_uploaded_to_one_replica_is_edited_by_the_other(replicas: Replicas) -> None:
+    one, other = replicas
+    with (
+        OpenAI(base_url=one.base_url, api_key=KEY) as client,
+        OpenAI(base_url=other.base_url, api_key=KEY) as other_client,
+    ):
+        file = client.files.create(file=("a.png", png((64, 64))), purpose="vision")
+        assert other_client.files.content(file.id).content == png((64, 64))
+        other_client.files.delete(file.id)
+        assert not client.files.list().data
+
+
+def test_replicas_have_one_journal_with_one_count(replicas: Replicas, http: httpx2.Client) -> None:
+    one, other = replicas
+    for server, prompt in ((one, "a"), (other, "b"), (one, "c")):
+        generate(http, server, prompt=prompt)
+    calls = other.requests
+    assert [call.prompt for call in calls] == ["a", "b", "c"]
+    assert [call.number for call in calls] == [1, 2, 3]
+    shown = http.get(f"{one.url}/_emulator/requests").json()["requests"]
+    assert {each["id"] for each in shown} == {call.id for call in calls}
+
+
+def test_a_fault_is_met_as_often_as_it_says_by_64_clients_on_both(replicas: Replicas) -> None:
+    one, other = replicas
+    one.inject("server_error", times=2)
+    models = [f"{server.base_url}/models" for server in replicas] * 64
+
+    def get(url: str) -> int:
+        return httpx2.get(url, headers={"Authorization": f"Bearer {KEY}"}).status_code
+
+    with ThreadPoolExecutor(64) as pool:
+        assert Counter(pool.map(get, models)) == {200: 126, 500: 2}
+    assert not other.unmet_steps()
+    assert [len(server.requests) for server in replicas] == [128, 128]
+
+
+def test_replicas_have_one_rate_limit(http: httpx2.Client) -> None:
+    for servers in replicas_of(shared_redis().url, rate_limit="3/min"):
+        servers[0].clock.freeze(NOW)
+        statuses = [generate(http, servers[turn % 2]).status_code for turn in range(4)]
+        assert statuses == [200, 200, 200, 429]
+
+
+def test_replicas_have_one_clock_and_one_set_of_settings(
+    replicas: Replicas, http: httpx2.Client
+) -> None:
+    one, other = replicas
+    one.clock.freeze(NOW)
+    one.emulator.configure(validation="lenient")
+    answer = generate(http, other, n=99)
+    assert (answer.status_code, answer.json()["created"]) == (200, NOW.timestamp())
+    assert [call.time for call in one.requests] == [NOW]
+    other.clock.advance(hours=2)
+    assert generate(http, one).json()["created"] == (NOW + timedelta(hours=2)).timestamp()
+
+
+def test_reset_of_one_replica_is_seen_by_the_other(replicas: Replicas, http: httpx2.Client) -> None:
+    one, other = replicas
+    url = generate(http, one).json()["data"][0]["url"]
+    one.clock.freeze(NOW)
+    one.inject("server_error", times=None)
+    assert generate(http, other).status_code == 500
+    other.reset()
+    assert http.get(url).status_code == 404
+    assert generate(http, one).status_code == 200
+    assert not one.clock.frozen
+    assert [call.status for call in one.requests] == [200]
+
+
+def test_replicas_of_other_namespaces_are_other_emulators(http: httpx2.Client) -> None:
+    url = shared_redis().url
+    for one, _ in replicas_of(url):
+        for other, _ in replicas_of(url):
+            picture = generate(http, one).json()["data"][0]["url"]
+            assert http.get(picture.replace(one.url, other.url)).status_code == 403
+            assert (len(one.requests), len(other.requests)) == (1, 0)
+
+
+def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
+    page = "docs/guides/replicas.md"
+    code, output = (block.text for block in BLOCKS if block.page == page and block.title)
+    code = code.replace("redis://localhost:6379", shared_redis().url)
+    done = run_python(code.replace('"guide"', repr(new_namespace())), tmp_path)
+    assert (done.returncode, done.stdout) == (0, output), done.stderr
+
+
+# --- what Redis holds
+
+
+def answer_lines(answer: bytes) -> list[str]:
+    """The texts in an *answer* of Redis that is a list."""
+    return [line for line in answer.decode().split("\r\n") if line and line[0] not in "*$"]
+
+
+def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Client) -> None:
+    redis = shared_redis()
+    namespace = new_namespace()
+    with Server(store=redis.url, namespace=namespace, rate_limit="100/min") as server:
+        server.inject("server_error", match={"prompt": "fail"})
+        for prompt in ("fail", "x"):
+            generate(http, server, prompt=prompt)
+        http.post(
+            f"{server.base_url}/files",
+            files={"file": ("a.png", png(), "image/png")},
+            data={"purpose": "vision"},
+        )
+        prefix = f"images-emulator:1:{{{namespace}}}:"
+        keys = answer_lines(redis.command("KEYS", f"*{namespace}*"))
+        kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
+        assert kinds == {"registers", "records", "counters", "buckets", "log"}
+        for key in keys:
+            assert key.startswith(prefix)
+            assert int(redis.command("TTL", key)[1:]) > 24 * 3600
+        server.reset()
+        assert [*answer_lines(redis.command("KEYS", f"{prefix}*"))] == [f"{prefix}registers"]
+
+
+def reads(redis: RedisServer) -> int:
+    return int(redis.command("INFO", "stats").split(b"total_reads_processed:")[1].split()[0])
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"), [({"response_format": "b64_json"}, 2), ({"response_format": "url"}, 3)]
+)
+def test_a_call_takes_at_most_three_round_trips(
+    redis_server: RedisServer, http: httpx2.Client, fields: dict[str, Any], most: int
+) -> None:
+    with Server(store=redis_server.url) as server:
+        generate(http, server, **fields)  # loads the scripts
+        before = reads(redis_server)
+        for _ in range(5):
+            generate(http, server, **fields)
+        # Asking is a read, and so is the end of the connection that asked.
+        assert reads(redis_server) - before - 2 <= 5 * most
+
+
+def test_a_download_takes_at_most_three_round_trips(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    with Server(store=redis_server.url) as server:
+        url = generate(http, server).json()["data"][0]["url"]
+        http.get(url)
+        before = reads(redis_server)
+        for _ in range(5):
+            assert http.get(url).status_code == 200
+        assert reads(redis_server) - before - 2 <= 5 * 3
+
+
+# --- Redis goes and comes
+
+
+def test_calls_that_need_no_store_go_on_without_redis_and_the_others_are_refused(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    for one, other in replicas_of(redis_server.url):
+        until(lambda: http.get(f"{one.url}/_emulator/ready").status_code == 200)  # noqa: B023
+        assert generate(http, one, prompt="before").status_code == 200
+        redis_server.kill()
+        picture = generate(http, one, prompt="meanwhile", response_format="b64_json")
+        assert picture.status_code == 200
+        assert opened(base64.b64decode(picture.json()["data"][0]["b64_json"])).size == (256, 256)
+        refused = generate(http, one)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        error = refused.json()["error"]
+        assert error["code"] == "store_unavailable"
+        assert redis_server.url in error["message"]
+        for path in ("ready", "requests"):
+            answer = http.get(f"{one.url}/_emulator/{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (
+                503,
+                "store_unavailable",
+            )
+        redis_server.start()
+        until(lambda: generate(http, one, prompt="after").status_code == 200)  # noqa: B023
+        # What Redis has lost is gone; what was not written yet follows.
+        prompts = [call.prompt for call in other.requests]
+        assert prompts[0] == "meanwhile"
+        assert prompts[-1] == "after"
+        until(lambda: http.get(f"{other.url}/_emulator/ready").status_code == 200)  # noqa: B023
+
+
+def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    for one, other in replicas_of(redis_server.url):
+        one.clock.freeze(NOW)
+        one.inject("server_error", times=None)
+        assert generate(http, other).status_code == 500
+        redis_server.command("FLUSHALL")
+        for server in (other, one):
+            assert generate(http, server).status_code == 500
+            assert server.clock.now() == NOW
+        other.clock.advance(hours=1)
+        other.emulator.scenario.clear()
+        answer = generate(http, one)
+        assert answer.json()["created"] == (NOW + timedelta(hours=1)).timestamp()
+        picture = answer.json()["data"][0]["url"]
+        assert http.get(picture.replace(one.url, other.url)).status_code == 200
+
+
+def test_calls_do_not_hang_where_redis_answers_nothing(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 0.2)
+    with Server(store=redis_server.url) as server:
+        generate(http, server, prompt="before")
+        redis_server.pause()
+        answer = generate(http, server, prompt="meanwhile", response_format="b64_json")
+        assert answer.status_code == 200
+        assert generate(http, server).status_code == 503
+        redis_server.resume()
+        until(lambda: generate(http, server, prompt="after").status_code == 200)
+        prompts = [call.prompt for call in server.requests]
+        assert [prompts[0], prompts[1], prompts[-1]] == ["before", "meanwhile", "after"]
+
+
+def test_writes_to_the_journal_that_redis_never_gets_are_counted(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_store.MAX_LATE_WRITES", 4)
+    with Server(store=redis_server.url) as server:
+        redis_server.kill()
+        for number in range(5):
+            generate(http, server, prompt=f"{number}", response_format="b64_json")
+        redis_server.start()
+        until(lambda: generate(http, server, prompt="after").status_code == 200)
+        prompts = [call.prompt for call in server.requests]
+        assert "0" not in prompts
+        assert server.emulator.journal.dropped() >= 3
+
+
+def test_server_does_not_start_without_its_store() -> None:
+    with pytest.raises(OSError, match="The store unix:///nowhere/at/all cannot") as error:
+        Server(store="unix:///nowhere/at/all")
+    assert error.value.strerror
+
+
+# --- settings
+
+
+def test_password_of_the_store_is_not_shown(http: httpx2.Client) -> None:
+    path = shared_redis().url.removeprefix("unix://")
+    with Server(store=f"unix://default:@{path}?client_name=secret") as server:
+        shown = http.get(f"{server.url}/_emulator/settings").json()
+    assert shown["store"] == f"unix://{path}"
+
+
+@pytest.mark.parametrize("url", ["redis:", "http://localhost", "localhost:6379", "redis://"])
+def test_store_that_is_no_url_of_redis_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="store: expected a URL that begins with redis://"):
+        Settings(store=url)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "{a}", "a" * 65])
+def test_namespace_that_could_be_two_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="namespace: expected up to 64 letters"):
+        Settings(namespace=name)
+
+
+def test_store_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.settings.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'openai-images-emulator\[redis\]'"):
+        Settings(store="redis://localhost")
+
+
+def test_address_in_an_error_has_no_password() -> None:
+    with pytest.raises(OSError, match="store: ") as error:
+        Server(Settings(store="redis://user:secret@127.0.0.1:1/0"))
+    assert "secret" not in str(error.value)
+    assert "redis://127.0.0.1:1/0" in str(error.value)
