@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import socket
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -16,6 +20,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server, Settings
+from images_emulator.contract.refusal import APIError
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
@@ -275,11 +280,11 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
 ) -> None:
     for one, other in replicas_of(redis_server.url):
         one.clock.freeze(NOW)
-        one.inject("server_error", times=None)
-        assert generate(http, other).status_code == 500
+        one.inject("error", status=418, times=None)
+        assert generate(http, other).status_code == 418
         redis_server.command("FLUSHALL")
         for server in (other, one):
-            assert generate(http, server).status_code == 500
+            assert generate(http, server).status_code == 418
             assert server.clock.now() == NOW
         other.clock.advance(hours=1)
         other.emulator.scenario.clear()
@@ -320,6 +325,25 @@ def test_writes_to_the_journal_that_redis_never_gets_are_counted(
         assert server.emulator.journal.dropped() >= 3
 
 
+async def test_redis_is_not_asked_again_soon_after_a_failure(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 1000)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    counters = store.counters("x")
+    redis_server.kill()
+    with pytest.raises(APIError):
+        await counters.counts(["a"])
+    redis_server.start()
+    with pytest.raises(APIError):
+        await counters.counts(["a"])
+    assert not store.is_available
+    await store.disconnect()
+    store.close()
+
+
 def test_server_does_not_start_without_its_store() -> None:
     with pytest.raises(OSError, match="The store unix:///nowhere/at/all cannot") as error:
         Server(store="unix:///nowhere/at/all")
@@ -336,10 +360,65 @@ def test_password_of_the_store_is_not_shown(http: httpx2.Client) -> None:
     assert shown["store"] == f"unix://{path}"
 
 
+def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-days", "2", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    port, tls_port = free_ports(2)
+    assert redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}") == b"+OK\r\n"
+    assert (
+        redis_server.command(
+            f"CONFIG SET tls-cert-file {certificate} tls-key-file {key} tls-auth-clients no"
+            f" tls-port {tls_port}"
+        )
+        == b"+OK\r\n"
+    )
+    redis_server.command("ACL SETUSER tester on >sesame ~images-emulator:* +@all")
+    for url in (
+        f"redis://tester:sesame@127.0.0.1:{port}/2",
+        f"rediss://tester:sesame@localhost:{tls_port}?ssl_ca_certs={certificate}",
+        redis_server.url.replace("unix://", "unix://tester:sesame@"),
+    ):
+        with Server(store=url, namespace="a") as server:
+            server.clock.freeze(NOW)
+    for user in ("tester:wrong", "nobody:sesame"):
+        with pytest.raises(OSError, match="invalid username-password pair"):
+            Server(store=f"redis://{user}@127.0.0.1:{port}")
+    redis_server.command("ACL SETUSER tester -evalsha")
+    with pytest.raises(OSError, match="no permissions"):
+        Server(store=f"redis://tester:sesame@127.0.0.1:{port}")
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of this machine that nobody has."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 @pytest.mark.parametrize("url", ["redis:", "http://localhost", "localhost:6379", "redis://"])
 def test_store_that_is_no_url_of_redis_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="store: expected a URL that begins with redis://"):
         Settings(store=url)
+
+
+@pytest.mark.parametrize("port", ["a", "0", "65536"])
+def test_store_with_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match=r"store: .*[Pp]ort"):
+        Settings(store=f"redis://localhost:{port}")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "{a}", "a" * 65])

@@ -145,9 +145,11 @@ STORE_SCHEMES: Final = ("redis", "rediss", "unix")
 
 
 def _check_store(text: str) -> None:
-    scheme, _, rest = text.partition("://")
-    if scheme not in STORE_SCHEMES or not rest:
+    parts = urlsplit(text)
+    if parts.scheme not in STORE_SCHEMES or not (parts.netloc or parts.path):
         raise ValueError("expected a URL that begins with redis://, rediss:// or unix://")
+    if parts.port == 0:  # a port that is none raises ValueError
+        raise ValueError("port 0 is none")
     if find_spec("redis") is None:
         command = "pip install 'openai-images-emulator[redis]'"
         raise ValueError(f"it needs a client of Redis: {command}")

@@ -17,6 +17,7 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -44,6 +45,7 @@ MAX_CONNECTIONS: Final = 32
 _FAILURES: Final = (
     RedisConnectionError,
     RedisTimeoutError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     OSError,

@@ -406,6 +406,7 @@ class RedisStore:
             try:
                 self.run(self._share())
             except APIError as error:
+                self.close()
                 raise OSError(errno.ECONNREFUSED, f"store: {error}") from None
         return register
 
