@@ -442,6 +442,12 @@ def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Bo
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=case_id)
+def test_rule_has_a_schema(body: Body) -> None:
+    bare = {type(rule).__name__ for rule in accepted(body).values() if not rule.schema()}
+    assert not bare, f"{bare} needs `schema`, by which the tables and `/_emulator/models` tell it"
+
+
+@pytest.mark.parametrize("body", list(bodies()), ids=case_id)
 def test_parameter_without_a_rule_is_unknown(body: Body) -> None:
     everything = {name for each in bodies() for name in accepted(each)} - {"image", "images"}
     for name in everything - accepted(body).keys():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from images_emulator import Emulator
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import (
     EDITS,
@@ -21,6 +22,7 @@ from images_emulator.contract.operations import (
     Operation,
     image_operation_at,
 )
+from images_emulator.web.api import routes
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -79,6 +81,18 @@ def test_image_operation_has_the_name_of_its_path(operation: Operation) -> None:
 def test_readme_lists_the_paths_of_image_operations(operation: Operation) -> None:
     (line,) = re.findall(r"^\| endpoints \|.*$", README.read_text(), re.MULTILINE)
     assert f"{operation.path}`" in line
+
+
+@pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.prefix or "no prefix")
+def test_every_operation_of_every_mount_has_a_route(mount: Mount) -> None:
+    paths = {route.path for route in routes(Emulator())}
+    assert paths >= {mount.prefix + operation.route for operation in mount.operations}
+
+
+def test_operation_without_a_handler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.web.api._handlers", lambda emulator: {})
+    with pytest.raises(LookupError, match="needs an entry for list_models"):
+        routes(Emulator())
 
 
 @pytest.mark.parametrize("path", UNSERVED_ROUTES)

@@ -74,13 +74,15 @@ def paths_of(service: Service) -> list[str]:
 
 def routes(emulator: Emulator) -> list[Route]:
     """All routes but those of `/_emulator`. Raises ValueError for a setting that they cannot use,
-    and KeyError for an operation without a handler."""
+    and LookupError for an operation without a handler."""
     images, handlers = ImagesAPI(emulator), _handlers(emulator)
     azure = AzureEndpoints(emulator)
     endpoints = {Service.OPENAI: OpenAIEndpoints(emulator), Service.AZURE: azure}
 
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.image_kind:
+            if operation not in handlers:
+                raise LookupError(f"`_handlers` of web/api.py needs an entry for {operation}")
             return handlers[operation]
         if mount.service is Service.OPENAI:
             return images.handler(operation)
