@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
-from images_emulator.cli.configuration import parse_document, parse_variables, read_settings
+from images_emulator.cli.configuration import (
+    parse_document,
+    parse_variables,
+    read_settings,
+    upstream_key,
+)
 from images_emulator.settings import all_settings, parse_byte_size, size_text
 
 
@@ -209,3 +214,33 @@ def test_flag_of_a_switch_goes_before_its_variable(monkeypatch: pytest.MonkeyPat
 def test_variable_that_is_neither_on_nor_off_is_refused() -> None:
     with pytest.raises(ValueError, match="IMAGES_EMULATOR_PAGE must be true or false, not 'maybe'"):
         parse_variables({"IMAGES_EMULATOR_PAGE": "maybe"})
+
+
+SETTING = "IMAGES_EMULATOR_UPSTREAM_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "key"),
+    [
+        ({"upstream_api_key": "flag"}, {SETTING: "setting", "OPENAI_API_KEY": "sdk"}, "flag"),
+        ({}, {SETTING: "setting", "OPENAI_API_KEY": "sdk"}, "setting"),
+        ({}, {"OPENAI_API_KEY": "sdk", "AZURE_OPENAI_API_KEY": "azure"}, "sdk"),
+        ({}, {"OPENAI_API_KEY": "sk-test"}, None),
+        ({}, {"OPENAI_API_KEY": ""}, None),
+        ({}, {}, None),
+        ({"upstream": "https://x.openai.azure.com"}, {"OPENAI_API_KEY": "sdk"}, None),
+        ({"upstream": "https://X.openai.Azure.com:443/v1"}, {"AZURE_OPENAI_API_KEY": "a"}, "a"),
+        ({"upstream": "https://x/.azure.com.org"}, {"OPENAI_API_KEY": "sdk"}, "sdk"),
+    ],
+)
+def test_key_of_the_upstream_is_the_flags_then_the_settings_then_that_of_the_sdks(
+    flags: dict[str, str],
+    variables: dict[str, str],
+    key: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert upstream_key(read_settings(**flags)) == key

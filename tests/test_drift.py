@@ -188,14 +188,12 @@ def test_the_command_says_what_it_has_skipped(
 
 
 def test_the_command_reports_as_json(
-    folder: Path,
-    server: Server,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     arguments = ["drift", str(folder), "--format", "json", "--upstream"]
-    assert main([*arguments, server.url]) == 0
+    with Server(Settings(port=0, api_key=(KEY,))) as server:
+        assert main([*arguments, server.url]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "same": 4,
         "different": 0,

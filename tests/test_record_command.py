@@ -265,22 +265,28 @@ def test_calls_at_the_same_time_have_a_file_each(server: Server, tmp_path: Path)
     ]
 
 
-def test_the_upstream_and_its_key_may_be_in_variables(tmp_path: Path) -> None:
-    arguments = ("--to", str(tmp_path), "--port", "0")
+@pytest.mark.parametrize(
+    ("command", "arguments", "variable"),
+    [
+        ("record", ("--to", "{}"), "IMAGES_EMULATOR_UPSTREAM_API_KEY"),
+        ("serve", ("--replay", "{}", "--on-miss", "record"), "OPENAI_API_KEY"),
+    ],
+)
+def test_the_upstream_and_its_key_may_be_in_variables(
+    command: str, arguments: tuple[str, ...], variable: str, tmp_path: Path
+) -> None:
     with (
         raw_upstream(echo) as upstream,
         running_command(
-            "record",
-            *arguments,
-            variables={
-                "IMAGES_EMULATOR_UPSTREAM": upstream,
-                "IMAGES_EMULATOR_UPSTREAM_API_KEY": "key-of-a-variable",
-            },
-        ) as command,
+            command,
+            *(each.format(tmp_path) for each in (*arguments, "--port", "0")),
+            variables={"IMAGES_EMULATOR_UPSTREAM": upstream, variable: "key-of-a-variable"},
+        ) as process,
     ):
-        url = command.stdout.readline().split()[2].rstrip(",")
-        assert "Bearer key-of-a-variable" in httpx2.get(url).json()["echo"]
-        stop(command)
+        url = process.stdout.readline().split()[2].rstrip(",")
+        answer = httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer a"})
+        assert "Bearer key-of-a-variable" in answer.json()["echo"]
+        stop(process)
     assert "key-of-a-variable" not in recording_paths(tmp_path)[0].read_text()
 
 

@@ -401,7 +401,11 @@ class Settings(Immutable, kw_only=True):
         None, "URL", "API that answers where no recording does, and `on_miss` is `record`."
     )
     upstream_api_key: str | None = _setting(
-        None, "KEY", "API key in place of each call's own, for the upstream.", secret=True
+        None,
+        "KEY",
+        "API key in place of each call's own, for the upstream. The command takes it from "
+        "`OPENAI_API_KEY`, too, as the SDKs do.",
+        secret=True,
     )
     delay: bool = _setting(
         True,

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from images_emulator.environment import API_KEY
 from images_emulator.settings import (
     ENVIRONMENT_PREFIX,
     FILE,
@@ -35,6 +36,9 @@ URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
 
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE)
 """Variables of the prefix that are no settings."""
+
+_AZURE_HOST: Final = re.compile(r"\.azure\.com(?=[:/]|$)", re.IGNORECASE)
+"""The end of the host in a URL of Azure."""
 
 _ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?")
 """Variables that Kubernetes sets in each pod for a service of the name `images-emulator`."""
@@ -111,6 +115,26 @@ def read_settings(**flags: Any) -> dict[str, Any]:
         path = SETTINGS_FILE
     document = _read_file(path) if path else {}
     return command_defaults() | document | parse_variables(os.environ) | flags
+
+
+def add_upstream_key(parser: Any) -> None:
+    """Add the flag `--api-key`, by which a command that only calls an upstream takes its key."""
+    (setting,) = (each for each in command_settings() if each.name == "upstream_api_key")
+    parser.add_argument(
+        "--api-key",
+        metavar=setting.metavar,
+        dest=setting.name,
+        default=argparse.SUPPRESS,
+        help=f"Key in place of each call's own [{setting.variable}]",
+    )
+
+
+def upstream_key(values: Mapping[str, Any]) -> str | None:
+    """The key that is sent to the upstream: that of the settings' *values*, else the one in the
+    variable by which the SDKs find theirs, unless this is the dummy that leads to an emulator."""
+    is_azure = _AZURE_HOST.search(values["upstream"] or "")
+    key = os.environ.get("AZURE_OPENAI_API_KEY" if is_azure else "OPENAI_API_KEY")
+    return values["upstream_api_key"] or (key if key != API_KEY else None) or None
 
 
 def _read_file(path: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
+from images_emulator.cli.configuration import add_upstream_key, read_settings, upstream_key
 from images_emulator.cli.terminal import printable
 
 if TYPE_CHECKING:
     from images_emulator.recordings.drift import Outcome
     from images_emulator.recordings.recording import Recording
-
-KEY_VARIABLE: Final = "OPENAI_API_KEY"
-"""The variable with the key of the upstream, where no flag has it."""
 
 USAGE: Final = "DIR --upstream URL [OPTIONS]"
 
@@ -38,9 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--upstream", metavar="URL", required=True, help="The server, as a client's base URL"
     )
-    parser.add_argument(
-        "--api-key", metavar="KEY", help=f"Key for the server (default: variable {KEY_VARIABLE})"
-    )
+    add_upstream_key(parser)
     parser.add_argument(
         "--costs", action="store_true", help="Also send what costs money: calls that make pictures"
     )
@@ -64,21 +59,20 @@ def run(
     *,
     folder: Path,
     upstream: str,
-    api_key: str | None,
     costs: bool,
     only: Sequence[str],
     format: str,
     timeout: float,
     concurrency: int,
+    **flags: Any,
 ) -> int:
     from images_emulator.recordings.drift import drift  # noqa: PLC0415
     from images_emulator.recordings.upstream_api import UpstreamAPI  # noqa: PLC0415
 
     if not timeout > 0 or concurrency < 1:
         raise ValueError("--timeout and --concurrency must be above 0")
-    api = UpstreamAPI(
-        upstream, api_key if api_key is not None else os.environ.get(KEY_VARIABLE, "")
-    )
+    key = upstream_key(read_settings(upstream=upstream, **flags))
+    api = UpstreamAPI(upstream, key or "")
     outcomes = drift(
         _recordings(folder, only), api, costs=costs, timeout=timeout, concurrency=concurrency
     )

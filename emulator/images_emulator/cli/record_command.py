@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import signal
@@ -17,9 +16,11 @@ from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
     add_config,
     add_setting,
+    add_upstream_key,
     argument_type,
     read_settings,
     setting_help,
+    upstream_key,
 )
 from images_emulator.cli.server_address import local_url
 from images_emulator.cli.shells import FORMS, shell_of
@@ -50,13 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder for the files; made if needed"
     )
-    parser.add_argument(
-        "--api-key",
-        metavar="KEY",
-        dest="upstream_api_key",
-        default=argparse.SUPPRESS,
-        help=f"Key in place of each call's own [{settings['upstream_api_key'].variable}]",
-    )
+    add_upstream_key(parser)
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
@@ -117,7 +112,7 @@ def run(
         server = RecordServer(
             upstream,
             RecordingFolder(to).add,
-            api_key=values["upstream_api_key"],
+            api_key=upstream_key(values),
             host=where.host,
             port=where.port,
             timeout=timeout,

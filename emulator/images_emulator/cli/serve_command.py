@@ -22,6 +22,7 @@ from images_emulator.cli.configuration import (
     add_setting,
     read_settings,
     setting_help,
+    upstream_key,
 )
 from images_emulator.cli.server_address import local_url
 from images_emulator.cli.shells import FORMS, shell_of
@@ -134,6 +135,8 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     log_settings = LogSettings(
         log_level=values.pop("log_level"), log_format=values.pop("log_format")
     )
+    if values["on_miss"] == OnMiss.RECORD:
+        values["upstream_api_key"] = upstream_key(values)
     settings = Settings(**values)
     # Imported modules are never garbage; to collect while they are imported takes a tenth of the
     # time to the first answer.
