@@ -39,6 +39,7 @@ def scenario_of(*steps: dict[str, Any]) -> Scenario:
 
 def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses as text."""
+    call = call._replace(folded_prompt=call.prompt.casefold())
     fault, misses = MemoryStore().run(scenario.meet(call))
     return fault, [*map(str, misses)]
 
@@ -59,7 +60,7 @@ def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[s
         ({"model": "gpt-image-[12]"}, True),
         ({"model": "gpt-image"}, False),
         ({"prompt": "light"}, True),
-        ({"prompt": "Light"}, False),
+        ({"prompt": "Light"}, True),
         ({"api_key": "sk-test"}, True),
         ({"api_key": "sk-*"}, False),
         ({"retry_count": 1}, True),

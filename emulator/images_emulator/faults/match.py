@@ -30,7 +30,7 @@ class Match(StrictModel):
 
     path: str | None = Field(default=None, description="The path; it may have wildcards.")
     model: str | None = Field(default=None, description="The model; it may have wildcards.")
-    prompt: str | None = Field(default=None, description="A part of the prompt.")
+    prompt: str | None = Field(default=None, description="A part of the prompt, in any case.")
     prompt_regex: Annotated[str, AfterValidator(_check_pattern)] | None = Field(
         default=None,
         description="A regular expression that is searched in the prompt. A search that takes "

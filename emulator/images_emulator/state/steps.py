@@ -35,8 +35,8 @@ class MatchInput(NamedTuple):
     stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
 
     What takes time to find out is there only where a step reads it, see `Steps.reads`:
-    *prompt_name*, *image_sha256* (of each image), and *fields* (the JSON texts of the values at
-    each path).
+    *folded_prompt* (the prompt without case), *prompt_name*, *image_sha256* (of each image), and
+    *fields* (the JSON texts of the values at each path).
     """
 
     path: str
@@ -56,6 +56,7 @@ class MatchInput(NamedTuple):
     prompt_name: str = ""
     image_sha256: tuple[str, ...] = ()
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    folded_prompt: str = ""
 
     @property
     def chars(self) -> int:
@@ -65,7 +66,7 @@ class MatchInput(NamedTuple):
         return field_chars + sum(len(text or "") for text in texts)
 
 
-EXPENSIVE_KEYS: Final = frozenset({"prompt_name", "image_sha256", "fields"})
+EXPENSIVE_KEYS: Final = frozenset({"prompt", "prompt_name", "image_sha256", "fields"})
 """The keys of `match` whose values a call is searched for only where a step has them."""
 
 _GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
@@ -76,6 +77,7 @@ _ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
 
 _PLACES: Final[Mapping[str, int]] = {
     **{name: place for place, name in enumerate(MatchInput._fields)},
+    "prompt": MatchInput._fields.index("folded_prompt"),
     "prompt_regex": MatchInput._fields.index("prompt"),
 }
 """The index in a `MatchInput` of the value for a key of `match`."""
@@ -84,7 +86,8 @@ _PLACES: Final[Mapping[str, int]] = {
 def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
     """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*."""
     if name == "prompt":
-        return lambda prompt: wanted in prompt
+        part = wanted.casefold()
+        return lambda folded_prompt: part in folded_prompt
     if name == "prompt_regex":
         return _regex_test(PromptPattern(wanted))
     if name == "image_sha256":

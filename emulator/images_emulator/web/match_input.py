@@ -23,7 +23,7 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     call = MatchInput(exchange.path, download=True)
     if request := exchange.request:
         call = call._replace(model=request.model.id, prompt=request.prompt)
-    return _with_prompt_name(call, emulator)
+    return _with_forms_of_prompt(call, emulator)
 
 
 async def input_of_call(
@@ -47,7 +47,7 @@ async def input_of_call(
         has_mask=fields.get("mask") is not None,
         images=len(images),
     )
-    values = _with_prompt_name(values, emulator)
+    values = _with_forms_of_prompt(values, emulator)
     if images and "image_sha256" in emulator.scenario.reads:
         # Hashing takes time, and a file that was uploaded earlier is in the store.
         digests = await emulator.renderer.parse(partial(_digests, images, emulator))
@@ -77,7 +77,7 @@ async def input_of_request(
         images=len(request.images),
         image_sha256=tuple(each.digest for each in request.images),
     )
-    values = _with_prompt_name(values, emulator)
+    values = _with_forms_of_prompt(values, emulator)
     if not emulator.scenario.paths:
         return values
 
@@ -101,10 +101,14 @@ async def _found(
     return await emulator.renderer.parse(find) if exchange.is_large else find()
 
 
-def _with_prompt_name(values: MatchInput, emulator: Emulator) -> MatchInput:
-    if "prompt_name" not in emulator.scenario.reads:
-        return values
-    return values._replace(prompt_name=prompt_name(values.prompt))
+def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:
+    """The *values* with the forms of the prompt that steps read."""
+    reads = emulator.scenario.reads
+    if "prompt" in reads:
+        values = values._replace(folded_prompt=values.prompt.casefold())
+    if "prompt_name" in reads:
+        values = values._replace(prompt_name=prompt_name(values.prompt))
+    return values
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
