@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -112,6 +113,34 @@ async def test_picture_dropped_on_a_call_answers_such_calls(
     await shown.get_by_text("1 answer", exact=True).wait_for(state="hidden")
     assert answers(http) == []
     assert not is_red(drawn(client))
+
+
+@pytest.mark.parametrize("prompt", ["line one\nline two", "line one\r\nline two\r"])
+async def test_picture_dropped_on_a_call_answers_a_prompt_of_several_lines(
+    shown: Page, client: OpenAI, http: httpx2.Client, prompt: str
+) -> None:
+    drawn(client, prompt)
+    call = shown.get_by_role("listbox").get_by_role("option", name="line one")
+    await drop(call, (FILE, png()))
+    dialog = shown.get_by_role("dialog")
+    assert await dialog.get_by_label("Prompt has").input_value() == re.sub("\\r\\n?", "\\n", prompt)
+    await dialog.get_by_text("1 call here is like that.").wait_for()
+    await confirm(shown)
+    assert [each["match"]["prompt"] for each in answers(http)] == [prompt]
+    assert is_red(drawn(client, prompt))
+
+
+async def test_picture_that_answers_no_call_of_the_page_has_a_warning(
+    shown: Page, client: OpenAI
+) -> None:
+    await drop(row(shown), (FILE, png()))
+    dialog = shown.get_by_role("dialog")
+    await dialog.get_by_label("Prompt has").fill("A blue fox")
+    await dialog.get_by_text("No call here is like that.").wait_for()
+    await dialog.get_by_label("Prompt has").fill("a RED fox")
+    await dialog.get_by_text("1 call here is like that.").wait_for()
+    await confirm(shown)
+    assert is_red(drawn(client))
 
 
 @pytest.mark.parametrize("place", ["row", "tile", "call"])

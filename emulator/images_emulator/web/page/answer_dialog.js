@@ -73,15 +73,18 @@ export function createAnswerDialog(context) {
     } });
     const path = h("select", { class: "select", id: newId("field"), onchange: () => count() },
       h("option", { value: "" }, "any operation"), Object.entries(OPERATIONS).map(([value, name]) => h("option", { value }, name)));
-    const prompt = h("input", { class: "input", id: newId("field"), dir: "auto", autocomplete: "off", spellcheck: "false", oninput: () => count() });
+    const prompt = h("textarea", { class: "input", id: newId("field"), rows: "2", dir: "auto", autocomplete: "off", spellcheck: "false", oninput: () => count() });
     const any = h("input", { type: "checkbox", onchange: () => {
       prompt.disabled = any.checked;
       count();
     } });
     path.value = (call && operationOf(call)) ?? "";
-    prompt.value = call?.prompt ?? "";
-    any.checked = prompt.disabled = !call?.prompt;
-    const words = h("p", { class: "muted small", role: "status" });
+    const ownPrompt = call?.prompt ?? "";
+    prompt.value = ownPrompt;
+    // A field makes one line end of each kind; the call's own are sent unless someone types.
+    const shownPrompt = prompt.value;
+    any.checked = prompt.disabled = !ownPrompt;
+    const words = h("p", { role: "status" });
     const error = errorPlace();
     const submit = h("button", { class: "button primary" }, "Answer with it");
     const titleId = newId("title");
@@ -102,16 +105,22 @@ export function createAnswerDialog(context) {
         h("div", { class: "answer-actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"), submit)));
 
     function match() {
-      const text = any.checked ? "" : prompt.value;
+      const written = prompt.value === shownPrompt ? ownPrompt : prompt.value;
+      const text = any.checked ? "" : written;
       return { ...(path.value ? { path: path.value } : {}), ...(text ? { prompt: text } : {}) };
     }
 
     /** Say how many of the calls that are here would be answered. */
     function count() {
       const { path: operation, prompt: text } = match();
+      const part = text?.toLowerCase() ?? "";
       const such = context.calls.ordered.filter((each) =>
-        operationOf(each) && (!operation || operationOf(each) === operation) && (!text || each.prompt?.includes(text)));
-      setText(words, `${format.counted(such.length, "call")} here ${such.length === 1 ? "is" : "are"} like that. All further ones get this picture, until it is removed.`);
+        operationOf(each) && (!operation || operationOf(each) === operation) && (!part || each.prompt?.toLowerCase().includes(part)));
+      const isNone = such.length === 0 && context.calls.ordered.length > 0;
+      words.className = isNone ? "small warn" : "small muted";
+      setText(words, isNone
+        ? "No call here is like that. Only calls that are get this picture."
+        : `${format.counted(such.length, "call")} here ${such.length === 1 ? "is" : "are"} like that. All further ones get this picture, until it is removed.`);
     }
 
     /** @param {SubmitEvent} event */
