@@ -378,7 +378,7 @@ def test_bodies_that_are_compressed_are_searched(coding, encode, decode) -> None
 def test_a_body_that_cannot_be_searched_is_refused(
     coding: str, body: bytes, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "MAX_DECODED_BYTES", 1000)
+    monkeypatch.setattr(redaction, "MAX_SEARCHED_BYTES", 1000)
     with pytest.raises(UnreadableBodyError, match=sentence):
         Redactor().redacted(
             recording(response=answer(body, headers=(("content-encoding", coding),)))

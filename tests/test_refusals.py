@@ -19,7 +19,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
-from images_emulator.contract.calendar import OLDER_STACK, Policy
+from images_emulator.contract.calendar import OLDER_STACK_UNTIL, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.message_format import mask_key
@@ -307,7 +307,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
 
 
 def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions() -> None:
-    days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK)
+    days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK_UNTIL)
     endpoints = (EDITS, VARIATIONS)
     refusals = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
     mute = {

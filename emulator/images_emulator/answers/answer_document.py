@@ -118,13 +118,12 @@ Pictures = Annotated[
 ]
 """A list of files."""
 
-Headers = Annotated[
+HeadersByName = Annotated[
     HeaderPairs,
     BeforeValidator(_header_pairs),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
-"""Headers by their names."""
-
+"""Headers by their names, as a document has them; as pairs once they are read."""
 
 Created = Annotated[int, BeforeValidator(_seconds), AfterValidator(_check_created)]
 """A time: seconds since 1970, or a date and time of TOML."""
@@ -134,7 +133,7 @@ class Raw(StrictModel, arbitrary_types_allowed=True):
     """An answer that is sent as it is."""
 
     status: int = Field(default=200, ge=200, le=599, description="The status.")
-    headers: Headers = Field(
+    headers: HeadersByName = Field(
         default=(),
         description="Headers, beside and in place of the API's own. `content-type` is guessed "
         "where it is left out.",
@@ -229,7 +228,7 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         default=None,
         description="The `created` of the answer: seconds since 1970, or a date and time of TOML.",
     )
-    headers: Headers = Field(
+    headers: HeadersByName = Field(
         default=(), description="Headers, beside and in place of the API's own."
     )
     raw: Raw | None = Field(

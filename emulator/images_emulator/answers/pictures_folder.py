@@ -18,7 +18,7 @@ from images_emulator.faults.scenario_document import Step, read_document
 DOCUMENT: Final = "pictures.toml"
 """The file in the folder that says more than names can."""
 
-SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 """The suffixes of pictures' names, in lower case. Other files are left alone."""
 
 
@@ -78,7 +78,7 @@ class PicturesFolder:
     def _by_file_name(self, files: Sequence[Path]) -> Iterator[NamedStep]:
         mistakes, names, read = [], dict[str, str](), dict[tuple[str, int, int], PictureFile]()
         for file in files:
-            if file.suffix.lower() not in SUFFIXES or not file.is_file():
+            if file.suffix.lower() not in PICTURE_SUFFIXES or not file.is_file():
                 continue
             pattern = name_pattern(file.stem)
             first = names.setdefault(pattern, file.name)

@@ -45,7 +45,7 @@ PARTIAL_IMAGES: Final = 2
 MAX_NAME_CHARS: Final = 60
 """Characters of a prompt in the name of a file."""
 
-SUFFIXES: Final = {"jpeg": "jpg", "svg+xml": "svg"}
+UNUSUAL_SUFFIXES: Final = {"jpeg": "jpg", "svg+xml": "svg"}
 """Endings of files that are not the name of their format."""
 
 IMAGE_TYPES: Final = {
@@ -317,7 +317,7 @@ def _paths(output: str | None, prompt: str, pictures: Sequence[ReceivedPicture])
     words = re.sub(r"\W+", "-", prompt.lower())[:MAX_NAME_CHARS].strip("-_") or "picture"
     taken = set[Path]()
     for picture in pictures:
-        suffix = SUFFIXES.get(picture.format, picture.format)
+        suffix = UNUSUAL_SUFFIXES.get(picture.format, picture.format)
         number, path = 1, Path(f"{words}.{suffix}")
         while path in taken or path.exists():
             number += 1

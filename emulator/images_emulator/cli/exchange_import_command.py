@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.terminal import printable
-from images_emulator.recordings.cassettes import KINDS
+from images_emulator.recordings.cassettes import KINDS_IN_WORDS
 from images_emulator.settings import FILE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.description = f"""\
 Add the exchanges of cassettes to a folder, without keys and names of accounts.
 Files of these are read:
-{KINDS}."""
+{KINDS_IN_WORDS}."""
     parser.add_argument(
         "files", metavar=FILE, type=Path, nargs="+", help="Cassettes, or folders of them"
     )

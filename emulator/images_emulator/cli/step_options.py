@@ -18,7 +18,7 @@ NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
 FIELDS_PREFIX: Final = "fields."
 """Prefix of a path into the body, as a key of `--match`."""
 
-ALWAYS: Final = "always"
+EVERY_CALL: Final = "always"
 """The value of `--times` for every call."""
 
 
@@ -29,7 +29,7 @@ def add_step_options(parser: ArgumentParser, times: int | None) -> None:
         metavar="COUNT",
         type=argument_type(_times),
         default=times,
-        help=f"How many calls meet it, or '{ALWAYS}' [{times or ALWAYS}]",
+        help=f"How many calls meet it, or '{EVERY_CALL}' [{times or EVERY_CALL}]",
     )
     parser.add_argument(
         "--match",
@@ -49,10 +49,10 @@ def calls_text(times: int | None, match: Sequence[tuple[str, str]]) -> str:
 
 
 def _times(text: str) -> int | None:
-    if text == ALWAYS:
+    if text == EVERY_CALL:
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise ValueError(f"must be a number of calls, or '{ALWAYS}', not {text!r}")
+        raise ValueError(f"must be a number of calls, or '{EVERY_CALL}', not {text!r}")
     return int(text)
 
 

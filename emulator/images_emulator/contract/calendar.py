@@ -61,7 +61,7 @@ Its errors have other messages, another order of keys, and no `param`."""
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""
 
-OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
+OLDER_STACK_UNTIL: Final = GATEWAY_SINCE - timedelta(days=1)
 """The last day of the older stack: the day of the messages of operations that never moved to the
 gateway."""
 

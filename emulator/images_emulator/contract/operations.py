@@ -19,7 +19,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import (
     ALWAYS,
     JSON_EDITS_SINCE,
-    OLDER_STACK,
+    OLDER_STACK_UNTIL,
     AsOf,
     Period,
 )
@@ -123,7 +123,7 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     def day_of_words(self, day: AsOf) -> AsOf:
         """The day that decides the messages of errors on *day*; None for the newest ones."""
-        return min(day or OLDER_STACK, OLDER_STACK) if self.older_stack else day
+        return min(day or OLDER_STACK_UNTIL, OLDER_STACK_UNTIL) if self.older_stack else day
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused

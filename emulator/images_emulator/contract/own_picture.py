@@ -77,6 +77,6 @@ class OwnPicture(Immutable):
         return dict(zip(names, (self.data, *self.partials), strict=True))
 
 
-def files_of(pictures: Iterable[OwnPicture] | None) -> dict[str, bytes]:
+def own_files_of(pictures: Iterable[OwnPicture] | None) -> dict[str, bytes]:
     """The files of *pictures* by their digests, each once."""
     return {digest: data for each in pictures or () for digest, data in each.files().items()}

@@ -35,9 +35,9 @@ from images_emulator.exchange.details import (
 )
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.form import list_parts
-from images_emulator.exchange.head import Headers, RequestHead
+from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
-from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
+from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.sent import SentEvent, SentResponse
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Exchange:
     @property
     def is_large(self) -> bool:
         """Whether the body is too long to search or parse it on the event loop."""
-        return self.body_bytes > MAX_INLINE_BYTES
+        return self.body_bytes > MAX_BYTES_ON_LOOP
 
     @property
     def elapsed_ms(self) -> float:
@@ -260,7 +260,7 @@ class Exchange:
             self.dropped = ("body",)
         self.body_bytes = sum(map(len, chunks or ()))
 
-    def start_response(self, status: int, headers: Headers = ()) -> None:
+    def start_response(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call = self.kind == "call"
         request = self.request if is_call and not self.is_raw else None

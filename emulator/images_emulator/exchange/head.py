@@ -16,7 +16,7 @@ from images_emulator.exchange.credentials import (
     redacted_text,
 )
 
-Headers = Sequence[tuple[bytes, bytes]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
 """Names in lower case, with their values."""
 
 
@@ -28,11 +28,11 @@ class RequestHead:
 
     __slots__ = ("_by_name", "_packed", "_pairs", "method", "path", "query_string")
 
-    def __init__(self, method: str, path: str, query_string: bytes, headers: Headers) -> None:
+    def __init__(self, method: str, path: str, query_string: bytes, headers: RawHeaders) -> None:
         self.method = method
         self.path = path
         self.query_string = query_string
-        self._pairs: Headers | None = headers
+        self._pairs: RawHeaders | None = headers
         self._packed = b""
         self._by_name: Mapping[bytes, bytes] | None = None
 

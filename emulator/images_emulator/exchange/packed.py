@@ -16,14 +16,14 @@ from images_emulator.contract.answer_overrides import AnswerOverrides
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
-from images_emulator.contract.own_picture import files_of as own_files_of
+from images_emulator.contract.own_picture import own_files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import Headers, RequestHead
+from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.sent import SentEvent, SentResponse
 
@@ -34,7 +34,7 @@ PackedValue = tuple[Mapping[str, Any], bytes]
 def pack_request(request: ImageRequest) -> PackedValue:
     """The bytes are the uploads in the order of their descriptions, then the files of own pictures
     in the order of their digests in `own_files`, each once."""
-    files = imaging.decoder.files_of(request) if request.images else []
+    files = imaging.decoder.upload_files_of(request) if request.images else []
     own = own_files_of(request.own_pictures)
     files += own.values()
     document = {
@@ -173,7 +173,7 @@ def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
         start += length
 
 
-def _pairs(headers: Sequence[tuple[str, str]]) -> Headers:
+def _pairs(headers: Sequence[tuple[str, str]]) -> RawHeaders:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 

@@ -9,7 +9,7 @@ from images_emulator.contract.request import Call
 from images_emulator.exchange.form import read_form
 from images_emulator.exchange.json_body import parse_json
 
-MAX_INLINE_BYTES: Final = 2**18
+MAX_BYTES_ON_LOOP: Final = 2**18
 """A body up to this length is parsed on the event loop; that takes at most 5 ms."""
 
 

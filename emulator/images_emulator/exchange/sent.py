@@ -9,7 +9,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.encoded_file import without_base64
-from images_emulator.exchange.head import Headers
+from images_emulator.exchange.head import RawHeaders
 
 if TYPE_CHECKING:
     from images_emulator.exchange.known_answer import KnownAnswer
@@ -90,7 +90,7 @@ class SentResponse:
 
     def __init__(self) -> None:
         self.status: int | None = None
-        self.headers: Headers = ()
+        self.headers: RawHeaders = ()
         self.body: bytes | bytearray = b""
         self.event_count = 0
         self.image_indexes: tuple[int, ...] = ()
@@ -122,7 +122,7 @@ class SentResponse:
         is_whole: bool = True,
         kept_events: Sequence[SentEvent] = (),
         body_may_change: bool = False,
-        headers: Headers = (),
+        headers: RawHeaders = (),
         body: bytes = b"",
     ) -> SentResponse:
         """An answer of which nothing more will leave."""
@@ -152,7 +152,7 @@ class SentResponse:
         self,
         status: int,
         request: ImageRequest | None,
-        headers: Headers = (),
+        headers: RawHeaders = (),
         *,
         body_may_change: bool,
         keep_body: bool = False,

@@ -57,4 +57,4 @@ def _opened_files(exchange: Exchange) -> Sequence[bytes]:
     request = exchange.request
     if request is None or request.forgiven or exchange.kind != "call":
         return ()
-    return imaging.decoder.files_of(request) if request.images else ()
+    return imaging.decoder.upload_files_of(request) if request.images else ()

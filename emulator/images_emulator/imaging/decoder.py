@@ -45,7 +45,7 @@ MAX_KEPT_PIXELS: Final = 2048 * 2048
 """Pixels of a larger upload are released after validation, and decoded again for rendering, so that
 sixteen of them are never in memory at once."""
 
-MAX_DECODED_BYTES: Final = 128 * 2**20
+MAX_HELD_PIXEL_BYTES: Final = 128 * 2**20
 """Bytes of pixels that all uploads together may hold between validation and rendering."""
 
 REQUEST_OVERHEAD_BYTES: Final = 1024
@@ -62,7 +62,7 @@ class PixelBudget:
     """Memory for decoded uploads, *size* bytes. An image that does not fit is to release its
     pixels; see `MAX_KEPT_PIXELS`. Threads may share it."""
 
-    def __init__(self, size: int = MAX_DECODED_BYTES) -> None:
+    def __init__(self, size: int = MAX_HELD_PIXEL_BYTES) -> None:
         self.left = size
         # The collector may release an image while this thread holds it.
         self._lock = RLock()
@@ -236,7 +236,7 @@ def decoded_images(request: ImageRequest) -> list[DecodedImage]:
     return [each for each in pictures if isinstance(each, DecodedImage)]
 
 
-def files_of(request: ImageRequest) -> list[bytes]:
+def upload_files_of(request: ImageRequest) -> list[bytes]:
     """The files of the uploads of *request*."""
     return [each.data for each in decoded_images(request)]
 
@@ -275,4 +275,4 @@ def weight_of(request: ImageRequest, *, copied: bool = False) -> int:
             weight += own.weight if copied else own.shared_weight()
     if not request.images:
         return weight
-    return weight + sum(map(len, files_of(request)))
+    return weight + sum(map(len, upload_files_of(request)))

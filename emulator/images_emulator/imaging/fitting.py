@@ -20,14 +20,14 @@ from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
 from images_emulator.imaging.partial_images import PartialImage, partial_images
 from images_emulator.lru_cache import LRUCache
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
+OWN_PICTURE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
 """Formats of own pictures, as Pillow calls them."""
 
 DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})
 """Modes of greys with 16 bits, as Pillow calls them."""
 
 WHITE: Final = "#ffffff"
-CLEAR: Final = "#00000000"
+TRANSPARENT: Final = "#00000000"
 """Colours of a canvas, as Pillow reads them."""
 
 UNKNOWN_COLOUR: Final = "#8a8f98"
@@ -97,7 +97,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 def _open(data: bytes) -> Image.Image:
     if has_too_many_parts(data):
         raise _TooLargeError("has more parts than any encoder writes")
-    file = Image.open(BytesIO(data), formats=FORMATS)
+    file = Image.open(BytesIO(data), formats=OWN_PICTURE_FORMATS)
     width, height = file.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
         raise _TooLargeError(f"{TOO_LARGE} ({width}x{height} pixels)")
@@ -240,7 +240,7 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
         if own.fit == "contain":
             if request.transparent:
                 image = image.convert("RGBA")
-            colour = CLEAR if image.mode == "RGBA" else WHITE
+            colour = TRANSPARENT if image.mode == "RGBA" else WHITE
             image = ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=colour)
         else:
             image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
@@ -306,7 +306,7 @@ def draw_partial(
     return preview
 
 
-def shown(request: ImageRequest, index: int, partial: int | None = None) -> Image.Image:
+def view(request: ImageRequest, index: int, partial: int | None = None) -> Image.Image:
     """The view of own picture *index* for a person, or of its partial image *partial*; of one that
     is sent as it is, in its own size. A file that cannot be opened is a grey area."""
     own = request.own_picture(index)

@@ -47,7 +47,7 @@ def thumbnails(
     frame, of an SVG its scene. An own picture that no decoder opens is a grey area."""
     mode = mode_of(request)
     if request.own_pictures:
-        return _files(fitting.shown(request, index, partial))
+        return _files(fitting.view(request, index, partial))
     if file is not None and request.images:
         # An SVG cannot be opened.
         with suppress(UnidentifiedImageError), Image.open(BytesIO(file)) as opened:

@@ -50,10 +50,10 @@ ANY_DAY: Final = Policy()
 BODY: Final = "body"
 """The name of the difference of two bodies that have no fields."""
 
-_PICTURES: Final = ("images", "mask", "markup")
-"""The fields of a request that are pictures."""
+UPLOAD_FIELDS: Final = ("images", "mask", "markup")
+"""The fields of a request that are pictures: the beginnings of the names of their differences."""
 
-_NO_PARAMETERS: Final = frozenset({"as_of", "day", "forgiven", "operation", *_PICTURES})
+_NO_PARAMETERS: Final = frozenset({"as_of", "day", "forgiven", "operation", *UPLOAD_FIELDS})
 """Fields of a request that are compared in another form, or that no parameter of a call sets."""
 
 
@@ -357,7 +357,7 @@ def _values(request: ImageRequest) -> Mapping[str, Any]:
     values = {
         name: value for name, value in request.to_json().items() if name not in _NO_PARAMETERS
     }
-    for name in _PICTURES:
+    for name in UPLOAD_FIELDS:
         pictures = getattr(request, name)
         if isinstance(pictures, tuple):
             values |= {name: [_picture_value(each) for each in pictures]} if pictures else {}

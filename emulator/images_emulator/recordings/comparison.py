@@ -85,7 +85,7 @@ _ANEW: Final[Mapping[str, re.Pattern[str]]] = {
 _FREE_TEXTS: Final = frozenset({"revised_prompt"})
 """Keys of texts that are written anew for each answer."""
 
-_PICTURES: Final = frozenset({"b64_json"})
+_PICTURE_KEYS: Final = frozenset({"b64_json"})
 """Keys of base64 of pictures."""
 
 _SIGNATURES: Final = {
@@ -293,7 +293,7 @@ def _text_differences(
         return
     elif rules.only_forms:
         was, now = form_of(want, key), form_of(got, key)
-        if was != now and (key in _PICTURES or _is_url(want) or _is_url(got)):
+        if was != now and (key in _PICTURE_KEYS or _is_url(want) or _is_url(got)):
             yield AnswerDifference("form", where, now, was)
         elif was != now:
             yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
@@ -316,7 +316,7 @@ def form_of(value: str, key: str = "") -> str:
     """The text *value* without the parts that are new in each answer."""
     if key in _FREE_TEXTS:
         return "a text"
-    if key in _PICTURES:
+    if key in _PICTURE_KEYS:
         return _picture_form(value)
     if value.startswith("data:"):
         return value.partition(",")[0]

@@ -27,10 +27,10 @@ MAX_INLINE_BYTES: Final = 192
 """More bytes that are no text are a file."""
 
 MIN_PICTURE_CHARS: Final = 64
-"""Characters of base64 that are a file of its own, where they begin like a picture …"""
+"""Length of base64 from which on it is a file of its own, where it begins like a picture."""
 
-MIN_BASE64_CHARS: Final = 4096
-"""… and where they do not."""
+MIN_ENCODED_FILE_CHARS: Final = 4096
+"""Length of base64 from which on it is a file of its own, where it begins like no picture."""
 
 PIECE_CHARS: Final = 2**22
 """Characters of base64 that are decoded at once; a multiple of four."""
@@ -127,7 +127,7 @@ def _embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
     except ValueError:
         return None
     suffix = suffix_of(beginning)
-    if not suffix and end - start < MIN_BASE64_CHARS:
+    if not suffix and end - start < MIN_ENCODED_FILE_CHARS:
         return None
     return _Embedded(opening, start, end, kind, suffix or ".bin")
 

@@ -49,7 +49,7 @@ PLAIN_FIELDS: Final = "_plain_fields"
 EVENT_STREAM: Final = "text/event-stream"
 """The media type of streams."""
 
-MAX_DECODED_BYTES: Final = 2**26
+MAX_DECODED_BODY_BYTES: Final = 2**26
 """Longer bodies are not shown decoded."""
 
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -143,12 +143,12 @@ def _encoding_suffix(encoding: str) -> str:
 
 def decoded_body(body: bytes, encoding: str) -> bytes | None:
     """*body* without its content *encoding*; None for one that is not known, is not met, or gives
-    more than `MAX_DECODED_BYTES`."""
+    more than `MAX_DECODED_BODY_BYTES`."""
     if encoding not in _WINDOW_BITS:
         return None
     decompressor = zlib.decompressobj(_WINDOW_BITS[encoding])
     try:
-        data = decompressor.decompress(body, MAX_DECODED_BYTES)
+        data = decompressor.decompress(body, MAX_DECODED_BODY_BYTES)
     except zlib.error:
         return None
     return data if decompressor.eof and not decompressor.unused_data else None

@@ -25,6 +25,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.exchange.parsing import parse_body
 from images_emulator.recordings.compared_call import (
+    UPLOAD_FIELDS,
     CallDifference,
     ComparedCall,
     Resolver,
@@ -46,11 +47,8 @@ MAX_CANDIDATES: Final = 16
 MAX_DIFFERENCES: Final = 4
 """The most differences that the words of a miss name."""
 
-Scope = tuple[str, str, str]
+CallScope = tuple[str, str, str]
 """See `ComparedCall.scope`."""
-
-_UPLOADS: Final = ("images", "mask", "markup")
-"""The beginnings of the names of uploads."""
 
 
 class NearRecording(NamedTuple):
@@ -113,8 +111,8 @@ class RecordingIndex:
         self._days: dict[int, str] = {}
         """Of the recordings that are of one day, that."""
         self._exact: dict[bytes, list[int]] = {}
-        self._by_scope: dict[Scope, list[int]] = {}
-        self._by_prompt: dict[tuple[Scope, str | None], list[int]] = {}
+        self._by_scope: dict[CallScope, list[int]] = {}
+        self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
         self.hosted: dict[str, tuple[int, int]] = {}
         """By the URLs of hosted pictures the places of their recordings, and of the pictures among
         the downloads of these."""
@@ -165,7 +163,7 @@ class RecordingIndex:
                 place: each
                 for place, each in differences.items()
                 if call.answer_form == self._calls[place].answer_form
-                and not any(difference.name.startswith(_UPLOADS) for difference in each)
+                and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, _fewest(fitting), request)

@@ -39,15 +39,16 @@ MIN_KEY_CHARS: Final = 6
 would be found in other words; an answer that refuses it may repeat it, and is searched."""
 
 MIN_COOKIE_CHARS: Final = 16
-"""The same of the value of a cookie, which may be an ordinary word."""
+"""Length of a cookie's value from which on it is searched for in bodies: a shorter one may be an
+ordinary word."""
 
-MIN_BASE64_CHARS: Final = 8
+MIN_CHARS_IN_BASE64: Final = 8
 """Length of a credential from which on it is searched for in base64."""
 
 MAX_KEYS: Final = 100
 """The most API keys that are remembered of earlier calls, and searched for in each."""
 
-MAX_DECODED_BYTES: Final = 2**30
+MAX_SEARCHED_BYTES: Final = 2**30
 """The longest body that is decoded."""
 
 WINDOW_BYTES: Final = 1024 * 1024
@@ -137,8 +138,8 @@ class Redactor:
             request=_request(request, body, coding, in_request),
             response=response and _response(response, in_answer),
             downloads=tuple(_download(each, in_answer) for each in recording.downloads),
-            error=in_answer.text(recording.error),
-            note=in_answer.text(recording.note),
+            error=in_answer.redacted_text(recording.error),
+            note=in_answer.redacted_text(recording.note),
             source=_source(recording.source, in_answer),
         )
 
@@ -165,15 +166,16 @@ class _Search:
         self._words = words
 
     def with_words(self, words: Iterable[str]) -> _Search:
-        """The same that replaces *words*, too, where they stand alone."""
+        """A search that replaces *words*, too, where they stand alone."""
         quoted = [re.escape(word.encode()) for word in {*words} if word]
         if not quoted:
             return self
         form = re.compile(rb"(?<![\w-])(?:" + b"|".join(quoted) + rb")(?![\w-])")
         return _Search(self._replacements, self._patterns, form)
 
-    def data(self, data: bytes) -> bytes:
-        """*data*, as long as before; the same object where there is nothing to replace."""
+    def redacted(self, data: bytes) -> bytes:
+        """*data* with the credentials replaced, as long as before; the same object where there is
+        nothing to replace."""
         changes = [
             (start, new) for old, new in self._replacements for start in _places(data, old)
         ] + [
@@ -190,10 +192,10 @@ class _Search:
             changed[start : start + len(new)] = new
         return bytes(changed)
 
-    def text(self, text: str) -> str:
-        """The same of a *text*."""
+    def redacted_text(self, text: str) -> str:
+        """*text* with the credentials replaced."""
         data = text.encode("utf-8", "surrogateescape")
-        return self.data(data).decode("utf-8", "surrogateescape")
+        return self.redacted(data).decode("utf-8", "surrogateescape")
 
 
 def _places(data: bytes, sought: bytes) -> Iterator[int]:
@@ -295,7 +297,7 @@ def _replacements(secret: str) -> list[_Replacement]:
         data.replace(b"/", rb"\/"),
     }
     replacements = [_Replacement(form, filler(form)) for form in plain]
-    if len(data) < MIN_BASE64_CHARS:
+    if len(data) < MIN_CHARS_IN_BASE64:
         return replacements
     for shift in range(3):
         old, new = _in_base64(data, shift), _in_base64(filler(data), shift)
@@ -329,7 +331,7 @@ def _aligned(new: bytes, form: bytes) -> bytes:
 def _request(
     request: RecordedRequest, body: bytes, coding: str, search: _Search
 ) -> RecordedRequest:
-    redacted = search.data(body)
+    redacted = search.redacted(body)
     return RecordedRequest(
         method=request.method,
         target=_target(request.target, search),
@@ -340,7 +342,7 @@ def _request(
 
 def _response(response: RecordedResponse, search: _Search) -> RecordedResponse:
     body, coding = _decoded(response.body, response.headers)
-    redacted, parts = search.data(body), response.parts
+    redacted, parts = search.redacted(body), response.parts
     if redacted is not body and coding:
         data = _encoded(redacted, coding)
         parts = (RecordedPart(parts[-1].seconds, data),)
@@ -357,9 +359,9 @@ def _response(response: RecordedResponse, search: _Search) -> RecordedResponse:
 
 def _download(download: RecordedDownload, search: _Search) -> RecordedDownload:
     body, coding = _decoded(download.data, download.headers)
-    redacted = search.data(body)
+    redacted = search.redacted(body)
     return RecordedDownload(
-        url=search.text(download.url),
+        url=search.redacted_text(download.url),
         status=download.status,
         headers=_headers(download.headers, search),
         data=download.data if redacted is body else _encoded(redacted, coding),
@@ -383,7 +385,7 @@ def _header(name: str, value: str, search: _Search, but: frozenset[str]) -> str:
         return filler(value.encode()).decode() if _ACCOUNT_ID.fullmatch(value) else REDACTED
     if name not in but and is_secret(name):
         return REDACTED if value else value
-    return search.data(value.encode("latin-1")).decode("latin-1")
+    return search.redacted(value.encode("latin-1")).decode("latin-1")
 
 
 def _cookie(pair: str) -> str:
@@ -394,21 +396,21 @@ def _cookie(pair: str) -> str:
 def _target(target: str, search: _Search) -> str:
     path, mark, query = target.partition("?")
     pairs = [_parameter(pair, search) for pair in query.split("&")]
-    return search.text(path) + mark + "&".join(pairs)
+    return search.redacted_text(path) + mark + "&".join(pairs)
 
 
 def _parameter(pair: str, search: _Search) -> str:
     name, equals, value = pair.partition("=")
     if value and _is_secret_parameter(unquote_plus(name)):
         return f"{name}{equals}{REDACTED}"
-    return search.text(pair)
+    return search.redacted_text(pair)
 
 
 def _source(source: str, search: _Search) -> str:
     """The *source*, of a URL without the name of an Azure resource."""
     host = urlsplit(source).hostname or ""
     azure = _AZURE_HOST.fullmatch(host)
-    return source.replace(azure[1], REDACTED, 1) if azure else search.text(source)
+    return source.replace(azure[1], REDACTED, 1) if azure else search.redacted_text(source)
 
 
 # --- bodies that are compressed
@@ -433,12 +435,12 @@ def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
     for bits in _WINDOW_BITS[coding]:
         decoder = zlib.decompressobj(bits)
         try:
-            data = decoder.decompress(body, MAX_DECODED_BYTES)
+            data = decoder.decompress(body, MAX_SEARCHED_BYTES)
         except zlib.error:
             continue
         if not decoder.unconsumed_tail:
             return data, coding
-        raise UnreadableBodyError(f"its body has more than {MAX_DECODED_BYTES} bytes when decoded")
+        raise UnreadableBodyError(f"its body has more than {MAX_SEARCHED_BYTES} bytes when decoded")
     raise UnreadableBodyError(f"its body is no {coding}, and cannot be searched for keys")
 
 

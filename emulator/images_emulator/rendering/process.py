@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
-from images_emulator.contract.own_picture import files_of
+from images_emulator.contract.own_picture import own_files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
@@ -136,7 +136,7 @@ def _job_message(request: ImageRequest, index: int, partial: int | None) -> Mess
     blobs = []
     if request.own_pictures:
         # Whatever was uploaded, none of it is drawn.
-        own = files_of(request.own_pictures)
+        own = own_files_of(request.own_pictures)
         raws, blobs = dict.fromkeys(own), [*own.values()]
     elif request.images:
         from images_emulator.imaging.decoder import decoded_images, pack  # noqa: PLC0415 - it loads Pillow

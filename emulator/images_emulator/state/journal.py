@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import pack_exchange, unpack_exchange
 from images_emulator.exchange.retention import compact, drop_body
-from images_emulator.state.query import ANY, Query
+from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import retry_chain
 from images_emulator.state.store import Codec, Packed, Store
 
@@ -110,7 +110,7 @@ class Journal:
         """The call with the id *identity*; None where there is none."""
         return await self._log.get(identity)
 
-    def find(self, query: Query = ANY) -> list[Exchange]:
+    def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
         calls = self._store.run(self._log.all())
         return query.of_all(calls)

@@ -306,6 +306,6 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-ANY: Final = Query()
+ALL_CALLS: Final = Query()
 DOWNLOADS: Final = Query(kind="download")
 """Queries of all API calls, and of all downloads."""

@@ -27,7 +27,7 @@ from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.details import CallDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange, exchange_of
-from images_emulator.exchange.head import Headers
+from images_emulator.exchange.head import RawHeaders
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
@@ -63,7 +63,7 @@ class PreparedRequest:
     """The details for the journal, where the body is too long for the journal to parse it again."""
     overrides: AnswerOverrides = NO_OVERRIDES
     """The values of the answers that stand in place of the emulator's."""
-    notices: Headers | None = None
+    notices: RawHeaders | None = None
     """The headers that tell of own pictures which are not what the call asks for. None until the
     own pictures were checked."""
     _answered: PreparedRequest | None = None
@@ -111,7 +111,7 @@ class ImageResponses:
         self.renderer = emulator.renderer
 
     async def respond(
-        self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: Headers
+        self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: RawHeaders
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
         APIError for an own picture that cannot answer the call."""
@@ -143,7 +143,7 @@ class ImageResponses:
         response.raw_headers += own
         return response
 
-    async def _notices(self, request: Request, prepared: PreparedRequest) -> Headers:
+    async def _notices(self, request: Request, prepared: PreparedRequest) -> RawHeaders:
         """`PreparedRequest.notices`. The own pictures are checked where no call did it before.
         Raises APIError for one that cannot answer the call."""
         if prepared.notices is None:

@@ -24,7 +24,7 @@ from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
-from images_emulator.exchange.head import Headers
+from images_emulator.exchange.head import RawHeaders
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
@@ -149,7 +149,7 @@ class ImagesAPI:
                 lambda: validate(call, self.loader, policy, dialect), disconnect
             )
 
-    def _emulator_headers(self, image_request: ImageRequest, day: AsOf) -> Headers:
+    def _emulator_headers(self, image_request: ImageRequest, day: AsOf) -> RawHeaders:
         """The emulator's own headers: the violations that it forgave, and a notice if the model is
         shut down on *day*. The first notice of a model is also logged."""
         headers = []

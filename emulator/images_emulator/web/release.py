@@ -23,7 +23,7 @@ def large_parts(exchange: Exchange) -> list[Any]:
     if exchange.call:
         parts += _large_fields(exchange.call.fields)
     if exchange.request and exchange.request.images:
-        parts += imaging.decoder.files_of(exchange.request)
+        parts += imaging.decoder.upload_files_of(exchange.request)
     return parts
 
 

@@ -16,7 +16,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json
-from images_emulator.exchange.parsing import MAX_INLINE_BYTES, parse_body
+from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.state.emulator import Emulator
 
 MAX_ADMIN_STRUCTURE: Final = 1_000_000
@@ -107,7 +107,7 @@ async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any
     body = await _chunks(receive, emulator.settings.max_body)
     if body is None:
         raise errors.body_too_large()
-    if sum(map(len, body)) > MAX_INLINE_BYTES:
+    if sum(map(len, body)) > MAX_BYTES_ON_LOOP:
         return await emulator.renderer.parse(
             lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
         )

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-KINDS: Final = "VCR.py, ruby-vcr, Betamax, go-vcr, Polly.JS, HAR and the Azure SDK test proxy"
+KINDS_IN_WORDS: Final = (
+    "VCR.py, ruby-vcr, Betamax, go-vcr, Polly.JS, HAR and the Azure SDK test proxy"
+)
 """The tools and formats whose files are read, as a sentence lists them."""

@@ -15,11 +15,16 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from images_emulator.recordings.cassettes import KINDS, http_archive, test_proxy, vcr_family
+from images_emulator.recordings.cassettes import (
+    KINDS_IN_WORDS,
+    http_archive,
+    test_proxy,
+    vcr_family,
+)
 from images_emulator.recordings.cassettes.interaction import Cassette
 from images_emulator.recordings.cassettes.yaml_text import read_yaml
 
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", ".zz", ".zhar", ".zip"})
+CASSETTE_SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", ".zz", ".zhar", ".zip"})
 """The names of files that are looked for in folders."""
 
 
@@ -56,7 +61,7 @@ def read_cassette(path: Path) -> Cassette:
                 return cassette
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    raise UnknownKindError(f"{path}: {_unknown(document)}; cassettes of {KINDS} are read")
+    raise UnknownKindError(f"{path}: {_unknown(document)}; cassettes of {KINDS_IN_WORDS} are read")
 
 
 def _unknown(document: Any) -> str:

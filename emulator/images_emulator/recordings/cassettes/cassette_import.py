@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from images_emulator.contract.operations import AZURE_PREFIX, MOUNTS
 from images_emulator.immutable import Immutable
-from images_emulator.recordings.cassettes.cassette import SUFFIXES, read_cassette
+from images_emulator.recordings.cassettes.cassette import CASSETTE_SUFFIXES, read_cassette
 from images_emulator.recordings.cassettes.interaction import Interaction
 from images_emulator.recordings.document import decoded_body, header
 from images_emulator.recordings.recording import (
@@ -45,7 +45,7 @@ def cassette_files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     In a folder only files are looked at that are named as cassettes are."""
     for path in paths:
         if path.is_dir():
-            inner = (each for each in path.rglob("*") if each.suffix in SUFFIXES)
+            inner = (each for each in path.rglob("*") if each.suffix in CASSETTE_SUFFIXES)
             yield from ((each, False) for each in sorted(inner) if each.is_file())
         else:
             yield path, True

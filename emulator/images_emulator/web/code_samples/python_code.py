@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from images_emulator.web.code_samples.code_layout import group, indented, literal
 from images_emulator.web.code_samples.sdk_call import (
-    PARAMETERS,
     PYTHON_METHODS,
     REQUIRED,
+    SDK_PARAMETERS,
     SampleSource,
     SDKCall,
     UploadLink,
@@ -39,7 +39,7 @@ def python_value(value: Any) -> str:
 
 def _arguments(sdk: SDKCall, headers: Mapping[str, str]) -> Iterator[str]:
     """The arguments of the method, each in a line."""
-    parameters = PARAMETERS[sdk.operation]
+    parameters = SDK_PARAMETERS[sdk.operation]
     others = {}
     for name, value in sdk.arguments.items():
         if name in parameters:

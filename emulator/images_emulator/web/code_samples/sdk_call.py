@@ -62,7 +62,7 @@ def _parameters(operation: Operation) -> Mapping[str, set[type]]:
     return classes
 
 
-PARAMETERS: Final = {operation: _parameters(operation) for operation in PYTHON_METHODS}
+SDK_PARAMETERS: Final = {operation: _parameters(operation) for operation in PYTHON_METHODS}
 """The parameters that the SDKs' methods take by name."""
 
 
@@ -206,7 +206,7 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
 def _form_arguments(call: Call) -> dict[str, Any] | None:
     """The arguments of a form; None where it has what the SDKs do not send."""
     items = {id(item): index for index, (_, _, item) in enumerate(image_items(call.fields))}
-    classes = PARAMETERS[call.operation]
+    classes = SDK_PARAMETERS[call.operation]
 
     def argument(name: str, value: Any) -> Any:
         if isinstance(value, Upload):
