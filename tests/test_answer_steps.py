@@ -404,6 +404,23 @@ def test_a_thousand_answers_are_found_by_their_prompts(client: OpenAI, server: S
     ]
 
 
+# --- what a client is told of files
+
+
+@pytest.mark.parametrize("options", [{"fit": "exact"}, {"verbatim": True}])
+def test_a_client_is_told_the_name_of_a_file_and_not_its_folders(
+    options: dict[str, Any], server: Server, http: httpx2.Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "fox.png"
+    path.write_bytes(encoded(plain((64, 64)), "PNG"))
+    server.answer(str(path), **options)
+    answer = http.post("/v1/images/generations", json={"model": "gpt-image-2", "prompt": "A fox"})
+    text = f"{answer.headers} {answer.text}"
+    assert "fox.png" in text
+    assert str(tmp_path) not in text
+    assert str(tmp_path.parent.name) not in text
+
+
 # --- functions that fail
 
 
@@ -413,6 +430,12 @@ def test_a_thousand_answers_are_found_by_their_prompts(client: OpenAI, server: S
         (None, "ValueError: it returned NoneType for image 0: expected a file: its path"),
         (b"junk", "ValueError: what it returned for image 0 is no PNG, JPEG, WebP or GIF"),
         ("none.png", "ValueError: it returned str for image 0: none.png: No such file"),
+        ("/a/b/none.png", "ValueError: it returned str for image 0: none.png: No such file"),
+        (Path("/a/b/none.png"), "it returned PosixPath for image 0: none.png: No such file"),
+        (
+            FileNotFoundError(2, "No such file", "/a/x.png"),
+            "FileNotFoundError: No such file: x.png.",
+        ),
         (KeyError("colour"), "KeyError: 'colour'"),
         (RuntimeError(), "RuntimeError."),
     ],

@@ -42,7 +42,7 @@ class OwnAnswer(Immutable, eq=False):
     def picture(self, file: PictureFile) -> OwnPicture:
         """The *file* as a picture of this answer."""
         partials = tuple(each.data for each in self.partials)
-        return OwnPicture(file.data, self.fit, self.verbatim, partials, file.name)
+        return OwnPicture(file.data, self.fit, self.verbatim, partials, file.base_name)
 
     def name_of(self, number: int) -> str:
         """Its name for the journal, given to the call with that *number*."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -45,6 +45,12 @@ class PictureFile(Immutable):
     name: str
     data: bytes = field(repr=False)
 
+    @property
+    def base_name(self) -> str:
+        """The name without the folders of a path: what the client of a call is told. Where the
+        files of the server are does not concern it."""
+        return base_name(self.name)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of *data*, in hex."""
@@ -61,6 +67,11 @@ class PictureFile(Immutable):
         size = "{}x{}".format(*head.size) if head.size else None
         shown = {NAME_KEY: self.name, DIGEST_KEY: self.digest, "bytes": len(self.data)}
         return {**shown, "size": size, "format": head.output_format}
+
+
+def base_name(path: str) -> str:
+    """The last part of a *path* of any system."""
+    return PureWindowsPath(path).name or path
 
 
 def read_files(value: Any, context: ReadingContext) -> tuple[PictureFile, ...]:
@@ -88,9 +99,9 @@ def _file_in_url(url: str) -> PictureFile:
     data = data_of_url(url)
     if not data:
         raise ValueError("this data: URL has no file in base64")
-    media_type, *parameters = url[: url.index(",")].split(";")
+    _, *parameters = url[: url.index(",")].split(";")
     names = [each[5:] for each in parameters if each[:5].lower() == "name="]
-    return PictureFile(unquote(names[0] if names else media_type)[:MAX_NAME_CHARS], data)
+    return PictureFile(unquote(names[0] if names else "data: URL")[:MAX_NAME_CHARS], data)
 
 
 def _files_at(path: str, folder: Path | None) -> Iterator[PictureFile]:

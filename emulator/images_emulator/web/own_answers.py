@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from images_emulator.answers.own_answer import OwnAnswer
-from images_emulator.answers.picture_files import ReadingContext, read_files
+from images_emulator.answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
@@ -41,9 +43,22 @@ async def meet_answer(
             pictures = await asyncio.to_thread(_made_pictures, answer, prepared.request)
         except Exception as error:
             logger.exception("the function of the answer '%s' failed", met.title)
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            sentence = _sentence(error)
+            reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
             raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
     return prepared.with_answer(pictures, answer.overrides)
+
+
+def _sentence(error: Exception) -> str:
+    """What the client is told of *error*: its message, where a file has no more than its name."""
+    if isinstance(error, OSError) and error.strerror:
+        names = [base_name(os.fsdecode(name)) for name in _file_names(error)]
+        return ": ".join([error.strerror, *names])
+    return str(error)
+
+
+def _file_names(error: OSError) -> Iterator[str | bytes]:
+    return (name for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
 
 
 def _made_pictures(answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
@@ -59,8 +74,11 @@ def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPi
     try:
         (file,) = read_files(value, ReadingContext(Path()))
     except ValueError as error:
-        kind = type(value).__name__
-        raise ValueError(f"it returned {kind} for image {index}: {error}") from None
+        kind, sentence = type(value).__name__, str(error)
+        if isinstance(value, str | os.PathLike):
+            path = os.fsdecode(value)
+            sentence = sentence.replace(path, base_name(path))
+        raise ValueError(f"it returned {kind} for image {index}: {sentence}") from None
     if file.mistake and not answer.verbatim:
         raise ValueError(f"what it returned for image {index} {file.mistake}")
     return answer.picture(file)
