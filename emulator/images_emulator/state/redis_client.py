@@ -39,8 +39,9 @@ RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
 until it has an answer."""
 
-MAX_CONNECTIONS: Final = 32
-"""The most connections of one event loop. Operations wait for one."""
+MAX_CONNECTIONS: Final = 16
+"""The most connections of one event loop. Operations that wait for one are then sent together, so
+that where Redis does not answer, none waits much longer than twice `TIMEOUT_SECONDS`."""
 
 _FAILURES: Final = (
     RedisConnectionError,
@@ -115,10 +116,17 @@ class _LoopClient:
         return answer
 
     def _start(self) -> None:
+        """Send what waits, as soon as a connection is free."""
+        if not self._waiting or len(self._sending) >= MAX_CONNECTIONS:
+            return
         calls, self._waiting = self._waiting, []
         task = self.loop.create_task(self._send(calls))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._start()
 
     async def _send(self, calls: Sequence[_Call]) -> None:
         answers: list[Any]
@@ -144,11 +152,14 @@ class _LoopClient:
                 each.answer.set_result(answer)
 
     async def close(self) -> None:
-        """Close the connections. What is under way fails."""
+        """Complete what is under way, and close the connections."""
+        while self._sending or self._waiting:
+            await asyncio.sleep(0)
+            if self._sending:
+                await asyncio.wait([*self._sending])
         # The end of a connection that is broken is no news.
         with suppress(*_FAILURES):
             await self._redis.aclose()
-        await asyncio.gather(*self._sending)
 
 
 class RedisClient:

@@ -287,6 +287,8 @@ APPEND: Final = _script(
     _LIVE,
     _LOG,
     """
+local known = redis.call('ZSCORE', order, ARGV[4])
+if known then return tonumber(known) end
 local count = redis.call('HINCRBY', meta, 'count', 1 + tonumber(ARGV[8]))
 redis.call('ZADD', order, count, ARGV[4])
 keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
@@ -297,7 +299,8 @@ return count
 """,
 )
 """Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight of the
-entry, and the number of entries that were lost before it. Returns the entry's number."""
+entry, and the number of entries that were lost before it. Returns the entry's number. An entry may
+be sent again, where the answer of Redis was late: then nothing is done."""
 
 AMEND: Final = _script(
     _LIVE,
