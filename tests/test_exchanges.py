@@ -25,6 +25,7 @@ import pytest
 from images_emulator import Server, Settings
 from images_emulator.contract import azure, emulator_errors, errors, service_errors
 from images_emulator.contract.calendar import KNOWN_UNTIL
+from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.sizes import FlexibleSize
@@ -157,6 +158,13 @@ def refusals_said() -> list[str]:
         if "error" in body:
             messages.append(body["error"]["message"])
     return messages
+
+
+@pytest.mark.parametrize("name", sorted({name.decode() for _, (name, _) in OPENAI_HEADERS}))
+def test_every_header_of_all_answers_is_in_an_exchange(name: str) -> None:
+    answers = map(expected_of, UNDATED)
+    seen = ({*dict(each.headers), *expected.headers_present} for each, expected in answers)
+    assert any(name in names for names in seen), f"fixtures/exchanges needs an answer with {name}"
 
 
 SENTENCES = {

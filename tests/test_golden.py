@@ -135,6 +135,7 @@ GOLDEN: Final = {
 
 @pytest.mark.parametrize("name", requests())
 def test_an_image_has_the_same_pixels_everywhere(name: str) -> None:
+    assert name in GOLDEN, f"GOLDEN needs its line, which `python -m {__name__}` prints"
     assert digest_of(requests()[name]) == GOLDEN[name]
 
 
@@ -155,6 +156,7 @@ def test_each_part_of_a_scene_is_drawn_in_pixels_and_as_shapes(
         scene = scene_of(request, index, phase)
         return replace(scene, **{part: OTHER_SCENES[part](scene)})
 
+    assert part in OTHER_SCENES, f"OTHER_SCENES of {__file__} needs another value of it"
     scene_of = drawing.scene_of
     for module in (drawing, svg):
         monkeypatch.setattr(module, "scene_of", changed)

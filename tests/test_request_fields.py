@@ -84,6 +84,13 @@ VALUES: Final[Mapping[str, st.SearchStrategy[Any]]] = {
 }
 """Values of each field that can be rendered together."""
 
+
+def strategy_of(name: str) -> st.SearchStrategy[Any]:
+    """Draws values of the field *name*."""
+    assert name in VALUES, f"VALUES of {__file__} needs values of {name}"
+    return VALUES[name]
+
+
 FILE_FIELDS: Final = [*codecs_of(ImageRequest, *set(Decides) - {Decides.DELIVERY})]
 DELIVERY_FIELDS: Final = [*codecs_of(ImageRequest, Decides.DELIVERY)]
 
@@ -181,7 +188,7 @@ def test_a_field_that_was_added_later_has_no_value_in_calls_without_it() -> None
 def test_requests_with_equal_keys_get_equal_files(
     request: ImageRequest, data: st.DataObject
 ) -> None:
-    other = changed(request, **{name: data.draw(VALUES[name]) for name in DELIVERY_FIELDS})
+    other = changed(request, **{name: data.draw(strategy_of(name)) for name in DELIVERY_FIELDS})
     assert other.cache_key == request.cache_key
     assert other.drawing_key == request.drawing_key
     assert render_image(other, 1) == render_image(request, 1)
@@ -201,7 +208,7 @@ def test_a_partial_image_is_the_same_in_a_stream_of_any_length(
 
 @pytest.mark.parametrize("name", FILE_FIELDS)
 def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> None:
-    strategy = pictures if name == "markup" else VALUES[name]
+    strategy = pictures if name == "markup" else strategy_of(name)
     (decided,) = (mark for mark in Decides if name in codecs_of(ImageRequest, mark))
 
     @keys_only
