@@ -412,6 +412,24 @@ def test_level_says_how_alike_call_and_recording_must_be(level: str, play: Play)
     assert [each.strip('"') if each[0] == '"' else "miss" for each in answers] == LEVELS[level]
 
 
+@pytest.mark.parametrize("level", ["prompt", "operation"])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_recorded_error_answers_a_loose_call_only_where_nothing_else_does(
+    level: str, is_large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_large:
+        monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 1)
+    folder = RecordingFolder(tmp_path)
+    wide = {**FOX, "size": "1536x1024"}
+    refused = replace(recording_of({**FOX, "quality": "high"}), response=answer('"429"', 429))
+    for recording in (refused, recording_of(wide, '"wide"'), replace(refused, error="")):
+        folder.add(recording)
+    prompt = "A red fox" if level == "prompt" else "A snail"
+    with Server(replay=tmp_path, replay_match=level, on_miss="refuse", delay=False) as player:
+        assert asked(player, {**FOX, "prompt": prompt}) == '"wide"'
+        assert asked(player, {**FOX, "quality": "high"}) == '"429"'
+
+
 def test_recording_of_one_day_answers_calls_of_that_day(play: Play) -> None:
     player = play(recording_of(FOX, "1", as_of="2026-06-01"), recording_of(FOX, "2"))
     later = recording_of(FOX, "3", as_of="2026-07-01")
@@ -861,7 +879,7 @@ def test_miss_is_forwarded_recorded_and_played_from_then_on(server: Server, tmp_
         assert forwarded.came_with("sk-mine")
         miss, hit = player.requests
         assert miss.recording_miss == (
-            f"no recording is of POST {GENERATIONS}; it is recorded from 127.0.0.1:{server.port}"
+            f"no recording is of POST {GENERATIONS}; it is forwarded to 127.0.0.1:{server.port}"
         )
         assert hit.usage == forwarded.usage
         # The stop waits for the recording of a call that is answered already.
@@ -873,12 +891,35 @@ def test_miss_is_forwarded_recorded_and_played_from_then_on(server: Server, tmp_
         assert answer_to(player.url, "POST", GENERATIONS, FOX).body == answer_of(first).body
 
 
+@pytest.mark.parametrize(
+    "fault",
+    ["rate_limit_exceeded", "server_error", "invalid_api_key", "connection_reset", "truncated"],
+)
+def test_answer_that_another_try_may_mend_is_not_recorded_for_a_miss(
+    fault: str, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.inject(fault)
+    settings: dict[str, Any] = {"replay": tmp_path, "on_miss": "record", "delay": False}
+    caplog.set_level("INFO", "images_emulator.recordings")
+    with Server(**settings, upstream=server.base_url) as player:
+        client = openai_client(player, max_retries=0)
+        with pytest.raises(openai.APIError):
+            client.images.generate(model="gpt-image-2", prompt="A red fox")
+        client.images.generate(model="gpt-image-2", prompt="A red fox")
+    (file,) = tmp_path.glob("*.json")
+    assert read_recording(file).response.status == 200  # type: ignore[union-attr]
+    dropped, kept = (record.message for record in caplog.records)
+    assert dropped.endswith("is not recorded")
+    assert kept == f"POST {GENERATIONS} → {file}"
+
+
 def test_upstream_that_is_away_is_told_to_the_client(tmp_path: Path) -> None:
     upstream = "http://127.0.0.1:9/v1"
     with Server(replay=tmp_path, on_miss="record", upstream=upstream) as player:
         refused = answer_to(player.url, "POST", GENERATIONS, FOX)
         assert refused.status == 502
         assert json.loads(refused.body)["error"]["code"] == "upstream_failed"
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class LineLog(Generic[Item]):
         request or an image is odd."""
         logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[self.handler])
         logging.getLogger("images_emulator").setLevel(max(self.level, logging.WARNING))
+        logging.getLogger("images_emulator.recordings").setLevel(max(self.level, logging.INFO))
         for name in ("python_multipart", "uvicorn.error"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -121,7 +122,8 @@ class LineLog(Generic[Item]):
             time = datetime.fromtimestamp(record.created).astimezone()
             head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
             return f"{json.dumps({**head, 'event': 'log', 'message': text})}\n"
-        style = "yellow" if record.levelno < logging.ERROR else "red"
+        style = "dim" if record.levelno < logging.WARNING else "yellow"
+        style = style if record.levelno < logging.ERROR else "red"
         # Lines of a traceback are indented, so that none can pass as a line of the log.
         lines = [printable(line, MAX_RECORD_CHARS) for line in text.split("\n")]
         part = Part("\n  ".join(lines), style)

@@ -71,7 +71,7 @@ def record_of(call: KeptCall) -> CallRecord:
         error=_error(call),
         fault=None,
         recording=None,
-        notice=call.problem or recording.note or None,
+        notice=call.problem or (recording.note or None if call.file else "not recorded"),
         sdk=_sdk(request),
         file=_shown(call.file) if call.file else None,
     )

@@ -18,6 +18,7 @@ from images_emulator.immutable import Immutable
 from images_emulator.recordings.comparison import AnswerDifference, answer_differences
 from images_emulator.recordings.document import plain_fields
 from images_emulator.recordings.recording import (
+    MOMENTARY,
     Headers,
     RecordedPart,
     RecordedResponse,
@@ -63,9 +64,6 @@ _NOT_SENT: Final = frozenset(
 
 _ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX}files")
 """Paths of files: another account has others, and some calls would delete one."""
-
-_MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
-"""Statuses that are those of a moment, and not of a request."""
 
 
 class Outcome(Immutable):
@@ -135,7 +133,7 @@ def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
     path = request.target.partition("?")[0]
     if not path.startswith(("/v1/", AZURE_PREFIX)):
         return "its path is outside of /v1"
-    if response.status in _MOMENTARY:
+    if response.status in MOMENTARY:
         return f"status {response.status} is that of a moment"
     if response.status == 401 and recording.authorised is None and recording.key is None:
         return "the key that was refused is not recorded"

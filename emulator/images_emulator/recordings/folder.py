@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, Final
 from unicodedata import normalize
 
+from images_emulator.contract.http_headers import STATUSES
 from images_emulator.recordings.content_document import Document
 from images_emulator.recordings.document import (
     file_places,
@@ -202,9 +203,9 @@ def read_folder(folder: Path) -> Sequence[Recording]:
 
 
 def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
-    """The recordings in the files *paths* without their answers, which are not looked at: requests,
-    conditions, and the URLs of hosted pictures. Raises OSError, and at the end RecordingError with
-    the mistakes of all files."""
+    """The recordings in the files *paths* without their answers, of which only the status is looked
+    at: requests, conditions, and the URLs of hosted pictures. Raises OSError, and at the end
+    RecordingError with the mistakes of all files."""
     sentences: list[str] = []
     files: dict[Path, FolderFiles] = {}
     for path in paths:
@@ -212,9 +213,10 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
         try:
             text, document = _parsed(path)
             if isinstance(document, dict):
-                document = {
+                outline = {
                     name: value for name, value in document.items() if name not in _ANSWER_KEYS
-                } | {"error": ""}
+                }
+                document = outline | _outcome(document)
             try:
                 yield from_document(document, folder, path.stem)
             except DocumentError as error:
@@ -223,6 +225,14 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
             sentences += error.sentences
     if sentences:
         raise RecordingError(sentences)
+
+
+def _outcome(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The member of a *document* that says how its call ended, with no more than the status."""
+    answer = document.get("response") or document.get("expected")
+    status = answer.get("status") if isinstance(answer, dict) else None
+    is_status = isinstance(status, int) and status in STATUSES
+    return {"response": {"status": status}} if is_status else {"error": ""}
 
 
 @contextmanager

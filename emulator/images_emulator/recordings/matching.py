@@ -13,6 +13,8 @@ those before it. The strictest one at which any recording matches decides:
   none, files or URLs). Of several recordings those with the fewest differences.
 - `operation`: the same operation, or the same method and path, and an answer of the same form. Of
   several recordings those with the fewest differences.
+
+At the last two a recorded error answers only where there is nothing else.
 """
 
 from __future__ import annotations
@@ -110,6 +112,8 @@ class RecordingIndex:
         """The names of the recordings by their places."""
         self._days: dict[int, str] = {}
         """Of the recordings that are of one day, that."""
+        self._failed: set[int] = set()
+        """Those whose answer is an error, or that have none."""
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
@@ -133,6 +137,8 @@ class RecordingIndex:
         self.names[place] = recording.name
         if recording.as_of is not None:
             self._days[place] = recording.as_of
+        if recording.response is None or recording.response.status >= 400:
+            self._failed.add(place)
         self._exact.setdefault(call.exact_key(), []).append(place)
         self._by_scope.setdefault(call.scope, []).append(place)
         self._by_prompt.setdefault((call.scope, call.prompt), []).append(place)
@@ -166,7 +172,7 @@ class RecordingIndex:
                 and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.PROMPT, _fewest(fitting), request)
+                return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting), request)
         if level is ReplayMatch.OPERATION:
             scope = self._of_day(self._by_scope.get(call.scope, ()), day)
             fitting = {
@@ -175,8 +181,16 @@ class RecordingIndex:
                 if call.answer_form == self._calls[place].answer_form
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.OPERATION, _fewest(fitting), request)
+                return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
         return self._miss(call, request, day)
+
+    def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
+        """The places with the fewest *differences*, in order; of errors only where all are."""
+        places = differences.keys() - self._failed or differences.keys()
+        fewest = min(len(differences[place]) for place in places)
+        return tuple(
+            place for place, each in differences.items() if place in places and len(each) == fewest
+        )
 
     def _of_day(self, places: Iterable[int], day: str | None) -> tuple[int, ...]:
         """Those of *places* that answer on *day*: the recordings of that day, or else those that
@@ -211,12 +225,6 @@ class RecordingIndex:
         ]
         near.sort(key=lambda each: len(each.differences))
         return Miss(call.title, tuple(near[:MAX_NEAREST]))
-
-
-def _fewest(differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
-    """The places with the fewest *differences*, in their order."""
-    fewest = min(map(len, differences.values()))
-    return tuple(place for place, each in differences.items() if len(each) == fewest)
 
 
 def compared_request(request: RecordedRequest) -> ComparedCall:

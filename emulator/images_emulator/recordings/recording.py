@@ -22,6 +22,9 @@ End = Literal["complete", "cut", "reset"]
 """How a body ended: with its last byte; by a connection that was closed before (`cut`); by one that
 was reset."""
 
+MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
+"""Statuses of answers that are those of a moment, and not of a request."""
+
 Headers = tuple[tuple[str, str], ...]
 """Names and values of headers, decoded as Latin-1, in the order and case as sent."""
 

@@ -68,7 +68,7 @@ class FolderRecordings:
         return read_recording(self._paths[place])
 
     def outlines(self) -> Iterator[Recording]:
-        """The recordings without their answers, which are not looked at."""
+        """The recordings without their answers, of which only the status is looked at."""
         yield from read_outlines(self._paths)
         yield from self._added
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.recordings.folder import RecordingFolder, read_recording
-from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.recording import MOMENTARY, Recording
 from images_emulator.settings import Settings
 from images_emulator.state.replay import Replay
 from images_emulator.web.record_proxy import KeptCall, RecordProxy
 from images_emulator.web.upstream import Upstream
 
-logger = logging.getLogger("images_emulator")
+logger = logging.getLogger("images_emulator.recordings")
+"""Tells what became of each miss."""
+
+_NOT_KEPT: Final = MOMENTARY | {401, 403, 409}
+"""Statuses of answers that are not kept: the client's next try is to have another one. Those about
+a key would be played for another key, too."""
 
 
 class MissRecorder:
     """An application that forwards calls to the upstream of the *settings*, and adds their
     recordings to the folder and to *replay*; then it calls *on_kept*. The next call of the kind is
-    played. Raises ValueError where the upstream is no URL, and where there is no HTTP client."""
+    played. What another try may mend is passed on and not kept: answers about a key, those of a
+    moment, and connections that failed. Raises ValueError where the upstream is no URL, and where
+    there is no HTTP client."""
 
     def __init__(self, settings: Settings, replay: Replay, on_kept: Callable[[], None]) -> None:
         assert settings.upstream
@@ -56,7 +64,10 @@ class MissRecorder:
         """Wait until all recordings are kept, and close the connections to the upstream."""
         await self._proxy.finish()
 
-    def _keep(self, recording: Recording) -> Path:
+    def _keep(self, recording: Recording) -> Path | None:
+        response = recording.response
+        if response is None or response.end != "complete" or response.status in _NOT_KEPT:
+            return None
         path = self._folder.add(recording)
         # Read again, so that its bodies do not stay in memory.
         self._replay.add(read_recording(path))
@@ -72,6 +83,12 @@ def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:
 
 
 def _tell(call: KeptCall) -> None:
+    request = call.recording.request
+    title = f"{request.method} {request.target}"
     if call.problem:
-        request = call.recording.request
-        logger.error("%s %s: %s", request.method, request.target, call.problem)
+        logger.error("%s: %s", title, call.problem)
+    elif call.file:
+        logger.info("%s → %s", title, call.file)
+    else:
+        answer = f"an answer with status {call.status}" if call.status else "a cut connection"
+        logger.info("%s: %s is not recorded", title, answer)

@@ -26,9 +26,9 @@ from images_emulator.web.upstream import ForwardedCall, Upstream
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
 
-Keep = Callable[[Recording], Path]
-"""Keeps a recording that has no credentials; the file that it is in. It may raise OSError, and is
-called in one thread."""
+Keep = Callable[[Recording], Path | None]
+"""Keeps a recording that has no credentials; the file that it is in, or None where it is not to be
+kept. It may raise OSError, and is called in one thread."""
 
 
 class KeptCall(NamedTuple):
@@ -40,14 +40,16 @@ class KeptCall(NamedTuple):
     """The status that the client got; None where there was no answer."""
     duration_ms: float
     file: Path | None
-    """The file; None where it was not kept, and *problem* says why."""
+    """The file; None where it was not kept."""
     problem: str = ""
+    """The sentence about a recording that was to be kept, and could not be."""
 
 
 class RecordProxy:
     """An ASGI application that forwards calls to *upstream*. Their recordings, without credentials,
     are given to *keep*, one after the other; then *tell* is called with the result, in the same
-    thread. Credentials in *keys* are searched for in all of them.
+    thread. Credentials in *keys* are searched for in all of them. A call that did not reach the
+    upstream is not kept.
 
     A call that an end of the server interrupts is kept as far as it came.
     """
@@ -135,7 +137,7 @@ class RecordProxy:
         file, problem = None, ""
         try:
             redacted = self._redactor.redacted(recording)
-            file = self._keep(redacted)
+            file = self._keep(redacted) if call.has_reached else None
         except Exception as error:  # noqa: BLE001 - whatever it is, the next call is recorded
             redacted = _outline(recording)
             problem = f"not recorded: {str(error) or type(error).__name__}"

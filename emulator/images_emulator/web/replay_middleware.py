@@ -350,7 +350,7 @@ class ReplayMiddleware:
             error = emulator_errors.no_recording(reason=sentence)
             return error_response(error, exchange, self.emulator.settings)
         if self._miss_recorder:
-            exchange.recording_miss = f"{sentence}; it is recorded from {self._miss_recorder.host}"
+            exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
             return self._miss_recorder
         notice = NOTICE, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
 

@@ -133,6 +133,8 @@ class ForwardedCall:
         there were then."""
         self._end: End = "cut"
         self._error = ""
+        self.has_reached = True
+        """Whether there was a connection to the upstream."""
         self.status: int | None = None
         """The status that the client gets; None where it gets no answer."""
         self.duration_ms = 0.0
@@ -246,6 +248,7 @@ class ForwardedCall:
         elif isinstance(error, library.ProtocolError):
             await self._refuse("cannot be understood", self._error, send)
         else:
+            self.has_reached = False
             await self._refuse("cannot be reached", self._error, send)
 
     async def _refuse(self, problem: str, reason: str, send: Send) -> None:
