@@ -129,6 +129,22 @@ MISTAKES: Final = {
         b'[prompts]\n"a" = "none.png"\n',
         "pictures.toml:2: prompts: a: image: none.png: ",
     ),
+    "first.toml": (
+        b'[prompts]\n"fox" = "none.png"\n"dog" = { image = "twice.png" }\n',
+        "pictures.toml:2: prompts: fox: image: none.png: ",
+    ),
+    "second.toml": (
+        b'[prompts]\nfox.image = "twice.png"\ndog.image = "none.png"\n',
+        "pictures.toml:3: prompts: dog: image: none.png: ",
+    ),
+    "table.toml": (
+        b'[prompts.fox]\nfit = "cover"\n[prompts."a dog"]\nfit = "cover"\nimage = "none.png"\n',
+        "pictures.toml:5: prompts: a dog: image: none.png: ",
+    ),
+    "step.toml": (
+        b'[prompts]\nfox = "none.png"\n[[steps]]\nanswer = { image = "twice.png" }\n',
+        "pictures.toml:2: prompts: fox: image: none.png: ",
+    ),
     "nested.toml": (
         b'[[steps]]\nanswer = { image = "none.png" }\n',
         "pictures.toml:2: step 1: answer: image: none.png: No such file",

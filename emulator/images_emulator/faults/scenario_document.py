@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -118,7 +118,11 @@ def read_document(model: type[D], name: str, path: str) -> D:
         return model.model_validate(document, context=ReadingContext(Path(path).parent))
     except ValidationError as error:
         starts = _json_steps(text) if path.endswith(".json") else _toml_steps(text)
-        lines = (_line(text, starts, each["loc"], each.get("ctx", {})) for each in _details(error))
+        prompts = document.get("prompts", ()) if isinstance(document, dict) else ()
+        lines = (
+            _line(text, starts, prompts, each["loc"], each.get("ctx", {}))
+            for each in _details(error)
+        )
         pairs = zip(lines, _sentences(error), strict=True)
         raise ValueError(
             "\n".join(f"{path}:{line}: {sentence}" for line, sentence in pairs)
@@ -175,15 +179,39 @@ def _json_steps(text: str) -> list[int]:
     return starts
 
 
+def _toml_prompt(text: str, names: Collection[str], name: str) -> tuple[int, int]:
+    """The start and the end in *text* of the entry *name* of `prompts`, which has these *names*;
+    all of the text where it is not found."""
+
+    def places(names: Iterable[str]) -> Iterator[int]:
+        keys = rf"""["']?(?:{"|".join(map(re.escape, names))})["']?[ \t]*[=\].]"""
+        table = r"(?:\[?[ \t]*prompts[ \t]*\.[ \t]*)?"
+        return (each.start() for each in re.finditer(rf"^[ \t]*{table}{keys}", text, re.MULTILINE))
+
+    start = next(places([name]), None)
+    if start is None:
+        return 0, len(text)
+    others = [each for each in names if each != name]
+    ends = [*(places(others) if others else ()), *_toml_steps(text)]
+    return start, min((place for place in ends if place > start), default=len(text))
+
+
 def _line(
-    text: str, starts: list[int], place: tuple[int | str, ...], context: Mapping[str, Any]
+    text: str,
+    starts: list[int],
+    prompts: Collection[str],
+    place: tuple[int | str, ...],
+    context: Mapping[str, Any],
 ) -> int:
-    """The line of the last key of *place* that stands in its step, or that of the step."""
+    """The line of the last key of *place* that stands in its step, or in its one of *prompts*; or
+    that of these."""
     start, end = 0, len(text)
     if len(place) > 1 and isinstance(place[1], int) and place[1] < len(starts):
         start = starts[place[1]]
         end = (*starts, len(text))[place[1] + 1]
         place = place[2:]
+    elif len(place) > 1 and place[0] == "prompts":
+        start, end = _toml_prompt(text, prompts, str(place[1]))
     keys = [str(key) for key in (*place, context.get("key", "")) if key != ""]
     for key in reversed(keys):
         quoted = re.escape(key)
