@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -229,6 +230,17 @@ def test_modules_and_public_names_have_docstrings(module: str) -> None:
     if module.endswith("_command"):
         names -= COMMAND_NAMES
     assert not names, f"{path}: {sorted(names)} have no docstring"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_docstring_begins_with_a_word_that_points_elsewhere(path: Path) -> None:
+    texts = (
+        node.value.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+    beginnings = [text for text in texts if re.match(r"(The same|Those|Of)\b", str(text))]
+    assert beginnings == [], f"{path}: a docstring says what it is, without the one above it"
 
 
 def test_no_two_classes_have_the_same_name() -> None:

@@ -233,8 +233,8 @@ class Protocol(HttpToolsProtocol):
 
 
 class CasedProtocol(Protocol):
-    """The same, with the names of headers in the case in which they are sent. An application that
-    is served by it looks names up in any case."""
+    """The protocol of `record`: names of headers have the case in which they are sent. An
+    application that is served by it looks names up in any case."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)

@@ -113,14 +113,14 @@ class ReplayMatch(StrEnum):
     strictest to the loosest. Each takes in those before it."""
 
     EXACT = "exact"
-    """The same method, target and fields, as they were sent."""
+    """Method, target and fields are the same, as they were sent."""
     REQUEST = "request"
-    """The same request: operation, model, prompt, every parameter after its default, and the
+    """The request is the same: operation, model, prompt, every parameter after its default, and the
     pixels of the uploads."""
     PROMPT = "prompt"
-    """The same operation, prompt and uploads; of several recordings the nearest."""
+    """Operation, prompt and uploads are the same; of several recordings the nearest answers."""
     OPERATION = "operation"
-    """The same operation; of several recordings the nearest."""
+    """The operation is the same; of several recordings the nearest answers."""
 
 
 class OnMiss(StrEnum):

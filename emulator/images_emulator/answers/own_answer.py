@@ -29,7 +29,7 @@ class OwnAnswer(Immutable, eq=False):
     """
 
     label: str
-    """Its name in the journal."""
+    """Its name in the journal, where all calls are given the same files."""
     overrides: AnswerOverrides = NO_OVERRIDES
     files: Sequence[PictureFile] = ()
     in_turn: bool = False
@@ -44,8 +44,9 @@ class OwnAnswer(Immutable, eq=False):
         partials = tuple(each.data for each in self.partials)
         return OwnPicture(file.data, self.fit, self.verbatim, partials, file.base_name)
 
-    def name_of(self, number: int) -> str:
-        """Its name for the journal, given to the call with that *number*."""
+    def label_at(self, number: int) -> str:
+        """Its name in the journal at the call with that *number* (from 1): where files are given
+        *in_turn*, that of the file."""
         return self.files[(number - 1) % len(self.files)].name if self.in_turn else self.label
 
     def pictures(self, number: int) -> tuple[OwnPicture, ...] | None:

@@ -91,7 +91,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     """Whether it never moved to the gateway. Then its errors have the older stack's messages, key
     order and final newline on all days."""
     azure: AzureOperation | None = None
-    """The same operation at Azure, if Azure has it under a deployment's path."""
+    """This operation at Azure, if Azure has it under a deployment's path."""
     azure_v1: bool = False
     """Whether Azure has it under `/openai/v1`, too."""
 

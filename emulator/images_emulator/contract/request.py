@@ -158,7 +158,7 @@ class ImageRequest:
     as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """The date that judges the call. It decides which parameters and models exist."""
     day: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
-    """`Policy.day`. It decides the keys and the messages of the answer."""
+    """`Policy.day`: the day whose versions of rules, messages, keys and headers the call meets."""
 
     @property
     def transparent(self) -> bool:

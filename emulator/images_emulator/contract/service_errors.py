@@ -184,7 +184,7 @@ temporarily_blocked = Refusal(
 )
 
 AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}
-"""Those of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
+"""The errors of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
 message."""
 
 ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {

@@ -79,7 +79,7 @@ class ListedServiceSize(ServiceSize):
 
 
 class GatewaySizeWithAuto(ListedServiceSize):
-    """The same list with `auto` on the days on which the gateway checked it, and then the
+    """One of *sizes* or `auto`, on the days on which the gateway checked the list, and then the
     service."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:

@@ -177,9 +177,11 @@ class Exchange:
     fault: str | None = None
     """The name of the fault that the call was given."""
     own_answer: str | None = None
-    """The name of the answer of one's own that the call was given: that of its picture."""
+    """The name of the answer of one's own that the call was given (`OwnAnswer.label_at`): that of
+    its picture, or `answer`, `raw 503`, `function f`."""
     body_may_change: bool = False
-    """Whether that fault may change or cut the body of the answer."""
+    """Whether the body may leave otherwise than the endpoint wrote it: by a fault or a
+    recording."""
     recording: str | None = None
     """The name of the recording that answers the call."""
     has_recorded_headers: bool = False
@@ -196,9 +198,10 @@ class Exchange:
     overrides: AnswerOverrides = NO_OVERRIDES
     """The values of the answer that stand in place of the emulator's."""
     is_raw: bool = False
-    """Whether the answer is sent as it is, and none of its pictures are drawn."""
+    """Whether the answer is a step's `raw`: no endpoint writes it, and it has no drawn pictures."""
     own_header_names: Collection[bytes] = ()
-    """The headers of the answer, in lower case, that stand in place of the API's standard ones."""
+    """The names of headers of the answer, in lower case, that stand in place of the API's
+    standard ones."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
@@ -535,7 +538,7 @@ class Exchange:
 
     @property
     def answer_bytes(self) -> bytes | None:
-        """The same as bytes."""
+        """`answer_body` as bytes."""
         # The request is read first: `drop_body` sets `dropped` before it drops that.
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:

@@ -34,7 +34,7 @@ class Waits:
         await self._clock.wait_until(self._end)
 
     async def wait_for_client(self, seconds: float, receive: Receive) -> bool:
-        """The same, and end early where the client leaves. Return whether it has stayed."""
+        """Wait as `wait` does, or until the client leaves. Return whether it has stayed."""
         waiting = asyncio.ensure_future(self.wait(seconds))
         leaving = asyncio.ensure_future(wait_for_disconnect(receive))
         try:

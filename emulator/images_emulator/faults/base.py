@@ -64,7 +64,7 @@ class StrictModel(BaseModel):
 
 
 def _anew(details: ErrorDetails) -> InitErrorDetails:
-    """The same mistake for another `ValidationError`."""
+    """The mistake of *details*, to be raised in another `ValidationError`."""
     name, context = details["type"], details.get("ctx", {})
     is_own = name not in get_args(ErrorType)
     kind = PydanticCustomError(name, details["msg"], context) if is_own else name

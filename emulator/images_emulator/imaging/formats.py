@@ -158,8 +158,8 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
 
 
 def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
-    """The same of a picture that may be a photograph: more colours than a palette has are mixed of
-    those of a sample, which takes a twentieth of a palette of all its colours."""
+    """*image*, which may be a photograph, in mode `P`: more colours than a palette has are mixed of
+    those of a sample, which takes a twentieth of the time of a palette of all its colours."""
     colours = image.convert("RGB")
     if colours.getcolors(SPARE):
         return _indexed(image, transparent=transparent)

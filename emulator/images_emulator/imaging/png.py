@@ -81,7 +81,8 @@ def _rows(image: Image.Image, mode: str, top: int, bottom: int) -> bytes:
 
 
 def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
-    """The same scanlines filtered by `UP`: as their differences to the ones above."""
+    """Scanlines *top* to *bottom* - 1 of *image*, filtered by `UP`: as their differences to the
+    ones above."""
     width, stride = image.width, image.width * len(image.mode) + 1
     strip = image.crop((0, top, width, bottom))
     above = image.crop((0, top - 1, width, bottom - 1))

@@ -44,7 +44,7 @@ def unscaled_font(name: str) -> Font:
 
 @lru_cache(maxsize=64)
 def _font(name: str, size: int) -> Font:
-    """The same at *size* pixels, in units of 1/64 pixel."""
+    """The font file *name* for HarfBuzz at *size* pixels, in units of 1/64 pixel."""
     font = unscaled_font(name)
     font.scale = (size * 64, size * 64)
     return font

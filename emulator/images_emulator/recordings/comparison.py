@@ -64,7 +64,8 @@ CHOSEN_KEYS: Final = frozenset({"size", "quality", "background"})
 API_HEADERS: Final = frozenset(
     {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
 )
-"""Headers that an answer has where the recorded one has them."""
+"""Headers that an answer must have where the recorded one has them. Of `content-type` the media
+type is compared, of the others no value."""
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
@@ -175,7 +176,7 @@ def _with_status(response: RecordedResponse) -> str:
 
 
 def _chosen_keys(recording: Recording) -> frozenset[str]:
-    """Those of `CHOSEN_KEYS` for which the request has no value, or `auto`."""
+    """The keys of `CHOSEN_KEYS` for which the request has no value, or `auto`."""
     fields = plain_fields(recording.request)
     return frozenset(key for key in CHOSEN_KEYS if fields.get(key, "auto") in ("auto", None))
 

@@ -350,16 +350,11 @@ def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
     names of their parts; of a JSON object its members, of which those that hold a file have its
     description. Empty where the body is no such thing, or is encoded. Raises ValueError for a
     description that cannot be met."""
-    values = request.__dict__.get(PLAIN_FIELDS)
+    values: Mapping[str, Any] | None = request.late_value(PLAIN_FIELDS)
     if values is None:
-        loaders = request.__dict__.get("_loaders", {})
-        if PLAIN_FIELDS in loaders:
-            values = getattr(request, PLAIN_FIELDS)
-        else:
-            document = _body_document(request.body, request.headers, _NoFiles())
-            values = plain_fields_of_body(document.get("body", _NOTHING))
-    plain_values: Mapping[str, Any] = values
-    return plain_values
+        document = _body_document(request.body, request.headers, _NoFiles())
+        values = plain_fields_of_body(document.get("body", _NOTHING))
+    return values
 
 
 class _NoFiles:
@@ -372,7 +367,7 @@ class _NoFiles:
 
 
 def plain_fields_of_body(body: Document) -> Mapping[str, Any]:
-    """The same of the document of a body."""
+    """The fields that `plain_fields` gives, of the document of a body."""
     if "form" in body:
         fields: dict[str, Any] = {}
         for part in body["form"]:

@@ -181,8 +181,8 @@ def _mistakes_of_array(
 def _mistakes_of_alternatives(
     value: Any, alternatives: Sequence[Mapping[str, Any]], place: Place
 ) -> Iterator[Mistake]:
-    """Those of the alternative that *value* is meant to be: by its type, or by the name that only
-    one of them requires."""
+    """The mistakes of *value* by the one of *alternatives* that it is meant to be: the one of its
+    type, or the one that alone requires a name in it."""
     rules = [_resolved(each) for each in alternatives]
     fitting = [rule for rule in rules if "type" not in rule or _is(value, rule["type"])]
     if not fitting:
@@ -217,7 +217,7 @@ def _flat(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _mistakes_in_json(document: Any) -> Iterator[Mistake]:
-    """Those of descriptions within the JSON values of bodies and events."""
+    """The mistakes of descriptions within the JSON values of bodies and events."""
     for place, value in _json_values(document, ()):
         yield from _mistakes_of_descriptions(value, place)
 

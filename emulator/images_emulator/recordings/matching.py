@@ -111,9 +111,9 @@ class RecordingIndex:
         self.names: dict[int, str] = {}
         """The names of the recordings by their places."""
         self._days: dict[int, str] = {}
-        """Of the recordings that are of one day, that."""
+        """The day of each recording that has one, by its place."""
         self._failed: set[int] = set()
-        """Those whose answer is an error, or that have none."""
+        """The places of recordings whose answer is an error, or that have none."""
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
@@ -193,7 +193,7 @@ class RecordingIndex:
         )
 
     def _of_day(self, places: Iterable[int], day: str | None) -> tuple[int, ...]:
-        """Those of *places* that answer on *day*: the recordings of that day, or else those that
+        """The *places* that answer on *day*: of the recordings of that day, or else of those that
         are of no day."""
         if not self._days:
             return tuple(places)

@@ -51,6 +51,12 @@ class _WithLateFields(Immutable):
             return self.__dict__[name]
         return self.__dict__["_loaders"][name]()
 
+    def late_value(self, name: str) -> Any:
+        """The value of *name* where it has a loader, which need not be that of a field, or has
+        been made; None where it has none."""
+        loaders = self.__dict__.get("_loaders", {})
+        return getattr(self, name) if name in self.__dict__ or name in loaders else None
+
     if not TYPE_CHECKING:  # with it, a type checker would know of no misspelt name
 
         def __getattr__(self, name: str) -> Any:
@@ -138,9 +144,10 @@ class Recording(Immutable):
     as_of: str | None = None
     """The day whose API answers so, `YYYY-MM-DD` (`Settings.as_of`); None where no day matters."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of an emulator without which it answers otherwise."""
+    """The settings with which an emulator answers so, by their names."""
     broken: bool = False
-    """Whether that emulator has lost the thread that draws."""
+    """Whether the thread that draws has ended in the emulator that answers so: it then refuses what
+    it has to draw."""
     authorised: bool | None = None
     """Whether the key of the request is one that the server accepts; None where it is not known. A
     request whose key is not recorded has no header for it."""

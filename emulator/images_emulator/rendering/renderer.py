@@ -33,7 +33,7 @@ ENTRY_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached image takes beside its base64, and a cached thumbnail beside its file."""
 
 THUMBNAIL_SHARE: Final = 4
-"""Thumbnails may take the bytes of the image cache by this divisor."""
+"""Thumbnails may take as many bytes as the image cache, divided by this."""
 
 PictureKey = tuple[bytes, int | None, int | None]
 """Key of the picture that thumbnails show: a `RenderKey`; for an upload or the file of an own

@@ -24,7 +24,7 @@ Texts = str | Sequence[str] | None
 """A value of a filter, or several of which one has to match; None or an empty sequence for any."""
 
 Numbers = int | Sequence[int] | None
-"""The same of a filter of numbers."""
+"""A number of a filter, or several of which one has to match; None or an empty sequence for any."""
 
 Has = Literal[
     "mask", "inputs", "events", "violations", "retry", "fault", "recording", "own_answer", "picture"
@@ -49,7 +49,8 @@ class FilterError(ValueError):
 
 
 class ParameterFilters(TypedDict, total=False):
-    """The parameters of the API by which calls are filtered: those of `PARAMETERS`."""
+    """The parameters of the API by which calls are filtered: those of `PARAMETERS` of
+    `exchange/details.py`."""
 
     size: Texts
     quality: Texts
@@ -130,7 +131,7 @@ class Query:
         return next(self._failed(entry), None) is None
 
     def of_all(self, entries: list[Exchange]) -> list[Exchange]:
-        """Those of *entries* that match; all of them, where there is no filter."""
+        """The *entries* that match; all of them, where there is no filter."""
         if next(self._wanted(), None) is None:
             return entries
         return [entry for entry in entries if entry in self]

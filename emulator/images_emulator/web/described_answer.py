@@ -37,7 +37,7 @@ class EmulatorAnswer:
 
     @property
     def headers(self) -> list[Header]:
-        """Those of the endpoint, without the API's standard ones."""
+        """The headers of the endpoint, without the API's standard ones."""
         return [*self._messages[0].get("headers", ())] if self._messages else []
 
     @property

@@ -48,7 +48,8 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """The third middleware, inside the recorder and around the router.
+    """The third middleware, inside the recorder and around the router, or with `--replay` around
+    the replay middleware.
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. A download has no API key. It is given a fault

@@ -73,9 +73,9 @@ class PreparedRequest:
         pictures: tuple[OwnPicture, ...] | None,
         overrides: AnswerOverrides = NO_OVERRIDES,
     ) -> PreparedRequest:
-        """The same call, answered by own *pictures* (None: by drawings) and *overrides*. It shares
-        no part of an answer with this one. The last result is kept: with the same objects the
-        method returns it again, so a repeated call is as fast as any other."""
+        """Copy the call, to be answered by own *pictures* (None: by drawings) and *overrides*. The
+        copy shares no part of an answer with this one. The last result is kept: with the same
+        objects the method returns it again, so a repeated call is as fast as any other."""
         last = self._answered
         if last and last.request.own_pictures is pictures and last.overrides is overrides:
             return last

@@ -142,9 +142,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CallDetail(CallSummary):
-    """The same with all that is kept of it; *body* is null where it is no text. *form* are the
-    parts of a form, *stream* the events that were sent, *attempts* all calls of a retry chain.
-    *hosted* leads to the picture of a download."""
+    """A `CallSummary` with all that is kept of the call; *body* is null where it is no text.
+    *form* are the parts of a form, *stream* the events that were sent, *attempts* all calls of a
+    retry chain. *hosted* leads to the picture of a download."""
 
     query: str
     headers: Mapping[str, str]

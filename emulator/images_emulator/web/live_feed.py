@@ -196,7 +196,7 @@ class LiveFeed:
         """None while nothing is observed."""
         self._batch = _Batch()
         self._rested_at = 0.0
-        """When the next batch may end, by the loop's clock."""
+        """The earliest time at which the next batch may end, by the loop's clock."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._telling: asyncio.Task[None] | None = None

@@ -33,7 +33,7 @@ async def meet_answer(
         exchange.near_misses = (*exchange.near_misses, *misses)
         return prepared
     answer = met.answer
-    exchange.own_answer = answer.name_of(met.number)
+    exchange.own_answer = answer.label_at(met.number)
     if answer.raw:
         return answer.raw
     pictures = answer.pictures(met.number)

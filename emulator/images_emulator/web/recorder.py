@@ -42,7 +42,8 @@ class Recorder:
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
         account = emulator.account
-        self._account = account.organization.encode(), account.project.encode()
+        self._organization = account.organization.encode()
+        self._project = account.project.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -165,14 +166,15 @@ class Recorder:
         read_policy(exchange, self.emulator.settings)
         head = exchange.head
         answer = AnswerFacts(
-            exchange.id,
-            start["status"],
-            round(exchange.elapsed_ms),
-            *self._account,
-            exchange.day,
-            head.by_name.get(b"x-ms-client-request-id"),
-            exchange.past_api_management,
-            exchange.deployment,
+            request_id=exchange.id,
+            status=start["status"],
+            elapsed_ms=round(exchange.elapsed_ms),
+            organization=self._organization,
+            project=self._project,
+            day=exchange.day,
+            client_request_id=head.by_name.get(b"x-ms-client-request-id"),
+            past_api_management=exchange.past_api_management,
+            deployment=exchange.deployment,
         )
         headers = [*exchange.dialect.headers(answer)]
         if names := exchange.own_header_names:

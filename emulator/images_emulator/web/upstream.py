@@ -129,7 +129,7 @@ class ForwardedCall:
         self._answer_headers: Headers = ()
         self._answer = Spool()
         self._arrivals: list[tuple[float, int]] = []
-        """Of the chunks of the answer: the seconds since the request was sent, and how many bytes
+        """By chunk of the answer: the seconds since the request was sent, and how many bytes
         there were then."""
         self._end: End = "cut"
         self._error = ""

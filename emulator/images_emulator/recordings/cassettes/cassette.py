@@ -91,7 +91,7 @@ def _unpacked(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
 
 
 def _archived(data: bytes) -> tuple[bytes, Callable[[str], bytes]]:
-    """The same of a ZIP file with one HAR file and the files that it names."""
+    """What `_unpacked` gives, of a ZIP file with one HAR file and the files that it names."""
     archive = zipfile.ZipFile(BytesIO(data))
     names = [name for name in archive.namelist() if name.endswith(".har")]
     if len(names) != 1:

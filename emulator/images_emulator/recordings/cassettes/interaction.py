@@ -170,7 +170,7 @@ def _lost(headers: Headers, body: bytes) -> str:
 
 
 def _lost_of_answer(headers: Headers, body: bytes) -> str:
-    """The same of an answer's bytes."""
+    """The sentence about bytes of an answer that are not in the cassette; empty where all are."""
     if (declared := content_length(headers)) and not body:
         return f"the body of the answer, of {declared} bytes, is not in the cassette"
     if header(headers, "content-type").startswith("image/") and _was_binary(body):

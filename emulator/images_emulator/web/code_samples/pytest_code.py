@@ -67,7 +67,7 @@ def _marker(call: SampleSource) -> str:
 
 
 def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
-    """The same call to the models behind *deployments*. The server of a test has none, and takes a
+    """The call *sdk* to the models behind *deployments*. The server of a test has none, and takes a
     model's name for that of its deployment."""
     arguments = dict(sdk.arguments)
     if sdk.prefix.startswith(AZURE_PREFIX) and isinstance(name := arguments.get("model"), str):

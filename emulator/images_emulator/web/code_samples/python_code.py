@@ -53,7 +53,7 @@ def _arguments(sdk: SDKCall, headers: Mapping[str, str]) -> Iterator[str]:
 
 
 def python_call(call: SampleSource, sdk: SDKCall) -> str:
-    """The expression of the call."""
+    """The expression that makes the call *sdk* by OpenAI's SDK; its value is the answer."""
     if sdk.is_json_edit:
         lines = [
             f"{literal(sdk.operation.route)},",
