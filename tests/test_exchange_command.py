@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,41 @@ def test_check_says_all_mistakes_and_fails(
         f"{tmp_path}/0002-b.json:2: reqest: is not known; request is probably meant",
         f"{tmp_path}/0003-c.json:1: is not UTF-8",
     ]
+
+
+def test_check_says_of_answers_that_no_server_can_send(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They answer no call of `serve --replay`."""
+    document = {
+        "version": 1,
+        "request": {"method": "GET", "target": "/v1/models"},
+        "response": {"status": 101, "headers": {"x-a": "€", ":status": "x\n", "TE": "\n"}},
+        "downloads": [{"url": "http://x/y", "status": 700, "headers": [["x a", "b"]]}],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document, indent=0))
+    assert main(["exchange", "check", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{path}:8: response.status: no server answers with the status 101",
+        f"{path}:10: response.headers.x-a: header 'x-a' cannot have the value '€'",
+        f"{path}:18: downloads[0].status: no server answers with the status 700",
+        f"{path}:20: downloads[0].headers[0]: 'x a' is no name of a header",
+    ]
+
+
+def test_check_notes_files_that_no_exchange_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RecordingFolder(tmp_path).add(generation())
+    (used,) = (tmp_path / "files").iterdir()
+    unused = used.with_name("unused.png")
+    unused.write_bytes(b"")
+    assert main(["exchange", "check", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == f"note: {unused}: no exchange names it\n"
+    (tmp_path / "0003-c.json").write_text("{")
+    assert main(["exchange", "check", str(tmp_path)]) == 1
+    assert "note:" not in capsys.readouterr().err, "that one may name it"
 
 
 def test_check_of_a_file_that_is_not_there_is_a_sentence(

@@ -1064,6 +1064,22 @@ def test_recording_that_no_server_can_send_is_a_miss(
         assert notice.startswith(f"'0001-models' cannot be played: {reason}")
 
 
+def test_recorded_picture_with_a_status_that_no_server_sends_is_the_storage_error(
+    server: Server, tmp_path: Path
+) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    path = RecordingFolder(tmp_path).add(recording)
+    document = json.loads(path.read_text())
+    document["downloads"][0]["status"] = 101
+    path.write_text(json.dumps(document))
+    with Server(replay=tmp_path, delay=False) as player:
+        url = json.loads(answer_of(sent_by(player, recording)).body)["data"][0]["url"]
+        assert answer_to(player.url, "GET", url.removeprefix(player.url)).status == 403
+        miss = str(player.downloads[-1].recording_miss)
+        assert "no server answers with the status 101" in miss
+
+
 def test_recorded_picture_that_is_gone_is_the_storage_error(server: Server, tmp_path: Path) -> None:
     body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
     recording = recorded(server, target=GENERATIONS, body=body)

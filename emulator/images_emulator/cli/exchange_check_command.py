@@ -17,7 +17,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(*, paths: list[Path]) -> int:
-    from images_emulator.recordings.folder import mistakes_in, recording_paths  # noqa: PLC0415
+    from images_emulator.recordings.folder import (  # noqa: PLC0415
+        mistakes_in,
+        recording_paths,
+        unused_files,
+    )
 
     count, wrong = 0, 0
     for path in paths:
@@ -28,6 +32,8 @@ def run(*, paths: list[Path]) -> int:
                 wrong += bool(mistakes)
                 for sentence in mistakes:
                     print(printable(sentence), file=sys.stderr)
+            for file in unused_files(path) if path.is_dir() else ():
+                print(printable(f"note: {file}: no exchange names it"), file=sys.stderr)
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
     exchanges = "1 exchange" if count == 1 else f"{count} exchanges"

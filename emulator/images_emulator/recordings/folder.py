@@ -32,6 +32,7 @@ from images_emulator.recordings.recorded_files import (
     named_digest,
 )
 from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.sendable import mistakes_in_answers
 
 SUFFIX: Final = ".json"
 """The suffix of the documents of recordings."""
@@ -321,8 +322,26 @@ def mistakes_in(path: Path) -> Sequence[str]:
     except RecordingError as error:
         return error.sentences
     text = path.read_text("utf-8")
-    mistakes = [*_wrong_names(parse(text), files), *mistakes_in_bodies(recording)]
+    document = parse(text)
+    mistakes = [
+        *mistakes_in_answers(document),
+        *_wrong_names(document, files),
+        *mistakes_in_bodies(recording),
+    ]
     return _with_lines(path, text, mistakes)
+
+
+def unused_files(folder: Path) -> Sequence[Path]:
+    """The files in `files/` of *folder* that none of its recordings names, by their names; none
+    where a recording cannot be read, which may name any. Raises OSError."""
+    files = {path for path in (folder / FILES).rglob("[!.]*") if path.is_file()}
+    for path in recording_paths(folder):
+        try:
+            _, document = _parsed(path)
+        except RecordingError:
+            return []
+        files -= {folder / name for _, name in file_places(document)}
+    return sorted(files)
 
 
 def _wrong_names(document: Any, files: FolderFiles) -> Iterator[Mistake]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from images_emulator.contract.dialect import Header
-from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, check_header
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
+from images_emulator.recordings.sendable import check_status, sendable_headers
 from images_emulator.state.replay import hosted_target
 
 CONTENT_LENGTH: Final = "content-length"
@@ -65,8 +65,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     if response is None:
         nothing = KnownAnswer(is_stream=False)
         return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
-    if response.status not in STATUSES:
-        raise ValueError(f"no server answers with the status {response.status}")
+    check_status(response.status)
     headers = response.headers
     recorded_parts: Sequence[RecordedPart] = response.unkept("parts")
     if response.status in _BODILESS:
@@ -100,17 +99,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
 def sent_headers(headers: Headers) -> list[Header]:
     """Recorded *headers* without those of the connection and the length. Raises ValueError for one
     that cannot be sent."""
-    return [_encoded(*pair) for pair in _sendable(headers) if pair[0] != CONTENT_LENGTH]
-
-
-def _sendable(headers: Headers) -> Iterator[tuple[str, str]]:
-    """*headers* without those of the connection, their names in lower case. Raises ValueError."""
-    for name, value in headers:
-        # HTTP/2 has the status among the headers, and names with a colon for that.
-        if name.startswith(":") or name.lower() in HOP_BY_HOP:
-            continue
-        check_header(name, value)
-        yield name.lower(), value
+    return [_encoded(*pair) for pair in sendable_headers(headers) if pair[0] != CONTENT_LENGTH]
 
 
 def _encoded(name: str, value: str) -> Header:
@@ -122,7 +111,7 @@ def _headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterat
     for one that cannot be sent."""
     response = recording.response
     assert response
-    for name, value in _sendable(response.headers):
+    for name, value in sendable_headers(response.headers):
         if name == CONTENT_ENCODING and not keeps_coding:
             continue
         if name != CONTENT_LENGTH:

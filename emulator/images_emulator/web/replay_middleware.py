@@ -29,6 +29,7 @@ from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import compared_call
 from images_emulator.recordings.matching import Miss, RecordingMatch
 from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.sendable import check_status
 from images_emulator.settings import OnMiss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
@@ -322,6 +323,7 @@ class ReplayMiddleware:
         """Send a hosted picture as it was fetched."""
         try:
             download = self.replay.download(hosted)
+            check_status(download.status)
             data: bytes = download.unkept("data")
             length = b"content-length", b"%d" % len(data)
             start = _start(download.status, [*sent_headers(download.headers), length])
