@@ -616,6 +616,48 @@ def test_an_assertion_says_why_a_step_met_no_call(client: OpenAI, server: Server
     server.verify_steps()
 
 
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ({"prompt": "wolf"}, "the prompt does not have 'wolf'"),
+        ({"prompt_name": "a-*-wolf"}, "the prompt's name 'a-fox' is not 'a-*-wolf'"),
+        ({"fields": {"n": 2}}, "n is 1, not 2"),
+        ({"size": "1024x1024"}, "it met 'bytes'"),
+    ],
+)
+def test_an_assertion_says_why_a_call_that_met_another_answer_did_not_meet_a_step(
+    client: OpenAI, server: Server, match: dict[str, Any], reason: str
+) -> None:
+    server.answer(png(), times=1)
+    server.answer(png(), match=match)
+    colours(client)
+    with pytest.raises(AssertionError) as error:
+        server.verify_steps()
+    _, _, call = str(error.value).splitlines()
+    assert call.endswith(f"'a fox': {reason}")
+
+
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ({"prompt": "wolf"}, "the prompt does not have 'wolf'"),
+        ({"fields": {"n": 2}}, "n is missing, not 2"),
+        ({"image_sha256": "0" * 64}, f"no image has the SHA-256 {'0' * 64}"),
+        ({}, "it met 'server_error'"),
+    ],
+)
+def test_an_assertion_says_why_a_call_that_met_another_fault_did_not_meet_a_step(
+    http: httpx2.Client, server: Server, match: dict[str, Any], reason: str
+) -> None:
+    server.inject("server_error")
+    server.inject("slow_down", match=match)
+    http.post("/v1/images/generations", json=FOX)
+    with pytest.raises(AssertionError) as error:
+        server.verify_steps()
+    _, _, call = str(error.value).splitlines()
+    assert call.endswith(f": {reason}")
+
+
 def test_frames_of_a_stream_are_those_of_the_answer(http: httpx2.Client, server: Server) -> None:
     server.answer(png(), usage={"total_tokens": 3})
     answer = http.post("/v1/images/generations", json=FOX | {"stream": True})

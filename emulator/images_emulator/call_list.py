@@ -3,7 +3,7 @@ that fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from images_emulator.exchange.credentials import redacted_text
@@ -61,13 +61,20 @@ def failure_text(
     return "\n".join(lines)
 
 
-def unmet_text(unmet: Sequence[UnmetStep], calls: Sequence[Exchange]) -> str:
-    """That the *unmet* steps still wait for a call, with the near misses of the latest *calls*."""
+def unmet_text(
+    unmet: Sequence[UnmetStep],
+    calls: Sequence[Exchange],
+    other_reason: Callable[[UnmetStep, Exchange], str | None],
+) -> str:
+    """That the *unmet* steps still wait for a call, with the reasons why the latest *calls* did not
+    meet them: their near misses, or the *other_reason* of a call that has none."""
     lines = ["these wait for a call:"]
     for step in unmet:
         lines.append(f"    {step}")
         for call in calls[-MAX_SHOWN_CALLS:]:
             reasons = [miss.reason for miss in call.near_misses if miss.step == step.id]
+            if not reasons and (reason := other_reason(step, call)):
+                reasons = [reason]
             lines += [f"        {_line(call)}: {reason}" for reason in reasons]
     return "\n".join(lines)
 

@@ -22,6 +22,7 @@ from images_emulator.state.query import DOWNLOADS, FilterError, Query
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
+from images_emulator.web.match_input import input_of_answered
 
 POLL_SECONDS: Final = 0.005
 """Seconds between two searches of `wait_for_call`."""
@@ -224,7 +225,21 @@ class Server(ThreadedServer):
         with the reason why the last calls did not meet them."""
         __tracebackhide__ = True  # pytest shows the test's line
         if unmet := self.unmet_steps():
-            raise AssertionError(unmet_text(unmet, self.calls()))
+            raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
+
+    def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
+        """Why *call* met another fault, or another answer, than that of the step; None where it met
+        none."""
+        step = self.emulator.scenario.step(unmet.id)
+        if step is None:
+            return None
+        met = call.fault if step.answer is None else call.own_answer
+        if met is None:
+            return None
+        validated = step.answer is not None
+        values = input_of_answered(call, step.paths, self.emulator, validated=validated)
+        difference = step.difference(values) if values else None
+        return difference or f"it met '{met}'"
 
 
 def running(settings: Settings | None = None, **changes: Any) -> Running:

@@ -297,10 +297,14 @@ class Scenario:
         come first, spent ones last."""
         return {"steps": [step.as_json(count) for step, count in self._counted()]}
 
+    def step(self, identity: str) -> ScenarioStep | None:
+        """The step with that id; None where there is none."""
+        return next((each for each in self._steps.value.listed() if each.key == identity), None)
+
     def pictures_of(self, identity: str) -> Sequence[PictureFile]:
         """The files of the answer of the step with that id; none of a fault. Raises KeyError where
         there is no such step."""
-        step = next((each for each in self._steps.value.listed() if each.key == identity), None)
+        step = self.step(identity)
         if step is None:
             raise KeyError(identity)
         return step.answer.files if step.answer else ()

@@ -164,6 +164,13 @@ class ScenarioStep:
                 return False
         return True
 
+    def difference(self, call: MatchInput) -> str | None:
+        """In what *call* differs from its `match`, in a sentence; None where it does not."""
+        for name, place, test in self._tests:
+            if not test(call[place]):
+                return self._difference(name, call)
+        return None
+
     def near_miss(self, call: MatchInput, count: Count) -> NearMiss:
         """Why the call did not meet it."""
         spent = is_exhausted(self, count)

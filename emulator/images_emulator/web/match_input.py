@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.exchange.details import image_items, values_in_force
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
@@ -32,8 +33,20 @@ async def input_of_call(
     """The values of a call as they were sent; None for a *call* whose body cannot be parsed. The
     *model* is that behind an Azure deployment, whatever the call names."""
     fields = call.fields if call else _NOTHING
-    images = [item for parameter, _, item in image_items(fields) if parameter.startswith("image")]
-    values = MatchInput(
+    values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
+    if values.images and "image_sha256" in emulator.scenario.reads:
+        # Hashing takes time, and a file that was uploaded earlier is in the store.
+        digests = await emulator.renderer.parse(partial(_digests, fields, emulator))
+        values = values._replace(image_sha256=digests)
+    if emulator.scenario.paths:
+        values = values._replace(fields=await _found(lambda: fields, exchange, emulator))
+    return values
+
+
+def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> MatchInput:
+    """The values of a call as they were sent, but for those of `EXPENSIVE_KEYS`."""
+    fields = call.fields if call else _NOTHING
+    return MatchInput(
         path=exchange.path,
         model=model or _text(fields, "model") or "",
         prompt=_text(fields, "prompt") or "",
@@ -45,23 +58,51 @@ async def input_of_call(
         n=_number(fields.get("n")),
         background=_text(fields, "background"),
         has_mask=fields.get("mask") is not None,
-        images=len(images),
+        images=len(_input_images(fields)),
     )
-    values = _with_forms_of_prompt(values, emulator)
-    if images and "image_sha256" in emulator.scenario.reads:
-        # Hashing takes time, and a file that was uploaded earlier is in the store.
-        digests = await emulator.renderer.parse(partial(_digests, images, emulator))
-        values = values._replace(image_sha256=digests)
-    if emulator.scenario.paths:
-        values = values._replace(fields=await _found(lambda: fields, exchange, emulator))
-    return values
 
 
 async def input_of_request(
     exchange: Exchange, request: ImageRequest, emulator: Emulator
 ) -> MatchInput:
     """The values of a validated call, which are those in force."""
-    values = MatchInput(
+    values = _with_forms_of_prompt(_values_in_force(exchange, request), emulator)
+    if not emulator.scenario.paths:
+        return values
+
+    def fields() -> Mapping[str, Any]:
+        call = exchange.parsed
+        return values_in_force(request, call.fields if call else _NOTHING)
+
+    return values._replace(fields=await _found(fields, exchange, emulator))
+
+
+def input_of_answered(
+    exchange: Exchange, paths: Sequence[str], emulator: Emulator, *, validated: bool
+) -> MatchInput | None:
+    """All values of a call that has been answered, with those at *paths* in its body: as they were
+    sent, or where it was *validated* those in force. None for a call that was not. It may take as
+    long as `Exchange.parsed`."""
+    call, request = exchange.parsed, exchange.request
+    fields = call.fields if call else _NOTHING
+    if not validated:
+        values = _sent_values(exchange, call, None)
+        values = values._replace(image_sha256=_digests(fields, emulator))
+    elif request:
+        values = _values_in_force(exchange, request)
+        fields = values_in_force(request, fields)
+    else:
+        return None
+    return values._replace(
+        folded_prompt=values.prompt.casefold(),
+        prompt_name=prompt_name(values.prompt),
+        fields=tuple((path, FieldPath(path).values(fields)) for path in paths),
+    )
+
+
+def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
+    """The values of a validated call, but for the forms of its prompt and the fields."""
+    return MatchInput(
         path=exchange.path,
         model=request.model.id,
         prompt=request.prompt,
@@ -77,15 +118,6 @@ async def input_of_request(
         images=len(request.images),
         image_sha256=tuple(each.digest for each in request.images),
     )
-    values = _with_forms_of_prompt(values, emulator)
-    if not emulator.scenario.paths:
-        return values
-
-    def fields() -> Mapping[str, Any]:
-        call = exchange.parsed
-        return values_in_force(request, call.fields if call else _NOTHING)
-
-    return values._replace(fields=await _found(fields, exchange, emulator))
 
 
 async def _found(
@@ -123,8 +155,14 @@ def _number(value: object) -> int | None:
     return value if type(value) is int else None
 
 
-def _digests(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> tuple[str, ...]:
-    return tuple(hashlib.sha256(data).hexdigest() for data in _files(images, emulator))
+def _input_images(fields: Mapping[str, Any]) -> list[Upload | Mapping[str, Any]]:
+    """The input images in *fields*, without mask and markup."""
+    return [item for parameter, _, item in image_items(fields) if parameter.startswith("image")]
+
+
+def _digests(fields: Mapping[str, Any], emulator: Emulator) -> tuple[str, ...]:
+    files = _files(_input_images(fields), emulator)
+    return tuple(hashlib.sha256(data).hexdigest() for data in files)
 
 
 def _files(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> Iterator[bytes]:
