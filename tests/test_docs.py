@@ -23,6 +23,7 @@ from images_emulator.answers.pictures_folder import DOCUMENT, PicturesFolder
 from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
+from images_emulator.contract.own_picture import FORMATS_IN_WORDS
 from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.recordings.comparison import KINDS
 from images_emulator.recordings.document_check import mistakes_of
@@ -203,6 +204,10 @@ def test_other_commands_are_known() -> None:
 def test_commands_print_what_is_shown(block: Block) -> None:
     done = run_command(*shlex.split(block.text)[1:], variables={"SHELL": "/bin/bash"})
     assert (done.returncode, done.stdout) == (0, block.output)
+
+
+def test_guide_names_the_formats_of_own_pictures() -> None:
+    assert f"| a file: {FORMATS_IN_WORDS} |" in (ROOT / "docs/guides/own-pictures.md").read_text()
 
 
 # --- pytest

@@ -15,7 +15,7 @@ from openai import OpenAI
 from PIL import Image, ImageChops, ImageSequence
 
 from images_emulator import read_recipe
-from images_emulator.contract.models import MODELS
+from images_emulator.contract.models import MODELS, words_of
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
@@ -31,12 +31,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_the_output_formats_are_those_of_the_table() -> None:
-    words: set[str] = set()
-    for model in MODELS.values():
-        for rules in model.accepts.values():
-            rule = rules.get("output_format")
-            words |= {*rule.words} if isinstance(rule, Choice) else set()
-    assert words == OUTPUT_FORMATS.keys()
+    assert words_of("output_format") == OUTPUT_FORMATS.keys()
 
 
 @pytest.mark.parametrize(

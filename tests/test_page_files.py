@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.web.page_files import CONTENT_SECURITY_POLICY, FOLDER, MEDIA_TYPES
 
 FILES = sorted(path.name for path in FOLDER.iterdir())
@@ -47,6 +48,13 @@ def test_page_names_files_that_there_are(http: httpx2.Client) -> None:
     assert names <= {*FILES}
     scripts = set(re.findall(r'(?:from|import)[ (]"\./([^"]+)"', all_scripts()))
     assert scripts <= {*FILES}
+
+
+def test_page_takes_pictures_of_every_format() -> None:
+    script = (FOLDER / "picture_file.js").read_text()
+    taken = re.findall(r'^  \["image/(\w+)"', script, re.MULTILINE)
+    assert {*taken} == {*map(str.lower, OWN_PICTURE_FORMATS)}, "FORMATS of page/picture_file.js"
+    assert all(f"a {name}" in script for name in OWN_PICTURE_FORMATS), "the sentence in it"
 
 
 def test_page_asks_for_all_its_modules_at_once(http: httpx2.Client) -> None:

@@ -19,7 +19,9 @@ from PIL import Image
 from images_emulator import Server, read_recipe
 from images_emulator.cli import main
 from images_emulator.cli.requests_command import FILTERS
+from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of
 from images_emulator.state.query import FILTER_NAMES
+from tests.answers import model_that_writes
 from tests.conftest import KEY
 from tests.pictures import BLUE, RED, answered, half_clear, png
 
@@ -101,8 +103,6 @@ def test_draw_is_one_call_which_alone_meets_a_fault(
         ("a.png", "PNG"),
         ("a.jpg", "JPEG"),
         ("a.JPEG", "JPEG"),
-        ("a.webp", "WEBP"),
-        ("a.gif", "GIF"),
         ("a", "PNG"),
     ],
 )
@@ -116,6 +116,14 @@ def test_draw_saves_the_format_of_the_name(
     output(capsys, "draw", "x", "-o", name, *at)
     with Image.open(folder / name) as picture:
         assert picture.format == kind
+
+
+@pytest.mark.parametrize("word", OUTPUT_FORMATS)
+def test_draw_saves_every_format_by_its_suffix(
+    word: str, at: tuple[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output(capsys, "draw", "x", "--model", model_that_writes(word), "-o", f"a.{word}", *at)
+    assert format_of((folder / f"a.{word}").read_bytes()) is OUTPUT_FORMATS[word]
 
 
 @pytest.mark.parametrize("flags", [("--format", "webp"), ("--set", "output_format=webp")])

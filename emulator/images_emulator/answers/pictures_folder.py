@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -10,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from images_emulator.answers.answer_document import Answer
 from images_emulator.answers.picture_files import PictureFile
+from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.exchange.prompts import name_pattern
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
@@ -18,7 +20,7 @@ from images_emulator.faults.scenario_document import Step, read_document
 DOCUMENT: Final = "pictures.toml"
 """The file in the folder that says more than names can."""
 
-PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+PICTURE_SUFFIXES: Final = frozenset(chain.from_iterable(OWN_PICTURE_FORMATS.values()))
 """The suffixes of pictures' names, in lower case. Other files are left alone."""
 
 

@@ -13,7 +13,7 @@ from images_emulator.cli.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.step_options import add_step_options, calls_text, match_of
-from images_emulator.contract.own_picture import Fit
+from images_emulator.contract.own_picture import FORMATS_IN_WORDS, Fit
 from images_emulator.settings import FILE
 
 USAGE: Final = "FILE… [OPTIONS]"
@@ -30,7 +30,7 @@ EXAMPLES: Final = """\
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("files", metavar=FILE, nargs="+", help="PNG, JPEG, WebP or GIF")
+    parser.add_argument("files", metavar=FILE, nargs="+", help=FORMATS_IN_WORDS)
     add_step_options(parser, times=None)
     parser.add_argument(
         "--fit",

@@ -57,17 +57,6 @@ IMAGE_TYPES: Final = {
 """Media types of uploads, by the suffix of a file."""
 
 
-FORMATS_BY_SUFFIX: Final = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".webp": "webp",
-    ".gif": "gif",
-    ".svg": "svg",
-}
-"""The word of `output_format` by the ending of a file."""
-
-
 class ReceivedPicture(NamedTuple):
     """A picture of an answer."""
 
@@ -170,7 +159,13 @@ def _format_of(output: str | None, word: str | None) -> dict[str, str]:
     """The parameter that makes a picture of the format that the name of the file *output* has.
     Without one where it has none, and for PNG, which every model draws without being told. Raises
     ValueError where *word*, the format of the command line, is another one."""
-    of_name = FORMATS_BY_SUFFIX.get(Path(output or "").suffix.lower())
+    suffix = Path(output or "").suffix.lower().removeprefix(".")
+    if not suffix:
+        return {}
+    from images_emulator.contract.models import words_of  # noqa: PLC0415 - it loads the API's tables
+
+    formats = words_of("output_format")
+    of_name = next((each for each in formats if suffix in (each, UNUSUAL_SUFFIXES.get(each))), None)
     if of_name is None:
         return {}
     if word not in (None, of_name):

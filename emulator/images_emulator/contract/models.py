@@ -37,7 +37,7 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.request import Model
-from images_emulator.contract.rules import Text
+from images_emulator.contract.rules import Choice, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
     InputPatches,
@@ -256,6 +256,14 @@ FILE_PARAMETERS: Final = frozenset(
     if isinstance(rule, InputImages | OverlayRule)
 )
 """The parameters that a form carries as files."""
+
+
+def words_of(parameter: str) -> set[str]:
+    """The words of *parameter* that any model takes, by the newest version of its rule."""
+    accepted = (rules for model in MODELS.values() for rules in model.accepts.values())
+    given = (rules.get(parameter) for rules in accepted)
+    return {word for rule in given if isinstance(rule, Choice) for word in rule.words}
+
 
 LISTED_MODEL: Final = "dall-e-2"
 """The model that a refusal lists where a call names one that its endpoint does not take: recorded

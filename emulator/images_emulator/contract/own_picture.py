@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
-from typing import Literal
+from typing import Final, Literal
 
 from images_emulator.immutable import Immutable
 
@@ -15,6 +15,19 @@ Fit = Literal["cover", "contain", "exact"]
 and crops what is left over; `contain` scales it until it fits in, with borders in the background's
 colour; `exact` refuses a picture of any other size."""
 
+OWN_PICTURE_FORMATS: Final[Mapping[str, Sequence[str]]] = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+    "WebP": (".webp",),
+    "GIF": (".gif",),
+}
+"""The formats of own pictures that are not verbatim, and the suffixes of their files in lower
+case."""
+
+*_others, _last = OWN_PICTURE_FORMATS
+FORMATS_IN_WORDS: Final = f"{', '.join(_others)} or {_last}"
+"""Their names: `PNG, JPEG, WebP or GIF`."""
+
 
 class OwnPicture(Immutable):
     """A picture that answers a call in place of a drawing.
@@ -22,7 +35,7 @@ class OwnPicture(Immutable):
     `imaging.fitting` fits it to the size, format, background and compression that the call asks
     for. Where it is *verbatim*, the file is sent as it is.
 
-    *data* is the file: PNG, JPEG, WebP or GIF; a *verbatim* one may be any file. *partials* are the
+    *data* is a file of `OWN_PICTURE_FORMATS`; a *verbatim* one may be any file. *partials* are the
     files of the partial images, in their order. Partial images without a file are previews of the
     picture. *name* tells people which file it is, in errors; it decides no byte.
     """

@@ -10,7 +10,11 @@ from typing import Final, NamedTuple
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from images_emulator.contract.notices import OTHER_PICTURE
-from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.own_picture import (
+    FORMATS_IN_WORDS,
+    OWN_PICTURE_FORMATS,
+    OwnPicture,
+)
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decoder import MAX_EDGE, MAX_PIXELS, TURNED
@@ -20,7 +24,7 @@ from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
 from images_emulator.imaging.partial_images import PartialImage, partial_images
 from images_emulator.lru_cache import LRUCache
 
-OWN_PICTURE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
+PILLOW_FORMATS: Final = tuple(name.upper() for name in OWN_PICTURE_FORMATS)
 """Formats of own pictures, as Pillow calls them."""
 
 DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})
@@ -33,7 +37,7 @@ TRANSPARENT: Final = "#00000000"
 UNKNOWN_COLOUR: Final = "#8a8f98"
 """Colour of the thumbnail of a file that cannot be opened."""
 
-NO_IMAGE: Final = "is no PNG, JPEG, WebP or GIF"
+NO_IMAGE: Final = f"is no {FORMATS_IN_WORDS}"
 """The mistake of a file that no decoder knows, such as an SVG."""
 
 TOO_LARGE: Final = "is larger than can be opened"
@@ -97,7 +101,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 def _open(data: bytes) -> Image.Image:
     if has_too_many_parts(data):
         raise _TooLargeError("has more parts than any encoder writes")
-    file = Image.open(BytesIO(data), formats=OWN_PICTURE_FORMATS)
+    file = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
     width, height = file.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
         raise _TooLargeError(f"{TOO_LARGE} ({width}x{height} pixels)")

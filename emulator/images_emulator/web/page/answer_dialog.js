@@ -3,7 +3,7 @@
 import { h, icon, setText } from "./dom.js";
 import * as format from "./format.js";
 import { errorPlace, newId } from "./panel_controls.js";
-import { mistakeOf, readPicture } from "./picture_file.js";
+import { MEDIA_TYPES, mistakeOf, readPicture } from "./picture_file.js";
 import { OPERATIONS } from "./step_words.js";
 
 /** @import { Step, Summary } from "./api.js" */
@@ -32,7 +32,7 @@ export function likeWords(call) {
  */
 export function createAnswerDialog(context) {
   const { api, state } = context;
-  const picker = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", hidden: true, "aria-label": "Picture", onchange: () => {
+  const picker = h("input", { type: "file", accept: MEDIA_TYPES.join(), hidden: true, "aria-label": "Picture", onchange: () => {
     const files = [...(picker.files ?? [])];
     picker.value = "";
     if (files.length) void open(files, wanted);

@@ -13,6 +13,9 @@ const FORMATS = [
   ["image/webp", /^RIFF....WEBP/s],
 ];
 
+/** The media types of pictures that are taken. */
+export const MEDIA_TYPES = FORMATS.map(([type]) => type);
+
 /**
  * A picture that was chosen. *url* is a data URL of the file, in which its name is.
  * @typedef {{name: string, bytes: number, url: string}} PictureFile
