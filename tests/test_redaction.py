@@ -7,11 +7,14 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from images_emulator.recordings import redaction
 from images_emulator.recordings.recording import (
@@ -229,6 +232,49 @@ def test_a_short_key_stays_in_prompts_and_not_in_the_answer_that_refuses_it(key:
     assert redacted.response
     assert key.encode() not in redacted.response.body.replace(b"tester", b"")
     assert b"A tester" in redacted.response.body
+
+
+@pytest.mark.parametrize("shortened", ["sk-wrong-*******rong", "sk-proj-****abcd", "****1234"])
+def test_a_shortened_key_is_redacted_in_the_answer_that_refuses_it(shortened: str) -> None:
+    refusal = answer(f"Incorrect API key provided: {shortened}. You can find".encode(), 401)
+    redacted = Redactor().redacted(recording(headers=(), response=refusal))
+    assert redacted.response
+    assert redacted.response.body.decode() == (
+        f"Incorrect API key provided: {'REDACTED'.ljust(len(shortened), 'x')}. You can find"
+    )
+
+
+def png_with_text(text: str) -> bytes:
+    """A PNG file with *text* in an `iTXt` chunk."""
+    info = PngInfo()
+    info.add_itxt("prompt", text)
+    file = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("encode", [bytes, base64.b64encode], ids=["file", "base64"])
+@pytest.mark.parametrize("before", ["", "x", "xy"])
+def test_a_png_file_whose_text_had_a_key_can_be_read(
+    encode: Callable[[bytes], bytes], before: str
+) -> None:
+    text = f"{before}my key is {KEY}"
+    data = encode(png_with_text(text))
+    body = b'{"b64_json":"' + data + b'","other":"' + encode(png((8, 8))) + b'"}'
+    redacted = Redactor().redacted(recording(response=answer(body)))
+    assert_nowhere(KEY, redacted)
+    assert redacted.response
+    made = redacted.response.body
+    assert len(made) == len(body)
+    assert made[len(data) + 13 :] == body[len(data) + 13 :]
+    picture = made[13 : 13 + len(data)]
+    with Image.open(BytesIO(picture if encode is bytes else base64.b64decode(picture))) as opened:
+        opened.load()
+        prompt: str = opened.text["prompt"]  # type: ignore[attr-defined]
+        assert opened.getpixel((0, 0)) == (255, 0, 0)
+    # In base64 the first and the last letter share characters with what is around them.
+    assert "EDACTED".ljust(len(KEY) - 2, "x") in prompt
+    assert (len(prompt), prompt.startswith(f"{before}my key is ")) == (len(text), True)
 
 
 def test_the_organization_and_project_of_an_answer_are_redacted_in_its_message() -> None:

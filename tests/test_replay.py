@@ -30,6 +30,7 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.recording_source import KeptRecordings
+from images_emulator.recordings.redaction import Redactor
 from images_emulator.state.clock import Clock
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
@@ -302,6 +303,17 @@ def test_another_request_is_a_miss_that_names_the_difference(name: str, play: Pl
         (miss,) = call.near_misses
         assert (miss.kind, miss.step, miss.fault) == ("recording", "0001", "0001")
         assert miss.reason in sentence or sentence in miss.reason
+
+
+@pytest.mark.parametrize("level", ["exact", "request", "operation"])
+def test_call_with_a_key_in_its_prompt_is_answered_by_its_redacted_recording(
+    level: str, play: Play
+) -> None:
+    body = {**FOX, "prompt": "A fox with the key sk-proj-Zq3_x-9aBcDeFgHiJkLmNoPqRsTuVwXyZ"}
+    recording = Redactor().redacted(recording_of(body, '"fox"'))
+    assert "REDACTED" in recording.request.body.decode()
+    player = play(recording_of(FOX, '"other"'), recording, replay_match=level, on_miss="refuse")
+    assert asked(player, body) == '"fox"'
 
 
 def test_miss_names_the_nearest_of_many_recordings(play: Play) -> None:

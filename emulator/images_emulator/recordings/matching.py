@@ -204,7 +204,7 @@ class RecordingIndex:
         recorded = self._calls[place]
         if not recorded.is_resolved:
             request = self.recordings[place].request
-            self._resolver.resolve(recorded, _parsed(recorded, request))
+            self._resolver.resolve(recorded, parsed_request(recorded, request))
         return [*call.differences(recorded)]
 
     def _miss(self, call: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
@@ -250,7 +250,7 @@ def _reads_json(request: RecordedRequest) -> bool:
     return operation is None or JSON in operation.bodies
 
 
-def _parsed(compared: ComparedCall, request: RecordedRequest) -> Call | None:
+def parsed_request(compared: ComparedCall, request: RecordedRequest) -> Call | None:
     """The parsed body of a recorded request to an image operation; None of any other."""
     if not compared.operation:
         return None

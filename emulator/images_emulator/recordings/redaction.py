@@ -3,7 +3,8 @@ credentials, and the names of organization, project and Azure resource.
 
 They are searched for in headers, in the query, in bodies and in files, as they are and in the forms
 that they have within a URL, a JSON string or base64. In a body each is replaced by as many bytes:
-lengths, boundaries and offsets stay true, and so does the time of each part of a stream.
+lengths, boundaries and offsets stay true, and so does the time of each part of a stream. A PNG file
+whose text had one gets another checksum.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
 from images_emulator.exchange.credentials import bearer_token, is_secret
+from images_emulator.recordings.png_checksums import write_checksums
 from images_emulator.recordings.recording import (
     Headers,
     RecordedDownload,
@@ -88,6 +90,9 @@ class _Pattern(NamedTuple):
 
 _KEY: Final = _Pattern(b"sk-", re.compile(rb"(?<![\w-])sk-[\w-]{10,}"))
 
+_SHORTENED_KEY: Final = rb"[\w-]{0,40}\*{4,}[\w-]{0,8}"
+"""The form of a key in the answer that refuses it: with stars for its middle."""
+
 _IN_ANSWERS: Final = (
     _Pattern(b"org-", re.compile(rb"(?<![\w-])org-[A-Za-z0-9]{16,}")),
     _Pattern(b"proj_", re.compile(rb"(?<![\w-])proj_[A-Za-z0-9]{16,}")),
@@ -131,7 +136,8 @@ class Redactor:
             sought += _replacements(azure[1])
         in_answer = _Search(sought, (_KEY, *_IN_ANSWERS))
         if response and response.status >= 400:
-            # Such answers repeat a key or the name of an organization, as short as it may be.
+            # Such answers repeat a key, whole or with stars, or the name of an organization, as
+            # short as it may be.
             in_answer = in_answer.with_words([*keys, *names])
         return replace(
             recording,
@@ -166,11 +172,9 @@ class _Search:
         self._words = words
 
     def with_words(self, words: Iterable[str]) -> _Search:
-        """A search that replaces *words*, too, where they stand alone."""
-        quoted = [re.escape(word.encode()) for word in {*words} if word]
-        if not quoted:
-            return self
-        form = re.compile(rb"(?<![\w-])(?:" + b"|".join(quoted) + rb")(?![\w-])")
+        """A search that replaces *words* and shortened keys, too, where they stand alone."""
+        forms = [re.escape(word.encode()) for word in {*words} if word] + [_SHORTENED_KEY]
+        form = re.compile(rb"(?<![\w-])(?:" + b"|".join(forms) + rb")(?![\w-])")
         return _Search(self._replacements, self._patterns, form)
 
     def redacted(self, data: bytes) -> bytes:
@@ -190,6 +194,7 @@ class _Search:
         changed = bytearray(data)
         for start, new in changes:
             changed[start : start + len(new)] = new
+        write_checksums(data, changed)
         return bytes(changed)
 
     def redacted_text(self, text: str) -> str:

@@ -27,10 +27,16 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import compared_call
-from images_emulator.recordings.matching import Miss, RecordingMatch
-from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.matching import (
+    Miss,
+    RecordingMatch,
+    compared_request,
+    parsed_request,
+)
+from images_emulator.recordings.recording import RecordedRequest, Recording
+from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.recordings.sendable import check_status
-from images_emulator.settings import OnMiss
+from images_emulator.settings import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate
@@ -59,6 +65,9 @@ MAX_NOTICE_CHARS: Final = 1024
 NOTICE: Final = b"x-emulator-notice"
 """The header of an answer with what the emulator says of its call."""
 
+
+_STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
+"""The levels at which a recording is of the very call."""
 
 _REPEATED_TEXTS: Final = ("quality", "background", "output_format")
 """The parameters that an answer repeats as texts."""
@@ -168,6 +177,8 @@ class ReplayMiddleware:
             fields = call.fields if call else None
             compared = compared_call(exchange.method, target, content_type, chunks, fields)
             result = self.replay.index.find(compared, call, self.replay.level, day)
+            if isinstance(result, Miss) or result.level not in _STRICT:
+                result = self._find_redacted(exchange, scope, chunks, day) or result
             request = self.replay.resolver.resolve(compared, call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
@@ -181,6 +192,27 @@ class ReplayMiddleware:
         if key and not reads_uploads:
             self._found.put(key, found, FOUND_OVERHEAD_BYTES + exchange.body_bytes)
         return found
+
+    def _find_redacted(
+        self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
+    ) -> RecordingMatch | None:
+        """The match of a call with credentials in its query or body, when they are redacted as
+        those of recordings are; None where it has none, or matches nothing."""
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        )
+        sent = RecordedRequest(exchange.method, _target(scope), headers, b"".join(chunks))
+        try:
+            redacted = Redactor().redacted(Recording(sent, None)).request
+        except UnreadableBodyError:
+            return None
+        if (redacted.target, redacted.body) == (sent.target, sent.body):
+            return None
+        call = compared_request(redacted)
+        result = self.replay.index.find(
+            call, parsed_request(call, redacted), self.replay.level, day
+        )
+        return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it
 

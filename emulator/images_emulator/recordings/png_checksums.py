@@ -1,0 +1,55 @@
+"""The checksums of PNG files in which bytes were replaced, as they are and in base64."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Final
+from zlib import crc32
+
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+_IN_BASE64: Final = re.compile(rb"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")
+"""A PNG file in base64."""
+
+_FRAME_BYTES: Final = 12
+"""Bytes of a chunk beside its data: length, kind and checksum."""
+
+
+def write_checksums(old: bytes, new: bytearray) -> None:
+    """Write the checksums of PNG files in *new* that were right in *old*, which is as long, and are
+    not any more: those of the chunks that differ."""
+    _write_in_files(old, new)
+    for match in _IN_BASE64.finditer(new):
+        start, end = match.span()
+        # What is left of a group of four is no byte.
+        end -= (end - start) % 4
+        if old[start:end] == new[start:end]:
+            continue
+        decoded, original = bytearray(b64decode(new[start:end])), b64decode(old[start:end])
+        if len(decoded) == len(original):
+            _write_in_files(original, decoded)
+            new[start:end] = b64encode(decoded)
+
+
+def _write_in_files(old: bytes, new: bytearray) -> None:
+    start = -1
+    while (start := new.find(_SIGNATURE, start + 1)) >= 0:
+        for first, last in _chunks(new, start + len(_SIGNATURE)):
+            if old[first:last] != new[first:last]:
+                new[last : last + 4] = crc32(new[first:last]).to_bytes(4, "big")
+
+
+def _chunks(data: bytearray, start: int) -> Iterator[tuple[int, int]]:
+    """Start and end of what the checksum of each chunk is of, of a PNG file whose chunks begin at
+    *start*: the kind and the data. The checksum follows."""
+    while start + _FRAME_BYTES <= len(data):
+        length = int.from_bytes(data[start : start + 4], "big")
+        end = start + _FRAME_BYTES + length
+        if end > len(data):
+            return
+        yield start + 4, end - 4
+        if data[start + 4 : start + 8] == b"IEND":
+            return
+        start = end
