@@ -1,5 +1,5 @@
-"""Azure OpenAI's dialect: its error messages and bodies, headers, URLs, and what its models
-refuse.
+"""Azure OpenAI's dialect: Azure errors with their messages and bodies, headers, URLs, and what its
+models refuse. A new Azure error of API Management is a `Refusal` here.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.

@@ -2,7 +2,7 @@
 headers, error bodies, error messages and URLs of one service.
 
 Routes, validation and rendering are the same for both services. OpenAI's dialect is here, Azure's
-in `azure.py`.
+in `azure.py`. A new response header on every answer of OpenAI is a row of `OPENAI_HEADERS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits."""
+"""Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits.
+
+A new size rule is a class here.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Faults: what can go wrong on request. Each is a class with its settings, which are its JSON form,
-and one method that wraps an ASGI application."""
+and one method that wraps an ASGI application. A new fault is a class in one of `_MODULES`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The output formats: how a drawn image becomes a file, and how such a file is known and read."""
+"""The output formats: how a drawn image becomes a file, and how such a file is known and read.
+
+A new output format is an entry of `OUTPUT_FORMATS`.
+"""
 
 from __future__ import annotations
 

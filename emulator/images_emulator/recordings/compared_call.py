@@ -53,7 +53,7 @@ BODY: Final = "body"
 UPLOAD_FIELDS: Final = ("images", "mask", "markup")
 """The fields of a request that are pictures: the beginnings of the names of their differences."""
 
-_NO_PARAMETERS: Final = frozenset({"as_of", "day", "forgiven", "operation", *UPLOAD_FIELDS})
+_COMPARED_OTHERWISE: Final = frozenset({"as_of", "day", "forgiven", "operation", *UPLOAD_FIELDS})
 """Fields of a request that are compared in another form, or that no parameter of a call sets."""
 
 
@@ -355,7 +355,7 @@ class Resolver:
 def _values(request: ImageRequest) -> Mapping[str, Any]:
     """The values of *request* by the names of its fields, with the pixels of its pictures."""
     values = {
-        name: value for name, value in request.to_json().items() if name not in _NO_PARAMETERS
+        name: value for name, value in request.to_json().items() if name not in _COMPARED_OTHERWISE
     }
     for name in UPLOAD_FIELDS:
         pictures = getattr(request, name)

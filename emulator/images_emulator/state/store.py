@@ -1,5 +1,5 @@
-"""The store: holds the state that outlives a call. Several processes can share a store that
-implements its protocol.
+"""The store: the backend that persists the state which outlives a call. Several processes can share
+a store that implements its protocol.
 
 A store hands out five kinds of containers, each under a name:
 
