@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import shutil
 import socket
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from openai import OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
+from images_emulator.state.store import Count
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
@@ -275,6 +278,37 @@ def test_calls_that_need_no_store_go_on_without_redis_and_the_others_are_refused
         until(lambda: http.get(f"{other.url}/_emulator/ready").status_code == 200)  # noqa: B023
 
 
+def test_each_call_that_needs_the_store_is_refused_while_it_is_away(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    settings: dict[str, Any] = {"store": redis_server.url, "namespace": new_namespace()}
+    with Server(**settings) as server, Server(**settings, rate_limit="9/min") as limited:
+        picture = generate(http, server).json()["data"][0]["url"]
+        server.inject("server_error", match={"prompt": "fail"})
+        http.get(f"{server.url}/_emulator/scenario")
+        redis_server.kill()
+        b64 = {"response_format": "b64_json"}
+        form: Any = {
+            "files": {"file": ("a.png", png(), "image/png")},
+            "data": {"purpose": "vision"},
+        }
+        for answer in (
+            http.get(picture),
+            http.get(f"{server.base_url}/files"),
+            http.post(f"{server.base_url}/files", **form),
+            generate(http, server, prompt="fail", **b64),
+            generate(http, limited, **b64),
+            http.get(f"{server.url}/_emulator/scenario"),
+            http.post(f"{server.url}/_emulator/clock", json={"advance": 1}),
+            http.patch(f"{server.url}/_emulator/settings", json={"validation": "lenient"}),
+            http.post(f"{server.url}/_emulator/reset"),
+        ):
+            assert answer.status_code == 503, answer.url
+            assert answer.headers["retry-after"] == "1"
+            assert "cannot be reached" in answer.text
+        assert generate(http, server, **b64).status_code == 200
+
+
 def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
@@ -350,6 +384,19 @@ def test_server_does_not_start_without_its_store() -> None:
     with pytest.raises(OSError, match="The store unix:///nowhere/at/all cannot") as error:
         Server(store="unix:///nowhere/at/all")
     assert error.value.strerror
+
+
+def test_store_that_is_garbage_leaves_no_thread() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    before = {*threading.enumerate()}
+    store = RedisStore(shared_redis().url, new_namespace())
+    assert store.run(store.counters("x").counts(["a"])) == [Count()]
+    (thread,) = {*threading.enumerate()} - before
+    del store
+    gc.collect()
+    thread.join(RECOVERY_SECONDS)
+    assert not thread.is_alive()
 
 
 # --- settings

@@ -4,11 +4,12 @@ callers that have none."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeVar
+from weakref import finalize
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -162,6 +163,17 @@ class _LoopClient:
             await self._redis.aclose()
 
 
+def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:
+    """End the *thread* of an object that is garbage, and close its connections."""
+
+    async def end() -> None:
+        if client := clients.get(thread.loop):
+            await client.close()
+        thread.loop.stop()
+
+    asyncio.run_coroutine_threadsafe(end(), thread.loop)
+
+
 class RedisClient:
     """Runs scripts on the Redis at *url*, from any event loop and any thread.
 
@@ -208,6 +220,8 @@ class RedisClient:
         with self._lock:
             if self._thread is None:
                 self._thread = _LoopThread()
+                self._abandoned = finalize(self, _abandon, self._thread, self._clients)
+                self._abandoned.atexit = False
             thread = self._thread
         return thread.run(work)
 
@@ -225,6 +239,7 @@ class RedisClient:
             own = thread.loop if thread else None
             loops = [loop for loop in self._clients if loop is not own]
         if thread:
+            self._abandoned.detach()
             thread.run(self.disconnect())
             thread.stop()
         for loop in loops:
