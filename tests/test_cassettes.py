@@ -368,6 +368,11 @@ MALFORMED = {
         "the status must be a status of HTTP, not 'x'",
     ),
     "base64": (ruby(TEXT, {"base64_string": "a"}), "the body is no base64: "),
+    "no base64": (ruby(TEXT, {"base64_string": "@@@"}), "the body is no base64: "),
+    "no base64 in a HAR": (
+        har(har_entry(POST_DATA, {"text": "@@@", "encoding": "base64"})),
+        "the body is not the base64 that it is said to be: ",
+    ),
     "base64 of another type": (ruby(TEXT, {"base64_string": 3}), "the body is no base64: "),
     "body": (vcrpy(3, vcrpy_response({})), "the body must be text"),
     "url": (
@@ -453,6 +458,7 @@ UNREADABLE = {
     "c.yaml": (b"interactions:\n- \x01", "c.yaml:2: it is no YAML: "),
     "d.yaml": (b"interactions: &a [*a]", "d.yaml:1: it contains itself"),
     "e.yaml": (b"interactions: !!binary a", "e.yaml:1: it is no base64: "),
+    "e2.yaml": (b"a: 1\ninteractions: !!binary '@@@'", "e2.yaml:2: it is no base64: "),
     "f.yaml": (b"interactions: 3", "f.yaml: the list of interactions must be a list, not '3'"),
     "g.har": (b'{"log": {}}', "g.har: the list of entries must be a list, not missing"),
     "h.yaml": (b"- " * 600, "h.yaml: it is nested too deeply"),

@@ -133,6 +133,22 @@ def test_from_journal_writes_the_calls_in_their_order(
     assert all(KEY.encode() not in file.read_bytes() for file in folder.rglob("*.*"))
 
 
+def test_from_journal_adds_no_call_twice(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["exchange", "from-journal", "--url", server.url, "--to", str(tmp_path)]
+    draw(server, "a fox")
+    assert main(arguments) == 0
+    draw(server, "a fox")
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"1 exchange added to {tmp_path}, 1 already there\n"
+    assert len(read_folder(tmp_path)) == 2
+    (tmp_path / "0003-x.json").write_text("{")
+    assert main(arguments) == 1
+    assert "0003-x.json:1: is no JSON" in capsys.readouterr().err
+
+
 def test_from_journal_takes_filters(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

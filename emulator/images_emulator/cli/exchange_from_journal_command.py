@@ -30,17 +30,26 @@ they were answered, without keys; those that match all filters, as of 'requests'
 
 def run(*, to: Path, **options: Any) -> int:
     from images_emulator.recordings.document import from_document  # noqa: PLC0415
-    from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
+    from images_emulator.recordings.folder import RecordingFolder, read_folder  # noqa: PLC0415
     from images_emulator.recordings.recorded_files import MemoryFiles  # noqa: PLC0415
 
     filters = take_filters(options, but=NOT_FILTERS)
     client = AdminClient(server_address(**options))
-    folder, written, left_out = RecordingFolder(to), 0, 0
+    folder, written, there, left_out = RecordingFolder(to), 0, 0, 0
+    try:
+        # The source of each names its call.
+        present = {each.source for each in read_folder(to)} if to.is_dir() else set()
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
     for identity in reversed([*_identities(client, {**filters, "kind": ["call"]})]):
         try:
             document = client.get(f"requests/{identity}/exchange")
-            folder.add(from_document(document, MemoryFiles()))
-            written += 1
+            recording = from_document(document, MemoryFiles())
+            if recording.source in present:
+                there += 1
+            else:
+                folder.add(recording)
+                written += 1
         except UnreachableError:
             raise
         except (CommandError, ValueError) as error:
@@ -48,7 +57,8 @@ def run(*, to: Path, **options: Any) -> int:
             left_out += 1
         except OSError as error:
             raise CommandError(f"{to}: {error}") from error
-    print(f"{written} {'exchange' if written == 1 else 'exchanges'} added to {to}")
+    unchanged = f", {there} already there" if there else ""
+    print(f"{written} {'exchange' if written == 1 else 'exchanges'} added to {to}{unchanged}")
     return 1 if left_out else 0
 
 

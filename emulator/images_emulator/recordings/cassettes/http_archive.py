@@ -3,8 +3,6 @@ their own form."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,6 +25,7 @@ from images_emulator.recordings.cassettes.interaction import (
     text,
     time_of,
 )
+from images_emulator.recordings.cassettes.yaml_text import decoded_base64
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import Headers
 
@@ -223,10 +222,10 @@ def _decoded(value: str, encoding: str) -> bytes:
     try:
         match encoding:
             case "base64":
-                return base64.b64decode(value)
+                return decoded_base64(value)
             case "hex":
                 return bytes.fromhex(value)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ValueError(
             f"the body is not the {encoding} that it is said to be: {error}"
         ) from error

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import json
 import re
@@ -25,6 +23,7 @@ from images_emulator.recordings.cassettes.interaction import (
     status_code,
     time_of,
 )
+from images_emulator.recordings.cassettes.yaml_text import decoded_base64
 from images_emulator.recordings.recording import Headers
 
 _STANDARD_PORTS: Final = {"http": "80", "https": "443"}
@@ -162,8 +161,8 @@ def _body(message: Mapping[str, Any]) -> bytes:
 
 def _decoded(value: Any) -> bytes:
     try:
-        return base64.b64decode(value)
-    except (binascii.Error, TypeError, ValueError) as error:
+        return decoded_base64(value)
+    except (TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the body is no base64: {error}") from error
 
 

@@ -7,7 +7,6 @@ lost: cassettes are of several languages, whose YAML libraries do not agree on w
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,13 @@ TYPED_KEYS: Final = frozenset({"parsed_body"})
 
 _NULL: Final = "tag:yaml.org,2002:null"
 _BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary"})
+
+
+def decoded_base64(text: str | bytes) -> bytes:
+    """The bytes of base64 with line breaks and blanks. Raises ValueError where it has any other
+    character or is no whole base64."""
+    plain = "".join(text.split()) if isinstance(text, str) else b"".join(text.split())
+    return base64.b64decode(plain, validate=True)
 
 
 class MissingLibraryError(Exception):
@@ -80,8 +86,8 @@ class _Values:
         if node.tag not in _BINARY:
             return node.value
         try:
-            return base64.b64decode(node.value)
-        except (binascii.Error, ValueError) as error:
+            return decoded_base64(node.value)
+        except ValueError as error:
             raise self._error(node, f"it is no base64: {error}") from error
 
     def _pair(self, key_node: Any, value_node: Any) -> tuple[Any, Any]:
