@@ -177,8 +177,8 @@ class Exchange:
     fault: str | None = None
     """The name of the fault that the call was given."""
     own_answer: str | None = None
-    """The name of the answer of one's own that the call was given (`OwnAnswer.label_at`): that of
-    its picture, or `answer`, `raw 503`, `function f`."""
+    """The name of the answer of one's own that the call was given: that of its picture, or
+    `answer`, `raw 503`, `function f`."""
     body_may_change: bool = False
     """Whether the body may leave otherwise than the endpoint wrote it: by a fault or a
     recording."""
