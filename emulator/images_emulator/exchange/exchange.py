@@ -275,7 +275,7 @@ class Exchange:
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
-            known=self.known_answer,
+            answer=self.known_answer,
         )
 
     def end(self) -> None:

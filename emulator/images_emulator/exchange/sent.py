@@ -70,9 +70,9 @@ class SentResponse:
     """
 
     __slots__ = (
+        "_answer",
         "_is_stream",
-        "_known",
-        "_parts_kept",
+        "_part_count",
         "_pending",
         "_request",
         "body",
@@ -105,8 +105,8 @@ class SentResponse:
         self.usage: Usage | None = None
         """The usage in such a body."""
         self._request: ImageRequest | None = None
-        self._known: KnownAnswer | None = None
-        self._parts_kept = 0
+        self._answer: KnownAnswer | None = None
+        self._part_count = 0
         self._is_stream = False
         self._pending: bytearray | None = None
 
@@ -156,10 +156,10 @@ class SentResponse:
         *,
         body_may_change: bool,
         keep_body: bool = False,
-        known: KnownAnswer | None = None,
+        answer: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. Where a fault may rewrite or cut the body, as
-        *body_may_change* says, it is read to find the images in it, unless it is *known*. With
+        *body_may_change* says, it is read to find the images in it, unless *answer* has them. With
         *keep_body* its beginning is kept."""
         self.status = status
         self.headers = headers
@@ -168,17 +168,17 @@ class SentResponse:
         self.body_may_change = body_may_change and self._request is not None
         self.listens = self._is_stream or self.body_may_change or keep_body or status >= 400
         self._pending = bytearray() if self._is_stream or self.body_may_change else None
-        if known:
-            self._known, self.body_may_change, self.listens = known, True, True
-            self._is_stream = known.is_stream
-            self._pending = bytearray() if known.is_stream else None
+        if answer:
+            self._answer, self.body_may_change, self.listens = answer, True, True
+            self._is_stream = answer.is_stream
+            self._pending = bytearray() if answer.is_stream else None
         if self._is_stream:
             self.kept_events = []
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body, *ms* milliseconds after the call's arrival."""
-        if self._known:
-            self._add_known(self._known, part, ms)
+        if self._answer:
+            self._add_part_of(self._answer, part, ms)
         elif self._is_stream:
             self._add_events(part, ms)
         elif self._pending is not None:
@@ -191,32 +191,32 @@ class SentResponse:
     def end(self) -> None:
         """Note that the body has left to its end."""
         self.is_whole = True
-        if self._known and not self._is_stream:
-            self.image_indexes, self.usage = self._known.images, self._known.usage
+        if self._answer and not self._is_stream:
+            self.image_indexes, self.usage = self._answer.images, self._answer.usage
             return
         if self._is_stream or not self._request:
             return
         if not self.body_may_change:
             self.image_indexes = tuple(range(self._request.n))
         else:
-            answer = json_value(self._pending or b"")
-            self.image_indexes = tuple(index for index, _ in image_items(answer))
-            self.usage = usage_in(answer)
+            payload = json_value(self._pending or b"")
+            self.image_indexes = tuple(index for index, _ in image_items(payload))
+            self.usage = usage_in(payload)
 
     def close(self) -> None:
         """Drop the values that only a further part would need."""
-        if self._pending and self.body_may_change and not self._known:
+        if self._pending and self.body_may_change and not self._answer:
             self._keep(without_base64(self._pending))
         self._pending = None
-        self._request = self._known = None
+        self._request = self._answer = None
 
     def _keep(self, text: bytes) -> None:
         """Add *text* to the kept part of the body."""
         self.body = (self.body + text)[:MAX_BODY_BYTES]
 
-    def _add_known(self, known: KnownAnswer, part: bytes, ms: float) -> None:
-        text = b"".join(known.texts[self._parts_kept : self._parts_kept + 1])
-        self._parts_kept += 1
+    def _add_part_of(self, answer: KnownAnswer, part: bytes, ms: float) -> None:
+        text = b"".join(answer.texts[self._part_count : self._part_count + 1])
+        self._part_count += 1
         self._keep(text)
         if self._is_stream:
             self._add_events(part, ms)
@@ -239,7 +239,7 @@ class SentResponse:
             place = 0
 
     def _add_event(self, event: bytes, ms: float) -> None:
-        if self.body_may_change and not self._known:
+        if self.body_may_change and not self._answer:
             self._keep(without_base64(event))
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
@@ -252,9 +252,9 @@ class SentResponse:
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
         if not head.partition(b"\n")[0].endswith(_COMPLETED):
             return
-        if self._known or not self.body_may_change:
+        if self._answer or not self.body_may_change:
             self.image_indexes = (0,)
-            self.usage = self._known.usage if self._known else None
+            self.usage = self._answer.usage if self._answer else None
             return
         payload = json_value(event.partition(b"\ndata: ")[2])
         self.usage = usage_in(payload)

@@ -243,20 +243,20 @@ def compared_call(
     target: str,
     content_type: str,
     body: Sequence[bytes],
-    known: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> ComparedCall:
     """The call of *method* at the *target*, a path with its query, with the chunks of its *body*;
-    *known* are its fields, where it was parsed before."""
+    *fields* are those in it, where it was parsed before."""
     raw_path, _, query = target.partition("?")
     path, operation, service, deployment = _place_of(raw_path)
     is_form = content_type[: len(FORM)].lower() == FORM
-    fields = body_sha256 = None
+    values = body_sha256 = None
     try:
-        parsed = known or _fields(content_type, tuple(body), operation)
-        fields = None if parsed is None else {name: _compact(each) for name, each in parsed.items()}
+        parsed = fields or _fields(content_type, tuple(body), operation)
+        values = None if parsed is None else {name: _compact(each) for name, each in parsed.items()}
     except (APIError, RecursionError):
         pass
-    if fields is None and any(body):
+    if values is None and any(body):
         body_sha256 = _body_hash(content_type, b"".join(body))
     pairs = parse_qsl(query, keep_blank_values=True) if query else ()
     return ComparedCall(
@@ -266,7 +266,7 @@ def compared_call(
         operation=operation,
         service=service,
         deployment=deployment,
-        fields=fields,
+        fields=values,
         is_form=is_form,
         body_sha256=body_sha256 or "",
     )
@@ -311,9 +311,9 @@ def _compact(value: Any) -> Any:
         case Upload():
             sha256 = hashlib.sha256(value.data).hexdigest()
             _, dot, suffix = value.filename.rpartition(".")
-            end = f"{dot}{suffix}".lower() if dot else ""
-            named = end if value.filename else None
-            return FileValue(sha256, value.size, value.content_type, named)
+            ending = f"{dot}{suffix}".lower() if dot else ""
+            name_end = ending if value.filename else None
+            return FileValue(sha256, value.size, value.content_type, name_end)
         case str() if len(value) > MAX_DATA_URL_CHARS and is_data_url(value):
             sha256 = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
             return FileValue(sha256, len(value), value[5:].partition(";")[0][:64], None)

@@ -39,7 +39,7 @@ async def input_of_call(
         digests = await emulator.renderer.parse(partial(_digests, fields, emulator))
         values = values._replace(image_sha256=digests)
     if emulator.scenario.paths:
-        values = values._replace(fields=await _found(lambda: fields, exchange, emulator))
+        values = values._replace(fields=await _values_at_paths(lambda: fields, exchange, emulator))
     return values
 
 
@@ -74,7 +74,7 @@ async def input_of_request(
         call = exchange.parsed
         return values_in_force(request, call.fields if call else _NOTHING)
 
-    return values._replace(fields=await _found(fields, exchange, emulator))
+    return values._replace(fields=await _values_at_paths(fields, exchange, emulator))
 
 
 def input_of_answered(
@@ -120,7 +120,7 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
     )
 
 
-async def _found(
+async def _values_at_paths(
     fields: Callable[[], Mapping[str, Any]], exchange: Exchange, emulator: Emulator
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The values of *fields* at the paths that steps ask for."""

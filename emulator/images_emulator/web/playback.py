@@ -43,7 +43,8 @@ class Playback:
     parts: Sequence[tuple[float, bytes]]
     """The seconds from the end of the request, and the bytes."""
     end: End
-    known: KnownAnswer
+    answer: KnownAnswer
+    """What the journal shows of it."""
     weight: int
     """Bytes that it takes, about."""
 
@@ -83,7 +84,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         parts = [_moved(part, moves) for part in parts]
         shown = parts
         downloads = {moves[each.url]: each.unkept("data") for each in recording.downloads}
-    known = known_answer(shown or (), header(headers, "content-type"), downloads)
+    answer = known_answer(shown or (), header(headers, "content-type"), downloads)
     seconds = [part.seconds for part in recorded_parts]
     return Playback(
         recording.name,
@@ -91,8 +92,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
         tuple(zip(seconds, parts, strict=True)),
         response.end,
-        known,
-        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in known.pictures),
+        answer,
+        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in answer.pictures),
     )
 
 

@@ -53,10 +53,10 @@ logger = logging.getLogger("images_emulator")
 if TYPE_CHECKING:
     from images_emulator.web.miss_recorder import MissRecorder
 
-FOUND_BYTES: Final = 2**21
+RESULT_CACHE_BYTES: Final = 2**21
 """Memory for the matches of calls that may come again."""
 
-FOUND_OVERHEAD_BYTES: Final = 2048
+RESULT_OVERHEAD_BYTES: Final = 2048
 """Bytes that a match takes beside the body of its call, about."""
 
 MAX_NOTICE_CHARS: Final = 1024
@@ -73,10 +73,10 @@ _REPEATED_TEXTS: Final = ("quality", "background", "output_format")
 """The parameters that an answer repeats as texts."""
 
 
-class _Found(NamedTuple):
-    """The result for a call: a match or a miss, and its valid request."""
+class _SearchResult(NamedTuple):
+    """What the search for a recording of a call has led to, and the valid request of the call."""
 
-    result: RecordingMatch | Miss
+    outcome: RecordingMatch | Miss
     request: ImageRequest | None
 
 
@@ -92,15 +92,15 @@ class ReplayMiddleware:
         self.app = app
         self.emulator = emulator
         self.replay = recordings
-        self._found = LRUCache(FOUND_BYTES)
+        self._results = LRUCache(RESULT_CACHE_BYTES)
         self._playables = LRUCache(emulator.settings.cache)
-        self._hosted_requests = LRUCache(FOUND_BYTES)
+        self._hosted_requests = LRUCache(RESULT_CACHE_BYTES)
         """The requests of hosted pictures that were played, by their paths."""
         self._miss_recorder: MissRecorder | None = None
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
-            self._miss_recorder = MissRecorder(emulator.settings, recordings, self._found.clear)
+            self._miss_recorder = MissRecorder(emulator.settings, recordings, self._results.clear)
             emulator.finish = self._miss_recorder.finish
         if not recordings.is_prepared:
             emulator.renderer.parser.submit(lambda _: self._prepare())
@@ -126,30 +126,32 @@ class ReplayMiddleware:
             else:
                 await self._send_download(hosted, exchange, scope, receive, send)
             return
-        found = await self._find(exchange, scope, receive)
-        if found is None or await self._has_own_answer(found, exchange):
+        result = await self._find(exchange, scope, receive)
+        if result is None or await self._has_own_answer(result, exchange):
             await self.app(scope, receive, send)
-        elif isinstance(found.result, RecordingMatch):
-            await self._play(found.result, found.request, exchange, scope, receive, send)
+        elif isinstance(result.outcome, RecordingMatch):
+            await self._play(result.outcome, result.request, exchange, scope, receive, send)
         else:
-            await self._miss(found.result, exchange, self.app)(scope, receive, send)
+            await self._miss(result.outcome, exchange, self.app)(scope, receive, send)
 
-    async def _has_own_answer(self, found: _Found, exchange: Exchange) -> bool:
+    async def _has_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
         """Whether a step of the scenario has an answer for the call. It goes before a recording."""
         scenario = self.emulator.scenario
-        if found.request is None or not scenario.has_answers:
+        if result.request is None or not scenario.has_answers:
             return False
-        return scenario.expects(await input_of_request(exchange, found.request, self.emulator))
+        return scenario.expects(await input_of_request(exchange, result.request, self.emulator))
 
     # --- to find a recording
 
-    async def _find(self, exchange: Exchange, scope: Scope, receive: Receive) -> _Found | None:
+    async def _find(
+        self, exchange: Exchange, scope: Scope, receive: Receive
+    ) -> _SearchResult | None:
         """The match or the miss of a call; None for one that the application is to refuse: without
         an accepted key, with invalid headers of the emulator, or with too long a body."""
         settings = self.emulator.settings
         if self.replay.failure:
             sentence = f"the recordings cannot be read: {self.replay.failure}"
-            return _Found(Miss(exchange.path, (), sentence), None)
+            return _SearchResult(Miss(exchange.path, (), sentence), None)
         if not authenticate(exchange, settings):
             return None
         try:
@@ -165,33 +167,33 @@ class ReplayMiddleware:
         key = None
         if exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
             key = exchange.method, target, content_type, day, chunks
-            known: _Found | None = self._found.get(key)
-            if known:
-                return known
+            cached: _SearchResult | None = self._results.get(key)
+            if cached:
+                return cached
         call: Call | None = None
         if operation:
             with suppress(APIError):
                 call = await read_call(exchange, receive, operation, self.emulator)
 
-        def find() -> _Found:
+        def find() -> _SearchResult:
             fields = call.fields if call else None
             compared = compared_call(exchange.method, target, content_type, chunks, fields)
-            result = self.replay.index.find(compared, call, self.replay.level, day)
-            if isinstance(result, Miss) or result.level not in _STRICT:
-                result = self._find_redacted(exchange, scope, chunks, day) or result
+            outcome = self.replay.index.find(compared, call, self.replay.level, day)
+            if isinstance(outcome, Miss) or outcome.level not in _STRICT:
+                outcome = self._find_redacted(exchange, scope, chunks, day) or outcome
             request = self.replay.resolver.resolve(compared, call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
-            return _Found(result, request)
+            return _SearchResult(outcome, request)
 
         renderer = self.emulator.renderer
         if reads_uploads:
-            found = await renderer.decode(find)
+            result = await renderer.decode(find)
         else:
-            found = await renderer.parse(find) if exchange.is_large else find()
+            result = await renderer.parse(find) if exchange.is_large else find()
         if key and not reads_uploads:
-            self._found.put(key, found, FOUND_OVERHEAD_BYTES + exchange.body_bytes)
-        return found
+            self._results.put(key, result, RESULT_OVERHEAD_BYTES + exchange.body_bytes)
+        return result
 
     def _find_redacted(
         self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
@@ -317,20 +319,20 @@ class ReplayMiddleware:
     def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:
         """Note in *exchange* what the journal shows of the answer: unless a fault changes it, that
         of the recording."""
-        known = played.known
+        answer = played.answer
         if request and played.status == HTTPStatus.OK:
-            exchange.request = request = _as_answered(request, known)
-            exchange.image_urls = known.urls
-            for url, picture in zip(known.urls, known.pictures, strict=False):
+            exchange.request = request = _as_answered(request, answer)
+            exchange.image_urls = answer.urls
+            for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
-                self._hosted_requests.put(path, hosted, FOUND_OVERHEAD_BYTES)
-            files = known.files
-            if known.is_stream and known.images:
+                self._hosted_requests.put(path, hosted, RESULT_OVERHEAD_BYTES)
+            files = answer.files
+            if answer.is_stream and answer.images:
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.files = files
         if not exchange.body_may_change:
-            exchange.known_answer, exchange.body_may_change = known, True
+            exchange.known_answer, exchange.body_may_change = answer, True
 
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
         """Keep the file of an upload under the id that the recorded answer gives it: a call that no
@@ -410,15 +412,15 @@ def _target(scope: Scope) -> str:
     return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
-def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
+def _as_answered(request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
     """*request* with the pictures of the answer, and with the values that it repeats: for `auto`
     the API may have chosen others than the emulator."""
-    values = known.parameters
+    values = answer.parameters
     changes: dict[str, Any] = {name: values[name] for name in _REPEATED_TEXTS if name in values}
     if size := _pixels(values.get("size", "")):
         changes["size"] = size
-    if known.pictures:
-        changes["own_pictures"] = known.pictures
+    if answer.pictures:
+        changes["own_pictures"] = answer.pictures
     return replace(request, **changes) if changes else request
 
 
