@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from tests.pictures import png
 from tests.programs import RunningCommand, run_command, running_command
 
 COMMAND = str(Path(sys.executable).parent / "images-emulator")
@@ -105,12 +106,19 @@ def test_start_says_what_answers(tmp_path: Path) -> None:
         '{"version": 1, "request": {"method": "GET", "target": "/v1/models"}, '
         '"response": {"status": 200}}'
     )
-    flags = ("--replay", str(tmp_path), "--no-delay", "--on-miss", "refuse", "--as-of", "today")
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for name in ("fox.png", "ship.png", "more/dog.png"):
+        (photos / name).write_bytes(png())
+    (photos / "pictures.toml").write_text("")
+    folders = ("--replay", str(tmp_path), "--pictures", str(photos))
+    flags = (*folders, "--no-delay", "--on-miss", "refuse", "--as-of", "today")
     with forked("--port", "0", *flags) as (command, _):
         command.send_signal(signal.SIGTERM)
-        _, line = command.stdout.read().splitlines()[:2]
-        sentence = "recordings answer, at once; it refuses what none matches"
-        assert line == f"replay={tmp_path}: {sentence}"
+        _, recordings, pictures = command.stdout.read().splitlines()[:3]
+        sentence = "1 recording answers, at once; it refuses what none matches"
+        assert recordings == f"replay={tmp_path}: {sentence}"
+        assert pictures == f"pictures={photos}: 2 pictures, 1 other entry ignored"
 
 
 @pytest.mark.parametrize("flags", [("-q",), ("--quiet",), ("--log-level", "warning")])

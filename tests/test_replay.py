@@ -52,8 +52,13 @@ Play = Callable[..., Server]
 
 
 @pytest.fixture
-def play() -> Iterator[Play]:
+def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     """Serves recordings, by the settings of a server."""
+    folder = tmp_path_factory.mktemp("replay")
+    (folder / "0001.json").write_text(
+        '{"version": 1, "request": {"method": "GET", "target": "/v1/models"}, '
+        '"response": {"status": 200}}'
+    )
     with ExitStack() as stack:
 
         def serve(*recordings: Recording, **settings: Any) -> Server:
@@ -61,7 +66,7 @@ def play() -> Iterator[Play]:
                 replace(each, name=each.name or f"{number:04}")
                 for number, each in enumerate(recordings, 1)
             ]
-            emulator = Emulator(Settings(**{"delay": False, **settings}))
+            emulator = Emulator(Settings(**{"delay": False, "replay": folder, **settings}))
             emulator.replay = Replay(
                 lambda: KeptRecordings(named),
                 emulator.settings,
@@ -948,6 +953,18 @@ def test_recording_of_misses_needs_an_upstream(
         settings["replay"] = tmp_path
     with pytest.raises(ValueError, match=sentence):
         Server(on_miss="record", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"on_miss": "refuse"}, "on_miss: 'refuse' needs the setting 'replay'"),
+        ({"upstream": "http://x/v1"}, "upstream: it is asked only where 'on_miss' is 'record'"),
+    ],
+)
+def test_setting_that_would_do_nothing_is_refused(settings: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        Settings(**settings)
 
 
 # --- the exchanges of this repository

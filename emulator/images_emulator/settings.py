@@ -481,9 +481,14 @@ class Settings(Immutable, kw_only=True):
                 raise ValueError(f"{each.name}: expected {_KINDS[each.type]}, not {value!r}")
 
     def _check_replay(self) -> None:
-        """Raises ValueError where misses are to be recorded without a folder or an upstream."""
+        """Raises ValueError where misses are to be recorded without a folder or an upstream, and
+        where one of these settings would do nothing."""
         if self.on_miss == OnMiss.RECORD and not (self.replay and self.upstream):
             raise ValueError("on_miss: 'record' needs the settings 'replay' and 'upstream'")
+        if self.on_miss == OnMiss.REFUSE and not self.replay:
+            raise ValueError("on_miss: 'refuse' needs the setting 'replay'")
+        if self.upstream and self.on_miss != OnMiss.RECORD:
+            raise ValueError("upstream: it is asked only where 'on_miss' is 'record'")
 
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):

@@ -56,6 +56,9 @@ class PicturesFolder:
         self._path = Path(path)
         self._read: dict[tuple[str, int, int], PictureFile] = {}
         """The files by their names, sizes and times of change."""
+        self.summary = ""
+        """How many pictures were read, and how many entries of the folder were ignored, in words.
+        """
 
     def read(self) -> Sequence[NamedStep]:
         """The answers in it: first the steps of its document, then by the names of prompts, those
@@ -73,7 +76,12 @@ class PicturesFolder:
             NamedStep(f"{DOCUMENT}, step {number}", step)
             for number, step in enumerate(document.steps, 1)
         ]
-        pairs = [*_by_prompt(document), *self._by_file_name(files)]
+        named = [*self._by_file_name(files)]
+        ignored = sum(file.name != DOCUMENT and file.name[0] != "." for file in files) - len(named)
+        self.summary = _counted(len(named), "picture")
+        if ignored:
+            self.summary += f", {_counted(ignored, 'other entry', 'other entries')} ignored"
+        pairs = [*_by_prompt(document), *named]
         pairs.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
         return [*steps, *pairs]
 
@@ -103,6 +111,10 @@ class PicturesFolder:
         if mistakes:
             raise ValueError("\n".join(mistakes))
         self._read = read
+
+
+def _counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number or 'no'} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:

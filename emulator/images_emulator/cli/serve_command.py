@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from json import dumps
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
@@ -155,9 +155,12 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     gc.freeze()
     gc.enable()
 
+    replay = server.emulator.replay
+    found = Found(replay.file_count if replay else 0, server.emulator.scenario.pictures_summary)
+
     def start() -> None:
         # One write, which print() does not promise: a reader may close the pipe after one line.
-        sys.stdout.write(start_text(server.url, server.port, settings, log_settings))
+        sys.stdout.write(start_text(server.url, server.port, settings, log_settings, found))
         sys.stdout.flush()
         log.start()
 
@@ -168,9 +171,23 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     return 0
 
 
-def start_text(url: str, port: int, settings: Settings, log: LogSettings) -> str:
+class Found(NamedTuple):
+    """The number of *recordings* in the folder of `replay`, and in words that of *pictures* in the
+    one of `pictures`; None without one."""
+
+    recordings: int = 0
+    pictures: str | None = None
+
+
+NOTHING_FOUND: Final = Found()
+"""What there is without folders."""
+
+
+def start_text(
+    url: str, port: int, settings: Settings, log: LogSettings, found: Found = NOTHING_FOUND
+) -> str:
     """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    or warnings alone, where it listens."""
+    or warnings alone, where it listens. *found* is what the folders have."""
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
@@ -189,7 +206,7 @@ def start_text(url: str, port: int, settings: Settings, log: LogSettings) -> str
         return f"{dumps(values)}\n"
     if log.log_level in ("warning", "error"):
         return f"{listening}\n"
-    lines = [listening, *_mode_lines(settings)]
+    lines = [listening, *_mode_lines(settings, found)]
     if page:
         lines.append(f"The page is at {page}")
     lines.append(_shell_line(local, settings))
@@ -206,8 +223,9 @@ def _shell_line(url: str, settings: Settings) -> str:
     return f"In your shell: {words}"
 
 
-def _mode_lines(settings: Settings) -> Iterator[str]:
-    """Start-up lines that say which day's API answers, and whether it forgives."""
+def _mode_lines(settings: Settings, found: Found) -> Iterator[str]:
+    """Start-up lines that say which day's API answers, whether it forgives, and what else
+    answers."""
     if settings.as_of == "any":
         yield (
             "as_of=any: retired models answer, and a call may leave out its model; "
@@ -222,4 +240,8 @@ def _mode_lines(settings: Settings) -> Iterator[str]:
     if settings.replay is not None:
         times = "" if settings.delay else ", at once"
         misses = MISSES[OnMiss(settings.on_miss)]
-        yield f"replay={settings.replay}: recordings answer{times}; {misses} what none matches"
+        number = found.recordings
+        answer = "1 recording answers" if number == 1 else f"{number or 'no'} recordings answer"
+        yield f"replay={settings.replay}: {answer}{times}; {misses} what none matches"
+    if found.pictures is not None:
+        yield f"pictures={settings.pictures}: {found.pictures}"

@@ -70,6 +70,8 @@ class Replay:
         self.is_prepared = False
         self.failure = ""
         """Why the recordings could not be read."""
+        self.file_count = 0
+        """The number of recordings in the folder at the start."""
         self._read = read
         self._settings = settings
         self._counters = store.counters("replay")
@@ -165,6 +167,7 @@ def replay_of(
         return KeptRecordings(read_folder(folder) if paths else ())
 
     replay = Replay(read, settings, store, deployments, file)
+    replay.file_count = len(paths)
     if is_small:
         replay.prepare()
     return replay

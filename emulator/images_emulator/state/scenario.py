@@ -126,6 +126,11 @@ class Scenario:
         if self._folder is not None:
             self._answers = self._folder.read()
 
+    @property
+    def pictures_summary(self) -> str | None:
+        """How many pictures the folder of pictures has, in words; None without one."""
+        return self._folder.summary if self._folder else None
+
     def __bool__(self) -> bool:
         steps = self._steps.value
         return bool(steps.injected or steps.planned)
