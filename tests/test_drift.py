@@ -490,3 +490,11 @@ def test_recordings_are_read_back_from_their_folder(
     for read, recording in zip(read_folder(folder), recorded.values(), strict=True):
         assert read.response == recording.response
         assert re.match(r"\d{4}-", read.name)
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["drift", str(tmp_path / "none"), "--upstream", "http://127.0.0.1:9/v1"]) == 1
+    sentence = f"images-emulator: {tmp_path}/none: No such file or directory\n"
+    assert capsys.readouterr().err == sentence

@@ -73,6 +73,17 @@ def test_check_says_of_answers_that_no_server_can_send(
     ]
 
 
+def test_check_says_of_a_target_without_a_slash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {"version": 1, "request": {"method": "GET", "target": "foo"}, "error": "x"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document, indent=0))
+    assert main(["exchange", "check", str(path)]) == 1
+    sentence = f"{path}:5: request.target: 'foo' does not begin with a slash\n"
+    assert capsys.readouterr().err == sentence
+
+
 def test_check_notes_files_that_no_exchange_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

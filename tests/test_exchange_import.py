@@ -172,6 +172,14 @@ def test_a_cassette_that_was_recorded_anew_is_added(tmp_path: Path) -> None:
     assert len(imported(tmp_path, cassette(tmp_path, vcrpy(TEXT, vcrpy_response({}))))) == 2
 
 
+def test_a_cassette_that_is_not_there_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "none.yaml"
+    assert main(["exchange", "import", str(path), "--to", str(tmp_path / "to")]) == 1
+    assert capsys.readouterr().err == f"{path}: No such file or directory\n"
+
+
 def test_a_folder_with_other_files_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,7 +86,9 @@ def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
 
     try:
         recordings = read_folder(folder)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from None
+    except ValueError as error:
         raise CommandError(str(error)) from error
     chosen = [
         each

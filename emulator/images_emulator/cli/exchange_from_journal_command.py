@@ -20,7 +20,8 @@ NOT_FILTERS = ("kind",)
 def add_arguments(parser: ArgumentParser) -> None:
     parser.description = """\
 Add the calls that the server has had to a folder, oldest first, as they came and as
-they were answered, without keys; those that match all filters, as of 'requests'."""
+they were answered, without keys; those that match all filters, as of 'requests'.
+A call that is there already is not added again."""
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder that the files are added to"
     )

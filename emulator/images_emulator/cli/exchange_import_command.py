@@ -77,6 +77,8 @@ class _Importer:
         except (OSError, ValueError) as error:
             if isinstance(error, UnknownKindError) and not is_named:
                 self.others += 1
+            elif isinstance(error, OSError):
+                self._complain(f"{error.filename or path}: {error.strerror or error}")
             else:
                 self._complain(str(error))
             return

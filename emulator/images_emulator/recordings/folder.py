@@ -313,6 +313,12 @@ def _with_lines(path: Path, text: str, mistakes: Iterable[Mistake]) -> Sequence[
     return [f"{path}:{line}: {sentence}" for line, sentence in lines]
 
 
+def _mistakes_in_target(target: str) -> Iterator[Mistake]:
+    """That a *target* is none, which no call has."""
+    if not target.startswith("/") and target != "*" and "://" not in target:
+        yield Mistake(("request", "target"), f"{target!r} does not begin with a slash")
+
+
 def mistakes_in(path: Path) -> Sequence[str]:
     """All that is wrong with the file *path* and the files that it names, as `FILE:LINE: sentence`.
     Raises OSError where it cannot be read."""
@@ -324,6 +330,7 @@ def mistakes_in(path: Path) -> Sequence[str]:
     text = path.read_text("utf-8")
     document = parse(text)
     mistakes = [
+        *_mistakes_in_target(recording.request.target),
         *mistakes_in_answers(document),
         *_wrong_names(document, files),
         *mistakes_in_bodies(recording),
