@@ -242,7 +242,8 @@ async def test_rows_in_view_stay_while_calls_arrive(
     shown: Page, client: OpenAI, http: httpx2.Client
 ) -> None:
     many(http, 40)
-    await rows(shown).nth(10).wait_for()
+    # Those that came after the list is scrolled would be new calls, too.
+    await shown.wait_for_function("() => document.querySelector('[aria-setsize=\"40\"]')")
     await shown.locator(".list-scroller").evaluate("(each) => { each.scrollTop = 600 }")
     place = "document.querySelector('[aria-posinset=\"15\"]').getBoundingClientRect().top"
     name = "document.querySelector('[aria-posinset=\"{}\"] .row-title').textContent"

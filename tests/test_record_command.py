@@ -269,7 +269,7 @@ def test_calls_at_the_same_time_have_a_file_each(server: Server, tmp_path: Path)
     ("command", "arguments", "variable"),
     [
         ("record", ("--to", "{}"), "IMAGES_EMULATOR_UPSTREAM_API_KEY"),
-        ("serve", ("--replay", "{}", "--on-miss", "record"), "OPENAI_API_KEY"),
+        ("serve", ("--replay", "{}", "--on-miss", "record", "--quiet"), "OPENAI_API_KEY"),
     ],
 )
 def test_the_upstream_and_its_key_may_be_in_variables(

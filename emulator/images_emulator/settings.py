@@ -482,13 +482,12 @@ class Settings(Immutable, kw_only=True):
 
     def _check_replay(self) -> None:
         """Raises ValueError where misses are to be recorded without a folder or an upstream, and
-        where one of these settings would do nothing."""
+        where `on_miss` would do nothing. An upstream alone may be meant for `record`, which reads
+        the same variables and file."""
         if self.on_miss == OnMiss.RECORD and not (self.replay and self.upstream):
             raise ValueError("on_miss: 'record' needs the settings 'replay' and 'upstream'")
         if self.on_miss == OnMiss.REFUSE and not self.replay:
             raise ValueError("on_miss: 'refuse' needs the setting 'replay'")
-        if self.upstream and self.on_miss != OnMiss.RECORD:
-            raise ValueError("upstream: it is asked only where 'on_miss' is 'record'")
 
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if isinstance(each.default, tuple)):
