@@ -76,12 +76,13 @@ class PicturesFolder:
             NamedStep(f"{DOCUMENT}, step {number}", step)
             for number, step in enumerate(document.steps, 1)
         ]
-        named = [*self._by_file_name(files)]
-        ignored = sum(file.name != DOCUMENT and file.name[0] != "." for file in files) - len(named)
-        self.summary = _counted(len(named), "picture")
+        pictures = [*self._by_file_name(files)]
+        ignored = sum(file.name != DOCUMENT and file.name[0] != "." for file in files)
+        ignored -= len(pictures)
+        self.summary = _counted(len(pictures), "picture")
         if ignored:
             self.summary += f", {_counted(ignored, 'other entry', 'other entries')} ignored"
-        pairs = [*_by_prompt(document), *named]
+        pairs = [*_by_prompt(document), *pictures]
         pairs.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
         return [*steps, *pairs]
 

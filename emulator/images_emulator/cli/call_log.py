@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from images_emulator.state.journal import Journal
 if TYPE_CHECKING:
     from images_emulator.cli.call_record import CallRecord
     from images_emulator.cli.exchange_record import CallFormatter
+    from images_emulator.threaded_server import ThreadedServer
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -91,6 +93,21 @@ class LineLog(Generic[Item]):
         """Write the last lines."""
         self._out.close()
         self._err.close()
+
+    def log_while_running(self, server: ThreadedServer, text: Callable[[], str]) -> None:
+        """Run *server* in this thread until it is stopped. Print *text* once it accepts
+        connections, and then log."""
+
+        def start() -> None:
+            # One write, which print() does not promise: a reader may close the pipe after one line.
+            sys.stdout.write(text())
+            sys.stdout.flush()
+            self.start()
+
+        server.run(start)
+        # There is nothing left that a second Ctrl-C could stop.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.close()
 
     # --- on the writer's thread
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import sys
 from datetime import datetime
 from json import dumps
 from pathlib import Path
@@ -122,15 +120,9 @@ def run(
         hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
         raise CommandError(f"{error.strerror}{hint}") from None
 
-    def start() -> None:
-        sys.stdout.write(start_text(server, where.host, upstream, to, log_settings))
-        sys.stdout.flush()
-        log.start()
-
-    server.run(start)
-    # There is nothing left that a second Ctrl-C could stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log.close()
+    log.log_while_running(
+        server, lambda: start_text(server, where.host, upstream, to, log_settings)
+    )
     return 0
 
 

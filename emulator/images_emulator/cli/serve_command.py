@@ -6,8 +6,6 @@ import argparse
 import errno
 import gc
 import os
-import signal
-import sys
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
@@ -156,22 +154,17 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     gc.enable()
 
     replay = server.emulator.replay
-    found = Found(replay.file_count if replay else 0, server.emulator.scenario.pictures_summary)
+    counts = FolderCounts(
+        replay.file_count if replay else 0, server.emulator.scenario.pictures_summary
+    )
 
-    def start() -> None:
-        # One write, which print() does not promise: a reader may close the pipe after one line.
-        sys.stdout.write(start_text(server.url, server.port, settings, log_settings, found))
-        sys.stdout.flush()
-        log.start()
-
-    server.run(start)
-    # There is nothing left that a second Ctrl-C could stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log.close()
+    log.log_while_running(
+        server, lambda: start_text(server.url, server.port, settings, log_settings, counts)
+    )
     return 0
 
 
-class Found(NamedTuple):
+class FolderCounts(NamedTuple):
     """The number of *recordings* in the folder of `replay`, and in words that of *pictures* in the
     one of `pictures`; None without one."""
 
@@ -179,15 +172,15 @@ class Found(NamedTuple):
     pictures: str | None = None
 
 
-NOTHING_FOUND: Final = Found()
-"""What there is without folders."""
+NO_FOLDERS: Final = FolderCounts()
+"""The counts without folders."""
 
 
 def start_text(
-    url: str, port: int, settings: Settings, log: LogSettings, found: Found = NOTHING_FOUND
+    url: str, port: int, settings: Settings, log: LogSettings, counts: FolderCounts = NO_FOLDERS
 ) -> str:
     """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    or warnings alone, where it listens. *found* is what the folders have."""
+    or warnings alone, where it listens. *counts* says what the folders have."""
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
@@ -206,7 +199,7 @@ def start_text(
         return f"{dumps(values)}\n"
     if log.log_level in ("warning", "error"):
         return f"{listening}\n"
-    lines = [listening, *_mode_lines(settings, found)]
+    lines = [listening, *_mode_lines(settings, counts)]
     if page:
         lines.append(f"The page is at {page}")
     lines.append(_shell_line(local, settings))
@@ -223,7 +216,7 @@ def _shell_line(url: str, settings: Settings) -> str:
     return f"In your shell: {words}"
 
 
-def _mode_lines(settings: Settings, found: Found) -> Iterator[str]:
+def _mode_lines(settings: Settings, counts: FolderCounts) -> Iterator[str]:
     """Start-up lines that say which day's API answers, whether it forgives, and what else
     answers."""
     if settings.as_of == "any":
@@ -240,8 +233,8 @@ def _mode_lines(settings: Settings, found: Found) -> Iterator[str]:
     if settings.replay is not None:
         times = "" if settings.delay else ", at once"
         misses = MISSES[OnMiss(settings.on_miss)]
-        number = found.recordings
+        number = counts.recordings
         answer = "1 recording answers" if number == 1 else f"{number or 'no'} recordings answer"
         yield f"replay={settings.replay}: {answer}{times}; {misses} what none matches"
-    if found.pictures is not None:
-        yield f"pictures={settings.pictures}: {found.pictures}"
+    if counts.pictures is not None:
+        yield f"pictures={settings.pictures}: {counts.pictures}"

@@ -260,9 +260,9 @@ FILE_PARAMETERS: Final = frozenset(
 
 def words_of(parameter: str) -> set[str]:
     """The words of *parameter* that any model takes, by the newest version of its rule."""
-    accepted = (rules for model in MODELS.values() for rules in model.accepts.values())
-    given = (rules.get(parameter) for rules in accepted)
-    return {word for rule in given if isinstance(rule, Choice) for word in rule.words}
+    tables = (rules for model in MODELS.values() for rules in model.accepts.values())
+    rules_of_models = (rules.get(parameter) for rules in tables)
+    return {word for rule in rules_of_models if isinstance(rule, Choice) for word in rule.words}
 
 
 LISTED_MODEL: Final = "dall-e-2"

@@ -193,11 +193,11 @@ class RedisCounters:
         self._keys = keys
 
     async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
-        asked = [*quotas]
-        if not asked:
+        candidates = [*quotas]
+        if not candidates:
             return None
         arguments: list[str | int | bytes] = []
-        for quota in asked:
+        for quota in candidates:
             times = -1 if quota.times is None else quota.times
             arguments += quota.key, quota.after, times, repr(float(quota.probability))
             arguments.append(quota.seed.encode())
@@ -205,7 +205,7 @@ class RedisCounters:
         if granted is None:
             return None
         place, claims, grants = granted
-        return asked[place], Count(claims, grants)
+        return candidates[place], Count(claims, grants)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         if not keys:
@@ -384,11 +384,11 @@ class RedisStore:
         self._registers: dict[str, RedisRegister[Any]] = {}
         self._logs: dict[str, RedisLog[Any]] = {}
         self._keys: list[str] = [self._registers_key]
-        self._known = _Version("", 0)
+        self._version = _Version("", 0)
         """The epoch and the generation that the copies have."""
         self._touched = monotonic()
         self._lock = Lock()
-        """Held while containers are made, and while `_known` is changed."""
+        """Held while containers are made, and while `_version` is changed."""
 
     @property
     def is_available(self) -> bool:
@@ -441,10 +441,10 @@ class RedisStore:
         return self._client.run(work)
 
     async def refresh(self) -> None:
-        known = self._known
+        current = self._version
         try:
             flat = await self._client.call(
-                scripts.REFRESH, [self._registers_key], known.epoch, known.number
+                scripts.REFRESH, [self._registers_key], current.epoch, current.number
             )
             if flat == []:
                 await self._share()
@@ -471,8 +471,8 @@ class RedisStore:
         )
         if isinstance(answer, int):
             with self._lock:
-                if (version.epoch, answer) == (self._known.epoch, self._known.number + 1):
-                    self._known = _Version(version.epoch, answer)
+                if (version.epoch, answer) == (self._version.epoch, self._version.number + 1):
+                    self._version = _Version(version.epoch, answer)
             return answer
         if answer:
             self._take(answer)
@@ -497,17 +497,17 @@ class RedisStore:
     def _take(self, flat: Sequence[bytes]) -> None:
         """Take the registers that are newer than their copies."""
         fields = dict(_pairs(flat))
-        known = _Version(fields[b"epoch"].decode(), int(fields[b"generation"]))
+        newest = _Version(fields[b"epoch"].decode(), int(fields[b"generation"]))
         taken = []
         for name, register in [*self._registers.items()]:
             key = name.encode()
             if (number := fields.get(b"v:" + key)) is not None:
-                version = _Version(known.epoch, int(number))
+                version = _Version(newest.epoch, int(number))
                 if register.take(version, fields[b"j:" + key], fields[b"d:" + key]):
                     taken.append(name)
         with self._lock:
-            if known.epoch != self._known.epoch or known.number > self._known.number:
-                self._known = known
+            if newest.epoch != self._version.epoch or newest.number > self._version.number:
+                self._version = newest
         for name in taken:
             self.changed(name)
 
