@@ -213,6 +213,25 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
         assert [*answer_lines(redis.command("KEYS", f"{prefix}*"))] == [f"{prefix}registers"]
 
 
+async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis, namespace = shared_redis(), new_namespace()
+    parent = RedisStore(redis.url, namespace)
+    child = RedisStore(parent.client, f"{namespace}/a%20b", life_seconds=60)
+    for store, key in ((parent, "parent"), (child, "child")):
+        await store.buckets("x").take(key, 1, limit=2, seconds=60, now=NOW)
+    await child.disconnect()
+    child.close()
+    take = await parent.buckets("x").take("child", 1, limit=2, seconds=60, now=NOW)
+    assert (take.granted, take.used) == (True, 1)
+    prefixes = [f"images-emulator:1:{{{name}}}:" for name in (namespace, f"{namespace}/a%20b")]
+    lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]
+    assert 24 * 3600 < lives[0] <= 48 * 3600
+    assert 30 < lives[1] <= 60
+    await parent.disconnect()
+
+
 def reads(redis: RedisServer) -> int:
     return int(redis.command("INFO", "stats").split(b"total_reads_processed:")[1].split()[0])
 

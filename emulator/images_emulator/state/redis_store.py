@@ -44,8 +44,8 @@ LAYOUT: Final = 1
 LIFE_SECONDS: Final = 48 * 3600
 """Seconds after which Redis forgets an emulator that nobody calls."""
 
-TOUCH_SECONDS: Final = 3600.0
-"""Seconds between two renewals of the time to live of all containers while there are calls."""
+TOUCHES: Final = 48
+"""Renewals of the time to live of all containers within it, while there are calls."""
 
 MAX_LATE_WRITES: Final = 2000
 """Writes to a log that wait for Redis to come back; two are a call. Beyond it the oldest are lost.
@@ -137,10 +137,11 @@ class RedisRecords(Generic[T]):
     numbers, and by the key of a record its weight with its expiry, its JSON and its bytes."""
 
     def __init__(
-        self, client: RedisClient, keys: Sequence[str], budget: int, codec: Codec[T]
+        self, client: RedisClient, keys: Sequence[str], life: int, budget: int, codec: Codec[T]
     ) -> None:
         self._call = client.call
         self._keys = keys
+        self._life = life
         self._budget = budget
         self._codec = codec
 
@@ -158,7 +159,7 @@ class RedisRecords(Generic[T]):
             arguments += key, _json(packed), packed.data
         times = _microseconds(now), _microseconds(expiry)
         limits = weight, self._budget
-        await self._call(scripts.PUT_RECORDS, self._keys, LIFE_SECONDS, *times, *limits, *arguments)
+        await self._call(scripts.PUT_RECORDS, self._keys, self._life, *times, *limits, *arguments)
 
     async def get(self, key: str) -> T | None:
         text, data = await self._call(scripts.GET_VALUE, self._keys, key)
@@ -188,9 +189,10 @@ class RedisCounters:
     """The keys of the container: claims and grants by the key of the quota, and the order in which
     they were last claimed."""
 
-    def __init__(self, client: RedisClient, keys: Sequence[str]) -> None:
+    def __init__(self, client: RedisClient, keys: Sequence[str], life: int) -> None:
         self._call = client.call
         self._keys = keys
+        self._life = life
 
     async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
         candidates = [*quotas]
@@ -201,7 +203,7 @@ class RedisCounters:
             times = -1 if quota.times is None else quota.times
             arguments += quota.key, quota.after, times, repr(float(quota.probability))
             arguments.append(quota.seed.encode())
-        granted = await self._call(scripts.CLAIM, self._keys, LIFE_SECONDS, MAX_COUNTS, *arguments)
+        granted = await self._call(scripts.CLAIM, self._keys, self._life, MAX_COUNTS, *arguments)
         if granted is None:
             return None
         place, claims, grants = granted
@@ -223,16 +225,17 @@ class RedisBuckets:
     PARTS: Final = ("buckets", "order")
     """The keys of the container: what each bucket lacks, and the order in which they were used."""
 
-    def __init__(self, client: RedisClient, keys: Sequence[str]) -> None:
+    def __init__(self, client: RedisClient, keys: Sequence[str], life: int) -> None:
         self._call = client.call
         self._keys = keys
+        self._life = life
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
         now_ms = int(now.timestamp() * 1000)
         token_us = -(-seconds * 1_000_000 // limit)
         numbers = amount, limit, token_us, now_ms
         granted, used, wait_ms = await self._call(
-            scripts.TAKE, self._keys, LIFE_SECONDS, MAX_BUCKETS, key, *numbers
+            scripts.TAKE, self._keys, self._life, MAX_BUCKETS, key, *numbers
         )
         return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)
 
@@ -262,6 +265,7 @@ class RedisLog(Generic[T]):
         self,
         client: RedisClient,
         keys: Sequence[str],
+        life: int,
         codec: Codec[T],
         *,
         max_entries: int,
@@ -269,6 +273,7 @@ class RedisLog(Generic[T]):
     ) -> None:
         self._client = client
         self._keys = keys
+        self._life = life
         self._codec = codec
         self._limits = max_entries, max_bytes
         self._late: deque[_LateWrite] = deque()
@@ -326,7 +331,7 @@ class RedisLog(Generic[T]):
 
     async def _send(self, write: _LateWrite) -> int:
         lost = 0
-        arguments: tuple[str | bytes | int, ...] = LIFE_SECONDS, *self._limits, *write.arguments
+        arguments: tuple[str | bytes | int, ...] = self._life, *self._limits, *write.arguments
         if write.script is scripts.APPEND:
             with self._lock:
                 lost, self._lost = self._lost, 0
@@ -365,8 +370,11 @@ class RedisLog(Generic[T]):
 
 
 class RedisStore:
-    """A `Store` in the Redis at *url*. All processes with the same *namespace* share its
-    containers.
+    """A `Store` in Redis. All processes with the same *namespace* share its containers, which Redis
+    forgets *life_seconds* after the last call.
+
+    *redis* is a URL, or the client of other stores, whose connections this one uses and does not
+    close.
 
     A register is restored from the copy of a process where Redis has lost it. While Redis is away,
     registers are read from their copies, `refresh` leaves these as they are, and logs are written
@@ -375,9 +383,18 @@ class RedisStore:
 
     is_shared: Final = True
 
-    def __init__(self, url: str, namespace: str = "default") -> None:
+    def __init__(
+        self,
+        redis: str | RedisClient,
+        namespace: str = "default",
+        *,
+        life_seconds: int = LIFE_SECONDS,
+    ) -> None:
         self.observers: tuple[RegisterObserver, ...] = ()
-        self._client = RedisClient(url)
+        self._owns_client = isinstance(redis, str)
+        self.client = RedisClient(redis) if isinstance(redis, str) else redis
+        """The connections, which other stores may use, too."""
+        self._life_seconds = life_seconds
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{namespace}}}"
         self._registers_key = f"{self._prefix}:registers"
@@ -393,7 +410,7 @@ class RedisStore:
     @property
     def is_available(self) -> bool:
         """Whether Redis has answered the last operation."""
-        return self._client.is_available
+        return self.client.is_available
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """As the protocol says. Raises OSError where Redis does not answer."""
@@ -412,13 +429,15 @@ class RedisStore:
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         keys = self._parts("records", name, RedisRecords.PARTS)
-        return RedisRecords(self._client, keys, budget, codec)
+        return RedisRecords(self.client, keys, self._life_seconds, budget, codec)
 
     def counters(self, name: str) -> Counters:
-        return RedisCounters(self._client, self._parts("counters", name, RedisCounters.PARTS))
+        keys = self._parts("counters", name, RedisCounters.PARTS)
+        return RedisCounters(self.client, keys, self._life_seconds)
 
     def buckets(self, name: str) -> Buckets:
-        return RedisBuckets(self._client, self._parts("buckets", name, RedisBuckets.PARTS))
+        keys = self._parts("buckets", name, RedisBuckets.PARTS)
+        return RedisBuckets(self.client, keys, self._life_seconds)
 
     def log(
         self,
@@ -433,41 +452,48 @@ class RedisStore:
         with self._lock:
             if name not in self._logs:
                 self._logs[name] = RedisLog(
-                    self._client, keys, codec, max_entries=max_entries, max_bytes=max_bytes
+                    self.client,
+                    keys,
+                    self._life_seconds,
+                    codec,
+                    max_entries=max_entries,
+                    max_bytes=max_bytes,
                 )
             return self._logs[name]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._client.run(work)
+        return self.client.run(work)
 
     async def refresh(self) -> None:
         current = self._version
         try:
-            flat = await self._client.call(
+            flat = await self.client.call(
                 scripts.REFRESH, [self._registers_key], current.epoch, current.number
             )
             if flat == []:
                 await self._share()
             elif flat != 1:
                 self._take(flat)
-            if monotonic() - self._touched > TOUCH_SECONDS:
+            if monotonic() - self._touched > self._life_seconds / TOUCHES:
                 self._touched = monotonic()
-                await self._client.call(scripts.TOUCH, self._keys, LIFE_SECONDS)
+                await self.client.call(scripts.TOUCH, self._keys, self._life_seconds)
         except APIError:
             return
 
     async def disconnect(self) -> None:
-        await self._client.disconnect()
+        if self._owns_client:
+            await self.client.disconnect()
 
     def close(self) -> None:
-        self._client.close()
+        if self._owns_client:
+            self.client.close()
 
     async def replace(self, name: str, version: _Version, text: str, data: bytes) -> int | None:
         """Give the register *name* a new value where it has this *version*. Return the number of
         the new version; None where another process came first, whose values are taken."""
         value = name, version.number, text, data
-        answer = await self._client.call(
-            scripts.REPLACE, [self._registers_key], version.epoch, LIFE_SECONDS, *value
+        answer = await self.client.call(
+            scripts.REPLACE, [self._registers_key], version.epoch, self._life_seconds, *value
         )
         if isinstance(answer, int):
             with self._lock:
@@ -489,8 +515,8 @@ class RedisStore:
         """Give the registers that Redis does not have the values of their copies, and take those
         of the others."""
         values = [part for each in [*self._registers.values()] for part in each.packed()]
-        flat = await self._client.call(
-            scripts.SHARE, [self._registers_key], random_digits(), LIFE_SECONDS, *values
+        flat = await self.client.call(
+            scripts.SHARE, [self._registers_key], random_digits(), self._life_seconds, *values
         )
         self._take(flat)
 
