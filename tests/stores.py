@@ -19,6 +19,7 @@ from images_emulator.state.store import (
     Count,
     Counters,
     Log,
+    LogWatcher,
     Packed,
     Q,
     Records,
@@ -200,6 +201,8 @@ class _JSONRecords(Generic[T]):
 
 
 class _JSONLog(Generic[T]):
+    is_watched: Final = False
+
     def __init__(self, log: Log[_Text], codec: Codec[T]) -> None:
         self._log = log
         self._codec = codec
@@ -209,7 +212,9 @@ class _JSONLog(Generic[T]):
         await _journey()
         return await self._log.append(key, text, weight)
 
-    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+    async def amend(
+        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+    ) -> None:
         text = replace(_written(self._codec, entry), weight=weight)
         await _journey()
         await self._log.amend(key, text, weight, detachable=detachable)
@@ -230,6 +235,9 @@ class _JSONLog(Generic[T]):
     async def clear(self) -> int:
         await _journey()
         return await self._log.clear()
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        """Return at once: the stores over one memory tell each other nothing."""
 
 
 class _SlowCounters:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 import pytest
@@ -26,6 +25,7 @@ from images_emulator.web import live_feed
 from images_emulator.web.journal_json import summary
 from images_emulator.web.live_feed import EventLog, LiveFeed, Reader
 from tests.answers import error_of
+from tests.feed_listener import Event, Listener, listening, parsed
 from tests.stores import JSONStore
 
 MODELS = "/v1/models"
@@ -38,59 +38,6 @@ def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_feed, "SECONDS_PER_CALL", 0.001)
 
 
-class Event(NamedTuple):
-    name: str
-    data: Any
-    id: str
-
-
-def parsed(frame: str) -> Event:
-    """The event in a *frame*; that of an id alone has no name."""
-    fields = dict(line.partition(": ")[::2] for line in frame.splitlines())
-    return Event(fields.get("event", ""), json.loads(fields.get("data", "null")), fields["id"])
-
-
-class Listener:
-    """Reads the feed over HTTP."""
-
-    def __init__(self, answer: httpx2.Response) -> None:
-        self.answer = answer
-        self._lines = answer.iter_lines()
-        self.first = self.next()
-
-    def next(self) -> Event:
-        lines: list[str] = []
-        for line in self._lines:
-            if not line and any(each.startswith("id: ") for each in lines):
-                return parsed("\n".join(lines))
-            lines.append(line)
-        raise EOFError
-
-    def until(self, name: str) -> Event:
-        """The next event of that *name*."""
-        while (event := self.next()).name != name:
-            pass
-        return event
-
-    def ends(self) -> bool:
-        """Whether the stream ends as it should when what has come is read."""
-        return all(True for _ in self._lines)
-
-
-@contextmanager
-def listening(server: Server, query: str = "", **headers: str) -> Iterator[Listener]:
-    raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    path = f"{server.url}/_emulator/events{query}"
-    with (
-        httpx2.Client(timeout=30) as client,
-        client.stream("GET", path, headers=raw_headers) as answer,
-    ):
-        assert answer.status_code == 200, answer.read()
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        yield Listener(answer)
-
-
 def call(http: httpx2.Client, prompt: str) -> str:
     """Make a call and return its id."""
     body = {"model": "dall-e-3", "prompt": prompt, "n": 9}
@@ -100,7 +47,7 @@ def call(http: httpx2.Client, prompt: str) -> str:
 def test_a_call_that_is_over_is_told_as_the_list_of_calls_shows_it(
     server: Server, http: httpx2.Client
 ) -> None:
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         assert listener.first.name == ""
         identity = call(http, "a cat")
         event = listener.until("completed")
@@ -115,7 +62,7 @@ def test_a_call_that_is_over_is_told_as_the_list_of_calls_shows_it(
 def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "stream": True, "partial_images": 2}
     fault = {"x-emulator-fault": "stall;after=1"}
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         with http.stream("POST", GENERATIONS.path, json=body, headers=fault) as answer:
             identity = answer.headers["x-request-id"]
             arrived = listener.until("arrived")
@@ -135,12 +82,12 @@ def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> 
 def test_a_reader_who_comes_back_misses_nothing(
     server: Server, http: httpx2.Client, by_query: bool
 ) -> None:
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         read = call(http, "read")
         last = listener.until("completed").id
     identities = [call(http, f"missed {number}") for number in range(3)]
     query, headers = (f"?last_event_id={last}", {}) if by_query else ("", {"last_event_id": last})
-    with listening(server, query, **headers) as again:
+    with listening(server.url, query, **headers) as again:
         assert again.first.id == last
         ids: list[str] = []
         while ids[-1:] != identities[-1:]:
@@ -153,7 +100,7 @@ def test_a_reader_who_comes_back_misses_nothing(
     "identity", ["x", "x-1", "{run}-99999", "{run}-", "{run}-²", "{run}-" + "9" * 99]
 )
 def test_a_reader_with_an_unknown_id_starts_again(server: Server, identity: str) -> None:
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         run = listener.first.id.rsplit("-", 1)[0]
         headers = [(b"last-event-id", identity.format(run=run).encode())]
         path = f"{server.url}/_emulator/events"
@@ -163,7 +110,7 @@ def test_a_reader_with_an_unknown_id_starts_again(server: Server, identity: str)
 
 
 def test_clearing_the_journal_and_a_reset_are_told(server: Server, http: httpx2.Client) -> None:
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         call(http, "x")
         listener.until("completed")
         http.delete("/_emulator/requests")
@@ -173,10 +120,10 @@ def test_clearing_the_journal_and_a_reset_are_told(server: Server, http: httpx2.
 
 
 def test_a_new_reader_is_not_told_of_a_reset_before_it(server: Server, http: httpx2.Client) -> None:
-    with listening(server):
+    with listening(server.url):
         pass
     server.reset()
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         identity = call(http, "x")
         event = listener.next()
         while event.name not in ("completed", "cleared"):
@@ -192,7 +139,7 @@ def test_changes_of_state_are_told_by_whomever_they_are_made(
         assert data == http.get(f"/_emulator/{name}").json()
         return data
 
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         server.clock.freeze(datetime(2026, 11, 21, tzinfo=UTC))
         frozen = listener.until("clock").data
         assert (frozen["now"], frozen["frozen"]) == ("2026-11-21T00:00:00Z", True)
@@ -225,19 +172,19 @@ def test_a_reader_who_leaves_is_noticed(server: Server, monkeypatch: pytest.Monk
         left.set()
 
     monkeypatch.setattr(LiveFeed, "_leave", noted)
-    with listening(server):
+    with listening(server.url):
         pass
     assert left.wait(30)
 
 
 def test_readers_read_the_same_events(server: Server, http: httpx2.Client) -> None:
-    with listening(server) as first, listening(server) as second:
+    with listening(server.url) as first, listening(server.url) as second:
         call(http, "x")
         assert first.until("completed") == second.until("completed")
 
 
 def test_the_feed_ends_when_the_server_stops(http: httpx2.Client) -> None:
-    with Server() as server, listening(server) as listener:
+    with Server() as server, listening(server.url) as listener:
         server.close()
         # A connection that is closed before the end of a stream raises.
         assert listener.ends()
@@ -246,7 +193,10 @@ def test_the_feed_ends_when_the_server_stops(http: httpx2.Client) -> None:
 def test_a_reader_who_does_not_read_keeps_nobody_waiting(
     server: Server, http: httpx2.Client
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.port)) as idle, listening(server) as other:
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as idle,
+        listening(server.url) as other,
+    ):
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         idle.sendall(b"GET /_emulator/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for number in range(20):
@@ -267,11 +217,11 @@ def closed() -> Iterator[Server]:
 def test_the_feed_wants_the_admin_token_or_its_cookie(closed: Server) -> None:
     path = f"{closed.url}/_emulator/events"
     assert error_of(httpx2.get(path), 401)["code"] == "admin_token_required"
-    with listening(closed, authorization="Bearer secret"):
+    with listening(closed.url, authorization="Bearer secret"):
         pass
     begun = httpx2.post(f"{closed.url}/_emulator/session", json={"token": "secret"})
     cookie = begun.headers["set-cookie"].partition(";")[0]
-    with listening(closed, cookie=cookie, origin=closed.url):
+    with listening(closed.url, cookie=cookie, origin=closed.url):
         pass
     foreign = httpx2.get(path, headers={"cookie": cookie, "origin": "http://127.0.0.1:1"})
     assert error_of(foreign, 403)["code"] == "foreign_origin"
@@ -584,7 +534,7 @@ def test_a_change_by_another_process_is_told_when_the_store_is_refreshed() -> No
 def test_a_picture_is_told_with_its_thumbnail(
     server: Server, client: OpenAI, http: httpx2.Client
 ) -> None:
-    with listening(server) as listener:
+    with listening(server.url) as listener:
         client.images.generate(model="gpt-image-2", prompt="x")
         (picture,) = listener.until("completed").data["pictures"]
     assert http.get(picture["thumbnail"]).headers["content-type"] == "image/jpeg"

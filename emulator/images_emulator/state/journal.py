@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from images_emulator.exchange.exchange import Exchange
@@ -10,10 +11,14 @@ from images_emulator.exchange.packed import pack_exchange, unpack_exchange
 from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import retry_chain
-from images_emulator.state.store import Codec, Packed, Store
+from images_emulator.state.store import Codec, LogWatcher, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
 """Bytes of a body from which on it is dropped before its entry."""
+
+
+MAX_DRAFT_BYTES: Final = 2**20
+"""The longest body of a call that is written for other processes while its stream goes on."""
 
 
 def _pack(exchange: Exchange) -> Packed:
@@ -31,6 +36,12 @@ def _drop_body(exchange: Exchange) -> int:
 
 CODEC: Final = Codec(_pack, _unpack)
 """For the store's log."""
+
+
+async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
+    """Await *then* when *first* has ended, however it has."""
+    await asyncio.wait([first])
+    await then
 
 
 class JournalObserver(Protocol):
@@ -72,6 +83,9 @@ class Journal:
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. Any thread may replace the tuple."""
+        self._drafts: dict[str, asyncio.Task[None]] = {}
+        """By the id of a call in progress the write that is the last of those for other processes.
+        """
 
     # Every call awaits these two. They are plain functions, because without observers they can
     # return the store's own coroutine.
@@ -87,13 +101,34 @@ class Journal:
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
+        if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
+            amend = _after(draft, amend)
         return self._completed(exchange, amend) if self.observers else amend
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody, here or in another process, is to be told of the events of streams."""
+        return bool(self.observers) or self._log.is_watched
+
     def sent_events(self, exchange: Exchange, first: int) -> None:
-        """Notify the observers of the events from index *first* on, which are sent now."""
+        """Tell the observers, and processes that watch, of the events from index *first* on, which
+        are sent now."""
         for observer in self.observers:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
+        if self._log.is_watched and exchange.body_bytes <= MAX_DRAFT_BYTES:
+            for index in range(first, exchange.events):
+                draft = self._log.amend(
+                    exchange.id, exchange, exchange.weight, detachable=False, part=index
+                )
+                if before := self._drafts.get(exchange.id):
+                    draft = _after(before, draft)
+                self._drafts[exchange.id] = asyncio.ensure_future(draft)
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        """Tell *watcher* of the calls of other processes, until it is cancelled. The part of a
+        change is the index of an event that a stream has sent."""
+        await self._log.watch(watcher)
 
     async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
         exchange.number = number = await append
@@ -109,6 +144,16 @@ class Journal:
     async def get(self, identity: str) -> Exchange | None:
         """The call with the id *identity*; None where there is none."""
         return await self._log.get(identity)
+
+    def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
+        """The calls with these ids, each as `get` gives it. Blocks."""
+
+        async def found() -> list[Exchange | None]:
+            return [*await asyncio.gather(*map(self.get, identities))]
+
+        if not self._store.is_shared:
+            return [self._store.run(self.get(each)) for each in identities]
+        return self._store.run(found())
 
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""

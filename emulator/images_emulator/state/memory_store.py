@@ -15,6 +15,7 @@ from images_emulator.state.store import (
     Count,
     Counters,
     Log,
+    LogWatcher,
     Q,
     Records,
     Register,
@@ -179,6 +180,8 @@ class MemoryBuckets:
 class MemoryLog(Generic[T]):
     """A `Log` of one process. Reading one entry takes no lock."""
 
+    is_watched: Final = False
+
     def __init__(self, max_entries: int, max_bytes: int, detach: Callable[[T], int]) -> None:
         self.weight = 0
         """Bytes that the entries hold, about."""
@@ -199,7 +202,9 @@ class MemoryLog(Generic[T]):
                 self._shrink()
             return number
 
-    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
+    async def amend(
+        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+    ) -> None:
         with self._lock:
             before = self._entries.get(key)
             if before is None:
@@ -229,6 +234,9 @@ class MemoryLog(Generic[T]):
             self._detachable.clear()
             self.weight = self._count = 0
             return count
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        """Return at once: no other process writes to this log."""
 
     def _shrink(self) -> None:
         while self.weight > self._max_bytes and self._detachable:

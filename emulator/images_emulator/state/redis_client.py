@@ -4,7 +4,7 @@ callers that have none."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from weakref import finalize
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -44,6 +45,10 @@ MAX_CONNECTIONS: Final = 16
 """The most connections of one event loop. Operations that wait for one are then sent together, so
 that where Redis does not answer, none waits much longer than twice `TIMEOUT_SECONDS`."""
 
+QUIET_SECONDS: Final = 5.0
+"""Seconds without a message after which a subscriber asks whether Redis is there, and once more
+after which it connects anew."""
+
 _FAILURES: Final = (
     RedisConnectionError,
     RedisTimeoutError,
@@ -53,6 +58,20 @@ _FAILURES: Final = (
     OSError,
 )
 """The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
+
+
+async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
+    """The messages that come. Raises RedisTimeoutError where Redis does not answer."""
+    is_quiet = False
+    while True:
+        answer = await subscription.get_message(timeout=QUIET_SECONDS)
+        if answer is None:
+            if is_quiet:
+                raise RedisTimeoutError
+            await subscription.ping()
+        elif answer["type"] == "message":
+            yield answer["data"]
+        is_quiet = answer is None
 
 
 class _LoopThread:
@@ -214,6 +233,26 @@ class RedisClient:
             raise
         self._reason = ""
         return answer
+
+    async def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
+        """What is published on *channel* from now on, without end. None where there was no
+        connection, or was none meanwhile, so that messages may be missed."""
+        while True:
+            redis: Redis = Redis.from_url(
+                self._url,
+                socket_connect_timeout=TIMEOUT_SECONDS,
+                # A connection that is made anew in silence would miss messages.
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+            try:
+                async with redis, redis.pubsub() as subscription:
+                    await subscription.subscribe(channel)
+                    yield None
+                    async for message in _received(subscription):
+                        yield message
+            except _FAILURES:
+                await asyncio.sleep(RETRY_SECONDS)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on a loop of this object and return its result. Blocks."""

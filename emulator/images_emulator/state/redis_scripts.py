@@ -254,6 +254,10 @@ the microseconds after which it is full from then on. See `memory_store.MemoryBu
 
 _LOG: Final = """
 local meta, order, info, json, data, detachable = unpack(KEYS)
+local function tell(change)
+  local watchers = redis.pcall('PUBLISH', meta, change)
+  return type(watchers) == 'number' and watchers or 0
+end
 local function shrink(weight, entries, bytes)
   while weight > bytes do
     local key = redis.call('ZPOPMIN', detachable)[1]
@@ -288,19 +292,20 @@ APPEND: Final = _script(
     _LOG,
     """
 local known = redis.call('ZSCORE', order, ARGV[4])
-if known then return tonumber(known) end
+if known then return {tonumber(known), 0} end
 local count = redis.call('HINCRBY', meta, 'count', 1 + tonumber(ARGV[8]))
 redis.call('ZADD', order, count, ARGV[4])
 keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0') + tonumber(ARGV[7])
 shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
 live(tonumber(ARGV[1]))
-return count
+return {count, tell(ARGV[9])}
 """,
 )
 """Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight of the
-entry, and the number of entries that were lost before it. Returns the entry's number. An entry may
-be sent again, where the answer of Redis was late: then nothing is done."""
+entry, the number of entries that were lost before it, and the change for the watchers. Returns the
+entry's number, and that of the watchers. An entry may be sent again, where the answer of Redis was
+late: then nothing is done. The watchers subscribe to the first key of the log."""
 
 AMEND: Final = _script(
     _LIVE,
@@ -316,20 +321,23 @@ end
 local weight = tonumber(redis.call('HGET', meta, 'weight')) + tonumber(ARGV[7]) - tonumber(before)
 shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
 live(tonumber(ARGV[1]))
+tell(ARGV[9])
 return 1
 """,
 )
-"""Arguments: those of `APPEND`, but at the end whether the bytes are detachable (1) or not (0).
-Returns whether the entry was still there."""
+"""Arguments: those of `APPEND`, but in place of the lost entries whether the bytes are detachable
+(1) or not (0). Returns whether the entry was still there."""
 
 COUNT_ENTRIES: Final = _script("return redis.call('HGET', KEYS[1], 'count')")
 """Returns the number of entries since the last clear; nothing for none."""
 
 CLEAR_LOG: Final = _script(
+    _LOG,
     """
-local count = redis.call('ZCARD', KEYS[2])
+local count = redis.call('ZCARD', order)
 redis.call('UNLINK', unpack(KEYS))
+tell(ARGV[1])
 return count
-"""
+""",
 )
-"""Forgets all entries. Returns their number."""
+"""Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""

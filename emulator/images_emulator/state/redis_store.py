@@ -28,6 +28,8 @@ from images_emulator.state.store import (
     Count,
     Counters,
     Log,
+    LogChange,
+    LogWatcher,
     Packed,
     Q,
     Records,
@@ -280,16 +282,25 @@ class RedisLog(Generic[T]):
         self._late_bytes = 0
         self._lost = 0
         """Entries that were lost, and that Redis does not know of."""
+        self._process = random_digits()
+        """The name of this process among those that tell of changes."""
+        self._own_watchers = 0
+        self._watchers = 0
+        """All that there were at the last `append`."""
         self._lock = Lock()
         """Held while the writes that are late are changed."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
-        number = await self._write(scripts.APPEND, key, entry, weight)
+        change = LogChange("added", key)
+        number = await self._write(scripts.APPEND, key, entry, weight, self._told(change))
         # The entries that were lost are counted by the next one.
         return number or 0
 
-    async def amend(self, key: str, entry: T, weight: int, *, detachable: bool) -> None:
-        await self._write(scripts.AMEND, key, entry, weight, int(detachable))
+    async def amend(
+        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+    ) -> None:
+        change = self._told(LogChange("amended", key, part))
+        await self._write(scripts.AMEND, key, entry, weight, int(detachable), change)
 
     async def get(self, key: str) -> T | None:
         await self._catch_up()
@@ -310,10 +321,32 @@ class RedisLog(Generic[T]):
         with self._lock:
             self._late.clear()
             self._late_bytes = self._lost = 0
-        return int(await self._client.call(scripts.CLEAR_LOG, self._keys))
+        change = self._told(LogChange("cleared"))
+        return int(await self._client.call(scripts.CLEAR_LOG, self._keys, change))
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        self._own_watchers += 1
+        try:
+            async for message in self._client.messages(self._keys[0]):
+                if message is None:
+                    watcher(LogChange("missed"))
+                    continue
+                process, *change = json.loads(message)
+                if process != self._process:
+                    watcher(LogChange(*change))
+        finally:
+            self._own_watchers -= 1
+
+    @property
+    def is_watched(self) -> bool:
+        return self._watchers > self._own_watchers
+
+    def _told(self, change: LogChange) -> str:
+        """The message that tells other processes of a change by this one."""
+        return json.dumps((self._process, *change))
 
     async def _write(
-        self, script: scripts.Script, key: str, entry: T, weight: int, *last: int
+        self, script: scripts.Script, key: str, entry: T, weight: int, *last: int | str
     ) -> int | None:
         """Write an entry after those that are late. Return the answer of *script*; None where the
         write is late, too."""
@@ -335,9 +368,13 @@ class RedisLog(Generic[T]):
         if write.script is scripts.APPEND:
             with self._lock:
                 lost, self._lost = self._lost, 0
-            arguments = *arguments, lost
+            *arguments_before, change = arguments
+            arguments = *arguments_before, lost, change
         try:
-            return int(await self._client.call(write.script, self._keys, *arguments))
+            answer = await self._client.call(write.script, self._keys, *arguments)
+            if write.script is scripts.APPEND:
+                answer, self._watchers = answer
+            return int(answer)
         except BaseException:
             with self._lock:
                 self._lost += lost

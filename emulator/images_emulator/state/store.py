@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from images_emulator.immutable import Immutable
 
@@ -184,6 +184,21 @@ class Buckets(Protocol):
     async def clear(self) -> None: ...
 
 
+class LogChange(NamedTuple):
+    """A change of a log by another process. *key* names the entry that was added or amended; *part*
+    is the number that `Log.amend` was given. With the kind `missed` there may have been others that
+    were not told."""
+
+    kind: Literal["added", "amended", "cleared", "missed"]
+    key: str = ""
+    part: int | None = None
+
+
+LogWatcher = Callable[[LogChange], None]
+"""Receives the changes of a log by other processes, on the event loop that watches. It returns at
+once and raises nothing."""
+
+
 class Log(Protocol[T]):
     """Entries by key, oldest first, within a number and a budget of bytes.
 
@@ -197,9 +212,10 @@ class Log(Protocol[T]):
         ...
 
     def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool
+        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped."""
+        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. The
+        watchers are told of *part*, where only a part of the entry is new."""
         ...
 
     async def get(self, key: str) -> T | None: ...
@@ -214,6 +230,16 @@ class Log(Protocol[T]):
 
     async def clear(self) -> int:
         """Remove all entries. Return their number."""
+        ...
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        """Tell *watcher* of changes by other processes, until it is cancelled. Returns at once
+        where there can be none."""
+        ...
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether another process watched the log at the last `append` of this one."""
         ...
 
 

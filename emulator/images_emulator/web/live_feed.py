@@ -1,7 +1,8 @@
 """The live feed: what happens at an emulator, as server-sent events for any number of readers.
 
 It observes the journal and the registers of the store while it has readers, and for
-`LINGER_SECONDS` after the last one has left. What happens is gathered for `GATHER_SECONDS` and told
+`LINGER_SECONDS` after the last one has left. The calls that other processes answer are read from a
+shared store, which tells of them. What happens is gathered for `GATHER_SECONDS` and told
 as one batch; after a batch of many calls the next one is gathered for longer. The events of a batch
 are built once, in a thread, and all readers get the same bytes.
 A reader has no queue, only a place in the `EventLog`, and starts again where it reads so slowly
@@ -23,6 +24,7 @@ from pydantic import TypeAdapter
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.identity import random_id
+from images_emulator.state.store import LogChange
 from images_emulator.web.journal_json import stream_events, summary
 from images_emulator.web.state_json import clock_state, scenario_state, settings_json
 
@@ -41,6 +43,9 @@ MAX_GATHERED_CALLS: Final = 100
 
 REFRESH_SECONDS: Final = 1.0
 """How often a shared store, whose registers other processes change, is refreshed for readers."""
+
+WATCH_SECONDS: Final = 1.0
+"""How long the first reader waits at most until a shared store tells of the other processes."""
 
 LINGER_SECONDS: Final = 10.0
 """How long a reader who has left may come back and miss nothing."""
@@ -127,9 +132,9 @@ class EventLog:
 
 @dataclass(slots=True)
 class _CallNotes:
-    """The notes of a batch on one call."""
+    """The notes of a batch on one call. The exchange of another process is None."""
 
-    exchange: Exchange
+    exchange: Exchange | None
     arrived: bool = False
     completed: bool = False
     events: list[int] = field(default_factory=list)
@@ -138,25 +143,27 @@ class _CallNotes:
 @dataclass(slots=True)
 class _Batch:
     """The notes that were gathered: calls by id in the order of their first note, names of changed
-    registers, and what was cleared. *skipped* calls are not among them any more."""
+    registers, and what was cleared. *skipped* calls are not among them any more. *missed* is
+    whether there may have been others."""
 
     calls: dict[str, _CallNotes] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     cleared: Cleared | None = None
     skipped: int = 0
+    missed: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.changed or self.cleared or self.skipped)
+        return bool(self.calls or self.changed or self.cleared or self.skipped or self.missed)
 
     @property
     def cleared_json(self) -> bytes:
         """The data of the event `cleared`."""
         return _JSON.dump_json({"what": self.cleared})
 
-    def notes_of(self, exchange: Exchange) -> _CallNotes:
-        notes = self.calls.get(exchange.id)
+    def notes_of(self, identity: str, exchange: Exchange | None = None) -> _CallNotes:
+        notes = self.calls.get(identity)
         if notes is None:
-            notes = self.calls[exchange.id] = _CallNotes(exchange)
+            notes = self.calls[identity] = _CallNotes(exchange)
         return notes
 
     def clear(self, what: Cleared) -> None:
@@ -202,6 +209,10 @@ class LiveFeed:
         self._telling: asyncio.Task[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._hears_others = asyncio.Event()
+        """Set once the store tells of the calls of other processes, or was not waited for longer:
+        what it has not told before, no reader misses."""
 
     # --- readers
 
@@ -213,6 +224,10 @@ class LiveFeed:
         try:
             if telling:
                 await asyncio.wait([telling])
+            if self._watching:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hears_others.wait(), WATCH_SECONDS)
+                self._hears_others.set()
             place = log.place_of(last_id) if last_id else log.last
             if place is not None:
                 # An id without data is no event, but a reader who comes back has it.
@@ -245,6 +260,7 @@ class LiveFeed:
             store.observers = (*store.observers, self._register_changed)
             if store.is_shared:
                 self._refreshing = asyncio.ensure_future(self._refresh())
+                self._watching = asyncio.ensure_future(self._watch())
         if self._batch.cleared:
             # A reader who is new loads the calls after this, and would drop them once it is told.
             self._log.append("cleared", self._batch.cleared_json)
@@ -263,10 +279,12 @@ class LiveFeed:
         journal.observers = tuple(each for each in journal.observers if each is not self)
         changed = self._register_changed
         store.observers = tuple(each for each in store.observers if each != changed)
-        for waiting in (self._timer, self._refreshing):
+        for waiting in (self._timer, self._refreshing, self._watching):
             if waiting:
                 waiting.cancel()
-        self._log = self._loop = self._timer = self._linger = self._refreshing = None
+        self._log = self._loop = self._timer = self._linger = None
+        self._refreshing = self._watching = None
+        self._hears_others.clear()
         self._batch = _Batch()
 
     async def _refresh(self) -> None:
@@ -279,23 +297,49 @@ class LiveFeed:
             except Exception:
                 logger.exception("the live feed cannot refresh the store")
 
+    async def _watch(self) -> None:
+        """Note what other processes do to the journal."""
+        try:
+            await self.emulator.journal.watch(self._changed_elsewhere)
+        except Exception:
+            logger.exception("the live feed cannot watch the store")
+        finally:
+            self._hears_others.set()
+
     # --- what happens
 
+    def _changed_elsewhere(self, change: LogChange) -> None:
+        if change.kind == "missed":
+            self._batch.missed |= self._hears_others.is_set()
+            self._hears_others.set()
+        elif change.kind == "cleared":
+            self._batch.clear("requests")
+        else:
+            notes = self._batch.notes_of(change.key)
+            if change.kind == "added":
+                notes.arrived = True
+            elif change.part is None:
+                notes.completed = True
+            else:
+                notes.events.append(change.part)
+            self._shrink()
+        self._schedule()
+
+    def _shrink(self) -> None:
+        if len(self._batch.calls) > MAX_GATHERED_CALLS:
+            self._batch.shrink()
+
     def arrived(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange).arrived = True
+        self._batch.notes_of(exchange.id, exchange).arrived = True
         self._schedule()
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        self._batch.notes_of(exchange).events.append(index)
+        self._batch.notes_of(exchange.id, exchange).events.append(index)
         self._schedule()
 
     def completed(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange).completed = True
-        if len(self._batch.calls) > MAX_GATHERED_CALLS:
-            self._batch.shrink()
-        if (exchange.fault or exchange.own_answer) and self.emulator.scenario:
-            # It may be one more call that a step has met.
-            self._batch.changed.add("scenario")
+        self._batch.notes_of(exchange.id, exchange).completed = True
+        self._shrink()
         self._schedule()
 
     def cleared(self) -> None:
@@ -360,19 +404,28 @@ class LiveFeed:
         """The events of *batch*, in their order; for a thread, since bodies may have to be parsed,
         and the store may block."""
         emulator = self.emulator
-        journal, run = emulator.journal, emulator.store.run
+        journal = emulator.journal
+        if batch.missed:
+            yield "restart", b"{}"
         if batch.cleared:
             yield "cleared", batch.cleared_json
             # Calls may have come since, before this batch knew.
-            calls = [batch.notes_of(entry) for entry in journal.find()]
-            for notes in calls:
+            told = [(batch.notes_of(entry.id, entry), entry) for entry in journal.find()]
+            for notes, entry in told:
                 notes.arrived = True
-                notes.completed = notes.exchange.duration_ms is not None
+                notes.completed = entry.duration_ms is not None
         else:
-            calls = [each for each in batch.calls.values() if run(journal.get(each.exchange.id))]
-        for notes in calls[-MAX_BATCH_CALLS:]:
-            yield from _call_events(notes)
-        skipped = batch.skipped + max(0, len(calls) - MAX_BATCH_CALLS)
+            found = journal.get_all([*batch.calls])
+            pairs = zip(batch.calls.values(), found, strict=True)
+            told = [(notes, notes.exchange or entry) for notes, entry in pairs if entry]
+        for notes, exchange in told[-MAX_BATCH_CALLS:]:
+            yield from _call_events(notes, exchange)
+        if emulator.scenario and any(
+            notes.completed and (exchange.fault or exchange.own_answer) for notes, exchange in told
+        ):
+            # It may be one more call that a step has met.
+            batch.changed.add("scenario")
+        skipped = batch.skipped + max(0, len(told) - MAX_BATCH_CALLS)
         if skipped:
             yield "skipped", _JSON.dump_json({"count": skipped})
         if "settings" in batch.changed:
@@ -383,9 +436,8 @@ class LiveFeed:
             yield "scenario", _JSON.dump_json(scenario_state(emulator))
 
 
-def _call_events(notes: _CallNotes) -> Iterator[tuple[str, bytes]]:
+def _call_events(notes: _CallNotes, exchange: Exchange) -> Iterator[tuple[str, bytes]]:
     """The events of one call. One that is over is told by that alone."""
-    exchange = notes.exchange
     try:
         if notes.completed:
             yield "completed", _JSON.dump_json(summary(exchange))

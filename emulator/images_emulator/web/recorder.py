@@ -93,7 +93,7 @@ class Recorder:
                 if leaves and exchange.sent.listens:
                     count = exchange.sent.event_count
                     exchange.sent.add(message.get("body", b""), exchange.elapsed_ms)
-                    if journal.observers:
+                    if journal.is_observed:
                         journal.sent_events(exchange, count)
                 if not message.get("more_body") and exchange.duration_ms is None:
                     if leaves:
