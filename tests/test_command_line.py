@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,70 @@ def test_healthcheck_of_another_server_is_one_sentence(
     status, sentence = refusal(capsys, "healthcheck", "--url", site)
     assert status == 1
     assert sentence.endswith("answered 404, as no images-emulator does")
+
+
+FIRST_PROCESSES = {
+    "serve": ["/opt/python", "/opt/bin/images-emulator", "--port", "{}", "--as-of", "today"],
+    "serve by its name": ["images-emulator", "serve", "-q", "-p{}"],
+    "behind an init": ["/sbin/docker-init", "--", "openai-images-emulator", "-p", "{}"],
+}
+
+
+@pytest.fixture
+def first_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Sets the arguments of the process with the number 1."""
+
+    def run(*words: str) -> None:
+        path = tmp_path / "cmdline"
+        path.write_text("".join(f"{word}\0" for word in words))
+        monkeypatch.setattr("images_emulator.cli.first_process.ARGUMENTS_FILE", path)
+
+    return run
+
+
+@pytest.mark.parametrize("words", FIRST_PROCESSES.values(), ids=list(FIRST_PROCESSES))
+def test_healthcheck_asks_the_port_of_the_flags_of_a_containers_server(
+    words: list[str],
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    first_process: Callable[..., None],
+) -> None:
+    monkeypatch.setenv("IMAGES_EMULATOR_PORT", "1")
+    first_process(*(word.format(server.port) for word in words))
+    assert output(capsys, "healthcheck") == f"{server.url} answers\n"
+    assert main(["healthcheck", "-p", "1"]) == 1
+    monkeypatch.setenv("IMAGES_EMULATOR_URL", "http://127.0.0.1:1")
+    assert main(["healthcheck"]) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["/sbin/init"], [], ["images-emulator", "draw", "x"], ["images-emulator", "--oops"]]
+)
+def test_healthcheck_asks_the_port_of_the_settings_where_the_first_process_is_no_server(
+    words: list[str],
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    first_process: Callable[..., None],
+) -> None:
+    monkeypatch.setenv("IMAGES_EMULATOR_PORT", str(server.port))
+    first_process(*words)
+    assert main(["healthcheck"]) == 0
+    assert capsys.readouterr().out == f"{server.url} answers\n"
+
+
+def test_healthcheck_of_a_recording_container_makes_no_call(
+    server: Server, capsys: pytest.CaptureFixture[str], first_process: Callable[..., None]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        first_process(
+            "images-emulator", "record", "--to", "x", "--upstream", "http://x", "-p", port
+        )
+        assert output(capsys, "healthcheck") == f"http://127.0.0.1:{port} answers\n"
+        with listening.accept()[0] as connection:
+            assert connection.recv(1) == b""
 
 
 # --- env

@@ -31,6 +31,11 @@ class AdminClient:
         self.address = address
         self.timeout = timeout
 
+    def connect(self) -> None:
+        """Return where the server accepts connections. Raises UnreachableError."""
+        with self._connection():
+            pass
+
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """The JSON at *path* of the admin API. Raises CommandError."""
         return self._admin("GET", path, query)
@@ -80,6 +85,19 @@ class AdminClient:
     ) -> Iterator[HTTPResponse]:
         """The answer to a call of any path, whose body is not read. Raises CommandError where there
         is no answer, and UnreachableError where there is no server."""
+        with self._connection() as connection:
+            try:
+                connection.request(method, target, body, dict(headers))
+                response = connection.getresponse()
+            except (OSError, HTTPException) as error:
+                reason = _reason(error)
+                raise CommandError(f"{self.address.url} did not answer ({reason})") from None
+            with response:
+                yield response
+
+    @contextmanager
+    def _connection(self) -> Iterator[HTTPConnection]:
+        """A connection to the server. Raises UnreachableError where there is none."""
         parts = urlsplit(self.address.url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         with closing(kind(parts.netloc, timeout=self.timeout)) as connection:
@@ -90,14 +108,7 @@ class AdminClient:
                     f"no server answers at {self.address.url} ({_reason(error)}); "
                     "'images-emulator serve' starts one, --url names another one"
                 ) from None
-            try:
-                connection.request(method, target, body, dict(headers))
-                response = connection.getresponse()
-            except (OSError, HTTPException) as error:
-                reason = _reason(error)
-                raise CommandError(f"{self.address.url} did not answer ({reason})") from None
-            with response:
-                yield response
+            yield connection
 
     def _sentence(self, status: int, document: Any) -> str:
         """The message in the server's refusal."""

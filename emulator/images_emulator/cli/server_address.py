@@ -15,6 +15,7 @@ from images_emulator.cli.configuration import (
     read_settings,
     setting_help,
 )
+from images_emulator.cli.first_process import first_process
 from images_emulator.environment import API_KEY
 from images_emulator.settings import all_settings
 
@@ -60,10 +61,12 @@ def split_address(options: dict[str, Any]) -> dict[str, Any]:
 
 def server_address(*, url: str | None = None, **flags: Any) -> ServerAddress:
     """The server that the flags of `add_address` name; else the one of the variable
-    `IMAGES_EMULATOR_URL`; else the one that the settings of the command `serve` would start on this
-    machine. Raises ValueError for an address that is none, or that is not known."""
-    values = read_settings(**flags)
+    `IMAGES_EMULATOR_URL`; else the container's first process; else the one that the settings of the
+    command `serve` would start on this machine. Raises ValueError for an address that is none, or
+    that is not known."""
     address = url or ("port" not in flags and os.environ.get(URL_VARIABLE)) or None
+    first = None if address else first_process()
+    values = read_settings(**((first.options if first else {}) | flags))
     keys = values["api_key"]
     return ServerAddress(
         url=_normal(address) if address else local_url(values["host"], values["port"]),
