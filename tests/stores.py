@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.packed import CompletionPacker, pack_arrival
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,
@@ -19,6 +21,7 @@ from images_emulator.state.store import (
     Count,
     Counters,
     Log,
+    LogCodec,
     LogWatcher,
     Packed,
     Q,
@@ -53,7 +56,7 @@ TEXT: Codec[_Text] = Codec(lambda _: Packed({}), lambda _: _Text("", b""))
 
 def _written(codec: Codec[T], value: T) -> _Text:
     packed = codec.pack(value)
-    return _Text(json.dumps(packed.document), packed.data)
+    return _Text(packed.json(), packed.data)
 
 
 def _read(codec: Codec[T], text: _Text) -> T:
@@ -101,7 +104,7 @@ class JSONStore:
     def log(
         self,
         name: str,
-        codec: Codec[T],
+        codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,
@@ -109,7 +112,7 @@ class JSONStore:
     ) -> Log[T]:
         log = self._memory.log(
             name,
-            TEXT,
+            LogCodec(TEXT.pack, TEXT.pack, TEXT.unpack),
             max_entries=max_entries,
             max_bytes=max_bytes,
             detach=_Text.detach,
@@ -203,30 +206,41 @@ class _JSONRecords(Generic[T]):
 class _JSONLog(Generic[T]):
     is_watched: Final = False
 
-    def __init__(self, log: Log[_Text], codec: Codec[T]) -> None:
+    def __init__(self, log: Log[_Text], codec: LogCodec[T]) -> None:
         self._log = log
         self._codec = codec
 
+    def _read(self, text: _Text) -> T:
+        document: dict[str, Any] = {}
+        for line in text.json.splitlines():
+            document.update(json.loads(line))
+        return self._codec.unpack(Packed(document, text.data))
+
     async def append(self, key: str, entry: T, weight: int) -> int:
-        text = replace(_written(self._codec, entry), weight=weight)
+        packed = self._codec.pack_new(entry)
+        text = _Text(packed.json(), packed.data, weight)
         await _journey()
         return await self._log.append(key, text, weight)
 
     async def amend(
         self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
     ) -> None:
-        text = replace(_written(self._codec, entry), weight=weight)
+        packed = self._codec.pack_amended(entry)
         await _journey()
+        if not (before := await self._log.get(key)):
+            return
+        new, _, _ = before.json.partition("\n")
+        text = _Text(f"{new}\n{packed.json()}", packed.data, weight)
         await self._log.amend(key, text, weight, detachable=detachable)
 
     async def get(self, key: str) -> T | None:
         await _journey()
         text = await self._log.get(key)
-        return None if text is None else _read(self._codec, text)
+        return None if text is None else self._read(text)
 
     async def all(self) -> list[T]:
         await _journey()
-        return [_read(self._codec, text) for text in await self._log.all()]
+        return [self._read(text) for text in await self._log.all()]
 
     async def count(self) -> int:
         await _journey()
@@ -269,6 +283,14 @@ class _SlowBuckets:
     async def clear(self) -> None:
         await _journey()
         await self._buckets.clear()
+
+
+def packed_exchange(exchange: Exchange) -> tuple[dict[str, Any], bytes]:
+    """A completed *exchange* as a shared store has it."""
+    document, data, members = CompletionPacker().pack(exchange)
+    completion = Packed(document, data, members)
+    both = {**pack_arrival(exchange)[0], **json.loads(completion.json())}
+    return json.loads(json.dumps(both)), data
 
 
 def _redis_store() -> Store:

@@ -18,11 +18,12 @@ from starlette.responses import Response
 from images_emulator import Emulator, read_recipe
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.packed import unpack_exchange
 from images_emulator.exchange.retention import drop_body
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
+from tests.stores import packed_exchange
 from tests.test_streams import frames
 
 GENERATIONS: Final = "/v1/images/generations"
@@ -397,8 +398,8 @@ def test_a_stored_call_has_its_own_pictures_and_values(
     answer(raw=RawAnswer(200, (("content-type", "text/plain"),)))
     http.post(GENERATIONS, json=CALL)
     for call in emulator.journal.find():
-        document, data = pack_exchange(call)
-        stored = unpack_exchange(json.loads(json.dumps(document)), data)
+        document, data = packed_exchange(call)
+        stored = unpack_exchange(document, data)
         for name in ("answer_body", "pictures", "usage", "answer_headers", "overrides", "is_raw"):
             assert getattr(stored, name) == getattr(call, name), name
         assert stored.request

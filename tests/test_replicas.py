@@ -202,7 +202,7 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
             files={"file": ("a.png", png(), "image/png")},
             data={"purpose": "vision"},
         )
-        prefix = f"images-emulator:1:{{{namespace}}}:"
+        prefix = f"images-emulator:2:{{{namespace}}}:"
         keys = answer_lines(redis.command("KEYS", f"*{namespace}*"))
         kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
         assert kinds == {"registers", "records", "counters", "buckets", "log"}
@@ -225,7 +225,7 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     child.close()
     take = await parent.buckets("x").take("child", 1, limit=2, seconds=60, now=NOW)
     assert (take.granted, take.used) == (True, 1)
-    prefixes = [f"images-emulator:1:{{{name}}}:" for name in (namespace, f"{namespace}/a%20b")]
+    prefixes = [f"images-emulator:2:{{{name}}}:" for name in (namespace, f"{namespace}/a%20b")]
     lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]
     assert 24 * 3600 < lives[0] <= 48 * 3600
     assert 30 < lives[1] <= 60

@@ -25,7 +25,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange, SentImage
 from images_emulator.exchange.head import RequestHead
-from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.packed import unpack_exchange
 from images_emulator.exchange.sent import SentResponse
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
@@ -35,10 +35,10 @@ from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
-from images_emulator.state.store import Codec, Count, Log, Packed, Store, Take
+from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
-from tests.stores import JSONStore
+from tests.stores import JSONStore, packed_exchange
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NUMBER: Final[Codec[int]] = Codec(
@@ -267,7 +267,8 @@ class Call:
         return 10
 
 
-CALL: Final[Codec[Call]] = Codec(
+CALL: Final[LogCodec[Call]] = LogCodec(
+    lambda call: Packed({"name": call.name}, call.body),
     lambda call: Packed({"name": call.name}, call.body),
     lambda packed: Call(packed.document["name"], packed.data),
 )
@@ -419,8 +420,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange.start_response(200)
     exchange.sent.end()
     exchange.end()
-    document, data = pack_exchange(exchange)
-    document = json.loads(json.dumps(document))
+    document, data = packed_exchange(exchange)
     whole, rest = unpack_exchange(document, data), unpack_exchange(document, b"")
     assert (whole.request, whole.body) == (exchange.request, b"--b--")
     assert (rest.request, rest.body, rest.body_bytes) == (None, None, 0)
@@ -446,8 +446,8 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     for number in range(2):
         exchange.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
     exchange.end()
-    document, data = pack_exchange(exchange)
-    entry = unpack_exchange(json.loads(json.dumps(document)), data)
+    document, data = packed_exchange(exchange)
+    entry = unpack_exchange(document, data)
     assert [*entry.stream] == [*exchange.stream]
     assert (entry.partials, entry.events, entry.outcome) == (2, 2, "cut")
     assert (entry.usage, entry.price_usd, entry.pictures) == (None, None, ())
@@ -459,8 +459,8 @@ def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     sent = SentResponse.completed(
         200, event_count=2, image_indexes=(), error_body=event, is_stream=True
     )
-    document, data = pack_exchange(Exchange(head, "req_1", NOW, sent=sent))
-    exchange = unpack_exchange(json.loads(json.dumps(document)), data)
+    document, data = packed_exchange(Exchange(head, "req_1", NOW, sent=sent))
+    exchange = unpack_exchange(document, data)
     assert (exchange.events, exchange.error_code) == (2, "image_generation_failed")
 
 

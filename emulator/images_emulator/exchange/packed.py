@@ -6,13 +6,15 @@ third in it, uploads and bodies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
-from images_emulator.contract.answer_overrides import AnswerOverrides
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
@@ -26,9 +28,28 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.sent import SentEvent, SentResponse
+from images_emulator.lru_cache import LRUCache
 
 PackedValue = tuple[Mapping[str, Any], bytes]
 """A JSON object, and the bytes beside it."""
+
+MAX_SHARED_BYTES: Final = 2**20
+"""Bytes of the texts that calls share."""
+
+SHARED_OVERHEAD_BYTES: Final = 1024
+"""Bytes that such a text takes beside its length, with what it is compared by, about."""
+
+_OPTIONAL: Final = (
+    "fault",
+    "recording",
+    "recording_miss",
+    "own_answer",
+    "hosted_index",
+    "is_hung_up",
+    "is_reset",
+    "is_raw",
+)
+"""Attributes of an exchange that JSON has as they are, where they are neither None nor False."""
 
 
 def pack_request(request: ImageRequest) -> PackedValue:
@@ -60,102 +81,211 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     )
 
 
-def pack_exchange(exchange: Exchange) -> PackedValue:
-    """The JSON and the bytes of an exchange, for the log of a store. The bytes are the uploads and
-    the body. The exchange can be unpacked without them."""
-    request, files = None, b""
-    if exchange.request:
-        request, files = pack_request(exchange.request)
-    body = exchange.body
-    head, sent, usage = exchange.head, exchange.sent, exchange.usage
+def pack_arrival(exchange: Exchange) -> PackedValue:
+    """What is known of an exchange at its arrival. There are no bytes."""
+    head = exchange.head
     document = {
-        "method": head.method,
-        "path": head.path,
-        "query": head.query_string.decode("latin-1"),
-        "headers": [[part.decode("latin-1") for part in pair] for pair in head.pairs],
         "id": exchange.id,
         "time": exchange.time.isoformat(),
         "kind": exchange.kind,
-        "operation": exchange.operation and exchange.operation.name,
-        "number": exchange.number,
-        "fault": exchange.fault,
-        "recording": exchange.recording,
-        "recording_miss": exchange.recording_miss,
-        "own_answer": exchange.own_answer,
-        "hosted_index": exchange.hosted_index,
-        "is_hung_up": exchange.is_hung_up,
-        "is_reset": exchange.is_reset,
-        "is_raw": exchange.is_raw,
-        "overrides": asdict(exchange.overrides),
-        "files": {
+        "method": head.method,
+        "path": head.path,
+        "query": head.query_string.decode("latin-1"),
+        "headers": _header_text(head.pairs),
+    }
+    if exchange.operation:
+        document["operation"] = exchange.operation.name
+    return document, b""
+
+
+def pack_completion(exchange: Exchange) -> PackedValue:
+    """What `pack_arrival` has not, and the time, which may be another one. The bytes are the
+    uploads and the body. The exchange can be unpacked without them."""
+    files, shared = _shared_members(exchange)
+    return _own_members(exchange) | shared, _bytes(exchange, files)
+
+
+class CompletionPacker:
+    """Does what `pack_completion` does. What is the same for all calls with one request is made
+    once: it is JSON text, which is kept for the last requests."""
+
+    def __init__(self) -> None:
+        self._texts = LRUCache(MAX_SHARED_BYTES)
+
+    def pack(self, exchange: Exchange) -> tuple[Mapping[str, Any], bytes, str]:
+        """The members of the JSON object that only this exchange has, the bytes, and the text of
+        the other members."""
+        own = _own_members(exchange)
+        request = exchange.request
+        if request is None or request.has_files:
+            files, shared = _shared_members(exchange)
+            return own | shared, _bytes(exchange, files), ""
+        # A request that is cached is alive, so no other one has its identity.
+        known: _SharedText | None = self._texts.get(id(request))
+        if known is None or not known.is_of(exchange):
+            _, shared = _shared_members(exchange)
+            text = json.dumps(shared, separators=(",", ":"))[1:-1]
+            known = _SharedText(text, *_SharedText.facts_of(exchange))
+            self._texts.put(id(request), known, SHARED_OVERHEAD_BYTES + len(text))
+        return own, exchange.body or b"", known.text
+
+
+class _SharedText(NamedTuple):
+    """The *text* of the members that exchanges share, and all that it was made of."""
+
+    text: str
+    request: ImageRequest | None
+    chunks: tuple[bytes, ...] | None
+    files: Mapping[int, EncodedFile]
+    file_count: int
+    images: Sequence[int]
+    partials: int
+    usage: Usage | None
+    details: CallDetails | None
+
+    @staticmethod
+    def facts_of(exchange: Exchange) -> tuple[Any, ...]:
+        """What decides the text, in the order of the fields."""
+        sent = exchange.sent
+        return (
+            *(exchange.request, exchange.chunks, exchange.files, len(exchange.files)),
+            *(sent.image_indexes, sent.partials, exchange.cached_usage or sent.usage),
+            exchange.cached_details,
+        )
+
+    def is_of(self, exchange: Exchange) -> bool:
+        """Whether the text is that of this *exchange*, too."""
+        request, chunks, files, *rest = self.facts_of(exchange)
+        return (
+            self.request is request
+            and self.chunks is chunks
+            and self.files is files
+            and [*self[4:]] == rest
+        )
+
+
+def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
+    """The files of the request, and what is the same for all calls with the same request, body
+    and images."""
+    files, members = b"", _set_members(usage=_as_json(exchange.usage))
+    if exchange.request:
+        members["request"], files = pack_request(exchange.request)
+    members["details"] = _details_as_json(exchange.details)
+    if exchange.files:
+        members["files"] = {
             str(number): [file.chars, file.beginning.decode("latin-1"), file.length]
             for number, file in exchange.files.items()
-        },
-        "image_urls": [url.decode() for url in exchange.image_urls],
-        "usage": usage and asdict(usage),
-        "dropped": list(exchange.dropped),
-        "near_misses": [asdict(miss) for miss in exchange.near_misses],
+        }
+    if files:
+        members["upload_bytes"] = len(files)
+    if exchange.chunks is not None:
+        members["body_bytes"] = exchange.body_bytes
+    return files, members
+
+
+def _own_members(exchange: Exchange) -> dict[str, Any]:
+    """What differs between calls with the same request."""
+    members: dict[str, Any] = {
+        "time": exchange.time.isoformat(),
+        "number": exchange.number,
         "duration_ms": exchange.duration_ms,
-        "details": asdict(exchange.details),
-        "sent": {
-            "status": sent.status,
-            "event_count": sent.event_count,
-            "image_indexes": list(sent.image_indexes),
-            "error_body": sent.error_body.decode("latin-1"),
-            "is_stream": sent.is_stream,
-            "is_whole": sent.is_whole,
-            "kept_events": [[each.head.decode("latin-1"), *each[1:]] for each in sent.kept_events],
-            "body_may_change": sent.body_may_change,
-            "headers": [[part.decode("latin-1") for part in pair] for pair in sent.headers],
-            "body": sent.body.decode("latin-1"),
-        },
-        "request": request,
-        "upload_bytes": len(files),
-        "body_bytes": None if body is None else len(body),
+        "sent": _sent_as_json(exchange.sent),
     }
-    return document, files + (body or b"")
+    for name in _OPTIONAL:
+        value = getattr(exchange, name)
+        if value is not None and value is not False:
+            members[name] = value
+    if exchange.overrides is not NO_OVERRIDES:
+        members["overrides"] = _as_json(exchange.overrides)
+    if exchange.image_urls:
+        members["image_urls"] = [url.decode() for url in exchange.image_urls]
+    if exchange.dropped:
+        members["dropped"] = [*exchange.dropped]
+    if exchange.near_misses:
+        members["near_misses"] = [_as_json(miss) for miss in exchange.near_misses]
+    return members
+
+
+def _sent_as_json(sent: SentResponse) -> dict[str, Any]:
+    members: dict[str, Any] = {"status": sent.status, "headers": _header_text(sent.headers)}
+    for name, value in (("error_body", sent.error_body), ("body", sent.body)):
+        if value:
+            members[name] = value.decode("latin-1")
+    if sent.image_indexes:
+        members["image_indexes"] = [*sent.image_indexes]
+    if sent.event_count:
+        members["event_count"] = sent.event_count
+    if sent.kept_events:
+        members["kept_events"] = [
+            [each.head.decode("latin-1"), *each[1:]] for each in sent.kept_events
+        ]
+    for name in ("is_stream", "is_whole", "body_may_change"):
+        if getattr(sent, name):
+            members[name] = True
+    return members
+
+
+def _as_json(value: Usage | AnswerOverrides | NearMiss | None) -> dict[str, Any] | None:
+    """The fields of *value*, none of which holds a value with fields."""
+    return (
+        None if value is None else {each.name: getattr(value, each.name) for each in fields(value)}
+    )
+
+
+def _details_as_json(details: CallDetails) -> dict[str, Any]:
+    members = {each.name: getattr(details, each.name) for each in fields(details)}
+    return {**members, "uploads": [asdict(upload) for upload in details.uploads]}
+
+
+def _set_members(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _bytes(exchange: Exchange, files: bytes) -> bytes:
+    return files + (exchange.body or b"")
+
+
+def _header_text(pairs: Iterable[tuple[bytes, bytes]]) -> str:
+    """Names and values in turn, one a line: none of them can have a line end."""
+    return b"\n".join(chain.from_iterable(pairs)).decode("latin-1")
 
 
 def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
-    """The exchange of `pack_exchange`; of one whose bytes are gone without body and uploads."""
+    """The exchange of `pack_arrival`, and of `pack_completion` where the members of *document* are
+    those of both; of one whose bytes are gone without body and uploads."""
+    get = document.get
     head = RequestHead(
         document["method"],
         document["path"],
         document["query"].encode("latin-1"),
         _pairs(document["headers"]),
     )
+    usage, details, sent = get("usage"), get("details"), get("sent")
     exchange = Exchange(
         head,
         document["id"],
         datetime.fromisoformat(document["time"]),
         document["kind"],
         dialect=dialect_at(document["path"]),
-        operation=OPERATIONS[document["operation"]] if document["operation"] else None,
-        number=document["number"],
-        fault=document["fault"],
-        recording=document["recording"],
-        recording_miss=document["recording_miss"],
-        own_answer=document["own_answer"],
-        hosted_index=document["hosted_index"],
-        is_hung_up=document["is_hung_up"],
-        is_reset=document["is_reset"],
-        is_raw=document["is_raw"],
-        overrides=_overrides(document["overrides"]),
+        operation=OPERATIONS[document["operation"]] if "operation" in document else None,
+        number=get("number"),
+        overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
         files={
             int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
-            for number, (chars, beginning, size) in document["files"].items()
+            for number, (chars, beginning, size) in get("files", {}).items()
         },
-        image_urls=[url.encode() for url in document["image_urls"]],
-        dropped=document["dropped"],
-        near_misses=tuple(NearMiss(**miss) for miss in document["near_misses"]),
-        sent=_sent(document["sent"]),
-        duration_ms=document["duration_ms"],
-        cached_usage=Usage(**document["usage"]) if document["usage"] else None,
-        cached_details=_details(document["details"]),
+        image_urls=[url.encode() for url in get("image_urls", ())],
+        dropped=get("dropped", ()),
+        near_misses=tuple(NearMiss(**miss) for miss in get("near_misses", ())),
+        sent=_sent(sent) if sent else SentResponse(),
+        duration_ms=get("duration_ms"),
+        cached_usage=Usage(**usage) if usage else None,
+        cached_details=_details(details) if details else None,
+        **{name: document[name] for name in _OPTIONAL if name in document},
     )
-    upload_bytes, body_bytes = document["upload_bytes"], document["body_bytes"]
+    upload_bytes, body_bytes = get("upload_bytes", 0), get("body_bytes")
     files, body = data[:upload_bytes], data[upload_bytes:]
-    if document["request"] and len(files) == upload_bytes:
+    if "request" in document and len(files) == upload_bytes:
         exchange.request = unpack_request(document["request"], files)
     elif exchange.images:
         exchange.dropped = [*exchange.dropped, "pictures"]
@@ -173,8 +303,9 @@ def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
         start += length
 
 
-def _pairs(headers: Sequence[tuple[str, str]]) -> RawHeaders:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+def _pairs(text: str) -> RawHeaders:
+    parts = text.encode("latin-1").split(b"\n") if text else []
+    return [*zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _overrides(document: Mapping[str, Any]) -> AnswerOverrides:
@@ -183,20 +314,20 @@ def _overrides(document: Mapping[str, Any]) -> AnswerOverrides:
 
 
 def _sent(document: Mapping[str, Any]) -> SentResponse:
+    get = document.get
     return SentResponse.completed(
         document["status"],
-        event_count=document["event_count"],
-        image_indexes=tuple(document["image_indexes"]),
-        error_body=document["error_body"].encode("latin-1"),
-        is_stream=document["is_stream"],
-        is_whole=document["is_whole"],
+        event_count=get("event_count", 0),
+        image_indexes=tuple(get("image_indexes", ())),
+        error_body=get("error_body", "").encode("latin-1"),
+        is_stream=get("is_stream", False),
+        is_whole=get("is_whole", False),
         kept_events=[
-            SentEvent(head.encode("latin-1"), ms, size)
-            for head, ms, size in document["kept_events"]
+            SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in get("kept_events", ())
         ],
-        body_may_change=document["body_may_change"],
+        body_may_change=get("body_may_change", False),
         headers=_pairs(document["headers"]),
-        body=document["body"].encode("latin-1"),
+        body=get("body", "").encode("latin-1"),
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.packed import pack_exchange, unpack_exchange
+from images_emulator.exchange.packed import CompletionPacker, pack_arrival, unpack_exchange
 from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import retry_chain
-from images_emulator.state.store import Codec, LogWatcher, Packed, Store
+from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
 """Bytes of a body from which on it is dropped before its entry."""
@@ -21,8 +21,8 @@ MAX_DRAFT_BYTES: Final = 2**20
 """The longest body of a call that is written for other processes while its stream goes on."""
 
 
-def _pack(exchange: Exchange) -> Packed:
-    return Packed(*pack_exchange(exchange))
+def _pack_arrival(exchange: Exchange) -> Packed:
+    return Packed(*pack_arrival(exchange))
 
 
 def _unpack(packed: Packed) -> Exchange:
@@ -34,8 +34,10 @@ def _drop_body(exchange: Exchange) -> int:
     return exchange.weight
 
 
-CODEC: Final = Codec(_pack, _unpack)
-"""For the store's log."""
+def journal_codec() -> LogCodec[Exchange]:
+    """A codec for the store's log, with a cache of its own."""
+    packer = CompletionPacker()
+    return LogCodec(_pack_arrival, lambda exchange: Packed(*packer.pack(exchange)), _unpack)
 
 
 async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
@@ -79,7 +81,11 @@ class Journal:
         self._store = store
         self._copies = store.is_shared
         self._log = store.log(
-            "journal", CODEC, max_entries=max_entries, max_bytes=max_bytes, detach=_drop_body
+            "journal",
+            journal_codec(),
+            max_entries=max_entries,
+            max_bytes=max_bytes,
+            detach=_drop_body,
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. Any thread may replace the tuple."""

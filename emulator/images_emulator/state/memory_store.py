@@ -15,6 +15,7 @@ from images_emulator.state.store import (
     Count,
     Counters,
     Log,
+    LogCodec,
     LogWatcher,
     Q,
     Records,
@@ -281,7 +282,7 @@ class MemoryStore:
     def log(
         self,
         name: str,
-        codec: Codec[T],
+        codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,

@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, TypeVar
 from weakref import finalize
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -23,6 +24,7 @@ from redis.exceptions import (
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -35,7 +37,11 @@ from images_emulator.state.redis_scripts import Script
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 1.0
-"""Seconds that Redis may take to accept a connection, or to send the next part of an answer."""
+"""Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
+next answer."""
+
+MIN_BYTES_PER_SECOND: Final = 10 * 2**20
+"""The slowest way to Redis: large commands may take longer than `TIMEOUT_SECONDS`."""
 
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
@@ -48,6 +54,12 @@ that where Redis does not answer, none waits much longer than twice `TIMEOUT_SEC
 QUIET_SECONDS: Final = 5.0
 """Seconds without a message after which a subscriber asks whether Redis is there, and once more
 after which it connects anew."""
+
+MAX_HEADS: Final = 4096
+"""The most beginnings of commands that are kept."""
+
+MAX_JOINED_BYTES: Final = 16_384
+"""Bytes from which on an argument is not copied into the text of its command."""
 
 _FAILURES: Final = (
     RedisConnectionError,
@@ -96,51 +108,81 @@ class _LoopThread:
         self._thread.join()
 
 
-class _Call(NamedTuple):
-    """A script that waits to be sent, with its keys and arguments, and the future of its answer."""
+class _Command(NamedTuple):
+    """A script that waits to be sent: in the words of the protocol, and as what these were made
+    of, with the future of its answer."""
 
+    parts: Sequence[bytes]
     script: Script
-    keys: Sequence[str]
+    keys: tuple[str, ...]
     arguments: Sequence[str | bytes | int]
     answer: asyncio.Future[Any]
 
 
 class _LoopClient:
     """The connections of the running event loop. What is called within one step of the loop is sent
-    as one pipeline: that is one round trip, and a fraction of the client's work."""
+    together: that is one round trip.
+
+    redis-py makes and reads the connections. Its pool and its pipelines are not used: they took
+    more time than Redis itself.
+    """
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
-        pool = BlockingConnectionPool.from_url(
+        self._pool = ConnectionPool.from_url(
             url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=None,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            # A repeated claim would count twice.
+            # These two would make a task of each command.
+            socket_timeout=None,
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        self._redis: Redis = Redis.from_pool(pool)
-        self._waiting: list[_Call] = []
+        self._idle: list[AbstractConnection] = []
+        self._waiting: list[_Command] = []
         self._sending: set[asyncio.Task[None]] = set()
+        self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, bytes]] = {}
 
     def call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
     ) -> asyncio.Future[Any]:
         """The future of the answer to *script*."""
         answer = self.loop.create_future()
-        self._waiting.append(_Call(script, keys, arguments, answer))
+        parts = self._packed(script, keys, arguments)
+        self._waiting.append(_Command(parts, script, keys, arguments, answer))
         if len(self._waiting) == 1:
             self.loop.call_soon(self._start)
         return answer
+
+    def _packed(
+        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
+    ) -> list[bytes]:
+        """The command in the words of the protocol. Long arguments are pieces of their own."""
+        head = self._heads.get((script.digest, keys))
+        if head is None:
+            words = ("EVALSHA", script.digest, str(len(keys)), *keys)
+            head = (
+                len(words),
+                b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in map(str.encode, words)),
+            )
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            self._heads[script.digest, keys] = head
+        count, text = head
+        pieces = [b"*%d\r\n%b" % (count + len(arguments), text)]
+        for argument in arguments:
+            word = argument if isinstance(argument, bytes) else str(argument).encode()
+            if len(word) < MAX_JOINED_BYTES:
+                pieces.append(_word(word))
+            else:
+                pieces += b"$%d\r\n" % len(word), word, b"\r\n"
+        return pieces
 
     def _start(self) -> None:
         """Send what waits, as soon as a connection is free."""
         if not self._waiting or len(self._sending) >= MAX_CONNECTIONS:
             return
-        calls, self._waiting = self._waiting, []
-        task = self.loop.create_task(self._send(calls))
+        commands, self._waiting = self._waiting, []
+        task = self.loop.create_task(self._send(commands))
         self._sending.add(task)
         task.add_done_callback(self._sent)
 
@@ -148,21 +190,13 @@ class _LoopClient:
         self._sending.discard(task)
         self._start()
 
-    async def _send(self, calls: Sequence[_Call]) -> None:
+    async def _send(self, commands: Sequence[_Command]) -> None:
         answers: list[Any]
         try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for each in calls:
-                pipeline.evalsha(each.script.digest, len(each.keys), *each.keys, *each.arguments)
-            answers = await pipeline.execute(raise_on_error=False)
-            for place, each in enumerate(calls):
-                if isinstance(answers[place], NoScriptError):
-                    answers[place] = await self._redis.eval(
-                        each.script.text, len(each.keys), *each.keys, *each.arguments
-                    )
+            answers = await self._answers(commands)
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            answers = [error] * len(calls)
-        for each, answer in zip(calls, answers, strict=True):
+            answers = [error] * len(commands)
+        for each, answer in zip(commands, answers, strict=True):
             # Who awaited it may be cancelled.
             if each.answer.done():
                 continue
@@ -171,15 +205,90 @@ class _LoopClient:
             else:
                 each.answer.set_result(answer)
 
+    async def _answers(self, commands: Sequence[_Command]) -> list[Any]:
+        """The answers to *commands*, which are exceptions where Redis refuses one. Raises the
+        exceptions of redis-py where the connection fails."""
+        pieces = [piece for each in commands for piece in each.parts]
+        seconds = TIMEOUT_SECONDS + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._answers_in_time(commands, pieces, limit)
+        except TimeoutError:
+            raise RedisTimeoutError(f"no answer in {seconds:.3g} s") from None
+
+    async def _answers_in_time(
+        self, commands: Sequence[_Command], pieces: Sequence[bytes], limit: asyncio.Timeout
+    ) -> list[Any]:
+        connection = await self._connection()
+        try:
+            await connection.send_packed_command(_joined(pieces), check_health=False)
+            answers = []
+            for _ in commands:
+                answers.append(await _answer_of(connection))
+                limit.reschedule(self.loop.time() + TIMEOUT_SECONDS)
+            for place, each in enumerate(commands):
+                if isinstance(answers[place], NoScriptError):
+                    words = each.script.text, len(each.keys), *each.keys, *each.arguments
+                    await connection.send_command("EVAL", *words, check_health=False)
+                    answers[place] = await _answer_of(connection)
+        except BaseException:
+            # A connection that waits for an answer is of no use to others.
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        return answers
+
+    async def _connection(self) -> AbstractConnection:
+        """A connection that nobody uses, which is open."""
+        while self._idle:
+            connection = self._idle.pop()
+            # Something to read is the end of the connection.
+            with suppress(*_FAILURES):
+                if not await connection.can_read():
+                    return connection
+            await connection.disconnect(nowait=True)
+        made: Any = self._pool.make_connection()  # type: ignore[no-untyped-call] # it has no types
+        await made.connect()
+        opened: AbstractConnection = made
+        return opened
+
     async def close(self) -> None:
         """Complete what is under way, and close the connections."""
         while self._sending or self._waiting:
             await asyncio.sleep(0)
             if self._sending:
                 await asyncio.wait([*self._sending])
-        # The end of a connection that is broken is no news.
-        with suppress(*_FAILURES):
-            await self._redis.aclose()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            # The end of a connection that is broken is no news.
+            with suppress(*_FAILURES):
+                await connection.disconnect()
+
+
+def _word(word: bytes) -> bytes:
+    """*word* in the words of the protocol."""
+    return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+async def _answer_of(connection: AbstractConnection) -> Any:
+    """The next answer; an exception where Redis refuses the command."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _joined(pieces: Sequence[bytes]) -> list[bytes]:
+    """*pieces* in as few as possible, without a copy of long ones."""
+    joined: list[bytes] = []
+    short: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < MAX_JOINED_BYTES:
+            short.append(piece)
+            continue
+        joined += b"".join(short), piece
+        short.clear()
+    return [*joined, b"".join(short)]
 
 
 def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:
@@ -216,7 +325,9 @@ class RedisClient:
         """Whether Redis has answered the last operation."""
         return not self._reason
 
-    async def call(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+    async def call(
+        self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+    ) -> Any:
         """Run *script* and return its answer. Raises APIError where Redis does not answer."""
         if self._reason:
             if monotonic() < self._asked_again:

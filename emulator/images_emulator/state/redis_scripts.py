@@ -258,47 +258,50 @@ local function tell(change)
   local watchers = redis.pcall('PUBLISH', meta, change)
   return type(watchers) == 'number' and watchers or 0
 end
-local function shrink(weight, entries, bytes)
-  while weight > bytes do
-    local key = redis.call('ZPOPMIN', detachable)[1]
-    if not key then break end
-    local before = tonumber(redis.call('HGET', info, key))
-    local after = math.max(before - redis.call('HSTRLEN', data, key), 0)
-    redis.call('HDEL', data, key)
-    redis.call('HSET', info, key, after)
+local seconds, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local key, text, part, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local kept = redis.call('HMGET', meta, 'count', 'weight')
+local count, weight = tonumber(kept[1] or '0'), tonumber(kept[2] or '0')
+local function shrink()
+  while weight > budget do
+    local oldest = redis.call('ZPOPMIN', detachable)[1]
+    if not oldest then break end
+    local before = tonumber(redis.call('HGET', info, oldest))
+    local after = math.max(before - redis.call('HSTRLEN', data, oldest), 0)
+    redis.call('HDEL', data, oldest)
+    redis.call('HSET', info, oldest, after)
     weight = weight + after - before
   end
-  local count = redis.call('ZCARD', order)
-  while count > 0 and (weight > bytes or count > entries) do
-    local key = redis.call('ZPOPMIN', order)[1]
-    weight = weight - tonumber(redis.call('HGET', info, key))
-    redis.call('HDEL', info, key)
-    redis.call('HDEL', json, key)
-    redis.call('HDEL', data, key)
-    redis.call('ZREM', detachable, key)
-    count = count - 1
+  local entries = redis.call('ZCARD', order)
+  while entries > 0 and (weight > budget or entries > most) do
+    local oldest = redis.call('ZPOPMIN', order)[1]
+    weight = weight - tonumber(redis.call('HGET', info, oldest))
+    redis.call('HDEL', info, oldest)
+    redis.call('HDEL', json, oldest)
+    redis.call('HDEL', data, oldest)
+    redis.call('ZREM', detachable, oldest)
+    entries = entries - 1
   end
-  redis.call('HSET', meta, 'weight', weight)
-end
-local function keep(key, text, part, weight)
-  redis.call('HSET', info, key, weight)
-  redis.call('HSET', json, key, text)
-  if part == '' then redis.call('HDEL', data, key) else redis.call('HSET', data, key, part) end
+  return entries
 end
 """
 
 APPEND: Final = _script(
-    _LIVE,
     _LOG,
     """
-local known = redis.call('ZSCORE', order, ARGV[4])
+local known = redis.call('ZSCORE', order, key)
 if known then return {tonumber(known), 0} end
-local count = redis.call('HINCRBY', meta, 'count', 1 + tonumber(ARGV[8]))
-redis.call('ZADD', order, count, ARGV[4])
-keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
-local weight = tonumber(redis.call('HGET', meta, 'weight') or '0') + tonumber(ARGV[7])
-shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
-live(tonumber(ARGV[1]))
+count = count + 1 + tonumber(ARGV[8])
+weight = weight + heavy
+redis.call('ZADD', order, count, key)
+redis.call('HSET', info, key, heavy)
+redis.call('HSET', json, key, text)
+if part ~= '' then redis.call('HSET', data, key, part) end
+local entries = shrink()
+redis.call('HSET', meta, 'count', count, 'weight', weight)
+if part ~= '' or entries < 2 or redis.call('TTL', meta) < seconds / 2 then
+  for _, each in ipairs(KEYS) do redis.call('EXPIRE', each, seconds) end
+end
 return {count, tell(ARGV[9])}
 """,
 )
@@ -308,35 +311,45 @@ entry's number, and that of the watchers. An entry may be sent again, where the 
 late: then nothing is done. The watchers subscribe to the first key of the log."""
 
 AMEND: Final = _script(
-    _LIVE,
     _LOG,
     """
-local before = redis.call('HGET', info, ARGV[4])
+local before = redis.call('HGET', info, key)
 if not before then return 0 end
-keep(ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+local old = redis.call('HGET', json, key)
+local cut = string.find(old, '\\n', 1, true)
+if cut then old = string.sub(old, 1, cut - 1) end
+redis.call('HSET', info, key, heavy)
+redis.call('HSET', json, key, old .. '\\n' .. text)
+if part ~= '' then
+  redis.call('HSET', data, key, part)
+  if redis.call('TTL', data) < 0 then redis.call('EXPIRE', data, seconds) end
+else
+  redis.call('HDEL', data, key)
+end
 if ARGV[8] == '1' then
   local place = redis.call('HINCRBY', meta, 'detachable', 1)
-  redis.call('ZADD', detachable, 'NX', place, ARGV[4])
+  redis.call('ZADD', detachable, 'NX', place, key)
+  if redis.call('TTL', detachable) < 0 then redis.call('EXPIRE', detachable, seconds) end
 end
-local weight = tonumber(redis.call('HGET', meta, 'weight')) + tonumber(ARGV[7]) - tonumber(before)
-shrink(weight, tonumber(ARGV[2]), tonumber(ARGV[3]))
-live(tonumber(ARGV[1]))
+weight = weight + heavy - tonumber(before)
+if weight > budget then shrink() end
+redis.call('HSET', meta, 'weight', weight)
 tell(ARGV[9])
 return 1
 """,
 )
 """Arguments: those of `APPEND`, but in place of the lost entries whether the bytes are detachable
-(1) or not (0). Returns whether the entry was still there."""
+(1) or not (0). The JSON comes after that of `APPEND`, in a line of its own; the bytes are instead
+of those. Returns whether the entry was still there."""
 
 COUNT_ENTRIES: Final = _script("return redis.call('HGET', KEYS[1], 'count')")
 """Returns the number of entries since the last clear; nothing for none."""
 
 CLEAR_LOG: Final = _script(
-    _LOG,
     """
-local count = redis.call('ZCARD', order)
+local count = redis.call('ZCARD', KEYS[2])
 redis.call('UNLINK', unpack(KEYS))
-tell(ARGV[1])
+redis.pcall('PUBLISH', KEYS[1], ARGV[1])
 return count
 """,
 )

@@ -29,6 +29,7 @@ from images_emulator.state.store import (
     Counters,
     Log,
     LogChange,
+    LogCodec,
     LogWatcher,
     Packed,
     Q,
@@ -40,7 +41,7 @@ from images_emulator.state.store import (
 
 T = TypeVar("T")
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Number of the form in which containers are kept. Emulators of another layout are others."""
 
 LIFE_SECONDS: Final = 48 * 3600
@@ -60,12 +61,16 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment from which times in Redis count."""
 
 
-def _json(packed: Packed) -> str:
-    return json.dumps(packed.document, separators=(",", ":"))
-
-
 def _unpacked(codec: Codec[T], text: bytes, data: bytes | None) -> T:
     return codec.unpack(Packed(json.loads(text), data or b""))
+
+
+def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
+    """An entry of a log. Its JSON has a line, and once it is amended two."""
+    document: dict[str, Any] = {}
+    for line in text.split(b"\n"):
+        document.update(json.loads(line))
+    return codec.unpack(Packed(document, data or b""))
 
 
 def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -101,7 +106,7 @@ class RedisRegister(Generic[T]):
     def packed(self) -> tuple[str, str, bytes]:
         """Name, JSON and bytes of the copy."""
         packed = self._codec.pack(self.value)
-        return self._name, _json(packed), packed.data
+        return self._name, packed.json(), packed.data
 
     def take(self, version: _Version, text: bytes, data: bytes) -> bool:
         """Take the value of *version*, which is JSON and bytes, unless the copy is as new. Return
@@ -118,7 +123,7 @@ class RedisRegister(Generic[T]):
                 before, version = self.value, self.version
             value = change(before)
             packed = self._codec.pack(value)
-            number = await self._store.replace(self._name, version, _json(packed), packed.data)
+            number = await self._store.replace(self._name, version, packed.json(), packed.data)
             if number is None:
                 continue
             with self._lock:
@@ -139,7 +144,7 @@ class RedisRecords(Generic[T]):
     numbers, and by the key of a record its weight with its expiry, its JSON and its bytes."""
 
     def __init__(
-        self, client: RedisClient, keys: Sequence[str], life: int, budget: int, codec: Codec[T]
+        self, client: RedisClient, keys: tuple[str, ...], life: int, budget: int, codec: Codec[T]
     ) -> None:
         self._call = client.call
         self._keys = keys
@@ -158,7 +163,7 @@ class RedisRecords(Generic[T]):
         arguments: list[str | bytes] = []
         for key, value in values.items():
             packed = self._codec.pack(value)
-            arguments += key, _json(packed), packed.data
+            arguments += key, packed.json(), packed.data
         times = _microseconds(now), _microseconds(expiry)
         limits = weight, self._budget
         await self._call(scripts.PUT_RECORDS, self._keys, self._life, *times, *limits, *arguments)
@@ -191,7 +196,7 @@ class RedisCounters:
     """The keys of the container: claims and grants by the key of the quota, and the order in which
     they were last claimed."""
 
-    def __init__(self, client: RedisClient, keys: Sequence[str], life: int) -> None:
+    def __init__(self, client: RedisClient, keys: tuple[str, ...], life: int) -> None:
         self._call = client.call
         self._keys = keys
         self._life = life
@@ -227,7 +232,7 @@ class RedisBuckets:
     PARTS: Final = ("buckets", "order")
     """The keys of the container: what each bucket lacks, and the order in which they were used."""
 
-    def __init__(self, client: RedisClient, keys: Sequence[str], life: int) -> None:
+    def __init__(self, client: RedisClient, keys: tuple[str, ...], life: int) -> None:
         self._call = client.call
         self._keys = keys
         self._life = life
@@ -266,9 +271,9 @@ class RedisLog(Generic[T]):
     def __init__(
         self,
         client: RedisClient,
-        keys: Sequence[str],
+        keys: tuple[str, ...],
         life: int,
-        codec: Codec[T],
+        codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,
@@ -291,8 +296,9 @@ class RedisLog(Generic[T]):
         """Held while the writes that are late are changed."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
-        change = LogChange("added", key)
-        number = await self._write(scripts.APPEND, key, entry, weight, self._told(change))
+        change = self._told(LogChange("added", key))
+        packed = self._codec.pack_new(entry)
+        number = await self._write(scripts.APPEND, key, packed, weight, change)
         # The entries that were lost are counted by the next one.
         return number or 0
 
@@ -300,17 +306,18 @@ class RedisLog(Generic[T]):
         self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
     ) -> None:
         change = self._told(LogChange("amended", key, part))
-        await self._write(scripts.AMEND, key, entry, weight, int(detachable), change)
+        packed = self._codec.pack_amended(entry)
+        await self._write(scripts.AMEND, key, packed, weight, int(detachable), change)
 
     async def get(self, key: str) -> T | None:
         await self._catch_up()
         text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
-        return None if text is None else _unpacked(self._codec, text, data)
+        return None if text is None else _entry(self._codec, text, data)
 
     async def all(self) -> list[T]:
         await self._catch_up()
         flat = await self._client.call(scripts.ALL_VALUES, self._keys)
-        return [_unpacked(self._codec, *pair) for pair in _pairs(flat)]
+        return [_entry(self._codec, *pair) for pair in _pairs(flat)]
 
     async def count(self) -> int:
         await self._catch_up()
@@ -346,17 +353,17 @@ class RedisLog(Generic[T]):
         return json.dumps((self._process, *change))
 
     async def _write(
-        self, script: scripts.Script, key: str, entry: T, weight: int, *last: int | str
+        self, script: scripts.Script, key: str, packed: Packed, weight: int, *last: int | str
     ) -> int | None:
         """Write an entry after those that are late. Return the answer of *script*; None where the
         write is late, too."""
-        packed = self._codec.pack(entry)
-        text = _json(packed)
+        text = packed.json()
         write = _LateWrite(
             script, (key, text, packed.data, weight, *last), len(text) + len(packed.data)
         )
         try:
-            await self._catch_up()
+            if self._late:
+                await self._catch_up()
             return await self._send(write)
         except APIError:
             self._keep(write)
@@ -479,7 +486,7 @@ class RedisStore:
     def log(
         self,
         name: str,
-        codec: Codec[T],
+        codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,
@@ -505,7 +512,7 @@ class RedisStore:
         current = self._version
         try:
             flat = await self.client.call(
-                scripts.REFRESH, [self._registers_key], current.epoch, current.number
+                scripts.REFRESH, (self._registers_key,), current.epoch, current.number
             )
             if flat == []:
                 await self._share()
@@ -513,7 +520,7 @@ class RedisStore:
                 self._take(flat)
             if monotonic() - self._touched > self._life_seconds / TOUCHES:
                 self._touched = monotonic()
-                await self.client.call(scripts.TOUCH, self._keys, self._life_seconds)
+                await self.client.call(scripts.TOUCH, (*self._keys,), self._life_seconds)
         except APIError:
             return
 
@@ -530,7 +537,7 @@ class RedisStore:
         the new version; None where another process came first, whose values are taken."""
         value = name, version.number, text, data
         answer = await self.client.call(
-            scripts.REPLACE, [self._registers_key], version.epoch, self._life_seconds, *value
+            scripts.REPLACE, (self._registers_key,), version.epoch, self._life_seconds, *value
         )
         if isinstance(answer, int):
             with self._lock:
@@ -553,7 +560,7 @@ class RedisStore:
         of the others."""
         values = [part for each in [*self._registers.values()] for part in each.packed()]
         flat = await self.client.call(
-            scripts.SHARE, [self._registers_key], random_digits(), self._life_seconds, *values
+            scripts.SHARE, (self._registers_key,), random_digits(), self._life_seconds, *values
         )
         self._take(flat)
 
@@ -574,9 +581,9 @@ class RedisStore:
         for name in taken:
             self.changed(name)
 
-    def _parts(self, kind: str, name: str, parts: Sequence[str]) -> list[str]:
+    def _parts(self, kind: str, name: str, parts: Sequence[str]) -> tuple[str, ...]:
         """The keys of a container."""
-        keys = [f"{self._prefix}:{kind}:{name}:{part}" for part in parts]
+        keys = tuple(f"{self._prefix}:{kind}:{name}:{part}" for part in parts)
         with self._lock:
             self._keys += [key for key in keys if key not in self._keys]
         return keys

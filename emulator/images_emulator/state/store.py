@@ -29,24 +29,49 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from json import JSONEncoder
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
 
+_encode: Final = JSONEncoder(separators=(",", ":")).encode
+
 
 class Packed(NamedTuple):
-    """A value in the form that it has outside the process: a JSON object, and bytes beside it."""
+    """A value in the form that it has outside the process: a JSON object, and bytes beside it.
+
+    *members* are more members of the object, as JSON text without braces: what many values have in
+    common is turned into text once. In a value that was read there are none.
+    """
 
     document: Mapping[str, Any]
     data: bytes = b""
+    members: str = ""
+
+    def json(self) -> str:
+        """The object as JSON, in one line."""
+        text = _encode(self.document)
+        if not self.members:
+            return text
+        return f"{text[:-1]},{self.members}}}" if self.document else f"{{{self.members}}}"
 
 
 class Codec(Immutable, Generic[T]):
     """Turns the values of one container into JSON and bytes, and back."""
 
     pack: Callable[[T], Packed]
+    unpack: Callable[[Packed], T]
+
+
+class LogCodec(Immutable, Generic[T]):
+    """Turns the entries of a log into JSON and bytes, and back. What *pack_amended* makes is added
+    to what *pack_new* made of the entry: *unpack* gets the members of both, of equal names those of
+    *pack_amended*, and the last bytes."""
+
+    pack_new: Callable[[T], Packed]
+    pack_amended: Callable[[T], Packed]
     unpack: Callable[[Packed], T]
 
 
@@ -275,7 +300,7 @@ class Store(Protocol):
     def log(
         self,
         name: str,
-        codec: Codec[T],
+        codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,
