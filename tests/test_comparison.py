@@ -90,6 +90,11 @@ DRIFTS = [
     ({}, {"a": 1}, "key body.a"),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}, "order body"),
     ({"data": [1, 2]}, {"data": [1]}, "length body.data"),
+    ({"data": [{"id": "a"}, {"id": "b"}]}, {"data": [{"id": "b"}]}, "item body.data"),
+    ({"data": [{"id": "b"}]}, {"data": [{"id": "a"}, {"id": "b"}]}, "item body.data"),
+    ({"data": [{"id": "a"}, {"id": "b"}]}, {"data": [{"id": "b"}, {"id": "a"}]}, "order body.data"),
+    ({"data": [{"id": "a"}, {"x": 1}]}, {"data": [{"id": "a"}, {"x": "1"}]}, "type body.data[1].x"),
+    ({"data": [{"id": "a"}, {"id": "a"}]}, {"data": [{"id": "a"}]}, "length body.data"),
     ({"output_format": "png"}, {"output_format": "webp"}, "value body.output_format"),
     ({"b": False}, {"b": True}, "value body.b"),
     (
@@ -101,6 +106,12 @@ DRIFTS = [
     ({"url": "https://a.example/x"}, {"url": "data:image/png;base64,aaaa"}, "form body.url"),
     ({"url": "https://a.example/x"}, {"url": "x"}, "form body.url"),
 ]
+
+
+def test_objects_of_a_list_are_compared_by_their_ids() -> None:
+    want = {"data": [{"id": "a"}, {"id": "b", "x": 1}]}
+    got = {"data": [{"id": "b", "x": "1"}, {"id": "c"}]}
+    assert kinds(want, got) == ["item body.data", "item body.data", "type body.data[1].x"]
 
 
 @pytest.mark.parametrize(("want", "got", "found"), DRIFTS)

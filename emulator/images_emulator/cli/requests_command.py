@@ -75,7 +75,8 @@ def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
     group = parser.add_argument_group("filters")
     for name, (metavar, text) in FILTERS.items():
         if name not in but:
-            group.add_argument(f"--{name}", action="append", metavar=metavar, help=text)
+            flag = f"--{name.replace('_', '-')}"
+            group.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
 
 
 def take_filters(options: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Sequence[str]]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from images_emulator.immutable import Immutable
@@ -26,6 +26,7 @@ Kind = Literal[
     "key",
     "order",
     "length",
+    "item",
     "type",
     "form",
     "code",
@@ -40,8 +41,9 @@ KINDS: Final[Mapping[Kind, str]] = {
     "body": "another text, or a stream in place of JSON, or the other way round",
     "event": "other events of a stream, or in another order",
     "key": "a key is missing, or is new",
-    "order": "the keys of an object come in another order",
+    "order": "the keys of an object, or objects with an `id`, come in another order",
     "length": "a list has more or fewer items",
+    "item": "a list has no object with that `id`, or has a new one",
     "type": "a value has another type",
     "form": "a picture has another format, or a URL is none",
     "code": "an error has another type, code or parameter",
@@ -253,10 +255,7 @@ def differences(
     if isinstance(want, dict) and isinstance(got, dict):
         yield from _object_differences(want, got, where, rules)
     elif isinstance(want, list) and isinstance(got, list):
-        if len(want) != len(got):
-            yield AnswerDifference("length", where, f"{len(got)} items", f"{len(want)}")
-        for number, (each, other) in enumerate(zip(want, got, strict=False)):
-            yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
+        yield from _list_differences(want, got, where, rules, key)
     elif (was := _type_of(want)) != (now := _type_of(got)):
         # The parameter and the code of an error may be null.
         of_error = "null" in (was, now) and _is_in_error(where)
@@ -281,6 +280,39 @@ def _object_differences(
     for key in want:
         if key in got:
             yield from differences(want[key], got[key], f"{where}.{key}", rules=rules, key=key)
+
+
+def _list_differences(
+    want: Sequence[Any], got: Sequence[Any], where: str, rules: Rules, key: str
+) -> Iterator[AnswerDifference]:
+    wanted, gotten = _items_by_id(want), _items_by_id(got)
+    if wanted is None or gotten is None:
+        if len(want) != len(got):
+            yield AnswerDifference("length", where, f"{len(got)} items", f"{len(want)}")
+        for number, (each, other) in enumerate(zip(want, got, strict=False)):
+            yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
+        return
+    for identity in (each for each in gotten if each not in wanted):
+        yield AnswerDifference("item", where, shown(identity), "no such item")
+    for identity in (each for each in wanted if each not in gotten):
+        yield AnswerDifference("item", where, "no such item", shown(identity))
+    common = [identity for identity in wanted if identity in gotten]
+    if common != [identity for identity in gotten if identity in wanted]:
+        yield AnswerDifference("order", where, "the same items", "in another order")
+    for number, (identity, each) in enumerate(wanted.items()):
+        if identity in gotten:
+            yield from differences(each, gotten[identity], f"{where}[{number}]", rules=rules)
+
+
+def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
+    """The objects of a list, such as models, by their `id`; None where not each has one of its
+    own."""
+    by_id = {
+        each["id"]: each
+        for each in items
+        if isinstance(each, dict) and isinstance(each.get("id"), str) and ANY not in each["id"]
+    }
+    return by_id if len(by_id) == len(items) else None
 
 
 def _text_differences(
