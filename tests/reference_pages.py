@@ -36,6 +36,7 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.recorder import ADMIN_PREFIX
+from tests.clients.results import clients_code, clients_table
 
 ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -168,6 +169,8 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "admin paths": ("admin-api.md", admin_table),
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),
+    "clients": ("clients.md", clients_table),
+    "code of clients": ("clients.md", clients_code),
 }
 """The parts by their names, each with its page and the function that makes it."""
 

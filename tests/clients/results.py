@@ -1,0 +1,88 @@
+"""What the last run of each client found, in `results.json`, and the table of the docs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tests.clients.catalogue import CLIENTS, OPERATIONS, snippets
+
+RESULTS: Final = Path(__file__).parent / "results.json"
+
+HEADINGS: Final = {"inputs": "several inputs", "retry": "429, then retry"}
+"""The headings of operations that are not their names."""
+
+LANGUAGES: Final = {".py": "py", ".mjs": "js", ".sh": "bash"}
+"""The languages of code blocks, by the suffix of a program."""
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """By the name of a client: its `versions`, the day of its `run`, and its `outcomes`."""
+    loaded: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text())
+    return loaded
+
+
+def write_result(name: str, versions: str, outcomes: Mapping[str, str]) -> None:
+    """Write what a run of the client *name* found. Several processes may do so at once."""
+    with RESULTS.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        stored = json.load(file)
+        today = datetime.now(UTC).date().isoformat()
+        stored[name] = {"versions": versions, "run": today, "outcomes": dict(outcomes)}
+        ordered = {each: stored[each] for each in CLIENTS if each in stored}
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(ordered, indent=2, ensure_ascii=False) + "\n")
+
+
+def clients_table() -> str:
+    """A row for each client, in the order of the catalogue."""
+    names = [HEADINGS.get(name, name) for name in OPERATIONS]
+    rows = [f"| client | {' | '.join(names)} | run |", "|---" * (len(names) + 2) + "|"]
+    for name, result in results().items():
+        cells = [_cell(result["outcomes"][operation]) for operation in OPERATIONS]
+        title = f"{CLIENTS[name].title} {result['versions']}"
+        rows.append(f"| {title} | {' | '.join(cells)} | {result['run']} |")
+    return "\n".join(rows) + "\n"
+
+
+def clients_code() -> str:
+    """For each program the lines that the docs show of it, and what its clients cannot do."""
+    programs = dict.fromkeys(client.program for client in CLIENTS.values())
+    parts = []
+    for program in programs:
+        language = LANGUAGES[Path(program).suffix]
+        for title, text in snippets(program).items():
+            parts.append(f"### {title}\n\n```{language}\n{text}\n```\n")
+        parts += _notes(program)
+    return "\n".join(parts)
+
+
+def _cell(outcome: str) -> str:
+    return {"works": "yes", "cannot": "no", "in part": "in part", "fault": "**its fault**"}[
+        outcome.partition(":")[0]
+    ]
+
+
+def _notes(program: str) -> list[str]:
+    """Why cells of the clients with this *program* are no `yes`, those that are alike in one."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, result in results().items():
+        if CLIENTS[name].program == program:
+            for operation, outcome in result["outcomes"].items():
+                kind, _, reason = outcome.partition(": ")
+                if kind != "works":
+                    heading = HEADINGS.get(operation, operation)
+                    title = f"{CLIENTS[name].title} {result['versions']}"
+                    reasons.setdefault((heading, f"{_cell(kind)}: {reason}"), []).append(title)
+    lines = [
+        f"| {heading} | {', '.join(titles)} | {text} |"
+        for (heading, text), titles in reasons.items()
+    ]
+    return (
+        ["\n".join(["| operation | client | why |", "|---|---|---|", *lines, ""])] if lines else []
+    )
