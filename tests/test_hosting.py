@@ -161,14 +161,29 @@ def test_a_url_names_the_host_that_the_client_called(http: httpx2.Client, server
 
 
 @pytest.mark.parametrize(
-    ("proto", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("gopher", "http")]
+    ("forwarded", "base"),
+    [
+        ({"X-Forwarded-Proto": "https"}, "https://images.test"),
+        ({"X-Forwarded-Proto": "HTTPS, http"}, "https://images.test"),
+        ({"X-Forwarded-Proto": "gopher"}, "http://images.test"),
+        ({"X-Forwarded-Host": "out.test:8443"}, "http://out.test:8443"),
+        ({"X-Forwarded-Host": "out.test, in.test"}, "http://out.test"),
+        ({"X-Forwarded-Host": "out.test/a?b#"}, "http://images.test"),
+        ({"X-Forwarded-Host": "[::1]:80", "X-Forwarded-Port": "99"}, "http://[::1]:80"),
+        ({"X-Forwarded-Port": "8443"}, "http://images.test"),
+        ({"Forwarded": "for=1.2.3.4;Proto=https;HOST=out.test"}, "https://out.test"),
+        ({"Forwarded": 'host="[::1]:8443" ; proto=https, host=in.test'}, "https://[::1]:8443"),
+        ({"Forwarded": 'for="a,b;c", host=in.test'}, "http://images.test"),
+        ({"Forwarded": '=;,"', "X-Forwarded-Proto": "https"}, "https://images.test"),
+        ({"Forwarded": "host=a.test", "X-Forwarded-Host": "b.test"}, "http://a.test"),
+    ],
 )
-def test_a_url_has_the_scheme_of_x_forwarded_proto(
-    http: httpx2.Client, proto: str, scheme: str
+def test_a_url_has_the_scheme_and_the_host_that_a_proxy_names(
+    http: httpx2.Client, forwarded: dict[str, str], base: str
 ) -> None:
-    headers = {"Host": "images.test", "X-Forwarded-Proto": proto}
+    headers = {"Host": "images.test", **forwarded}
     answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers=headers)
-    assert answer.json()["data"][0]["url"].startswith(f"{scheme}://images.test/private/")
+    assert answer.json()["data"][0]["url"].startswith(f"{base}/private/")
 
 
 def test_urls_begin_with_the_public_url() -> None:

@@ -67,6 +67,23 @@ def test_a_stream_is_its_partials_then_the_picture_itself(
     assert last["usage"]["total_tokens"] == spent + last["usage"]["input_tokens"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "buffering"),
+    [
+        ({}, None),
+        ({"X-Forwarded-For": "10.0.0.1"}, "no"),
+        ({"Forwarded": "for=10.0.0.1"}, "no"),
+        ({"Via": "1.1 proxy"}, "no"),
+    ],
+)
+def test_a_stream_asks_a_proxy_not_to_buffer_and_says_nothing_of_it_to_a_client(
+    http: httpx2.Client, headers: dict[str, str], buffering: str | None
+) -> None:
+    fields = BODY | {"stream": True}
+    answer = http.post("/v1/images/generations", json=fields, headers=headers)
+    assert answer.headers.get("x-accel-buffering") == buffering
+
+
 @pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)
 @pytest.mark.parametrize("size", ["1024x1024", "1440x480", "480x1440"])
 def test_partials_come_nearer_and_nearer(

@@ -22,6 +22,10 @@ GRACE_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 0.02
 """Seconds between two checks whether the answers have ended."""
 
+KEEP_ALIVE_SECONDS: Final = 620
+"""Seconds for which an idle connection stays open: longer than proxies and load balancers keep
+theirs, the longest for 600. One that is closed while a proxy sends a call on it makes a 502."""
+
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted."""
 
@@ -63,9 +67,10 @@ class HTTPServer(uvicorn.Server):
             http=protocol,
             date_header=dated,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             ws="none",
             lifespan="off",
-            proxy_headers=False,  # see web/base_url.py
+            proxy_headers=False,  # see web/forwarded.py
             log_config=None,
             access_log=False,
             server_header=False,

@@ -16,6 +16,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
+from images_emulator.web.forwarded import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -27,13 +28,6 @@ SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
 
 PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, so that no other site can have them."""
-
-FORWARDED: Final = (
-    "forwarded",
-    *(f"x-forwarded-{each}" for each in ("for", "host", "port", "proto")),
-)
-"""Headers of proxies. A page of another origin could send one only after a preflight, which has
-none of them and is refused."""
 
 
 def is_same(secret: str, other: str) -> bool:
@@ -100,7 +94,7 @@ class AdminAuth:
             raise admin_errors.foreign_host(host=headers.get("host", ""))
         # A browser sends the cookie from pages of other ports of this host, too.
         origin = headers.get("origin")
-        foreign = origin is not None and not self._same_origin(origin, headers)
+        foreign = origin is not None and not self._same_origin(origin, headers, scope)
         if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise admin_errors.foreign_origin()
 
@@ -113,7 +107,7 @@ class AdminAuth:
             return "." not in name or name.endswith(PRIVATE) or name in self.names
         return True
 
-    def _same_origin(self, origin: str, headers: Headers) -> bool:
+    def _same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:
         """Whether a page of *origin* came from this server. Another port is another origin. A
         browser leaves out the default port alone, and a proxy may leave out any: there is one where
         a header says so, or where the page came by TLS, which this server has not."""
@@ -123,9 +117,7 @@ class AdminAuth:
             return False
         port = _port(host)
         if port is None and (
-            scheme == "https"
-            or origin.lower() == self.public_origin
-            or any(name in headers for name in FORWARDED)
+            scheme == "https" or origin.lower() == self.public_origin or is_forwarded(scope)
         ):
             return True
         default = 443 if scheme == "https" else 80

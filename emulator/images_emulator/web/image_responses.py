@@ -31,8 +31,8 @@ from images_emulator.exchange.head import RawHeaders
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
-from images_emulator.web.base_url import base_url
 from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.forwarded import base_url, is_forwarded
 from images_emulator.web.json_responses import json_response
 
 logger = logging.getLogger("images_emulator")
@@ -121,7 +121,9 @@ class ImageResponses:
         if prepared.request.stream:
             from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
 
-            response: Response = EventStream(self._events(prepared, request))
+            response: Response = EventStream(
+                self._events(prepared, request), is_forwarded=is_forwarded(request.scope)
+            )
         else:
             response = json_response(await self._body(request, exchange, prepared))
         response.raw_headers += headers

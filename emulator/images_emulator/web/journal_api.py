@@ -23,9 +23,9 @@ from images_emulator.recordings.folder import document_text
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
-from images_emulator.web.base_url import base_url
 from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.forwarded import base_url
 from images_emulator.web.journal_json import (
     CallDetail,
     Calls,

@@ -1,0 +1,80 @@
+"""What proxies say of a call in its headers: that they forwarded it, and by which URL.
+
+They are believed whoever sends them. All they decide is the URLs in the answer to the same call,
+whether that answer may be buffered, and whether the port of an `Origin` is compared. A page of
+another site cannot send them (see `FORWARDED`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Scope
+
+FORWARDED: Final = frozenset(
+    (
+        *(b"forwarded", b"via", b"x-real-ip"),
+        *(b"x-forwarded-" + each for each in (b"for", b"host", b"port", b"proto", b"server")),
+    )
+)
+"""Headers that proxies add to the calls that they forward. A page of another origin could send one
+only after a preflight, which has none of them and is refused."""
+
+_HOST: Final = re.compile(
+    r"(?:[\w.-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE
+)
+"""A host, as a name or an address, and perhaps a port."""
+
+_PAIR: Final = re.compile(r'\s*([\w-]+)=(?:"([^"\\]*)"|([^\s";,]*))\s*(?:[;,]|$)', re.ASCII)
+"""A parameter of the header `Forwarded`, with what ends it."""
+
+
+def is_forwarded(scope: Scope) -> bool:
+    """Whether a proxy forwarded this call: it has a header of one, or is HTTP/1.0, which nginx
+    speaks where its configuration says nothing, and no client of the API does."""
+    return scope.get("http_version") == "1.0" or any(
+        name in FORWARDED for name, _ in scope["headers"]
+    )
+
+
+def base_url(request: Request, public_url: str | None) -> str:
+    """The URL at which the client of *request* reaches the server, without a slash at the end:
+    *public_url*, or else the URL of *request*, with the scheme and the host of `Forwarded`, or of
+    `X-Forwarded-Proto` and `X-Forwarded-Host`. Of several proxies, the first speaks.
+
+    `X-Forwarded-Port` does not count: the port that the client knows is in its `Host`, and that of
+    the proxy may be another one, behind a published port.
+    """
+    if public_url:
+        return public_url.rstrip("/")
+    headers = request.headers
+    proto, host = _forwarded(headers)
+    proto = (proto or _first(headers, "x-forwarded-proto")).lower()
+    host = host or _first(headers, "x-forwarded-host")
+    url = request.base_url
+    if proto in ("http", "https"):
+        url = url.replace(scheme=proto)
+    if _HOST.fullmatch(host):
+        url = url.replace(netloc=host)
+    return str(url).rstrip("/")
+
+
+def _first(headers: Headers, name: str) -> str:
+    """The first value of a list; empty where the header is absent."""
+    return headers.get(name, "").partition(",")[0].strip()
+
+
+def _forwarded(headers: Headers) -> tuple[str, str]:
+    """`proto` and `host` of the first proxy in the header `Forwarded` (RFC 7239); empty where it
+    does not say."""
+    text, position = headers.get("forwarded", ""), 0
+    values: dict[str, str] = {}
+    while pair := _PAIR.match(text, position):
+        values[pair[1].lower()] = pair[2] if pair[2] is not None else pair[3]
+        position = pair.end()
+        if pair[0].endswith(","):
+            break
+    return values.get("proto", ""), values.get("host", "")
