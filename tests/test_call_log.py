@@ -398,6 +398,32 @@ def test_shown_terminal_is_that_of_the_command(server: Server, client: OpenAI) -
     assert [*map(without_figures, lines)] == [*map(without_figures, shown.splitlines())]
 
 
+@pytest.mark.parametrize("level", ["info", "warning", "error"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(
+    ("host", "token", "is_open"),
+    [
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("0.0.0.0", None, True),  # noqa: S104 - nothing listens
+        ("::", None, True),
+        ("192.0.2.7", None, True),
+        ("build.internal", None, True),
+        ("0.0.0.0", "secret", False),  # noqa: S104 - nothing listens
+    ],
+)
+def test_start_warns_of_an_admin_api_that_others_reach(
+    host: str, token: str | None, is_open: bool, log_format: str, level: str
+) -> None:
+    settings = Settings(host=host, admin_token=token)
+    log = LogSettings(log_format=log_format, log_level=level)
+    start = start_text(f"http://{host}:8080", 8080, settings, log)
+    warning = f"Whoever reaches {host} sees all calls and pictures at /_emulator"
+    says = level != "error" or log_format == "json"
+    assert (warning in start) == (is_open and says)
+
+
 def without_figures(line: str) -> str:
     """A *line* without its time, its milliseconds and its bytes."""
     return re.sub(rf"^{TIME}|\d+ ms|[\d.]+ kB", "#", re.sub(" +", " ", line))

@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 from PIL import Image
 
-from images_emulator import Emulator
+from images_emulator import Emulator, Server
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.store import Store
@@ -32,6 +32,37 @@ def test_file_is_stored_until_deleted(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="No such File object"):
         client.files.retrieve(file.id)
     assert list(client.files.list()) == []
+
+
+def test_keys_that_the_settings_name_have_files_of_their_own() -> None:
+    with Server(api_key=["sk-one", "sk-other"]) as server:
+        one, other = (
+            OpenAI(base_url=server.base_url, api_key=key, max_retries=0)
+            for key in server.settings.api_key
+        )
+        file = one.files.create(file=("a.png", png((64, 64))), purpose="vision")
+        assert [each.id for each in one.files.list()] == [file.id]
+        assert list(other.files.list()) == []
+        for use in (other.files.retrieve, other.files.content, other.files.delete):
+            with pytest.raises(openai.NotFoundError, match="No such File object"):
+                use(file.id)
+        body = {"model": "gpt-image-2", "prompt": "x", "images": [{"file_id": file.id}]}
+        answers = [
+            httpx2.post(
+                f"{server.base_url}/images/edits",
+                json=body,
+                headers={"authorization": f"Bearer {key}"},
+            )
+            for key in server.settings.api_key
+        ]
+        assert [answer.status_code for answer in answers] == [200, 404]
+        assert one.files.delete(file.id).deleted
+
+
+def test_all_keys_have_the_same_files_where_every_key_is_accepted(server: Server) -> None:
+    one, other = (OpenAI(base_url=server.base_url, api_key=key) for key in ("sk-one", "sk-other"))
+    file = one.files.create(file=("a.png", png()), purpose="vision")
+    assert other.files.retrieve(file.id) == file
 
 
 def test_edit_takes_images_and_mask_by_file_id(client: OpenAI, http: httpx2.Client) -> None:

@@ -38,7 +38,7 @@ def test_image_runs_without_privileges_and_listens_on_the_given_port(
     built: Image, port: str
 ) -> None:
     with built.run("--scenario", "outage", variables={"PORT": port}) as container:
-        lines = [container.stdout.readline() for _ in range(4)]
+        lines = [container.stdout.readline() for _ in range(5)]
         assert lines[0] == f"Listening on http://0.0.0.0:{port}\n", lines
         url = f"http://127.0.0.1:{port}"
         assert container.execute("id", "-u").stdout == "10001\n"

@@ -301,7 +301,11 @@ class Settings(Immutable, kw_only=True):
         0, "PORT", "TCP port to listen on. 0: any free port.", command_default=8080
     )
     api_key: Sequence[str] = _setting(
-        (), "KEY", "API key that is accepted. Unset: every key is. Repeatable.", secret=True
+        (),
+        "KEY",
+        "API key that is accepted, with uploaded files of its own. Unset: every key is, and all "
+        "have the same files. Repeatable.",
+        secret=True,
     )
     public_url: str | None = _setting(
         None,

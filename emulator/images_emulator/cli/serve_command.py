@@ -22,7 +22,7 @@ from images_emulator.cli.configuration import (
     setting_help,
     upstream_key,
 )
-from images_emulator.cli.server_address import local_url
+from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
 from images_emulator.settings import (
@@ -196,14 +196,29 @@ def start_text(
             "as_of": settings.as_of,
             "validation": settings.validation,
         }
+        if warning := _open_door(settings):
+            values["warning"] = warning
         return f"{dumps(values)}\n"
-    if log.log_level in ("warning", "error"):
+    notes = [note] if (note := _open_door(settings)) else []
+    if log.log_level == "error":
         return f"{listening}\n"
-    lines = [listening, *_mode_lines(settings, counts)]
+    if log.log_level == "warning":
+        return "".join(f"{line}\n" for line in (listening, *notes))
+    lines = [listening, *notes, *_mode_lines(settings, counts)]
     if page:
         lines.append(f"The page is at {page}")
     lines.append(_shell_line(local, settings))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _open_door(settings: Settings) -> str | None:
+    """The warning that other machines may use the admin API; None where they may not."""
+    if settings.admin_token is not None or is_loopback(settings.host):
+        return None
+    return (
+        f"Whoever reaches {settings.host} sees all calls and pictures at /_emulator, and may "
+        "change faults, clock and settings; --admin-token keeps them out"
+    )
 
 
 def _shell_line(url: str, settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +22,15 @@ from images_emulator.settings import all_settings
 
 UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - it is replaced
 """Addresses on which a server listens everywhere, and what leads to it from the same machine."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens on *host*, an address or a name, is reached from its machine
+    alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 class ServerAddress(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from threading import Lock
 
 from images_emulator.contract.models import NEWEST_MODEL
@@ -27,6 +28,12 @@ class PillowImageLoader:
         self.fetch = fetch
         self._budget = decoder.PixelBudget()
         self._decoding = Lock()
+
+    def with_files(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
+        """A loader of other uploaded files, whose pixels are in the same budget."""
+        loader = copy(self)
+        loader.file = file
+        return loader
 
     def decode(self, data: bytes) -> Picture | None:
         with self._decoding:

@@ -25,6 +25,8 @@ class StoredFile(Immutable):
     purpose: str
     data: bytes
     created: datetime
+    owner: str = ""
+    """Whose it is: a digest of an API key; empty where all keys have the same files."""
 
     @property
     def weight(self) -> int:
@@ -38,6 +40,7 @@ def _pack(file: StoredFile) -> Packed:
         "filename": file.filename,
         "purpose": file.purpose,
         "created": file.created.isoformat(),
+        "owner": file.owner,
     }
     return Packed(document, file.data)
 
@@ -52,7 +55,8 @@ CODEC: Final = Codec(_pack, _unpack)
 
 
 class Files:
-    """The uploaded files, oldest first. Any thread may use them."""
+    """The uploaded files, oldest first. Any thread may use them. Where a method takes an *owner*,
+    files of others are not there; None stands for all owners."""
 
     def __init__(self, clock: Clock, store: Store, budget: int = FILES_BUDGET_BYTES) -> None:
         self._clock = clock
@@ -60,30 +64,37 @@ class Files:
         self._files = store.records("files", budget, CODEC)
 
     async def add(
-        self, filename: str, purpose: str, data: bytes, identity: str | None = None
+        self,
+        filename: str,
+        purpose: str,
+        data: bytes,
+        identity: str | None = None,
+        *,
+        owner: str = "",
     ) -> StoredFile:
-        """Store a file under that *identity*; None: under a new id."""
+        """Store a file of *owner* under that *identity*; None: under a new id."""
         identity = identity or f"file-{random_id()}"
-        file = StoredFile(identity, filename, purpose, data, self._clock.now())
+        file = StoredFile(identity, filename, purpose, data, self._clock.now(), owner)
         await self._files.put({file.id: file}, file.weight)
         return file
 
-    async def get(self, identity: str) -> StoredFile | None:
+    async def get(self, identity: str, owner: str | None = None) -> StoredFile | None:
         """The file with the id *identity*; None where there is none."""
-        return await self._files.get(identity)
+        file = await self._files.get(identity)
+        return file if file and owner in (None, file.owner) else None
 
     async def delete(self, identity: str) -> bool:
         """Whether there was one to delete."""
         return await self._files.delete(identity)
 
-    async def all(self) -> list[StoredFile]:
+    async def all(self, owner: str | None = None) -> list[StoredFile]:
         """All files, oldest first."""
-        return await self._files.all()
+        return [file for file in await self._files.all() if owner in (None, file.owner)]
 
-    def data(self, identity: str) -> bytes | None:
+    def data(self, identity: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see
         `Store.run`."""
-        file = self._store.run(self._files.get(identity))
+        file = self._store.run(self.get(identity, owner))
         return file.data if file else None
 
     async def reset(self) -> None:

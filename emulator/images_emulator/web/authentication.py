@@ -1,6 +1,9 @@
-"""Authentication: which API key a call has, and whether the settings accept it."""
+"""Authentication: which API key a call has, whether the settings accept it, and whose files it may
+use."""
 
 from __future__ import annotations
+
+from hashlib import sha256
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.settings import Settings
@@ -14,3 +17,11 @@ def authenticate(exchange: Exchange, settings: Settings) -> bool:
         if key and (not settings.api_key or key in settings.api_key):
             exchange.principal = key
     return exchange.principal is not None
+
+
+def file_owner(exchange: Exchange, settings: Settings) -> str:
+    """The owner of the files that an authenticated call makes and may use. Each key that the
+    *settings* name has files of its own; where every key is accepted, all have the same ones."""
+    if not settings.api_key or exchange.principal is None:
+        return ""
+    return sha256(exchange.principal.encode("utf-8", "surrogatepass")).hexdigest()

@@ -12,6 +12,7 @@ from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
+from images_emulator.web.authentication import file_owner
 from images_emulator.web.json_responses import json_response
 from images_emulator.web.request_body import read_fields
 
@@ -30,19 +31,24 @@ class FilesAPI:
             exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
         )
         upload, purpose = check_upload(fields)
-        file = await self.files.add(upload.filename, purpose, upload.data)
+        owner = self._owner(request)
+        file = await self.files.add(upload.filename, purpose, upload.data, owner=owner)
         return json_response(wire.pretty(file_object(file)))
 
     async def list_all(self, request: Request, policy: Policy) -> Response:
-        """List the files, by `purpose` where the query has it."""
+        """List the caller's files, by `purpose` where the query has it."""
         purpose = request.query_params.get("purpose")
-        files = [file for file in await self.files.all() if purpose in (None, file.purpose)]
+        files = await self.files.all(self._owner(request))
+        files = [file for file in files if purpose in (None, file.purpose)]
         return json_response(wire.pretty(file_list(files)))
 
+    def _owner(self, request: Request) -> str:
+        return file_owner(exchange_of(request.scope), self.emulator.settings)
+
     async def _file_at(self, request: Request) -> StoredFile:
-        """The file whose id is in the path. Raises APIError where there is none."""
+        """The file whose id is in the path. Raises APIError where the caller has none."""
         identity = request.path_params["file"]
-        file = await self.files.get(identity)
+        file = await self.files.get(identity, self._owner(request))
         if not file:
             raise errors.no_such_file(file_id=identity)
         return file

@@ -18,7 +18,6 @@ from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.notices import MODEL_SHUT_DOWN
 from images_emulator.contract.operations import Operation
-from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
@@ -26,6 +25,7 @@ from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import RawHeaders
 from images_emulator.state.emulator import Emulator
+from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest, header_value
@@ -48,7 +48,7 @@ class ImagesAPI:
         self.responses = ImageResponses(emulator)
 
     @cached_property
-    def loader(self) -> ImageLoader:
+    def loader(self) -> imaging.image_loader.PillowImageLoader:
         """Decodes and fetches the images of calls. It is made by the first call."""
         from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
 
@@ -140,13 +140,15 @@ class ImagesAPI:
         dialect = exchange.dialect
         if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)
+        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
+        loader = self.loader.with_files(lambda identity: files.data(identity, owner))
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == "fetch":
-            return await asyncio.to_thread(validate, call, self.loader, policy, dialect)
+            return await asyncio.to_thread(validate, call, loader, policy, dialect)
         with watch_disconnect(request) as disconnect:
             return await self.emulator.renderer.decode(
-                lambda: validate(call, self.loader, policy, dialect), disconnect
+                lambda: validate(call, loader, policy, dialect), disconnect
             )
 
     def _emulator_headers(self, image_request: ImageRequest, day: AsOf) -> RawHeaders:

@@ -39,7 +39,7 @@ from images_emulator.recordings.sendable import check_status
 from images_emulator.settings import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
-from images_emulator.web.authentication import authenticate
+from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.forwarded import base_url
 from images_emulator.web.json_responses import error_response
@@ -344,7 +344,10 @@ class ReplayMiddleware:
         with suppress(APIError, ClientDisconnect):
             fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)
             upload, purpose = check_upload(fields)
-            await self.emulator.files.add(upload.filename, purpose, upload.data, identity)
+            owner = file_owner(exchange, self.emulator.settings)
+            await self.emulator.files.add(
+                upload.filename, purpose, upload.data, identity, owner=owner
+            )
 
     async def _send_download(
         self,
