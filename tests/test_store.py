@@ -35,7 +35,7 @@ from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
-from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Store, Take
+from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Size, Store, Take
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 from tests.stores import JSONStore, packed_exchange
@@ -331,6 +331,23 @@ async def test_past_the_bytes_of_a_log_bodies_go_before_entries(store: Store) ->
     await log.append("e", Call("e"), 31)
     # Without the body of d there are 101 bytes, and without a 91.
     assert await log.all() == [Call("b", BODY), Call("c"), Call("d"), Call("e")]
+
+
+async def test_records_and_logs_tell_their_size(store: Store) -> None:
+    records, log = store.records("n", 100, NUMBER), log_of(store, max_entries=2)
+    assert (await records.size(), await log.size()) == (Size(0, 0), Size(0, 0))
+    for number in range(5):
+        await records.put({str(number): number}, 30)
+        await log.append(str(number), Call("c"), 10)
+    assert await records.size() == Size(3, 90)
+    assert await log.size() == Size(2, 20)
+    await records.delete("3")
+    await log.amend("4", Call("c"), 25, detachable=False)
+    assert await records.size() == Size(2, 60)
+    assert await log.size() == Size(2, 35)
+    await records.clear()
+    await log.clear()
+    assert (await records.size(), await log.size()) == (Size(0, 0), Size(0, 0))
 
 
 async def test_a_log_may_be_of_no_size(store: Store) -> None:

@@ -79,6 +79,10 @@ class HTTPServer(uvicorn.Server):
         self._ready = ready
         self._finish = finish
 
+    def connections(self) -> int:
+        """The number of open connections."""
+        return len(self.server_state.connections)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would
         end the process before its children, Ctrl-C would print a traceback."""

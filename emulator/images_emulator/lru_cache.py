@@ -48,3 +48,23 @@ class LRUCache:
         with self._lock:
             self._entries.clear()
             self.weight = 0
+
+
+class CountingLRUCache(LRUCache):
+    """An `LRUCache` that counts its look-ups."""
+
+    def __init__(self, budget: int) -> None:
+        super().__init__(budget)
+        self.hits = 0
+        """Look-ups that had a value."""
+        self.misses = 0
+        """Look-ups that had none."""
+
+    def get(self, key: Hashable) -> Any:
+        """As `LRUCache.get`."""
+        value = super().get(key)
+        if value is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return value

@@ -22,6 +22,7 @@ from images_emulator.state.query import DOWNLOADS, FilterError, Query
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
+from images_emulator.web.instruments import instruments_of
 from images_emulator.web.match_input import input_of_answered
 
 POLL_SECONDS: Final = 0.005
@@ -60,12 +61,21 @@ class Server(ThreadedServer):
             raise TypeError("an emulator has settings of its own; give it or settings, not both")
         self.emulator = emulator or Emulator(replace(settings or Settings(), **changes))
         self.settings = self.emulator.settings
-        app = create_app(self.emulator)
+        self._instruments = instruments_of(self.settings)
+        app = create_app(self.emulator, self._instruments)
         super().__init__(
-            lambda ready: HTTPServer(app, ready, finish=self.emulator.stop),
+            lambda ready: HTTPServer(app, ready, finish=self._finish),
             self.settings.host,
             self.settings.port,
         )
+        for each in self._instruments:
+            each.serve(self._http.connections)
+
+    async def _finish(self) -> None:
+        """Give back what belongs to the event loop, once all calls have ended."""
+        await self.emulator.stop()
+        for each in self._instruments:
+            await each.stop()
 
     def close(self) -> None:
         """Stop for good. Open answers have half a second to end. Then connections and port are

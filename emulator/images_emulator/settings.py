@@ -155,6 +155,12 @@ def _check_store(text: str) -> None:
         raise ValueError(f"it needs a client of Redis: {command}")
 
 
+def _check_metrics(on: bool) -> None:
+    if on and find_spec("prometheus_client") is None:
+        command = "pip install 'openai-images-emulator[metrics]'"
+        raise ValueError(f"it needs a client of Prometheus: {command}")
+
+
 def _check_namespace(text: str) -> None:
     if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
         raise ValueError(
@@ -448,6 +454,13 @@ class Settings(Immutable, kw_only=True):
         "NAME",
         "Name of the shared state in Redis. Servers with other names are other emulators.",
         parse=_check_namespace,
+    )
+
+    metrics: bool = _setting(
+        False,
+        "",
+        "Answer `GET /metrics` with figures for Prometheus. It needs the extra `[metrics]`.",
+        parse=_check_metrics,
     )
 
     max_body: int = _setting(

@@ -44,6 +44,11 @@ class JobQueue:
                 )
             return self._own
 
+    @property
+    def waiting(self) -> int:
+        """The number of jobs that have not begun."""
+        return len(self._jobs) + len(self._later)
+
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")

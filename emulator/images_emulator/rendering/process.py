@@ -90,6 +90,12 @@ class RenderProcess:
             self._end()
         raise ProcessGoneError("the process that renders has gone")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        process = self._process
+        return process is not None and process.poll() is None
+
     def start(self) -> bool:
         """Start the process and wait until it has rendered once. Returns whether it runs."""
         if self._process is None:

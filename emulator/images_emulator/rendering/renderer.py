@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -40,6 +40,12 @@ PictureKey = tuple[bytes, int | None, int | None]
 picture (a hash of its bytes, None, None)."""
 
 
+RenderObserver = Callable[[ImageRequest], AbstractContextManager[object]]
+"""Given the request of a picture, makes a context manager. It is called in the task of the call
+that waits for the picture first, when the rendering is queued. The context manager is entered in
+the thread that renders, and left when the file is encoded. Neither raises anything."""
+
+
 class WithdrawnError(Exception):
     """The client of a job left before the job was done."""
 
@@ -63,13 +69,19 @@ class Renderer:
     other renderings. Equal keys always give equal bytes, so only the budget empties the cache.
     """
 
-    def __init__(self, cache_bytes: int, max_processes: int = 0) -> None:
-        self.cache = LRUCache(cache_bytes)
-        self.thumbnails = LRUCache(cache_bytes // THUMBNAIL_SHARE)
+    def __init__(
+        self, cache_bytes: int, max_processes: int = 0, cache: type[LRUCache] = LRUCache
+    ) -> None:
+        self.cache = cache(cache_bytes)
+        self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
         """The files of thumbnails, by (`PictureKey`, longest edge)."""
+        self.observers: tuple[RenderObserver, ...] = ()
+        """Observe each rendering. Any thread may replace the tuple."""
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
         self.parser = JobQueue("parser")
+        self.misses = 0
+        """Waits for a picture that was not in the cache."""
         self._underway: dict[RenderKey, _Queued] = {}
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
@@ -119,12 +131,16 @@ class Renderer:
         image = self.cached(request, index, partial)
         if image is not None:
             return image
+        self.misses += 1
         key = (request.cache_key, index, partial)
         queued = self._underway.get(key)
         if queued is None:
             slow = bool(request.images) and imaging.decoder.needs_decoding(request)
             queue = self.decoder if slow else self.pool
-            future = queue.submit(lambda render: self._render(render, request, index, partial))
+            observations = [observer(request) for observer in self.observers]
+            future = queue.submit(
+                lambda render: self._render(render, request, index, partial, observations)
+            )
             queued = self._underway[key] = _Queued(queue, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         rendered: bytes = await _result(queued, disconnect)
@@ -215,10 +231,18 @@ class Renderer:
         return None if files is None else files[edge]
 
     def _render(
-        self, render: RenderFunction, request: ImageRequest, index: int, partial: int | None
+        self,
+        render: RenderFunction,
+        request: ImageRequest,
+        index: int,
+        partial: int | None,
+        observations: Sequence[AbstractContextManager[object]],
     ) -> bytes:
         # The later images of a stream come from the same drawing, and are cached here.
-        files = render(request, index, partial)
+        with ExitStack() as stack:
+            for each in observations:
+                stack.enter_context(each)
+            files = render(request, index, partial)
         images = [self._store(request, index, number, data) for number, data in files]
         return images[0]
 

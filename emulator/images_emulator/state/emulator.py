@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.contract.models import MODELS
 from images_emulator.imaging.memory import trim_memory
-from images_emulator.lru_cache import LRUCache
+from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings, all_settings
@@ -89,9 +89,10 @@ class Emulator:
         """Pictures by URL."""
         self.files = Files(self.clock, self.store)
         """Uploaded files by id."""
-        self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()))
+        cache = CountingLRUCache if initial.metrics else LRUCache
+        self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
         """Draws pictures, and caches them."""
-        self.prepared_requests = LRUCache(initial.cache // PREPARED_SHARE)
+        self.prepared_requests = cache(initial.cache // PREPARED_SHARE)
         """Validated requests, for calls that are repeated, and the events of their streams; see
         `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` empties it."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)

@@ -19,7 +19,7 @@ from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
-from images_emulator.state.store import Codec, Store
+from images_emulator.state.store import Codec, Size, Store
 
 T = TypeVar("T")
 
@@ -124,6 +124,10 @@ class Hosting(Generic[T]):
     async def expiries(self) -> list[datetime]:
         """The expiry times of the URLs of pictures that can still be downloaded, in no order."""
         return await self._pictures.expiries(self._clock.now())
+
+    async def size(self) -> Size:
+        """The number of pictures and their bytes. Expired ones count until the next is hosted."""
+        return await self._pictures.size()
 
     async def reset(self) -> None:
         """Forget all pictures; their URLs answer 404 from then on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import CompletionPacker, pack_arrival, unpack_exchange
@@ -44,6 +44,15 @@ async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> 
     """Await *then* when *first* has ended, however it has."""
     await asyncio.wait([first])
     await then
+
+
+class JournalSize(NamedTuple):
+    """The calls that the journal has, the bytes that they take, about, and the calls that it has
+    dropped since the last reset."""
+
+    calls: int
+    bytes: int
+    dropped: int
 
 
 class JournalObserver(Protocol):
@@ -171,6 +180,12 @@ class Journal:
         # In this order: a call that arrives between the two does not count as dropped.
         count = self._store.run(self._log.count())
         return max(0, count - len(self.find()))
+
+    async def size(self) -> JournalSize:
+        """The size of the journal; at most two round trips on a shared store."""
+        # In this order: a call that arrives between the two does not count as dropped.
+        count, kept = await self._log.count(), await self._log.size()
+        return JournalSize(kept.number, kept.weight, max(0, count - kept.number))
 
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None

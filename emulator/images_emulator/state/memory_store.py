@@ -17,10 +17,12 @@ from images_emulator.state.store import (
     Log,
     LogCodec,
     LogWatcher,
+    OperationObserver,
     Q,
     Records,
     Register,
     RegisterObserver,
+    Size,
     Take,
 )
 
@@ -104,6 +106,9 @@ class MemoryRecords(Generic[T]):
         with self._lock:
             records = [*self._records.values()]
         return [each.expiry for each in records if each.expiry and not each.is_expired(now)]
+
+    async def size(self) -> Size:
+        return Size(len(self._records), self.weight)
 
     async def clear(self) -> None:
         with self._lock:
@@ -228,6 +233,9 @@ class MemoryLog(Generic[T]):
     async def count(self) -> int:
         return self._count
 
+    async def size(self) -> Size:
+        return Size(len(self._entries), self.weight)
+
     async def clear(self) -> int:
         with self._lock:
             count = len(self._entries)
@@ -289,6 +297,9 @@ class MemoryStore:
         detach: Callable[[T], int],
     ) -> Log[T]:
         return self._container("log", name, lambda: MemoryLog(max_entries, max_bytes, detach))
+
+    def observe_operations(self, observer: OperationObserver) -> None:
+        """Do nothing: no operation leaves the process."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeVar
@@ -32,7 +32,9 @@ from redis.exceptions import (
 
 from images_emulator.contract import emulator_errors
 from images_emulator.settings import without_credentials
+from images_emulator.state import redis_scripts
 from images_emulator.state.redis_scripts import Script
+from images_emulator.state.store import OperationObserver
 
 T = TypeVar("T")
 
@@ -60,6 +62,13 @@ MAX_HEADS: Final = 4096
 
 MAX_JOINED_BYTES: Final = 16_384
 """Bytes from which on an argument is not copied into the text of its command."""
+
+_NAMES: Final[Mapping[str, str]] = {
+    script.digest: name.lower()
+    for name, script in vars(redis_scripts).items()
+    if isinstance(script, Script)
+}
+"""The names of scripts in lower case, by their digests."""
 
 _FAILURES: Final = (
     RedisConnectionError,
@@ -310,6 +319,8 @@ class RedisClient:
     """
 
     def __init__(self, url: str) -> None:
+        self.observers: tuple[OperationObserver, ...] = ()
+        """Observe each operation by the name of its script. Any thread may replace the tuple."""
         self._url = url
         self._clients: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
         self._thread: _LoopThread | None = None
@@ -329,6 +340,16 @@ class RedisClient:
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
         """Run *script* and return its answer. Raises APIError where Redis does not answer."""
+        if not self.observers:
+            return await self._ask(script, keys, arguments)
+        with ExitStack() as observations:
+            for observer in self.observers:
+                observations.enter_context(observer(_NAMES[script.digest]))
+            return await self._ask(script, keys, arguments)
+
+    async def _ask(
+        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
+    ) -> Any:
         if self._reason:
             if monotonic() < self._asked_again:
                 raise self._error()

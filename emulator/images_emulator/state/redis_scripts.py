@@ -345,6 +345,11 @@ of those. Returns whether the entry was still there."""
 COUNT_ENTRIES: Final = _script("return redis.call('HGET', KEYS[1], 'count')")
 """Returns the number of entries since the last clear; nothing for none."""
 
+SIZE: Final = _script(
+    "return {redis.call('ZCARD', KEYS[2]), redis.call('HGET', KEYS[1], 'weight') or '0'}"
+)
+"""Returns the number of records or entries, and the sum of their weights as a text."""
+
 CLEAR_LOG: Final = _script(
     """
 local count = redis.call('ZCARD', KEYS[2])

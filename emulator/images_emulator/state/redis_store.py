@@ -31,11 +31,13 @@ from images_emulator.state.store import (
     LogChange,
     LogCodec,
     LogWatcher,
+    OperationObserver,
     Packed,
     Q,
     Records,
     Register,
     RegisterObserver,
+    Size,
     Take,
 )
 
@@ -76,6 +78,12 @@ def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
 def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """The items of *flat*, two by two."""
     return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _size(answer: tuple[int, bytes]) -> Size:
+    """The size in an answer of `SIZE`."""
+    number, weight = answer
+    return Size(number, int(float(weight)))
 
 
 def _microseconds(time: datetime | None) -> str:
@@ -184,6 +192,9 @@ class RedisRecords(Generic[T]):
         digits = [text.decode().partition(" ")[2] for text in texts]
         times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
         return [time for time in times if time >= now]
+
+    async def size(self) -> Size:
+        return _size(await self._call(scripts.SIZE, self._keys))
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)
@@ -323,6 +334,10 @@ class RedisLog(Generic[T]):
         await self._catch_up()
         count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
         return int(count or 0) + self._lost
+
+    async def size(self) -> Size:
+        await self._catch_up()
+        return _size(await self._client.call(scripts.SIZE, self._keys))
 
     async def clear(self) -> int:
         with self._lock:
@@ -504,6 +519,10 @@ class RedisStore:
                     max_bytes=max_bytes,
                 )
             return self._logs[name]
+
+    def observe_operations(self, observer: OperationObserver) -> None:
+        if observer not in self.client.observers:
+            self.client.observers = (*self.client.observers, observer)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.client.run(work)

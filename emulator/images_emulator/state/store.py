@@ -27,6 +27,7 @@ clock, which a test may move.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from hashlib import sha1
 from json import JSONEncoder
@@ -75,6 +76,13 @@ class LogCodec(Immutable, Generic[T]):
     unpack: Callable[[Packed], T]
 
 
+class Size(NamedTuple):
+    """The *number* of the values in a container, and the bytes that they take together, about."""
+
+    number: int
+    weight: int
+
+
 class Register(Protocol[T]):
     """One small, immutable value."""
 
@@ -117,6 +125,10 @@ class Records(Protocol[T]):
     async def expiries(self, now: datetime) -> list[datetime]:
         """The expiry times of the records that have not expired before *now*, in no order. Records
         that never expire have none."""
+        ...
+
+    async def size(self) -> Size:
+        """The size of the records. Expired ones count until they are dropped."""
         ...
 
     async def clear(self) -> None: ...
@@ -253,6 +265,10 @@ class Log(Protocol[T]):
         """The number of entries that were added since the last `clear`, those dropped included."""
         ...
 
+    async def size(self) -> Size:
+        """The size of the entries that are left."""
+        ...
+
     async def clear(self) -> int:
         """Remove all entries. Return their number."""
         ...
@@ -271,6 +287,12 @@ class Log(Protocol[T]):
 RegisterObserver = Callable[[str], None]
 """Receives the name of a register after its value has changed, in the thread that changed or
 refreshed the register. It returns at once and raises nothing."""
+
+
+OperationObserver = Callable[[str], AbstractContextManager[object]]
+"""Given the name of an operation on a store outside the process, makes a context manager that is
+entered when the operation begins, and left when it has ended or failed, in the task of the call
+that it is for. It returns at once and raises nothing."""
 
 
 class Store(Protocol):
@@ -308,6 +330,11 @@ class Store(Protocol):
     ) -> Log[T]:
         """A log. *detach* removes the detachable part of an entry and returns the bytes that are
         left. In a packed entry the detachable part is `Packed.data`."""
+        ...
+
+    def observe_operations(self, observer: OperationObserver) -> None:
+        """Let *observer* observe all operations of this store that leave the process, and those of
+        stores with the same connections. The same observer is taken once."""
         ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

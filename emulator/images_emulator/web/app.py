@@ -19,6 +19,7 @@ from images_emulator.web.api import routes
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.instruments import Instrument, instruments_of
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
@@ -90,8 +91,11 @@ class Router:
         return error_response(error, exchange, self.emulator.settings)
 
 
-def create_app(emulator: Emulator | None = None) -> ASGIApp:
-    """The emulator as an ASGI application, around the state of *emulator*.
+def create_app(
+    emulator: Emulator | None = None, instruments: Sequence[Instrument] | None = None
+) -> ASGIApp:
+    """The emulator as an ASGI application, around the state of *emulator*. *instruments* observe
+    it, those of its settings where there are none.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start, and the API's own paths need no more than Starlette, because their bodies are
@@ -103,5 +107,13 @@ def create_app(emulator: Emulator | None = None) -> ASGIApp:
         from images_emulator.web.replay_middleware import ReplayMiddleware  # noqa: PLC0415 - most servers need none
 
         app = ReplayMiddleware(app, emulator, emulator.replay)
-    recorder = Recorder(FaultMiddleware(app, emulator), Admin(emulator), emulator)
-    return CORSMiddleware(recorder, emulator)
+    if instruments is None:
+        instruments = instruments_of(emulator.settings)
+    app = FaultMiddleware(app, emulator)
+    for each in instruments:
+        each.observe(emulator)
+        app = each.inside(app)
+    app = CORSMiddleware(Recorder(app, Admin(emulator), emulator), emulator)
+    for each in instruments:
+        app = each.outside(app)
+    return app

@@ -1,0 +1,47 @@
+"""The instruments of a server: what observes its calls for somebody else, such as Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+from images_emulator.settings import Settings
+from images_emulator.state.emulator import Emulator
+
+
+class Instrument(Protocol):
+    """One instrument. It is of a server, and may observe several emulators."""
+
+    def observe(self, emulator: Emulator) -> None:
+        """Observe *emulator* from now on."""
+        ...
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the application within the recorder: there the exchange of a call is known."""
+        ...
+
+    def outside(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the whole application."""
+        ...
+
+    def serve(self, connections: Callable[[], int]) -> None:
+        """A server is made, whose open *connections* can be counted."""
+        ...
+
+    async def stop(self) -> None:
+        """Give away what is left, in a bounded time. The server awaits it when it stops."""
+        ...
+
+
+def instruments_of(settings: Settings) -> tuple[Instrument, ...]:
+    """The instruments that the *settings* ask for; usually none."""
+    return tuple(_instruments(settings))
+
+
+def _instruments(settings: Settings) -> Iterable[Instrument]:
+    if settings.metrics:
+        from images_emulator.web.metrics import Metrics  # noqa: PLC0415 - an extra
+
+        yield Metrics(settings)

@@ -1,0 +1,394 @@
+"""The metrics of a server for Prometheus: how calls become figures. `metric_table.py` has what they
+are called.
+
+Labels have bounded values: operations, models and sizes of the tables, statuses, names of faults.
+Under several processes prometheus-client keeps the figures in files of one folder, which
+`PROMETHEUS_MULTIPROC_DIR` names before this module is imported, and each process answers for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import IMAGE_OPERATIONS, MOUNTS
+from images_emulator.contract.refusal import APIError
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.lru_cache import CountingLRUCache, LRUCache
+from images_emulator.settings import Settings
+from images_emulator.state.emulator import Emulator
+from images_emulator.web.metric_table import METRICS, PREFIX, MetricKind, MetricRow
+from images_emulator.web.metrics_endpoint import MetricsEndpoint
+
+DISTRIBUTION: Final = "openai-images-emulator"
+"""Name of the distribution, by which the version is found."""
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the folder of several processes; unset for one."""
+
+OTHER: Final = "other"
+"""The value of a label in place of those that no table has."""
+
+SAMPLE_SECONDS: Final = 1.0
+"""Seconds between two samples of the gauges of a process."""
+
+DOWNLOADS: Final = "downloads"
+"""The endpoint of hosted pictures."""
+
+_CLASSES: Final[Mapping[MetricKind, Callable[..., Any]]] = {
+    MetricKind.COUNTER: Counter,
+    MetricKind.GAUGE: Gauge,
+    MetricKind.HISTOGRAM: Histogram,
+}
+
+
+@cache
+def _resources() -> frozenset[str]:
+    """The first segments of the paths of operations that make no pictures: `models`, `files`."""
+    operations = (operation for mount in MOUNTS for operation in mount.operations)
+    return frozenset(each.route.split("/")[1] for each in operations if not each.image_kind)
+
+
+_PREFIXES: Final = sorted({mount.prefix for mount in MOUNTS}, key=len, reverse=True)
+
+
+def endpoint_of(exchange: Exchange) -> str:
+    """The endpoint of a call in a word: an image operation, `downloads`, `models`, `files` or
+    `other`."""
+    if exchange.operation:
+        return exchange.operation.name
+    if exchange.kind == "download":
+        return DOWNLOADS
+    prefix = next(each for each in _PREFIXES if exchange.path.startswith(f"{each}/") or not each)
+    resource = exchange.path[len(prefix) :].split("/")[1:2]
+    return resource[0] if resource and resource[0] in _resources() else OTHER
+
+
+def _sizes() -> Iterator[str]:
+    """The sizes that the table of models names."""
+    for model in MODELS.values():
+        for operation in IMAGE_OPERATIONS.values():
+            if rule := model.accepts.get(operation, {}).get("size"):
+                schema = rule.schema()
+                yield from (*schema.get("enum", ()), *schema.get("examples", ()))
+
+
+def model_of(exchange: Exchange) -> str:
+    """The model of a call; `other` for one that no table has, empty for none."""
+    model = exchange.request.model.id if exchange.request else exchange.model
+    return OTHER if model and model not in MODELS else model or ""
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open_connections: Callable[[], int] | None = None
+        """None where another server serves the application."""
+        self._emulators: WeakSet[Emulator] = WeakSet()
+        self._folder = os.environ.get(FOLDER_VARIABLE)
+        self.registry = CollectorRegistry()
+        """What is read for an answer."""
+        if self._folder:
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call] # it has no types
+        else:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
+        self._metrics = {name: self._made(row) for name, row in METRICS.items()}
+        self._known_series: dict[tuple[str, ...], Any] = {}
+        self._counted: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
+        """What a cache had counted when it was last looked at, by the name of the metric."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._known_sizes = frozenset(_sizes())
+
+    def _made(self, row: MetricRow) -> Any:
+        """The metric of a *row*."""
+        options: dict[str, Any] = {}
+        if row.kind is MetricKind.HISTOGRAM:
+            options["buckets"] = row.buckets
+        elif row.kind is MetricKind.GAUGE:
+            options["multiprocess_mode"] = row.mode
+        name, kind = f"{PREFIX}_{row.name}", _CLASSES[row.kind]
+        # The files of several processes are read instead.
+        registry = None if self._folder else self.registry
+        return kind(name, row.help, row.labels, registry=registry, **options)
+
+    def _series(self, name: str, *labels: str) -> Any:
+        """The series of the metric *name* with these *labels*. The library takes ten times as long
+        to look it up."""
+        key = (name, *labels)
+        series = self._known_series.get(key)
+        if series is None:
+            metric = self._metrics[name]
+            series = self._known_series[key] = metric.labels(*labels) if labels else metric
+        return series
+
+    def _add(self, amount: float, name: str, *labels: str) -> None:
+        """Add *amount* to a counter, or to a gauge, whose amount may be negative."""
+        self._series(name, *labels).inc(amount)
+
+    def _set(self, value: float, name: str, *labels: str) -> None:
+        """Set a gauge."""
+        self._series(name, *labels).set(value)
+
+    def _observe(self, seconds: float, name: str, *labels: str) -> None:
+        """Add a value to a histogram."""
+        self._series(name, *labels).observe(seconds)
+
+    # --- an instrument
+
+    def observe(self, emulator: Emulator) -> None:
+        """As `Instrument.observe`."""
+        if not self._emulators:
+            store = "shared" if emulator.store.is_shared else "memory"
+            self._set(1, "info", version(DISTRIBUTION), platform.python_version(), store)
+            self._set(1, "workers")
+        self._emulators.add(emulator)
+        journal, renderer = emulator.journal, emulator.renderer
+        journal.observers = (*journal.observers, self)
+        if self._rendering not in renderer.observers:
+            renderer.observers = (*renderer.observers, self._rendering)
+        emulator.store.observe_operations(self._operation)
+        self._sample()
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """As `Instrument.inside`."""
+        return _MeasuredApp(app, self)
+
+    def outside(self, app: ASGIApp) -> ASGIApp:
+        """As `Instrument.outside`."""
+        return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
+
+    def serve(self, connections: Callable[[], int]) -> None:
+        """As `Instrument.serve`."""
+        self._open_connections = connections
+
+    async def stop(self) -> None:
+        """End the gauges of this process, which others would go on to tell."""
+        self._loop = None
+        if self._folder:
+            _forget_process(os.getpid(), Path(self._folder))
+
+    # --- an observer of the journal
+
+    def arrived(self, exchange: Exchange) -> None:
+        """A call begins."""
+        self._add(1, "calls_in_progress")
+        if self._loop is not (loop := asyncio.get_running_loop()):
+            self._loop = loop
+            self._wait(loop)
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        """A stream goes on."""
+        self._add(1, "stream_events", endpoint_of(exchange))
+
+    def cleared(self) -> None:
+        """Counters go on after a reset."""
+
+    def completed(self, exchange: Exchange) -> None:
+        """A call is over."""
+        self._add(-1, "calls_in_progress")
+        endpoint, model = endpoint_of(exchange), model_of(exchange)
+        status = "" if exchange.status is None else str(exchange.status)
+        fault = exchange.fault or ""
+        self._add(1, "calls", endpoint, model, status, exchange.outcome, fault)
+        self._observe((exchange.duration_ms or 0) / 1000, "call_duration_seconds", endpoint, model)
+        if exchange.body_bytes:
+            self._add(exchange.body_bytes, "request_bytes", endpoint)
+        if exchange.images and exchange.kind == "call":
+            self._count_pictures(exchange, model)
+        elif status == "429" and not (fault or exchange.is_raw or exchange.recording):
+            self._add(1, "rate_limit_refusals", model)
+
+    def _count_pictures(self, exchange: Exchange, model: str) -> None:
+        for each in exchange.pictures:
+            size = f"{each.width}x{each.height}"
+            size = size if size in self._known_sizes else OTHER
+            self._add(1, "pictures", model, size, each.format)
+        if usage := exchange.usage:
+            self._add(usage.input_tokens, "tokens", model, "input")
+            self._add(usage.output_tokens, "tokens", model, "output")
+        if price := exchange.price_usd:
+            self._add(price, "price_dollars", model)
+
+    # --- what is sent
+
+    def count_stream(self, change: int) -> None:
+        """A stream begins (1) or ends (-1)."""
+        self._add(change, "open_streams")
+
+    def count_sent(self, exchange: Exchange, body: bytes) -> None:
+        """A part of the *body* of an answer leaves."""
+        self._add(len(body), "response_bytes", endpoint_of(exchange))
+
+    # --- renderer and store
+
+    @contextmanager
+    def _rendering(self, request: ImageRequest) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        except BaseException:
+            self._add(1, "render_errors")
+            raise
+        labels = request.operation.name, request.output_format
+        self._observe(perf_counter() - start, "render_duration_seconds", *labels)
+
+    @contextmanager
+    def _operation(self, name: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        except APIError:
+            self._add(1, "store_errors", name)
+            raise
+        finally:
+            self._observe(perf_counter() - start, "store_operation_duration_seconds", name)
+
+    # --- samples
+
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the next sample of this process in `SAMPLE_SECONDS`."""
+        due = loop.time() + SAMPLE_SECONDS
+
+        def sample() -> None:
+            if self._loop is loop:
+                self._observe(max(0.0, loop.time() - due), "event_loop_lag_seconds")
+                self._sample()
+                self._wait(loop)
+
+        # A context of its own: that of the first call would live as long as the server.
+        loop.call_at(due, sample, context=Context())
+
+    def _sample(self) -> None:
+        """Set the gauges of this process."""
+        if self._open_connections:
+            self._set(self._open_connections(), "connections")
+        emulators = [*self._emulators]
+        self._set(all(each.store.is_available for each in emulators), "store_up")
+        # Emulators of one server share their renderer.
+        renderers = {each.renderer for each in emulators}
+        queues = {"render": "pool", "decode": "decoder", "parse": "parser"}
+        for name, attribute in queues.items():
+            jobs = sum(getattr(each, attribute).waiting for each in renderers)
+            self._set(jobs, "render_queue_jobs", name)
+        processes = [process for each in renderers for process in each.pool.processes]
+        self._set(sum(each.is_running for each in processes), "render_processes")
+        caches: Mapping[str, list[LRUCache]] = {
+            "pictures": [each.cache for each in renderers],
+            "thumbnails": [each.thumbnails for each in renderers],
+            "requests": [each.prepared_requests for each in emulators],
+        }
+        for name, values in caches.items():
+            self._set(sum(each.weight for each in values), "cache_bytes", name)
+            self._set(sum(len(each) for each in values), "cache_entries", name)
+            for each in values:
+                assert isinstance(each, CountingLRUCache)
+                self._count("cache_hits", name, each, each.hits)
+                if name != "pictures":
+                    self._count("cache_misses", name, each, each.misses)
+        for renderer in renderers:
+            # A call looks for a picture twice before it is drawn.
+            self._count("cache_misses", "pictures", renderer, renderer.misses)
+
+    def _count(self, name: str, cache: str, subject: object, total: int) -> None:
+        """Add to the counter *name* of a *cache* by how much the *total* of *subject* has grown
+        since the last time."""
+        totals = self._counted.setdefault(subject, {})
+        self._add(total - totals.get(name, 0), name, cache)
+        totals[name] = total
+
+    async def refresh(self) -> None:
+        """Bring the gauges up to date, those about the store among them, and forget those of
+        processes that have ended."""
+        self._sample()
+        # Where the store is away, they stay as they were.
+        with suppress(APIError):
+            journals = [await each.journal.size() for each in self._emulators]
+            self._set(sum(each.calls for each in journals), "journal_calls")
+            self._set(sum(each.bytes for each in journals), "journal_bytes")
+            self._set(sum(each.dropped for each in journals), "journal_dropped_calls")
+            hosted = [await each.hosting.size() for each in self._emulators]
+            self._set(sum(each.number for each in hosted), "hosted_pictures")
+            self._set(sum(each.weight for each in hosted), "hosted_bytes")
+        if self._folder:
+            _forget_ended_processes(Path(self._folder))
+
+
+def _forget_ended_processes(folder: Path) -> None:
+    """Remove the live gauges of processes that are no more from the *folder* of all; what they have
+    counted stays."""
+    names = [re.fullmatch(r"gauge_live\w*_(\d+)\.db", each.name) for each in folder.iterdir()]
+    for pid in {int(name[1]) for name in names if name}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            _forget_process(pid, folder)
+        except OSError:
+            continue
+
+
+def _forget_process(pid: int, folder: Path) -> None:
+    # Another process may be removing the files, too.
+    with suppress(FileNotFoundError):
+        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call] # it has no types
+
+
+class _MeasuredApp:
+    """The application within the recorder, with the bytes and the streams that it sends counted
+    before they leave."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        streams = 0
+
+        def end_stream() -> None:
+            nonlocal streams
+            self._metrics.count_stream(-streams)
+            streams = 0
+
+        async def measured(message: Message) -> None:
+            nonlocal streams
+            if message["type"] == "http.response.body":
+                if body := message.get("body", b""):
+                    self._metrics.count_sent(exchange, body)
+                if streams and not message.get("more_body"):
+                    end_stream()
+                await send(message)
+                return
+            await send(message)
+            if exchange.sent.is_stream:
+                streams = 1
+                self._metrics.count_stream(streams)
+
+        try:
+            await self.app(scope, receive, measured)
+        finally:
+            if streams:
+                end_stream()
