@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import CompletionPacker, pack_arrival
@@ -68,6 +69,10 @@ def _read(codec: Codec[T], text: _Text) -> T:
 async def _journey() -> None:
     """Suspends the operation, as a network does."""
     await asyncio.sleep(0)
+
+
+_CHILDREN: Final[WeakKeyDictionary[MemoryStore, dict[str, MemoryStore]]] = WeakKeyDictionary()
+"""The memory of the namespaces of a memory, by their names."""
 
 
 class JSONStore:
@@ -128,6 +133,10 @@ class JSONStore:
         # In a thread of its own: that of the caller may run a loop.
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(asyncio.run, work).result()
+
+    def of_namespace(self, name: str, life_seconds: int) -> JSONStore:
+        children = _CHILDREN.setdefault(self._memory, {})
+        return JSONStore(children.setdefault(name, MemoryStore()))
 
     async def refresh(self) -> None:
         await _journey()

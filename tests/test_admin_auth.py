@@ -162,7 +162,7 @@ def cookie_of(server: Server) -> str:
 def test_the_cookie_of_a_session_does_as_well_as_the_token(closed: Server) -> None:
     answer = begin(closed)
     pair, *attributes = answer.headers["set-cookie"].split("; ")
-    assert attributes == ["HttpOnly", "Path=/_emulator", "SameSite=strict"]
+    assert attributes == ["HttpOnly", "Path=/", "SameSite=strict"]
     assert "secret" not in pair
     assert ask(closed, cookie=f"a=b; {pair}").status_code == 200
     # A proxy may give the server any name.

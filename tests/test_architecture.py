@@ -20,7 +20,7 @@ from images_emulator.contract.models import MODELS
 ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("immutable", "spelling"),
-    ("settings", "threads", "lru_cache", "scenarios"),
+    ("settings", "threads", "lru_cache", "scenarios", "namespace_names"),
     ("contract",),
     ("imaging",),
     ("rendering",),

@@ -51,7 +51,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def logged(server: Server, fd: int, **settings: str) -> Iterator[CallLog]:
     """A log of the server's calls to the file descriptor *fd*, which is closed in the end."""
     log = CallLog(LogSettings(**settings), server.emulator.journal, fd, fd)
-    log.observe()
+    log.observe(server.emulator.journal)
     try:
         yield log
     finally:

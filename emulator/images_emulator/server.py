@@ -24,6 +24,8 @@ from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
 from images_emulator.web.instruments import instruments_of
 from images_emulator.web.match_input import input_of_answered
+from images_emulator.web.namespace_router import NamespaceRouter
+from images_emulator.web.namespaces import Namespaces
 
 POLL_SECONDS: Final = 0.005
 """Seconds between two searches of `wait_for_call`."""
@@ -62,7 +64,12 @@ class Server(ThreadedServer):
         self.emulator = emulator or Emulator(replace(settings or Settings(), **changes))
         self.settings = self.emulator.settings
         self._instruments = instruments_of(self.settings)
-        app = create_app(self.emulator, self._instruments)
+        self.namespaces = Namespaces(
+            self.emulator,
+            lambda emulator, namespaces: create_app(emulator, self._instruments, namespaces),
+        )
+        """The namespaces beside the default one, which is `emulator`."""
+        app = NamespaceRouter(self.namespaces)
         super().__init__(
             lambda ready: HTTPServer(app, ready, finish=self._finish),
             self.settings.host,
@@ -73,7 +80,7 @@ class Server(ThreadedServer):
 
     async def _finish(self) -> None:
         """Give back what belongs to the event loop, once all calls have ended."""
-        await self.emulator.stop()
+        await self.namespaces.stop()
         for each in self._instruments:
             await each.stop()
 

@@ -134,6 +134,15 @@ class OnMiss(StrEnum):
     """It is forwarded to the upstream, and its recording is added to the folder."""
 
 
+class NamespaceBy(StrEnum):
+    """The values of the `namespace_by` setting: what decides the namespace of a call."""
+
+    HEADER = "header"
+    """A header of the call, or its path."""
+    KEY = "key"
+    """Its API key, where neither names one."""
+
+
 def without_credentials(url: str) -> str:
     """*url* without what may be a secret: user, password and query."""
     parts = urlsplit(url)
@@ -461,6 +470,28 @@ class Settings(Immutable, kw_only=True):
         "",
         "Answer `GET /metrics` with figures for Prometheus. It needs the extra `[metrics]`.",
         parse=_check_metrics,
+    )
+    namespace_by: str = _setting(
+        NamespaceBy.HEADER,
+        "WAY",
+        "What decides the namespace of a call, in which it has journal, scenario, clock, settings "
+        "and files of its own. `header`: the header `x-emulator-namespace`, or a base URL with "
+        "`/ns/NAME`. `key`: where neither is there, its API key.",
+        parse=_choice(NamespaceBy),
+        choices=tuple(NamespaceBy),
+    )
+    max_namespaces: int = _setting(
+        1000,
+        "COUNT",
+        "Namespaces of calls. Past it the one that was called longest ago is forgotten, if that "
+        "was a minute ago; otherwise a further one is refused.",
+        minimum=1,
+    )
+    namespace_idle: int = _setting(
+        3600,
+        "SECONDS",
+        "After how long without a call a namespace of calls is forgotten.",
+        minimum=1,
     )
 
     max_body: int = _setting(

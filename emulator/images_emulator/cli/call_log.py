@@ -149,26 +149,29 @@ class LineLog(Generic[Item]):
 
 
 class CallLog(LineLog["_Call | CallRecord"]):
-    """Logs each call that *journal* tells of, from the log's `start` on. A record is made on the
-    thread that writes it."""
+    """Logs each call that *journal* tells of, from the log's `start` on, and those of other
+    journals from `observe` on. A record is made on the thread that writes it."""
 
     def __init__(
         self, settings: LogSettings, journal: Journal, out: int = STDOUT, err: int = STDERR
     ) -> None:
         super().__init__(settings, self.stop, out, err)
         self._journal = journal
+        self._has_stopped = False
 
     def start(self) -> None:
         super().start()
-        self.observe()
+        self.observe(self._journal)
 
-    def observe(self) -> None:
-        """Begin to log calls, where the level wants them and anybody can read them."""
+    def observe(self, journal: Journal) -> None:
+        """Begin to log the calls of *journal*, that of a namespace for instance, where the level
+        wants them and anybody can read them."""
         if self.shows_calls:
-            self._journal.observers = (*self._journal.observers, self)
+            journal.observers = (*journal.observers, self)
 
     def stop(self) -> None:
         """Log no more calls."""
+        self._has_stopped = True
         observers = self._journal.observers
         self._journal.observers = tuple(each for each in observers if each is not self)
 
@@ -188,6 +191,8 @@ class CallLog(LineLog["_Call | CallRecord"]):
         """Called after a reset; written lines stay."""
 
     def completed(self, exchange: Exchange) -> None:
+        if self._has_stopped:
+            return
         call = _Call(exchange, time())
         # What waits to be written keeps no long body.
         is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES

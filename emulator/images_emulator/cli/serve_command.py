@@ -149,6 +149,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
         hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
         raise CommandError(f"{error.strerror}{hint}") from None
     log = CallLog(log_settings, server.emulator.journal)
+    server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
     gc.enable()

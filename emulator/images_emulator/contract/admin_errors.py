@@ -55,6 +55,18 @@ not_held = AdminRefusal(
     code="not_held",
     status=409,
 )
+no_such_namespace = AdminRefusal(
+    "There is no namespace '{name}'.",
+    param="name",
+    code="not_found",
+    status=404,
+)
+default_namespace = AdminRefusal(
+    "The default namespace stays. POST /_emulator/reset forgets what it has.",
+    param="name",
+    code="default_namespace",
+    status=409,
+)
 no_such_step = AdminRefusal(
     "The scenario has no step '{id}'.",
     param="id",

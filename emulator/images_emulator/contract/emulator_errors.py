@@ -15,6 +15,26 @@ bad_override = Refusal(
     param="{header}",
     code="invalid_header",
 )
+bad_namespace = Refusal(
+    "Invalid namespace in '{place}': {reason}.",
+    param="{place}",
+    code="invalid_namespace",
+)
+too_many_namespaces = Refusal(
+    "All {count} namespaces that the server may have were called within the last minute. "
+    "DELETE /_emulator/namespaces/NAME forgets one, and --max-namespaces allows more.",
+    code="too_many_namespaces",
+    type=ERROR_TYPE,
+    status=503,
+    headers={"Retry-After": "1"},
+)
+unavailable_namespace = Refusal(
+    "The namespace '{name}' cannot begin: {reason}.",
+    code="unavailable_namespace",
+    type=ERROR_TYPE,
+    status=503,
+    headers={"Retry-After": "1"},
+)
 bad_directive = Refusal(
     "Invalid directive in 'prompt': {reason}.",
     param="prompt",

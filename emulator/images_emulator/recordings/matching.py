@@ -151,15 +151,17 @@ class RecordingIndex:
         parsed: Call | None,
         level: ReplayMatch = ReplayMatch.REQUEST,
         day: str | None = None,
+        resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
         """The recordings that match *call*, whose body is *parsed*, at *level* or a stricter one;
         those of one day match calls that are judged by that *day* alone. It may decode the uploads
-        of the call and of recordings."""
+        of the call and of recordings. The *resolver* of the call is that of the recordings unless
+        it is given: one with other uploaded files."""
         if places := self._of_day(self._exact.get(call.exact_key(), ()), day):
             return RecordingMatch(ReplayMatch.EXACT, places, None)
         if level is ReplayMatch.EXACT:
             return self._miss(call, None, day)
-        request = self._resolver.resolve(call, parsed)
+        request = (resolver or self._resolver).resolve(call, parsed)
         alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
         differences = {place: self._differences(call, place) for place in alike}
         if places := tuple(place for place in alike if not differences[place]):

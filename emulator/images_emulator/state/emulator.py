@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from images_emulator.contract.models import MODELS
 from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
+from images_emulator.namespace_names import path_of
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings, all_settings
@@ -64,12 +65,21 @@ class Emulator:
       so a process without an entry only computes it again.
     - `notices` keeps the log of this process from repeating itself.
 
+    The emulator of a namespace has the caches and the notices of its *parent*, and reads no files
+    of its own; see `in_namespace`.
+
     Raises ValueError where the scenario or the recordings of the settings are missing or have
     mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
     reached.
     """
 
-    def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        store: Store | None = None,
+        *,
+        parent: Emulator | None = None,
+    ) -> None:
         self.initial_settings = initial = settings or Settings()
         """The settings of the start, to which `reset` returns."""
         self.store: Store = store or _store_of(initial)
@@ -89,18 +99,30 @@ class Emulator:
         """Pictures by URL."""
         self.files = Files(self.clock, self.store)
         """Uploaded files by id."""
+        self._has_own_caches = parent is None
         cache = CountingLRUCache if initial.metrics else LRUCache
-        self.renderer = Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
+        self.renderer: Renderer = (
+            parent.renderer
+            if parent
+            else Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
+        )
         """Draws pictures, and caches them."""
-        self.prepared_requests = cache(initial.cache // PREPARED_SHARE)
+        self.prepared_requests: LRUCache = (
+            parent.prepared_requests if parent else cache(initial.cache // PREPARED_SHARE)
+        )
         """Validated requests, for calls that are repeated, and the events of their streams; see
-        `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` empties it."""
+        `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` of the parent
+        empties it."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
-        self.notices: dict[str, bytes] = {}
+        self.notices: dict[str, bytes] = parent.notices if parent else {}
         """Notices that this process has logged since the last reset, and does not log again. The
         key of a model's shutdown is the model's id, that of a hint at another path the hint."""
-        self.scenario = Scenario(self.store, initial.scenario, initial.pictures)
+        self.scenario: Scenario = (
+            parent.scenario.for_store(self.store)
+            if parent
+            else Scenario(self.store, initial.scenario, initial.pictures)
+        )
         """The steps that decide which call gets which fault, and which answer."""
         self.rate_limits = RateLimits(
             initial.rate_limit, self.clock, self.account.organization_id, self.store
@@ -110,10 +132,28 @@ class Emulator:
         """Awaited by `stop`, where there is one."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
-        if initial.replay is not None:
+        if parent:
+            if parent.replay:
+                self.replay = parent.replay.for_store(self.store, self.files.data)
+        elif initial.replay is not None:
             from images_emulator.state.replay import replay_of  # noqa: PLC0415 - most servers need none
 
             self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
+
+    def in_namespace(self, name: str) -> Emulator:
+        """The emulator of the namespace *name*: an account of its own, at its start where the store
+        has none yet, with the settings that this one had at its start. It is reached below
+        `namespace_names.path_of(name)`. Blocks, see `Store.run`. Raises OSError where the store
+        cannot be reached, ValueError where the folder of pictures has mistakes by now."""
+        initial = self.initial_settings
+        public_url = initial.public_url
+        if public_url:
+            public_url = public_url.rstrip("/") + path_of(name)
+        return Emulator(
+            replace(initial, public_url=public_url),
+            self.store.of_namespace(name, initial.namespace_idle),
+            parent=self,
+        )
 
     @property
     def settings(self) -> Settings:
@@ -145,8 +185,9 @@ class Emulator:
 
     def close(self) -> None:
         """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close
-        the store."""
-        self.renderer.close()
+        the store. In a namespace, close the store alone."""
+        if self._has_own_caches:
+            self.renderer.close()
         self.store.close()
 
     def reset(self) -> None:
@@ -157,9 +198,10 @@ class Emulator:
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()
-        self.prepared_requests.clear()
+        if self._has_own_caches:
+            self.prepared_requests.clear()
+            self.notices.clear()
         self.journal.reset()
-        self.notices.clear()
         # Last, because observers of this register rely on a completed reset.
         self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()

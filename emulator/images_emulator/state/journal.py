@@ -170,6 +170,10 @@ class Journal:
             return [self._store.run(self.get(each)) for each in identities]
         return self._store.run(found())
 
+    async def count(self) -> int:
+        """The number of calls since the last reset, those included that were dropped."""
+        return await self._log.count()
+
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
         calls = self._store.run(self._log.all())

@@ -301,6 +301,10 @@ class MemoryStore:
     def observe_operations(self, observer: OperationObserver) -> None:
         """Do nothing: no operation leaves the process."""
 
+    def of_namespace(self, name: str, life_seconds: int) -> MemoryStore:
+        """Another store of this process."""
+        return MemoryStore()
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             work.send(None)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
@@ -454,6 +455,7 @@ class RedisStore:
         self.client = RedisClient(redis) if isinstance(redis, str) else redis
         """The connections, which other stores may use, too."""
         self._life_seconds = life_seconds
+        self._namespace = namespace
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{namespace}}}"
         self._registers_key = f"{self._prefix}:registers"
@@ -523,6 +525,12 @@ class RedisStore:
     def observe_operations(self, observer: OperationObserver) -> None:
         if observer not in self.client.observers:
             self.client.observers = (*self.client.observers, observer)
+
+    def of_namespace(self, name: str, life_seconds: int) -> RedisStore:
+        """A store with the connections of this one."""
+        # No namespace of the settings has a slash.
+        namespace = f"{self._namespace}/{quote(name, safe='')}"
+        return RedisStore(self.client, namespace, life_seconds=life_seconds)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.client.run(work)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from images_emulator.contract.request import Call
 from images_emulator.imaging.image_loader import PillowImageLoader
-from images_emulator.recordings.compared_call import Resolver
+from images_emulator.recordings.compared_call import ComparedCall, Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
-from images_emulator.recordings.matching import RecordingIndex
+from images_emulator.recordings.matching import Miss, RecordingIndex, RecordingMatch
 from images_emulator.recordings.recording import RecordedDownload, Recording
 from images_emulator.recordings.recording_source import (
     FolderRecordings,
@@ -44,6 +46,29 @@ class HostedRecording(NamedTuple):
     number: int
 
 
+class _Index:
+    """The recordings in the form in which they are found. Several namespaces share it."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.found = RecordingIndex(KeptRecordings(), resolver)
+        self.hosted: dict[str, HostedRecording] = {}
+        """The hosted pictures by their paths at this server."""
+        self.hosting: frozenset[int] = frozenset()
+        """The places of the recordings that have any."""
+        self.is_prepared = False
+        self.failure = ""
+        self.preparing = Lock()
+        """Held while the recordings are read or added to."""
+
+    def note_hosted(self) -> None:
+        """Find the hosted pictures anew."""
+        self.hosting = frozenset(place for place, _ in self.found.hosted.values())
+        self.hosted = {
+            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*place)
+            for url, place in self.found.hosted.items()
+        }
+
+
 class Replay:
     """The recordings of a folder, and which were played since the last reset.
 
@@ -64,30 +89,55 @@ class Replay:
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
-        self.resolver = Resolver(deployments, PillowImageLoader(file, lambda url: None))
-        self.index = RecordingIndex(KeptRecordings(), self.resolver)
+        self.resolver = _resolver(deployments, file)
+        """Finds the requests of calls."""
         self.level = ReplayMatch(settings.replay_match)
-        self.is_prepared = False
-        self.failure = ""
-        """Why the recordings could not be read."""
         self.file_count = 0
         """The number of recordings in the folder at the start."""
         self._read = read
         self._settings = settings
+        self._deployments = deployments
         self._counters = store.counters("replay")
-        self._hosted: dict[str, HostedRecording] = {}
-        self._hosting: frozenset[int] = frozenset()
-        self._preparing = Lock()
+        self._index = _Index(self.resolver)
+
+    def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
+        """A replay of these recordings with its state in another *store*. Calls may have the
+        uploaded files of *file*. One that is added to either answers calls to both."""
+        replay = copy(self)
+        replay.resolver = _resolver(self._deployments, file)
+        replay._counters = store.counters("replay")
+        return replay
+
+    @property
+    def index(self) -> RecordingIndex:
+        """The recordings that were read."""
+        return self._index.found
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the recordings were read, or could not be."""
+        return self._index.is_prepared
+
+    @property
+    def failure(self) -> str:
+        """Why the recordings could not be read; empty where they could."""
+        return self._index.failure
 
     @property
     def recordings(self) -> RecordingSource:
         """The recordings, in the order of the folder."""
         return self.index.recordings
 
+    def find(
+        self, call: ComparedCall, parsed: Call | None, day: str | None
+    ) -> RecordingMatch | Miss:
+        """The recordings that match; see `RecordingIndex.find`."""
+        return self.index.find(call, parsed, self.level, day, self.resolver)
+
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where that is not possible; then
         there are none, and `failure` is the sentence."""
-        with self._preparing:
+        with self._index.preparing:
             if self.is_prepared:
                 return
             try:
@@ -95,32 +145,25 @@ class Replay:
                     self._read(), self.resolver, lambda each: is_played(each, self._settings)
                 )
             except Exception as error:
-                self.failure = str(error)
+                self._index.failure = str(error)
                 raise
             else:
-                self.index = index
-                self._note_hosted()
+                self._index.found = index
+                self._index.note_hosted()
             finally:
-                self.is_prepared = True
+                self._index.is_prepared = True
 
     def add(self, recording: Recording) -> None:
         """Let *recording* answer calls from now on, too. Any thread may call this. Raises
         ValueError where its request cannot be made of its files."""
-        with self._preparing:
+        with self._index.preparing:
             self.index.add(recording)
-            self._note_hosted()
+            self._index.note_hosted()
 
     def hosts(self, place: int) -> bool:
         """Whether the answer of the recording at *place* names hosted pictures that were
         fetched."""
-        return place in self._hosting
-
-    def _note_hosted(self) -> None:
-        self._hosting = frozenset(place for place, _ in self.index.hosted.values())
-        self._hosted = {
-            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*place)
-            for url, place in self.index.hosted.items()
-        }
+        return place in self._index.hosting
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
@@ -129,7 +172,7 @@ class Replay:
 
     def hosted(self, path: str) -> HostedRecording | None:
         """The hosted picture at the *path* of this server, or None."""
-        return self._hosted.get(path)
+        return self._index.hosted.get(path)
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:
         """The hosted picture as it was fetched."""
@@ -138,6 +181,10 @@ class Replay:
     async def reset(self) -> None:
         """Play each recording anew."""
         await self._counters.clear()
+
+
+def _resolver(deployments: Mapping[str, str], file: Callable[[str], bytes | None]) -> Resolver:
+    return Resolver(deployments, PillowImageLoader(file, lambda url: None))
 
 
 def replay_of(

@@ -103,10 +103,8 @@ class Scenario:
     """
 
     def __init__(self, store: Store, path: str | None = None, pictures: str | None = None) -> None:
-        self._store = store
         self._initial: Sequence[Step] = ()
         self._folder: PicturesFolder | None = None
-        self._answers: Sequence[NamedStep] = ()
         if path is not None:
             from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
 
@@ -115,6 +113,20 @@ class Scenario:
             from images_emulator.answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
 
             self._folder = PicturesFolder(pictures)
+        self._open(store)
+
+    def for_store(self, store: Store) -> Scenario:
+        """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
+        for mistakes in the folder of pictures."""
+        scenario = Scenario.__new__(Scenario)
+        scenario._initial, scenario._folder = self._initial, self._folder
+        scenario._open(store)
+        return scenario
+
+    def _open(self, store: Store) -> None:
+        """Read the pictures, and find the state in *store*. Raises ValueError."""
+        self._store = store
+        self._answers: Sequence[NamedStep] = ()
         self.read_pictures()
         self._steps = store.register("scenario", self._begun(self._initial), CODEC)
         self._counters = store.counters("scenario")

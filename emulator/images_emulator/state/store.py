@@ -337,6 +337,11 @@ class Store(Protocol):
         stores with the same connections. The same observer is taken once."""
         ...
 
+    def of_namespace(self, name: str, life_seconds: int) -> Store:
+        """The store of a namespace: other containers in the same backend. A shared one forgets them
+        *life_seconds* after the last call."""
+        ...
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work*, a coroutine that awaits only this store, and return its result. It blocks, so
         the thread of the event loop must not call it on a shared store."""

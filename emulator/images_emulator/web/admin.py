@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.health import HEALTH
+from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.page_files import PageFiles
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -17,10 +18,12 @@ from images_emulator.web.recorder import ADMIN_PREFIX
 class Admin:
     """ASGI application for `/_emulator`, and for a browser at `/`. It answers the liveness probe
     and sends the page's files itself, and imports FastAPI for the first other call, since that
-    takes a tenth of a second."""
+    takes a tenth of a second. It is the API of one *emulator*; *namespaces* are those of its
+    server, None without one."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, namespaces: Namespaces | None) -> None:
         self.emulator = emulator
+        self.namespaces = namespaces
         self._page = PageFiles(ADMIN_PREFIX) if emulator.settings.page else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +36,9 @@ class Admin:
 
     @cached_property
     def _api(self) -> ASGIApp:
-        from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415 - it loads FastAPI
+        # They load FastAPI.
+        from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415
+        from images_emulator.web.admin_handlers import AdminContext, ContextMiddleware  # noqa: PLC0415
 
-        return AdminAuth(create_admin_api(self.emulator), self.emulator.settings)
+        context = AdminContext(self.emulator, self.namespaces)
+        return AdminAuth(ContextMiddleware(create_admin_api(), context), self.emulator.settings)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import platform
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -20,12 +20,13 @@ from starlette.responses import Response
 from images_emulator.contract import admin_errors
 from images_emulator.contract.model_tables import as_json
 from images_emulator.contract.refusal import APIError
-from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_docs import add_docs, json_body_schema
+from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.events_api import EventsAPI
 from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.namespaces_api import NamespacesAPI
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
@@ -66,11 +67,8 @@ class SettingsChange(BaseModel):
     validation: str | None = None
 
 
-class AdminAPI:
+class AdminAPI(AdminHandlers):
     """Handlers that concern the emulator as a whole."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
 
     def router(self) -> APIRouter:
         """The routes of these paths."""
@@ -209,8 +207,10 @@ async def _broken(request: Request, error: Exception) -> Response:
     return admin_error_response(admin_errors.broken())
 
 
-def create_admin_api(emulator: Emulator) -> FastAPI:
-    """The admin API as an application, with its own OpenAPI document."""
+@cache
+def create_admin_api() -> FastAPI:
+    """The admin API as an application, with its own OpenAPI document. It is called through
+    `ContextMiddleware`, which says of which emulator."""
     app = FastAPI(
         title="openai-images-emulator",
         version=version(DISTRIBUTION),
@@ -227,11 +227,12 @@ def create_admin_api(emulator: Emulator) -> FastAPI:
             Exception: _broken,
         },
     )
-    app.include_router(AdminAPI(emulator).router())
-    app.include_router(JournalAPI(emulator).router())
-    app.include_router(EventsAPI(emulator).router())
-    app.include_router(ThumbnailsAPI(emulator).router())
-    app.include_router(ScenarioAPI(emulator).router())
-    app.include_router(SessionAPI(emulator).router())
+    app.include_router(AdminAPI().router())
+    app.include_router(JournalAPI().router())
+    app.include_router(EventsAPI().router())
+    app.include_router(ThumbnailsAPI().router())
+    app.include_router(ScenarioAPI().router())
+    app.include_router(SessionAPI().router())
+    app.include_router(NamespacesAPI().router())
     add_docs(app, ClockMove, SettingsChange, Token, *BODIES)
     return app

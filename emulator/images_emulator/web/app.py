@@ -21,6 +21,7 @@ from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.instruments import Instrument, instruments_of
 from images_emulator.web.json_responses import error_response, server_error
+from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.recorder import Recorder
 from images_emulator.web.route import Route
@@ -92,10 +93,13 @@ class Router:
 
 
 def create_app(
-    emulator: Emulator | None = None, instruments: Sequence[Instrument] | None = None
+    emulator: Emulator | None = None,
+    instruments: Sequence[Instrument] | None = None,
+    namespaces: Namespaces | None = None,
 ) -> ASGIApp:
     """The emulator as an ASGI application, around the state of *emulator*. *instruments* observe
-    it, those of its settings where there are none.
+    it, those of its settings where there are none. It is one namespace; the admin API lists the
+    *namespaces* of a server.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start, and the API's own paths need no more than Starlette, because their bodies are
@@ -113,7 +117,7 @@ def create_app(
     for each in instruments:
         each.observe(emulator)
         app = each.inside(app)
-    app = CORSMiddleware(Recorder(app, Admin(emulator), emulator), emulator)
+    app = CORSMiddleware(Recorder(app, Admin(emulator, namespaces), emulator), emulator)
     for each in instruments:
         app = each.outside(app)
     return app

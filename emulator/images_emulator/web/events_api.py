@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.exchange.exchange import CONNECTION, Connection
-from images_emulator.state.emulator import Emulator
-from images_emulator.web.live_feed import LiveFeed, Reader
+from images_emulator.web.admin_handlers import AdminHandlers
+from images_emulator.web.live_feed import Reader
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 PING_SECONDS: Final = 15
@@ -25,11 +25,8 @@ _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class EventsAPI:
+class EventsAPI(AdminHandlers):
     """The handler, around one emulator's live feed."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.feed = LiveFeed(emulator)
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
@@ -55,7 +52,7 @@ class EventsAPI:
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)
         if connection:
             connection.on_stop(reader.end)
-        frames = self.feed.read(reader, last_event_id_header or last_event_id)
+        frames = self.context.feed.read(reader, last_event_id_header or last_event_id)
         return EventSourceResponse(frames, ping=PING_SECONDS, ping_message_factory=_ping, sep="\n")
 
 

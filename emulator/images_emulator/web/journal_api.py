@@ -20,9 +20,10 @@ from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.recordings.document import to_document
 from images_emulator.recordings.folder import document_text
-from images_emulator.state.emulator import Emulator
+from images_emulator.state.journal import Journal
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
+from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded import base_url
@@ -112,12 +113,13 @@ Limit = Annotated[int, Parameter(ge=1, le=1000)]
 """The number of calls of one answer."""
 
 
-class JournalAPI:
+class JournalAPI(AdminHandlers):
     """The handlers, around one emulator's journal."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-        self.journal = emulator.journal
+    @property
+    def journal(self) -> Journal:
+        """The journal of the emulator."""
+        return self.emulator.journal
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])

@@ -166,7 +166,9 @@ class ReplayMiddleware:
         reads_uploads = operation is not None and operation.reads_uploads
         key = None
         if exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
-            key = exchange.method, target, content_type, day, chunks
+            # Namespaces have caches of their own, and may record for each other.
+            count = len(self.replay.recordings)
+            key = exchange.method, target, content_type, day, chunks, count
             cached: _SearchResult | None = self._results.get(key)
             if cached:
                 return cached
@@ -178,7 +180,7 @@ class ReplayMiddleware:
         def find() -> _SearchResult:
             fields = call.fields if call else None
             compared = compared_call(exchange.method, target, content_type, chunks, fields)
-            outcome = self.replay.index.find(compared, call, self.replay.level, day)
+            outcome = self.replay.find(compared, call, day)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
                 outcome = self._find_redacted(exchange, scope, chunks, day) or outcome
             request = self.replay.resolver.resolve(compared, call)
@@ -211,9 +213,7 @@ class ReplayMiddleware:
         if (redacted.target, redacted.body) == (sent.target, sent.body):
             return None
         call = compared_request(redacted)
-        result = self.replay.index.find(
-            call, parsed_request(call, redacted), self.replay.level, day
-        )
+        result = self.replay.find(call, parsed_request(call, redacted), day)
         return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it

@@ -18,8 +18,9 @@ from images_emulator.contract.message_format import quoted_list
 from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.state.emulator import Emulator
+from images_emulator.state.scenario import Scenario
 from images_emulator.web.admin_docs import json_body_schema
+from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.state_json import ScenarioState, UnmetSteps, scenario_state, unmet_steps
@@ -52,12 +53,13 @@ BODIES: Final = (ScenarioDocument, Step)
 """Schemas of the request bodies, for the OpenAPI document."""
 
 
-class ScenarioAPI:
+class ScenarioAPI(AdminHandlers):
     """Handlers around the scenario of one emulator. To change it blocks, see `Store.run`."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.scenario = emulator.scenario
-        self.emulator = emulator
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of the emulator."""
+        return self.emulator.scenario
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["faults"])

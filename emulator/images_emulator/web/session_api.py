@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_auth import SESSION_PATH, SessionCookie, is_same
 from images_emulator.web.admin_docs import json_body_schema
-from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.request_body import read_admin_json
+
+COOKIE_PATH: Final = "/"
+"""The path of the cookie: pages of namespaces have others than `/_emulator/`."""
 
 
 class Token(BaseModel):
@@ -24,13 +28,8 @@ class Token(BaseModel):
     token: str
 
 
-class SessionAPI:
+class SessionAPI(AdminHandlers):
     """Handlers of one emulator's session. Where it has no admin token, none is needed."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-        self.token = emulator.settings.admin_token
-        self.cookie = SessionCookie(self.token) if self.token is not None else None
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["emulator"])
@@ -44,13 +43,15 @@ class SessionAPI:
         server, until the browser is closed."""
         sent = Token.model_validate(await read_admin_json(request.receive, self.emulator))
         response = Response(status_code=204)
-        if self.token is not None and self.cookie is not None:
-            if not is_same(sent.token, self.token):
+        token = self.emulator.settings.admin_token
+        if token is not None:
+            if not is_same(sent.token, token):
                 raise admin_errors.wrong_token()
+            cookie = SessionCookie(token)
             response.set_cookie(
-                self.cookie.name,
-                self.cookie.value,
-                path=ADMIN_PREFIX,
+                cookie.name,
+                cookie.value,
+                path=COOKIE_PATH,
                 httponly=True,
                 samesite="strict",
             )
@@ -59,8 +60,8 @@ class SessionAPI:
     async def end(self) -> Response:
         """Remove the cookie."""
         response = Response(status_code=204)
-        if self.cookie is not None:
-            response.delete_cookie(
-                self.cookie.name, path=ADMIN_PREFIX, httponly=True, samesite="strict"
-            )
+        token = self.emulator.settings.admin_token
+        if token is not None:
+            name = SessionCookie(token).name
+            response.delete_cookie(name, path=COOKIE_PATH, httponly=True, samesite="strict")
         return response

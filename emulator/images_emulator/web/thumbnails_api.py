@@ -17,7 +17,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.upload_data import upload_data
-from images_emulator.state.emulator import Emulator
+from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_api import SANDBOX
 from images_emulator.web.recorder import ADMIN_PREFIX
@@ -34,14 +34,8 @@ class Edge(IntEnum):
     TILE = imaging.thumbnails.EDGES[1]
 
 
-class ThumbnailsAPI:
+class ThumbnailsAPI(AdminHandlers):
     """The handlers, around one emulator's journal and its scenario."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.journal = emulator.journal
-        self.scenario = emulator.scenario
-        self.files = emulator.files
-        self.renderer = emulator.renderer
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
@@ -56,7 +50,7 @@ class ThumbnailsAPI:
         return router
 
     async def _entry(self, identity: str) -> Exchange:
-        entry = await self.journal.get(identity)
+        entry = await self.emulator.journal.get(identity)
         if not entry:
             raise admin_errors.no_such_request(id=identity)
         return entry
@@ -84,7 +78,9 @@ class ThumbnailsAPI:
         """A partial image (from 0) that the stream has sent, also before the stream is over."""
         streamed = await self._streamed(id, index, partial)
         with watch_disconnect(request) as disconnect:
-            encoded = await self.renderer.render_base64(streamed, index, partial, disconnect)
+            encoded = await self.emulator.renderer.render_base64(
+                streamed, index, partial, disconnect
+            )
         media_type = imaging.render.mimetype(streamed, index, partial)
         return Response(a2b_base64(encoded), headers=HEADERS, media_type=media_type)
 
@@ -100,11 +96,11 @@ class ThumbnailsAPI:
         none of a file that is no image which the API accepts."""
         entry = await self._entry(id)
         # The body may be long; see `upload_data`.
-        data = await asyncio.to_thread(upload_data, entry, index, self.files.data)
+        data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
         file = None
         if data is not None:
             with watch_disconnect(request) as disconnect:
-                file = await self.renderer.upload_thumbnail(data, edge, disconnect)
+                file = await self.emulator.renderer.upload_thumbnail(data, edge, disconnect)
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
         return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))
@@ -113,7 +109,7 @@ class ThumbnailsAPI:
         """The thumbnail of a picture that a step of the scenario answers with, by its place in the
         `image` or the `images` of its `answer`."""
         try:
-            files = self.scenario.pictures_of(id)
+            files = self.emulator.scenario.pictures_of(id)
         except KeyError:
             raise admin_errors.no_such_step(id=id) from None
         thumbnail = None
@@ -121,7 +117,7 @@ class ThumbnailsAPI:
             file = files[index]
             digest = await asyncio.to_thread(lambda: file.digest)
             with watch_disconnect(request) as disconnect:
-                thumbnail = await self.renderer.own_picture_thumbnail(
+                thumbnail = await self.emulator.renderer.own_picture_thumbnail(
                     file.data, digest, edge, disconnect
                 )
         if thumbnail is None:
@@ -133,5 +129,5 @@ class ThumbnailsAPI:
         self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge
     ) -> Response:
         with watch_disconnect(request) as disconnect:
-            file = await self.renderer.thumbnail(drawn, index, partial, edge, disconnect)
+            file = await self.emulator.renderer.thumbnail(drawn, index, partial, edge, disconnect)
         return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))

@@ -1,0 +1,67 @@
+"""Names of namespaces, and where a call names its own: in a header, in its path, in the query of
+the admin API, or by its API key."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote, unquote
+
+HEADER: Final = "x-emulator-namespace"
+"""The request header that names the namespace of a call."""
+
+PARAMETER: Final = "namespace"
+"""The query parameter of the admin API that does."""
+
+PREFIX: Final = "/ns/"
+"""How a path begins that names the namespace of a call, `/ns/NAME/v1/…`, for clients of which
+nothing but the base URL is known."""
+
+DEFAULT: Final = "default"
+"""The namespace of calls that name none."""
+
+MAX_CHARS: Final = 128
+"""The most characters of a name."""
+
+MAX_SHOWN_CHARS: Final = 40
+"""Characters of a wrong name that an error repeats."""
+
+_DIGEST_CHARS: Final = 8
+
+
+def check_name(name: str) -> str:
+    """*name*, which is printable and has no space at either end. Raises ValueError for any other,
+    and for `.` and `..`, which cannot stand in a path."""
+    right = 0 < len(name) <= MAX_CHARS and name.isprintable() and name == name.strip()
+    if right and name not in (".", ".."):
+        return name
+    shown = name if len(name) <= MAX_SHOWN_CHARS else f"{name[:MAX_SHOWN_CHARS]}…"
+    raise ValueError(f"expected 1 to {MAX_CHARS} printable characters, not {shown!r}")
+
+
+def name_of_key(key: str, masked: str) -> str:
+    """The name of the namespace of an API *key*, which does not tell the key where error messages
+    would not, as *masked* has it. The name of such a name is itself."""
+    if masked == key or re.fullmatch(rf".*\*\*\*.{{4}}-[0-9a-f]{{{_DIGEST_CHARS}}}", key):
+        return key
+    digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{re.sub(r'[*]+', '***', masked)}-{digest[:_DIGEST_CHARS]}"
+
+
+def path_of(name: str) -> str:
+    """The path below which a server has the namespace *name*; nothing for the default one."""
+    return "" if name == DEFAULT else PREFIX + quote(name, safe="")
+
+
+def split_path(path: str) -> tuple[str, str] | None:
+    """The name in *path*, as it is encoded in a URL, and the path behind it; None where it names
+    none. Raises ValueError for a name that is none."""
+    if not path.startswith(PREFIX):
+        return None
+    encoded, slash, rest = path.removeprefix(PREFIX).partition("/")
+    try:
+        name = unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(f"expected a name in UTF-8, not {encoded!r}") from None
+    return check_name(name), slash + rest

@@ -1,0 +1,144 @@
+"""The outermost application of a server: leads each call to the application of its namespace."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Final
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from images_emulator.contract import emulator_errors
+from images_emulator.contract.cors import ALLOW_ORIGIN
+from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.head import RequestHead
+from images_emulator.namespace_names import (
+    DEFAULT,
+    HEADER,
+    PARAMETER,
+    PREFIX,
+    check_name,
+    name_of_key,
+    path_of,
+    split_path,
+)
+from images_emulator.settings import NamespaceBy
+from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.namespaces import Namespace, Namespaces
+from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
+
+_NAME: Final = itemgetter(0)
+"""The name of a raw header."""
+
+_HEADER: Final = HEADER.encode()
+_PARAMETER: Final = f"{PARAMETER}=".encode()
+
+
+class NamespaceRouter:
+    """Leads a call to the application of its namespace, of *namespaces*. Its path names it, or else
+    its header, or the query of the admin API, or its API key where the settings say so. Any other
+    call goes to the default emulator, and costs one look at its headers."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self.namespaces = namespaces
+        settings = namespaces.default.settings
+        self._by_key = settings.namespace_by == NamespaceBy.KEY
+        self._keys = frozenset(settings.api_key)
+        self._default = namespaces.default_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if (
+                path.startswith(PREFIX)
+                or _HEADER in map(_NAME, scope["headers"])
+                or self._by_key
+                or (_PARAMETER in scope["query_string"] and _is_admin(path))
+            ):
+                await self._lead(scope, receive, send)
+                return
+        await self._default(scope, receive, send)
+
+    async def _lead(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application of the namespace that the call names, if it names one."""
+        try:
+            name, scope = self._read(scope)
+            if not scope["path"]:
+                # Relative, as the ways to the page are.
+                app: ASGIApp = RedirectResponse(f"{quote(name, safe='')}/", 307)
+            elif name == DEFAULT:
+                app = self._default
+            else:
+                namespace = await self.namespaces.get(name)
+                await self._call(namespace, scope, receive, send)
+                return
+        except APIError as error:
+            app = refusal = admin_error_response(error)
+            if ORIGIN in map(_NAME, scope["headers"]):
+                refusal.raw_headers.append(ALLOW_ORIGIN)
+        await app(scope, receive, send)
+
+    async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
+        namespace.open_calls += 1
+        try:
+            root_path = scope.get("root_path", "") + path_of(namespace.name)
+            await namespace.app({**scope, "root_path": root_path}, receive, send)
+        finally:
+            self.namespaces.release(namespace)
+
+    def _read(self, scope: Scope) -> tuple[str, Scope]:
+        """The name of the call's namespace, and its scope without it: a path and a query as the
+        application knows them. Raises APIError for a name that is none."""
+        place = PREFIX
+        try:
+            raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+            if split := split_path(raw_path.decode("latin-1")):
+                name, rest = split
+                scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
+                return self._named(name), scope
+            place = HEADER
+            head = RequestHead("", scope["path"], b"", scope["headers"])
+            if _HEADER in head:
+                return self._named(_text(head.by_name[_HEADER])), scope
+            if _is_admin(scope["path"]):
+                place = PARAMETER
+                return self._of_query(scope)
+            key = head.api_key if self._by_key else ""
+            if key and (not self._keys or key in self._keys):
+                place = "API key"
+                return self._named(key), scope
+        except ValueError as error:
+            raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
+        return DEFAULT, scope
+
+    def _of_query(self, scope: Scope) -> tuple[str, Scope]:
+        """The name in the query of the admin API, and the scope without it. Raises ValueError."""
+        name, others = DEFAULT, []
+        for pair in scope["query_string"].split(b"&"):
+            if pair.startswith(_PARAMETER):
+                encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
+                name = self._named(_text(unquote_to_bytes(encoded)))
+            else:
+                others.append(pair)
+        return name, {**scope, "query_string": b"&".join(others)}
+
+    def _named(self, name: str) -> str:
+        """The namespace of that *name*; where API keys are names, of that key. Raises
+        ValueError."""
+        if self._by_key and name != DEFAULT:
+            name = name_of_key(name, mask_key(name))
+        return check_name(name)
+
+
+def _text(name: bytes) -> str:
+    """A *name* in UTF-8. Raises ValueError."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"expected a name in UTF-8, not {name!r}") from None
+
+
+def _is_admin(path: str) -> bool:
+    return path == ADMIN_PREFIX or path.startswith(f"{ADMIN_PREFIX}/")

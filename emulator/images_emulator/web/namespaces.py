@@ -1,0 +1,238 @@
+"""The namespaces of a server, for tests that share it: each is an emulator with its application,
+made at its first call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from time import time
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from images_emulator.contract import emulator_errors
+from images_emulator.contract.refusal import APIError
+from images_emulator.immutable import Immutable
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.store import Codec, Packed, Records
+
+MIN_IDLE_SECONDS: Final = 60
+"""A namespace that was called since then does not make room for another one."""
+
+
+class NamespaceState(Immutable):
+    """A namespace as the admin API lists it. *calls* counts those since its last reset; *last_used*
+    is the machine's time of its last call, to the API or to the admin API."""
+
+    name: str
+    calls: int
+    last_used: datetime
+
+
+class _Use(Immutable):
+    """The last use of a namespace, as a shared store has it: the seconds since 1970."""
+
+    name: str
+    time: float
+
+
+_USE_CODEC: Final[Codec[_Use]] = Codec(
+    lambda use: Packed({"name": use.name, "time": use.time}),
+    lambda packed: _Use(packed.document["name"], packed.document["time"]),
+)
+
+
+class Namespace:
+    """A namespace that this process has open."""
+
+    def __init__(self, name: str, emulator: Emulator, app: ASGIApp) -> None:
+        self.name = name
+        self.emulator = emulator
+        self.app = app
+        """The application of the emulator."""
+        self.open_calls = 0
+        """The calls that are being answered, and the open pages."""
+        self.last_used = time()
+        self.is_deleted = False
+        """Whether it was deleted and is kept for the calls that are open alone."""
+
+
+class Namespaces:
+    """The namespaces beside the one of the *default* emulator, whose settings say how many there
+    may be, and when an idle one is forgotten. *make_app* makes the application of an emulator.
+
+    Where the store is shared, another process may have the same namespace open. The store has the
+    names of all, and the state. A process that forgets one leaves both: the store forgets them by
+    their time to live.
+    """
+
+    def __init__(
+        self, default: Emulator, make_app: Callable[[Emulator, Namespaces], ASGIApp]
+    ) -> None:
+        self.default = default
+        self.default_app = make_app(default, self)
+        """The application of the default emulator."""
+        self.observers: tuple[Callable[[Emulator], None], ...] = ()
+        """Called with the emulator of each namespace, before its first call. Any thread may replace
+        the tuple."""
+        self._make_app = make_app
+        self._idle_seconds = default.settings.namespace_idle
+        self._max_count = default.settings.max_namespaces
+        self._open: dict[str, Namespace] = {}
+        self._opening = Lock()
+        """Held while a namespace begins."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._notes: set[asyncio.Task[None]] = set()
+        store = default.store
+        self._uses = (
+            store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
+        )
+
+    async def get(self, name: str) -> Namespace:
+        """The namespace *name*, which begins where there is none. Raises APIError where it
+        cannot."""
+        namespace = self._open.get(name)
+        if namespace is None:
+            # It reads files, or waits for a shared store.
+            namespace = await asyncio.to_thread(self._begin, name)
+            self._schedule()
+        namespace.is_deleted = False
+        namespace.last_used = now = time()
+        if self._uses:
+            # It is sent with the first operations of the call, in one round trip.
+            task = asyncio.ensure_future(self._note(self._uses, name, now))
+            self._notes.add(task)
+            task.add_done_callback(self._notes.discard)
+        return namespace
+
+    async def _note(self, uses: Records[_Use], name: str, now: float) -> None:
+        """Tell the shared store that a namespace is used *now*."""
+        moment = datetime.fromtimestamp(now, UTC)
+        expiry = moment + timedelta(seconds=self._idle_seconds)
+        # Where the store is away, the call says so, or goes on without it.
+        with suppress(APIError):
+            await uses.put({name: _Use(name, now)}, 1, now=moment, expiry=expiry)
+
+    def release(self, namespace: Namespace) -> None:
+        """A call of *namespace* has ended."""
+        namespace.open_calls -= 1
+        if namespace.open_calls:
+            return
+        if namespace.is_deleted:
+            self._forget(namespace)
+        else:
+            namespace.last_used = time()
+
+    async def all(self) -> list[NamespaceState]:
+        """The namespaces beside the default one, in the order of their names."""
+        self._sweep()
+        if self._uses:
+            oldest = time() - self._idle_seconds
+            uses = [use for use in await self._uses.all() if use.time >= oldest]
+        else:
+            uses = [
+                _Use(each.name, each.last_used)
+                for each in [*self._open.values()]
+                if not each.is_deleted
+            ]
+        last_used = {use.name: use.time for use in uses}
+        names = sorted(last_used)
+        counts = await asyncio.gather(*(self._count(name) for name in names))
+        return [
+            NamespaceState(name, count, datetime.fromtimestamp(last_used[name], UTC))
+            for name, count in zip(names, counts, strict=True)
+        ]
+
+    async def delete(self, name: str) -> None:
+        """Forget the namespace *name* and all that it has. Raises KeyError where there is none,
+        APIError where the store is away."""
+        if self._uses:
+            if not await self._uses.delete(name):
+                raise KeyError(name)
+            namespace = await asyncio.to_thread(self._begin, name)
+        else:
+            namespace = self._open[name]
+            if namespace.is_deleted:
+                raise KeyError(name)
+        if self._uses or namespace.open_calls:
+            # Other processes have copies of its registers, which a reset changes.
+            await asyncio.to_thread(namespace.emulator.reset)
+        if namespace.open_calls:
+            namespace.is_deleted = True
+        else:
+            self._forget(namespace)
+
+    async def stop(self) -> None:
+        """End what the emulators wait for. The server awaits this when it stops."""
+        if self._timer:
+            self._timer.cancel()
+        for namespace in [*self._open.values()]:
+            await namespace.emulator.stop()
+        await self.default.stop()
+
+    async def _count(self, name: str) -> int:
+        """The calls of a namespace, be it open in this process or not."""
+        namespace = self._open.get(name)
+        if namespace is None:
+            namespace = await asyncio.to_thread(self._begin, name)
+        return await namespace.emulator.journal.count()
+
+    def _begin(self, name: str) -> Namespace:
+        """Blocks. Raises APIError."""
+        with self._opening:
+            if namespace := self._open.get(name):
+                return namespace
+            self._sweep()
+            self._make_room()
+            try:
+                emulator = self.default.in_namespace(name)
+            except (OSError, ValueError) as error:
+                reason = str(error).rstrip(".")
+                raise emulator_errors.unavailable_namespace(name=name, reason=reason) from None
+            for observer in self.observers:
+                observer(emulator)
+            namespace = Namespace(name, emulator, self._make_app(emulator, self))
+            self._open[name] = namespace
+            return namespace
+
+    def _make_room(self) -> None:
+        """Forget the namespace that was used longest ago, where there are too many. Raises APIError
+        where it is still in use."""
+        if len(self._open) < self._max_count:
+            return
+        oldest = min(
+            (each for each in self._open.values() if not each.open_calls),
+            key=lambda each: each.last_used,
+            default=None,
+        )
+        # A shared store keeps what it has.
+        min_idle = 0 if self._uses else MIN_IDLE_SECONDS
+        if oldest is None or time() - oldest.last_used < min_idle:
+            raise emulator_errors.too_many_namespaces(count=str(self._max_count))
+        self._forget(oldest)
+
+    def _forget(self, namespace: Namespace) -> None:
+        self._open.pop(namespace.name, None)
+        namespace.emulator.close()
+
+    def _sweep(self) -> None:
+        """Forget the namespaces that are idle for too long."""
+        oldest = time() - self._idle_seconds
+        for namespace in [*self._open.values()]:
+            if not namespace.open_calls and namespace.last_used < oldest:
+                self._forget(namespace)
+
+    def _schedule(self) -> None:
+        """Sweep when the first namespace may be idle for too long, also without a call."""
+        if self._timer is None and self._open:
+            first = min(each.last_used for each in [*self._open.values()])
+            seconds = max(first + self._idle_seconds - time(), 0) + 1
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._sweep()
+        self._schedule()

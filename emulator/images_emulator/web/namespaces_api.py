@@ -1,0 +1,60 @@
+"""Routes of the admin API for the namespaces of a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from images_emulator.contract import admin_errors
+from images_emulator.namespace_names import DEFAULT
+from images_emulator.web.admin_handlers import AdminHandlers
+from images_emulator.web.recorder import ADMIN_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceJSON:
+    """A namespace: its *calls* since the last reset, and the machine's time at which it was last
+    called, through the API or the admin API."""
+
+    name: str
+    calls: int
+    last_used: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamespacesJSON:
+    """The namespaces by name, without the default one."""
+
+    namespaces: list[NamespaceJSON]
+
+
+class NamespacesAPI(AdminHandlers):
+    """The handlers, which are of the server whichever namespace they are called in."""
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix=ADMIN_PREFIX, tags=["namespaces"])
+        router.get("/namespaces")(self.namespaces)
+        router.delete("/namespaces/{name:path}")(self.delete)
+        return router
+
+    async def namespaces(self) -> NamespacesJSON:
+        """The namespaces beside the default one, with the number of their calls and the time of the
+        last."""
+        if self.context.namespaces is None:
+            return NamespacesJSON([])
+        states = await self.context.namespaces.all()
+        return NamespacesJSON([NamespaceJSON(**vars(state)) for state in states])
+
+    async def delete(self, name: str) -> dict[str, str]:
+        """Forget a namespace and all that it has. The next call that names it begins it anew."""
+        if name == DEFAULT:
+            raise admin_errors.default_namespace()
+        try:
+            if self.context.namespaces is None:
+                raise KeyError(name)
+            await self.context.namespaces.delete(name)
+        except KeyError:
+            raise admin_errors.no_such_namespace(name=name) from None
+        return {"status": "ok"}

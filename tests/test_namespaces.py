@@ -1,0 +1,631 @@
+"""Namespaces: tests that share a server are apart, on one process and on two with a store."""
+
+from __future__ import annotations
+
+import gc
+import io
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from openai import AzureOpenAI, OpenAI, RateLimitError
+
+from images_emulator import Server
+from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
+from images_emulator.state.emulator import Emulator
+from images_emulator.web import namespaces as namespaces_module
+from tests.conftest import KEY
+from tests.pictures import png
+from tests.redis_server import missing_part, new_namespace, shared_redis
+
+HEADER = "x-emulator-namespace"
+GENERATIONS = "/v1/images/generations"
+BODY = {"model": "dall-e-2", "prompt": "x", "size": "256x256", "response_format": "b64_json"}
+BY_URL = {**BODY, "response_format": "url"}
+
+NO_REDIS = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
+
+Pair = tuple[Server, Server]
+
+
+@pytest.fixture(params=["one process", pytest.param("two processes", marks=NO_REDIS)])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """A server twice, or two servers that share a Redis as processes would."""
+    if request.param == "one process":
+        with Server() as server:
+            yield server, server
+        return
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    with Server(**settings) as one, Server(**settings) as other:
+        yield one, other
+
+
+@pytest.fixture
+def shared() -> Iterator[Server]:
+    """A server of the test's own."""
+    with Server() as server:
+        yield server
+
+
+def call(
+    server: Server, namespace: str | None = None, body: Any = BODY, **headers: str
+) -> httpx2.Response:
+    if namespace is not None:
+        headers[HEADER] = namespace
+    headers.setdefault("authorization", f"Bearer {KEY}")
+    return httpx2.post(server.url + GENERATIONS, json=body, headers=headers)
+
+
+def admin(
+    server: Server, method: str, path: str, namespace: str | None = None, json: Any = None
+) -> Any:
+    headers = {HEADER: namespace} if namespace else {}
+    url = f"{server.url}/_emulator/{path}"
+    answer = httpx2.request(method, url, headers=headers, json=json)
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+def calls(server: Server, namespace: str | None = None) -> int:
+    total: int = admin(server, "GET", "requests", namespace)["total"]
+    return total
+
+
+def names(server: Server) -> list[str]:
+    return [each["name"] for each in admin(server, "GET", "namespaces")["namespaces"]]
+
+
+# --- apart
+
+
+def test_each_namespace_has_a_journal_of_its_own(pair: Pair) -> None:
+    one, other = pair
+    call(one, "a")
+    call(other, "a")
+    call(other, "b")
+    call(one)
+    for server in pair:
+        assert [calls(server, name) for name in ("a", "b", "c", None)] == [2, 1, 0, 1]
+
+
+def test_a_fault_meets_the_calls_of_its_namespace_alone(pair: Pair) -> None:
+    one, other = pair
+    step = {"fault": {"kind": "server_error"}, "times": 1}
+    admin(one, "POST", "inject", "a", step)
+    answers = [call(other, name) for name in ("b", None, "a", "a")]
+    assert [each.status_code for each in answers] == [200, 200, 500, 200]
+
+
+def test_the_clock_of_a_namespace_is_its_own(pair: Pair) -> None:
+    one, other = pair
+    admin(one, "POST", "clock", "a", {"freeze": "2026-01-01T00:00:00"})
+    frozen = [admin(other, "GET", "clock", name)["frozen"] for name in ("a", "b", None)]
+    assert frozen == [True, False, False]
+    assert call(other, "a").json()["created"] == 1767225600
+
+
+def test_settings_that_change_are_those_of_the_namespace(pair: Pair) -> None:
+    one, other = pair
+    admin(one, "PATCH", "settings", "a", {"validation": "lenient"})
+    wrong = {**BODY, "size": "nothing"}
+    statuses = [call(other, name, wrong).status_code for name in ("a", "b", None)]
+    assert statuses == [200, 400, 400]
+
+
+def test_files_are_those_of_the_namespace(pair: Pair) -> None:
+    one, other = pair
+    client = OpenAI(base_url=one.base_url, api_key=KEY, default_headers={HEADER: "a"})
+    file = client.files.create(file=("a.png", io.BytesIO(png())), purpose="vision")
+    headers = {"authorization": f"Bearer {KEY}"}
+    url = f"{other.base_url}/files/{file.id}"
+    statuses = [
+        httpx2.get(url, headers=headers | extra).status_code
+        for extra in ({HEADER: "a"}, {HEADER: "b"}, {})
+    ]
+    assert statuses == [200, 404, 404]
+
+
+def test_a_hosted_picture_finds_its_namespace_by_its_url(pair: Pair) -> None:
+    one, other = pair
+    url = urlsplit(call(one, "a", BY_URL).json()["data"][0]["url"])
+    downloaded = httpx2.get(f"{other.url}{url.path}?{url.query}")
+    assert downloaded.status_code == 200
+    assert downloaded.content[:4] == b"\x89PNG"
+    kinds = {"kind": "download"}
+    for name, count in (("a", 1), ("b", 0)):
+        page = httpx2.get(f"{one.url}/_emulator/requests", params=kinds, headers={HEADER: name})
+        assert page.json()["total"] == count
+    # The same path without the namespace has no picture.
+    bare = url.path.removeprefix("/ns/a")
+    assert httpx2.get(f"{other.url}{bare}?{url.query}").status_code == 403
+
+
+def test_a_hosted_picture_of_azure_finds_its_namespace(shared: Server) -> None:
+    client = AzureOpenAI(
+        azure_endpoint=shared.url,
+        api_key=KEY,
+        api_version="2025-04-01-preview",
+        default_headers={HEADER: "a"},
+    )
+    answer = client.images.generate(model="dall-e-3", prompt="x")
+    assert answer.data
+    assert answer.data[0].url
+    assert httpx2.get(answer.data[0].url).status_code == 200
+    assert [calls(shared, "a"), calls(shared)] == [2, 0]
+
+
+def test_the_public_url_is_before_the_namespace() -> None:
+    with Server(public_url="https://images.example/") as server:
+        url = call(server, "a b", BY_URL).json()["data"][0]["url"]
+        assert url.startswith("https://images.example/ns/a%20b/private/")
+        url = call(server, None, BY_URL).json()["data"][0]["url"]
+        assert url.startswith("https://images.example/private/")
+
+
+def test_a_reset_forgets_one_namespace_alone(pair: Pair) -> None:
+    one, other = pair
+    for name in ("a", "b", None):
+        call(one, name)
+    admin(other, "POST", "reset", "a")
+    assert [calls(one, name) for name in ("a", "b", None)] == [0, 1, 1]
+    admin(other, "POST", "reset")
+    assert [calls(one, name) for name in ("a", "b", None)] == [0, 1, 0]
+
+
+def test_rate_limits_are_those_of_the_namespace() -> None:
+    with Server(rate_limit="1/hour") as server:
+        statuses = [call(server, name).status_code for name in ("a", "b", None, "a")]
+        assert statuses == [200, 200, 200, 429]
+
+
+def test_account_names_are_those_of_the_namespace(pair: Pair) -> None:
+    one, other = pair
+    organizations = [
+        call(server, name).headers["openai-organization"]
+        for server, name in ((one, "a"), (other, "a"), (one, "b"), (one, None))
+    ]
+    assert organizations[0] == organizations[1]
+    assert len({*organizations}) == 3
+
+
+def test_a_scenario_of_the_start_begins_in_each_namespace(tmp_path: Any) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[[steps]]\ntimes = 1\nfault = {kind = "server_error"}\n')
+    with Server(scenario=file) as server:
+        statuses = [call(server, name).status_code for name in ("a", "a", "b", None, None)]
+        assert statuses == [500, 200, 500, 500, 200]
+        admin(server, "POST", "reset", "a")
+        assert [call(server, name).status_code for name in ("a", "b")] == [500, 200]
+
+
+def test_pictures_of_a_folder_answer_in_each_namespace(tmp_path: Any) -> None:
+    (tmp_path / "x.png").write_bytes(png())
+    with Server(pictures=tmp_path) as server:
+        call(server, "a")
+        call(server, "b")
+        for name in ("a", "b"):
+            (shown,) = admin(server, "GET", "requests", name)["requests"]
+            assert shown["own_answer"] == "x.png"
+        files: list[Any] = []
+        for name in ("a", "b"):
+            scenario = server.namespaces._open[name].emulator.scenario
+            files += scenario.pictures_of(scenario.as_json()["steps"][0]["id"])
+        assert files[0] is files[1], "each namespace has a copy of the pictures"
+
+
+def test_recordings_are_played_anew_in_each_namespace(tmp_path: Any) -> None:
+    with Server() as server:
+        client = OpenAI(base_url=server.base_url, api_key=KEY)
+        for _ in range(2):
+            client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+        server.save_exchanges(tmp_path)
+    with Server(replay=tmp_path, on_miss="refuse", delay=False) as server:
+
+        def played(name: str | None) -> str:
+            assert call(server, name, {**BODY, "response_format": "url"}).status_code == 200
+            return str(admin(server, "GET", "requests", name)["requests"][-1]["recording"])
+
+        order = [played(name) for name in ("a", "b", "a", None)]
+        assert order[0] == order[1] == order[3] != order[2]
+
+
+# --- how a call names its namespace
+
+
+def test_sdk_names_its_namespace_by_default_headers(shared: Server) -> None:
+    client = OpenAI(base_url=shared.base_url, api_key=KEY, default_headers={HEADER: "a"})
+    client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+    assert [calls(shared, "a"), calls(shared)] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["a", "gw0 tests/test_x.py::test_y[1-é]", "100%", "a.b", "x?y#z"])
+def test_a_base_url_with_a_namespace_leads_to_it(shared: Server, name: str) -> None:
+    client = OpenAI(base_url=f"{shared.url}{path_of(name)}/v1", api_key=KEY)
+    answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+    assert answer.data
+    assert answer.data[0].url
+    assert httpx2.get(answer.data[0].url).status_code == 200
+    assert names(shared) == [name]
+    # As a header has it, and as a query does.
+    page = httpx2.get(f"{shared.url}/_emulator/requests", params={"namespace": name, "limit": 1})
+    assert page.json()["total"] == 2
+    headers = [(HEADER.encode(), name.encode())]
+    page = httpx2.get(f"{shared.url}/_emulator/requests?limit=1", headers=headers)
+    assert page.json()["total"] == 2
+    assert page.json()["requests"][0]["path"].startswith("/private/")
+
+
+def test_an_azure_endpoint_with_a_namespace_leads_to_it(shared: Server) -> None:
+    client = AzureOpenAI(
+        azure_endpoint=f"{shared.url}/ns/a", api_key=KEY, api_version="2025-04-01-preview"
+    )
+    client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
+    assert [calls(shared, "a"), calls(shared)] == [1, 0]
+
+
+def test_node_sdk_names_its_namespace(shared: Server, node: Callable[..., Any]) -> None:
+    script = """
+import OpenAI, { AzureOpenAI } from "openai";
+const url = process.argv[2];
+const one = { model: "dall-e-2", prompt: "x", size: "256x256" };
+const defaultHeaders = { "x-emulator-namespace": "by-header" };
+await new OpenAI({ apiKey: "k", baseURL: `${url}/v1`, defaultHeaders }).images.generate(one);
+await new OpenAI({ apiKey: "k", baseURL: `${url}/ns/by-url/v1` }).images.generate(one);
+const azure = { endpoint: url, apiKey: "k", apiVersion: "2025-04-01-preview", defaultHeaders };
+await new AzureOpenAI(azure).images.generate({ ...one, model: "gpt-image-1", size: "1024x1024" });
+console.log(JSON.stringify("done"));
+"""
+    assert node(script, shared.url) == "done"
+    assert [calls(shared, name) for name in ("by-header", "by-url", None)] == [2, 1, 0]
+
+
+def test_the_path_goes_before_the_header(shared: Server) -> None:
+    httpx2.post(f"{shared.url}/ns/a{GENERATIONS}", json=BODY, headers={HEADER: "b"})
+    assert names(shared) == ["a"]
+
+
+@pytest.mark.parametrize("name", [None, "default"])
+def test_calls_without_a_namespace_are_in_the_default_one(shared: Server, name: str | None) -> None:
+    call(shared, name)
+    assert httpx2.post(f"{shared.url}/ns/default{GENERATIONS}", json=BODY).status_code == 401
+    assert calls(shared) == calls(shared, "default") == 2
+    assert names(shared) == []
+
+
+WRONG = ["", " ", " a", "a\x07", "x" * (MAX_CHARS + 1), ".", "..", "a\u200b"]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_names_are_refused_in_a_query(shared: Server, name: str) -> None:
+    answer = httpx2.get(f"{shared.url}/_emulator/requests", params={"namespace": name})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_namespace")
+    assert error["param"] == "namespace"
+    assert "1 to 128 printable characters" in error["message"]
+    assert len(error["message"]) < 200
+
+
+@pytest.mark.parametrize("value", [b"", b"x" * 129, b"\xff\xfe", b"."])
+def test_wrong_names_are_refused_in_a_header(shared: Server, value: bytes) -> None:
+    headers = [(HEADER.encode(), value), (b"origin", b"https://app.example")]
+    answer = httpx2.post(shared.url + GENERATIONS, json=BODY, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_namespace")
+    assert error["param"] == HEADER
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert names(shared) == []
+
+
+@pytest.mark.parametrize("path", ["/ns//v1/models", "/ns/%20/v1/models", "/ns/%ff/v1/models"])
+def test_wrong_names_are_refused_in_a_path(shared: Server, path: str) -> None:
+    answer = httpx2.get(shared.url + path)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "/ns/")
+
+
+def test_a_preflight_allows_the_header(shared: Server) -> None:
+    headers = {
+        "origin": "https://app.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": f"authorization,{HEADER}",
+    }
+    answer = httpx2.options(shared.url + GENERATIONS, headers=headers)
+    assert answer.status_code == 200
+    assert HEADER in answer.headers["access-control-allow-headers"]
+
+
+def test_the_parameter_of_the_admin_api_is_no_filter_and_no_parameter_of_the_api(
+    shared: Server,
+) -> None:
+    call(shared, "a", {**BODY, "prompt": "one"})
+    call(shared, "a")
+    url = f"{shared.url}/_emulator/requests?prompt=one&namespace=a&limit=5"
+    assert httpx2.get(url).json()["total"] == 1
+    # A call of the API with such a query is in the default namespace.
+    httpx2.get(f"{shared.url}/v1/models?namespace=a", headers={"authorization": f"Bearer {KEY}"})
+    assert [calls(shared), calls(shared, "a")] == [1, 2]
+
+
+# --- by key
+
+
+@pytest.fixture
+def by_key() -> Iterator[Server]:
+    with Server(namespace_by="key", rate_limit="1/hour") as server:
+        yield server
+
+
+def test_each_key_has_a_namespace_with_an_account_and_a_rate_limit(by_key: Server) -> None:
+    one, two = (OpenAI(base_url=by_key.base_url, api_key=key, max_retries=0) for key in "ab")
+    for client in (one, two):
+        client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+    with pytest.raises(RateLimitError) as first:
+        one.images.generate(model="dall-e-2", prompt="x", size="256x256")
+    with pytest.raises(RateLimitError) as second:
+        two.images.generate(model="dall-e-2", prompt="x", size="256x256")
+    assert str(first.value) != str(second.value), "two accounts have one organization"
+    assert names(by_key) == ["a", "b"]
+    assert [calls(by_key, name) for name in ("a", "b", None)] == [2, 2, 0]
+
+
+def test_keys_of_azure_have_namespaces(by_key: Server) -> None:
+    client = AzureOpenAI(azure_endpoint=by_key.url, api_key="k", api_version="2025-04-01-preview")
+    client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
+    assert names(by_key) == ["k"]
+
+
+def test_a_long_key_is_named_without_telling_it(by_key: Server) -> None:
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
+    call(by_key, authorization=f"Bearer {key}")
+    (name,) = names(by_key)
+    assert name == name_of_key(key, "sk-proj-**********************wxyz")
+    assert name.startswith("sk-proj-***wxyz-")
+    # The admin API finds it by the key, and by its name.
+    assert calls(by_key, key) == calls(by_key, name) == 1
+    assert names(by_key) == [name]
+
+
+def test_calls_without_a_key_are_in_the_default_namespace(by_key: Server) -> None:
+    assert httpx2.post(by_key.url + GENERATIONS, json=BODY).status_code == 401
+    assert (names(by_key), calls(by_key)) == ([], 1)
+
+
+def test_keys_that_are_not_accepted_begin_no_namespace() -> None:
+    with Server(namespace_by="key", api_key=("a",)) as server:
+        statuses = [call(server, authorization=f"Bearer {key}").status_code for key in "ab"]
+        assert statuses == [200, 401]
+        assert names(server) == ["a"]
+
+
+def test_a_key_is_no_namespace_without_the_setting(shared: Server) -> None:
+    call(shared)
+    assert names(shared) == []
+
+
+def test_hosted_pictures_of_a_key_need_none(by_key: Server) -> None:
+    url = call(by_key, None, BY_URL, authorization="Bearer some-long-key-of-mine").json()
+    assert httpx2.get(url["data"][0]["url"]).status_code == 200
+
+
+# --- the list and the end
+
+
+def test_namespaces_are_listed_with_their_calls(pair: Pair) -> None:
+    one, other = pair
+    call(one, "b")
+    call(one, "b")
+    call(other, "a")
+    for server in pair:
+        listed = admin(server, "GET", "namespaces")["namespaces"]
+        assert [(each["name"], each["calls"]) for each in listed] == [("a", 1), ("b", 2)]
+        assert all(each["last_used"].endswith("Z") for each in listed)
+
+
+def test_a_deleted_namespace_begins_anew(pair: Pair) -> None:
+    one, other = pair
+    for server in pair:
+        call(server, "a")
+    admin(one, "POST", "clock", "a", {"freeze": "2026-01-01T00:00:00"})
+    admin(other, "POST", "inject", "a", {"fault": {"kind": "server_error"}})
+    call(one, "b")
+    admin(other, "DELETE", "namespaces/a")
+    for server in pair:
+        assert names(server) == ["b"]
+    assert [calls(server, "a") for server in pair] == [0, 0]
+    for server in pair:
+        assert admin(server, "GET", "clock", "a")["frozen"] is False
+        assert call(server, "a").status_code == 200
+    assert calls(one, "b") == 1
+
+
+@pytest.mark.parametrize("name", ["a/b c", "é", "100%"])
+def test_a_name_with_any_characters_is_deleted(shared: Server, name: str) -> None:
+    httpx2.post(f"{shared.url}{path_of(name)}{GENERATIONS}", json=BODY)
+    assert names(shared) == [name]
+    admin(shared, "DELETE", f"namespaces/{path_of(name).removeprefix('/ns/')}")
+    assert names(shared) == []
+
+
+def test_there_is_no_unknown_namespace_to_delete(pair: Pair) -> None:
+    answer = httpx2.delete(f"{pair[0].url}/_emulator/namespaces/a")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert names(pair[1]) == []
+
+
+def test_the_default_namespace_is_not_deleted(shared: Server) -> None:
+    call(shared)
+    answer = httpx2.delete(f"{shared.url}/_emulator/namespaces/default")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "default_namespace")
+    assert calls(shared) == 1
+
+
+def test_a_namespace_is_deleted_from_within(shared: Server) -> None:
+    call(shared, "a")
+    answer = httpx2.delete(f"{shared.url}/ns/a/_emulator/namespaces/a")
+    assert answer.status_code == 200
+    assert names(shared) == []
+
+
+def test_an_open_page_stays_with_a_namespace_that_is_deleted(shared: Server) -> None:
+    with httpx2.stream("GET", f"{shared.url}/ns/a/_emulator/events") as events:
+        lines = events.iter_lines()
+        next(lines)
+        call(shared, "a")
+        admin(shared, "DELETE", "namespaces/a")
+        assert names(shared) == []
+        call(shared, "a", {**BODY, "prompt": "again"})
+        assert any("again" in line for line in lines)
+
+
+def test_the_admin_api_of_a_namespace_needs_the_token() -> None:
+    with Server(admin_token="secret") as server:
+        for path in ("/ns/a/_emulator/requests", "/_emulator/requests?namespace=a"):
+            assert httpx2.get(server.url + path).status_code == 401
+            headers = {"authorization": "Bearer secret"}
+            assert httpx2.get(server.url + path, headers=headers).status_code == 200
+        with httpx2.Client() as session:
+            session.post(f"{server.url}/_emulator/session", json={"token": "secret"})
+            assert session.get(f"{server.url}/ns/a/_emulator/requests").status_code == 200
+
+
+# --- bounds
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's time, for namespaces alone."""
+    now = [1.8e9]
+    monkeypatch.setattr(namespaces_module, "time", lambda: now[0])
+    return now
+
+
+def test_idle_namespaces_are_forgotten(shared: Server, time: list[float]) -> None:
+    call(shared, "a")
+    time[0] += 3000
+    call(shared, "b")
+    time[0] += 601
+    assert names(shared) == ["b"]
+    assert [calls(shared, name) for name in "ab"] == [0, 1]
+
+
+def test_idle_namespaces_are_forgotten_without_a_call(shared: Server, time: list[float]) -> None:
+    call(shared, "a")
+    time[0] += 3601
+    emulator = weakref.ref(shared.namespaces._open["a"].emulator)
+    assert shared.namespaces._timer
+    shared.namespaces._tick()
+    gc.collect()
+    assert emulator() is None
+
+
+@NO_REDIS
+def test_idle_namespaces_are_listed_no_more_on_a_shared_store(time: list[float]) -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    with Server(**settings) as one, Server(**settings) as other:
+        call(one, "a")
+        time[0] += 3601
+        assert names(other) == names(one) == []
+
+
+def test_the_one_called_longest_ago_makes_room(time: list[float]) -> None:
+    with Server(max_namespaces=2) as server:
+        for name in ("a", "b", "a"):
+            call(server, name)
+            time[0] += 61
+        assert call(server, "c").status_code == 200
+        assert names(server) == ["a", "c"]
+
+
+def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) -> None:
+    with Server(max_namespaces=2) as server:
+        call(server, "a")
+        call(server, "b")
+        time[0] += 59
+        answer = call(server, "c")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["error"]["code"] == "too_many_namespaces"
+        assert names(server) == ["a", "b"]
+        assert call(server, "a").status_code == 200
+        admin(server, "DELETE", "namespaces/a")
+        assert call(server, "c").status_code == 200
+
+
+def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
+    begun: list[weakref.ref[Emulator]] = []
+    shared.namespaces.observers = (lambda emulator: begun.append(weakref.ref(emulator)),)
+    with httpx2.Client(base_url=shared.url) as http:
+        for number in range(100):
+            http.post(
+                f"/ns/n{number}{GENERATIONS}", json=BODY, headers={"authorization": "Bearer k"}
+            )
+            http.post(f"/ns/n{number}/_emulator/inject", json={"fault": {"kind": "server_error"}})
+            assert http.delete(f"/_emulator/namespaces/n{number}").status_code == 200
+    gc.collect()
+    assert len(begun) == 100
+    assert sum(each() is not None for each in begun) <= 1
+    assert not shared.namespaces._open
+
+
+def test_namespaces_share_the_renderer(shared: Server) -> None:
+    call(shared, "a")
+    emulator = shared.namespaces._open["a"].emulator
+    assert emulator.renderer is shared.emulator.renderer
+    admin(shared, "DELETE", "namespaces/a")
+    assert call(shared, None, {**BODY, "prompt": "the renderer still draws"}).status_code == 200
+
+
+def test_many_namespaces_at_once_stay_apart(shared: Server) -> None:
+    def work(number: int) -> list[str]:
+        name = f"n{number % 50}"
+        call(shared, name, {**BODY, "prompt": name})
+        return [name]
+
+    with ThreadPoolExecutor(16) as pool:
+        done = [*pool.map(work, range(200))]
+    assert len(done) == 200
+    for number in range(50):
+        page = admin(shared, "GET", "requests", f"n{number}")
+        assert [each["prompt"] for each in page["requests"]] == [f"n{number}"] * 4
+
+
+@NO_REDIS
+def test_a_namespace_cannot_begin_while_the_store_is_away() -> None:
+    from tests.redis_server import RedisServer  # noqa: PLC0415
+
+    redis = RedisServer()
+    try:
+        with Server(store=redis.url) as server:
+            call(server)
+            redis.kill()
+            answer = call(server, "a")
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "unavailable_namespace"
+            assert answer.headers["retry-after"] == "1"
+            assert call(server).status_code == 200
+    finally:
+        redis.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("/v1/models", None),
+        ("/ns/a/v1", ("a", "/v1")),
+        ("/ns/a%2Fb/v1/%20", ("a/b", "/v1/%20")),
+        ("/ns/a", ("a", "")),
+    ],
+)
+def test_paths_are_split_at_the_namespace(path: str, split: tuple[str, str] | None) -> None:
+    assert split_path(path) == split
+
+
+def test_a_browser_finds_the_page_of_a_namespace(shared: Server) -> None:
+    headers = {"accept": "text/html"}
+    for path in ("/ns/a%20b", "/ns/a%20b/", "/ns/a%20b/_emulator"):
+        answer = httpx2.get(shared.url + path, headers=headers, follow_redirects=True)
+        assert answer.url == f"{shared.url}/ns/a%20b/_emulator/"
+        assert answer.status_code == 200
