@@ -253,6 +253,62 @@ def test_json_is_an_object_a_line(server: Server, client: OpenAI) -> None:
     assert "prompt" not in second
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+"""The id of a trace."""
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
+        (f"cc-{TRACE}-b7ad6b7169203331-01-later", TRACE),
+        (f"00-{TRACE.upper()}-b7ad6b7169203331-01", None),
+        (f"ff-{TRACE}-b7ad6b7169203331-01", None),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", None),
+        (f"00-{TRACE}-{'0' * 16}-01", None),
+        ("sk-secret", None),
+        (None, None),
+    ],
+)
+def test_json_has_the_ids_of_call_and_trace(
+    traceparent: str | None, trace: str | None, server: Server, http: httpx2.Client
+) -> None:
+    headers = {} if traceparent is None else {"traceparent": traceparent}
+    ids: list[str] = []
+
+    def act() -> None:
+        ids.append(http.get("/v1/models", headers=headers).headers["x-request-id"])
+
+    (line,) = map(json.loads, lines_of(server, act, log_format="json"))
+    assert ([line["id"]], line["trace_id"]) == (ids, trace)
+
+
+def test_json_of_a_notice_or_an_error_has_the_id_of_its_call(
+    server: Server, http: httpx2.Client
+) -> None:
+    def fail(request: object, index: int) -> object:
+        raise RuntimeError("no picture")
+
+    reader, writer = os.pipe()
+    log = CallLog(LogSettings(log_format="json"), server.emulator.journal, writer, writer)
+    logger = logging.getLogger("images_emulator")
+    logger.addHandler(log.handler)
+    try:
+        server.answer(fail)
+        answer = http.post("/v1/images/generations", json={"model": "gpt-image-2", "prompt": "x"})
+        logger.warning("of no call")
+    finally:
+        logger.removeHandler(log.handler)
+        log.close()
+        os.close(writer)
+    with open(reader, encoding="utf-8") as pipe:
+        error, other = map(json.loads, pipe)
+    assert (error["event"], error["level"]) == ("log", "error")
+    assert error["id"] == answer.headers["x-request-id"]
+    assert "no picture" in error["message"]
+    assert (other["message"], other["id"]) == ("of no call", None)
+
+
 def test_json_of_debug_has_what_was_sent(server: Server, client: OpenAI) -> None:
     prompt = "\x1b[2J\x9b\nü"
     act = lambda: draw(client, prompt=prompt, n=2)  # noqa: E731

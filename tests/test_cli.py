@@ -144,6 +144,7 @@ def test_json_log_begins_with_the_start_and_has_calls_and_notices() -> None:
         by_event = {line["event"]: line for line in lines}
         assert by_event["call"]["status"] == 200
         assert by_event["log"]["message"].startswith("dall-e-2 was shut down on 2026-05-12")
+        assert by_event["log"]["id"] == by_event["call"]["id"]
         assert command.stderr.read() == ""
 
 

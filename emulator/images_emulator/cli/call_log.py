@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.terminal import Part, has_colours, printable, render
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
+from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 
@@ -133,12 +134,13 @@ class LineLog(Generic[Item]):
         return item if isinstance(item, str) else self.text_of(item)
 
     def _line(self, record: logging.LogRecord, text: str) -> str:
-        """The line of a notice or an error."""
+        """The line of a notice or an error; as JSON with the id of the call that it is about."""
         level = record.levelname.lower()
         if self.is_json:
             time = datetime.fromtimestamp(record.created).astimezone()
             head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
-            return f"{json.dumps({**head, 'event': 'log', 'message': text})}\n"
+            values = {**head, "event": "log", "id": CALL_ID.get(), "message": text}
+            return f"{json.dumps(values)}\n"
         style = "dim" if record.levelno < logging.WARNING else "yellow"
         style = style if record.levelno < logging.ERROR else "red"
         # Lines of a traceback are indented, so that none can pass as a line of the log.

@@ -56,6 +56,7 @@ class CallRecord(NamedTuple):
     """The name of the recording that answered."""
     notice: str | None
     """The notice that no recording answered, or that the model has been shut down."""
+    trace_id: str | None = None
     key: str | None = None
     sdk: str | None = None
     retries: int = 0
@@ -252,7 +253,18 @@ def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
 # --- as JSON
 
 _ALWAYS: Final = (
-    *("id", "method", "path", "status", "outcome", "duration_ms", "model", "size", "pictures"),
+    *(
+        "id",
+        "trace_id",
+        "method",
+        "path",
+        "status",
+        "outcome",
+        "duration_ms",
+        "model",
+        "size",
+        "pictures",
+    ),
     *("bytes", "events", "error", "fault", "recording", "own_answer", "notice", "key", "sdk"),
     "retries",
 )

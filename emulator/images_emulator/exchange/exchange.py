@@ -39,6 +39,7 @@ from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.sent import SentEvent, SentResponse
+from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
     from images_emulator.exchange.known_answer import KnownAnswer
@@ -224,6 +225,8 @@ class Exchange:
     """The usage, once it is worked out."""
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
+    span_trace_id: str | None = None
+    """The trace of the call's span, as 32 hexadecimal digits; None without tracing."""
     _start: float = field(default_factory=perf_counter)
 
     # --- while it is answered; for the server's thread
@@ -337,6 +340,12 @@ class Exchange:
     def key(self) -> str | None:
         """The API key that was sent, redacted where it has more than 12 characters."""
         return self.head.redacted_key
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the call belongs to: that of its span, or else of the client's header
+        `traceparent`."""
+        return self.span_trace_id or trace_id_in(self.head.header(b"traceparent"))
 
     @property
     def retries(self) -> int:

@@ -17,6 +17,7 @@ from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
@@ -59,9 +60,9 @@ class Recorder:
                 await self._shared_store.refresh()
             await self.admin(scope, receive, send)
             return
-        exchange = self._exchange(scope)
+        exchange = scope["state"][EXCHANGE] = self._exchange(scope)
+        CALL_ID.set(exchange.id)
         journal, connection = self.emulator.journal, exchange.connection
-        scope["state"][EXCHANGE] = exchange
         parts: list[Any] = []
         if exchange.kind == "download" or self._shared_store:
             await self._enter(exchange)
