@@ -177,12 +177,13 @@ class BuildahImage(Image):
             program = [entrypoint] if entrypoint else self.config["Entrypoint"]
             words = [folder, self.config["User"], self.config["WorkingDir"], *environment]
             enter = ["bash", "-c", ENTER, "bash", *words, *program, *arguments]
-            namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+            namespaces = ["unshare", "--mount", "--pid", "--fork"]
             with _process([*namespaces, *enter]) as process:
+                container = BuildahContainer(process, self.config, folder)
                 try:
-                    yield BuildahContainer(process, self.config, folder)
+                    yield container
                 finally:
-                    process.kill()
+                    container.kill()
         finally:
             command("buildah", "rm", name)
 
@@ -197,10 +198,18 @@ class BuildahContainer(Container):
         self._config = config
         self._folder = folder
 
-    def _first_process(self) -> int:
-        """The number outside of the container."""
+    def _first_process(self) -> int | None:
+        """The number that it has outside of the container; None where it has ended."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return int(children.read_text())
+        try:
+            return int(children.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def kill(self) -> None:
+        """End all processes in it, with the first of them."""
+        if first := self._first_process():
+            os.kill(first, signal.SIGKILL)
 
     def execute(self, *words: str) -> subprocess.CompletedProcess[str]:
         enter = ["nsenter", f"--target={self._first_process()}", "--mount", "--pid"]
@@ -209,7 +218,9 @@ class BuildahContainer(Container):
         return command(*enter, "chroot", user, self._folder, *environment, *words)
 
     def stop(self) -> int:
-        os.kill(self._first_process(), signal.Signals[self._config["StopSignal"]])
+        first = self._first_process()
+        assert first
+        os.kill(first, signal.Signals[self._config["StopSignal"]])
         return self.process.wait(timeout=30)
 
 
