@@ -41,6 +41,9 @@ HOME: Final = "http://127.0.0.1:8080"
 NOT_RUN: Final = ("pip ", "docker ", ".venv/bin/", "python3 -m venv ")
 """Commands of a shell that install, or need what the tests have not; others are run or parsed."""
 
+SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
+"""Beginnings of lines of a shell that run the emulator's command."""
+
 SERVE, TEST = (
     block.text.strip()
     for block in BLOCKS
@@ -194,7 +197,7 @@ def test_other_commands_are_known() -> None:
         if block.text.startswith("curl"):
             continue
         for line in block.text.splitlines():
-            assert line.startswith((*NOT_RUN, "images-emulator", 'eval "$(images-emulator ')), line
+            assert line.startswith((*NOT_RUN, "images-emulator", *SHELL_WORDS)), line
 
 
 @pytest.mark.parametrize(
