@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
     from playwright.async_api import Browser, Page
 
-    from images_emulator import Emulator, Server
+    from images_emulator import Emulator, Server, Settings
     from images_emulator.state.store import Store
 
 pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
@@ -53,6 +53,16 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store",
+        choices=("memory", "redis"),
+        default="memory",
+        help="the store of the emulators that tests make in their own process: memory, or a Redis"
+        " that the session starts, with a namespace for each of them (default: memory)",
+    )
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Half as many again as cores: some tests wait for processes, signals and sockets, and each
@@ -70,10 +80,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first in the share of each worker of pytest-xdist, module by module: one that
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests of the store in memory where another one is used.
+
+    Long tests come first in the share of each worker of pytest-xdist, module by module: one that
     was begun last would keep the other workers waiting. Shares are the equal parts, one after the
     other, that each worker gets at first."""
+    if config.option.store != "memory":
+        for item in items:
+            if marker := item.get_closest_marker("memory_store"):
+                item.add_marker(pytest.mark.skip(reason=f"store in memory: {marker.args[0]}"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long: list[pytest.Item] = []
     short: list[pytest.Item] = []
@@ -113,8 +129,28 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Emulators without a store of their own have the one of the option `--store`."""
+    if request.config.option.store == "memory":
+        yield
+        return
+    from tests.stores import redis_store  # noqa: PLC0415 - only tests need it
+
+    def store_of(settings: Settings) -> Store:
+        if settings.store is None:
+            return redis_store()
+        return RedisStore(settings.store, settings.namespace)
+
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("images_emulator.state.emulator._store_of", store_of)
+        yield
+
+
 @pytest.fixture(scope="session")
-def running() -> Iterator[Server]:
+def running(chosen_store: None) -> Iterator[Server]:
     from images_emulator import Server, Settings  # noqa: PLC0415 - only tests need it
 
     with pytest.MonkeyPatch.context() as patch, Server(Settings(port=0)) as server:

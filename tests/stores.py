@@ -18,6 +18,7 @@ from images_emulator.exchange.packed import CompletionPacker, pack_arrival
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,
+    Claim,
     Codec,
     Count,
     Counters,
@@ -102,7 +103,9 @@ class JSONStore:
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
 
-    def counters(self, name: str) -> Counters:
+    def counters(
+        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+    ) -> Counters:
         return _SlowCounters(self._memory.counters(name))
 
     def buckets(self, name: str) -> Buckets:
@@ -169,6 +172,9 @@ class _JSONRegister(Generic[T]):
                 return
             self._text, self.value = text, _read(self._codec, text)
         self._changed()
+
+    async def update_soon(self, change: Callable[[T], T]) -> None:
+        await self.update(change)
 
     async def update(self, change: Callable[[T], T]) -> T:
         await _journey()
@@ -280,10 +286,10 @@ class _SlowCounters:
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
-    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
-        sent = list(quotas)
+    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+        sent, asked = list(quotas), list(counted)
         await _journey()
-        return await self._counters.claim(sent)
+        return await self._counters.claim(sent, asked)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         await _journey()
@@ -315,7 +321,8 @@ def packed_exchange(exchange: Exchange) -> tuple[dict[str, Any], bytes]:
     return json.loads(json.dumps(both)), data
 
 
-def _redis_store() -> Store:
+def redis_store() -> Store:
+    """A store in the Redis that tests share, with a namespace of its own."""
     url = shared_redis().url
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
@@ -325,6 +332,6 @@ def _redis_store() -> Store:
 STORES: Mapping[str, Callable[[], Store]] = {
     "MemoryStore": MemoryStore,
     "JSONStore": JSONStore,
-    "RedisStore": _redis_store,
+    "RedisStore": redis_store,
 }
 """Each store that there is, by a name for the tests' ids: what makes one that is empty."""

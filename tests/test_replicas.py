@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import shutil
@@ -23,6 +24,8 @@ from openai import OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
+from images_emulator.state.scenario import Scenario
+from images_emulator.state.steps import MatchInput
 from images_emulator.state.store import Count
 from tests.conftest import KEY
 from tests.documents import BLOCKS
@@ -34,6 +37,7 @@ pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+CALL: Final = MatchInput("/v1/models")
 RECOVERY_SECONDS: Final = 10
 """Seconds in which a test expects what takes a quarter of one on a machine that is not busy."""
 
@@ -363,6 +367,78 @@ def test_calls_do_not_hang_where_redis_answers_nothing(
         assert [prompts[0], prompts[1], prompts[-1]] == ["before", "meanwhile", "after"]
         # Redis got the entries that it had not answered for, and got them again.
         assert server.emulator.journal.dropped() == 0
+
+
+def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 0.2)
+    for servers in replicas_of(redis_server.url):
+        paths = [f"{server.base_url}/models" for server in servers]
+        for path in paths:
+            http.get(path)
+        servers[0].inject("server_error", times=2)
+        for server in servers:
+            http.get(f"{server.url}/_emulator/scenario")  # reads the steps
+        redis_server.pause()
+        with ThreadPoolExecutor(8) as pool:
+            statuses = pool.map(lambda path: http.get(path).status_code, paths * 4)
+            assert {*statuses} == {503}
+        # Redis gets these claims now, though nobody waits for them any more.
+        redis_server.resume()
+        met: Counter[int] = Counter()
+
+        def both_met() -> bool:
+            met.update(http.get(path).status_code for path in paths)  # noqa: B023
+            return met[500] == 2  # noqa: B023
+
+        until(both_met)
+        assert {http.get(path).status_code for path in paths * 8} == {200}
+        (step,) = servers[1].emulator.scenario.as_json()["steps"]
+        assert (step["met"], step["spent"]) == (2, True)
+
+
+async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state.redis_store import (  # noqa: PLC0415 - an extra
+        RedisCounters,
+        RedisStore,
+    )
+
+    namespace = new_namespace()
+    stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
+    one, other = await asyncio.to_thread(lambda: [Scenario(store) for store in stores])
+    await asyncio.to_thread(one.inject, "server_error", times=2)
+    await stores[1].refresh()
+
+    take_back, may_take_back = RedisCounters._take_back_later, asyncio.Event()
+
+    async def take_back_then(counters: RedisCounters) -> None:
+        await may_take_back.wait()
+        await take_back(counters)
+
+    monkeypatch.setattr(RedisCounters, "_take_back_later", take_back_then)
+    lost = asyncio.ensure_future(one.meet(CALL))
+    await asyncio.sleep(0)  # it waits to be sent
+    lost.cancel()
+    (step,) = (await asyncio.to_thread(other.as_json))["steps"]
+    while await stores[1].counters("scenario").counts([step["id"]]) != [Count(1, 1)]:
+        pass
+    assert (await other.meet(CALL))[0]
+    await stores[1].counters("x").counts(["any"])  # takes the removal of the step along
+    await stores[0].refresh()
+    assert not one.has_faults
+    revived = asyncio.Event()
+    stores[0].observers = (lambda name: revived.set(),)
+    may_take_back.set()
+    await revived.wait()
+    await stores[1].refresh()
+    assert (await other.meet(CALL))[0]
+    assert (await other.meet(CALL))[0] is None
+    for store in stores:
+        await store.disconnect()
+        store.close()
 
 
 def test_writes_to_the_journal_that_redis_never_gets_are_counted(

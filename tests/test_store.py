@@ -35,7 +35,17 @@ from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
-from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Size, Store, Take
+from images_emulator.state.store import (
+    Claim,
+    Codec,
+    Count,
+    Log,
+    LogCodec,
+    Packed,
+    Size,
+    Store,
+    Take,
+)
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 from tests.stores import JSONStore, packed_exchange
@@ -165,7 +175,7 @@ async def test_records_of_other_names_are_others(store: Store) -> None:
 async def test_a_quota_grants_so_many_claims_after_the_first_ones(store: Store) -> None:
     counters = store.counters("steps")
     quota = Limits(after=1, times=2)
-    granted = [await counters.claim([quota]) for _ in range(5)]
+    granted = [(await counters.claim([quota])).granted for _ in range(5)]
     assert granted == [None, (quota, Count(2, 1)), (quota, Count(3, 2)), None, None]
     assert await counters.counts(["a", "b"]) == [Count(3, 2), Count()]
     await counters.clear()
@@ -175,7 +185,7 @@ async def test_a_quota_grants_so_many_claims_after_the_first_ones(store: Store) 
 async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None:
     counters = store.counters("steps")
     quotas = [Limits("a", after=1), Limits("b"), Limits("c")]
-    claims = [await counters.claim(quotas) for _ in range(2)]
+    claims = [(await counters.claim(quotas)).granted for _ in range(2)]
     assert [claim and claim[0].key for claim in claims] == ["b", "a"]
     assert await counters.counts(["a", "b", "c"]) == [Count(2, 1), Count(1, 1), Count()]
 
@@ -183,7 +193,7 @@ async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None
 async def test_chance_follows_from_the_seed_and_the_number_of_the_claim(store: Store) -> None:
     def draws(name: str, seed: str, after: int = 0) -> list[bool]:
         counters, quota = store.counters(name), Limits(after=after, probability=0.3, seed=seed)
-        return [store.run(counters.claim([quota])) is not None for _ in range(200)]
+        return [store.run(counters.claim([quota])).granted is not None for _ in range(200)]
 
     first, again, other, later = (
         *(draws("1", "x"), draws("2", "x")),
@@ -198,7 +208,16 @@ def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store
     counters, quota = store.counters("steps"), Limits(times=20)
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(lambda _: store.run(counters.claim([quota])), range(100)))
-    assert sum(claim is not None for claim in claims) == 20
+    assert sum(claim.granted is not None for claim in claims) == 20
+
+
+async def test_a_claim_that_nothing_grants_has_the_counts_that_are_asked_for(store: Store) -> None:
+    counters = store.counters("steps")
+    quotas = [Limits("a", after=1), Limits("b", times=1)]
+    assert await counters.claim(quotas, ["b", "c"]) == Claim((quotas[1], Count(1, 1)))
+    assert await counters.claim(quotas[1:], ["b", "c"]) == Claim(None, [Count(1, 1), Count()])
+    assert await counters.claim([], ["a"]) == Claim(None, [Count(1)])
+    assert await counters.claim([]) == Claim(None, [])
 
 
 async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from images_emulator.state.store import (
     Buckets,
+    Claim,
     Codec,
     Count,
     Counters,
@@ -50,6 +51,9 @@ class MemoryRegister(Generic[T]):
             self.value = value = change(self.value)
         self._changed()
         return value
+
+    async def update_soon(self, change: Callable[[T], T]) -> None:
+        await self.update(change)
 
 
 class _Record(NamedTuple, Generic[T]):
@@ -128,7 +132,7 @@ class MemoryCounters:
         self._counts: OrderedDict[str, Count] = OrderedDict()
         self._lock = Lock()
 
-    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
         with self._lock:
             for quota in quotas:
                 before = self._counts.get(quota.key, Count())
@@ -137,8 +141,8 @@ class MemoryCounters:
                 if len(self._counts) > MAX_COUNTS:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
-                    return quota, count
-        return None
+                    return Claim((quota, count))
+            return Claim(None, [self._counts.get(key, Count()) for key in counted])
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         with self._lock:
@@ -281,7 +285,9 @@ class MemoryStore:
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return self._container("records", name, lambda: MemoryRecords[T](budget))
 
-    def counters(self, name: str) -> Counters:
+    def counters(
+        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+    ) -> Counters:
         return self._container("counters", name, MemoryCounters)
 
     def buckets(self, name: str) -> Buckets:

@@ -53,6 +53,9 @@ MAX_CONNECTIONS: Final = 16
 """The most connections of one event loop. Operations that wait for one are then sent together, so
 that where Redis does not answer, none waits much longer than twice `TIMEOUT_SECONDS`."""
 
+SOON_SECONDS: Final = 0.01
+"""Seconds that an operation waits for another one to be sent with it."""
+
 QUIET_SECONDS: Final = 5.0
 """Seconds without a message after which a subscriber asks whether Redis is there, and once more
 after which it connects anew."""
@@ -148,17 +151,30 @@ class _LoopClient:
         )
         self._idle: list[AbstractConnection] = []
         self._waiting: list[_Command] = []
+        self._is_starting = False
+        self._is_late = False
+        """Whether what waits is late, because no connection was free."""
         self._sending: set[asyncio.Task[None]] = set()
+        self._spawned: set[asyncio.Task[None]] = set()
         self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, bytes]] = {}
 
     def call(
-        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        arguments: Sequence[str | bytes | int],
+        *,
+        soon: bool = False,
     ) -> asyncio.Future[Any]:
-        """The future of the answer to *script*."""
+        """The future of the answer to *script*, which is sent at once, or *soon*: with the next one
+        that is."""
         answer = self.loop.create_future()
         parts = self._packed(script, keys, arguments)
         self._waiting.append(_Command(parts, script, keys, arguments, answer))
-        if len(self._waiting) == 1:
+        if soon:
+            self.loop.call_later(SOON_SECONDS, self._start)
+        elif not self._is_starting:
+            self._is_starting = True
             self.loop.call_soon(self._start)
         return answer
 
@@ -188,7 +204,9 @@ class _LoopClient:
 
     def _start(self) -> None:
         """Send what waits, as soon as a connection is free."""
-        if not self._waiting or len(self._sending) >= MAX_CONNECTIONS:
+        self._is_starting = False
+        self._is_late = bool(self._waiting) and len(self._sending) >= MAX_CONNECTIONS
+        if not self._waiting or self._is_late:
             return
         commands, self._waiting = self._waiting, []
         task = self.loop.create_task(self._send(commands))
@@ -197,7 +215,8 @@ class _LoopClient:
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        self._start()
+        if self._is_late:
+            self._start()
 
     async def _send(self, commands: Sequence[_Command]) -> None:
         answers: list[Any]
@@ -261,12 +280,23 @@ class _LoopClient:
         opened: AbstractConnection = made
         return opened
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* until it ends or this is closed."""
+        task = self.loop.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
     async def close(self) -> None:
         """Complete what is under way, and close the connections."""
+        self._start()
         while self._sending or self._waiting:
             await asyncio.sleep(0)
             if self._sending:
                 await asyncio.wait([*self._sending])
+        spawned = [*self._spawned]
+        for task in spawned:
+            task.cancel()
+        await asyncio.gather(*spawned, return_exceptions=True)
         idle, self._idle = self._idle, []
         for connection in idle:
             # The end of a connection that is broken is no news.
@@ -336,6 +366,11 @@ class RedisClient:
         """Whether Redis has answered the last operation."""
         return not self._reason
 
+    def check(self) -> None:
+        """Raises APIError where an operation would not be sent now."""
+        if self._reason and monotonic() < self._asked_again:
+            raise self._error()
+
     async def call(
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
@@ -347,15 +382,26 @@ class RedisClient:
                 observations.enter_context(observer(_NAMES[script.digest]))
             return await self._ask(script, keys, arguments)
 
+    async def call_soon(
+        self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+    ) -> Any:
+        """As `call`, but the script is sent with the next operation, or after `SOON_SECONDS`. The
+        observers do not see it."""
+        return await self._ask(script, keys, arguments, soon=True)
+
     async def _ask(
-        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        arguments: Sequence[str | bytes | int],
+        *,
+        soon: bool = False,
     ) -> Any:
         if self._reason:
-            if monotonic() < self._asked_again:
-                raise self._error()
+            self.check()
             self._asked_again = monotonic() + TIMEOUT_SECONDS + RETRY_SECONDS
         try:
-            answer = await self._client().call(script, keys, arguments)
+            answer = await self._client().call(script, keys, arguments, soon=soon)
         except _FAILURES as error:
             self._reason = str(error).rstrip(".") or type(error).__name__
             self._asked_again = monotonic() + RETRY_SECONDS
@@ -365,6 +411,10 @@ class RedisClient:
             raise
         self._reason = ""
         return answer
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* on the running event loop, as long as its connections are not closed."""
+        self._client().spawn(work)
 
     async def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
         """What is published on *channel* from now on, without end. None where there was no

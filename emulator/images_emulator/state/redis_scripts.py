@@ -166,8 +166,9 @@ return values
 CLAIM: Final = _script(
     _LIVE,
     """
-local counts, order = KEYS[1], KEYS[2]
-local most = tonumber(ARGV[2])
+local counts, order, claims, recent = unpack(KEYS)
+local most, name, most_claims = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+if redis.call('HEXISTS', claims, name) == 1 then return {-1} end
 local function lucky(probability, seed, number)
   if probability >= 1 then return true end
   local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
@@ -176,7 +177,9 @@ end
 local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
 local turn = tonumber(newest[2] or '0')
 local granted = false
-for at = 3, #ARGV, 5 do
+local first = 6 + tonumber(ARGV[5])
+local keys = {}
+for at = first, #ARGV, 5 do
   local key, after, times = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local claims, grants = 0, 0
   local text = redis.call('HGET', counts, key)
@@ -189,9 +192,10 @@ for at = 3, #ARGV, 5 do
     claims = claims + 1
     if number > 0 and lucky(tonumber(ARGV[at + 3]), ARGV[at + 4], number) then
       grants = grants + 1
-      granted = {(at - 3) / 5, claims, grants}
+      granted = {(at - first) / 5, claims, grants}
     end
     turn = turn + 1
+    keys[#keys + 1] = key
     redis.call('HSET', counts, key,
       string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
     redis.call('ZADD', order, turn, key)
@@ -201,13 +205,68 @@ end
 while redis.call('ZCARD', order) > most do
   redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
 end
-live(tonumber(ARGV[1]))
-return granted
+if #keys > 0 then
+  redis.call('HSET', claims, name, (granted and '1 ' or '0 ') .. table.concat(keys, ' '))
+  redis.call('RPUSH', recent, name)
+  if redis.call('LLEN', recent) > most_claims then
+    redis.call('HDEL', claims, redis.call('LPOP', recent))
+  end
+  live(tonumber(ARGV[1]))
+end
+if granted then return granted end
+local found = {-1}
+for at = 6, first - 1 do found[#found + 1] = redis.call('HGET', counts, ARGV[at]) end
+return found
 """,
 )
-"""Arguments: the seconds to live, the most counts, and of each quota its key, `after`, `times`
-(-1: any number), probability and seed. Returns the place of the quota that grants the claim, with
-its claims and grants, or nothing. See `store.Count.claim` and `store.is_lucky`."""
+"""Arguments: the seconds to live, the most counts, the name of the claim, the most names, the
+number of the keys whose counts are asked for and these keys, and of each quota its key (without
+spaces), `after`, `times` (-1: any number), probability and seed. Returns the place of the quota
+that grants the claim, with its claims and grants; or -1 and the counts, each as one text or
+nothing. A name that was taken back is granted nothing. See `store.Count.claim` and
+`store.is_lucky`."""
+
+TAKE_BACK: Final = _script(
+    _LIVE,
+    """
+local counts, order, claims, recent = unpack(KEYS)
+local returned = {}
+for at = 3, #ARGV do
+  local name = ARGV[at]
+  local claim = redis.call('HGET', claims, name)
+  if not claim then
+    redis.call('RPUSH', recent, name)
+    if redis.call('LLEN', recent) > tonumber(ARGV[2]) then
+      redis.call('HDEL', claims, redis.call('LPOP', recent))
+    end
+  end
+  redis.call('HSET', claims, name, '')
+  local last
+  for key in string.gmatch(string.sub(claim or '', 3), '[^ ]+') do
+    local text = redis.call('HGET', counts, key)
+    if text then
+      local cut = string.find(text, ' ', 1, true)
+      redis.call('HSET', counts, key,
+        string.format('%.0f', tonumber(string.sub(text, 1, cut - 1)) - 1) ..
+        string.sub(text, cut))
+      last = key
+    end
+  end
+  if last and string.sub(claim, 1, 1) == '1' then
+    local text = redis.call('HGET', counts, last)
+    local cut = string.find(text, ' ', 1, true)
+    redis.call('HSET', counts, last, string.sub(text, 1, cut) ..
+      string.format('%.0f', tonumber(string.sub(text, cut + 1)) - 1))
+    returned[#returned + 1] = last
+  end
+end
+live(tonumber(ARGV[1]))
+return returned
+""",
+)
+"""Takes claims back, also those that are still on their way. Arguments: the seconds to live, the
+most names, and the names of the claims. Returns the keys of the quotas whose grant is taken back.
+"""
 
 COUNTS: Final = _script(
     """

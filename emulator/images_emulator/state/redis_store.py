@@ -8,10 +8,12 @@ number of their layout and the namespace.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic
@@ -22,9 +24,10 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.memory_store import MAX_BUCKETS, MAX_COUNTS
-from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient
 from images_emulator.state.store import (
     Buckets,
+    Claim,
     Codec,
     Count,
     Counters,
@@ -59,6 +62,9 @@ MAX_LATE_WRITES: Final = 2000
 
 MAX_LATE_BYTES: Final = 16 * 2**20
 """Bytes of these writes."""
+
+MAX_CLAIMS: Final = 10_000
+"""The last claims that can be taken back."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment from which times in Redis count."""
@@ -126,13 +132,22 @@ class RedisRegister(Generic[T]):
             self.value, self.version = _unpacked(self._codec, text, data), version
             return True
 
-    async def update(self, change: Callable[[T], T]) -> T:
+    async def update_soon(self, change: Callable[[T], T]) -> None:
+        async def update() -> None:
+            # It is made by the next call that finds the value so again.
+            with suppress(APIError):
+                await self.update(change, soon=True)
+
+        self._store.client.spawn(update())
+
+    async def update(self, change: Callable[[T], T], *, soon: bool = False) -> T:
         while True:
             with self._lock:
                 before, version = self.value, self.version
             value = change(before)
             packed = self._codec.pack(value)
-            number = await self._store.replace(self._name, version, packed.json(), packed.data)
+            text, data = packed.json(), packed.data
+            number = await self._store.replace(self._name, version, text, data, soon=soon)
             if number is None:
                 continue
             with self._lock:
@@ -204,38 +219,80 @@ class RedisRecords(Generic[T]):
 class RedisCounters:
     """`Counters` in Redis."""
 
-    PARTS: Final = ("counts", "order")
-    """The keys of the container: claims and grants by the key of the quota, and the order in which
-    they were last claimed."""
+    PARTS: Final = ("counts", "order", "claims", "recent")
+    """The keys of the container: claims and grants by the key of the quota, the order in which they
+    were last claimed, the quotas of the last claims by their names, and the order of these."""
 
-    def __init__(self, client: RedisClient, keys: tuple[str, ...], life: int) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: tuple[str, ...],
+        life: int,
+        taken_back: Callable[[str], Coroutine[Any, Any, None]] | None,
+    ) -> None:
+        self._client = client
         self._call = client.call
         self._keys = keys
         self._life = life
+        self._taken_back = taken_back
+        self._lost: list[str] = []
+        """The names of claims that nobody got, and that are to be taken back."""
 
-    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
-        candidates = [*quotas]
-        if not candidates:
-            return None
-        arguments: list[str | int | bytes] = []
+    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+        candidates, asked = [*quotas], [*counted]
+        if not candidates and not asked:
+            return Claim(None, [])
+        self._client.check()
+        if self._lost:
+            await self._take_back()
+        name = random_digits()
+        try:
+            place, *rest = await self._claim(name, candidates, asked)
+        except BaseException:
+            if candidates:
+                self._lost.append(name)
+                self._client.spawn(self._take_back_later())
+            raise
+        if place >= 0:
+            return Claim((candidates[place], Count(*rest)))
+        return Claim(None, _counts(rest))
+
+    async def _claim(self, name: str, candidates: Sequence[Q], asked: Sequence[str]) -> Any:
+        arguments: list[str | int | bytes] = [name, MAX_CLAIMS, len(asked), *asked]
         for quota in candidates:
             times = -1 if quota.times is None else quota.times
             arguments += quota.key, quota.after, times, repr(float(quota.probability))
             arguments.append(quota.seed.encode())
-        granted = await self._call(scripts.CLAIM, self._keys, self._life, MAX_COUNTS, *arguments)
-        if granted is None:
-            return None
-        place, claims, grants = granted
-        return candidates[place], Count(claims, grants)
+        return await self._call(scripts.CLAIM, self._keys, self._life, MAX_COUNTS, *arguments)
+
+    async def _take_back(self) -> None:
+        """Take the lost claims back. Raises APIError where Redis does not answer."""
+        names = self._lost[:MAX_CLAIMS]
+        keys = await self._call(scripts.TAKE_BACK, self._keys, self._life, MAX_CLAIMS, *names)
+        self._lost = [name for name in self._lost if name not in names]
+        if self._taken_back:
+            for key in keys:
+                await self._taken_back(key.decode())
+
+    async def _take_back_later(self) -> None:
+        """Take the lost claims back when Redis answers again."""
+        while self._lost:
+            with suppress(APIError):
+                await self._take_back()
+                return
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         if not keys:
             return []
-        texts = await self._call(scripts.COUNTS, self._keys, *keys)
-        return [Count(*map(int, text.split())) if text else Count() for text in texts]
+        return _counts(await self._call(scripts.COUNTS, self._keys, *keys))
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)
+
+
+def _counts(texts: Sequence[bytes | None]) -> list[Count]:
+    return [Count(*map(int, text.split())) if text else Count() for text in texts]
 
 
 class RedisBuckets:
@@ -492,9 +549,11 @@ class RedisStore:
         keys = self._parts("records", name, RedisRecords.PARTS)
         return RedisRecords(self.client, keys, self._life_seconds, budget, codec)
 
-    def counters(self, name: str) -> Counters:
+    def counters(
+        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+    ) -> Counters:
         keys = self._parts("counters", name, RedisCounters.PARTS)
-        return RedisCounters(self.client, keys, self._life_seconds)
+        return RedisCounters(self.client, keys, self._life_seconds, taken_back)
 
     def buckets(self, name: str) -> Buckets:
         keys = self._parts("buckets", name, RedisBuckets.PARTS)
@@ -559,11 +618,15 @@ class RedisStore:
         if self._owns_client:
             self.client.close()
 
-    async def replace(self, name: str, version: _Version, text: str, data: bytes) -> int | None:
-        """Give the register *name* a new value where it has this *version*. Return the number of
-        the new version; None where another process came first, whose values are taken."""
+    async def replace(
+        self, name: str, version: _Version, text: str, data: bytes, *, soon: bool
+    ) -> int | None:
+        """Give the register *name* a new value where it has this *version*, at once or *soon*.
+        Return the number of the new version; None where another process came first, whose values
+        are taken."""
         value = name, version.number, text, data
-        answer = await self.client.call(
+        call = self.client.call_soon if soon else self.client.call
+        answer = await call(
             scripts.REPLACE, (self._registers_key,), version.epoch, self._life_seconds, *value
         )
         if isinstance(answer, int):

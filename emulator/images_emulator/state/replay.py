@@ -167,7 +167,7 @@ class Replay:
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
-        claim = await self._counters.claim(_Play(f"{place}") for place in places)
+        claim, _ = await self._counters.claim(_Play(f"{place}") for place in places)
         return int(claim[0].key) if claim else places[-1]
 
     def hosted(self, path: str) -> HostedRecording | None:

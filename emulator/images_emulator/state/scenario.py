@@ -129,7 +129,7 @@ class Scenario:
         self._answers: Sequence[NamedStep] = ()
         self.read_pictures()
         self._steps = store.register("scenario", self._begun(self._initial), CODEC)
-        self._counters = store.counters("scenario")
+        self._counters = store.counters("scenario", self._revive)
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
 
     def read_pictures(self) -> None:
@@ -187,31 +187,39 @@ class Scenario:
     ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
         steps = self._steps.value
         scan = self._scan(steps, call)
-        claim = await self._counters.claim(scan.matching())
-        if claim:
-            step, count = claim
-            if is_exhausted(step, count):
-                await self._steps.update(lambda steps: steps.without_exhausted(step))
-            return claim, []
-        if scan.near_misses is not None:
-            return None, scan.near_misses
-        kind = (
-            step
-            for step in chain(steps.injected, steps.planned)
-            if (step.answer is not None) is call.validated
-        )
-        first = list(islice(kind, MAX_NEAR_MISSES))
+        first: list[ScenarioStep] = []
+
+        def counted() -> Iterator[str]:
+            """The keys of the steps that may be near misses; not every store asks for them."""
+            if scan.near_misses is None:
+                first.extend(islice(steps.of_kind(call), MAX_NEAR_MISSES))
+            yield from (step.key for step in first)
+
         try:
-            counts = await self._counters.counts([step.key for step in first])
+            granted, counts = await self._counters.claim(scan.matching(), counted())
         except APIError:
+            if next(scan.matching(), None):
+                raise
             # The call goes on where the store is away. Only what it missed is not known.
             return None, []
+        if granted:
+            step, count = granted
+            if is_exhausted(step, count):
+                await self._steps.update_soon(lambda steps: steps.without_exhausted(step))
+            return granted, []
+        if scan.near_misses is not None:
+            return None, scan.near_misses
         pairs = zip(first, counts, strict=True)
         near_misses = [step.near_miss(call, count) for step, count in pairs]
         # The near miss of a step that matches names its count.
         if not any(step.matches(call) for step in first):
             scan.near_misses = near_misses
         return None, near_misses
+
+    async def _revive(self, key: str) -> None:
+        """Let the step of this *key* be met again, whose last grant was taken back."""
+        if any(step.key == key for step in self._steps.value.over()):
+            await self._steps.update(lambda steps: steps.with_revived(key))
 
     def expects(self, call: MatchInput) -> bool:
         """Whether a step matches the call that may still be met; whether this call would meet it is

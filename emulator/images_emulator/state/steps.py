@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.message_format import mask_key
@@ -307,6 +308,27 @@ class Steps(Immutable):
     def listed(self) -> tuple[ScenarioStep, ...]:
         """All steps, in the order in which calls are compared with them, and then the spent."""
         return (*self.injected, *self.planned, *self.spent)
+
+    def of_kind(self, call: MatchInput) -> Iterator[ScenarioStep]:
+        """The injected and planned steps for calls of the kind of *call*: validated or not."""
+        for step in chain(self.injected, self.planned):
+            if (step.answer is not None) is call.validated:
+                yield step
+
+    def over(self) -> Iterator[ScenarioStep]:
+        """The steps that no call is compared with, because they have met all their calls."""
+        live = {step.key for step in self.live}
+        return chain(self.spent, (step for step in self.planned if step.key not in live))
+
+    def with_revived(self, key: str) -> Steps:
+        """The steps when that of this *key* may be met again, though it was over."""
+        step = next((each for each in self.over() if each.key == key), None)
+        if step is None:
+            return self
+        if not step.is_injected:
+            live = {key, *(each.key for each in self.live)}
+            return replace(self, live=tuple(each for each in self.planned if each.key in live))
+        return replace(self, spent=_without(key, self.spent)).with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
         """The steps with *step* behind the injected ones. But an answer goes before those for any

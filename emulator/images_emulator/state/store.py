@@ -94,6 +94,11 @@ class Register(Protocol[T]):
         atomic, so a store may call *change* more than once. If *change* raises, the value stays."""
         ...
 
+    async def update_soon(self, change: Callable[[T], T]) -> None:
+        """As `update`, for a change that need not be made: a shared store makes it together with
+        its next operation, and not at all where that fails."""
+        ...
+
 
 class Records(Protocol[T]):
     """Values by key, oldest first, within a budget of bytes. Beyond the budget the oldest values
@@ -184,13 +189,25 @@ def is_lucky(quota: Quota, number: int) -> bool:
     return int(digest[:13], 16) / 16**13 < quota.probability
 
 
+class Claim(NamedTuple, Generic[Q]):
+    """The outcome of a claim: the quota that *granted* it and its count, or None; then *counts* are
+    those that were asked for."""
+
+    granted: tuple[Q, Count] | None
+    counts: Sequence[Count] = ()
+
+
 class Counters(Protocol):
     """The number of claims on each of some quotas, and the number of granted ones."""
 
-    async def claim(self, quotas: Iterable[Q]) -> tuple[Q, Count] | None:
+    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
-        count, or None. The whole method is atomic: a quota of *n* times grants exactly *n* claims
-        to any number of threads."""
+        count; or else None, and the counts of the keys *counted*. The whole method is atomic: a
+        quota of *n* times grants exactly *n* claims to any number of threads.
+
+        A claim that nobody got, because the store did not answer or the caller was cancelled, is
+        taken back as soon as the store answers.
+        """
         ...
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
@@ -311,8 +328,11 @@ class Store(Protocol):
         """Records that take at most *budget* bytes together."""
         ...
 
-    def counters(self, name: str) -> Counters:
-        """Counters, all of which are at zero until their first claim."""
+    def counters(
+        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+    ) -> Counters:
+        """Counters, all of which are at zero until their first claim. *taken_back* is awaited with
+        the key of each quota whose grant was taken back."""
         ...
 
     def buckets(self, name: str) -> Buckets:
