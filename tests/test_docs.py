@@ -38,7 +38,7 @@ from tests.reference_pages import GENERATED, shown
 HOME: Final = "http://127.0.0.1:8080"
 """The server's address in the pages; that of the tests' server takes its place."""
 
-NOT_RUN: Final = ("pip ", "docker ", ".venv/bin/", "python3 -m venv ")
+NOT_RUN: Final = ("pip ", "docker ", "kubectl ", ".venv/bin/", "python3 -m venv ")
 """Commands of a shell that install, or need what the tests have not; others are run or parsed."""
 
 SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
