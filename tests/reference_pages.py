@@ -38,6 +38,7 @@ from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
 from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
+from tests.guards import GUARDS
 
 ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -144,6 +145,15 @@ def fixtures_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def guards_table() -> str:
+    """The guards, with the tests that fail without them."""
+    rows = ["| promise | test that fails without the guard |", "|---|---|"]
+    for guard in GUARDS:
+        file, _, name = guard.test.partition("::")
+        rows.append(f"| {guard.promise} | `{name}` in `{file}` |")
+    return "\n".join(rows) + "\n"
+
+
 _TIME_METHODS: Final = ("now", "advance", "freeze", "resume", "reset")
 
 GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
@@ -178,6 +188,7 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "admin paths": ("admin-api.md", admin_table),
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),
+    "guards": ("security.md", guards_table),
     "clients": ("clients.md", clients_table),
     "code of clients": ("clients.md", clients_code),
 }

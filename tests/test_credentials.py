@@ -120,6 +120,16 @@ def test_the_key_of_the_call_is_shown_nowhere_else(anyone: httpx2.Client, server
     assert entry.came_with(OTHER)
 
 
+def test_a_key_that_is_not_the_calls_own_is_redacted_in_a_text(
+    anyone: httpx2.Client, server: Server
+) -> None:
+    key = "sk-proj-0123456789abcdef"
+    anyone.get(f"{server.url}/v1/models?note=it+is+{key}", headers=[*bearer(), ("x-note", key)])
+    (entry,) = server.requests
+    assert entry.headers["x-note"] == mask_key(key)
+    assert key not in entry.query
+
+
 def test_a_key_among_the_parameters_is_redacted(anyone: httpx2.Client, server: Server) -> None:
     body = BODY | {"api_key": OTHER, "svg": {"auth_token": OTHER}}
     anyone.post(server.url + GENERATIONS, json=body, headers=bearer())

@@ -6,7 +6,7 @@ import base64
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from select import select
@@ -38,6 +38,12 @@ class Shelf(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to?"))
             self.end_headers()
+        elif self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(2**20))
         elif self.path == "/slow-head":
             self.drip(b"HTTP/1.0 200 OK\r\nX-Slow: ")
         elif self.path == "/slow-body":
@@ -120,6 +126,11 @@ def test_failed_fetch_is_refused(shelf: str) -> None:
         assert refusal(edit(f"{base}/to?file:///etc/passwd")) == "403."
         loop = f"{base}/to?/to?/to?/to?/to?/blue.png"
         assert refusal(edit(loop)) == "302."
+
+
+def test_a_fetched_body_past_the_limit_of_an_upload_is_refused(shelf: str) -> None:
+    with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
+        assert refusal(edit(f"http://{shelf}/endless")) == "413."
 
 
 def test_without_an_allowed_host_nothing_is_fetched(shelf: str) -> None:

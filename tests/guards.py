@@ -1,0 +1,188 @@
+"""The guards: what keeps others out, secrets in and load within limits, each with the line of code
+that does it and the test that fails without that line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import images_emulator
+
+PACKAGE: Final = Path(images_emulator.__file__).parent
+
+
+class Guard(NamedTuple):
+    """A guard: the *code* in a *module*, with what stands there *without* it, and a *test* that
+    must fail then."""
+
+    promise: str
+    module: str
+    code: str
+    without: str
+    test: str
+
+    def removed(self) -> str:
+        """The source of the module without the guard. Raises ValueError where its code is not
+        there just once."""
+        source = (PACKAGE / self.module).read_text("utf-8")
+        if source.count(self.code) != 1:
+            raise ValueError(f"{self.module} has {source.count(self.code)} times: {self.code}")
+        return source.replace(self.code, self.without)
+
+
+GUARDS: Final = (
+    Guard(
+        "`/_emulator` answers only under names of its own machine (DNS rebinding)",
+        "web/admin_auth.py",
+        "elif not self._own(",
+        "elif False and not self._own(",
+        "test_admin_auth.py::test_a_host_that_another_site_can_have_may_not",
+    ),
+    Guard(
+        "`/_emulator` answers no page of another origin",
+        "web/admin_auth.py",
+        "foreign = origin is not None and not",
+        "foreign = False and not",
+        "test_admin_auth.py::test_a_page_of_another_site_may_not_ask",
+    ),
+    Guard(
+        "`/_emulator` answers no cross-site call that hides its origin",
+        "web/admin_auth.py",
+        'or headers.get("sec-fetch-site") == "cross-site"',
+        "",
+        "test_admin_auth.py::test_a_browser_that_says_whose_page_it_is_is_believed",
+    ),
+    Guard(
+        "with an admin token, `/_emulator` answers only who sends it",
+        "web/admin_auth.py",
+        "raise admin_errors.no_token()",
+        "pass",
+        "test_admin_auth.py::test_without_the_token_nobody_may_ask",
+    ),
+    Guard(
+        "a session begins with the admin token alone",
+        "web/session_api.py",
+        "if not is_same(",
+        "if False and not is_same(",
+        "test_admin_auth.py::test_a_wrong_token_begins_no_session",
+    ),
+    Guard(
+        "no page of another origin gets through a preflight of `/_emulator`",
+        "web/cors_middleware.py",
+        'scope["method"] == "OPTIONS" and ADMIN_PREFIX not in scope["path"]',
+        'scope["method"] == "OPTIONS"',
+        "test_cors.py::test_admin_api_allows_no_origin",
+    ),
+    Guard(
+        "the page runs and loads only what this server has (Content-Security-Policy)",
+        "web/page_files.py",
+        '    "Content-Security-Policy": CONTENT_SECURITY_POLICY,\n',
+        "",
+        "test_page_files.py::test_page_is_html_under_a_strict_policy",
+    ),
+    Guard(
+        "the page's path leads to its files alone",
+        "web/page_files.py",
+        'media_type is None or "/" in name or "\\\\" in name or "\\0" in name',
+        "media_type is None",
+        "test_page_files.py::test_what_is_no_file_of_the_page_is_not_found",
+    ),
+    Guard(
+        "what comes over HTTP names no file of the server",
+        "answers/picture_files.py",
+        "if folder is None:",
+        "if False:",
+        "test_answer_steps.py::test_the_admin_api_reads_no_path_of_the_server",
+    ),
+    Guard(
+        "with configured keys, no other key is let in",
+        "web/authentication.py",
+        "(not settings.api_key or key in settings.api_key)",
+        "True",
+        "test_credentials.py::test_a_call_with_a_wrong_key_uses_up_no_step",
+    ),
+    Guard(
+        "with configured keys, each key has files of its own",
+        "state/files.py",
+        "return file if file and owner in (None, file.owner) else None",
+        "return file",
+        "test_files.py::test_keys_that_the_settings_name_have_files_of_their_own",
+    ),
+    Guard(
+        "a hosted picture is sent for a URL with a right signature",
+        "state/hosting.py",
+        "if not self.is_signed(path, query):",
+        "if False:",
+        "test_hosting.py::test_a_url_with_a_wrong_signature_is_refused",
+    ),
+    Guard(
+        "a hosted picture is sent while its URL is valid",
+        "state/hosting.py",
+        'if not parameters.get("st", "") <= _iso_time(now) <= parameters["se"]:',
+        "if False:",
+        "test_hosting.py::test_a_url_is_valid_from_its_start_to_its_expiry",
+    ),
+    Guard(
+        "no image is fetched from a host that the settings do not name, by a redirect neither",
+        "web/remote.py",
+        'return parts.scheme in ("http", "https") and is_listed',
+        'return parts.scheme in ("http", "https")',
+        "test_remote.py::test_failed_fetch_is_refused",
+    ),
+    Guard(
+        "nothing is fetched through the environment's proxies",
+        "web/remote.py",
+        "trust_env=False",
+        "trust_env=True",
+        "test_remote.py::test_a_fetch_goes_through_no_proxy",
+    ),
+    Guard(
+        "a fetched body is no longer than an upload may be",
+        "web/remote.py",
+        "if len(data) > IMAGE_BYTES_LIMIT:",
+        "if False:",
+        "test_remote.py::test_a_fetched_body_past_the_limit_of_an_upload_is_refused",
+    ),
+    Guard(
+        "the journal shows no key whole",
+        "exchange/credentials.py",
+        "return mask_key(value)\n    return HIDDEN if value else value",
+        "return value\n    return value",
+        "test_credentials.py::test_no_header_shows_a_key",
+    ),
+    Guard(
+        "the journal shows no key in a text",
+        "exchange/credentials.py",
+        "return _KEY_LIKE.sub(lambda match: mask_key(match[0]), text)",
+        "return text",
+        "test_credentials.py::test_a_key_that_is_not_the_calls_own_is_redacted_in_a_text",
+    ),
+    Guard(
+        "a body is no longer than the setting says",
+        "web/request_body.py",
+        "return tuple(chunks) if size <= max_bytes else None",
+        "return tuple(chunks)",
+        "test_bad_input.py::test_the_largest_body_is_as_large_as_the_setting_says",
+    ),
+    Guard(
+        "an image of many pixels is not decoded",
+        "imaging/decoder.py",
+        "if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:",
+        "if False:",
+        "test_bad_input.py::test_a_picture_of_more_than_64_million_pixels_is_not_decoded",
+    ),
+    Guard(
+        "an image of many scans, chunks or segments is not decoded",
+        "imaging/decoder.py",
+        'room for it."""\n    if has_too_many_parts(data):',
+        'room for it."""\n    if False:',
+        "test_decoder.py::test_a_file_of_too_many_parts_is_refused",
+    ),
+    Guard(
+        "what clients send moves no cursor of the terminal",
+        "cli/terminal.py",
+        'return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)',
+        "return text",
+        "test_call_log.py::test_control_characters_of_a_client_are_escaped",
+    ),
+)
