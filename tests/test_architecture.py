@@ -35,6 +35,9 @@ LAYERS = (
         "record_server",
         "call_list",
         "http_server",
+        "listening_socket",
+        "shared_listener",
+        "workers",
         "protocol",
         "environment",
     ),
@@ -59,7 +62,7 @@ HOMES = {
     "sse_starlette": {"web"},
     "starlette": {"web", "faults", "http_server"},
     "uharfbuzz": {"imaging"},
-    "uvicorn": {"http_server", "protocol"},
+    "uvicorn": {"http_server", "listening_socket", "shared_listener", "workers", "protocol"},
     "yaml": {"recordings"},
 }
 """The layers and modules that may import each third-party package."""

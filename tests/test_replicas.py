@@ -169,6 +169,18 @@ def test_reset_of_one_replica_is_seen_by_the_other(replicas: Replicas, http: htt
     assert [call.status for call in one.requests] == [200]
 
 
+def test_reset_of_one_replica_empties_the_caches_of_the_other(
+    replicas: Replicas, http: httpx2.Client
+) -> None:
+    one, other = replicas
+    generate(http, other, response_format="b64_json")
+    caches = other.emulator.prepared_requests, other.emulator.notices
+    assert all(len(each) for each in caches)
+    one.reset()
+    http.get(f"{other.base_url}/models")
+    assert [len(each) for each in caches] == [0, 0]
+
+
 def test_replicas_of_other_namespaces_are_other_emulators(http: httpx2.Client) -> None:
     url = shared_redis().url
     for one, _ in replicas_of(url):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,7 +12,9 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.listening_socket import BACKLOG
 from images_emulator.protocol import Protocol
+from images_emulator.shared_listener import SharedListener
 from images_emulator.threads import DaemonThreadPool
 
 GRACE_SECONDS: Final = 0.5
@@ -25,9 +26,6 @@ POLL_SECONDS: Final = 0.02
 KEEP_ALIVE_SECONDS: Final = 620
 """Seconds for which an idle connection stays open: longer than proxies and load balancers keep
 theirs, the longest for 600. One that is closed while a proxy sends a call on it makes a 502."""
-
-BACKLOG: Final = 4096
-"""Connections that may wait to be accepted."""
 
 MAX_THREADS: Final = 32
 """Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
@@ -50,7 +48,7 @@ class HTTPServer(uvicorn.Server):
     whatever is open. Then it calls *finish*, if there is one, and waits for it.
 
     *protocol* reads the requests. Where not *dated*, an answer has a `date` only if *app* gives
-    it one.
+    it one. With *shared* it accepts connections from that listener, as other processes do.
     """
 
     def __init__(
@@ -61,6 +59,7 @@ class HTTPServer(uvicorn.Server):
         protocol: type[Protocol] = Protocol,
         dated: bool = True,
         finish: Callable[[], Awaitable[None]] | None = None,
+        shared: SharedListener | None = None,
     ) -> None:
         config = uvicorn.Config(
             _Cancellable(app),
@@ -78,6 +77,10 @@ class HTTPServer(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._finish = finish
+        self._protocol = protocol
+        self._shared = shared
+        if shared:
+            self.server_state.connections = shared.connections
 
     def connections(self) -> int:
         """The number of open connections."""
@@ -92,15 +95,22 @@ class HTTPServer(uvicorn.Server):
         """Start, with threads of our own for `asyncio.to_thread`, and call *ready*."""
         threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
         asyncio.get_running_loop().set_default_executor(threads)
-        await super().startup(sockets)
+        await super().startup([] if self._shared else sockets)
+        if self._shared:
+            self._shared.start(self._new_protocol)
         if self.started:
             self._ready()
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, wait up to `GRACE_SECONDS` for answers in progress, then
         close all connections, as the end of the process would."""
         for server in self.servers:
             server.close()
+        if self._shared:
+            self._shared.stop()
         for listener in sockets or ():
             listener.close()
         connections, tasks = self.server_state.connections, self.server_state.tasks
@@ -119,46 +129,3 @@ class HTTPServer(uvicorn.Server):
             await asyncio.wait([*tasks], timeout=GRACE_SECONDS)
         if self._finish:
             await self._finish()
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens on *host* and *port*. Raises OSError where it cannot be had.
-
-    It listens at once: two sockets may be bound to one port as long as neither does.
-    """
-    try:
-        # A name in bytes is looked up as it stands; for a text Python loads its IDNA codec.
-        name = host.encode() if host.isascii() else host
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as reason:
-        error = OSError(reason.errno, f"{host}:{port}: {reason.strerror or reason}")
-        if reason.errno == errno.EADDRINUSE:
-            error.add_note(
-                "Where no port is named, Server takes a free one; each worker of pytest-xdist "
-                "needs one of its own."
-            )
-        raise error from None
-    return listener
-
-
-def raise_file_limit() -> None:
-    """Raise the limit of open files to the most that the system allows this process. With 256 files
-    the server resets three in four of a thousand streams."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS has hard limits that it does not take.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -16,6 +16,7 @@ from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
 from images_emulator.settings import Settings
+from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.query import DOWNLOADS, FilterError, Query
@@ -52,6 +53,9 @@ class Server(ThreadedServer):
     where the port is taken or the store cannot be reached.
     """
 
+    _shared_listener: SharedListener | None = None
+    """The listener of a worker; see `workers.worker_server`."""
+
     def __init__(
         self,
         settings: Settings | None = None,
@@ -71,9 +75,10 @@ class Server(ThreadedServer):
         """The namespaces beside the default one, which is `emulator`."""
         app = NamespaceRouter(self.namespaces)
         super().__init__(
-            lambda ready: HTTPServer(app, ready, finish=self._finish),
+            lambda ready: HTTPServer(app, ready, finish=self._finish, shared=self._shared_listener),
             self.settings.host,
             self.settings.port,
+            listener=self._shared_listener.socket if self._shared_listener else None,
         )
         for each in self._instruments:
             each.serve(self._http.connections)

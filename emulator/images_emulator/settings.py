@@ -265,6 +265,14 @@ def _check_texts(settings: Any) -> None:
             raise ValueError(f"{each.name}: {error}") from None
 
 
+def _check_minimums(settings: Any) -> None:
+    """Raises ValueError for a number below the setting's minimum."""
+    for each in fields(settings):
+        minimum, value = each.metadata["minimum"], getattr(settings, each.name)
+        if None not in (minimum, value) and value < minimum:
+            raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
+
+
 def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
     """The value that *parse* makes of *value*. Raises ValueError about the *subject*."""
     try:
@@ -556,10 +564,7 @@ class Settings(Immutable, kw_only=True):
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
         self._check_replay()
-        for each in fields(self):
-            minimum, value = each.metadata["minimum"], getattr(self, each.name)
-            if None not in (minimum, value) and value < minimum:
-                raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
+        _check_minimums(self)
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -597,11 +602,27 @@ class LogSettings(Immutable, kw_only=True):
         _check_texts(self)
 
 
+class ProcessSettings(Immutable, kw_only=True):
+    """The settings of the command `serve` that say how many processes serve. Raises ValueError for
+    a value that a setting cannot have."""
+
+    workers: int = _setting(
+        1,
+        "COUNT",
+        "Processes that serve as one emulator. 0: one for each CPU core. More than one share a "
+        "Redis: that of `store`, or one of their own.",
+        minimum=0,
+    )
+
+    def __post_init__(self) -> None:
+        _check_minimums(self)
+
+
 class Setting(Immutable):
     """One setting as the command line, the variables, the file and the docs show it."""
 
     name: str
-    """Name of the field of `Settings` or `LogSettings`, and key of the file."""
+    """Name of the field of `Settings`, `LogSettings` or `ProcessSettings`, and key of the file."""
     default: Any
     """Default of the flag and the variable."""
     metavar: str
@@ -690,7 +711,7 @@ def _value_type(name: str, hint: Any) -> type[Any]:
     raise TypeError(f"setting {name}: a value is a text, a number or a bool, not {hint}")
 
 
-def _settings_of(settings: type[Settings | LogSettings]) -> tuple[Setting, ...]:
+def _settings_of(settings: type[Settings | LogSettings | ProcessSettings]) -> tuple[Setting, ...]:
     hints = get_type_hints(settings)
     return tuple(
         Setting(
@@ -715,8 +736,9 @@ def all_settings() -> tuple[Setting, ...]:
 
 @cache
 def command_settings() -> tuple[Setting, ...]:
-    """The settings of the command: those of an emulator, and those of its log."""
-    return (*all_settings(), *_settings_of(LogSettings))
+    """The settings of the command: those of an emulator, of its processes and of its log."""
+    groups = ProcessSettings, LogSettings
+    return (*all_settings(), *(each for group in groups for each in _settings_of(group)))
 
 
 def command_defaults() -> dict[str, Any]:

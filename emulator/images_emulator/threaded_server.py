@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from images_emulator.http_server import HTTPServer, listening_socket, raise_file_limit
+from images_emulator.http_server import HTTPServer
+from images_emulator.listening_socket import http_url, listening_socket, raise_file_limit
 
 
 class ThreadedServer:
     """The base class of servers: *http*, whose address is *host* and *port*. Port 0 takes a free
-    one.
+    one. With *listener*, a socket that listens already, that is the port.
 
     The constructor opens the port, and connections queue. `run` serves them in the calling thread.
     As a context manager, synchronous or asynchronous, the server serves them in its own thread.
@@ -22,14 +24,19 @@ class ThreadedServer:
     """
 
     def __init__(
-        self, http: Callable[[Callable[[], None]], HTTPServer], host: str, port: int
+        self,
+        http: Callable[[Callable[[], None]], HTTPServer],
+        host: str,
+        port: int,
+        *,
+        listener: socket.socket | None = None,
     ) -> None:
         """*http* makes the HTTP server, given what it is to call when it accepts connections."""
         raise_file_limit()
         self._http = http(self._ready)
         self._host = host
         self._on_ready: Callable[[], None] = lambda: None
-        self._listener = listening_socket(host, port)
+        self._listener = listener or listening_socket(host, port)
         self.port = int(self._listener.getsockname()[1])
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
@@ -46,8 +53,7 @@ class ThreadedServer:
     @property
     def url(self) -> str:
         """The address of the server: `http://HOST:PORT`."""
-        host = self._host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return http_url(self._host, self.port)
 
     @property
     def base_url(self) -> str:

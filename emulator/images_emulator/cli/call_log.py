@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from time import time
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from images_emulator.cli.line_writer import LineWriter
-from images_emulator.cli.terminal import Part, has_colours, printable, render
+from images_emulator.cli.notice_line import notice_line
+from images_emulator.cli.terminal import has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.settings import LogSettings
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 STDOUT: Final = 1
 STDERR: Final = 2
 """File descriptors."""
-
-MAX_RECORD_CHARS: Final = 20_000
-"""Characters that are shown of a notice or an error."""
 
 LEVELS: Final[Mapping[str, int]] = {
     "debug": logging.DEBUG,
@@ -56,14 +53,24 @@ class LineLog(Generic[Item]):
     """Writes to the file descriptor *out* a line, or several, for each item; `text_of` makes them
     on the thread that writes. *stop* is called on it where nobody reads any more.
 
-    As JSON the notices and errors of the emulator go there, too; as text to *err*.
+    As JSON the notices and errors of the emulator go there, too; as text to *err*. Where several
+    processes write there, *lock* makes a lock that they share.
     """
 
-    def __init__(self, settings: LogSettings, stop: Callable[[], None], out: int, err: int) -> None:
+    def __init__(
+        self,
+        settings: LogSettings,
+        stop: Callable[[], None],
+        out: int,
+        err: int,
+        lock: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self.level = LEVELS[settings.log_level]
         self.is_json = settings.log_format == "json"
-        self._out = LineWriter[Item | str](out, self._text, stop, _encoding(sys.stdout))
-        self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr))
+        self._out = LineWriter[Item | str](
+            out, self._text, stop, _encoding(sys.stdout), lock=lock()
+        )
+        self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr), lock=lock())
         self._has_colours = has_colours(out, os.environ)
         self._has_error_colours = has_colours(err, os.environ)
         self._fd = out
@@ -135,19 +142,14 @@ class LineLog(Generic[Item]):
 
     def _line(self, record: logging.LogRecord, text: str) -> str:
         """The line of a notice or an error; as JSON with the id of the call that it is about."""
-        level = record.levelname.lower()
-        if self.is_json:
-            time = datetime.fromtimestamp(record.created).astimezone()
-            head = {"time": time.isoformat(timespec="milliseconds"), "level": level}
-            values = {**head, "event": "log", "id": CALL_ID.get(), "message": text}
-            return f"{json.dumps(values)}\n"
-        style = "dim" if record.levelno < logging.WARNING else "yellow"
-        style = style if record.levelno < logging.ERROR else "red"
-        # Lines of a traceback are indented, so that none can pass as a line of the log.
-        lines = [printable(line, MAX_RECORD_CHARS) for line in text.split("\n")]
-        part = Part("\n  ".join(lines), style)
-        line = render([part], colours=self._has_error_colours, columns=None)
-        return f"{line}\n"
+        return notice_line(
+            text,
+            record.levelno,
+            record.created,
+            call_id=CALL_ID.get(),
+            is_json=self.is_json,
+            colours=self._has_error_colours,
+        )
 
 
 class CallLog(LineLog["_Call | CallRecord"]):
@@ -155,9 +157,15 @@ class CallLog(LineLog["_Call | CallRecord"]):
     journals from `observe` on. A record is made on the thread that writes it."""
 
     def __init__(
-        self, settings: LogSettings, journal: Journal, out: int = STDOUT, err: int = STDERR
+        self,
+        settings: LogSettings,
+        journal: Journal,
+        out: int = STDOUT,
+        err: int = STDERR,
+        *,
+        lock: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        super().__init__(settings, self.stop, out, err)
+        super().__init__(settings, self.stop, out, err, lock)
         self._journal = journal
         self._has_stopped = False
 

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 
 MAX_ITEMS: Final = 1000
@@ -27,7 +27,8 @@ class LineWriter(Generic[Item]):
     """Writes to the file descriptor *fd* what *render* makes of the items: text with its line ends.
 
     `put` never blocks. The thread starts at the first item. *on_broken* is called on it where
-    nobody reads any more; items are then forgotten.
+    nobody reads any more; items are then forgotten. Several processes that write to one terminal or
+    pipe have a *lock* each on one file, so that their lines do not mix.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class LineWriter(Generic[Item]):
         render: Callable[[Item], str],
         on_broken: Callable[[], None] = lambda: None,
         encoding: str = "utf-8",
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self._fd = fd
+        self._file_lock = lock or nullcontext()
         self._render = render
         self._on_broken = on_broken
         self._encoding = encoding
@@ -85,7 +88,8 @@ class LineWriter(Generic[Item]):
                 self._wake.clear()
                 self._closing.wait(GATHER_SECONDS)
                 while text := self._text():
-                    self._write(text.encode(self._encoding, "backslashreplace"))
+                    with self._file_lock:
+                        self._write(text.encode(self._encoding, "backslashreplace"))
                 if self._closing.is_set():
                     return
                 self._is_idle = True

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import os
 import warnings
-from collections.abc import Iterator
-from datetime import datetime
-from json import dumps
-from typing import Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
@@ -22,16 +20,21 @@ from images_emulator.cli.configuration import (
     setting_help,
     upstream_key,
 )
-from images_emulator.cli.server_address import is_loopback, local_url
-from images_emulator.cli.shells import FORMS, shell_of
-from images_emulator.environment import API_KEY
+from images_emulator.cli.port_error import port_error
+from images_emulator.cli.start_text import folder_counts, start_text
+from images_emulator.rendering.cores import available_cores
 from images_emulator.settings import (
     LogSettings,
     OnMiss,
+    ProcessSettings,
     Settings,
     command_settings,
-    parse_lenient,
 )
+
+if TYPE_CHECKING:
+    from images_emulator.cli.call_log import CallLog
+    from images_emulator.server import Server
+    from images_emulator.shared_listener import SharedListener
 
 USAGE: Final = "[OPTIONS]"
 
@@ -44,21 +47,6 @@ EXAMPLES: Final = """\
   images-emulator -p 0 --as-of today     on a free port, as the API is now
   images-emulator --scenario outage      with a ready scenario of faults
   images-emulator serve --help-all       every setting, with its variable"""
-
-PAGE_PATH: Final = "/_emulator/"
-"""Path of the page."""
-
-PORT_HINT: Final = (
-    "; -p 0 takes a free one, and 'images-emulator healthcheck' tells whether an emulator has it"
-)
-"""Ends the sentence about a port that is taken."""
-
-MISSES: Final = {
-    OnMiss.EMULATE: "the emulator answers",
-    OnMiss.REFUSE: "it refuses",
-    OnMiss.RECORD: "the upstream answers",
-}
-"""What a start-up line says of calls that no recording answers."""
 
 SHORT_FLAGS: Final = {"port": "-p"}
 """Flags of one letter, by setting."""
@@ -133,124 +121,58 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     log_settings = LogSettings(
         log_level=values.pop("log_level"), log_format=values.pop("log_format")
     )
+    workers = values.pop("workers")
     if values["on_miss"] == OnMiss.RECORD:
         values["upstream_api_key"] = upstream_key(values)
     settings = Settings(**values)
-    # Imported modules are never garbage; to collect while they are imported takes a tenth of the
-    # time to the first answer.
-    gc.disable()
-    # The web framework takes most of the import time; --help and a wrong flag need none.
-    from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
-    from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
+    count = ProcessSettings(workers=workers).workers or available_cores()
+    if count > 1:
+        if os.name == "nt":
+            raise CommandError("--workers: processes cannot share a port on Windows; leave it at 1")
+        from images_emulator.cli.serve_workers import serve_workers  # noqa: PLC0415 - for few
 
-    try:
-        server = Server(settings)
-    except OSError as error:
-        hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
-        raise CommandError(f"{error.strerror}{hint}") from None
-    log = CallLog(log_settings, server.emulator.journal)
-    server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
-    warnings.filterwarnings("ignore", module="PIL")
-    gc.freeze()
-    gc.enable()
-
-    replay = server.emulator.replay
-    counts = FolderCounts(
-        replay.file_count if replay else 0, server.emulator.scenario.pictures_summary
-    )
-
+        serve_workers(count, settings, log_settings)
+        return 0
+    server = open_server(settings)
+    log = call_log(server, log_settings)
+    counts = folder_counts(server)
     log.log_while_running(
         server, lambda: start_text(server.url, server.port, settings, log_settings, counts)
     )
     return 0
 
 
-class FolderCounts(NamedTuple):
-    """The number of *recordings* in the folder of `replay`, and in words that of *pictures* in the
-    one of `pictures`; None without one."""
+def open_server(settings: Settings, listener: SharedListener | None = None) -> Server:
+    """The server, which does not serve yet, on the port of the settings or on *listener*. Raises
+    CommandError where the port or the store cannot be had, ValueError for a setting's value."""
+    # Imported modules are never garbage; to collect while they are imported takes a tenth of the
+    # time to the first answer.
+    gc.disable()
+    # The web framework takes most of the import time; --help and a wrong flag need none.
+    from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
 
-    recordings: int = 0
-    pictures: str | None = None
+    try:
+        if listener is None:
+            return Server(settings)
+        from images_emulator.workers.worker_server import WorkerServer  # noqa: PLC0415
 
-
-NO_FOLDERS: Final = FolderCounts()
-"""The counts without folders."""
-
-
-def start_text(
-    url: str, port: int, settings: Settings, log: LogSettings, counts: FolderCounts = NO_FOLDERS
-) -> str:
-    """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    or warnings alone, where it listens. *counts* says what the folders have."""
-    listening = f"Listening on {url}"
-    local = local_url(settings.host, port)
-    page = f"{local}{PAGE_PATH}" if settings.page else None
-    if log.log_format == "json":
-        values = {
-            "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
-            "level": "info",
-            "event": "start",
-            "message": listening,
-            "url": url,
-            "base_url": f"{local}/v1",
-            "page": page,
-            "as_of": settings.as_of,
-            "validation": settings.validation,
-        }
-        if warning := _open_door(settings):
-            values["warning"] = warning
-        return f"{dumps(values)}\n"
-    notes = [note] if (note := _open_door(settings)) else []
-    if log.log_level == "error":
-        return f"{listening}\n"
-    if log.log_level == "warning":
-        return "".join(f"{line}\n" for line in (listening, *notes))
-    lines = [listening, *notes, *_mode_lines(settings, counts)]
-    if page:
-        lines.append(f"The page is at {page}")
-    lines.append(_shell_line(local, settings))
-    return "".join(f"{line}\n" for line in lines)
+        return WorkerServer(settings, listener)
+    except OSError as error:
+        raise port_error(error) from None
 
 
-def _open_door(settings: Settings) -> str | None:
-    """The warning that other machines may use the admin API; None where they may not."""
-    if settings.admin_token is not None or is_loopback(settings.host):
-        return None
-    return (
-        f"Whoever reaches {settings.host} sees all calls and pictures at /_emulator, and may "
-        "change faults, clock and settings; --admin-token keeps them out"
-    )
+def call_log(
+    server: Server,
+    settings: LogSettings,
+    lock: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> CallLog:
+    """The log of *server*, also of its namespaces. Where several processes write it, *lock* makes a
+    lock that they share. Afterwards all modules are loaded."""
+    from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
-
-def _shell_line(url: str, settings: Settings) -> str:
-    """The line that leads the SDKs in a shell to the server at *url*. No key of the settings stands
-    in it."""
-    write = FORMS[shell_of(os.environ)]
-    key = "<one of your api_key>" if settings.api_key else API_KEY
-    variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
-    words = "; ".join(write(*pair) for pair in variables.items()).replace("; export ", " ")
-    return f"In your shell: {words}"
-
-
-def _mode_lines(settings: Settings, counts: FolderCounts) -> Iterator[str]:
-    """Start-up lines that say which day's API answers, whether it forgives, and what else
-    answers."""
-    if settings.as_of == "any":
-        yield (
-            "as_of=any: retired models answer, and a call may leave out its model; "
-            "--as-of today answers as the API does now"
-        )
-    elif settings.as_of == "today":
-        yield "as_of=today: answers as the API does now"
-    else:
-        yield f"as_of={settings.as_of}: answers as the API did on that day"
-    if parse_lenient(settings.validation):
-        yield "validation=lenient: forgives mistakes that the API refuses"
-    if settings.replay is not None:
-        times = "" if settings.delay else ", at once"
-        misses = MISSES[OnMiss(settings.on_miss)]
-        number = counts.recordings
-        answer = "1 recording answers" if number == 1 else f"{number or 'no'} recordings answer"
-        yield f"replay={settings.replay}: {answer}{times}; {misses} what none matches"
-    if counts.pictures is not None:
-        yield f"pictures={settings.pictures}: {counts.pictures}"
+    log = CallLog(settings, server.emulator.journal, lock=lock)
+    server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
+    warnings.filterwarnings("ignore", module="PIL")
+    gc.freeze()
+    gc.enable()
+    return log

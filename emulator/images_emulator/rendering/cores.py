@@ -1,4 +1,4 @@
-"""The number of CPU cores for render processes, within the quota of a container."""
+"""The number of CPU cores for processes, within the quota of a container."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/sche
 """
 
 
-def spare_cores(group: Path = CGROUP_FOLDER) -> int:
-    """Whole CPU cores that this process may use beside one: those of its CPU affinity, as far as
+def available_cores(group: Path = CGROUP_FOLDER) -> int:
+    """Whole CPU cores that this process may use, at least one: those of its CPU affinity, as far as
     the quota of its container covers them."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, _quota_cores(group) or cores) - 1
+    return min(cores, _quota_cores(group) or cores)
+
+
+def spare_cores(group: Path = CGROUP_FOLDER, *, processes: int = 1) -> int:
+    """The available cores that each of a server's *processes* may use beside one for itself."""
+    return max(0, available_cores(group) - processes) // processes
 
 
 def _quota_cores(group: Path) -> int | None:

@@ -140,6 +140,9 @@ class Emulator:
 
             self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
 
+        if self.store.is_shared and self._has_own_caches:
+            self.store.observers = (*self.store.observers, self._register_changed)
+
     def in_namespace(self, name: str) -> Emulator:
         """The emulator of the namespace *name*: an account of its own, at its start where the store
         has none yet, with the settings that this one had at its start. It is reached below
@@ -206,10 +209,17 @@ class Emulator:
         self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()
 
+    def _register_changed(self, name: str) -> None:
+        """Drop what this process has of its own when another one has reset the emulator."""
+        if name == "resets":
+            self.prepared_requests.clear()
+            self.notices.clear()
+
     async def _reset(self) -> None:
-        await self._settings.update(lambda _: self.initial_settings)
-        await self.hosting.reset()
+        # First what takes most: a store that is full changes no settings.
         await self.files.reset()
+        await self.hosting.reset()
         await self.rate_limits.reset()
         if self.replay:
             await self.replay.reset()
+        await self._settings.update(lambda _: self.initial_settings)

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 1.0
 """Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
-next answer."""
+next answer. A URL may have others, as `?socket_timeout=10`."""
 
 MIN_BYTES_PER_SECOND: Final = 10 * 2**20
 """The slowest way to Redis: large commands may take longer than `TIMEOUT_SECONDS`."""
@@ -141,14 +141,11 @@ class _LoopClient:
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
-        self._pool = ConnectionPool.from_url(
-            url,
-            # These two would make a task of each command.
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        self._pool = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
+        options = self._pool.connection_kwargs
+        self._timeout = options.get("socket_timeout") or TIMEOUT_SECONDS
+        # These two would make a task of each command.
+        options |= {"socket_timeout": None, "socket_connect_timeout": None}
         self._idle: list[AbstractConnection] = []
         self._waiting: list[_Command] = []
         self._is_starting = False
@@ -237,7 +234,7 @@ class _LoopClient:
         """The answers to *commands*, which are exceptions where Redis refuses one. Raises the
         exceptions of redis-py where the connection fails."""
         pieces = [piece for each in commands for piece in each.parts]
-        seconds = TIMEOUT_SECONDS + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
+        seconds = self._timeout + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
         try:
             async with asyncio.timeout(seconds) as limit:
                 return await self._answers_in_time(commands, pieces, limit)
@@ -253,7 +250,7 @@ class _LoopClient:
             answers = []
             for _ in commands:
                 answers.append(await _answer_of(connection))
-                limit.reschedule(self.loop.time() + TIMEOUT_SECONDS)
+                limit.reschedule(self.loop.time() + self._timeout)
             for place, each in enumerate(commands):
                 if isinstance(answers[place], NoScriptError):
                     words = each.script.text, len(each.keys), *each.keys, *each.arguments

@@ -1,0 +1,23 @@
+"""A lock that several processes share by a file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+
+class FileLock(AbstractContextManager[None]):
+    """Locks the file at *path* while its `with` block runs. It waits for other processes and for
+    other locks of this one; a process that ends leaves none. Raises OSError where there is no such
+    file. Windows has no such lock."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *exception: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)

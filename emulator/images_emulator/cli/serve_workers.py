@@ -1,0 +1,102 @@
+"""`images-emulator serve --workers N`: the supervisor of the workers, and what it prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from time import time
+from typing import Any, Final
+
+from images_emulator.cli.command_line import CommandError
+from images_emulator.cli.file_lock import FileLock
+from images_emulator.cli.line_writer import LineWriter
+from images_emulator.cli.notice_line import notice_line
+from images_emulator.cli.port_error import port_error
+from images_emulator.cli.start_text import FolderCounts, start_text
+from images_emulator.cli.terminal import has_colours
+from images_emulator.listening_socket import http_url, listening_socket
+from images_emulator.rendering.cores import spare_cores
+from images_emulator.settings import LogSettings, Settings
+from images_emulator.workers.orders import Report
+from images_emulator.workers.own_redis import OwnRedisError
+from images_emulator.workers.supervisor import Supervisor, WorkerError, worker_command
+
+WORKER_MODULE: Final = "images_emulator.cli.worker_process"
+"""The module whose `main` a worker runs."""
+
+STORE_BYTES: Final = 1408 * 2**20
+"""What a Redis of the workers' own may hold beside twice the journal: twice the budgets of hosted
+pictures (128 MiB) and of files (512 MiB), and what Redis itself takes."""
+
+
+def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
+    """Run *count* workers until a signal. Raises CommandError where the port, a store or a worker
+    cannot be had, ValueError for a setting's value."""
+    processes = min(settings.render_processes, spare_cores(processes=count))
+    try:
+        listener = listening_socket(settings.host, settings.port)
+        supervisor = Supervisor(
+            count,
+            worker_command(WORKER_MODULE),
+            listener,
+            settings=_values(settings) | {"render_processes": processes},
+            log=_values(log),
+            store_bytes=STORE_BYTES + 2 * settings.journal_bytes,
+        )
+    except OwnRedisError as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise port_error(error) from None
+    port = int(listener.getsockname()[1])
+    notices = _Notices(log, supervisor.log_lock)
+
+    def ready(report: Report) -> None:
+        counts = FolderCounts(report.recordings, report.pictures)
+        url = http_url(settings.host, port)
+        with FileLock(supervisor.log_lock):
+            sys.stdout.write(start_text(url, port, settings, log, counts, workers=count))
+            sys.stdout.flush()
+
+    try:
+        supervisor.run(ready, notices.put)
+    except WorkerError as error:
+        raise (ValueError if error.is_usage_error else CommandError)(str(error)) from None
+    except OwnRedisError as error:
+        raise CommandError(str(error)) from None
+    finally:
+        # There is nothing left that a second Ctrl-C could stop.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        notices.close()
+
+
+def _values(settings: Settings | LogSettings) -> dict[str, Any]:
+    """The values of *settings* by their names, as JSON has them."""
+    return {each.name: getattr(settings, each.name) for each in fields(settings)}
+
+
+class _Notices:
+    """Writes what the supervisor has to tell between the lines of the workers, which lock *lock*,
+    too: as JSON to standard output, as text to standard error."""
+
+    def __init__(self, log: LogSettings, lock: Path) -> None:
+        self._is_shown = log.log_level != "error"
+        is_json = log.log_format == "json"
+        fd, stream = (1, sys.stdout) if is_json else (2, sys.stderr)
+        self._line = partial(
+            notice_line, level=logging.WARNING, is_json=is_json, colours=has_colours(fd, os.environ)
+        )
+        self._writer = LineWriter[str](fd, str, encoding=stream.encoding, lock=FileLock(lock))
+
+    def put(self, text: str) -> None:
+        """Let *text* be written."""
+        if self._is_shown:
+            self._writer.put(self._line(text, created=time()))
+
+    def close(self) -> None:
+        """Write the last notices."""
+        self._writer.close()

@@ -1,0 +1,145 @@
+"""What `images-emulator serve` prints when it accepts connections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from json import dumps
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from images_emulator.cli.server_address import is_loopback, local_url
+from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.environment import API_KEY
+from images_emulator.settings import (
+    LogSettings,
+    OnMiss,
+    Settings,
+    parse_lenient,
+    without_credentials,
+)
+
+if TYPE_CHECKING:
+    from images_emulator.server import Server
+
+PAGE_PATH: Final = "/_emulator/"
+"""Path of the page."""
+
+OWN_REDIS: Final = "a Redis of their own"
+"""The store of workers that were given none, as a start-up line names it."""
+
+MISSES: Final = {
+    OnMiss.EMULATE: "the emulator answers",
+    OnMiss.REFUSE: "it refuses",
+    OnMiss.RECORD: "the upstream answers",
+}
+"""What a start-up line says of calls that no recording answers."""
+
+
+class FolderCounts(NamedTuple):
+    """The number of *recordings* in the folder of `replay`, and in words that of *pictures* in the
+    one of `pictures`; None without one."""
+
+    recordings: int = 0
+    pictures: str | None = None
+
+
+def folder_counts(server: Server) -> FolderCounts:
+    """The counts of the folders of *server*."""
+    emulator = server.emulator
+    recordings = emulator.replay.file_count if emulator.replay else 0
+    return FolderCounts(recordings, emulator.scenario.pictures_summary)
+
+
+NO_FOLDERS: Final = FolderCounts()
+"""The counts without folders."""
+
+
+def start_text(
+    url: str,
+    port: int,
+    settings: Settings,
+    log: LogSettings,
+    counts: FolderCounts = NO_FOLDERS,
+    *,
+    workers: int = 1,
+) -> str:
+    """The text that is printed when the server of *url* accepts connections; with a *log* of errors
+    or warnings alone, where it listens. *counts* says what the folders have, *workers* is the
+    number of processes that serve."""
+    listening = f"Listening on {url}"
+    local = local_url(settings.host, port)
+    page = f"{local}{PAGE_PATH}" if settings.page else None
+    if log.log_format == "json":
+        values = {
+            "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            "level": "info",
+            "event": "start",
+            "message": listening,
+            "url": url,
+            "base_url": f"{local}/v1",
+            "page": page,
+            "as_of": settings.as_of,
+            "validation": settings.validation,
+            "workers": workers,
+        }
+        if warning := _open_door(settings):
+            values["warning"] = warning
+        return f"{dumps(values)}\n"
+    notes = [note] if (note := _open_door(settings)) else []
+    if log.log_level == "error":
+        return f"{listening}\n"
+    if log.log_level == "warning":
+        return "".join(f"{line}\n" for line in (listening, *notes))
+    lines = [listening, *notes, *_mode_lines(settings, counts)]
+    if workers > 1:
+        store = settings.store and f"the Redis at {without_credentials(settings.store)}"
+        lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")
+    if page:
+        lines.append(f"The page is at {page}")
+    lines.append(_shell_line(local, settings))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _open_door(settings: Settings) -> str | None:
+    """The warning that other machines may use the admin API; None where they may not."""
+    if settings.admin_token is not None or is_loopback(settings.host):
+        return None
+    return (
+        f"Whoever reaches {settings.host} sees all calls and pictures at /_emulator, and may "
+        "change faults, clock and settings; --admin-token keeps them out"
+    )
+
+
+def _shell_line(url: str, settings: Settings) -> str:
+    """The line that leads the SDKs in a shell to the server at *url*. No key of the settings stands
+    in it."""
+    write = FORMS[shell_of(os.environ)]
+    key = "<one of your api_key>" if settings.api_key else API_KEY
+    variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
+    words = "; ".join(write(*pair) for pair in variables.items()).replace("; export ", " ")
+    return f"In your shell: {words}"
+
+
+def _mode_lines(settings: Settings, counts: FolderCounts) -> Iterator[str]:
+    """Start-up lines that say which day's API answers, whether it forgives, and what else
+    answers."""
+    if settings.as_of == "any":
+        yield (
+            "as_of=any: retired models answer, and a call may leave out its model; "
+            "--as-of today answers as the API does now"
+        )
+    elif settings.as_of == "today":
+        yield "as_of=today: answers as the API does now"
+    else:
+        yield f"as_of={settings.as_of}: answers as the API did on that day"
+    if parse_lenient(settings.validation):
+        yield "validation=lenient: forgives mistakes that the API refuses"
+    if settings.replay is not None:
+        times = "" if settings.delay else ", at once"
+        misses = MISSES[OnMiss(settings.on_miss)]
+        number = counts.recordings
+        answer = "1 recording answers" if number == 1 else f"{number or 'no'} recordings answer"
+        yield f"replay={settings.replay}: {answer}{times}; {misses} what none matches"
+    if counts.pictures is not None:
+        yield f"pictures={settings.pictures}: {counts.pictures}"

@@ -1,0 +1,69 @@
+"""The main function of a worker: the server of `serve`, on the port that the supervisor has
+opened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Final
+
+from images_emulator.cli.command_line import CommandError
+from images_emulator.cli.file_lock import FileLock
+from images_emulator.cli.serve_command import call_log, open_server
+from images_emulator.cli.start_text import folder_counts
+from images_emulator.settings import LogSettings, Settings
+from images_emulator.shared_listener import ConnectionCounts, SharedListener
+from images_emulator.workers.orders import Order, Report
+
+ORPHAN_SECONDS: Final = 5.0
+"""Seconds in which a worker without a supervisor has to stop, before it is ended."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT, or until the supervisor is gone. The exit status is 1 where
+    the server does not start."""
+    # Until the server can hear it, Ctrl-C is for the supervisor.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=0) as supervisor:
+        line = supervisor.makefile("rb").readline()
+        if line:
+            _serve(Order.of_line(line), supervisor)
+
+
+def _serve(order: Order, supervisor: socket.socket) -> None:
+    counts = ConnectionCounts(Path(order.counts), order.workers)
+    listener = SharedListener(socket.socket(fileno=order.listener), counts, order.place)
+    try:
+        server = open_server(Settings(**order.settings), listener)
+    except (CommandError, ValueError) as error:
+        is_usage_error = isinstance(error, ValueError)
+        supervisor.sendall(Report(error=str(error), is_usage_error=is_usage_error).to_line())
+        sys.exit(1)
+    lock = partial(FileLock, order.log_lock)
+    log = call_log(server, LogSettings(**order.log), lock)
+    recordings, pictures = folder_counts(server)
+    Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
+
+    def ready() -> str:
+        supervisor.sendall(Report(recordings=recordings, pictures=pictures).to_line())
+        return ""
+
+    log.log_while_running(server, ready)
+
+
+def _stop_with(supervisor: socket.socket) -> None:
+    """Wait for the end of the supervisor, and then stop as by its signal."""
+    try:
+        while supervisor.recv(1):
+            pass
+    except OSError:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    sleep(ORPHAN_SECONDS)
+    os._exit(1)

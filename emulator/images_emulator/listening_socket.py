@@ -1,0 +1,59 @@
+"""The socket of a server, and the files that a server may open."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+from typing import Final
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens on *host* and *port*. Raises OSError where it cannot be had.
+
+    It listens at once: two sockets may be bound to one port as long as neither does.
+    """
+    try:
+        # A name in bytes is looked up as it stands; for a text Python loads its IDNA codec.
+        name = host.encode() if host.isascii() else host
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as reason:
+        error = OSError(reason.errno, f"{host}:{port}: {reason.strerror or reason}")
+        if reason.errno == errno.EADDRINUSE:
+            error.add_note(
+                "Where no port is named, Server takes a free one; each worker of pytest-xdist "
+                "needs one of its own."
+            )
+        raise error from None
+    return listener
+
+
+def http_url(host: str, port: int) -> str:
+    """`http://HOST:PORT`, with the brackets of IPv6."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def raise_file_limit() -> None:
+    """Raise the limit of open files to the most that the system allows this process. With 256 files
+    the server resets three in four of a thousand streams."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS has hard limits that it does not take.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,146 @@
+"""A listening socket that several processes accept connections from.
+
+The kernel has one queue of connections for all of them, so none is lost with a process that ends.
+It wakes all processes for a new connection; the one that has the fewest open takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from mmap import mmap
+from pathlib import Path
+from typing import Any, Final
+
+DEFER_SECONDS: Final = 0.002
+"""How long a process leaves a new connection to those that have fewer. One of them that does not
+run must keep no client waiting for longer."""
+
+EXHAUSTED_SECONDS: Final = 0.1
+"""How long a process that may open no more files accepts no connection."""
+
+NOT_SERVING: Final = 2**62
+"""The count of a process that accepts no connections."""
+
+_COUNT_BYTES: Final = 8
+
+
+class ConnectionCounts:
+    """The number of open connections of each of *count* processes, in a file that all have in
+    memory. Each writes its own number alone."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        """Raises OSError."""
+        with path.open("r+b") as file:
+            self._map = mmap(file.fileno(), count * _COUNT_BYTES)
+        self.counts = memoryview(self._map).cast("q")
+
+    @classmethod
+    def created(cls, path: Path, count: int) -> ConnectionCounts:
+        """A new file, of processes that do not serve yet. Raises OSError."""
+        path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, "little") * count)
+        counts = cls(path, count)
+        for place in range(count):
+            counts.counts[place] = NOT_SERVING
+        return counts
+
+    def close(self) -> None:
+        """Release the memory."""
+        self.counts.release()
+        self._map.close()
+
+
+class _Connections(set[Any]):
+    """The open connections of a process, which calls *changed* when there is another one, or one
+    fewer."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._changed = changed
+
+    def add(self, connection: Any) -> None:
+        super().add(connection)
+        self._changed()
+
+    def discard(self, connection: Any) -> None:
+        super().discard(connection)
+        self._changed()
+
+
+class SharedListener:
+    """The part of one process, number *place* of those that *counts* is about, in accepting
+    connections from *listener*."""
+
+    def __init__(self, listener: socket.socket, counts: ConnectionCounts, place: int) -> None:
+        self.socket = listener
+        self.connections: set[Any] = _Connections(self._publish)
+        """The open connections, which their protocols add and discard."""
+        self._counts = counts.counts
+        self._place = place
+        self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._accepted: set[asyncio.Task[Any]] = set()
+        """Connections that have no protocol yet."""
+        self._pausing: asyncio.TimerHandle | None = None
+        self._is_open = False
+
+    def start(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Accept connections on the running event loop. Each gets a *protocol*."""
+        self._protocol = protocol
+        self.socket.setblocking(False)
+        self._is_open = True
+        self._publish()
+        self._listen()
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        if self._is_open:
+            self._is_open = False
+            self._publish()
+            asyncio.get_running_loop().remove_reader(self.socket.fileno())
+            if self._pausing:
+                self._pausing.cancel()
+
+    def _publish(self) -> None:
+        number = len(self.connections) + len(self._accepted)
+        self._counts[self._place] = number if self._is_open else NOT_SERVING
+
+    def _listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self.socket.fileno(), self._on_connection)
+
+    def _pause(self, seconds: float, then: Callable[[], None]) -> None:
+        """Notice no connections for some time; *then* may take one before it is over."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.socket.fileno())
+
+        def end() -> None:
+            self._listen()
+            then()
+
+        self._pausing = loop.call_later(seconds, end)
+
+    def _on_connection(self) -> None:
+        """A connection waits, unless another process was faster."""
+        if self._counts[self._place] > min(self._counts):
+            self._pause(DEFER_SECONDS, self._accept)
+        else:
+            self._accept()
+
+    def _accept(self) -> None:
+        """Accept one connection. More may wait, for other processes or for this one."""
+        try:
+            connection, _ = self.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # another process took it, or it is over
+            return
+        except OSError:  # there are too many open files
+            self._pause(EXHAUSTED_SECONDS, lambda: None)
+            return
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+        self._accepted.add(task)
+        self._publish()
+        task.add_done_callback(self._connected)
+
+    def _connected(self, task: asyncio.Task[Any]) -> None:
+        self._accepted.discard(task)
+        self._publish()

@@ -1,0 +1,57 @@
+"""The messages between the supervisor and a worker: JSON, a line each, on a socket that is the
+worker's standard input. Its end tells each of them that the other is gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from images_emulator.immutable import Immutable
+
+
+class _Message(Immutable, kw_only=True):
+    def to_line(self) -> bytes:
+        """The message as a line of JSON."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Order(_Message):
+    """What a worker is told when it starts."""
+
+    settings: Mapping[str, Any]
+    """The settings of the emulator, by their names."""
+    log: Mapping[str, Any]
+    """The settings of its log, by their names."""
+    listener: int
+    """The file descriptor of the listening socket."""
+    counts: str
+    """The path of the file of `ConnectionCounts`."""
+    workers: int
+    """The number of workers."""
+    place: int
+    """The place of this worker among them, from 0."""
+    log_lock: str
+    """The path of a file that is locked while lines are written to the terminal."""
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Order:
+        return cls(**json.loads(line))
+
+
+class Report(_Message):
+    """What a worker says: that it serves, or why it does not."""
+
+    recordings: int = 0
+    """The number of recordings in the folder of `replay`."""
+    pictures: str | None = None
+    """In words that of the pictures in the folder of `pictures`; None without one."""
+    error: str | None = None
+    """Why the worker does not start; None where it serves."""
+    is_usage_error: bool = False
+    """Whether that is a wrong value of a setting."""
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Report:
+        return cls(**json.loads(line))

@@ -1,0 +1,302 @@
+"""The supervisor: the process that opens the port, and starts and keeps the workers that serve it.
+
+It serves nothing itself. A worker that ends is replaced. The end of the supervisor ends all: by a
+signal they have time for open answers; where it was killed, each worker notices by its standard
+input, and the `Guardian` sees to what else there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from time import monotonic
+from typing import Any, Final
+
+from images_emulator.shared_listener import NOT_SERVING, ConnectionCounts
+from images_emulator.workers.guardian import Guardian
+from images_emulator.workers.orders import Order, Report
+from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
+
+STOP_SECONDS: Final = 5.0
+"""Seconds that the workers have to stop, before they are killed. They need about one."""
+
+SETTLED_SECONDS: Final = 5.0
+"""A process that has served for so long is replaced at once."""
+
+MIN_DELAY_SECONDS: Final = 0.1
+MAX_DELAY_SECONDS: Final = 5.0
+"""The least and the most seconds before one that has not is replaced. They double each time."""
+
+METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus-client finds the folder where the workers add up their metrics.
+https://prometheus.github.io/client_python/multiprocess/
+"""
+
+MAX_TEMPORARY_CHARS: Final = 70
+"""A temporary folder with a longer path is not used: that of a Unix socket has 103 bytes at most on
+macOS."""
+
+WorkerCommand = Sequence[str]
+"""The command line of a worker's process."""
+
+
+class WorkerError(RuntimeError):
+    """A worker does not start; the message says why. *is_usage_error* is whether a setting has a
+    wrong value."""
+
+    def __init__(self, message: str, *, is_usage_error: bool = False) -> None:
+        super().__init__(message)
+        self.is_usage_error = is_usage_error
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker that serves, or is to: its process, and the supervisor's end of its standard input,
+    which closes with this process. *since* is when it was started, by `monotonic`."""
+
+    process: Process
+    writer: asyncio.StreamWriter
+    since: float
+
+
+class Supervisor:
+    """Runs *count* workers on *listener* with these settings, by their names. Without the setting
+    `store` they share a Redis of their own, which holds *store_bytes* at most.
+
+    *command* starts a worker; see `worker_command`.
+
+    Raises OwnRedisError where there is no Redis to start, OSError for a folder that cannot be
+    made.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        command: WorkerCommand,
+        listener: socket.socket,
+        *,
+        settings: Mapping[str, Any],
+        log: Mapping[str, Any],
+        store_bytes: int,
+    ) -> None:
+        self._command = command
+        self._listener = listener
+        self._notice: Callable[[str], None] = lambda text: None
+        self._workers: list[_Worker | None] = [None] * count
+        self._temporary = TemporaryDirectory(
+            prefix="images-emulator-", dir=_temporary_folder(), ignore_cleanup_errors=True
+        )
+        self.folder = Path(self._temporary.name)
+        """The temporary folder of all processes. It is gone after `run`."""
+        self._redis: OwnRedis | None = None
+        try:
+            if settings["store"] is None:
+                self._redis = OwnRedis(self.folder, store_bytes)
+                settings = {**settings, "store": self._redis.url}
+            self._counts = ConnectionCounts.created(self.folder / "connections", count)
+            self.log_lock.touch()
+            (self.folder / "metrics").mkdir()
+        except BaseException:
+            self._temporary.cleanup()
+            raise
+        self._settings = settings
+        self._log = log
+        self._guardian = Guardian(self.folder)
+
+    @property
+    def log_lock(self) -> Path:
+        """The file that is locked while lines are written to the terminal."""
+        return self.folder / "log.lock"
+
+    def run(self, on_ready: Callable[[Report], None], notice: Callable[[str], None]) -> None:
+        """Run until SIGINT or SIGTERM. Calls *on_ready* with the report of a worker once all accept
+        connections, *notice* with a sentence when one of the processes ends by itself. Raises
+        WorkerError where a worker does not start, OwnRedisError where the Redis does not."""
+        self._notice = notice
+        try:
+            asyncio.run(self._run(on_ready))
+        finally:
+            self._guardian.close()
+            self._counts.close()
+            self._temporary.cleanup()
+
+    async def _run(self, on_ready: Callable[[Report], None]) -> None:
+        loop, signalled = asyncio.get_running_loop(), asyncio.Event()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, signalled.set)
+        serving = loop.create_task(self._serve(on_ready))
+        stop = loop.create_task(signalled.wait())
+        try:
+            await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving
+        finally:
+            for task in (serving, stop):
+                task.cancel()
+            await asyncio.gather(serving, stop, return_exceptions=True)
+            self._listener.close()
+            await self._stop()
+
+    async def _serve(self, on_ready: Callable[[Report], None]) -> None:
+        """Start all processes and keep them."""
+        if self._redis:
+            self._guard(await self._redis.start())
+        places = range(len(self._workers))
+        starts = [asyncio.ensure_future(self._start(place)) for place in places]
+        try:
+            started = await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+        on_ready(started[0][1])
+        keepers = [self._keep(place, worker) for place, (worker, _) in enumerate(started)]
+        if self._redis:
+            keepers.append(self._keep_redis(self._redis))
+        await asyncio.gather(*keepers)
+
+    async def _start(self, place: int) -> tuple[_Worker, Report]:
+        """Start a worker and wait until it serves. Raises WorkerError where it does not."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    stdin=theirs.fileno(),
+                    pass_fds=[self._listener.fileno()],
+                    env={METRICS_VARIABLE: str(self.folder / "metrics"), **os.environ},
+                )
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except OSError as error:
+            ours.close()
+            raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
+        worker = self._workers[place] = _Worker(process, writer, monotonic())
+        order = Order(
+            settings=self._settings,
+            log=self._log,
+            listener=self._listener.fileno(),
+            counts=str(self.folder / "connections"),
+            workers=len(self._workers),
+            place=place,
+            log_lock=str(self.log_lock),
+        )
+        writer.write(order.to_line())
+        line = b""
+        with suppress(OSError):
+            line = await reader.readline()
+        if not line:
+            end = await self._end(place, worker)
+            raise WorkerError(f"a worker {end} before it served")
+        report = Report.of_line(line)
+        if report.error is not None:
+            await self._end(place, worker)
+            raise WorkerError(report.error, is_usage_error=report.is_usage_error)
+        return worker, report
+
+    async def _end(self, place: int, worker: _Worker) -> str:
+        """Wait for the end of a worker, and return it in words."""
+        status = await worker.process.wait()
+        worker.writer.close()
+        self._workers[place] = None
+        self._counts.counts[place] = NOT_SERVING
+        # A gauge of those that live has no value of this one any more.
+        for file in (self.folder / "metrics").glob(f"gauge_live*_{worker.process.pid}.db"):
+            file.unlink(missing_ok=True)
+        return end_text(status)
+
+    async def _keep(self, place: int, worker: _Worker) -> None:
+        """Replace the worker each time it ends."""
+        name, delay = f"worker {place + 1}", 0.0
+        while True:
+            end = await self._end(place, worker)
+            delay = _next_delay(delay, worker.since)
+            self._notice(
+                f"{name} (process {worker.process.pid}) {end}; another one takes its place"
+            )
+            while self._workers[place] is None:
+                await asyncio.sleep(delay)
+                try:
+                    worker, _ = await self._start(place)
+                except WorkerError as error:
+                    delay = _next_delay(delay)
+                    self._notice(f"{name} does not start: {error}; again in {delay:g} s")
+
+    async def _keep_redis(self, redis: OwnRedis) -> None:
+        """Replace the Redis each time it ends."""
+        process, since, delay = redis.process, monotonic(), 0.0
+        while process:
+            end = end_text(await process.wait())
+            delay = _next_delay(delay, since)
+            self._notice(
+                f"the Redis of the workers (process {process.pid}) {end}; another one takes its "
+                "place, without the calls, pictures and files"
+            )
+            process = None
+            while process is None:
+                await asyncio.sleep(delay)
+                try:
+                    process, since = await redis.start(), monotonic()
+                except OwnRedisError as error:
+                    delay = _next_delay(delay)
+                    self._notice(f"{error}; again in {delay:g} s")
+            self._guard(process)
+
+    def _guard(self, process: Process) -> None:
+        self._guardian.close()
+        self._guardian = Guardian(self.folder, [process.pid])
+
+    async def _stop(self) -> None:
+        """End all processes: the workers as their signal does, then what they need."""
+        workers = [each for each in self._workers if each]
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                worker.process.terminate()
+        ends = [asyncio.ensure_future(worker.process.wait()) for worker in workers]
+        if ends:
+            await asyncio.wait(ends, timeout=STOP_SECONDS)
+        for worker in workers:
+            if worker.process.returncode is None:
+                worker.process.kill()
+            worker.writer.close()
+        await asyncio.gather(*ends)
+        if self._redis:
+            await self._redis.stop()
+
+
+def worker_command(module: str) -> WorkerCommand:
+    """The command line that runs `main` of *module* in a process that imports the modules of this
+    one, whatever its working directory."""
+    code = f"import sys; sys.path[:] = {[*map(str, sys.path)]!r}; from {module} import main; main()"
+    return sys.executable, "-c", code
+
+
+def end_text(status: int) -> str:
+    """The end of a process in words."""
+    if status >= 0:
+        return f"has ended with exit status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def _next_delay(delay: float, since: float | None = None) -> float:
+    """Seconds before the next start of a process that has run *since*, None for one that has not
+    started. Before that it had waited for *delay*."""
+    if since is not None and monotonic() - since > SETTLED_SECONDS:
+        return 0.0
+    return min(max(2 * delay, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS)
+
+
+def _temporary_folder() -> str | None:
+    """The folder for temporary ones; None for the system's own."""
+    return None if len(gettempdir()) <= MAX_TEMPORARY_CHARS else "/tmp"  # noqa: S108 - what is made there is private
