@@ -46,6 +46,7 @@ LAYERS = (
 DOORS = ("__init__", "__main__")
 HOMES = {
     "PIL": {"imaging"},
+    "opentelemetry": {"web"},
     "_typeshed": {"contract"},
     "fastapi": {"web"},
     "httptools": {"protocol"},

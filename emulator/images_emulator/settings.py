@@ -170,6 +170,21 @@ def _check_metrics(on: bool) -> None:
         raise ValueError(f"it needs a client of Prometheus: {command}")
 
 
+def _check_otel(on: bool) -> None:
+    modules = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+    if on and not all(map(_is_installed, modules)):
+        command = "pip install 'openai-images-emulator[otel]'"
+        raise ValueError(f"it needs OpenTelemetry: {command}")
+
+
+def _is_installed(module: str) -> bool:
+    """Whether there is a *module*, whose parents may be missing."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _check_namespace(text: str) -> None:
     if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
         raise ValueError(
@@ -500,6 +515,14 @@ class Settings(Immutable, kw_only=True):
         "SECONDS",
         "After how long without a call a namespace of calls is forgotten.",
         minimum=1,
+    )
+
+    otel: bool = _setting(
+        False,
+        "",
+        "Send traces of calls by OTLP/HTTP, to where the variables `OTEL_…` say. It needs the "
+        "extra `[otel]`.",
+        parse=_check_otel,
     )
 
     max_body: int = _setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -128,6 +129,8 @@ class Emulator:
             initial.rate_limit, self.clock, self.account.organization_id, self.store
         )
         """Images per API key and model."""
+        self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
+        """Makes a context manager around a part of a call, of that name, for tracing."""
         self.finish: Callable[[], Awaitable[None]] | None = None
         """Awaited by `stop`, where there is one."""
         self.replay: Replay | None = None

@@ -119,10 +119,13 @@ class ImagesAPI:
                 exchange.chunks = prepared.chunks
                 exchange.cached_details = prepared.details
                 return prepared
-        call = await read_call(exchange, request.receive, operation, self.emulator, policy.as_of)
-        if model_of:
-            call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-        prepared = PreparedRequest(await self._validated(request, exchange, call, policy), body)
+        with self.emulator.span("validate"):
+            call = await read_call(
+                exchange, request.receive, operation, self.emulator, policy.as_of
+            )
+            if model_of:
+                call = replace(call, fields={**call.fields, "model": model_of(request, call)})
+            prepared = PreparedRequest(await self._validated(request, exchange, call, policy), body)
         if key:
             length = exchange.body_bytes
             if length > MAX_LATE_PARSE_BYTES:

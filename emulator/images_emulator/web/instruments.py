@@ -36,7 +36,8 @@ class Instrument(Protocol):
 
 
 def instruments_of(settings: Settings) -> tuple[Instrument, ...]:
-    """The instruments that the *settings* ask for; usually none."""
+    """The instruments that the *settings* ask for; usually none. Raises ValueError for a variable
+    of the environment that one of them cannot follow."""
     return tuple(_instruments(settings))
 
 
@@ -45,3 +46,7 @@ def _instruments(settings: Settings) -> Iterable[Instrument]:
         from images_emulator.web.metrics import Metrics  # noqa: PLC0415 - an extra
 
         yield Metrics(settings)
+    if settings.otel:
+        from images_emulator.web.tracing import Tracing  # noqa: PLC0415 - an extra
+
+        yield Tracing()

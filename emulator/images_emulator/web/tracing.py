@@ -1,0 +1,333 @@
+"""Traces of calls by OpenTelemetry. A call is one span, with spans below it for its validation, for
+the pictures that are drawn for it, and for operations on a store outside the process.
+
+The span is a child of the client's own where the call has a `traceparent`. Attributes have the
+names of the semantic conventions for HTTP and for generative AI; prompts and pictures are not among
+them. The standard variables (`OTEL_…`) say which spans are sent, and where to. A thread of the SDK
+sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from importlib.metadata import version
+from threading import Thread
+from time import perf_counter
+from typing import Any, Final
+
+from opentelemetry import context, propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.util.types import AttributeValue
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, MOUNTS
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
+
+DISTRIBUTION: Final = "openai-images-emulator"
+"""Name of the distribution, by which the version is found."""
+
+SERVICE: Final = "images-emulator"
+"""Name of the service where no variable gives it another one."""
+
+PREFIX: Final = "images_emulator"
+"""The beginning of the names of attributes that no convention has."""
+
+FLUSH_SECONDS: Final = 2.0
+"""Seconds that the last spans have to leave when the server stops."""
+
+EXPORTERS: Final = ("otlp", "none")
+"""Values of `OTEL_TRACES_EXPORTER`."""
+
+PROTOCOL: Final = "http/protobuf"
+"""The protocol of the exporter."""
+
+PROTOCOL_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+"""The variables that name the protocol; the first one counts."""
+
+SERVER_ERROR: Final = 500
+"""The least status of an answer that makes a server's span one of an error."""
+
+_NO_SPAN: Final = nullcontext()
+
+
+def _exporters() -> list[str]:
+    """The exporters by the variables. Raises ValueError for one that there is not."""
+    names = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
+    exporters = [name.strip() for name in names.split(",")]
+    for name in exporters:
+        if name not in EXPORTERS:
+            raise ValueError(f"OTEL_TRACES_EXPORTER: expected 'otlp' or 'none', not '{name}'")
+    for variable in PROTOCOL_VARIABLES:
+        if protocol := os.environ.get(variable, "").strip():
+            if protocol != PROTOCOL:
+                raise ValueError(f"{variable}: expected '{PROTOCOL}', not '{protocol}'")
+            break
+    return exporters
+
+
+def _provider() -> TracerProvider:
+    """A provider of the server's own: that of the process may be another library's. Raises
+    ValueError for a variable that it cannot follow."""
+    exporters = _exporters()
+    values = {"service.name": SERVICE, "service.version": version(DISTRIBUTION)}
+    named = OTELResourceDetector().detect().attributes
+    provider = TracerProvider(
+        resource=Resource.create({name: each for name, each in values.items() if name not in named})
+    )
+    if "otlp" in exporters:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+class _Headers(Getter[Mapping[bytes, bytes]]):
+    """Reads the headers of a call for the propagators."""
+
+    def get(self, carrier: Mapping[bytes, bytes], key: str) -> list[str] | None:
+        value = carrier.get(key.lower().encode())
+        return None if value is None else [value.decode("latin-1")]
+
+    def keys(self, carrier: Mapping[bytes, bytes]) -> list[str]:
+        return [name.decode("latin-1") for name in carrier]
+
+
+_HEADERS: Final = _Headers()
+
+
+def _routes() -> Iterable[tuple[str, re.Pattern[str]]]:
+    """The paths with parameters, as templates, each with its expression."""
+    for mount in MOUNTS:
+        for operation in mount.operations:
+            path = mount.prefix + operation.route
+            template = re.sub(r"\{(\w+):path}", r"{\1}", path)
+            pattern = re.sub(
+                r"\\{\w+(:path)?\\}", ".+" if ":path" in path else "[^/]+", re.escape(path)
+            )
+            yield template, re.compile(pattern)
+
+
+_ROUTES: Final = tuple(_routes())
+
+
+def route_of(exchange: Exchange) -> str | None:
+    """The template of the path, such as `/v1/files/{file}`; None for a path that nothing has."""
+    path = exchange.path
+    if exchange.kind == "download":
+        return f"{DOWNLOAD_PREFIX}{{name}}"
+    if exchange.operation and not path.startswith(DEPLOYMENTS_PREFIX):
+        return path
+    return next((template for template, each in _ROUTES if each.fullmatch(path)), None)
+
+
+class Tracing:
+    """The tracing of one server. Raises ValueError for a variable that it cannot follow."""
+
+    def __init__(self) -> None:
+        self._provider = _provider()
+        self._tracer = self._provider.get_tracer(DISTRIBUTION, version(DISTRIBUTION))
+        self._spans: dict[str, Span] = {}
+        """The spans of the calls that are not over, by the ids of the calls."""
+
+    # --- an instrument
+
+    def observe(self, emulator: Emulator) -> None:
+        """As `Instrument.observe`."""
+        journal, renderer = emulator.journal, emulator.renderer
+        journal.observers = (*journal.observers, self)
+        if self._rendering not in renderer.observers:
+            renderer.observers = (*renderer.observers, self._rendering)
+        emulator.store.observe_operations(self._operation)
+        emulator.span = self._step
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """As `Instrument.inside`."""
+        return _TracedApp(app, self)
+
+    def outside(self, app: ASGIApp) -> ASGIApp:
+        """As `Instrument.outside`."""
+        return app
+
+    def serve(self, connections: Callable[[], int]) -> None:
+        """As `Instrument.serve`."""
+
+    async def stop(self) -> None:
+        """Send the last spans, those of calls among them that the stop has ended."""
+        for span in self._spans.values():
+            span.end()
+        self._spans.clear()
+        loop = asyncio.get_running_loop()
+        sent = asyncio.Event()
+
+        def flush() -> None:
+            self._provider.shutdown()
+            # Nobody waits any more where that has taken long.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(sent.set)
+
+        # A thread that does not hold up the end of the process.
+        Thread(target=flush, name="images-emulator traces", daemon=True).start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(sent.wait(), FLUSH_SECONDS)
+
+    # --- the span of a call
+
+    def begin(self, exchange: Exchange, scope: Scope) -> context.Context:
+        """Begin the span of a call. Return the context of its parts."""
+        parent = propagate.extract(exchange.head.by_name, context.Context(), _HEADERS)
+        route = route_of(exchange)
+        name = f"{exchange.method} {route}" if route else exchange.method
+        span = self._tracer.start_span(
+            name, parent, SpanKind.SERVER, dict(_first_attributes(exchange, scope, route))
+        )
+        ids = span.get_span_context()
+        if ids.is_valid:
+            exchange.span_trace_id = trace.format_trace_id(ids.trace_id)
+        self._spans[exchange.id] = span
+        return trace.set_span_in_context(span, parent)
+
+    def arrived(self, exchange: Exchange) -> None:
+        """The span begins later, with the way to the endpoint."""
+
+    def sent_event(self, exchange: Exchange, index: int) -> None:
+        """The journal has the times of events."""
+
+    def cleared(self) -> None:
+        """Spans go on after a reset."""
+
+    def completed(self, exchange: Exchange) -> None:
+        """End the span of a call."""
+        span = self._spans.pop(exchange.id, None)
+        if span is None:
+            return
+        if span.is_recording():
+            span.set_attributes(dict(_last_attributes(exchange)))
+            status = exchange.status
+            if (status or 0) >= SERVER_ERROR or exchange.outcome in ("failed", "cut"):
+                span.set_status(StatusCode.ERROR)
+        span.end()
+
+    # --- spans below it
+
+    def _step(self, name: str) -> AbstractContextManager[object]:
+        """A span around a part of the call that this code runs for. A refusal is no error of it."""
+        if not trace.get_current_span().is_recording():
+            return _NO_SPAN
+        return self._tracer.start_as_current_span(
+            name, record_exception=False, set_status_on_exception=False
+        )
+
+    def _rendering(self, request: ImageRequest) -> AbstractContextManager[object]:
+        if not trace.get_current_span().is_recording():
+            return _NO_SPAN
+        return self._render_span(context.get_current(), request, perf_counter())
+
+    @contextmanager
+    def _render_span(
+        self, parent: context.Context, request: ImageRequest, queued: float
+    ) -> Iterator[None]:
+        """A span while a picture is drawn, below *parent*. It was *queued* at that time of
+        `perf_counter`."""
+        attributes: dict[str, AttributeValue] = {
+            f"{PREFIX}.size": "{}x{}".format(*request.size),
+            f"{PREFIX}.output_format": request.output_format,
+            f"{PREFIX}.queue_seconds": perf_counter() - queued,
+        }
+        with self._tracer.start_as_current_span("render", parent, attributes=attributes):
+            yield
+
+    def _operation(self, name: str) -> AbstractContextManager[object]:
+        if not trace.get_current_span().is_recording():
+            return _NO_SPAN
+        attributes = {"db.system.name": "redis", "db.operation.name": name}
+        return self._tracer.start_as_current_span(
+            f"store {name}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+
+def _first_attributes(
+    exchange: Exchange, scope: Scope, route: str | None
+) -> Iterator[tuple[str, Any]]:
+    """The attributes that are known when a call arrives, for samplers."""
+    head = exchange.head
+    yield "http.request.method", exchange.method
+    yield "url.path", redacted_text(exchange.path, head.api_key)
+    yield "url.scheme", scope.get("scheme", "http")
+    yield "network.protocol.version", scope.get("http_version", "1.1")
+    if route:
+        yield "http.route", route
+    if server := scope.get("server"):
+        yield "server.address", server[0]
+        if server[1]:
+            yield "server.port", server[1]
+    if client := scope.get("client"):
+        yield "client.address", client[0]
+    if agent := head.header(b"user-agent"):
+        yield "user_agent.original", redacted_text(agent, head.api_key)
+    yield f"{PREFIX}.request_id", exchange.id
+
+
+def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
+    """The attributes that are known when a call is over."""
+    status, outcome = exchange.status, exchange.outcome
+    yield f"{PREFIX}.outcome", outcome
+    if status is not None:
+        yield "http.response.status_code", status
+    if outcome != "answered":
+        yield "error.type", exchange.error_code or (str(status) if status else outcome)
+    for name in ("fault", "recording", "own_answer"):
+        if value := getattr(exchange, name):
+            yield f"{PREFIX}.{name}", value
+    if exchange.body_bytes:
+        yield "http.request.body.size", exchange.body_bytes
+    if exchange.operation:
+        yield from _generation_attributes(exchange)
+
+
+def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
+    """The attributes of generative AI: those of a call that asks for pictures."""
+    assert exchange.operation
+    yield "gen_ai.operation.name", f"image_{exchange.operation.name.removesuffix('s')}"
+    is_azure = exchange.path.startswith(AZURE_PREFIX)
+    yield "gen_ai.provider.name", "azure.ai.openai" if is_azure else "openai"
+    yield "gen_ai.output.type", "image"
+    request = exchange.request
+    if model := request.model.id if request else exchange.model:
+        yield "gen_ai.request.model", redacted_text(model, exchange.head.api_key)
+    if request:
+        yield "gen_ai.request.choice.count", request.n
+        if request.stream:
+            yield "gen_ai.request.stream", True
+        if exchange.images:
+            yield "gen_ai.response.model", request.model.id
+    if exchange.stream:
+        yield "gen_ai.response.time_to_first_chunk", exchange.stream[0].ms / 1000
+    if exchange.images and (usage := exchange.usage):
+        yield "gen_ai.usage.input_tokens", usage.input_tokens
+        yield "gen_ai.usage.output_tokens", usage.output_tokens
+
+
+class _TracedApp:
+    """The application within the recorder, with the span of the call as the current one."""
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self.app = app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = context.attach(self._tracing.begin(exchange_of(scope), scope))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            context.detach(token)
