@@ -62,6 +62,34 @@ def _openai_python(major: int) -> tuple[Client, ...]:
     )
 
 
+def _openai_node(major: int) -> tuple[Client, ...]:
+    return tuple(
+        Client(
+            name=f"openai-node-{major}{suffix}",
+            title=f"openai-node, `{cls}`",
+            program="openai_node.mjs",
+            arguments=(cls,),
+            pins=f"openai-node-{major}",
+            versions=("openai",),
+        )
+        for cls, suffix in {"OpenAI": "", "AzureOpenAI": "-azure"}.items()
+    )
+
+
+def _ai_sdk(pins: str, major: str) -> tuple[Client, ...]:
+    return tuple(
+        Client(
+            name=f"{pins}-{provider}",
+            title=f"AI SDK, `@ai-sdk/{provider}`",
+            program="ai_sdk.mjs",
+            arguments=(provider, major),
+            pins=pins,
+            versions=("ai",),
+        )
+        for provider in ("openai", "azure")
+    )
+
+
 CLIENTS: Final = {
     client.name: client
     for client in (
@@ -69,6 +97,10 @@ CLIENTS: Final = {
         *_openai_python(1),
         *_openai_python(2),
         *_openai_python(3),
+        *_openai_node(6),
+        *_openai_node(7),
+        *_ai_sdk("ai-sdk-5", "5"),
+        *_ai_sdk("ai-sdk", "newest"),
     )
 }
 

@@ -69,20 +69,21 @@ def _cell(outcome: str) -> str:
 
 
 def _notes(program: str) -> list[str]:
-    """Why cells of the clients with this *program* are no `yes`, those that are alike in one."""
+    """Why cells of the clients with this *program* are no `yes`, those that are alike in one row."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for name, result in results().items():
-        if CLIENTS[name].program == program:
-            for operation, outcome in result["outcomes"].items():
-                kind, _, reason = outcome.partition(": ")
-                if kind != "works":
-                    heading = HEADINGS.get(operation, operation)
-                    title = f"{CLIENTS[name].title} {result['versions']}"
-                    reasons.setdefault((heading, f"{_cell(kind)}: {reason}"), []).append(title)
-    lines = [
-        f"| {heading} | {', '.join(titles)} | {text} |"
-        for (heading, text), titles in reasons.items()
-    ]
-    return (
-        ["\n".join(["| operation | client | why |", "|---|---|---|", *lines, ""])] if lines else []
-    )
+    clients = {
+        name: result for name, result in results().items() if CLIENTS[name].program == program
+    }
+    for name, result in clients.items():
+        for operation, outcome in result["outcomes"].items():
+            kind, _, reason = outcome.partition(": ")
+            if kind != "works":
+                title = f"{CLIENTS[name].title} {result['versions']}"
+                reasons.setdefault((operation, f"{_cell(kind)}: {reason}"), []).append(title)
+    rows: dict[tuple[str, str], list[str]] = {}
+    for (operation, text), titles in reasons.items():
+        whose = "all" if len(titles) == len(clients) else "; ".join(titles)
+        rows.setdefault((whose, text), []).append(HEADINGS.get(operation, operation))
+    lines = [f"| {', '.join(names)} | {whose} | {text} |" for (whose, text), names in rows.items()]
+    head = ["| operation | client | why |", "|---|---|---|"]
+    return ["\n".join([*head, *lines, ""])] if lines else []
