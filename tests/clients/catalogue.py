@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
-from typing import Final
+from typing import Final, NamedTuple
 
 FOLDER: Final = Path(__file__).parent
 PROGRAMS: Final = FOLDER / "programs"
@@ -42,10 +43,15 @@ class Client:
     interpreter of the machine."""
     versions: tuple[str, ...] = ()
     """The packages whose versions the table tells."""
+    model: str = "gpt-image-2"
+    """The model that the program names."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of its environment, beside the SDKs'."""
     heavy: bool = False
     """Whether CI leaves it to the weekly run."""
+
+
+NO_TELEMETRY: Final = {"CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true"}
 
 
 def _openai_python(major: int) -> tuple[Client, ...]:
@@ -90,6 +96,23 @@ def _ai_sdk(pins: str, major: str) -> tuple[Client, ...]:
     )
 
 
+def _by_model(name: str, title: str, program: str, package: str) -> tuple[Client, ...]:
+    """A client that was made for DALL·E, with that and with a model of today."""
+    return tuple(
+        Client(
+            name=f"{name}{suffix}",
+            title=f"{title} with {model}",
+            program=program,
+            arguments=(model,),
+            model=model,
+            pins=name,
+            versions=(package,),
+            variables=NO_TELEMETRY,
+        )
+        for model, suffix in {"dall-e-3": "", "gpt-image-2": "-gpt"}.items()
+    )
+
+
 CLIENTS: Final = {
     client.name: client
     for client in (
@@ -101,23 +124,93 @@ CLIENTS: Final = {
         *_openai_node(7),
         *_ai_sdk("ai-sdk-5", "5"),
         *_ai_sdk("ai-sdk", "newest"),
+        *_by_model(
+            "langchain",
+            "LangChain, `DallEAPIWrapper`",
+            "langchain_wrapper.py",
+            "langchain-community",
+        ),
+        Client(
+            name="litellm",
+            title="LiteLLM",
+            program="litellm_images.py",
+            pins="litellm",
+            versions=("litellm",),
+            variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        ),
+        Client(
+            name="litellm-proxy",
+            title="LiteLLM's proxy",
+            program="litellm_proxy.py",
+            pins="litellm-proxy",
+            versions=("litellm",),
+            variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        ),
+        Client(
+            name="llama-index",
+            title="LlamaIndex, `OpenAIImageGenerationToolSpec`",
+            program="llama_index_tool.py",
+            pins="llama-index",
+            model="dall-e-3",
+            versions=("llama-index-tools-openai-image-generation",),
+        ),
+        Client(
+            name="haystack",
+            title="Haystack, `OpenAIImageGenerator`",
+            program="haystack_ai.py",
+            pins="haystack",
+            versions=("haystack-ai",),
+            variables={"HAYSTACK_TELEMETRY_ENABLED": "False"},
+        ),
+        *_by_model("crewai", "CrewAI, `DallETool`", "crewai_dalle.py", "crewai-tools"),
+        Client(
+            name="pydantic-ai",
+            title="Pydantic AI, `ImageGenerator`",
+            program="pydantic_ai_images.py",
+            pins="pydantic-ai",
+            versions=("pydantic-ai-slim",),
+        ),
+        Client(
+            name="semantic-kernel",
+            title="Semantic Kernel, `OpenAITextToImage`",
+            program="semantic_kernel_images.py",
+            pins="semantic-kernel",
+            versions=("semantic-kernel",),
+        ),
+        Client(
+            name="llm",
+            title="llm with `llm-openai-images`",
+            program="llm.sh",
+            pins="llm",
+            model="gpt-image-1.5",
+            versions=("llm", "llm-openai-images"),
+        ),
     )
 }
 
 
-def snippets(program: str) -> dict[str, str]:
-    """The lines of a *program* that the docs show: those between the comments `snippet:
-    TITLE` and `end`."""
-    found: dict[str, str] = {}
-    title = None
-    lines: list[str] = []
-    for line in (PROGRAMS / program).read_text().splitlines():
-        mark = line.strip().removeprefix("# ").removeprefix("// ")
-        if mark.startswith("snippet: "):
-            title, lines = mark.removeprefix("snippet: "), []
-        elif mark == "end" and title:
-            found[title] = dedent("\n".join(lines))
-            title = None
-        elif title:
-            lines.append(line)
-    return found
+class Snippet(NamedTuple):
+    """Lines of a program that the docs show."""
+
+    title: str
+    language: str
+    text: str
+
+
+LANGUAGES: Final = {".py": "py", ".mjs": "js", ".sh": "bash", ".java": "java", ".php": "php"}
+"""The languages of code blocks, by the suffix of a program."""
+
+
+def snippets(program: str) -> Iterator[Snippet]:
+    """Those of a *program*: the lines between the comments `snippet: TITLE` and `end`. After
+    `snippet LANGUAGE: TITLE` they are a string of that language."""
+    found = re.finditer(
+        r"^ *(?:#|//) snippet ?(\w*): (.*)\n(.*?)^ *(?:#|//) end$",
+        (PROGRAMS / program).read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    for each in found:
+        language, title, text = each.groups()
+        if language:
+            text = text.split('"""')[1].lstrip("\n")
+        yield Snippet(title, language or LANGUAGES[Path(program).suffix], dedent(text))

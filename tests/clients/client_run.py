@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from base64 import b64decode
@@ -78,7 +79,7 @@ def run_client(client: Client) -> ClientRun:
         done = subprocess.run(
             [*environment.command, client.program, *client.arguments],
             cwd=folder,
-            env=_variables(client, server.url, folder),
+            env=_variables(client, environment, server.url, folder),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -140,6 +141,7 @@ def _check_request(run: ClientRun, operation: str) -> None:
     call = run.calls[operation][-1]
     edits = operation in UPLOADS
     assert call.path.endswith("/images/edits" if edits else "/images/generations"), call.path
+    assert call.model == run.client.model
     assert [data for _, data in run.uploads[operation]] == [
         INPUTS[name] for name in UPLOADS.get(operation, ())
     ], [upload.field for upload in call.uploads]
@@ -152,7 +154,7 @@ def _check_request(run: ClientRun, operation: str) -> None:
 
 def _check_answer(operation: str, report: Mapping[str, Any], call: Exchange) -> None:
     """The client has got the pictures of the answer, whole, and the events of a stream."""
-    assert "raised" not in report, report["raised"] + report.get("traceback", "")
+    assert "raised" not in report, f"{report['raised']}\n{report.get('traceback')}"
     images = report.get("images")
     if images is None:
         images = [image["b64_json"] for image in report["answer"]["data"]]
@@ -183,10 +185,11 @@ def _fill(folder: Path, client: Client, environment: Environment, url: str) -> N
         (folder / "node_modules").symlink_to(environment.node_modules, target_is_directory=True)
 
 
-def _variables(client: Client, url: str, folder: Path) -> dict[str, str]:
+def _variables(client: Client, environment: Environment, url: str, folder: Path) -> dict[str, str]:
     """The environment of a program: no settings of the user's, and no proxy."""
+    paths = [str(environment.commands)] if environment.commands else []
     return {
-        "PATH": ENVIRONMENT["PATH"],
+        "PATH": os.pathsep.join([*paths, ENVIRONMENT["PATH"]]),
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "PYTHONPATH": str(folder),

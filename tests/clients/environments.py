@@ -47,6 +47,8 @@ class Environment:
     versions: dict[str, str]
     """Of the packages that the client names, or of the interpreter by an empty name."""
     node_modules: Path | None = None
+    commands: Path | None = None
+    """A folder with commands of the packages."""
 
 
 def environment_of(client: Client) -> Environment:
@@ -89,9 +91,9 @@ def _python_environment(client: Client) -> Environment:
     _once(folder, install)
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     printed = _run([str(python), "-c", code, *client.versions])
-    return Environment(
-        (str(python), "-P"), dict(zip(client.versions, printed.split(), strict=True))
-    )
+    command = ("bash",) if client.program.endswith(".sh") else (str(python), "-P")
+    versions = dict(zip(client.versions, printed.split(), strict=True))
+    return Environment(command, versions, commands=folder / "bin")
 
 
 def _node_environment(client: Client) -> Environment:

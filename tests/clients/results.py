@@ -16,9 +16,6 @@ RESULTS: Final = Path(__file__).parent / "results.json"
 HEADINGS: Final = {"inputs": "several inputs", "retry": "429, then retry"}
 """The headings of operations that are not their names."""
 
-LANGUAGES: Final = {".py": "py", ".mjs": "js", ".sh": "bash"}
-"""The languages of code blocks, by the suffix of a program."""
-
 
 def results() -> dict[str, dict[str, Any]]:
     """By the name of a client: its `versions`, the day of its `run`, and its `outcomes`."""
@@ -55,9 +52,8 @@ def clients_code() -> str:
     programs = dict.fromkeys(client.program for client in CLIENTS.values())
     parts = []
     for program in programs:
-        language = LANGUAGES[Path(program).suffix]
-        for title, text in snippets(program).items():
-            parts.append(f"### {title}\n\n```{language}\n{text}\n```\n")
+        for title, language, text in snippets(program):
+            parts.append(f"### {title}\n\n```{language}\n{text}```\n")
         parts += _notes(program)
     return "\n".join(parts)
 
@@ -69,7 +65,7 @@ def _cell(outcome: str) -> str:
 
 
 def _notes(program: str) -> list[str]:
-    """Why cells of the clients with this *program* are no `yes`, those that are alike in one row."""
+    """Why cells of the clients with this *program* are no `yes`, a row for each reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     clients = {
         name: result for name, result in results().items() if CLIENTS[name].program == program
