@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 from PIL import Image
 
-from images_emulator import Emulator, Server
+from images_emulator import Emulator, Server, Settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.store import Store
@@ -132,6 +132,12 @@ async def test_files_budget_is_512_mb(emulator: Emulator) -> None:
     data = bytes(50 * 2**20)
     added = [(await emulator.files.add("a", "vision", data)).id for _ in range(11)]
     assert [file.id for file in await emulator.files.all()] == added[1:]
+
+
+async def test_the_settings_say_what_files_may_weigh() -> None:
+    files = Emulator(Settings(files_bytes=100_000)).files
+    added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]
+    assert await files.all() == added[2:]
 
 
 async def test_oldest_files_are_evicted_past_the_budget(store: Store) -> None:

@@ -16,6 +16,7 @@ from images_emulator.contract.blob_storage import StorageError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.imaging.decoder import weight_of
 from images_emulator.state.account import random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosted_picture import HostedPicture
@@ -231,6 +232,19 @@ async def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator)
         await hosting.find(*parts(urls[0]))
     indexes = [(await hosting.find(*parts(url))).index for url in urls[1:]]
     assert indexes == [*range(1, 129)]
+
+
+def test_the_settings_say_what_hosted_pictures_may_weigh() -> None:
+    request = ImageRequest(
+        operation=GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
+    )
+    with Server(hosted_bytes=3 * weight_of(request)) as server:
+        client = OpenAI(base_url=server.base_url, api_key="sk-test")
+        urls = [
+            (client.images.generate(model="dall-e-2", prompt="x", size="256x256").data or [])[0].url
+            for _ in range(4)
+        ]
+        assert [httpx2.get(url or "").status_code for url in urls] == [404, 200, 200, 200]
 
 
 async def test_an_expired_picture_goes_when_another_is_published() -> None:

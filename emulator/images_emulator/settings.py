@@ -525,6 +525,20 @@ class Settings(Immutable, kw_only=True):
         parse=_check_otel,
     )
 
+    hosted_bytes: int = _setting(
+        128 * 2**20,
+        SIZE,
+        "Memory of the pictures behind URLs, which are kept as their requests. Past it the oldest "
+        "URLs answer 404.",
+        minimum=0,
+    )
+    files_bytes: int = _setting(
+        512 * 2**20,
+        SIZE,
+        "Memory of the files of the Files API. Past it the oldest are dropped.",
+        minimum=0,
+    )
+
     max_body: int = _setting(
         17 * 50 * 2**20,
         SIZE,

@@ -29,9 +29,8 @@ from images_emulator.workers.supervisor import Supervisor, WorkerError, worker_c
 WORKER_MODULE: Final = "images_emulator.cli.worker_process"
 """The module whose `main` a worker runs."""
 
-STORE_BYTES: Final = 1408 * 2**20
-"""What a Redis of the workers' own may hold beside twice the journal: twice the budgets of hosted
-pictures (128 MiB) and of files (512 MiB), and what Redis itself takes."""
+REDIS_BYTES: Final = 128 * 2**20
+"""What a Redis of the workers' own takes beside twice the budgets of what it holds."""
 
 
 def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
@@ -46,7 +45,8 @@ def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
             listener,
             settings=_values(settings) | {"render_processes": processes},
             log=_values(log),
-            store_bytes=STORE_BYTES + 2 * settings.journal_bytes,
+            store_bytes=REDIS_BYTES
+            + 2 * (settings.journal_bytes + settings.files_bytes + settings.hosted_bytes),
         )
     except OwnRedisError as error:
         raise CommandError(str(error)) from None

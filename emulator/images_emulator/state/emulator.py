@@ -96,9 +96,11 @@ class Emulator:
         """The account's names and its signing key; a reset keeps them."""
         self.clock = Clock(self.store)
         """The clock for the expiry of URLs, the refill of rate limits, and dates of answers."""
-        self.hosting = Hosting(self.clock, self.store, self.account, hosted_picture.CODEC)
+        self.hosting = Hosting(
+            self.clock, self.store, self.account, hosted_picture.CODEC, initial.hosted_bytes
+        )
         """Pictures by URL."""
-        self.files = Files(self.clock, self.store)
+        self.files = Files(self.clock, self.store, initial.files_bytes)
         """Uploaded files by id."""
         self._has_own_caches = parent is None
         cache = CountingLRUCache if initial.metrics else LRUCache

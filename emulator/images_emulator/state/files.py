@@ -10,9 +10,6 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
 from images_emulator.state.store import Codec, Packed, Store
 
-FILES_BUDGET_BYTES: Final = 512 * 2**20
-"""Bytes of all files together. Beyond it the oldest files are dropped."""
-
 FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
 
@@ -58,7 +55,7 @@ class Files:
     """The uploaded files, oldest first. Any thread may use them. Where a method takes an *owner*,
     files of others are not there; None stands for all owners."""
 
-    def __init__(self, clock: Clock, store: Store, budget: int = FILES_BUDGET_BYTES) -> None:
+    def __init__(self, clock: Clock, store: Store, budget: int) -> None:
         self._clock = clock
         self._store = store
         self._files = store.records("files", budget, CODEC)

@@ -26,9 +26,6 @@ T = TypeVar("T")
 LIFE: Final = OPENAI.hosted.life
 """How long OpenAI's URLs are valid; also the `max-age` of a download."""
 
-HOSTING_BUDGET_BYTES: Final = 128 * 2**20
-"""Bytes of all hosted pictures together. Beyond it the oldest pictures are dropped."""
-
 DOWNLOAD_PREFIX: Final = "/private/"
 """How the paths of all hosted pictures begin."""
 
@@ -48,7 +45,7 @@ class Hosting(Generic[T]):
         store: Store,
         account: Account,
         codec: Codec[T],
-        budget: int = HOSTING_BUDGET_BYTES,
+        budget: int,
     ) -> None:
         self._clock = clock
         self._account = account
