@@ -27,7 +27,11 @@ from tests.waiting import until
 
 DEPLOY: Final = ROOT / "deploy"
 KUBERNETES: Final = DEPLOY / "kubernetes"
-COMPOSE_FILES: Final = [DEPLOY / "compose.yaml", DEPLOY / "traefik/compose.traefik.yaml"]
+COMPOSE_FILES: Final = [
+    DEPLOY / "compose.yaml",
+    DEPLOY / "traefik/compose.traefik.yaml",
+    DEPLOY / "grafana/compose.grafana.yaml",
+]
 SETTINGS: Final = {setting.variable: setting for setting in command_settings()}
 SETTINGS_STORE: Final = f"{ENVIRONMENT_PREFIX}STORE"
 PORT: Final = 8080
