@@ -17,6 +17,7 @@ from benchmarks.bench_serving import SERVING
 from benchmarks.bench_starting import AIMOCK_STARTING, STARTING
 from benchmarks.bench_streams import STREAMS
 from benchmarks.bench_uploads import UPLOADS
+from benchmarks.bench_workers import WORKING
 from benchmarks.figures import FIGURES
 from benchmarks.measure import Bench, Effort, measure
 
@@ -33,6 +34,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "uploads": UPLOADS,
     "page": PAGE,
     "replay": REPLAYED,
+    "workers": WORKING,
 }
 QUICK: Final = Effort(rounds=1, warm_up=0, scale=0.02)
 

@@ -22,7 +22,7 @@ PREBUILT: Final = {"256": SMALL, "1024": USUAL, "stream": STREAM}
 """The calls whose answers the bare server has, by its paths."""
 
 
-def _loop_rate(fields: Mapping[str, Any], seconds: float) -> float:
+def loop_rate(fields: Mapping[str, Any], seconds: float) -> float:
     """Images that are rendered in a second, in a plain loop."""
     requests, done, start = subject.requests_of(fields), 0, perf_counter()
     while perf_counter() < start + seconds:
@@ -87,7 +87,7 @@ class _Servers:
             return probe(name, lambda: measure(*arguments))
 
         for name, fields, seconds in (("1024", USUAL, 2.0), ("4K", LARGE, 4.0)):
-            yield of(f"loop {name} /s", _loop_rate, fields, self.effort.seconds(seconds))
+            yield of(f"loop {name} /s", loop_rate, fields, self.effort.seconds(seconds))
             for server in (self.emulator, self.plain):
                 yield of(f"{server.name} {name} /s", self.unique, server, fields, seconds)
         for name in ("1024", "256"):

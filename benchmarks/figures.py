@@ -319,4 +319,18 @@ FIGURES: Final = (
         under="emulated /s",
         least=0.5,
     ),
+    Figure(
+        number=23,
+        words="unique 1024² pictures per second, 2 workers ÷ 2 processes that render in a loop",
+        over="2 workers 1024 /s",
+        under="2 loops 1024 /s",
+        least=0.9,
+    ),
+    Figure(
+        number=23,
+        words="repeated 256² calls per second, 2 workers that share a Redis ÷ 1 process without",
+        over="2 workers repeated 256 /s",
+        under="1 process repeated 256 /s",
+        least=0.5,
+    ),
 )

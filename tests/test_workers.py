@@ -252,7 +252,8 @@ def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> N
 
 def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
     store = ("--store", shared_redis().url, "--namespace", new_namespace())
-    with serving("--log-format", "json", "--log-level", "debug", *store, lines=1) as workers:
+    flags = ("--log-format", "json", "--log-level", "debug", "--metrics", *store)
+    with serving(*flags, lines=1) as workers:
         assert not any("unixsocket" in each for each in children(workers.process.pid).values())
         start = json.loads(workers.start[0])
         assert (start["event"], start["workers"]) == ("start", 2)
@@ -262,7 +263,11 @@ def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
             for answer in pool.map(lambda prompt: workers.generate(prompt=prompt, n=99), prompts):
                 assert answer.status_code == 400
         lines = [json.loads(workers.read_line()) for _ in prompts]
+        # Any worker answers with the figures of all.
+        figures = httpx2.get(f"{workers.url}/metrics").text
     assert {line["event"] for line in lines} == {"call"}
+    counts = re.findall(r"^images_emulator_calls_total{.*} (\d+)", figures, re.MULTILINE)
+    assert sum(map(int, counts)) == len(prompts)
 
 
 # --- ends
