@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +21,7 @@ import pytest
 from images_emulator import Server
 from tests.pictures import opened, png
 from tests.programs import running_command
-from tests.proxies import PROXIES, proxy
+from tests.proxies import DEPLOY, PROXIES, proxy
 from tests.redis_server import missing_part, new_namespace, shared_redis
 from tests.test_streams import frames
 from tests.waiting import until
@@ -255,3 +259,29 @@ def is_up(url: str) -> bool:
         return httpx2.get(f"{url}/_emulator/ready").status_code == 200
     except httpx2.TransportError:
         return False
+
+
+@pytest.mark.slow
+def test_calls_of_locust_to_two_replicas_behind_nginx_succeed() -> None:
+    if not find_spec("locust"):  # the import would replace sockets and threads
+        pytest.skip("needs the extra [deploy]")
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    with (
+        Server(host=HOSTS[0], **settings) as one,
+        Server(host=HOSTS[1], port=one.port, **settings) as other,
+        proxy("nginx", [f"{host}:{one.port}" for host in HOSTS]) as url,
+    ):
+        command = [
+            *(sys.executable, "-m", "locust", "-f", str(DEPLOY / "locust/locustfile.py")),
+            *("--host", url, "--headless", "--users", "4", "--spawn-rate", "4", "--json"),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as locust:
+            until(lambda: locust.poll() is not None or calls_of(one) + calls_of(other) > 400)
+            locust.terminate()
+            output, errors = locust.communicate(timeout=30)
+    assert locust.returncode == 0, errors.decode()
+    statistics = {each["name"]: each for each in json.loads(output)}
+    assert {*statistics} == {
+        *("repeated", "unique", "url", "download", "edit", "stream", "first event")
+    }
+    assert {each["num_failures"] for each in statistics.values()} == {0}
