@@ -100,6 +100,11 @@ class Process:
         command = sys.executable, "-m", f"benchmarks.{name}", str(port), *arguments
         return cls(name, port, *command)
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def _read_stderr(self) -> None:
         assert self._process.stderr
         for line in self._process.stderr:

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks import samples
 from benchmarks.__main__ import BENCHES
 from benchmarks.figures import FIGURES
+from benchmarks.sizing import MIXES, STORED, USED_SHARE, Cost, StoreCost, needs
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +45,25 @@ def test_a_figure_is_measured_and_printed_with_its_goal(number: int) -> None:
     assert len(lines) == len(figures)
     assert all(figure.goal in line for figure, line in zip(figures, lines, strict=True))
     assert "not measured" not in printed
+
+
+def test_needs_are_those_of_the_kinds_by_their_shares() -> None:
+    costs = {"drawn": Cost(7.0, 1000.0), "kept": Cost(0.7, 100.0)}
+    stores = {"drawn": StoreCost(2, 0.07, 1, 1, 1)}
+    found = needs(1000, {"drawn": 0.5, "kept": 0.5}, costs, stores)
+    assert found.cores == pytest.approx(1000 * (7.0 + 0.7) / 2 / 1000 / USED_SHARE)
+    assert found.gigabits == pytest.approx(1000 * 550_000 * 8 / 1e9)
+    assert found.redis_cores == pytest.approx(1000 * 0.035 / 1000 / USED_SHARE)
+    assert all(sum(shares.values()) == pytest.approx(1) for shares in MIXES.values())
+
+
+@pytest.mark.slow
+def test_costs_of_calls_are_measured_and_printed() -> None:
+    printed = run("benchmarks.sizing", "--quick")
+    for kind in STORED:
+        assert f"| {kind} | " in printed
+    for mix in MIXES:
+        assert f"| {mix} | " in printed
 
 
 def test_a_contact_sheet_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
