@@ -3,8 +3,9 @@
     python -m benchmarks.reliability --minutes 10
 
 Each client makes one call after the other, and checks the answer: its status, its message, the
-picture by the recipe in it. Then it looks the call up in the journal, of any worker. A call may
-fail only as its connection does, and only when a worker was killed. Exits with 1 otherwise.
+picture by the recipe in it. Then it looks the call up in the journal, in the Redis of the workers.
+A call may fail only as its connection does, and only when a worker was killed. Exits with 1
+otherwise.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ import httpx2
 from PIL import Image
 
 from images_emulator import read_recipe
+from images_emulator.state.journal import Journal
+from images_emulator.state.redis_store import RedisStore
 
 KEY: Final = "sk-reliability"
 TIMEOUT_SECONDS: Final = 60.0
@@ -41,8 +44,12 @@ FAULTS: Final = 40
 FAULT_WORD: Final = "fails"
 """The word in a prompt that meets it."""
 
+JOURNAL_ENTRIES: Final = 5000
+JOURNAL_BYTES: Final = 256 * 2**20
+
 FLAGS: Final = (
-    *("--journal-entries", "20000", "--journal-bytes", "256MiB", "--log-level", "warning"),
+    *("--journal-entries", str(JOURNAL_ENTRIES), "--journal-bytes", str(JOURNAL_BYTES)),
+    *("--log-level", "warning"),
     *("--api-key", KEY, "--port", "0"),
 )
 
@@ -110,8 +117,9 @@ def _upload() -> bytes:
 class Client:
     """One client: its calls, of all kinds, each with another prompt."""
 
-    def __init__(self, number: int, url: str, result: Result) -> None:
+    def __init__(self, number: int, url: str, journal: Journal, result: Result) -> None:
         self._url = url
+        self._journal = journal
         self._number = number
         self._random = Random(number)
         self._result = result
@@ -163,17 +171,12 @@ class Client:
             result.checked += 1
 
     async def _look_up(self, identity: str) -> None:
-        """Find the call in the journal; a worker may be killed meanwhile."""
-        while True:
-            try:
-                answer = await self._http.get(f"/_emulator/requests/{identity}")
-            except CONNECTION_ERRORS:
-                continue
-            _check(answer.status_code == 200, answer, f"{identity} is not in the journal")
-            entry = answer.json()
-            whole = entry["duration_ms"] is not None
-            _check(whole, answer, f"{identity} is in the journal without its answer")
-            return
+        """Find the call in the journal. Raises WrongAnswerError."""
+        entry = await self._journal.get(identity)
+        if entry is None:
+            raise WrongAnswerError(f"{identity} is not in the journal")
+        if entry.duration_ms is None:
+            raise WrongAnswerError(f"{identity} is in the journal without its answer")
 
     async def _post(self, status: int, fields: Mapping[str, Any]) -> httpx2.Response:
         answer = await self._http.post("/v1/images/generations", json=fields)
@@ -307,9 +310,12 @@ async def run(
     async with _workers(workers, result) as (url, supervisor), httpx2.AsyncClient() as http:
         fault = {"fault": "server_error", "times": FAULTS, "match": {"prompt": FAULT_WORD}}
         (await http.post(f"{url}/_emulator/inject", json=fault)).raise_for_status()
+        store = RedisStore((await http.get(f"{url}/_emulator/settings")).json()["store"])
+        journal = Journal(store, max_entries=JOURNAL_ENTRIES, max_bytes=JOURNAL_BYTES)
         end = monotonic() + seconds
         calls = [
-            asyncio.ensure_future(Client(number, url, result).run(end)) for number in range(clients)
+            asyncio.ensure_future(Client(number, url, journal, result).run(end))
+            for number in range(clients)
         ]
         while monotonic() + kill_seconds < end:
             await asyncio.sleep(kill_seconds)
@@ -317,6 +323,11 @@ async def run(
             result.kills += 1
             os.kill(pids[result.kills % len(pids)], signal.SIGKILL)
         await asyncio.gather(*calls)
+        count = await journal.count()
+        if count < result.checked:
+            result.mistakes.append(f"the journal counts {count} calls of {result.checked}")
+        await store.disconnect()
+        store.close()
     judge(result, clients)
     return result
 
