@@ -60,6 +60,13 @@ GUARDS: Final = (
         "test_admin_auth.py::test_without_the_token_nobody_may_ask",
     ),
     Guard(
+        "`/metrics` answers those alone who may read `/_emulator`",
+        "web/metrics_endpoint.py",
+        "await self._guarded(scope, receive, send)",
+        "await self._answer(scope, receive, send)",
+        "test_metrics.py::test_the_metrics_need_the_admin_token",
+    ),
+    Guard(
         "a session begins with the admin token alone",
         "web/session_api.py",
         "if not is_same(",

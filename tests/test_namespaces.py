@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +17,8 @@ import pytest
 from openai import AzureOpenAI, OpenAI, RateLimitError
 
 from images_emulator import Server
+from images_emulator.cli.call_record import as_json
+from images_emulator.cli.exchange_record import record_of
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator
 from images_emulator.web import namespaces as namespaces_module
@@ -629,3 +633,49 @@ def test_a_browser_finds_the_page_of_a_namespace(shared: Server) -> None:
         answer = httpx2.get(shared.url + path, headers=headers, follow_redirects=True)
         assert answer.url == f"{shared.url}/ns/a%20b/_emulator/"
         assert answer.status_code == 200
+
+
+def figure(server: Server, name: str, **headers: str) -> float:
+    """The sum of the series of a metric."""
+    text = httpx2.get(f"{server.url}/metrics", headers=headers).text
+    lines = [line for line in text.splitlines() if line.startswith(f"images_emulator_{name}")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_metrics_are_of_all_namespaces() -> None:
+    with Server(metrics=True) as server:
+        for namespace in (None, "a", "b"):
+            call(server, namespace, BY_URL)
+        assert figure(server, "calls_total") == 3
+        assert figure(server, "hosted_pictures") == figure(server, "journal_calls") == 3
+        # A namespace that is named begins none.
+        assert figure(server, "calls_total", **{HEADER: "c"}) == 3
+        assert [each["name"] for each in admin(server, "GET", "namespaces")["namespaces"]] == [
+            "a",
+            "b",
+        ]
+        admin(server, "DELETE", "namespaces/a")
+        assert figure(server, "journal_calls") == 2
+        # What was counted stays.
+        assert figure(server, "calls_total") == 3
+
+
+def test_a_scrape_with_an_admin_token_begins_no_namespace_by_key() -> None:
+    with Server(metrics=True, namespace_by="key", admin_token="secret") as server:
+        token = {"authorization": "Bearer secret"}
+        assert figure(server, "workers", **token) == 1
+        answer = httpx2.get(f"{server.url}/_emulator/namespaces", headers=token)
+        assert answer.json()["namespaces"] == []
+
+
+def test_calls_and_their_lines_of_the_log_know_their_namespace(shared: Server) -> None:
+    emulators = [shared.emulator]
+    shared.namespaces.observers = (emulators.append,)
+    call(shared)
+    call(shared, "a")
+    lines = [
+        json.loads(as_json(record_of(exchange, datetime.now(UTC)), verbose=False))
+        for emulator in emulators
+        for exchange in emulator.journal.find()
+    ]
+    assert [line["namespace"] for line in lines] == [None, "a"]

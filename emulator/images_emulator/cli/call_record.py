@@ -56,6 +56,7 @@ class CallRecord(NamedTuple):
     """The name of the recording that answered."""
     notice: str | None
     """The notice that no recording answered, or that the model has been shut down."""
+    namespace: str | None = None
     trace_id: str | None = None
     key: str | None = None
     sdk: str | None = None
@@ -255,6 +256,7 @@ def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
 _ALWAYS: Final = (
     *(
         "id",
+        "namespace",
         "trace_id",
         "method",
         "path",

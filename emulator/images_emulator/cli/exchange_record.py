@@ -81,6 +81,7 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
     if brief or details is None:
         return record
     return record._replace(
+        namespace=exchange.namespace,
         trace_id=exchange.trace_id,
         key=exchange.key,
         sdk=exchange.sdk,

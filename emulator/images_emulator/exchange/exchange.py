@@ -225,6 +225,8 @@ class Exchange:
     """The usage, once it is worked out."""
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
+    namespace: str | None = None
+    """The name of the namespace that the call reached; None for the default one."""
     span_trace_id: str | None = None
     """The trace of the call's span, as 32 hexadecimal digits; None without tracing."""
     _start: float = field(default_factory=perf_counter)

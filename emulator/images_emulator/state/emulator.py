@@ -81,6 +81,10 @@ class Emulator:
         *,
         parent: Emulator | None = None,
     ) -> None:
+        self.namespace: str | None = None
+        """The name of the namespace; None for the default one."""
+        self.is_closed = False
+        """Whether `close` was called."""
         self.initial_settings = initial = settings or Settings()
         """The settings of the start, to which `reset` returns."""
         self.store: Store = store or _store_of(initial)
@@ -157,11 +161,13 @@ class Emulator:
         public_url = initial.public_url
         if public_url:
             public_url = public_url.rstrip("/") + path_of(name)
-        return Emulator(
+        emulator = Emulator(
             replace(initial, public_url=public_url),
             self.store.of_namespace(name, initial.namespace_idle),
             parent=self,
         )
+        emulator.namespace = name
+        return emulator
 
     @property
     def settings(self) -> Settings:
@@ -194,6 +200,7 @@ class Emulator:
     def close(self) -> None:
         """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close
         the store. In a namespace, close the store alone."""
+        self.is_closed = True
         if self._has_own_caches:
             self.renderer.close()
         self.store.close()

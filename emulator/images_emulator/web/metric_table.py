@@ -11,6 +11,9 @@ from images_emulator.immutable import Immutable
 PREFIX: Final = "images_emulator"
 """The beginning of the names of all metrics that are the emulator's own."""
 
+METRICS_PATH: Final = "/metrics"
+"""The path at which Prometheus looks by default."""
+
 CALL_SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1, 2.5, 5, 10, 30, 60),

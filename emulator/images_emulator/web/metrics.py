@@ -18,6 +18,7 @@ from contextvars import Context
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -107,6 +108,9 @@ class Metrics:
         self._open_connections: Callable[[], int] | None = None
         """None where another server serves the application."""
         self._emulators: WeakSet[Emulator] = WeakSet()
+        """The emulators of all namespaces. Threads add some."""
+        self._lock = Lock()
+        """Held while an emulator is added, and while all are listed."""
         self._folder = os.environ.get(FOLDER_VARIABLE)
         self.registry = CollectorRegistry()
         """What is read for an answer."""
@@ -165,7 +169,8 @@ class Metrics:
             store = "shared" if emulator.store.is_shared else "memory"
             self._set(1, "info", version(DISTRIBUTION), platform.python_version(), store)
             self._set(1, "workers")
-        self._emulators.add(emulator)
+        with self._lock:
+            self._emulators.add(emulator)
         journal, renderer = emulator.journal, emulator.renderer
         journal.observers = (*journal.observers, self)
         if self._rendering not in renderer.observers:
@@ -282,11 +287,15 @@ class Metrics:
         # A context of its own: that of the first call would live as long as the server.
         loop.call_at(due, sample, context=Context())
 
+    def _open_emulators(self) -> list[Emulator]:
+        with self._lock:
+            return [each for each in self._emulators if not each.is_closed]
+
     def _sample(self) -> None:
         """Set the gauges of this process."""
         if self._open_connections:
             self._set(self._open_connections(), "connections")
-        emulators = [*self._emulators]
+        emulators = self._open_emulators()
         self._set(all(each.store.is_available for each in emulators), "store_up")
         # Emulators of one server share their renderer.
         renderers = {each.renderer for each in emulators}
@@ -299,7 +308,7 @@ class Metrics:
         caches: Mapping[str, list[LRUCache]] = {
             "pictures": [each.cache for each in renderers],
             "thumbnails": [each.thumbnails for each in renderers],
-            "requests": [each.prepared_requests for each in emulators],
+            "requests": [*{each.prepared_requests for each in emulators}],
         }
         for name, values in caches.items():
             self._set(sum(each.weight for each in values), "cache_bytes", name)
@@ -326,11 +335,13 @@ class Metrics:
         self._sample()
         # Where the store is away, they stay as they were.
         with suppress(APIError):
-            journals = [await each.journal.size() for each in self._emulators]
+            emulators = self._open_emulators()
+            # Together, so that they are few round trips to a shared store.
+            journals = await asyncio.gather(*(each.journal.size() for each in emulators))
             self._set(sum(each.calls for each in journals), "journal_calls")
             self._set(sum(each.bytes for each in journals), "journal_bytes")
             self._set(sum(each.dropped for each in journals), "journal_dropped_calls")
-            hosted = [await each.hosting.size() for each in self._emulators]
+            hosted = await asyncio.gather(*(each.hosting.size() for each in emulators))
             self._set(sum(each.number for each in hosted), "hosted_pictures")
             self._set(sum(each.weight for each in hosted), "hosted_bytes")
         if self._folder:

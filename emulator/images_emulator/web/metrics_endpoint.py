@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -16,9 +15,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.settings import Settings
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.json_responses import admin_error_response
-
-PATH: Final = "/metrics"
-"""The path at which Prometheus looks by default."""
+from images_emulator.web.metric_table import METRICS_PATH
 
 
 class MetricsEndpoint:
@@ -38,7 +35,7 @@ class MetricsEndpoint:
         self._guarded = AdminAuth(self._answer, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH:
+        if scope["type"] == "http" and scope["path"] == METRICS_PATH:
             await self._guarded(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -49,7 +46,9 @@ class MetricsEndpoint:
     async def _response(self, scope: Scope) -> Response:
         method = scope["method"]
         if method not in ("GET", "HEAD"):
-            response = admin_error_response(admin_errors.wrong_method(path=PATH, method=method))
+            response = admin_error_response(
+                admin_errors.wrong_method(path=METRICS_PATH, method=method)
+            )
             response.headers["allow"] = "GET, HEAD"
             return response
         accept = ",".join(Headers(scope=scope).getlist("accept"))

@@ -26,6 +26,7 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.settings import NamespaceBy
 from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
 from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
 
@@ -47,6 +48,7 @@ class NamespaceRouter:
         self._by_key = settings.namespace_by == NamespaceBy.KEY
         self._keys = frozenset(settings.api_key)
         self._default = namespaces.default_app
+        self._metrics_path = METRICS_PATH if settings.metrics else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -92,6 +94,9 @@ class NamespaceRouter:
         """The name of the call's namespace, and its scope without it: a path and a query as the
         application knows them. Raises APIError for a name that is none."""
         place = PREFIX
+        if scope["path"] == self._metrics_path:
+            # They are of the server, and what comes with a scrape is the admin token.
+            return DEFAULT, scope
         try:
             raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
             if split := split_path(raw_path.decode("latin-1")):

@@ -150,6 +150,7 @@ class Recorder:
                 "download",
                 connection=connection,
                 clock_progress=progress,
+                namespace=self.emulator.namespace,
             )
         dialect = dialect_at(path)
         return Exchange(
@@ -160,6 +161,7 @@ class Recorder:
             operation=image_operation_at(path),
             connection=connection,
             clock_progress=progress,
+            namespace=self.emulator.namespace,
         )
 
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:

@@ -286,7 +286,7 @@ def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
         yield "http.response.status_code", status
     if outcome != "answered":
         yield "error.type", exchange.error_code or (str(status) if status else outcome)
-    for name in ("fault", "recording", "own_answer"):
+    for name in ("namespace", "fault", "recording", "own_answer"):
         if value := getattr(exchange, name):
             yield f"{PREFIX}.{name}", value
     if exchange.body_bytes:
