@@ -1,6 +1,6 @@
 # The libraries are a layer of their own, which a change of the emulator leaves as it is.
 FROM python:3.13-slim AS libraries
-ARG EXTRAS="fetch import metrics record redis"
+ARG EXTRAS="fetch import metrics otel record redis"
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1

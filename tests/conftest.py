@@ -193,23 +193,23 @@ def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs Node.js with npm")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    (folder / "node_modules").symlink_to(_installed(npm), target_is_directory=True)
+    (folder / "node_modules").symlink_to(npm_packages(npm, *NPM_PACKAGES), target_is_directory=True)
     return folder
 
 
-def _installed(npm: str) -> Path:
-    """The `node_modules` with NPM_PACKAGES. The first worker of the first session installs them;
-    they are kept like the bytecode."""
+def npm_packages(npm: str, *packages: str) -> Path:
+    """The `node_modules` with *packages*, each with its version. The first worker of the first
+    session installs them; they are kept like the bytecode."""
     import fcntl  # noqa: PLC0415 - not on Windows
 
-    folder = CACHE / "npm" / sha256(" ".join(NPM_PACKAGES).encode()).hexdigest()[:12]
+    folder = CACHE / "npm" / sha256(" ".join(packages).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # npm writes it last.
         if not (folder / "package-lock.json").exists():
             (folder / "package.json").write_text('{"private": true}')
-            install = [npm, "install", "--silent", "--no-audit", "--no-fund", *NPM_PACKAGES]
+            install = [npm, "install", "--silent", "--no-audit", "--no-fund", *packages]
             subprocess.run(install, cwd=folder, check=True, env=ENVIRONMENT)
     return folder / "node_modules"
 

@@ -42,6 +42,7 @@ LAYERS = (
         "environment",
     ),
     ("cli", "pytest_plugin"),
+    ("testcontainers",),
 )
 DOORS = ("__init__", "__main__")
 HOMES = {
@@ -62,6 +63,7 @@ HOMES = {
     "regex": {"exchange"},
     "sse_starlette": {"web"},
     "starlette": {"web", "faults", "http_server"},
+    "testcontainers": {"testcontainers"},
     "uharfbuzz": {"imaging"},
     "uvicorn": {"http_server", "listening_socket", "shared_listener", "workers", "protocol"},
     "yaml": {"recordings"},

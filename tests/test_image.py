@@ -82,7 +82,7 @@ def test_image_has_what_the_command_needs_and_no_more(built: Image) -> None:
     assert built.printed("sh", "-c", absent) == "done\n"
     for python in ("python3", "/opt/emulator/bin/python"):
         assert "No module named pip" in built.printed(python, "-m", "pip")
-    for library in ("httpx2", "prometheus_client", "redis", "yaml"):
+    for library in ("httpx2", "opentelemetry.sdk", "prometheus_client", "redis", "yaml"):
         assert built.printed("/opt/emulator/bin/python", "-c", f"import {library}") == ""
     # Compiled once, as no container can write what it compiles.
     missing = (

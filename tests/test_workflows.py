@@ -70,6 +70,11 @@ def test_files_of_ci_in_the_docs_are_valid(beginning: str, tmp_path: Path) -> No
     check(SCHEMAS[beginning], *paths)
 
 
+def test_compose_file_of_the_dev_container_is_valid() -> None:
+    folder = ROOT / "examples" / "devcontainer" / ".devcontainer"
+    check(SCHEMAS["compose.yaml"], folder / "compose.yaml")
+
+
 def test_workflows_and_action_have_no_finding_of_an_audit() -> None:
     zizmor = Path(sys.executable).with_name("zizmor")
     if not zizmor.exists():

@@ -1,0 +1,106 @@
+"""`ImagesEmulatorContainer`: a container with the emulator for tests, by Testcontainers for Python.
+It needs the extra `[testcontainers]`, Docker, and the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+from images_emulator.cli.admin_client import AdminClient
+from images_emulator.cli.server_address import ServerAddress
+from images_emulator.environment import API_KEY, sdk_variables
+from images_emulator.settings import command_settings, no_setting
+
+IMAGE: Final = "images-emulator"
+"""Name of the image that `docker build -t images-emulator .` makes."""
+
+PORT: Final = 8080
+"""Port in the container."""
+
+
+class ImagesEmulatorContainer(DockerContainer):
+    """A container of *image*, with *settings* by their names:
+
+        with ImagesEmulatorContainer(as_of="today") as emulator:
+            client = OpenAI(base_url=emulator.base_url, api_key="sk-test")
+
+    It is ready when it has started. Raises ValueError for a setting that there is not, and for a
+    port, which Docker chooses; the container ends at once where a setting's value is wrong."""
+
+    def __init__(self, image: str = IMAGE, **settings: Any) -> None:
+        variables = {each.name: each.variable for each in command_settings()}
+        for name in settings:
+            if name not in variables:
+                raise ValueError(no_setting(name, variables))
+        if "port" in settings:
+            raise ValueError("the port in the container is 8080; Docker chooses the one outside")
+        # Before the container is made, which asks for Docker.
+        environment = {variables[name]: _text(value) for name, value in settings.items()}
+        super().__init__(image)
+        self._token: str | None = settings.get("admin_token")
+        self._key = next(iter(_items(settings.get("api_key"))), API_KEY)
+        self.with_envs(**environment)
+        self.with_exposed_ports(PORT)
+        self.waiting_for(HttpWaitStrategy(PORT, "/_emulator/ready"))
+
+    @property
+    def url(self) -> str:
+        """Address of the server on this machine, without a path."""
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}"
+
+    @property
+    def base_url(self) -> str:
+        """Base URL for OpenAI's SDKs."""
+        return f"{self.url}/v1"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables by which SDKs find the server, for other processes; in pytest for
+        `monkeypatch.setenv`."""
+        return sdk_variables(self.url, self._key)
+
+    def reset(self) -> None:
+        """Forget calls, pictures and injected faults."""
+        self._admin.post("reset")
+
+    def inject(
+        self,
+        fault: str,
+        *,
+        times: int | None = 1,
+        match: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Give *fault* to the next calls, as `Server.inject` does. Raises CommandError where the
+        server refuses it."""
+        step = {"fault": {"kind": fault, **settings}, "times": times, "match": match}
+        given = {name: value for name, value in step.items() if value is not None}
+        self._admin.post("inject", given)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The calls as the admin API has them, oldest first."""
+        calls: list[dict[str, Any]] = self._admin.get("requests")["requests"]
+        return calls
+
+    @property
+    def _admin(self) -> AdminClient:
+        return AdminClient(ServerAddress(self.url, self._token, self._key, is_default=False))
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    """A repeatable setting's values."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _text(value: Any) -> str:
+    """A setting's *value* in a variable."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,0 +1,3 @@
+module example.com/posters
+
+go 1.19
