@@ -235,6 +235,8 @@ def test_pages_of_other_sites_cannot_read_the_feed(server: Server) -> None:
 
 # --- batches
 
+ONE_BATCH = pytest.mark.memory_store("the calls of a batch arrive without a wait between them")
+
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
@@ -273,6 +275,7 @@ def names_of(events: list[Event]) -> list[tuple[str, str | None]]:
     return [(event.name, event.data.get("id")) for event in events]
 
 
+@ONE_BATCH
 async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +292,7 @@ async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
         assert names_of(await events_of(frames, 1)) == [("completed", "req_4")]
 
 
+@ONE_BATCH
 async def test_after_a_batch_of_many_calls_the_next_one_is_gathered_for_longer(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +311,7 @@ async def test_after_a_batch_of_many_calls_the_next_one_is_gathered_for_longer(
         assert feed._timer.when() - told_at == pytest.approx(3000, abs=500)
 
 
+@ONE_BATCH
 async def test_notes_of_a_rush_are_not_kept_until_its_batch_is_told(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +340,7 @@ async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator
         assert names_of(events) == [("cleared", None), ("completed", "req_2")]
 
 
+@ONE_BATCH
 async def test_a_call_that_was_cleared_is_not_told_when_it_is_over(emulator: Emulator) -> None:
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)
@@ -346,6 +352,7 @@ async def test_a_call_that_was_cleared_is_not_told_when_it_is_over(emulator: Emu
         assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
 
 
+@ONE_BATCH
 async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator: Emulator) -> None:
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)

@@ -231,6 +231,15 @@ class Exchange:
     """The trace of the call's span, as 32 hexadecimal digits; None without tracing."""
     _start: float = field(default_factory=perf_counter)
 
+    # A shared store makes an object of an entry for each reader.
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same call."""
+        return isinstance(other, Exchange) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     # --- while it is answered; for the server's thread
 
     @property

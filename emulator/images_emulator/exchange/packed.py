@@ -24,7 +24,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.sent import SentEvent, SentResponse
@@ -189,6 +189,7 @@ def _own_members(exchange: Exchange) -> dict[str, Any]:
         "time": exchange.time.isoformat(),
         "number": exchange.number,
         "duration_ms": exchange.duration_ms,
+        "weight": exchange.weight,
         "sent": _sent_as_json(exchange.sent),
     }
     for name in _OPTIONAL:
@@ -279,12 +280,14 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         near_misses=tuple(NearMiss(**miss) for miss in get("near_misses", ())),
         sent=_sent(sent) if sent else SentResponse(),
         duration_ms=get("duration_ms"),
+        weight=get("weight", ENTRY_OVERHEAD_BYTES),
         cached_usage=Usage(**usage) if usage else None,
         cached_details=_details(details) if details else None,
         **{name: document[name] for name in _OPTIONAL if name in document},
     )
     upload_bytes, body_bytes = get("upload_bytes", 0), get("body_bytes")
     files, body = data[:upload_bytes], data[upload_bytes:]
+    exchange.weight -= upload_bytes + (body_bytes or 0) - len(data)
     if "request" in document and len(files) == upload_bytes:
         exchange.request = unpack_request(document["request"], files)
     elif exchange.images:

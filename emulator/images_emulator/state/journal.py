@@ -82,6 +82,9 @@ class Journal:
     """The calls, oldest first. One thread writes, any may read and reset; to read and reset blocks,
     see `Store.run`.
 
+    A reader finds a call of this process that is not completed as it is, not as it arrived; those
+    of other processes that share the store are as they wrote them last.
+
     Past *max_bytes* the bodies and pictures of the oldest calls go, where they weigh something,
     then the calls themselves, as they do past *max_entries*.
     """
@@ -98,6 +101,8 @@ class Journal:
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. Any thread may replace the tuple."""
+        self._open: dict[str, Exchange] = {}
+        """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}
         """By the id of a call in progress the write that is the last of those for other processes.
         """
@@ -107,8 +112,19 @@ class Journal:
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """Journal a call that is not answered yet. Gives its number."""
-        append = self._log.append(exchange.id, exchange, exchange.weight)
+        append = self.append(exchange)
         return self._arrived(exchange, append) if self.observers else append
+
+    def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
+        """As `arrived`, but the observers are not told: `tell_arrival` does so."""
+        if self._copies:
+            self._open[exchange.id] = exchange
+        return self._log.append(exchange.id, exchange, exchange.weight)
+
+    def tell_arrival(self, exchange: Exchange) -> None:
+        """Tell the observers of a call that has arrived."""
+        for observer in self.observers:
+            observer.arrived(exchange)
 
     def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Store the completed call. A call that was cleared meanwhile is not stored again."""
@@ -118,7 +134,9 @@ class Journal:
         )
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
             amend = _after(draft, amend)
-        return self._completed(exchange, amend) if self.observers else amend
+        if self._copies or self.observers:
+            return self._completed(exchange, amend)
+        return amend
 
     @property
     def is_observed(self) -> bool:
@@ -147,18 +165,21 @@ class Journal:
 
     async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
         exchange.number = number = await append
-        for observer in self.observers:
-            observer.arrived(exchange)
+        self.tell_arrival(exchange)
         return number
 
     async def _completed(self, exchange: Exchange, amend: Coroutine[Any, Any, None]) -> None:
-        await amend
+        try:
+            await amend
+        finally:
+            self._open.pop(exchange.id, None)
         for observer in self.observers:
             observer.completed(exchange)
 
     async def get(self, identity: str) -> Exchange | None:
         """The call with the id *identity*; None where there is none."""
-        return await self._log.get(identity)
+        found = await self._log.get(identity)
+        return self._open.get(identity, found) if found else None
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
@@ -177,6 +198,8 @@ class Journal:
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
         calls = self._store.run(self._log.all())
+        if self._open:
+            calls = [self._open.get(call.id, call) for call in calls]
         return query.of_all(calls)
 
     def dropped(self) -> int:

@@ -117,21 +117,19 @@ class Recorder:
         """Enter the exchange in the journal. On a shared store this is one round trip with the
         refresh of the registers, so until the exchange is completed its entry has a time of before
         that, and no picture."""
-        note, arrived = self._note_picture(exchange), self.emulator.journal.arrived
-        if not self._shared_store:
-            await note
-            exchange.number = await arrived(exchange)
+        journal, store = self.emulator.journal, self._shared_store
+        if not store:
+            await self._note_picture(exchange)
+            exchange.number = await journal.arrived(exchange)
             return
-        _, exchange.number, _ = await asyncio.gather(
-            self._shared_store.refresh(), arrived(exchange), note
-        )
+        note = (self._note_picture(exchange),) if exchange.kind == "download" else ()
+        exchange.number, *_ = await asyncio.gather(journal.append(exchange), store.refresh(), *note)
         clock = self.emulator.clock
         exchange.time, exchange.clock_progress = clock.now(), clock.progress
+        journal.tell_arrival(exchange)
 
     async def _note_picture(self, exchange: Exchange) -> None:
         """Give the exchange of a download the request that the picture answers."""
-        if exchange.kind != "download":
-            return
         # Where the store is away, the endpoint says so.
         with suppress(APIError):
             if hosted := await self.emulator.hosting.peek(exchange.path):
