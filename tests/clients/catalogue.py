@@ -130,6 +130,12 @@ CLIENTS: Final = {
             "langchain_wrapper.py",
             "langchain-community",
         ),
+        *_by_model(
+            "langchain-js",
+            "LangChain in JavaScript, `DallEAPIWrapper`",
+            "langchain_js.mjs",
+            "@langchain/openai",
+        ),
         Client(
             name="litellm",
             title="LiteLLM",
@@ -185,6 +191,18 @@ CLIENTS: Final = {
             model="gpt-image-1.5",
             versions=("llm", "llm-openai-images"),
         ),
+        Client(
+            name="promptfoo",
+            title="promptfoo, `openai:image`",
+            program="promptfoo.mjs",
+            pins="promptfoo",
+            versions=("promptfoo",),
+            variables={"PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1"},
+            heavy=True,
+        ),
+        Client(name="java", title="Java, `java.net.http.HttpClient`", program="JdkClient.java"),
+        Client(name="php", title="PHP, `curl`", program="curl.php"),
+        Client(name="go", title="Go, `net/http`", program="http.go"),
     )
 }
 
@@ -197,7 +215,14 @@ class Snippet(NamedTuple):
     text: str
 
 
-LANGUAGES: Final = {".py": "py", ".mjs": "js", ".sh": "bash", ".java": "java", ".php": "php"}
+LANGUAGES: Final = {
+    ".py": "py",
+    ".mjs": "js",
+    ".sh": "bash",
+    ".java": "java",
+    ".php": "php",
+    ".go": "go",
+}
 """The languages of code blocks, by the suffix of a program."""
 
 
@@ -205,7 +230,7 @@ def snippets(program: str) -> Iterator[Snippet]:
     """Those of a *program*: the lines between the comments `snippet: TITLE` and `end`. After
     `snippet LANGUAGE: TITLE` they are a string of that language."""
     found = re.finditer(
-        r"^ *(?:#|//) snippet ?(\w*): (.*)\n(.*?)^ *(?:#|//) end$",
+        r"^ *(?:#|//) snippet ?(\w*): ([^\n]*)\n(.*?)^ *(?:#|//) end$",
         (PROGRAMS / program).read_text(),
         re.MULTILINE | re.DOTALL,
     )

@@ -32,6 +32,16 @@ def crewai_sends_the_quality_of_dalle(run: ClientRun, operation: str) -> None:
     assert (call.status, call.error_code) == (400, "invalid_value")
 
 
+def langchain_js_asks_for_the_format_of_dalle(run: ClientRun, operation: str) -> None:
+    """It always sends `response_format`, `style` and `quality: standard`, which GPT image models
+    refuse; DALL·E, of which it was made, is shut down."""
+    call = run.calls[operation][-1]
+    sent = {name: call.parameters[name] for name in ("response_format", "style", "quality")}
+    assert sent == {"response_format": "url", "style": "vivid", "quality": "standard"}
+    assert call.error
+    assert (call.status, call.error["param"]) == (400, "response_format")
+
+
 def litellm_reads_a_stream_as_json(run: ClientRun, operation: str) -> None:
     """It sends `stream: true`, and then reads the events as one JSON answer."""
     call = run.calls[operation][0]
@@ -63,6 +73,8 @@ CLIENT_FAULTS: Final[Mapping[tuple[str, str], Check]] = {
     ("langchain-gpt", "retry"): langchain_reads_urls_alone,
     ("crewai-gpt", "generate"): crewai_sends_the_quality_of_dalle,
     ("crewai-gpt", "retry"): crewai_sends_the_quality_of_dalle,
+    ("langchain-js-gpt", "generate"): langchain_js_asks_for_the_format_of_dalle,
+    ("langchain-js-gpt", "retry"): langchain_js_asks_for_the_format_of_dalle,
     ("litellm", "stream"): litellm_reads_a_stream_as_json,
     ("litellm-proxy", "stream"): litellm_reads_a_stream_as_json,
     ("litellm-proxy", "error"): litellm_proxy_replaces_the_code,

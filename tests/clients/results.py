@@ -39,11 +39,11 @@ def write_result(name: str, versions: str, outcomes: Mapping[str, str]) -> None:
 def clients_table() -> str:
     """A row for each client, in the order of the catalogue."""
     names = [HEADINGS.get(name, name) for name in OPERATIONS]
-    rows = [f"| client | {' | '.join(names)} | run |", "|---" * (len(names) + 2) + "|"]
+    rows = [f"| client | version | {' | '.join(names)} | run |", "|---" * (len(names) + 3) + "|"]
     for name, result in results().items():
         cells = [_cell(result["outcomes"][operation]) for operation in OPERATIONS]
-        title = f"{CLIENTS[name].title} {result['versions']}"
-        rows.append(f"| {title} | {' | '.join(cells)} | {result['run']} |")
+        client = f"{CLIENTS[name].title} | {result['versions']}"
+        rows.append(f"| {client} | {' | '.join(cells)} | {result['run']} |")
     return "\n".join(rows) + "\n"
 
 
