@@ -238,4 +238,6 @@ def snippets(program: str) -> Iterator[Snippet]:
         language, title, text = each.groups()
         if language:
             text = text.split('"""')[1].lstrip("\n")
-        yield Snippet(title, language or LANGUAGES[Path(program).suffix], dedent(text))
+        yield Snippet(
+            title, language or LANGUAGES[Path(program).suffix], dedent(text).rstrip() + "\n"
+        )
