@@ -22,7 +22,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 import images_emulator
-from images_emulator import Emulator, Server, pytest_plugin
+from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
 from images_emulator.answers.answer_document import Answer, Raw
 from images_emulator.contract import model_tables
 from images_emulator.exchange.details import UploadDetails
@@ -122,6 +122,7 @@ def python_reference() -> str:
     parts = [
         _entry("images_emulator.running", images_emulator.running),
         _class("images_emulator.Server", Server, _public_members(Server)),
+        _class("images_emulator.RemoteServer", RemoteServer, _OWN_MEMBERS),
         _class("The clock, `Server.clock`", Clock, ["frozen", *_TIME_METHODS]),
         f"## A call, as `Server.calls` has it\n\n{_attributes(Exchange, _readable(Exchange))}",
         _fields_of("A file of a call, in `uploads`", UploadDetails),
@@ -153,6 +154,9 @@ def guards_table() -> str:
         rows.append(f"| {guard.promise} | `{name}` in `{file}` |")
     return "\n".join(rows) + "\n"
 
+
+_OWN_MEMBERS: Final = ["url", "base_url", "close"]
+"""The members of `RemoteServer` that are not as those of `Server`."""
 
 _TIME_METHODS: Final = ("now", "advance", "freeze", "resume", "reset")
 

@@ -20,7 +20,7 @@ from images_emulator.contract.models import MODELS
 ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("immutable", "spelling"),
-    ("settings", "threads", "lru_cache", "scenarios", "namespace_names"),
+    ("settings", "threads", "lru_cache", "scenarios", "namespace_names", "server_errors"),
     ("contract",),
     ("imaging",),
     ("rendering",),
@@ -40,6 +40,9 @@ LAYERS = (
         "workers",
         "protocol",
         "environment",
+        "admin_client",
+        "server_control",
+        "remote_server",
     ),
     ("cli", "pytest_plugin"),
     ("testcontainers",),

@@ -79,6 +79,7 @@ def test_the_repr_of_a_server_has_its_url() -> None:
 def test_the_package_lists_its_public_names() -> None:
     assert dir(images_emulator) == [
         "Emulator",
+        "RemoteServer",
         "Server",
         "Settings",
         "create_app",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from images_emulator.imaging.recipe_reader import read_recipe as read_recipe
+    from images_emulator.remote_server import RemoteServer as RemoteServer
     from images_emulator.server import Server as Server
     from images_emulator.server import running as running
     from images_emulator.settings import Settings as Settings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Emulator": "images_emulator.state.emulator",
+    "RemoteServer": "images_emulator.remote_server",
     "Server": "images_emulator.server",
     "Settings": "images_emulator.settings",
     "create_app": "images_emulator.web.app",
@@ -22,7 +24,15 @@ _HOMES = {
     "running": "images_emulator.server",
 }
 
-__all__ = ["Emulator", "Server", "Settings", "create_app", "read_recipe", "running"]
+__all__ = [
+    "Emulator",
+    "RemoteServer",
+    "Server",
+    "Settings",
+    "create_app",
+    "read_recipe",
+    "running",
+]
 
 
 def __getattr__(name: str) -> Any:

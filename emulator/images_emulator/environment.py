@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from images_emulator.settings import Settings
+URL_VARIABLE: Final = "IMAGES_EMULATOR_URL"
+"""Variable with the address of the server that commands such as `requests` talk to, and that the
+pytest plugin uses."""
+
+TOKEN_VARIABLE: Final = "IMAGES_EMULATOR_ADMIN_TOKEN"  # noqa: S105 - no token
+"""Variable with the admin token of that server."""
 
 API_KEY: Final = "sk-test"
 """The key that is set where the server accepts any."""
@@ -25,7 +30,7 @@ variables."""
 
 def sdk_variables(url: str, api_key: str = API_KEY) -> dict[str, str]:
     """The variables that `OpenAI()` and `AzureOpenAI()` read, for the server at *url*, which is
-    `http://HOST:PORT`."""
+    `http://HOST:PORT`, or for a namespace of it."""
     return {
         "OPENAI_BASE_URL": f"{url}/v1",
         "OPENAI_API_KEY": api_key,
@@ -36,14 +41,14 @@ def sdk_variables(url: str, api_key: str = API_KEY) -> dict[str, str]:
 
 
 @contextmanager
-def sdk_environment(url: str, settings: Settings) -> Iterator[None]:
-    """Set the variables by which SDKs find the server at *url* with these *settings*, and by which
-    they ask no proxy for it. At the end they have their values from before."""
-    key = next(iter(settings.api_key), API_KEY)
+def sdk_environment(url: str, api_keys: Sequence[str] = ()) -> Iterator[None]:
+    """Set the variables by which SDKs find the server at *url*, which accepts these *api_keys*, or
+    any, and by which they ask no proxy for it. At the end they have their values from before."""
+    key = next(iter(api_keys), API_KEY)
     changes: dict[str, str | None] = {
         **sdk_variables(url, key),
         "AZURE_OPENAI_AD_TOKEN": None,  # it would go before the key
-        **_proxy_exceptions(settings.host),
+        **_proxy_exceptions(urlsplit(url).hostname or ""),
     }
     # `openai.images` and its like refuse to choose between OpenAI's key and Azure's.
     if not os.environ.get("OPENAI_API_TYPE"):

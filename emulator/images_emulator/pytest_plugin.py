@@ -1,26 +1,33 @@
 """The pytest plugin: fixtures, a marker, and what a failed test has called.
 
 It is loaded wherever the package is installed, so the server is imported when a test wants it, or
-with `images_emulator = session` when pytest starts.
+with `images_emulator = session` when pytest starts. With `images_emulator_url` there is none: tests
+have namespaces of a server that others have, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+import os
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
-from images_emulator.environment import sdk_environment
+from images_emulator.environment import TOKEN_VARIABLE, URL_VARIABLE, sdk_environment
+from images_emulator.server_errors import ServerError
 
 if TYPE_CHECKING:
     from images_emulator.exchange.exchange import Exchange
+    from images_emulator.remote_server import RemoteServer
     from images_emulator.server import Server
     from images_emulator.settings import Settings
+
+    AnyServer: TypeAlias = Server | RemoteServer
 
 MARKER: Final = "images_emulator"
 """Name of the marker."""
@@ -33,6 +40,15 @@ WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "modul
 
 OPTION: Final = "images_emulator"
 """Name of the option in pytest's settings."""
+
+URL_OPTION: Final = "images_emulator_url"
+"""Name of the option with the URL of a server that is there already."""
+
+REMOTE_SETTINGS: Final = ("as_of", "validation", "scenario", "api_key", "admin_token")
+"""The settings that tests on a server of `URL_OPTION` may have; it was started with the others."""
+
+MAX_NAME_CHARS: Final = 80
+"""Characters of a test's id in the name of its namespace; the last ones."""
 
 TITLE: Final = "Calls to the images emulator"
 """Title of the calls in the report of a failed test."""
@@ -53,30 +69,41 @@ MAX_REPORTED_MESSAGE_CHARS: Final = 1000
 class _Session:
     """The session's server, and how many fixtures have it at the moment."""
 
-    def __init__(self) -> None:
-        self.server: Server | None = None
+    def __init__(self, url: str | None) -> None:
+        self.url = url
+        """The URL of the server that tests share with others; None for one of the session's own."""
+        self.server: AnyServer | None = None
         self.early = False
         """Whether the server was started before the collection of tests."""
         self.environment = ExitStack()
         """Restores the variables that an early server has set."""
         self.users = 0
 
-    def start(self, settings: Settings | None = None) -> Server:
+    def start(self, settings: Settings | None = None) -> AnyServer:
         """Serve early, or with *settings* in place of those from before, on the same port."""
-        from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
+        if self.url:
+            from images_emulator.settings import Settings  # noqa: PLC0415 - most sessions start none
 
-        if self.server and settings:
-            settings = replace(settings, port=settings.port or self.server.port)
-            self.stop()
-        self.server = Server(settings).__enter__()
+            self.server = _namespace(self.url, "session", Settings())
+            keys: Sequence[str] = ()
+        else:
+            from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
+
+            if isinstance(self.server, Server) and settings:
+                settings = replace(settings, port=settings.port or self.server.port)
+                self.stop()
+            self.server = Server(settings).__enter__()
+            keys = self.server.settings.api_key
         self.early = True
-        self.environment.enter_context(sdk_environment(self.server.url, self.server.settings))
+        self.environment.enter_context(sdk_environment(self.server.url, keys))
         return self.server
 
     def stop(self) -> None:
         self.environment.close()
-        if self.server:
-            self.server.close()
+        # The server of a namespace may have gone.
+        with suppress(ServerError):
+            if self.server:
+                self.server.close()
 
 
 _SESSION: Final = pytest.StashKey[_Session]()
@@ -90,6 +117,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "looked for and for all of them (session)"
     )
     parser.addini(OPTION, help_text, default=MODES[0])
+    parser.addini(
+        URL_OPTION,
+        f"the URL of an images emulator that tests share, each in a namespace of its own, in place "
+        f"of one that pytest starts; the variable {URL_VARIABLE} goes before it",
+        default="",
+    )
     parser.getgroup("images emulator").addoption(
         "--images-emulator", dest=OPTION, choices=MODES, default=None, help=help_text
     )
@@ -101,10 +134,14 @@ def _start_early(config: pytest.Config, flag: str | None) -> None:
         raise pytest.UsageError(f"{OPTION}: expected {' or '.join(MODES)}, not '{mode}'")
     if _SESSION in config.stash:
         return
-    session = config.stash[_SESSION] = _Session()
+    url = os.environ.get(URL_VARIABLE) or config.getini(URL_OPTION) or None
+    session = config.stash[_SESSION] = _Session(url)
     config.add_cleanup(session.stop)
     if mode == "session":
-        session.start()
+        try:
+            session.start()
+        except pytest.fail.Exception as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -126,9 +163,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """The line with the server's address, in session mode."""
+    """The line with the server's address, where it is known."""
     session = config.stash[_SESSION]
-    return f"images emulator: {session.server.url}" if session.early and session.server else None
+    url = session.server.url if session.early and session.server else session.url
+    return f"images emulator: {url}" if url else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -154,45 +192,123 @@ def images_emulator_settings() -> Settings:
 @pytest.fixture(scope="session")
 def images_emulator_server(
     pytestconfig: pytest.Config, images_emulator_settings: Settings
-) -> Iterator[Server]:
-    """One server for the session, and one for each worker of pytest-xdist."""
+) -> Iterator[AnyServer]:
+    """One server for the session, and one for each worker of pytest-xdist. With
+    `images_emulator_url` a namespace for each."""
     session = pytestconfig.stash[_SESSION]
     if session.early and session.server:
-        same = session.server.settings == images_emulator_settings
-        yield session.server if same else session.start(images_emulator_settings)
-        return
-    from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
+        yield _with_settings(session, session.server, images_emulator_settings)
+    elif session.url:
+        with closing(_namespace(session.url, "session", images_emulator_settings)) as server:
+            yield server
+    else:
+        from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
 
-    with Server(images_emulator_settings) as server:
-        yield server
+        with Server(images_emulator_settings) as own_server:
+            yield own_server
+
+
+def _with_settings(session: _Session, server: AnyServer, settings: Settings) -> AnyServer:
+    """The early *server*, or another one in its place, with these *settings*."""
+    if session.url:
+        _apply(settings, server)
+        return server
+    is_same = getattr(server, "settings", None) == settings
+    return server if is_same else session.start(settings)
+
+
+def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
+    """A namespace of its own, with these *settings*, of the server at *url*. Fails the test where
+    the server does not answer."""
+    from images_emulator.remote_server import RemoteServer  # noqa: PLC0415 - most sessions need none
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    words = re.sub(r"[^\w.-]+", "-", title, flags=re.ASCII)[-MAX_NAME_CHARS:].strip("-.")
+    name = f"{worker}-{words}-{os.urandom(4).hex()}"
+    token = settings.admin_token or os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        server = RemoteServer(url, name, admin_token=token).__enter__()
+        _apply(settings, server)
+    except (ServerError, ValueError) as error:
+        raise pytest.fail.Exception(f"{URL_OPTION}: {error}", pytrace=False) from None
+    return server
+
+
+def _apply(settings: Settings, server: AnyServer) -> None:
+    """Give a namespace these *settings*, which are back at those of its server after each reset.
+    Raises ValueError."""
+    names = [
+        each.name
+        for each in fields(settings)
+        if each.name not in REMOTE_SETTINGS and getattr(settings, each.name) != each.default
+    ]
+    if names:
+        raise ValueError(
+            f"{', '.join(names)} of images_emulator_settings can only be set where the server "
+            "is started"
+        )
+    defaults = {each.name: each.default for each in fields(settings)}
+    changes = {name: getattr(settings, name) for name in ("as_of", "validation")}
+    server.configure(**{name: text for name, text in changes.items() if text != defaults[name]})
+    if settings.scenario is not None:
+        server.begin_scenario(settings.scenario)
 
 
 def _images_emulator(
-    request: pytest.FixtureRequest, images_emulator_server: Server
-) -> Iterator[Server]:
+    request: pytest.FixtureRequest,
+    images_emulator_server: AnyServer,
+    images_emulator_settings: Settings,
+) -> Iterator[AnyServer]:
     """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` lead to. It is emptied at the
-    start and at the end, unless a fixture of wider scope has it."""
-    server, session = images_emulator_server, request.config.stash[_SESSION]
-    session.server = server
-    before = server.emulator.settings
-    with sdk_environment(server.url, server.settings):
-        if not session.users:
+    start and at the end, unless a fixture of wider scope has it. With `images_emulator_url` it is a
+    namespace of its own, which is deleted at the end."""
+    session, settings = request.config.stash[_SESSION], images_emulator_settings
+    with ExitStack() as stack:
+        server = images_emulator_server
+        if session.url and not session.early:
+            if session.users and session.server:
+                server = session.server
+            else:
+                title = request.node.nodeid or "session"
+                server = stack.enter_context(closing(_namespace(session.url, title, settings)))
+                stack.callback(setattr, session, "server", None)
+        session.server = server
+        # A server of another fixture has settings of its own.
+        own: Settings = getattr(server, "settings", settings)
+        stack.enter_context(sdk_environment(server.url, own.api_key))
+        yield from _prepared(request, session, server, settings)
+
+
+def _prepared(
+    request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
+) -> Iterator[AnyServer]:
+    """The *server*, emptied and with the settings of the marker."""
+
+    def reset() -> None:
+        # Other namespaces than that of a session begin empty and are deleted.
+        if session.early or not session.url:
             server.reset()
-        session.users += 1
-        try:
-            marker = (
-                request.node.get_closest_marker(MARKER) if request.scope == "function" else None
-            )
-            if marker:
-                _prepare_for(marker, server, request.config.rootpath)
-            yield server
-        finally:
-            session.users -= 1
-            if not session.users:
-                server.reset()
-            elif marker:
-                server.emulator.configure(as_of=before.as_of, validation=before.validation)
-                server.emulator.scenario.reset()
+            if session.url:
+                _apply(settings, server)
+
+    before = server.changeable_settings if session.users else {}
+    if not session.users:
+        reset()
+    session.users += 1
+    marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+    try:
+        if marker:
+            _prepare_for(marker, server, request.config.rootpath)
+        yield server
+    finally:
+        session.users -= 1
+        if not session.users:
+            reset()
+        elif marker:
+            server.configure(**before)
+            server.reset_scenario()
+            if session.url:
+                _apply(settings, server)
 
 
 images_emulator = pytest.fixture()(_images_emulator)
@@ -202,7 +318,7 @@ images_emulator_session = pytest.fixture(scope="session")(_images_emulator)
 """The fixtures, which are one function in four scopes: see `_images_emulator`."""
 
 
-def _prepare_for(marker: pytest.Mark, server: Server, root: Path) -> None:
+def _prepare_for(marker: pytest.Mark, server: AnyServer, root: Path) -> None:
     try:
         arguments = signature(_prepare).bind(server, root, *marker.args, **marker.kwargs)
         _prepare(*arguments.args, **arguments.kwargs)
@@ -213,7 +329,7 @@ def _prepare_for(marker: pytest.Mark, server: Server, root: Path) -> None:
 
 
 def _prepare(
-    server: Server,
+    server: AnyServer,
     root: Path,
     *,
     scenario: str | Path | Mapping[str, Any] | None = None,
@@ -221,20 +337,19 @@ def _prepare(
     validation: str | None = None,
 ) -> None:
     """Apply the settings of the marker until the next reset. Raises ValueError."""
-    server.emulator.configure(as_of=as_of, validation=validation)
-    if isinstance(scenario, Mapping):
-        server.emulator.scenario.load(scenario, root)
-    elif scenario is not None:
-        from images_emulator.scenarios import scenario_file  # noqa: PLC0415 - few tests need it
-
-        server.emulator.scenario.read(scenario_file(scenario, root))
+    server.configure(as_of=as_of, validation=validation)
+    if scenario is not None:
+        server.begin_scenario(scenario, root)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remember which calls are not this test's."""
     server = item.config.stash[_SESSION].server
-    item.stash[_BEFORE] = server.requests[-1:] if server else []
+    item.stash[_BEFORE] = []
+    if server:
+        with suppress(ServerError):
+            item.stash[_BEFORE] = server.requests[-1:]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -244,9 +359,16 @@ def pytest_runtest_makereport(
     """Add the calls of a failed test to its report."""
     report = yield
     server = item.config.stash[_SESSION].server
+    if not (report.failed and server):
+        return report
     # Another plugin's hook may have failed the test before its setup came here.
     before = item.stash.get(_BEFORE, [])
-    if report.failed and server and (calls := _calls_since(before, server.requests)):
+    try:
+        calls = _calls_since(before, server.requests)
+    except ServerError as error:
+        report.sections.append((TITLE, str(error)))
+        return report
+    if calls:
         lines = (
             [f"… and {len(calls) - MAX_REPORTED_CALLS} before"]
             if len(calls) > MAX_REPORTED_CALLS
@@ -259,7 +381,10 @@ def pytest_runtest_makereport(
 
 def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange]:
     """The *calls* after those of *before*, some of which a reset may have removed from *calls*."""
-    return calls[calls.index(before[0]) + 1 :] if before and before[0] in calls else calls
+    identities = [call.id for call in calls]
+    if before and before[0].id in identities:
+        return calls[identities.index(before[0].id) + 1 :]
+    return calls
 
 
 def _report_lines(call: Exchange) -> str:

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter, sleep
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 from warnings import warn
 
-from images_emulator.call_list import CallFilters, CallList, failure_text, unmet_text
+from images_emulator.call_list import CallFilters
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
+from images_emulator.server_control import ServerControl
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.query import DOWNLOADS, FilterError, Query
+from images_emulator.state.query import Query
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
@@ -28,16 +28,8 @@ from images_emulator.web.match_input import input_of_answered
 from images_emulator.web.namespace_router import NamespaceRouter
 from images_emulator.web.namespaces import Namespaces
 
-POLL_SECONDS: Final = 0.005
-"""Seconds between two searches of `wait_for_call`."""
 
-
-def _query(filters: Mapping[str, Any]) -> Query:
-    """The query of *filters*, of calls alone where they do not name a kind."""
-    return Query.of({"kind": "call", **filters})
-
-
-class Server(ThreadedServer):
+class Server(ThreadedServer, ServerControl):
     """An emulator on a TCP port.
 
         with Server(as_of="2026-06-01") as server:
@@ -99,59 +91,8 @@ class Server(ThreadedServer):
         super()._release()
         self.emulator.close()
 
-    def calls(self, **filters: Unpack[CallFilters]) -> CallList:
-        """The API calls since the last `reset`, oldest first: those that match all *filters*.
-
-            server.calls(model="gpt-image-2", prompt=["ship", "boat"], status="4xx")
-
-        The filters are those of `GET /_emulator/requests` and the parameters of the API by their
-        names, each with one value or a list of them. A parameter is compared with the value in
-        force, a default for instance; of a refused call, with what was sent (text, in a form).
-        Raises TypeError for another name, ValueError for a value that a filter cannot have.
-        """
-        return CallList(self.emulator.journal.find(_query(filters)))
-
-    def verify(self, times: int | None = None, **filters: Unpack[CallFilters]) -> CallList:
-        """The calls that match all *filters* (see `calls`), which are as many as *times*; None for
-        one or more.
-
-            server.verify(model="gpt-image-2", size="1024x1024", times=2)
-
-        Raises AssertionError for another number of them, with the calls that came nearest and what
-        is different about each; TypeError and ValueError as `calls` does.
-        """
-        __tracebackhide__ = True  # pytest shows the test's line
-        if times is not None and (type(times) is not int or times < 0):
-            raise FilterError("times", f"expected a number from 0 on, not {times!r}")
-        query = _query(filters)
-        all_calls = self.emulator.journal.find(Query(kind=query.kind))
-        calls = CallList(call for call in all_calls if call in query)
-        if len(calls) == times or (times is None and calls):
-            return calls
-        raise AssertionError(failure_text(times, Query.of(filters), calls, all_calls))
-
-    def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
-        """Wait for a call that matches all *filters* (see `calls`), and return the oldest one, even
-        if it is not answered yet. Raises TimeoutError after *timeout* seconds.
-
-        It blocks; in asynchronous code `await asyncio.to_thread(server.wait_for_call)`.
-        """
-        end = perf_counter() + timeout
-        while not (calls := self.calls(**filters)):
-            if perf_counter() >= end:
-                raise TimeoutError(f"no such call within {timeout:g} s; there are: {self.calls()}")
-            sleep(POLL_SECONDS)
-        return calls[0]
-
-    @property
-    def requests(self) -> CallList:
-        """The API calls since the last `reset`, oldest first."""
-        return self.calls()
-
-    @property
-    def downloads(self) -> CallList:
-        """The requests for hosted pictures since the last `reset`, oldest first."""
-        return CallList(self.emulator.journal.find(DOWNLOADS))
+    def _find(self, query: Query) -> list[Exchange]:
+        return self.emulator.journal.find(query)
 
     @property
     def clock(self) -> Clock:
@@ -236,22 +177,32 @@ class Server(ThreadedServer):
             settings["images" if isinstance(image, list | tuple) else "image"] = image
         self.emulator.scenario.answer(settings, times=times, match=match)
 
+    @property
+    def changeable_settings(self) -> Mapping[str, str]:
+        """The settings that `configure` changes, as they are: `as_of` and `validation`."""
+        settings = self.emulator.settings
+        return {"as_of": settings.as_of, "validation": settings.validation}
+
+    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
+        self.emulator.configure(as_of=as_of, validation=validation)
+
+    def begin_scenario(
+        self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
+    ) -> None:
+        if isinstance(scenario, Mapping):
+            self.emulator.scenario.load(scenario, folder)
+        else:
+            from images_emulator.scenarios import scenario_file  # noqa: PLC0415 - few tests need it
+
+            self.emulator.scenario.read(scenario_file(scenario, folder))
+
+    def reset_scenario(self) -> None:
+        self.emulator.scenario.reset()
+
     def unmet_steps(self) -> list[UnmetStep]:
-        """The faults and answers that still wait for a call: injected, or of the scenario, and met
-        by no call, or by fewer than their `times`. The answers of the setting `pictures` are not
-        among them."""
         return self.emulator.scenario.unmet()
 
-    def verify_steps(self) -> None:
-        """Raises AssertionError where faults or answers still wait for a call, see `unmet_steps`,
-        with the reason why the last calls did not meet them."""
-        __tracebackhide__ = True  # pytest shows the test's line
-        if unmet := self.unmet_steps():
-            raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
-
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
-        """Why *call* met another fault, or another answer, than that of the step; None where it met
-        none."""
         step = self.emulator.scenario.step(unmet.id)
         if step is None:
             return None
@@ -288,7 +239,7 @@ class Running(AbstractContextManager[Server], AbstractAsyncContextManager[Server
     def __enter__(self) -> Server:
         with ExitStack() as stack:
             server = stack.enter_context(Server(self._settings, **self._changes))
-            stack.enter_context(sdk_environment(server.url, server.settings))
+            stack.enter_context(sdk_environment(server.url, server.settings.api_key))
             self._open.append(stack.pop_all())
         return server
 
@@ -299,7 +250,7 @@ class Running(AbstractContextManager[Server], AbstractAsyncContextManager[Server
         server = await Server(self._settings, **self._changes).__aenter__()
         with ExitStack() as stack:
             stack.callback(server.close)
-            stack.enter_context(sdk_environment(server.url, server.settings))
+            stack.enter_context(sdk_environment(server.url, server.settings.api_key))
             self._open.append(stack.pop_all())
         return server
 

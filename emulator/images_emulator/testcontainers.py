@@ -9,8 +9,7 @@ from typing import Any, Final
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-from images_emulator.cli.admin_client import AdminClient
-from images_emulator.cli.server_address import ServerAddress
+from images_emulator.admin_client import AdminClient, ServerAddress
 from images_emulator.environment import API_KEY, sdk_variables
 from images_emulator.settings import command_settings, no_setting
 

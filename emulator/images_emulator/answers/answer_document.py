@@ -319,6 +319,15 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
                 raw["body"] = f"{text[:MAX_SHOWN_BODY_CHARS]}…"
         return document
 
+    def sendable(self) -> dict[str, Any]:
+        """The answer as the admin API takes it: its files as `data:` URLs. Raises ValueError for
+        one with a function."""
+        if self.function:
+            raise ValueError(
+                "a function answers in its own process alone, and this server is in another"
+            )
+        return self._document(lambda files: [file.as_url() for file in files])
+
     def packed(self, files: dict[str, bytes]) -> dict[str, Any]:
         """The answer as a store keeps it. Its files are put among *files*, by their digests. One
         with a function cannot be kept."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from images_emulator import imaging
 from images_emulator.contract.references import data_of_url, is_data_url
@@ -60,6 +62,12 @@ class PictureFile(Immutable):
     def mistake(self) -> str | None:
         """Why it is no picture, a predicate of its name; None where it is one."""
         return imaging.fitting.head_of(self.data).mistake or None
+
+    def as_url(self) -> str:
+        """The file with its name, as a `data:` URL."""
+        kind = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        data = b64encode(self.data).decode()
+        return f"data:{kind};name={quote(self.base_name, safe='')};base64,{data}"
 
     def as_json(self) -> dict[str, Any]:
         """The picture as the admin API shows it."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import mimetypes
-from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
-from urllib.parse import quote
 
-from images_emulator.cli.admin_client import AdminClient
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.step_options import add_step_options, calls_text, match_of
@@ -59,15 +56,8 @@ def run(
     if verbatim:
         settings["verbatim"] = True
     step = {"times": times, "match": match_of(match)}
-    parse_step({**step, "answer": {"images": list(files), **settings}}, ReadingContext(Path()))
-    urls = [_data_url(Path(file)) for file in files]
-    AdminClient(address).post("inject", {**step, "answer": {"images": urls, **settings}})
+    document = {**step, "answer": {"images": list(files), **settings}}
+    parsed = parse_step(document, ReadingContext(Path()))
+    AdminClient(address).post("inject", parsed.sendable())
     print(f"{', '.join(files)} for {calls_text(times, match)}")
     return 0
-
-
-def _data_url(file: Path) -> str:
-    """The *file* with its name, as a `data:` URL."""
-    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    data = b64encode(file.read_bytes()).decode()
-    return f"data:{kind};name={quote(file.name, safe='')};base64,{data}"

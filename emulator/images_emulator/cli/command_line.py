@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
 
+from images_emulator.server_errors import ServerError
 from images_emulator.spelling import suggestion
 
 PROGRAM: Final = "images-emulator"
@@ -211,7 +212,7 @@ def _guarded(run: Callable[[], int]) -> int:
     try:
         status = run()
         sys.stdout.flush()
-    except CommandError as error:
+    except (CommandError, ServerError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from images_emulator.environment import API_KEY
+from images_emulator.environment import API_KEY, URL_VARIABLE
 from images_emulator.settings import (
     ENVIRONMENT_PREFIX,
     FILE,
@@ -30,9 +30,6 @@ SETTINGS_FILE: Final = "images-emulator.toml"
 
 CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
 """Variable that names the settings file."""
-
-URL_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}URL"
-"""Variable with the address of the server that commands such as `requests` talk to."""
 
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE)
 """Variables of the prefix that are no settings."""

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from images_emulator.cli.admin_client import (
+from images_emulator.admin_client import (
     AdminClient,
-    UnreachableError,
+    ServerAddress,
     parse_json,
     read,
     server_sent_events,
 )
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type, read_settings
-from images_emulator.cli.server_address import ServerAddress, add_address, server_address
+from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.server_errors import UnreachableError
 from images_emulator.settings import FILE, parse_as_of
 
 USAGE: Final = "PROMPT [OPTIONS]"
@@ -149,10 +150,10 @@ def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
     from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
     from images_emulator.settings import Settings, all_settings  # noqa: PLC0415 - for it
 
-    values = read_settings(**options)
+    values = read_settings(**{name: options[name] for name in options if name != "call_namespace"})
     settings = {each.name: values[each.name] for each in all_settings()}
     with Server(Settings(**settings | {"host": "127.0.0.1", "port": 0})) as server:
-        yield AdminClient(ServerAddress(server.url, address.token, address.key, is_default=False))
+        yield AdminClient(ServerAddress(server.url, address.token, address.key))
 
 
 def _format_of(output: str | None, word: str | None) -> dict[str, str]:
@@ -259,7 +260,7 @@ def _decoded(text: str) -> bytes:
 def _fetch(url: str) -> ReceivedPicture:
     """The picture at a *url* of an answer. Raises CommandError."""
     parts = urlsplit(url)
-    address = ServerAddress(f"{parts.scheme}://{parts.netloc}", None, "", is_default=False)
+    address = ServerAddress(f"{parts.scheme}://{parts.netloc}", key="")
     target = f"{parts.path}?{parts.query}"
     with AdminClient(address).request("GET", target, {}) as response:
         data = read(response, url)

@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(*, form: str | None, azure: bool, **options: Any) -> int:
     write = FORMS[form or shell_of(os.environ)]
     address = server_address(**options)
-    for name, value in sdk_variables(address.url, address.key).items():
+    for name, value in sdk_variables(address.namespace_url, address.key).items():
         if azure or name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
             print(write(name, value))
     return 0

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from images_emulator.cli.admin_client import AdminClient, UnreachableError
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.requests_command import MAX_LIMIT, add_filters, take_filters
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.terminal import printable
+from images_emulator.server_errors import ServerError, UnreachableError
 
 NOT_FILTERS = ("kind",)
 """Filters that are no choice: only calls are exchanges, and have their downloads with them."""
@@ -53,7 +54,7 @@ def run(*, to: Path, **options: Any) -> int:
                 written += 1
         except UnreachableError:
             raise
-        except (CommandError, ValueError) as error:
+        except (ServerError, ValueError) as error:
             print(printable(str(error)), file=sys.stderr)
             left_out += 1
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from images_emulator.cli.admin_client import AdminClient
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.first_process import RECORD, first_process
 from images_emulator.cli.server_address import add_address, server_address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from images_emulator.cli.admin_client import AdminClient
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.step_options import add_step_options, calls_text, match_of

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from images_emulator.cli.admin_client import AdminClient
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.call_record import as_text, record_of
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from images_emulator.cli.admin_client import AdminClient
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
 
@@ -26,5 +26,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(**options: Any) -> int:
     address = server_address(**options)
     AdminClient(address).post("reset")
-    print(f"{address.url} is as at its start")
+    print(f"{address.namespace_url} is as at its start")
     return 0

@@ -7,6 +7,7 @@ third in it, uploads and bodies.
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -103,6 +104,30 @@ def pack_completion(exchange: Exchange) -> PackedValue:
     uploads and the body. The exchange can be unpacked without them."""
     files, shared = _shared_members(exchange)
     return _own_members(exchange) | shared, _bytes(exchange, files)
+
+
+def pack_redacted(exchange: Exchange) -> dict[str, Any]:
+    """An exchange as one JSON object, without credentials in its head; its bytes are in base64."""
+    document, _ = pack_arrival(exchange)
+    completion, data = pack_completion(exchange)
+    head = exchange.head
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in head.redacted_headers.items()
+    ]
+    return {
+        **document,
+        **completion,
+        "query": head.redacted_query,
+        "headers": _header_text(headers),
+        "data": b64encode(data).decode(),
+    }
+
+
+def unpack_redacted(document: Mapping[str, Any]) -> Exchange:
+    """The exchange of `pack_redacted`. Raises KeyError, TypeError or ValueError for what another
+    version has packed."""
+    return unpack_exchange(document, b64decode(document["data"]))
 
 
 class CompletionPacker:

@@ -163,7 +163,8 @@ class Emulator:
             public_url = public_url.rstrip("/") + path_of(name)
         emulator = Emulator(
             replace(initial, public_url=public_url),
-            self.store.of_namespace(name, initial.namespace_idle),
+            # Other processes may still have copies of what a store forgets.
+            self.store.of_namespace(name, 2 * initial.namespace_idle),
             parent=self,
         )
         emulator.namespace = name

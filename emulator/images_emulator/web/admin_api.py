@@ -47,14 +47,15 @@ logger = logging.getLogger("images_emulator")
 
 
 class ClockMove(BaseModel):
-    """Body of `POST /_emulator/clock`, with one of three keys: `advance` by seconds, `freeze` at a
-    moment, which is in UTC where it names no zone, or `resume`."""
+    """Body of `POST /_emulator/clock`, with one of four keys: `advance` by seconds, `freeze` at a
+    moment, which is in UTC where it names no zone, `resume`, or `reset` to the machine's time."""
 
     model_config = ConfigDict(extra="forbid")
 
     advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     freeze: datetime | None = None
     resume: Literal[True] | None = None
+    reset: Literal[True] | None = None
 
 
 class SettingsChange(BaseModel):
@@ -142,21 +143,23 @@ class AdminAPI(AdminHandlers):
         return await hosting_state(self.emulator)
 
     async def move_clock(self, request: Request) -> ClockState:
-        """Advance the clock, freeze it, or let it run on."""
+        """Advance the clock, freeze it, let it run on, or show the machine's time again."""
         clock = self.emulator.clock
         body = await read_admin_json(request.receive, self.emulator)
         move = ClockMove.model_validate(body)
         keys = list(move.model_dump(exclude_none=True))
         if len(keys) != 1:
-            reason = "expected one of 'advance', 'freeze' and 'resume'"
+            reason = "expected one of 'advance', 'freeze', 'resume' and 'reset'"
             raise admin_errors.bad_input(name="body", reason=reason)
         try:
             if move.advance is not None:
                 await asyncio.to_thread(clock.advance, seconds=move.advance)
             elif move.freeze is not None:
                 await asyncio.to_thread(clock.freeze, move.freeze)
-            else:
+            elif move.resume:
                 await asyncio.to_thread(clock.resume)
+            else:
+                await asyncio.to_thread(clock.reset)
         except ValueError as error:
             raise admin_errors.bad_input(name=keys[0], reason=str(error)) from None
         return await self.clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from binascii import a2b_base64
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -17,6 +18,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.message_format import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.exchange.packed import pack_redacted
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.recordings.document import to_document
 from images_emulator.recordings.folder import document_text
@@ -135,6 +137,7 @@ class JournalAPI(AdminHandlers):
         ):
             router.get(path, response_class=Response)(handler)
         router.get("/images")(self.images)
+        router.get("/exchanges", response_class=Response)(self.exchanges)
         return router
 
     def _page(
@@ -201,6 +204,16 @@ class JournalAPI(AdminHandlers):
             return Response(await asyncio.to_thread(text), media_type=JSON)
         except NotHeldError as error:
             raise admin_errors.not_held(id=id, reason=error) from None
+
+    async def exchanges(self) -> Response:
+        """All calls and downloads, oldest first, as `images_emulator.RemoteServer` of the same
+        version reads them: whole, but without credentials."""
+
+        def text() -> bytes:
+            exchanges = [pack_redacted(entry) for entry in self.journal.find()]
+            return json.dumps({"exchanges": exchanges}).encode()
+
+        return Response(await asyncio.to_thread(text), media_type=JSON)
 
     async def body(self, id: str) -> Response:
         """The body as it came."""

@@ -67,6 +67,7 @@ class ScenarioAPI(AdminHandlers):
         router.put("/scenario", openapi_extra=json_body_schema(ScenarioDocument))(self.replace)
         router.delete("/scenario")(self.clear)
         router.get("/scenario/unmet")(self.unmet)
+        router.post("/scenario/reset")(self.begin_again)
         router.delete("/scenario/steps/{id}")(self.remove)
         router.post("/inject", openapi_extra=json_body_schema(Step))(self.inject)
         router.get("/faults")(self.faults)
@@ -92,6 +93,11 @@ class ScenarioAPI(AdminHandlers):
     async def clear(self) -> ScenarioState:
         """Remove all steps."""
         await asyncio.to_thread(self.scenario.clear)
+        return await self.show()
+
+    async def begin_again(self) -> ScenarioState:
+        """Begin the scenario of the start again; injected steps are gone."""
+        await asyncio.to_thread(self.scenario.reset)
         return await self.show()
 
     async def remove(self, id: str, request: Request) -> ScenarioState:

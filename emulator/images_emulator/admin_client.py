@@ -1,4 +1,5 @@
-"""A client of a running server, by the standard library alone: a command has to start fast."""
+"""A client of a running server, by the standard library alone: commands and pytest have to start
+fast."""
 
 from __future__ import annotations
 
@@ -9,19 +10,52 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from images_emulator.cli.command_line import CommandError
-from images_emulator.cli.server_address import ServerAddress
+from images_emulator.environment import API_KEY
+from images_emulator.namespace_names import DEFAULT, path_of, split_path
+from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.settings import ENVIRONMENT_PREFIX
 
 ADMIN_PREFIX: Final = "/_emulator"
-"""Path prefix of the admin API, as in `web/recorder.py`, which commands do not load."""
+"""Path prefix of the admin API, as in `web/recorder.py`, which clients do not load."""
 
 TIMEOUT_SECONDS: Final = 60
 """For an answer; a fault may let a call wait."""
 
 
-class UnreachableError(CommandError):
-    """Nothing accepts connections at the address."""
+class ServerAddress(NamedTuple):
+    """The address of a server, with its admin token and an API key."""
+
+    url: str
+    """Such as `http://127.0.0.1:8080`."""
+    token: str | None = None
+    """The admin token."""
+    key: str = API_KEY
+    """An API key that it accepts."""
+    is_default: bool = False
+    """Whether neither the command line nor the variable names the server."""
+    namespace: str = DEFAULT
+    """The namespace that is meant."""
+
+    @property
+    def namespace_url(self) -> str:
+        """The URL of the namespace, such as `http://127.0.0.1:8080/ns/NAME`."""
+        return self.url + path_of(self.namespace)
+
+
+def parse_address(url: str) -> tuple[str, str]:
+    """The URL of a server without a path, and the namespace in its path. As often as not *url* is a
+    `base_url`. Raises ValueError."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"expected the URL of a server, such as http://127.0.0.1:8080, not '{url}'"
+        )
+    split = split_path(parts.path)
+    return f"{parts.scheme}://{parts.netloc}", split[0] if split else DEFAULT
 
 
 class AdminClient:
@@ -37,12 +71,24 @@ class AdminClient:
             pass
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """The JSON at *path* of the admin API. Raises CommandError."""
+        """The JSON at *path* of the admin API. Raises ServerError."""
         return self._admin("GET", path, query)
 
     def post(self, path: str, body: Any = None) -> Any:
-        """The JSON that answers *body* at *path* of the admin API. Raises CommandError."""
+        """The JSON that answers *body* at *path* of the admin API. Raises ServerError."""
         return self._admin("POST", path, body=body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """The JSON that answers *body*, put at *path* of the admin API. Raises ServerError."""
+        return self._admin("PUT", path, body=body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """The JSON that answers *body*, a change of *path* of the admin API. Raises ServerError."""
+        return self._admin("PATCH", path, body=body)
+
+    def delete(self, path: str) -> Any:
+        """The JSON that answers the deletion of *path* of the admin API. Raises ServerError."""
+        return self._admin("DELETE", path)
 
     def _admin(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None
@@ -58,19 +104,19 @@ class AdminClient:
         with self.request(method, target, headers, data) as response:
             document = parse_json(read(response, self.address.url))
         if response.status >= 400:
-            raise CommandError(self._sentence(response.status, document))
+            raise ServerError(self._sentence(response.status, document), response.status)
         if document is None:
-            raise CommandError(f"what answers at {self.address.url} is no images-emulator")
+            raise ServerError(f"what answers at {self.address.url} is no images-emulator")
         return document
 
     @contextmanager
     def events(self, path: str) -> Iterator[Iterator[ServerSentEvent]]:
         """The server-sent events at *path* of the admin API from now on, until the server ends
-        them. Raises CommandError where it does not answer, or breaks off."""
+        them. Raises ServerError where it does not answer, or breaks off."""
         with self.request("GET", f"{ADMIN_PREFIX}/{path}", self._headers()) as response:
             if response.status >= 400:
                 document = parse_json(read(response, self.address.url))
-                raise CommandError(self._sentence(response.status, document))
+                raise ServerError(self._sentence(response.status, document), response.status)
             # The server has its reader when it sends the first line, which is no event.
             response.readline()
             yield server_sent_events(response, self.address.url)
@@ -83,15 +129,16 @@ class AdminClient:
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Iterator[HTTPResponse]:
-        """The answer to a call of any path, whose body is not read. Raises CommandError where there
-        is no answer, and UnreachableError where there is no server."""
+        """The answer to a call of any path in the namespace, whose body is not read. Raises
+        ServerError where there is no answer, and UnreachableError where there is no server."""
         with self._connection() as connection:
             try:
+                target = path_of(self.address.namespace) + target
                 connection.request(method, target, body, dict(headers))
                 response = connection.getresponse()
             except (OSError, HTTPException) as error:
                 reason = _reason(error)
-                raise CommandError(f"{self.address.url} did not answer ({reason})") from None
+                raise ServerError(f"{self.address.url} did not answer ({reason})") from None
             with response:
                 yield response
 
@@ -131,7 +178,7 @@ class ServerSentEvent(NamedTuple):
 
 
 def server_sent_events(response: HTTPResponse, url: str) -> Iterator[ServerSentEvent]:
-    """The events in the answer of *url*; comments are passed over. Raises CommandError where it
+    """The events in the answer of *url*; comments are passed over. Raises ServerError where it
     breaks off."""
     name, data = "message", b""
     try:
@@ -145,15 +192,15 @@ def server_sent_events(response: HTTPResponse, url: str) -> Iterator[ServerSentE
                 yield ServerSentEvent(name, parse_json(data))
                 name, data = "message", b""
     except (OSError, HTTPException, ValueError) as error:
-        raise CommandError(f"the answer of {url} broke off ({_reason(error)})") from None
+        raise ServerError(f"the answer of {url} broke off ({_reason(error)})") from None
 
 
 def read(response: HTTPResponse, url: str) -> bytes:
-    """The body of *response* from *url*. Raises CommandError where it breaks off."""
+    """The body of *response* from *url*. Raises ServerError where it breaks off."""
     try:
         return response.read()
     except (OSError, HTTPException) as error:
-        raise CommandError(f"the answer of {url} broke off ({_reason(error)})") from None
+        raise ServerError(f"the answer of {url} broke off ({_reason(error)})") from None
 
 
 def parse_json(text: bytes) -> Any:

@@ -1,0 +1,122 @@
+"""What tests ask of a server and tell it, be it in their process or in another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any, ClassVar, Unpack
+
+from images_emulator.call_list import CallFilters, CallList, failure_text, unmet_text
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.query import DOWNLOADS, FilterError, Query
+from images_emulator.state.scenario import UnmetStep
+
+
+class ServerControl(ABC):
+    """The base class of servers as tests have them."""
+
+    _poll_seconds: ClassVar[float] = 0.005
+    """Seconds between two searches of `wait_for_call`."""
+
+    @abstractmethod
+    def _find(self, query: Query) -> list[Exchange]:
+        """The calls in the journal that match *query*, oldest first."""
+
+    @abstractmethod
+    def unmet_steps(self) -> list[UnmetStep]:
+        """The faults and answers that still wait for a call: injected, or of the scenario, and met
+        by no call, or by fewer than their `times`. The answers of the setting `pictures` are not
+        among them."""
+
+    @property
+    @abstractmethod
+    def changeable_settings(self) -> Mapping[str, str]:
+        """The settings that `configure` changes, as they are: `as_of` and `validation`."""
+
+    @abstractmethod
+    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
+        """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
+
+    @abstractmethod
+    def begin_scenario(
+        self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
+    ) -> None:
+        """Begin another scenario until `reset`; injected steps are gone. It is a document, whose
+        pictures are seen from *folder*, a file, which is, too, or a ready one by its name. Raises
+        ValueError."""
+
+    @abstractmethod
+    def reset_scenario(self) -> None:
+        """Begin the scenario of the start again; injected steps are gone."""
+
+    @abstractmethod
+    def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
+        """Why *call* met another fault, or another answer, than that of the step; None where it met
+        none."""
+
+    def _query(self, filters: Mapping[str, Any]) -> Query:
+        """The query of *filters*, of calls alone where they do not name a kind."""
+        return Query.of({"kind": "call", **filters})
+
+    def calls(self, **filters: Unpack[CallFilters]) -> CallList:
+        """The API calls since the last `reset`, oldest first: those that match all *filters*.
+
+            server.calls(model="gpt-image-2", prompt=["ship", "boat"], status="4xx")
+
+        The filters are those of `GET /_emulator/requests` and the parameters of the API by their
+        names, each with one value or a list of them. A parameter is compared with the value in
+        force, a default for instance; of a refused call, with what was sent (text, in a form).
+        Raises TypeError for another name, ValueError for a value that a filter cannot have.
+        """
+        return CallList(self._find(self._query(filters)))
+
+    def verify(self, times: int | None = None, **filters: Unpack[CallFilters]) -> CallList:
+        """The calls that match all *filters* (see `calls`), which are as many as *times*; None for
+        one or more.
+
+            server.verify(model="gpt-image-2", size="1024x1024", times=2)
+
+        Raises AssertionError for another number of them, with the calls that came nearest and what
+        is different about each; TypeError and ValueError as `calls` does.
+        """
+        __tracebackhide__ = True  # pytest shows the test's line
+        if times is not None and (type(times) is not int or times < 0):
+            raise FilterError("times", f"expected a number from 0 on, not {times!r}")
+        query = self._query(filters)
+        all_calls = self._find(Query(kind=query.kind))
+        calls = CallList(call for call in all_calls if call in query)
+        if len(calls) == times or (times is None and calls):
+            return calls
+        raise AssertionError(failure_text(times, Query.of(filters), calls, all_calls))
+
+    def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
+        """Wait for a call that matches all *filters* (see `calls`), and return the oldest one, even
+        if it is not answered yet. Raises TimeoutError after *timeout* seconds.
+
+        It blocks; in asynchronous code `await asyncio.to_thread(server.wait_for_call)`.
+        """
+        end = perf_counter() + timeout
+        while not (calls := self.calls(**filters)):
+            if perf_counter() >= end:
+                raise TimeoutError(f"no such call within {timeout:g} s; there are: {self.calls()}")
+            sleep(self._poll_seconds)
+        return calls[0]
+
+    @property
+    def requests(self) -> CallList:
+        """The API calls since the last `reset`, oldest first."""
+        return self.calls()
+
+    @property
+    def downloads(self) -> CallList:
+        """The requests for hosted pictures since the last `reset`, oldest first."""
+        return CallList(self._find(DOWNLOADS))
+
+    def verify_steps(self) -> None:
+        """Raises AssertionError where faults or answers still wait for a call, see `unmet_steps`,
+        with the reason why the last calls did not meet them."""
+        __tracebackhide__ = True  # pytest shows the test's line
+        if unmet := self.unmet_steps():
+            raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
