@@ -10,7 +10,7 @@ import openai
 import pytest
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 
-from images_emulator.cli.command_line import CommandError
+from images_emulator.server_errors import ServerError
 from images_emulator.testcontainers import ImagesEmulatorContainer
 from tests.conftest import ROOT
 from tests.docker_daemon import DockerDaemon, docker_daemon
@@ -59,7 +59,7 @@ def test_container_gives_faults_and_calls(daemon: DockerDaemon) -> None:
         assert [call["status"] for call in emulator.requests()] == [200, 429, 200]
         emulator.reset()
         assert emulator.requests() == []
-        with pytest.raises(CommandError, match="oops"):
+        with pytest.raises(ServerError, match="oops"):
             emulator.inject("oops")
     assert daemon.image == "registry.example/emulator:1"
 

@@ -73,7 +73,7 @@ class ImagesEmulatorContainer(DockerContainer):
         match: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        """Give *fault* to the next calls, as `Server.inject` does. Raises CommandError where the
+        """Give *fault* to the next calls, as `Server.inject` does. Raises ServerError where the
         server refuses it."""
         step = {"fault": {"kind": fault, **settings}, "times": times, "match": match}
         given = {name: value for name, value in step.items() if value is not None}
