@@ -27,11 +27,8 @@ from tests.waiting import until
 
 DEPLOY: Final = ROOT / "deploy"
 KUBERNETES: Final = DEPLOY / "kubernetes"
-COMPOSE_FILES: Final = [
-    DEPLOY / "compose.yaml",
-    DEPLOY / "traefik/compose.traefik.yaml",
-    DEPLOY / "grafana/compose.grafana.yaml",
-]
+COMPOSE_FILES: Final = sorted(DEPLOY.rglob("compose*.yaml"))
+TRAEFIK: Final = DEPLOY / "traefik/compose.traefik.yaml"
 SETTINGS: Final = {setting.variable: setting for setting in command_settings()}
 SETTINGS_STORE: Final = f"{ENVIRONMENT_PREFIX}STORE"
 PORT: Final = 8080
@@ -160,7 +157,7 @@ def test_compose_files_are_valid(path: Path) -> None:
 
 
 def test_each_container_of_compose_is_confined() -> None:
-    traefik = documents(COMPOSE_FILES[1])[0]["services"]["traefik"]
+    traefik = documents(TRAEFIK)[0]["services"]["traefik"]
     for service in (*SERVICES.values(), traefik):
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -227,7 +224,7 @@ def tree_of(labels: Mapping[str, str]) -> dict[str, Any]:
 def test_labels_of_traefik_say_what_its_file_says() -> None:
     text = (DEPLOY / "traefik/dynamic.yaml").read_text()
     file = yaml.safe_load(re.sub(r"\{\{-.*?\}\}", "", text).replace("{{ . }}", "http://images"))
-    labels = documents(COMPOSE_FILES[1])[0]["services"]["images"]["labels"]
+    labels = documents(TRAEFIK)[0]["services"]["images"]["labels"]
     tree = tree_of(labels)["traefik"]
     assert tree.pop("enable") == "true"
     balancer = tree["http"]["services"]["images"]["loadBalancer"]

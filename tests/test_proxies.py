@@ -117,6 +117,10 @@ def test_urls_have_the_scheme_of_a_proxy_before_the_proxy_and_the_host_that_was_
     headers = {"Host": "images.test", "X-Forwarded-Proto": "https"}
     url = http.post(GENERATIONS, json=BY_URL, headers=headers).json()["data"][0]["url"]
     assert url.startswith("https://images.test/private/")
+    http.get("/v1/models")
+    forwarded = setup.other.requests[1].head.by_name
+    assert forwarded[b"x-forwarded-proto"] == b"http"
+    assert forwarded[b"x-forwarded-for"] == b"127.0.0.1"
 
 
 def streams_event_by_event(setup: Setup, http: httpx2.Client) -> None:
@@ -216,6 +220,7 @@ def test_a_call_that_loses_its_connection_is_not_sent_again(
     assert http.post(GENERATIONS, json=BY_URL).status_code == 502
     assert len(setup.one.requests) == 1
     assert not setup.one.unmet_steps()
+    assert has_both(setup.url, setup.one)
 
 
 @pytest.mark.parametrize("kind", PROXIES)
