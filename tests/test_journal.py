@@ -409,6 +409,35 @@ async def test_observers_are_told_of_arrival_events_and_completion(store: Store)
     emulator.close()
 
 
+async def test_parts_of_a_stream_are_written_before_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In order, also where the store takes its time for the first."""
+    journal = Journal(MemoryStore(), 10, 2**20)
+    slow, written = asyncio.Event(), list[int | None]()
+
+    async def amend(*_: object, part: int | None = None, **__: object) -> None:
+        if part == 0:
+            await slow.wait()
+        written.append(part)
+
+    monkeypatch.setattr(MemoryLog, "is_watched", True)
+    monkeypatch.setattr(journal._log, "amend", amend)
+    call = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
+    await journal.arrived(call)
+    for index in range(2):
+        call.sent.event_count = index + 1
+        journal.sent_events(call, index)
+    end = asyncio.ensure_future(journal.completed(call))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert written == []
+    slow.set()
+    await end
+    assert written == [0, 1, None]
+    assert not journal._drafts
+
+
 # --- the key
 
 

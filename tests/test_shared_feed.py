@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
 from typing import Any, Final
 
 import httpx2
 import pytest
+from redis.asyncio.client import PubSub
 
 from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.state import redis_client
+from images_emulator.state.journal import Journal
+from images_emulator.state.store import LogChange
 from images_emulator.web import live_feed
 from tests.conftest import KEY
 from tests.feed_listener import listening
@@ -60,14 +69,29 @@ def test_call_of_another_server_is_told_as_the_list_of_calls_shows_it(
     assert event.data["id"] == identity
 
 
-def test_own_call_is_told_once_on_a_shared_store(replicas: Replicas, http: httpx2.Client) -> None:
-    one, other = replicas
-    with listening(one.url) as listener:
-        own = generate(http, one)
-        names = [(listener.until("completed")).data["id"]]
-        foreign = generate(http, other)
-        names.append(listener.until("completed").data["id"])
-    assert names == [own, foreign]
+async def test_log_tells_of_what_other_processes_do_to_it() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    namespace = new_namespace()
+    changes: asyncio.Queue[LogChange] = asyncio.Queue()
+    stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
+    own, foreign = (Journal(store, 10, 2**20) for store in stores)
+    watching = asyncio.ensure_future(own.watch(changes.put_nowait))
+    assert await changes.get() == LogChange("missed")
+    for name, journal in (("own", own), ("foreign", foreign)):
+        call = Exchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
+        await journal.arrived(call)
+        await journal.completed(call)
+        await asyncio.to_thread(journal.reset)
+    assert [await changes.get() for _ in range(3)] == [
+        LogChange("added", "foreign"),
+        LogChange("amended", "foreign"),
+        LogChange("cleared"),
+    ]
+    watching.cancel()
+    for store in stores:
+        await store.disconnect()
+        store.close()
 
 
 def test_stream_of_another_server_is_told_as_it_goes_on(
@@ -165,11 +189,25 @@ def test_first_reader_does_not_wait_for_a_store_that_is_away(
 def test_feed_hears_what_comes_after_a_quiet_while(
     replicas: Replicas, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.01)
+    pings, enough = count(1), threading.Event()
+    ping = PubSub.ping
+
+    def counted(subscription: PubSub, message: Any = None) -> Any:
+        if next(pings) == 3:
+            enough.set()
+        return ping(subscription, message)
+
+    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(PubSub, "ping", counted)
     one, other = replicas
     with listening(one.url) as listener:
-        for _ in range(2):
-            assert generate(http, other) == listener.until("completed").data["id"]
+        assert enough.wait(30)
+        identity = generate(http, other)
+        event = listener.next()
+        while event.name == "arrived":
+            event = listener.next()
+    # It has not connected anew, which would be a restart.
+    assert (event.name, event.data["id"]) == ("completed", identity)
 
 
 def test_store_that_answers_nothing_is_noticed_by_the_feed(
