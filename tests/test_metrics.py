@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -22,10 +23,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.cli.start_text import start_text
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
+from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
+from images_emulator.web.metrics import Metrics, _sizes, endpoint_of
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_namespace, shared_redis
@@ -126,8 +130,6 @@ def test_a_call_counts_by_endpoint_model_status_outcome_and_fault(
     ],
 )
 def test_the_endpoint_of_a_path_is_a_word_of_few(path: str, endpoint: str) -> None:
-    from images_emulator.web.metrics import endpoint_of  # noqa: PLC0415 - an extra
-
     head = RequestHead("GET", path, b"", ())
     call = Exchange(head, "req_1", datetime.now(UTC), operation=image_operation_at(path))
     assert endpoint_of(call) == endpoint
@@ -194,6 +196,33 @@ def test_a_stream_is_open_until_its_last_event(measured: Server, draw: Callable[
     assert figures.value("stream_events_total", endpoint="generations") == sum(
         call.events for call in measured.calls()
     )
+
+
+async def test_a_stream_has_ended_when_its_last_part_leaves() -> None:
+    emulator = Emulator(Settings(metrics=True))
+    metrics = Metrics(emulator.settings)
+    app = create_app(emulator, (metrics,))
+    body = json.dumps({"model": "gpt-image-2", "prompt": "A fox", "stream": True}).encode()
+    messages = [{"type": "http.request", "body": body}]
+    open_streams = []
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            open_streams.append(metrics.registry.get_sample_value(f"{PREFIX}open_streams"))
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/images/generations",
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer sk"), (b"content-type", b"application/json")],
+    }
+    await app(scope, receive, send)
+    emulator.close()
+    assert open_streams == [1, 0]
 
 
 def test_a_stream_whose_client_leaves_is_not_open(measured: Server) -> None:
@@ -412,7 +441,9 @@ import sys
 from images_emulator import Server
 with Server(metrics=True) as server:
     print(server.url, flush=True)
-    sys.stdin.read()
+    sys.stdin.readline()
+print("closed", flush=True)
+sys.stdin.read()
 """
 
 
@@ -432,6 +463,14 @@ class Process:
     def url(self) -> str:
         assert self._process.stdout
         return self._process.stdout.readline().strip()
+
+    def close_server(self) -> None:
+        """Close the server, and let the process go on."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "closed\n"
 
     def kill(self) -> None:
         self._process.kill()
@@ -456,7 +495,7 @@ def test_each_process_tells_the_figures_of_all_and_the_dead_ones_gauges_go(tmp_p
         processes[2].kill()
         figures = parsed(httpx2.get(f"{urls[0]}/metrics").text)
         assert figures.value("workers") == 2
-        processes[1].close()
+        processes[1].close_server()
         figures = parsed(httpx2.get(f"{urls[0]}/metrics").text)
         assert figures.value("workers") == 1
         # What they have counted stays.
@@ -479,7 +518,35 @@ def test_threads_may_scrape_while_calls_are_made(
 
 
 def test_the_table_has_sizes_to_tell_apart() -> None:
-    from images_emulator.web.metrics import _sizes  # noqa: PLC0415 - an extra
-
     assert {"256x256", "1024x1024", "1536x1024", "1792x1024"} <= {*_sizes()}
     assert len({*_sizes()}) < 40
+
+
+def test_a_folder_of_processes_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    done = subprocess.run(
+        [sys.executable, "-m", "images_emulator", "serve", "--metrics", "-p", "0"],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(missing)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert str(missing) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_named_after_the_import_is_none_of_the_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with Server(metrics=True) as server:
+        assert scrape(server).value("workers") == 1
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_start_says_where_the_metrics_are(log_format: str) -> None:
+    settings, log = Settings(metrics=True), LogSettings(log_format=log_format)
+    text = start_text("http://127.0.0.1:8080", 8080, settings, log)
+    assert "http://127.0.0.1:8080/metrics" in text
+    assert "metrics\n" not in start_text("http://127.0.0.1:8080", 8080, Settings(), log)

@@ -658,6 +658,9 @@ def test_metrics_are_of_all_namespaces() -> None:
         assert figure(server, "journal_calls") == 2
         # What was counted stays.
         assert figure(server, "calls_total") == 3
+        # All namespaces have one cache.
+        weight = server.emulator.prepared_requests.weight
+        assert figure(server, 'cache_bytes{cache="requests"}') == weight
 
 
 def test_a_scrape_with_an_admin_token_begins_no_namespace_by_key() -> None:

@@ -257,6 +257,27 @@ def test_a_failure_has_its_type_and_only_the_servers_is_an_error(
     assert found.get("images_emulator.fault") == fault
 
 
+def test_a_refusal_is_no_error_of_the_validation(trace: Trace, collector: Collector) -> None:
+    trace(lambda client: generate(client, n=100))
+    (span,) = (span for span in collector.spans if span.name == "validate")
+    assert (span.status.code, len(span.events)) == (0, 0)
+
+
+def test_a_call_that_the_stop_ends_is_sent(collector: Collector) -> None:
+    headers = {"authorization": f"Bearer {KEY}", "x-emulator-fault": "stall;seconds=600"}
+    body = {"model": "gpt-image-2", "prompt": "A fox", "stream": True, "partial_images": 1}
+    with Server(otel=True) as server, httpx2.Client(timeout=30) as client:
+        url = f"{server.base_url}/images/generations"
+        with client.stream("POST", url, json=body, headers=headers) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            server.close()
+            with suppress(httpx2.HTTPError):
+                assert [*lines]
+    (span,) = collector.calls
+    assert attributes(span)["images_emulator.outcome"] == "gone"
+
+
 def test_a_stream_has_the_time_of_its_first_event(trace: Trace) -> None:
     (span,) = trace(lambda client: [*generate(client, stream=True, partial_images=1)])
     values = attributes(span)

@@ -18,6 +18,7 @@ from images_emulator.settings import (
     parse_lenient,
     without_credentials,
 )
+from images_emulator.web.metric_table import METRICS_PATH
 
 if TYPE_CHECKING:
     from images_emulator.server import Server
@@ -70,6 +71,7 @@ def start_text(
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
+    metrics = f"{local}{METRICS_PATH}" if settings.metrics else None
     if log.log_format == "json":
         values = {
             "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -79,6 +81,7 @@ def start_text(
             "url": url,
             "base_url": f"{local}/v1",
             "page": page,
+            "metrics": metrics,
             "as_of": settings.as_of,
             "validation": settings.validation,
             "workers": workers,
@@ -97,6 +100,8 @@ def start_text(
         lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")
     if page:
         lines.append(f"The page is at {page}")
+    if metrics:
+        lines.append(f"The metrics are at {metrics}")
     lines.append(_shell_line(local, settings))
     return "".join(f"{line}\n" for line in lines)
 

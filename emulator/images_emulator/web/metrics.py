@@ -28,6 +28,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.values import MutexValue, ValueClass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.models import MODELS
@@ -101,7 +102,8 @@ def model_of(exchange: Exchange) -> str:
 
 
 class Metrics:
-    """The metrics of one server."""
+    """The metrics of one server. Raises ValueError where the folder of several processes is not
+    there."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -111,10 +113,13 @@ class Metrics:
         """The emulators of all namespaces. Threads add some."""
         self._lock = Lock()
         """Held while an emulator is added, and while all are listed."""
-        self._folder = os.environ.get(FOLDER_VARIABLE)
+        # The library has looked for the folder when it was imported, and does not look again.
+        self._folder = None if ValueClass is MutexValue else os.environ.get(FOLDER_VARIABLE)
         self.registry = CollectorRegistry()
         """What is read for an answer."""
         if self._folder:
+            if not Path(self._folder).is_dir():
+                raise ValueError(f"{FOLDER_VARIABLE} is no folder: '{self._folder}'")
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call] # it has no types
         else:
             ProcessCollector(registry=self.registry)
@@ -351,6 +356,8 @@ class Metrics:
 def _forget_ended_processes(folder: Path) -> None:
     """Remove the live gauges of processes that are no more from the *folder* of all; what they have
     counted stays."""
+    if os.name == "nt":  # where a signal of 0 is Ctrl-C
+        return
     names = [re.fullmatch(r"gauge_live\w*_(\d+)\.db", each.name) for each in folder.iterdir()]
     for pid in {int(name[1]) for name in names if name}:
         try:

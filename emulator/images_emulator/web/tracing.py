@@ -163,10 +163,7 @@ class Tracing:
         """As `Instrument.serve`."""
 
     async def stop(self) -> None:
-        """Send the last spans, those of calls among them that the stop has ended."""
-        for span in self._spans.values():
-            span.end()
-        self._spans.clear()
+        """Send the last spans."""
         loop = asyncio.get_running_loop()
         sent = asyncio.Event()
 
