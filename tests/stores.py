@@ -196,6 +196,7 @@ class _JSONRecords(Generic[T]):
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
+        soon: bool = False,
     ) -> None:
         await _journey()
         texts = {key: _written(self._codec, value) for key, value in values.items()}

@@ -252,31 +252,93 @@ def reads(redis: RedisServer) -> int:
     return int(redis.command("INFO", "stats").split(b"total_reads_processed:")[1].split()[0])
 
 
+def round_trips(redis: RedisServer, call: Callable[[], httpx2.Response], calls: int = 5) -> float:
+    """The number of times that a call asks Redis."""
+    before = reads(redis)
+    for _ in range(calls):
+        assert call().status_code < 500
+    # Asking is a read, and so is the end of the connection that asked.
+    return (reads(redis) - before - 2) / calls
+
+
+B64: Final = {"response_format": "b64_json"}
+BY_URL: Final = {"response_format": "url"}
+MISSED: Final = {"fault": "server_error", "match": {"prompt": "another"}}
+PASSED: Final = {"fault": "server_error", "match": {"prompt": "x"}, "after": 1000}
+MET: Final = {"fault": {"kind": "error", "status": 418}, "match": {"prompt": "x"}, "times": None}
+ONCE: Final = {"fault": {"kind": "latency", "seconds": 0}, "match": {"prompt": "x"}, "times": 100}
+
+
 @pytest.mark.parametrize(
-    ("fields", "most"), [({"response_format": "b64_json"}, 2), ({"response_format": "url"}, 3)]
+    "case",
+    [
+        (B64, None, None, 2),
+        (BY_URL, None, None, 2),
+        (B64, MISSED, None, 2),
+        (B64, PASSED, None, 3),
+        (B64, MET, None, 3),
+        (BY_URL, PASSED, None, 3),
+        (BY_URL, ONCE, None, 3),
+        (B64, None, "1000/min", 3),
+        (BY_URL, None, "1000/min", 3),
+        (BY_URL, MET, "1000/min", 3),
+        ({**BY_URL, "n": 3}, None, None, 2),
+        ({"n": 99}, None, None, 2),
+    ],
 )
-def test_a_call_takes_at_most_three_round_trips(
-    redis_server: RedisServer, http: httpx2.Client, fields: dict[str, Any], most: int
+def test_a_call_asks_redis_three_times_at_most(
+    redis_server: RedisServer,
+    http: httpx2.Client,
+    case: tuple[dict[str, Any], dict[str, Any] | None, str | None, int],
 ) -> None:
-    with Server(store=redis_server.url) as server:
+    fields, step, rate_limit, most = case
+    with Server(store=redis_server.url, rate_limit=rate_limit) as server:
+        if step:
+            server.emulator.scenario.load({"steps": [step]})
         generate(http, server, **fields)  # loads the scripts
-        before = reads(redis_server)
-        for _ in range(5):
-            generate(http, server, **fields)
-        # Asking is a read, and so is the end of the connection that asked.
-        assert reads(redis_server) - before - 2 <= 5 * most
+        assert round_trips(redis_server, lambda: generate(http, server, **fields)) == most
 
 
-def test_a_download_takes_at_most_three_round_trips(
+def test_a_call_that_ends_a_step_asks_redis_three_times(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
     with Server(store=redis_server.url) as server:
+        for _ in range(6):
+            server.inject({"kind": "error", "status": 418}, times=1)
+        generate(http, server)
+        assert round_trips(redis_server, lambda: generate(http, server)) == 3
+        assert generate(http, server).status_code == 200
+
+
+@pytest.mark.parametrize(("step", "most"), [(None, 2), ({"path": "/private/*"}, 3)])
+def test_a_download_asks_redis_three_times_at_most(
+    redis_server: RedisServer, http: httpx2.Client, step: dict[str, Any] | None, most: int
+) -> None:
+    with Server(store=redis_server.url) as server:
         url = generate(http, server).json()["data"][0]["url"]
+        if step:
+            server.inject({"kind": "latency", "seconds": 0}, times=None, match=step)
         http.get(url)
-        before = reads(redis_server)
-        for _ in range(5):
-            assert http.get(url).status_code == 200
-        assert reads(redis_server) - before - 2 <= 5 * 3
+        assert round_trips(redis_server, lambda: http.get(url)) == most
+        assert http.get(url).status_code == 200
+
+
+def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    with Server(store=redis_server.url) as server:
+        assert generate(http, server).status_code == 200
+        redis_server.command("CONFIG SET maxmemory 1")
+        for headers in ({}, {"x-emulator-fault": "slow_body;bytes_per_second=100000"}):
+            refused = http.post(f"{server.base_url}/images/generations", json=BODY, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert refused.json()["error"]["code"] == "store_unavailable"
+        redis_server.command("CONFIG SET maxmemory 0")
+        until(lambda: generate(http, server).status_code == 200)
+        calls = server.requests
+        assert calls[-1].status == 200
+        assert [call.outcome for call in calls[:3]] == ["answered", "refused", "refused"]
+        assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
 
 
 # --- Redis goes and comes

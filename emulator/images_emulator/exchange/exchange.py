@@ -6,8 +6,9 @@ it in. Faults read it, and the journal keeps it.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -217,6 +218,8 @@ class Exchange:
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
     """Milliseconds from arrival to end. None until the answer has left."""
+    pending_write: asyncio.Future[None] | None = None
+    """A write to the store that must succeed before the answer begins to leave."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
     dropped: Sequence[str] = ()
@@ -291,6 +294,17 @@ class Exchange:
             keep_body=keep_body,
             answer=self.known_answer,
         )
+
+    def await_write(self, write: Coroutine[Any, Any, None]) -> None:
+        """Let the answer begin when *write* is done. Its exception is raised where the answer is
+        sent; it is none of anybody else's."""
+        self.pending_write = asyncio.ensure_future(write)
+        self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def forget_answer(self) -> None:
+        """Note that the answer is not sent after all, and that another one will be."""
+        self.sent, self.files, self.image_urls = SentResponse(), {}, ()
+        self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
 
     def end(self) -> None:
         """Note that nothing more will be sent."""

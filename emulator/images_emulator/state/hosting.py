@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from images_emulator.contract import blob_storage
@@ -62,6 +62,21 @@ class Hosting(Generic[T]):
     ) -> list[str]:
         """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
         *urls* from *created* on. The paths and queries of their URLs."""
+        targets, stored = self.publish_soon(contents, weight, created, urls, request_id=request_id)
+        await stored
+        return targets
+
+    def publish_soon(
+        self,
+        contents: Sequence[T],
+        weight: int,
+        created: datetime,
+        urls: HostedURLs = OPENAI.hosted,
+        *,
+        request_id: str = "",
+    ) -> tuple[list[str], Coroutine[Any, Any, None]]:
+        """As `publish`, and the coroutine that stores the pictures: a shared store does so together
+        with its next operation."""
         common = {
             "account": self._account.blob_folder,
             "request_id": request_id,
@@ -82,21 +97,24 @@ class Hosting(Generic[T]):
             pairs = (f"{key}={quote(value, safe='/')}" for key, value in query.items())
             paths.append(path)
             targets.append(f"{path}?{'&'.join(pairs)}")
-        await self._pictures.put(
+        stored = self._pictures.put(
             dict(zip(paths, contents, strict=True)),
             weight,
             now=self._clock.now(),
             expiry=created + urls.life,
+            soon=True,
         )
-        return targets
+        return targets, stored
 
     async def peek(self, path: str) -> T | None:
         """The content under *path*, whatever its URL's query; None where there is none."""
         return await self._pictures.get(path)
 
-    async def find(self, path: str, query: str, *, expired: bool = False) -> T:
-        """The content under *path* and *query*. Raises StorageError, for a right URL also where it
-        is to count as *expired*."""
+    async def find(
+        self, path: str, query: str, *, expired: bool = False, known: T | None = None
+    ) -> T:
+        """The content under *path* and *query*, which is *known* where `peek` found it. Raises
+        StorageError, for a right URL also where it is to count as *expired*."""
         parameters = dict(parse_qsl(query))
         if not parameters.get("sig"):
             raise blob_storage.unsigned_url()
@@ -107,7 +125,7 @@ class Hosting(Generic[T]):
             now = max(now, datetime.fromisoformat(parameters["se"]) + timedelta(seconds=1))
         if not parameters.get("st", "") <= _iso_time(now) <= parameters["se"]:
             raise blob_storage.outside_validity(parameters.get("st"), parameters["se"], now)
-        content = await self._pictures.get(path)
+        content = known or await self._pictures.get(path)
         if content is None:
             raise blob_storage.blob_not_found()
         return content

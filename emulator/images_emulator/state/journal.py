@@ -126,8 +126,12 @@ class Journal:
         for observer in self.observers:
             observer.arrived(exchange)
 
-    def completed(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """Store the completed call. A call that was cleared meanwhile is not stored again."""
+    def completed(
+        self, exchange: Exchange, write: asyncio.Future[None] | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Store the completed call. A call that was cleared meanwhile is not stored again. *write*
+        is awaited at the same time. What it raises is raised, and then the call is to be completed
+        again."""
         held_bytes = compact(exchange, copied=self._copies)
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
@@ -135,7 +139,7 @@ class Journal:
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
             amend = _after(draft, amend)
         if self._copies or self.observers:
-            return self._completed(exchange, amend)
+            return self._completed(exchange, amend, write)
         return amend
 
     @property
@@ -168,9 +172,16 @@ class Journal:
         self.tell_arrival(exchange)
         return number
 
-    async def _completed(self, exchange: Exchange, amend: Coroutine[Any, Any, None]) -> None:
+    async def _completed(
+        self,
+        exchange: Exchange,
+        amend: Coroutine[Any, Any, None],
+        write: asyncio.Future[None] | None,
+    ) -> None:
         try:
             await amend
+            if write:
+                await write
         finally:
             self._open.pop(exchange.id, None)
         for observer in self.observers:

@@ -82,6 +82,7 @@ class MemoryRecords(Generic[T]):
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
+        soon: bool = False,
     ) -> None:
         with self._lock:
             for key, value in values.items():

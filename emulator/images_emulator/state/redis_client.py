@@ -149,6 +149,8 @@ class _LoopClient:
         self._idle: list[AbstractConnection] = []
         self._waiting: list[_Command] = []
         self._is_starting = False
+        self._timer: asyncio.TimerHandle | None = None
+        """Starts what is to be sent soon, where nothing else comes."""
         self._is_late = False
         """Whether what waits is late, because no connection was free."""
         self._sending: set[asyncio.Task[None]] = set()
@@ -169,7 +171,7 @@ class _LoopClient:
         parts = self._packed(script, keys, arguments)
         self._waiting.append(_Command(parts, script, keys, arguments, answer))
         if soon:
-            self.loop.call_later(SOON_SECONDS, self._start)
+            self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
         elif not self._is_starting:
             self._is_starting = True
             self.loop.call_soon(self._start)
@@ -202,6 +204,9 @@ class _LoopClient:
     def _start(self) -> None:
         """Send what waits, as soon as a connection is free."""
         self._is_starting = False
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         self._is_late = bool(self._waiting) and len(self._sending) >= MAX_CONNECTIONS
         if not self._waiting or self._is_late:
             return

@@ -170,6 +170,7 @@ class RedisRecords(Generic[T]):
     def __init__(
         self, client: RedisClient, keys: tuple[str, ...], life: int, budget: int, codec: Codec[T]
     ) -> None:
+        self._client = client
         self._call = client.call
         self._keys = keys
         self._life = life
@@ -183,6 +184,7 @@ class RedisRecords(Generic[T]):
         *,
         now: datetime | None = None,
         expiry: datetime | None = None,
+        soon: bool = False,
     ) -> None:
         arguments: list[str | bytes] = []
         for key, value in values.items():
@@ -190,7 +192,8 @@ class RedisRecords(Generic[T]):
             arguments += key, packed.json(), packed.data
         times = _microseconds(now), _microseconds(expiry)
         limits = weight, self._budget
-        await self._call(scripts.PUT_RECORDS, self._keys, self._life, *times, *limits, *arguments)
+        call = self._client.call_soon if soon else self._call
+        await call(scripts.PUT_RECORDS, self._keys, self._life, *times, *limits, *arguments)
 
     async def get(self, key: str) -> T | None:
         text, data = await self._call(scripts.GET_VALUE, self._keys, key)

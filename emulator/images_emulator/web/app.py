@@ -64,7 +64,11 @@ class Router:
             response = self._refuse(server_error(exchange), exchange)
         if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
             response.raw_headers.append((b"x-emulator-notice", hint))
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        except APIError as error:
+            # Of a write to the store, without which the answer does not begin.
+            await self._refuse(error, exchange)(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The endpoint of the path. Puts the parameters of the path into *scope*. Raises

@@ -11,6 +11,7 @@ from images_emulator import imaging
 from images_emulator.contract.blob_storage import StorageError, unsupported_verb
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import LIFE
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.image_responses import render_for_client
@@ -30,7 +31,12 @@ class DownloadsAPI:
             if exchange.method not in ("GET", "HEAD"):
                 raise unsupported_verb()
             query = exchange.head.query_string.decode("latin-1")
-            hosted = await emulator.hosting.find(exchange.path, query, expired=exchange.is_expired)
+            known = None
+            if exchange.request and exchange.hosted_index is not None:
+                known = HostedPicture(exchange.request, exchange.hosted_index)
+            hosted = await emulator.hosting.find(
+                exchange.path, query, expired=exchange.is_expired, known=known
+            )
         except StorageError as error:
             return storage_error_response(error, exchange.id, emulator.clock.now())
         renderer = emulator.renderer

@@ -196,13 +196,18 @@ class ImageResponses:
     ) -> list[bytes]:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
         hosted = imaging.decoder.without_pixels(image_request)
-        targets = await self.emulator.hosting.publish(
+        is_shared = self.emulator.store.is_shared
+        targets, stored = self.emulator.hosting.publish_soon(
             [HostedPicture(hosted, index) for index in range(image_request.n)],
-            imaging.decoder.weight_of(image_request, copied=self.emulator.store.is_shared),
+            imaging.decoder.weight_of(image_request, copied=is_shared),
             created,
             exchange.dialect.hosted,
             request_id=exchange.id,
         )
+        if is_shared:
+            exchange.await_write(stored)
+        else:
+            await stored
         base = base_url(request, self.emulator.settings.public_url)
         return [(base + target).encode() for target in targets]
 

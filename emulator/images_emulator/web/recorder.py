@@ -56,9 +56,7 @@ class Recorder:
             or path == ADMIN_PREFIX
             or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
         ):
-            if self._shared_store:
-                await self._shared_store.refresh()
-            await self.admin(scope, receive, send)
+            await self._call_admin(scope, receive, send)
             return
         exchange = scope["state"][EXCHANGE] = self._exchange(scope)
         CALL_ID.set(exchange.id)
@@ -75,7 +73,7 @@ class Recorder:
             exchange.end()
             if exchange.is_large:
                 parts.extend(large_parts(exchange))
-            return journal.completed(exchange)
+            return journal.completed(exchange, exchange.pending_write)
 
         async def record(message: Message) -> None:
             # The server drops what is sent on a closed connection.
@@ -102,16 +100,28 @@ class Recorder:
                     await complete()
             await send(message)
 
+        if self._shared_store:
+            send = (held := _HeldAnswer(exchange, record, send)).pass_on
         try:
-            await self.app(scope, receive, record)
+            await self.app(scope, receive, held.send if self._shared_store else record)
         finally:
+            exchange.pending_write = None
             if exchange.duration_ms is None:
                 await complete()
             # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
             if parts:
-                with suppress(RuntimeError):  # the server ends
-                    self.emulator.renderer.parser.submit(lambda _: release(parts))
+                self._release(parts)
+
+    async def _call_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._shared_store:
+            await self._shared_store.refresh()
+        await self.admin(scope, receive, send)
+
+    def _release(self, parts: list[Any]) -> None:
+        """Give the memory of *parts* back, in another thread."""
+        with suppress(RuntimeError):  # the server ends
+            self.emulator.renderer.parser.submit(lambda _: release(parts))
 
     async def _enter(self, exchange: Exchange) -> None:
         """Enter the exchange in the journal. On a shared store this is one round trip with the
@@ -183,6 +193,51 @@ class Recorder:
         if ORIGIN in head and ALLOW_ORIGIN not in headers:
             headers.append(ALLOW_ORIGIN)
         return headers
+
+
+class _HeldAnswer:
+    """Holds an answer back until the write to the store that it waits for is done; others pass."""
+
+    def __init__(self, exchange: Exchange, record: Send, send: Send) -> None:
+        self._exchange = exchange
+        self._record = record
+        self._send = send
+        self._start: Message | None = None
+        self._held: list[Message] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Record *message*. Raises the APIError of the write: then nothing has left, and the
+        application sends another answer."""
+        exchange = self._exchange
+        if exchange.pending_write is None:
+            await self._record(message)
+            return
+        if self._start is None:
+            self._start = message
+            return
+        self._held = []
+        try:
+            if message.get("more_body"):
+                await exchange.pending_write
+            await self._record(self._start)
+            # The last part of an answer is recorded together with the write.
+            await self._record(message)
+        except APIError:
+            exchange.forget_answer()
+            self._held.clear()
+            raise
+        finally:
+            held, self._held = self._held, None
+            exchange.pending_write = self._start = None
+        for each in held:
+            await self._send(each)
+
+    async def pass_on(self, message: Message) -> None:
+        """Send what was recorded, unless it is held back."""
+        if self._held is None:
+            await self._send(message)
+        else:
+            self._held.append(message)
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:
