@@ -389,7 +389,7 @@ async def test_nothing_is_observed_without_readers(
     monkeypatch.setattr(live_feed, "LINGER_SECONDS", 0)
     feed, reader = LiveFeed(emulator), Reader()
     before = emulator.store.observers
-    assert emulator.journal.observers == ()
+    assert not [*emulator.journal.observers]
     async with aclosing(feed.read(reader, None)) as frames:
         await anext(frames)
         assert emulator.journal.observers == (feed,)
