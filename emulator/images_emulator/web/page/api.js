@@ -134,6 +134,7 @@
 /** @typedef {Record<string, any> & {as_of: string, validation: "strict" | "lenient", changed?: string[]}} Settings */
 /** @typedef {{now: string, frozen: boolean, offset_seconds: number}} Clock */
 /** @typedef {{steps: Step[]}} Scenario */
+/** @typedef {{name: string, calls: number, last_used: string}} Namespace */
 /** @typedef {{pictures: number, next_expiry: string | null}} Hosting */
 /** @typedef {{name: string, type: string, default: any, minimum: number | null, maximum: number | null, choices: any[] | null, summary: string}} FaultField */
 /** @typedef {{kind: string, summary: string, for_downloads: boolean, for_streams: boolean, fields: FaultField[]}} FaultKind */
@@ -328,6 +329,11 @@ export class API {
    */
   readyScenario(name) {
     return this.json(`scenarios/${encodeURIComponent(name)}`);
+  }
+
+  /** Those of the server, beside the default one. @returns {Promise<{namespaces: Namespace[]}>} */
+  namespaces() {
+    return this.json("namespaces");
   }
 
   /** @returns {Promise<Faults>} */

@@ -3,6 +3,7 @@
 import { ROOT } from "./api.js";
 import { fill, h, icon, setText } from "./dom.js";
 import * as format from "./format.js";
+import { createNamespaces } from "./namespaces.js";
 
 /** @import { Context, Section } from "./context.js" */
 /** @import { Live, LiveState } from "./live.js" */
@@ -27,6 +28,7 @@ export class TopBar {
     this.address = h("span", { class: "mono" });
     this.base = h("button", { class: "button base-url", type: "button", title: "Copy the base URL", onclick: () => context.copy(baseURL(context), "the base URL") },
       this.address, icon("copy"));
+    this.namespaces = createNamespaces(context, () => options.live().state === "live");
     this.modes = h("div", { class: "modes" });
     this.dot = h("span", { class: "dot" });
     this.word = h("span", { class: "live-word" });
@@ -37,7 +39,7 @@ export class TopBar {
     this.element = h("header", { class: "bar" },
       h("a", { class: "brand", href: "#", "aria-label": "images-emulator, back to the pictures" },
         h("img", { src: "page/mark.svg", alt: "", width: 18, height: 18 }), h("span", null, "images-emulator")),
-      this.base, this.modes, h("span", { class: "bar-space" }), this.live, this.theme,
+      this.namespaces.element, this.base, this.modes, h("span", { class: "bar-space" }), this.live, this.theme,
       h("button", { class: "button plain square not-phone", type: "button", "aria-label": "Keyboard", title: "Keyboard (?)", onclick: options.onhelp }, icon("keyboard")),
       this.switches);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#showTheme());
@@ -95,6 +97,7 @@ export class TopBar {
   showLive(state) {
     this.dot.dataset.state = state;
     setText(this.word, LIVE_WORDS[state]);
+    if (state === "live") void this.namespaces.update();
     this.live.title = state === "paused" ? "Resume (p)" : "Pause (p)";
     this.live.setAttribute("aria-pressed", String(state === "paused"));
   }
