@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -411,10 +412,12 @@ def test_metrics_and_traces_go_together(collector: Collector) -> None:
         OpenAI(base_url=server.base_url, api_key=KEY) as client,
     ):
         generate(client)
-        text = httpx2.get(f"{server.url}/metrics").text
-    assert "images_emulator_calls_total" in text
+        headers = {"accept": "application/openmetrics-text; version=1.0.0"}
+        text = httpx2.get(f"{server.url}/metrics", headers=headers).text
     # A scrape is no call.
-    assert len(collector.calls) == 1
+    (span,) = collector.calls
+    (exemplar,) = re.findall(r'call_duration_seconds_bucket{.* # {trace_id="(\w+)"}', text)
+    assert exemplar == span.trace_id.hex()
 
 
 def test_without_the_package_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,7 +231,7 @@ class Exchange:
     namespace: str | None = None
     """The name of the namespace that the call reached; None for the default one."""
     span_trace_id: str | None = None
-    """The trace of the call's span, as 32 hexadecimal digits; None without tracing."""
+    """The trace of the call's span, as 32 hexadecimal digits; None where none is recorded."""
     _start: float = field(default_factory=perf_counter)
 
     # A shared store makes an object of an entry for each reader.

@@ -162,9 +162,13 @@ class Metrics:
         """Set a gauge."""
         self._series(name, *labels).set(value)
 
-    def _observe(self, seconds: float, name: str, *labels: str) -> None:
-        """Add a value to a histogram."""
-        self._series(name, *labels).observe(seconds)
+    def _observe(
+        self, seconds: float, name: str, *labels: str, trace_id: str | None = None
+    ) -> None:
+        """Add a value to a histogram, with the trace that it comes from as the exemplar of its
+        bucket."""
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        self._series(name, *labels).observe(seconds, exemplar)
 
     # --- an instrument
 
@@ -224,7 +228,13 @@ class Metrics:
         status = "" if exchange.status is None else str(exchange.status)
         fault = exchange.fault or ""
         self._add(1, "calls", endpoint, model, status, exchange.outcome, fault)
-        self._observe((exchange.duration_ms or 0) / 1000, "call_duration_seconds", endpoint, model)
+        self._observe(
+            (exchange.duration_ms or 0) / 1000,
+            "call_duration_seconds",
+            endpoint,
+            model,
+            trace_id=exchange.span_trace_id,
+        )
         if exchange.body_bytes:
             self._add(exchange.body_bytes, "request_bytes", endpoint)
         if exchange.images and exchange.kind == "call":

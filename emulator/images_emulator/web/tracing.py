@@ -188,9 +188,8 @@ class Tracing:
         span = self._tracer.start_span(
             name, parent, SpanKind.SERVER, dict(_first_attributes(exchange, scope, route))
         )
-        ids = span.get_span_context()
-        if ids.is_valid:
-            exchange.span_trace_id = trace.format_trace_id(ids.trace_id)
+        if span.is_recording():
+            exchange.span_trace_id = trace.format_trace_id(span.get_span_context().trace_id)
         self._spans[exchange.id] = span
         return trace.set_span_in_context(span, parent)
 
