@@ -10,7 +10,6 @@ import openai
 import pytest
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 
-from images_emulator.server_errors import ServerError
 from images_emulator.testcontainers import ImagesEmulatorContainer
 from tests.conftest import ROOT
 from tests.docker_daemon import DockerDaemon, docker_daemon
@@ -53,14 +52,15 @@ def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> Non
 def test_container_gives_faults_and_calls(daemon: DockerDaemon) -> None:
     with ImagesEmulatorContainer("registry.example/emulator:1", admin_token="secret") as emulator:
         client = openai.OpenAI(base_url=emulator.base_url, api_key="sk-test", max_retries=1)
-        emulator.inject("rate_limit_exceeded", retry_after_ms=1, match={"prompt": "lighthouse"})
+        server = emulator.server
+        server.inject("rate_limit_exceeded", retry_after_ms=1, match={"prompt": "lighthouse"})
         client.images.generate(model="gpt-image-2", prompt="A ship")
         client.images.generate(model="gpt-image-2", prompt="A lighthouse")
-        assert [call["status"] for call in emulator.requests()] == [200, 429, 200]
-        emulator.reset()
-        assert emulator.requests() == []
-        with pytest.raises(ServerError, match="oops"):
-            emulator.inject("oops")
+        assert [call.status for call in emulator.server.calls()] == [200, 429, 200]
+        server.reset()
+        assert emulator.server.calls() == []
+        with pytest.raises(ValueError, match="oops"):
+            server.inject("oops")
     assert daemon.image == "registry.example/emulator:1"
 
 

@@ -341,8 +341,8 @@ class Settings(Immutable, kw_only=True):
     api_key: Sequence[str] = _setting(
         (),
         "KEY",
-        "API key that is accepted, with uploaded files of its own. Unset: every key is, and all "
-        "have the same files. Repeatable.",
+        "API key that is accepted. Each has uploaded files of its own. Unset: every key is, and "
+        "all have the same files. Repeatable.",
         secret=True,
     )
     public_url: str | None = _setting(

@@ -3,14 +3,14 @@ It needs the extra `[testcontainers]`, Docker, and the image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-from images_emulator.admin_client import AdminClient, ServerAddress
 from images_emulator.environment import API_KEY, sdk_variables
+from images_emulator.namespace_names import DEFAULT
+from images_emulator.remote_server import RemoteServer
 from images_emulator.settings import command_settings, no_setting
 
 IMAGE: Final = "images-emulator"
@@ -25,6 +25,7 @@ class ImagesEmulatorContainer(DockerContainer):
 
         with ImagesEmulatorContainer(as_of="today") as emulator:
             client = OpenAI(base_url=emulator.base_url, api_key="sk-test")
+            emulator.server.inject("server_error")
 
     It is ready when it has started. Raises ValueError for a setting that there is not, and for a
     port, which Docker chooses; the container ends at once where a setting's value is wrong."""
@@ -61,32 +62,11 @@ class ImagesEmulatorContainer(DockerContainer):
         `monkeypatch.setenv`."""
         return sdk_variables(self.url, self._key)
 
-    def reset(self) -> None:
-        """Forget calls, pictures and injected faults."""
-        self._admin.post("reset")
-
-    def inject(
-        self,
-        fault: str,
-        *,
-        times: int | None = 1,
-        match: Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        """Give *fault* to the next calls, as `Server.inject` does. Raises ServerError where the
-        server refuses it."""
-        step = {"fault": {"kind": fault, **settings}, "times": times, "match": match}
-        given = {name: value for name, value in step.items() if value is not None}
-        self._admin.post("inject", given)
-
-    def requests(self) -> list[dict[str, Any]]:
-        """The calls as the admin API has them, oldest first."""
-        calls: list[dict[str, Any]] = self._admin.get("requests")["requests"]
-        return calls
-
     @property
-    def _admin(self) -> AdminClient:
-        return AdminClient(ServerAddress(self.url, self._token, self._key, is_default=False))
+    def server(self) -> RemoteServer:
+        """The server with the methods of `Server`: `calls`, `verify`, `inject`, `answer`, `clock`,
+        `reset` and others."""
+        return RemoteServer(self.url, DEFAULT, admin_token=self._token)
 
 
 def _items(value: Any) -> tuple[Any, ...]:
