@@ -1,8 +1,9 @@
 """Figure 23: two workers, compared with two processes that render in a plain loop, and with one
-worker's server."""
+server on their Redis."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from benchmarks.bench_serving import loop_rate
-from benchmarks.calls import SMALL, USUAL, fresh, post
+from benchmarks.calls import SMALL, USUAL, fresh, get, post
 from benchmarks.load import Load
 from benchmarks.measure import Bench, Effort, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Process, crowd
@@ -40,7 +41,7 @@ def _probes(
 
     yield probe("2 loops 1024 /s", lambda: _loops_rate(pool, seconds))
     yield probe("2 workers 1024 /s", unique)
-    yield probe("1 process repeated 256 /s", lambda: repeated(one))
+    yield probe("1 server repeated 256 /s", lambda: repeated(one))
     yield probe("2 workers repeated 256 /s", lambda: repeated(two))
 
 
@@ -48,7 +49,8 @@ def _probes(
 def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     with ExitStack() as stack:
         two = stack.enter_context(Process.emulator("--workers", str(WORKERS)))
-        one = stack.enter_context(Process.emulator())
+        store = json.loads(two.ask(get("/_emulator/settings")))["store"]
+        one = stack.enter_context(Process.emulator("--store", store, "--namespace", "one"))
         pool = stack.enter_context(ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")))
         callers = stack.enter_context(crowd())
         for server in (two, one):
