@@ -484,6 +484,21 @@ def test_an_open_page_stays_with_a_namespace_that_is_deleted(shared: Server) -> 
         assert any("again" in line for line in lines)
 
 
+def test_events_of_a_namespace_are_told_by_any_process(pair: Pair) -> None:
+    one, other = pair
+    with httpx2.stream("GET", f"{one.url}/_emulator/events?namespace=a", timeout=20) as events:
+        lines = events.iter_lines()
+        next(lines)
+        call(other, None, {**BODY, "prompt": "in the default one"})
+        call(other, "b", {**BODY, "prompt": "in another"})
+        call(other, "a", {**BODY, "prompt": "of its own"})
+        told = next(line for line in lines if '"prompt"' in line and "of its own" in line)
+        assert "in another" not in told
+        httpx2.post(f"{other.url}/_emulator/reset?namespace=a")
+        said = [next(line for line in lines if line.startswith("event: cleared"))]
+        assert said
+
+
 def test_the_admin_api_of_a_namespace_needs_the_token() -> None:
     with Server(admin_token="secret") as server:
         for path in ("/ns/a/_emulator/requests", "/_emulator/requests?namespace=a"):

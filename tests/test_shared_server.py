@@ -83,7 +83,7 @@ def test_async(images_emulator):
 """
     with_url(session, shared)
     run(session, code).assert_outcomes(passed=2)
-    assert shared.requests == []
+    assert (namespaces(shared), shared.requests) == ([], [])
 
 
 def test_the_variable_goes_before_the_setting(
