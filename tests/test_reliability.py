@@ -1,13 +1,97 @@
-"""The run of `benchmarks/reliability.py`, for seconds in place of minutes."""
+"""The table of `reliability/`, and its runs for seconds in place of minutes."""
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability import FAULTS, Result, judge, run
+from reliability import __main__ as command
+from reliability.killed_workers import judge, run
+from reliability.mixed_calls import FAULTS, Result
+from reliability.promise import Effort, Figure, Outcome, Promise
+from reliability.promises import PROMISES
+from reliability.raw_calls import BrokenAnswerError, parsed
+from reliability.report import PAGE
 from tests.redis_server import missing_part
+
+TESTS = Path(__file__).parent
+
+
+def test_every_promise_is_held_by_a_scenario_or_by_tests() -> None:
+    assert all(bool(promise.scenario) != bool(promise.tests) for promise in PROMISES)
+    assert len({promise.name for promise in PROMISES}) == len(PROMISES)
+
+
+def test_tests_that_hold_a_promise_are_there() -> None:
+    for test in {test for promise in PROMISES for test in promise.tests}:
+        file, _, name = test.partition("::")
+        tree = ast.parse((TESTS / file).read_text())
+        assert name in {getattr(each, "name", None) for each in tree.body}, test
+
+
+def test_page_has_every_promise_and_that_it_held() -> None:
+    lines = PAGE.read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
+    assert [row[0] for row in rows] == [promise.text for promise in PROMISES]
+    assert {row[-1] for row in rows} == {"yes"}
+
+
+@pytest.mark.parametrize(
+    ("figure", "held"),
+    [
+        (Figure(1, "lost calls", most=0), False),
+        (Figure(0, "lost calls", most=0), True),
+        (Figure(0, "calls", least=1), False),
+        (Figure(1, "calls", least=1), True),
+        (Figure(-5, "calls"), True),
+    ],
+)
+def test_a_figure_is_held_within_its_bounds(figure: Figure, held: bool) -> None:
+    assert Outcome([figure]).held is held
+
+
+def test_an_outcome_with_a_mistake_is_not_held() -> None:
+    assert not Outcome([Figure(1, "calls", least=1)], ["another picture"]).held
+
+
+@pytest.mark.parametrize("broken", ["a mistake", "an exception", None])
+def test_command_exits_with_1_where_a_promise_is_broken(
+    broken: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario(effort: Effort, loop: str) -> Outcome:
+        if broken == "an exception":
+            raise RuntimeError(broken)
+        return Outcome([], [broken] if broken else [])
+
+    table = [Promise(name="x", text="x", scenario=scenario)]
+    monkeypatch.setattr(command, "PROMISES", table)
+    monkeypatch.setattr("sys.argv", ["reliability", "--quick"])
+    assert command.main() == (1 if broken else 0)
+    assert (broken or "held: x: 0 mistakes") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nx\r\n0\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_not_whole_is_broken(data: bytes) -> None:
+    with pytest.raises(BrokenAnswerError):
+        parsed(data)
+
+
+def test_a_whole_answer_is_read() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n2\r\nyz\r\n0\r\n\r\n"
+    assert parsed(chunked).body == b"xyz"
+    assert parsed(b"HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx")[::2] == (404, b"x")
 
 
 @pytest.mark.slow
@@ -42,10 +126,10 @@ def test_mistakes_that_only_the_end_of_a_run_shows_are_told(
 ) -> None:
     result = result_of(**values)
     judge(result, 16)
-    assert mistake in result.text()
+    assert [each for each in result.mistakes if each.startswith(mistake)]
 
 
 def test_run_without_mistakes_has_none_in_the_end() -> None:
     result = result_of()
     judge(result, 16)
-    assert result.text().endswith("0 mistakes")
+    assert result.mistakes == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -96,6 +98,15 @@ def test_a_killed_process_is_started_again(process: RenderProcess) -> None:
     killed.kill()
     assert process.render_files(REQUEST, 0, None) == first
     assert killed.returncode is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
+def test_a_stopped_process_is_replaced(process: RenderProcess) -> None:
+    first = process.render_files(REQUEST, 0, None)
+    stopped = system_process(process)
+    stopped.send_signal(signal.SIGSTOP)
+    assert process.render_files(REQUEST, 0, None) == first
+    assert stopped.returncode == -signal.SIGKILL
 
 
 def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProcess) -> None:
@@ -236,7 +247,7 @@ async def test_a_server_under_load_renders_in_processes_and_leaves_none_behind()
 
 async def test_a_server_is_ready_once_it_has_rendered() -> None:
     with Server(Settings(port=0)) as server:
-        async with httpx2.AsyncClient(base_url=server.url) as http:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=30) as http:
             while (await http.get("/_emulator/ready")).status_code == 503:
                 pass
         warm_up = server.emulator.renderer._warm_up

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Thread
 from typing import IO, Any, Final
 
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
@@ -65,7 +65,8 @@ class ProcessGoneError(RuntimeError):
 
 
 class RenderProcess:
-    """One render process. It starts with the first image, and again after it was killed.
+    """One render process. It starts with the first image, and again after it was killed. Where the
+    system tells of it, one that was stopped (SIGSTOP) is killed: its image would never come.
 
     Only one thread at a time may call `render_files`. `multiprocessing` is not used, because it
     would run the main module of the program that started the server.
@@ -118,6 +119,10 @@ class RenderProcess:
                 self._process = subprocess.Popen(  # noqa: S603 - a constant and our own path
                     command, stdin=pipe, stdout=pipe, process_group=0
                 )
+                if hasattr(os, "waitid"):
+                    # The system may allow no further thread.
+                    with suppress(RuntimeError):
+                        Thread(target=_kill_if_stopped, args=(self._process,), daemon=True).start()
             return self._process
 
     def _end(self) -> None:
@@ -134,6 +139,15 @@ class RenderProcess:
         RuntimeError."""
         self._closed = True
         self._end()
+
+
+def _kill_if_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Wait until *process* is stopped, and kill it then, or until it ends."""
+    # Reaped already, where there is no such child.
+    with suppress(ChildProcessError):
+        change = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if change and change.si_code == os.CLD_STOPPED:
+            process.kill()
 
 
 def _job_message(request: ImageRequest, index: int, partial: int | None) -> Message:

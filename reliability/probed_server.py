@@ -1,0 +1,81 @@
+"""The command in a process that tells what it holds:
+
+    python -m reliability.probed_server FD OPTIONS serve --port 0
+
+*FD* is a socket. Each line that comes on it is a JSON array, a question; its answer is a line of
+JSON. *OPTIONS* is a JSON object: `loop`, the event loop, and `limits`, the resource limits of the
+process. Everything else is the command `images-emulator` itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import socket
+import sys
+import threading
+from typing import Any
+
+from images_emulator.cli import main
+from images_emulator.http_server import HTTPServer
+from reliability.promise import ASYNCIO
+
+
+class Probe:
+    """Answers the questions, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self) -> None:
+        """Learn the event loop of the server when it starts."""
+        startup = HTTPServer.startup
+
+        async def watched(server: HTTPServer, sockets: list[socket.socket] | None = None) -> None:
+            self._loop = asyncio.get_running_loop()
+            await startup(server, sockets)
+
+        HTTPServer.startup = watched  # type: ignore[method-assign, assignment]
+
+    def count(self) -> dict[str, int | str]:
+        """What the process holds: descriptors, tasks of its event loop, and threads."""
+        assert self._loop
+        gc.collect()
+        return {
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "tasks": len(asyncio.all_tasks(self._loop)),
+            "threads": threading.active_count(),
+            "loop": type(self._loop).__module__,
+        }
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer until the other side closes the *connection*."""
+        with connection, connection.makefile("rw") as file:
+            for line in file:
+                name, *arguments = json.loads(line)
+                answer: Any = getattr(self, name)(*arguments)
+                file.write(f"{json.dumps(answer)}\n")
+                file.flush()
+
+
+def run() -> int:
+    """Run the command and return its exit status."""
+    descriptor, text, *arguments = sys.argv[1:]
+    options = json.loads(text)
+    for name, value in options["limits"].items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    if options["loop"] == ASYNCIO:
+        # uvicorn takes uvloop where it can be imported.
+        sys.modules["uvloop"] = None  # type: ignore[assignment]
+    probe = Probe()
+    probe.watch()
+    connection = socket.socket(fileno=int(descriptor))
+    threading.Thread(target=probe.serve, args=(connection,), name="probe", daemon=True).start()
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,95 @@
+"""The table of promises."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reliability.hostile_calls import hostile_calls
+from reliability.killed_workers import killed_workers
+from reliability.leaving_clients import leaving_clients, slow_readers
+from reliability.load import many_streams, many_uploads, mixed_load
+from reliability.promise import ASYNCIO, UVLOOP, Promise
+from reliability.stopping import failing_render_processes, killed_and_started, many_servers
+
+BOTH: Final = (UVLOOP, ASYNCIO)
+
+PROMISES: Final = (
+    Promise(
+        name="load",
+        text="many clients with calls of all kinds get right answers, and the server gives back "
+        "what it held",
+        scenario=mixed_load,
+        loops=BOTH,
+    ),
+    Promise(
+        name="streams",
+        text="streams with latency, all open at once, end whole and with the right picture",
+        scenario=many_streams,
+        loops=BOTH,
+    ),
+    Promise(
+        name="uploads",
+        text="small files are kept, read back as they were, and deleted",
+        scenario=many_uploads,
+        loops=BOTH,
+    ),
+    Promise(
+        name="leaving",
+        text="clients that leave in the middle of a stream or of an upload, by FIN and by RST, "
+        "leave nothing behind",
+        scenario=leaving_clients,
+        loops=BOTH,
+    ),
+    Promise(
+        name="slow",
+        text="clients that do not read their streams hold up nobody, and get all of them",
+        scenario=slow_readers,
+        loops=BOTH,
+    ),
+    Promise(
+        name="hostile",
+        text="hostile calls get answers in their envelope: no 5xx, no traceback, no hang",
+        scenario=hostile_calls,
+    ),
+    Promise(
+        name="stop",
+        text="SIGTERM and Ctrl-C, once and twice, stop the server in order, whatever is open",
+        tests=(
+            "test_cli.py::test_signal_stops_an_idle_server",
+            "test_cli.py::test_signal_stops_a_rendering_server",
+            "test_cli.py::test_signal_cuts_an_open_stream",
+            "test_cli.py::test_signal_closes_the_connection_of_a_delayed_call",
+            "test_cli.py::test_signal_does_not_wait_for_a_hanging_fetch",
+            "test_cli.py::test_shutdown_lets_a_short_call_finish",
+        ),
+    ),
+    Promise(
+        name="kill",
+        text="a server that is killed with open calls leaves no process, and starts again on its "
+        "port at once",
+        scenario=killed_and_started,
+    ),
+    Promise(
+        name="port",
+        text="a port that is taken is told in one line, or by an exception",
+        tests=(
+            "test_cli.py::test_port_in_use_is_an_error_of_one_line",
+            "test_server.py::test_a_taken_port_is_refused_at_once",
+        ),
+    ),
+    Promise(
+        name="processes",
+        text="a render process that is killed or stopped (SIGSTOP) takes no picture with it",
+        scenario=failing_render_processes,
+    ),
+    Promise(
+        name="servers",
+        text="servers that begin and end in one process leave nothing in it",
+        scenario=many_servers,
+    ),
+    Promise(
+        name="workers",
+        text="a worker that is killed takes no answered call with it, and is replaced",
+        scenario=killed_workers,
+    ),
+)
