@@ -91,7 +91,7 @@ class DockerImage(Image):
         self._program = program
         self._tag = tag
         build = [program, "build", "-q", "-t", tag]
-        _build(lambda file: command(*build, "-f", str(file), str(ROOT)))
+        _build(tag, lambda file: command(*build, "-f", str(file), str(ROOT)))
         self.config = json.loads(output(program, "image", "inspect", tag))[0]["Config"]
 
     @contextmanager
@@ -161,7 +161,7 @@ class BuildahImage(Image):
             "-t",
             tag,
         ]
-        _build(lambda file: command(*build, "--network", "host", "-f", str(file), str(ROOT)))
+        _build(tag, lambda file: command(*build, "--network=host", "-f", str(file), str(ROOT)))
         self._tag = f"localhost/{tag}"
         inspected = json.loads(output("buildah", "inspect", "--type", "image", self._tag))
         self.config = inspected["Docker"]["config"]
@@ -235,8 +235,13 @@ def _process(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def _build(build: Any) -> None:
-    """Call *build* with the Dockerfile, or with a copy that tools of before 2024 can read."""
+def _build(tag: str, build: Any) -> None:
+    """Call *build* with the Dockerfile, or with a copy that tools of before 2024 can read; once for
+    all workers of a session of pytest-xdist."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    built = CACHE / f"image-{tag}"
+    if built.exists() and built.read_text() == session:
+        return
     done = build(DOCKERFILE)
     if done.returncode and "start-interval" in done.stderr:
         older = DOCKERFILE.with_name(f".Dockerfile-{uuid4().hex}")
@@ -246,11 +251,12 @@ def _build(build: Any) -> None:
         finally:
             older.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
+    built.write_text(session)
 
 
 def image(tag: str) -> Image | str:
     """The image of the Dockerfile under that *tag*; or a sentence that says why there is none. One
-    worker of pytest-xdist builds it, and the others find its layers."""
+    worker of pytest-xdist builds it."""
     import fcntl  # noqa: PLC0415 - not on Windows
 
     CACHE.mkdir(exist_ok=True)
