@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from threading import Thread
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
@@ -471,3 +472,35 @@ def test_admin_token_is_asked_for_and_sent(
         assert output(capsys, "requests", "--url", own.url, "--admin-token", "secret") == ""
         monkeypatch.setenv("IMAGES_EMULATOR_ADMIN_TOKEN", "secret")
         assert output(capsys, "reset", "--url", own.url)
+
+
+@pytest.mark.parametrize("form", ["flag", "url", "variable"])
+def test_commands_are_for_one_namespace(
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    form: str,
+) -> None:
+    url = f"{server.url}/ns/a%20b"
+    at = {"flag": ["--url", server.url, "--namespace", "a b"], "url": ["--url", f"{url}/v1"]}
+    flags = at.get(form, [])
+    if form == "variable":
+        monkeypatch.setenv("IMAGES_EMULATOR_URL", url)
+    monkeypatch.chdir(tmp_path)
+    file = output(capsys, "draw", "A fox", "--model", "dall-e-2", "--size", "256x256", *flags)
+    assert Path(file.strip()).read_bytes()[:4] == b"\x89PNG"
+    output(capsys, "inject", "server_error", *flags)
+    assert output(capsys, "requests", "--kind", "call", "--json", *flags).count("A fox") == 1
+    assert f"OPENAI_BASE_URL={url}/v1" in output(capsys, "env", "--for", "dotenv", *flags)
+    assert server.requests == []
+    assert server.unmet_steps() == []
+    assert output(capsys, "reset", *flags) == f"{url} is as at its start\n"
+    assert output(capsys, "requests", *flags) == ""
+    httpx2.delete(f"{server.url}/_emulator/namespaces/a%20b")
+
+
+def test_a_wrong_namespace_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["requests", "--namespace", ".."])
+    assert "expected 1 to 128 printable characters, not '..'" in capsys.readouterr().err
