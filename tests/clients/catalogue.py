@@ -108,6 +108,7 @@ def _by_model(name: str, title: str, program: str, package: str) -> tuple[Client
             pins=name,
             versions=(package,),
             variables=NO_TELEMETRY,
+            heavy=name == "crewai",
         )
         for model, suffix in {"dall-e-3": "", "gpt-image-2": "-gpt"}.items()
     )
@@ -149,6 +150,7 @@ CLIENTS: Final = {
             title="LiteLLM's proxy",
             program="litellm_proxy.py",
             pins="litellm-proxy",
+            heavy=True,
             versions=("litellm",),
             variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         ),
@@ -181,6 +183,7 @@ CLIENTS: Final = {
             title="Semantic Kernel, `OpenAITextToImage`",
             program="semantic_kernel_images.py",
             pins="semantic-kernel",
+            heavy=True,
             versions=("semantic-kernel",),
         ),
         Client(

@@ -38,8 +38,8 @@ UPLOADS: Final[Mapping[str, tuple[str, ...]]] = {
 PARTIAL_IMAGES: Final = 2
 """As many a stream is asked for."""
 
-TIMEOUT: Final = 180
-"""Seconds that a program may take; the slowest imports its library for twenty."""
+TIMEOUT: Final = 300
+"""Seconds that a program may take; the slowest imports its library for twenty where it is alone."""
 
 ERROR_PARTS: Final = ("message", "status", "code", "param")
 """What a client may tell of an error."""
@@ -64,9 +64,10 @@ class ClientRun:
     def versions(self) -> str:
         """The versions of the client, as the table has them."""
         versions = self.environment.versions
-        if len(versions) == 1:
-            return next(iter(versions.values()))
-        return ", ".join(f"{name} {version}" for name, version in versions.items())
+        names = self.client.versions or ("",)
+        if len(names) == 1:
+            return versions[names[0]]
+        return ", ".join(f"{name} {versions[name]}" for name in names)
 
 
 def run_client(client: Client) -> ClientRun:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,7 @@ class Environment:
 
     command: tuple[str, ...]
     versions: dict[str, str]
-    """Of the packages that the client names, or of the interpreter by an empty name."""
+    """Of the packages of its pins, or of the interpreter by an empty name."""
     node_modules: Path | None = None
     commands: Path | None = None
     """A folder with commands of the packages."""
@@ -86,13 +87,16 @@ def _python_environment(client: Client) -> Environment:
 
     def install() -> None:
         _run([uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)])
-        _run([uv, "pip", "install", "-q", "--python", str(python), *when, *requirements])
+        # Compiled here, a library's import takes no part of the time that its program has.
+        options = ["-q", "--compile-bytecode", "--python", str(python), *when]
+        _run([uv, "pip", "install", *options, *requirements])
 
     _once(folder, install)
+    names = [re.split(r"[\[=]", each)[0] for each in requirements]
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    printed = _run([str(python), "-c", code, *client.versions])
+    printed = _run([str(python), "-c", code, *names])
     command = ("bash",) if client.program.endswith(".sh") else (str(python), "-P")
-    versions = dict(zip(client.versions, printed.split(), strict=True))
+    versions = dict(zip(names, printed.split(), strict=True))
     return Environment(command, versions, commands=folder / "bin")
 
 
@@ -124,10 +128,28 @@ def _node_environment(client: Client) -> Environment:
     modules = folder / "node_modules"
     versions = {
         name: json.loads((modules / name / "package.json").read_text())["version"]
-        for name in client.versions
+        for name in packages
     }
     own = modules / "node" / "bin" / "node"
     return Environment((str(own) if own.exists() else node,), versions, modules)
+
+
+def write_pins(client: Client, environment: Environment) -> None:
+    """Pin the versions that *environment* has, as of today."""
+    today = datetime.now(UTC).date().isoformat()
+    if client.program.endswith(".mjs"):
+        path = PINS / f"{client.pins}.json"
+        document = json.loads(path.read_text())
+        document |= {"as of": today, "dependencies": environment.versions}
+        path.write_text(json.dumps(document, indent=2) + "\n")
+    elif client.pins:
+        path = PINS / f"{client.pins}.txt"
+        lines = path.read_text().splitlines()[1:]
+        pinned = [
+            f"{line.partition('==')[0]}=={version}"
+            for line, version in zip(lines, environment.versions.values(), strict=True)
+        ]
+        path.write_text("\n".join([f"# as of {today}", *pinned]) + "\n")
 
 
 def _as_of(text: str) -> str:

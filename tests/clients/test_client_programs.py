@@ -11,7 +11,7 @@ import pytest
 from tests.clients.catalogue import CLIENTS, OPERATIONS
 from tests.clients.client_faults import CLIENT_FAULTS, fault_outcome
 from tests.clients.client_run import ClientRun, outcome, run_client
-from tests.clients.environments import NEWEST
+from tests.clients.environments import NEWEST, write_pins
 from tests.clients.results import results, write_result
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
@@ -60,6 +60,8 @@ def test_results_in_the_docs_are_those_of_the_run(name: str, runs: Runs) -> None
     outcomes = {operation: outcome_of(run, operation) for operation in OPERATIONS}
     if WRITE:
         write_result(name, run.versions, outcomes)
+        if NEWEST:
+            write_pins(run.client, run.environment)
     stored = results()[name]
     assert stored["outcomes"] == outcomes
     if run.client.pins and not NEWEST:
