@@ -15,6 +15,7 @@ from benchmarks.bench_records import JOURNALLED, STEPPED
 from benchmarks.bench_replay import REPLAYED
 from benchmarks.bench_serving import SERVING
 from benchmarks.bench_starting import AIMOCK_STARTING, STARTING
+from benchmarks.bench_store import STORED
 from benchmarks.bench_streams import STREAMS
 from benchmarks.bench_uploads import UPLOADS
 from benchmarks.bench_workers import WORKING
@@ -34,6 +35,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "uploads": UPLOADS,
     "page": PAGE,
     "replay": REPLAYED,
+    "store": STORED,
     "workers": WORKING,
 }
 QUICK: Final = Effort(rounds=1, warm_up=0, scale=0.02)

@@ -319,6 +319,29 @@ FIGURES: Final = (
         under="emulated /s",
         least=0.5,
     ),
+    *(
+        Figure(
+            number=22,
+            words=f"repeated 256² calls per second, {words}: state in Redis ÷ in memory",
+            over=f"store repeated 256 by {clients} /s",
+            under=f"memory repeated 256 by {clients} /s",
+            least=0.5,
+        )
+        for clients, words in ((1, "1 client"), (32, "32 clients"))
+    ),
+    Figure(
+        number=22,
+        words="times that such a call asks Redis",
+        over="store round trips",
+        most=3,
+    ),
+    Figure(
+        number=22,
+        words="bytes that such a call sends to Redis",
+        over="store KB",
+        most=6,
+        unit="KB",
+    ),
     Figure(
         number=23,
         words="unique 1024² pictures per second, 2 workers ÷ 2 processes that render in a loop",
