@@ -41,7 +41,7 @@ def missing_part() -> str:
 class RedisServer:
     """A server that keeps nothing on disk. It can be paused, killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         if missing := missing_part():
             pytest.skip(missing)
         command = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -51,6 +51,7 @@ class RedisServer:
         self._command = (
             *(command, "--port", "0", "--unixsocket", str(self._socket), "--save", ""),
             *("--appendonly", "no", "--dir", str(self._folder), "--logfile", "log"),
+            *options,
         )
         self.start()
 
@@ -98,6 +99,40 @@ class RedisServer:
         """End it for good."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Sentinel:
+    """A sentinel that watches the master at *port*, under the name *service*."""
+
+    def __init__(self, folder: Path, port: int, service: str, master: int) -> None:
+        self._port = port
+        configuration = folder / f"sentinel-{port}.conf"
+        configuration.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\nlogfile {folder}/sentinel.log\n"
+            f"sentinel monitor {service} 127.0.0.1 {master} 1\n"
+            f"sentinel down-after-milliseconds {service} 200\n"
+            f"sentinel failover-timeout {service} 1000\n"
+        )
+        command = shutil.which("redis-server") or shutil.which("valkey-server")
+        assert command
+        self._process = subprocess.Popen((command, str(configuration), "--sentinel"))
+        end = monotonic() + START_SECONDS
+        while True:
+            with suppress(OSError):
+                if self.command("PING") == b"+PONG\r\n":
+                    return
+            assert monotonic() < end, "the sentinel does not start"
+
+    def command(self, *words: str) -> bytes:
+        """Send a command, and return the first bytes of the answer as they come."""
+        with socket.create_connection(("127.0.0.1", self._port), START_SECONDS) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            return connection.recv(2**20)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
 
 
 @cache

@@ -31,7 +31,7 @@ from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
 from tests.programs import run_python
-from tests.redis_server import RedisServer, missing_part, new_namespace, shared_redis
+from tests.redis_server import RedisServer, Sentinel, missing_part, new_namespace, shared_redis
 
 pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 
@@ -618,6 +618,43 @@ def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
         Server(store=f"redis://tester:sesame@127.0.0.1:{port}")
 
 
+def test_store_is_the_master_that_sentinels_name(
+    redis_server: RedisServer, http: httpx2.Client, tmp_path: Path
+) -> None:
+    port, sentinel_port, nobody = free_ports(3)
+    redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}")
+    sentinel = Sentinel(tmp_path, sentinel_port, "images", port)
+    hosts = f"127.0.0.1:{nobody},127.0.0.1:{sentinel_port}"
+    try:
+        for one, other in replicas_of(f"redis+sentinel://{hosts}/images/0"):
+            generate(http, one)
+            assert [call.prompt for call in other.requests] == ["x"]
+        with pytest.raises(OSError, match="No master found for 'others'"):
+            Server(store=f"redis+sentinel://127.0.0.1:{sentinel_port}/others")
+    finally:
+        sentinel.close()
+    assert b"images-emulator" in redis_server.command("KEYS *")
+
+
+def test_store_is_a_cluster(http: httpx2.Client) -> None:
+    (port,) = free_ports(1)
+    node = RedisServer("--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes")
+    try:
+        assert node.command("CLUSTER ADDSLOTSRANGE 0 16383") == b"+OK\r\n"
+        until(lambda: b"cluster_state:ok" in node.command("CLUSTER INFO"))
+        for one, other in replicas_of(f"redis+cluster://127.0.0.1:{port}", rate_limit="9/min"):
+            one.inject("server_error", times=1)
+            assert generate(http, other).status_code == 500
+            url = generate(http, one).json()["data"][0]["url"]
+            assert http.get(url.replace(one.url, other.url)).status_code == 200
+            assert [call.status for call in one.requests] == [500, 200]
+            assert [call.status for call in one.downloads] == [200]
+            node.kill()
+            assert generate(http, one, response_format="url").status_code == 503
+    finally:
+        node.close()
+
+
 def free_ports(number: int) -> list[int]:
     """Ports of this machine that nobody has."""
     with ExitStack() as stack:
@@ -625,6 +662,11 @@ def free_ports(number: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def test_sentinels_need_the_name_of_the_master() -> None:
+    with pytest.raises(ValueError, match=r"store: .* the name of the master"):
+        Settings(store="redis+sentinel://localhost:26379")
 
 
 @pytest.mark.parametrize("url", ["redis:", "http://localhost", "localhost:6379", "redis://"])

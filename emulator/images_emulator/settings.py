@@ -149,16 +149,25 @@ def without_credentials(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-STORE_SCHEMES: Final = ("redis", "rediss", "unix")
+STORE_SCHEMES: Final = (
+    *("redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 """Schemes of the URLs of the `store` setting."""
 
 
 def _check_store(text: str) -> None:
     parts = urlsplit(text)
     if parts.scheme not in STORE_SCHEMES or not (parts.netloc or parts.path):
-        raise ValueError("expected a URL that begins with redis://, rediss:// or unix://")
-    if parts.port == 0:  # a port that is none raises ValueError
-        raise ValueError("port 0 is none")
+        raise ValueError(
+            "expected a URL that begins with redis://, rediss:// or unix://, or with"
+            " redis+sentinel:// or redis+cluster://"
+        )
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        if urlsplit(f"//{host}").port == 0:  # a port that is none raises ValueError
+            raise ValueError("port 0 is none")
+    if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
+        raise ValueError("the path of sentinels is the name of the master, such as /mymaster")
     if find_spec("redis") is None:
         command = "pip install 'openai-images-emulator[redis]'"
         raise ValueError(f"it needs a client of Redis: {command}")
@@ -477,8 +486,8 @@ class Settings(Immutable, kw_only=True):
         None,
         "URL",
         "Redis that holds the state, which all servers with the same URL and namespace share: "
-        "`redis://`, `rediss://` or `unix://`. It needs the extra `[redis]`. Unset: the memory of "
-        "the server.",
+        "`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. It needs "
+        "the extra `[redis]`. Unset: the memory of the server.",
         parse=_check_store,
     )
     namespace: str = _setting(

@@ -11,20 +11,20 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, TypeVar
 from weakref import finalize
 
-from redis.asyncio import Redis
+from redis.asyncio import RedisCluster
 from redis.asyncio.client import PubSub
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    ClusterError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -33,6 +33,7 @@ from redis.exceptions import (
 from images_emulator.contract import emulator_errors
 from images_emulator.settings import without_credentials
 from images_emulator.state import redis_scripts
+from images_emulator.state.redis_address import RedisAddress, close_sentinels
 from images_emulator.state.redis_scripts import Script
 from images_emulator.state.store import OperationObserver
 
@@ -79,6 +80,8 @@ _FAILURES: Final = (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
+    ClusterError,
     OSError,
 )
 """The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
@@ -141,7 +144,9 @@ class _LoopClient:
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
-        self._pool = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
+        address = RedisAddress(url)
+        self._cluster = address.cluster() if address.is_cluster else None
+        self._pool = address.pool()
         options = self._pool.connection_kwargs
         self._timeout = options.get("socket_timeout") or TIMEOUT_SECONDS
         # These two would make a task of each command.
@@ -249,6 +254,9 @@ class _LoopClient:
     async def _answers_in_time(
         self, commands: Sequence[_Command], pieces: Sequence[bytes], limit: asyncio.Timeout
     ) -> list[Any]:
+        if self._cluster:
+            asked = (self._answer_of_cluster(self._cluster, each) for each in commands)
+            return [*await asyncio.gather(*asked)]
         connection = await self._connection()
         try:
             await connection.send_packed_command(_joined(pieces), check_health=False)
@@ -267,6 +275,18 @@ class _LoopClient:
             raise
         self._idle.append(connection)
         return answers
+
+    async def _answer_of_cluster(self, cluster: RedisCluster, command: _Command) -> Any:
+        """The answer of the node that has the keys. Which that is may change at any time, so it is
+        redis-py's to send the command again."""
+        script, arguments = command.script, (*command.keys, *command.arguments)
+        try:
+            try:
+                return await cluster.evalsha(script.digest, len(command.keys), *arguments)
+            except NoScriptError:
+                return await cluster.eval(script.text, len(command.keys), *arguments)
+        except ResponseError as error:
+            return error
 
     async def _connection(self) -> AbstractConnection:
         """A connection that nobody uses, which is open."""
@@ -304,6 +324,10 @@ class _LoopClient:
             # The end of a connection that is broken is no news.
             with suppress(*_FAILURES):
                 await connection.disconnect()
+        with suppress(*_FAILURES):
+            await close_sentinels(self._pool)
+        if self._cluster:
+            await self._cluster.aclose()
 
 
 def _word(word: bytes) -> bytes:
@@ -422,13 +446,8 @@ class RedisClient:
         """What is published on *channel* from now on, without end. None where there was no
         connection, or was none meanwhile, so that messages may be missed."""
         while True:
-            redis: Redis = Redis.from_url(
-                self._url,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                # A connection that is made anew in silence would miss messages.
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
+            # A connection that is made anew in silence would miss messages: it makes none.
+            redis = RedisAddress(self._url).subscriber(socket_connect_timeout=TIMEOUT_SECONDS)
             try:
                 async with redis, redis.pubsub() as subscription:
                     await subscription.subscribe(channel)
@@ -437,6 +456,9 @@ class RedisClient:
                         yield message
             except _FAILURES:
                 await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                with suppress(*_FAILURES):
+                    await close_sentinels(redis.connection_pool)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on a loop of this object and return its result. Blocks."""

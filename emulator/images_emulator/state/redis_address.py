@@ -1,0 +1,89 @@
+"""The connections that the URL of a store stands for: those of one Redis, of the master that
+sentinels name, or of a cluster."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+SENTINEL: Final = "+sentinel"
+"""Ends the scheme of a URL whose hosts are sentinels. Its path is the name of the master, and
+perhaps a number of a database."""
+
+CLUSTER: Final = "+cluster"
+"""Ends the scheme of a URL whose hosts are nodes of a cluster."""
+
+DEFAULT_SENTINEL_PORT: Final = 26379
+"""The port of a sentinel whose address has none."""
+
+
+class RedisAddress:
+    """The URL of a store, taken apart. Raises ValueError for one that redis-py does not know."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        scheme, plus, kind = parts.scheme.partition("+")
+        self._kind = plus + kind
+        credentials, at, netloc = parts.netloc.rpartition("@")
+        hosts, path = netloc.split(","), parts.path
+        self._service = ""
+        if self._kind == SENTINEL:
+            self._service, _, database = path.strip("/").partition("/")
+            path = f"/{database}"
+        self._sentinels = [_host_and_port(host) for host in hosts]
+        first = f"{credentials}{at}{hosts[0]}"
+        self._url = urlunsplit((scheme, first, path, parts.query, parts.fragment))
+        self._is_secure = scheme == "rediss"
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a node is to be found for each command."""
+        return self._kind == CLUSTER
+
+    def pool(self) -> ConnectionPool:
+        """A pool that makes the connections, none of which is open yet."""
+        options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2}
+        if self._kind == SENTINEL:
+            return self._master(**options).connection_pool
+        return ConnectionPool.from_url(self._url, **options)
+
+    def cluster(self) -> RedisCluster:
+        """A client of the cluster."""
+        return RedisCluster.from_url(self._url, protocol=2)
+
+    def subscriber(self, **options: Any) -> Redis:
+        """A client for subscriptions: of the master, or of one node of a cluster, each of which
+        tells what is published on any."""
+        options = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **options}
+        if self._kind == SENTINEL:
+            return self._master(**options)
+        return Redis.from_url(self._url, **options)
+
+    def _master(self, **options: Any) -> Redis:
+        """A client of the master that the sentinels name."""
+        known: dict[str, Any] = dict(parse_url(self._url))
+        for name in ("host", "port", "connection_class"):
+            known.pop(name, None)
+        secure = {"ssl": True} if self._is_secure else {}
+        # One that is away must not be waited for.
+        asked = {"retry": Retry(NoBackoff(), 0), **secure}
+        sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call] # it has no types
+        master: Redis = sentinel.master_for(self._service, **{**known, **options, **secure})
+        return master
+
+
+async def close_sentinels(pool: ConnectionPool) -> None:
+    """Close the connections to the sentinels that *pool* asks, if any."""
+    manager: Any = getattr(pool, "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager else ():
+        await sentinel.aclose()
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "localhost", parts.port or DEFAULT_SENTINEL_PORT
