@@ -122,9 +122,11 @@ class Process:
 
     def connect(self) -> socket.socket:
         """Connect as soon as the server accepts. Raises RuntimeError if it never does."""
-        while perf_counter() < self.started + TIMEOUT_SECONDS and self._process.poll() is None:
+        while self._process.poll() is None:
             with contextlib.suppress(ConnectionRefusedError):
                 return socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS)
+            if perf_counter() > self.started + TIMEOUT_SECONDS:
+                break
             sleep(0.0005)
         raise RuntimeError(f"{self.name} did not start:\n{self.stderr.decode()}")
 

@@ -24,7 +24,7 @@ from time import monotonic
 from typing import Any, Final
 
 from benchmarks import machine, subject
-from benchmarks.calls import FAULT_HEADER, STREAM, Wire, fresh, generation, get, post
+from benchmarks.calls import FAULT_HEADER, STREAM, Wire, fresh, generation, get, post, upload
 from benchmarks.load import Load
 from benchmarks.measure import Effort
 from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd, free_port
@@ -329,8 +329,8 @@ def memory(callers: Crowd, effort: Effort) -> dict[str, float]:
             server.ask(HEALTH)
             if cache == "12MiB":
                 found["replica, ready"] = server.megabytes()
-            callers.pictures(server, generation(1024), CLIENTS, effort.calls(3000))
-            found[f"after 3,000 unique pictures of 1024², cache {cache}"] = server.megabytes()
+            callers.pictures(server, generation(1024), CLIENTS, effort.calls(1500))
+            found[f"after 1,500 unique pictures of 1024², cache {cache}"] = server.megabytes()
     streams = effort.calls(1000)
     wire = post(GENERATIONS, STREAM, **{FAULT_HEADER: f"stall;seconds={effort.seconds(4):g}"})
     with Process.emulator("--render-processes", "0") as server:
@@ -345,6 +345,10 @@ def memory(callers: Crowd, effort: Effort) -> dict[str, float]:
         with Peak(server) as peak:
             callers.pictures(server, generation((3840, 2160)), 32, effort.calls(64))
         found["more at 32 clients of 3840 × 2160"] = peak.megabytes - before
+        before, wire = server.megabytes(), upload("/v1/images/edits", 50 * 2**20)
+        with Peak(server) as peak:
+            callers.run(Load(port=server.port, wire=wire, calls=3, status=400))
+        found["more at an upload of 50 MiB"] = peak.megabytes - before
     return found
 
 
@@ -438,12 +442,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables as Markdown."""
     parser = argparse.ArgumentParser("python -m benchmarks.sizing", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, to try it")
-    quick = parser.parse_args(arguments).quick
-    effort = Effort(rounds=1, scale=0.02) if quick else Effort(rounds=ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds, of which the median is")
+    options = parser.parse_args(arguments)
+    effort = Effort(rounds=1, scale=0.02) if options.quick else Effort(rounds=options.rounds)
+    print(machine.description(*subject.parser_and_loop())[0], end="\n\n")
     with crowd() as callers:
         plain, shared, stores, proxied = measure(callers, effort)
-        sizes = memory(callers, effort)
-    print(machine.description(*subject.parser_and_loop())[0], end="\n\n")
+        _print_costs(plain, shared, stores, proxied)
+        rows = [[name, _number(value)] for name, value in memory(callers, effort).items()]
+        print(_table(["memory", "MB"], rows))
+
+
+def _print_costs(
+    plain: Mapping[str, Cost],
+    shared: Mapping[str, Cost],
+    stores: Mapping[str, StoreCost],
+    proxied: Mapping[str, float],
+) -> None:
     rows = [
         [name, _number(each.cpu_ms), _number(each.a_second), _number(each.kilobytes)]
         for name, each in plain.items()
@@ -464,13 +479,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(_table(head, rows), end="\n\n")
     rows = [[name, _number(value)] for name, value in proxied.items()]
     print(_table(["call", "CPU of nginx, ms"], rows), end="\n\n")
-    rows = [[name, _number(value)] for name, value in sizes.items()]
-    print(_table(["memory", "MB"], rows), end="\n\n")
     rows = []
     for name, shares in MIXES.items():
         found = needs(10_000, shares, {**plain, **shared}, stores)
         rows.append([name, *map(_number, (found.cores, found.redis_cores, found.gigabits))])
-    print(_table(["10,000 calls a second", "cores", "cores of Redis", "Gbit/s"], rows))
+    head = ["10,000 calls a second", "cores", "cores of Redis", "Gbit/s"]
+    print(_table(head, rows), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
