@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from images_emulator import Server
+from images_emulator import Server, Settings
 from images_emulator.cli.command_line import COMMANDS
 from images_emulator.http_server import KEEP_ALIVE_SECONDS
 from images_emulator.settings import ENVIRONMENT_PREFIX, command_settings
@@ -205,6 +205,15 @@ def test_redis_takes_its_options(kind: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "'port \"none\"'" in done.stderr
+
+
+def test_redis_has_room_for_twice_what_an_emulator_keeps() -> None:
+    kept = Settings()
+    twice = 2 * (kept.journal_bytes + kept.hosted_bytes + kept.files_bytes)
+    args = pod_of(manifest("Deployment", "redis"))["containers"][0]["args"]
+    for options in (SERVICES["redis"]["command"], args):
+        limit = options[options.index("--maxmemory") + 1]
+        assert int(limit.removesuffix("mb")) * 2**20 >= twice
 
 
 # --- Traefik
