@@ -408,7 +408,7 @@ def test_operations_on_the_store_are_measured_and_so_are_its_failures() -> None:
         client.images.generate(model="dall-e-2", prompt="A fox", size="256x256")
         figures = scrape(server)
         assert figures.value("store_operation_duration_seconds_count", operation="append") == 1
-        assert figures.value("store_operation_duration_seconds_count", operation="put_records") == 1
+        assert figures.value("store_operation_duration_seconds_count", operation="amend") == 1
         assert figures.value("hosted_pictures") == 1
         assert figures.value("journal_calls") == 1
         assert figures.value("store_errors_total") == 0

@@ -323,9 +323,9 @@ def test_operations_on_the_store_are_spans(trace: Trace, collector: Collector) -
         store=redis.url,
         namespace=new_namespace(),
     )
-    assert "store put_records" in collector.children(span)
-    put = next(each for each in collector.spans if each.name == "store put_records")
-    assert attributes(put)["db.system.name"] == "redis"
+    assert "store amend" in collector.children(span)
+    amend = next(each for each in collector.spans if each.name == "store amend")
+    assert attributes(amend)["db.system.name"] == "redis"
 
 
 def test_variables_name_service_and_headers(
