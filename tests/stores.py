@@ -263,6 +263,10 @@ class _JSONLog(Generic[T]):
         text = await self._log.get(key)
         return None if text is None else self._read(text)
 
+    async def newest(self, number: int) -> list[T]:
+        await _journey()
+        return [self._read(text) for text in await self._log.newest(number)]
+
     async def all(self) -> list[T]:
         await _journey()
         return [self._read(text) for text in await self._log.all()]

@@ -341,6 +341,23 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
 
 
+def test_a_page_of_the_journal_takes_no_more_calls_from_redis_than_it_shows(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    def sent() -> int:
+        statistics = redis_server.command("INFO", "stats")
+        return int(statistics.split(b"total_net_output_bytes:")[1].split()[0])
+
+    with Server(store=redis_server.url) as server:
+        for number in range(10):
+            generate(http, server, prompt=f"{number}{'x' * 20_000}")
+        before = sent()
+        page = http.get(f"{server.url}/_emulator/requests?limit=1").json()
+        assert (page["total"], len(page["requests"])) == (10, 1)
+        assert page["requests"][0]["prompt"].startswith("9")
+        assert sent() - before < 100_000
+
+
 # --- Redis goes and comes
 
 

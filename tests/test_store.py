@@ -314,6 +314,14 @@ async def test_entries_of_a_log_are_listed_oldest_first_and_had_by_their_keys(st
     assert await log.get("a") is None
 
 
+async def test_the_newest_entries_of_a_log_are_had_alone(store: Store) -> None:
+    log = log_of(store)
+    for name in "bac":
+        await log.append(name, Call(name, BODY), 10)
+    assert await log.newest(2) == [Call("a", BODY), Call("c", BODY)]
+    assert await log.newest(9) == await log.all()
+
+
 async def test_an_entry_is_amended_in_its_place_unless_it_is_gone(store: Store) -> None:
     log = log_of(store)
     for name in "ab":

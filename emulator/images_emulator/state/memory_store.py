@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -230,6 +231,11 @@ class MemoryLog(Generic[T]):
     async def get(self, key: str) -> T | None:
         item = self._entries.get(key)
         return item[0] if item else None
+
+    async def newest(self, number: int) -> list[T]:
+        with self._lock:
+            entries = [*islice(reversed(self._entries.values()), number)]
+        return [entry for entry, _ in reversed(entries)]
 
     async def all(self) -> list[T]:
         with self._lock:

@@ -130,9 +130,14 @@ class Query:
     def __contains__(self, entry: Exchange) -> bool:
         return next(self._failed(entry), None) is None
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether there may be calls that do not match."""
+        return next(self._wanted(), None) is not None
+
     def of_all(self, entries: list[Exchange]) -> list[Exchange]:
         """The *entries* that match; all of them, where there is no filter."""
-        if next(self._wanted(), None) is None:
+        if not self.has_filters:
             return entries
         return [entry for entry in entries if entry in self]
 

@@ -163,6 +163,18 @@ return values
 )
 """Returns JSON and bytes of each record or entry, oldest first."""
 
+NEWEST_VALUES: Final = _script(
+    """
+local values = {}
+for _, key in ipairs(redis.call('ZRANGE', KEYS[2], -tonumber(ARGV[1]), -1)) do
+  values[#values + 1] = redis.call('HGET', KEYS[4], key)
+  values[#values + 1] = redis.call('HGET', KEYS[5], key)
+end
+return values
+"""
+)
+"""Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
+
 CLAIM: Final = _script(
     _LIVE,
     """

@@ -386,6 +386,11 @@ class RedisLog(Generic[T]):
         text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
         return None if text is None else _entry(self._codec, text, data)
 
+    async def newest(self, number: int) -> list[T]:
+        await self._catch_up()
+        flat = await self._client.call(scripts.NEWEST_VALUES, self._keys, number)
+        return [_entry(self._codec, *pair) for pair in _pairs(flat)]
+
     async def all(self) -> list[T]:
         await self._catch_up()
         flat = await self._client.call(scripts.ALL_VALUES, self._keys)

@@ -280,6 +280,10 @@ class Log(Protocol[T]):
         """The entries, oldest first."""
         ...
 
+    async def newest(self, number: int) -> list[T]:
+        """The newest entries, at most *number*, oldest first."""
+        ...
+
     async def count(self) -> int:
         """The number of entries that were added since the last `clear`, those dropped included."""
         ...
