@@ -5,7 +5,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1
 RUN python -m venv /opt/build && python -m venv --without-pip /opt/emulator
-COPY pyproject.toml container/requirements.py /build/
+COPY pyproject.toml deploy/image/requirements.py /build/
 RUN python /build/requirements.py $EXTRAS >/build/requirements.txt \
     && /opt/build/bin/pip --python /opt/emulator/bin/python install -r /build/requirements.txt \
     # Valid whatever becomes of the files' times, as in an image that is built reproducibly.
@@ -26,7 +26,7 @@ LABEL org.opencontainers.image.title="openai-images-emulator" \
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip /usr/local/lib/python3.*/site-packages/pip*
 COPY --from=libraries /opt/emulator /opt/emulator
 COPY --from=emulator /opt/package /opt/emulator
-COPY --chmod=755 container/images-emulator /usr/local/bin/images-emulator
+COPY --chmod=755 deploy/image/images-emulator /usr/local/bin/images-emulator
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     IMAGES_EMULATOR_HOST=0.0.0.0
