@@ -88,7 +88,7 @@ def main() -> int:
             print(f"{text} [{perf_counter() - begun:.0f} s]", flush=True)
         results.append((promise, outcomes))
     if not (arguments.only or arguments.quick):
-        report.write_page(results)
+        report.write_page(results, sys.argv[1:])
     return int(not all(each.held for _, outcomes in results for each in outcomes.values()))
 
 

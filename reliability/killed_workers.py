@@ -87,7 +87,9 @@ async def run(
     async with _workers(workers, result) as (url, supervisor), httpx2.AsyncClient() as http:
         fault = {"fault": "server_error", "times": FAULTS, "match": {"prompt": FAULT_WORD}}
         (await http.post(f"{url}/_emulator/inject", json=fault)).raise_for_status()
-        store = RedisStore((await http.get(f"{url}/_emulator/settings")).json()["store"])
+        address = (await http.get(f"{url}/_emulator/settings")).json()["store"]
+        # All clients are one process, which is busy with pictures for longer than a server ever is.
+        store = RedisStore(f"{address}?socket_timeout=60")
         journal = Journal(store, max_entries=JOURNAL_ENTRIES, max_bytes=JOURNAL_BYTES)
         calls = asyncio.ensure_future(mix(url, seconds, clients, result, journal))
         # None at the very end, where its replacement would be ended before it serves.

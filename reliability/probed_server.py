@@ -10,13 +10,16 @@ process. Everything else is the command `images-emulator` itself.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import gc
+import importlib
 import json
 import os
 import resource
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from images_emulator.cli import main
@@ -29,6 +32,8 @@ class Probe:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._uses = 0
+        self._mend: Callable[[], None] = lambda: None
 
     def watch(self) -> None:
         """Learn the event loop of the server when it starts."""
@@ -50,6 +55,31 @@ class Probe:
             "threads": threading.active_count(),
             "loop": type(self._loop).__module__,
         }
+
+    def fail(self, target: str, at: int, error: str) -> None:
+        """Let the use number *at* of a function raise an *error*, a built-in exception by name.
+        *target* names the function as `module:Class.method`."""
+        module, _, path = target.partition(":")
+        *classes, name = path.split(".")
+        owner: Any = importlib.import_module(module)
+        for each in classes:
+            owner = getattr(owner, each)
+        function = getattr(owner, name)
+        self._uses = 0
+
+        def failing(*arguments: Any, **options: Any) -> Any:
+            self._uses += 1
+            if self._uses == at:
+                raise getattr(builtins, error)("injected")
+            return function(*arguments, **options)
+
+        setattr(owner, name, failing)
+        self._mend = lambda: setattr(owner, name, function)
+
+    def mend(self) -> int:
+        """Undo `fail`. Returns how often the function was used."""
+        self._mend()
+        return self._uses
 
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other side closes the *connection*."""

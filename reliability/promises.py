@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reliability.failures import few_descriptors, injected_failures, odd_surroundings
 from reliability.hostile_calls import hostile_calls
 from reliability.killed_workers import killed_workers
 from reliability.leaving_clients import leaving_clients, slow_readers
@@ -86,6 +87,28 @@ PROMISES: Final = (
         name="servers",
         text="servers that begin and end in one process leave nothing in it",
         scenario=many_servers,
+    ),
+    Promise(
+        name="failures",
+        text="memory that is not there at a decode or a drawing, and a journal or a socket that "
+        "fails, end in an answer or a closed connection, and the next call is right",
+        scenario=injected_failures,
+    ),
+    Promise(
+        name="descriptors",
+        text="more clients than there are descriptors for hold the server up only while they stay",
+        # Not on asyncio, which writes a traceback for each connection that it cannot accept.
+        scenario=few_descriptors,
+    ),
+    Promise(
+        name="surroundings",
+        text="locale, time zone, home and encoding change no picture",
+        scenario=odd_surroundings,
+    ),
+    Promise(
+        name="output",
+        text="a closed standard output ends nothing",
+        tests=("test_cli.py::test_serve_survives_a_closed_stdout",),
     ),
     Promise(
         name="workers",

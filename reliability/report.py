@@ -43,10 +43,14 @@ def as_markdown(results: Sequence[tuple[Promise, Outcomes]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def write_page(results: Sequence[tuple[Promise, Outcomes]]) -> None:
-    """Write the table, and the machine of the run, between the markers of the page."""
+def write_page(results: Sequence[tuple[Promise, Outcomes]], arguments: Sequence[str]) -> None:
+    """Write the table, the command with its *arguments* and the machine of the run between the
+    markers of the page."""
     text = PAGE.read_text()
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
+    command = " ".join(("python -m reliability", *arguments))
     run = "; ".join(machine.description(*subject.parser_and_loop())[:2])
-    PAGE.write_text(f"{before}{START}{as_markdown(results)}\nThe run was on {run}.\n{END}{after}")
+    PAGE.write_text(
+        f"{before}{START}{as_markdown(results)}\nThe run was `{command}` on {run}.\n{END}{after}"
+    )
