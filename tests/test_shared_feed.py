@@ -19,6 +19,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.state import redis_client
 from images_emulator.state.journal import Journal
+from images_emulator.state.redis_address import RedisAddress
 from images_emulator.state.store import LogChange
 from images_emulator.web import live_feed
 from tests.conftest import KEY
@@ -197,7 +198,7 @@ def test_feed_hears_what_comes_after_a_quiet_while(
             enough.set()
         return ping(subscription, message)
 
-    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(PubSub, "ping", counted)
     one, other = replicas
     with listening(one.url) as listener:
@@ -213,11 +214,19 @@ def test_feed_hears_what_comes_after_a_quiet_while(
 def test_store_that_answers_nothing_is_noticed_by_the_feed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.01)
-    redis = RedisServer()
+    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(redis_client, "RETRY_SECONDS", 0.01)
+    redis, connects_anew = RedisServer(), threading.Event()
+    connect = RedisAddress.subscriber
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        connects_anew.set()
+        return connect(*arguments, **options)
+
     with Server(store=redis.url) as server, listening(server.url) as listener:
+        monkeypatch.setattr(RedisAddress, "subscriber", noted)
         redis.pause()
-        first = listener.first
+        assert connects_anew.wait(30)
         redis.resume()
-        assert listener.until("restart").id > first.id
+        assert listener.until("restart").data == {}
     redis.close()
