@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_architecture import LAYERS
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "emulator" / "images_emulator"
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
@@ -117,6 +119,11 @@ def test_every_module_is_named_beside_its_folder_but_for_those_of_commands(folde
         if (each if folder == PACKAGE else f"{name}/{each}") not in TEXT
     }
     assert not missing, f"the map in CONTRIBUTING.md lacks {missing} of {name}/"
+
+
+def test_the_layers_are_those_that_imports_are_checked_by() -> None:
+    (line,) = re.findall(r"^`[^`]+` →[^|]*?\n\n", TEXT, re.MULTILINE)
+    assert tuple(tuple(each.split(", ")) for each in re.findall(r"`(.*?)`", line)) == LAYERS
 
 
 def test_each_change_of_a_diff_is_beside_one_line_so_that_rows_can_be_added() -> None:

@@ -30,8 +30,8 @@ accept such targets, and some ASGI servers pass them on unchanged."""
 
 
 class CORSMiddleware:
-    """The outermost middleware. It answers a preflight before the journal, the faults and the check
-    of the key. The API allows every preflight. The blob storage refuses every preflight, because it
+    """The middleware around the recorder. It answers a preflight before the journal, the faults and
+    the check of the key. The API allows every preflight. The blob storage refuses every preflight, because it
     has no CORS rules. The admin API gets its own preflights, and refuses them.
     """
 

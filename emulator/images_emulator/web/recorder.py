@@ -33,7 +33,7 @@ ORIGIN: Final = b"origin"
 
 
 class Recorder:
-    """The second middleware, inside that of CORS. It sends calls of `/_emulator` to *admin*, also a
+    """The middleware inside that of CORS. It sends calls of `/_emulator` to *admin*, also a
     browser that opens `/`, where the page is served. It does not enter them in the journal."""
 
     def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
