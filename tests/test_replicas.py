@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput
-from images_emulator.state.store import Count
+from images_emulator.state.store import Codec, Count, Packed
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
@@ -38,6 +39,9 @@ pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
 CALL: Final = MatchInput("/v1/models")
+NUMBER: Final[Codec[int]] = Codec(
+    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
+)
 RECOVERY_SECONDS: Final = 10
 """Seconds in which a test expects what takes a quarter of one on a machine that is not busy."""
 
@@ -248,6 +252,16 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     await parent.disconnect()
 
 
+async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis, namespace = shared_redis(), new_namespace()
+    store = RedisStore(redis.url, namespace)
+    assert not await store.records("files", 100, NUMBER).delete("a")
+    assert answer_lines(redis.command("KEYS", f"*{namespace}}}*")) == []
+    await store.disconnect()
+
+
 def reads(redis: RedisServer) -> int:
     return int(redis.command("INFO", "stats").split(b"total_reads_processed:")[1].split()[0])
 
@@ -390,6 +404,56 @@ def test_calls_that_need_no_store_go_on_without_redis_and_the_others_are_refused
         assert prompts[0] == "meanwhile"
         assert prompts[-1] == "after"
         until(lambda: http.get(f"{other.url}/_emulator/ready").status_code == 200)  # noqa: B023
+
+
+def no_replicas(redis: RedisServer) -> socket.socket | None:
+    redis.command("CONFIG SET min-replicas-to-write 1")
+    return None
+
+
+def no_master(redis: RedisServer) -> socket.socket | None:
+    redis.command("CONFIG SET replica-serve-stale-data no")
+    redis.command("REPLICAOF 127.0.0.1 1")
+    return None
+
+
+def a_long_script(redis: RedisServer) -> socket.socket | None:
+    redis.command("CONFIG SET busy-reply-threshold 1")
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(redis.url.removeprefix("unix://"))
+    connection.sendall(b"EVAL 'while true do end' 0\r\n")
+    until(lambda: redis.command("PING").startswith(b"-BUSY"))
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("refuse", "recovery", "reason"),
+    [
+        (no_replicas, "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+        (no_master, "REPLICAOF NO ONE", "MASTERDOWN|Link with MASTER is down"),
+        (a_long_script, "SCRIPT KILL", "BUSY"),
+    ],
+)
+def test_calls_that_need_no_store_go_on_while_redis_refuses_all_writes(
+    redis_server: RedisServer,
+    http: httpx2.Client,
+    refuse: Callable[[RedisServer], socket.socket | None],
+    recovery: str,
+    reason: str,
+) -> None:
+    with Server(store=redis_server.url) as server:
+        assert generate(http, server).status_code == 200
+        connection = refuse(redis_server)
+        drawn = generate(http, server, prompt="meanwhile", response_format="b64_json")
+        assert drawn.status_code == 200
+        refused = generate(http, server)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert re.search(reason, refused.json()["error"]["message"])
+        assert redis_server.command(recovery) == b"+OK\r\n"
+        until(lambda: generate(http, server, prompt="after").status_code == 200)
+        assert "meanwhile" in [call.prompt for call in server.requests]
+        if connection:
+            connection.close()
 
 
 def test_each_call_that_needs_the_store_is_refused_while_it_is_away(
@@ -562,6 +626,31 @@ async def test_redis_is_not_asked_again_soon_after_a_failure(
     with pytest.raises(APIError):
         await counters.counts(["a"])
     assert not store.is_available
+    await store.disconnect()
+    store.close()
+
+
+async def test_one_operation_asks_as_long_as_the_url_lets_it_wait_and_others_fail(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TIMEOUT_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(f"images_emulator.state.redis_client.{name}", 0)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(f"{redis_server.url}?socket_timeout={RECOVERY_SECONDS}")
+    counters = store.counters("x")
+    redis_server.kill()
+    with pytest.raises(APIError):
+        await counters.counts(["a"])
+    redis_server.start()
+    redis_server.pause()
+    asking = asyncio.ensure_future(counters.counts(["a"]))
+    await asyncio.sleep(0)
+    with pytest.raises(APIError):
+        await counters.counts(["a"])
+    assert not asking.done()
+    redis_server.resume()
+    assert await asking == [Count()]
     await store.disconnect()
     store.close()
 

@@ -147,10 +147,12 @@ async def test_a_record_that_is_put_again_counts_once_and_is_the_newest(store: S
     assert await records.all() == [2, 3]
 
 
-async def test_a_record_heavier_than_the_budget_is_not_stored(store: Store) -> None:
+async def test_a_record_heavier_than_the_budget_is_not_stored_and_drops_none(store: Store) -> None:
     records = store.records("n", 100, NUMBER)
-    await records.put({"a": 1}, 101)
-    assert await records.all() == []
+    await records.put({"a": 1}, 100)
+    await records.put({"b": 2}, 101)
+    assert await records.all() == [1]
+    assert await records.size() == Size(1, 100)
 
 
 async def test_expired_records_go_by_the_time_that_is_given(store: Store) -> None:

@@ -341,6 +341,25 @@ def test_processes_that_are_killed_together_leave_nothing() -> None:
         assert not folder.exists()
 
 
+def test_supervisor_that_is_killed_before_its_redis_answers_leaves_nothing(tmp_path: Path) -> None:
+    program, note = tmp_path / "redis-server", tmp_path / "pid"
+    program.write_text(
+        f'#!/bin/sh\necho $$ > "{note}.new"; mv "{note}.new" "{note}"\nexec sleep 99\n'
+    )
+    program.chmod(0o700)
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--port", "0", "--workers", "2"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
+    )
+    until(note.exists)
+    end = f" {note.read_text().strip()}"
+    until(lambda: any(each.endswith(end) for each in children(process.pid).values()))  # guarded
+    process.kill()
+    process.wait()
+    until(lambda: not is_running(int(note.read_text())))
+    until(lambda: not [*tmp_path.glob("images-emulator-*")])
+
+
 # --- what they need
 
 

@@ -85,6 +85,8 @@ class MemoryRecords(Generic[T]):
         expiry: datetime | None = None,
         soon: bool = False,
     ) -> None:
+        if weight > self._budget:
+            return
         with self._lock:
             for key, value in values.items():
                 self._drop(key)

@@ -86,6 +86,9 @@ _FAILURES: Final = (
 )
 """The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
 
+_FAILURE_CODES: Final = frozenset({"BUSY", "MISCONF", "NOREPLICAS"})
+"""The first words of errors that say so, too, and for which redis-py has no exception."""
+
 
 async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
     """The messages that come. Raises RedisTimeoutError where Redis does not answer."""
@@ -148,7 +151,8 @@ class _LoopClient:
         self._cluster = address.cluster() if address.is_cluster else None
         self._pool = address.pool()
         options = self._pool.connection_kwargs
-        self._timeout = options.get("socket_timeout") or TIMEOUT_SECONDS
+        self.timeout: float = options.get("socket_timeout") or TIMEOUT_SECONDS
+        """Seconds as `TIMEOUT_SECONDS`, or those of the URL."""
         # These two would make a task of each command.
         options |= {"socket_timeout": None, "socket_connect_timeout": None}
         self._idle: list[AbstractConnection] = []
@@ -244,7 +248,7 @@ class _LoopClient:
         """The answers to *commands*, which are exceptions where Redis refuses one. Raises the
         exceptions of redis-py where the connection fails."""
         pieces = [piece for each in commands for piece in each.parts]
-        seconds = self._timeout + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
+        seconds = self.timeout + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
         try:
             async with asyncio.timeout(seconds) as limit:
                 return await self._answers_in_time(commands, pieces, limit)
@@ -263,7 +267,7 @@ class _LoopClient:
             answers = []
             for _ in commands:
                 answers.append(await _answer_of(connection))
-                limit.reschedule(self.loop.time() + self._timeout)
+                limit.reschedule(self.loop.time() + self.timeout)
             for place, each in enumerate(commands):
                 if isinstance(answers[place], NoScriptError):
                     words = each.script.text, len(each.keys), *each.keys, *each.arguments
@@ -286,7 +290,7 @@ class _LoopClient:
             except NoScriptError:
                 return await cluster.eval(script.text, len(command.keys), *arguments)
         except ResponseError as error:
-            return error
+            return _refusal(error)
 
     async def _connection(self) -> AbstractConnection:
         """A connection that nobody uses, which is open."""
@@ -340,7 +344,13 @@ async def _answer_of(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as error:
-        return error
+        return _refusal(error)
+
+
+def _refusal(error: ResponseError) -> Exception:
+    """*error*, or one of `_FAILURES` in its place where it is none of these but says the same."""
+    code, _, _ = str(error).partition(" ")
+    return RedisConnectionError(str(error)) if code in _FAILURE_CODES else error
 
 
 def _joined(pieces: Sequence[bytes]) -> list[bytes]:
@@ -423,11 +433,12 @@ class RedisClient:
         *,
         soon: bool = False,
     ) -> Any:
+        client = self._client()
         if self._reason:
             self.check()
-            self._asked_again = monotonic() + TIMEOUT_SECONDS + RETRY_SECONDS
+            self._asked_again = monotonic() + client.timeout + RETRY_SECONDS
         try:
-            answer = await self._client().call(script, keys, arguments, soon=soon)
+            answer = await client.call(script, keys, arguments, soon=soon)
         except _FAILURES as error:
             self._reason = str(error).rstrip(".") or type(error).__name__
             self._asked_again = monotonic() + RETRY_SECONDS
@@ -454,7 +465,7 @@ class RedisClient:
                     yield None
                     async for message in _received(subscription):
                         yield message
-            except _FAILURES:
+            except (*_FAILURES, ResponseError):
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
                 with suppress(*_FAILURES):

@@ -137,7 +137,7 @@ DELETE_RECORD: Final = _script(
     _RECORDS,
     """
 local count = drop(ARGV[1])
-redis.call('HSET', meta, 'weight', weight)
+if count > 0 then redis.call('HSET', meta, 'weight', weight) end
 return count
 """,
 )

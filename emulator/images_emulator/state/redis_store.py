@@ -186,6 +186,8 @@ class RedisRecords(Generic[T]):
         expiry: datetime | None = None,
         soon: bool = False,
     ) -> None:
+        if weight > self._budget:
+            return
         arguments: list[str | bytes] = []
         for key, value in values.items():
             packed = self._codec.pack(value)

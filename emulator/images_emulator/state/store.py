@@ -114,9 +114,9 @@ class Records(Protocol[T]):
         soon: bool = False,
     ) -> None:
         """Store *values* by their keys, each of about *weight* bytes. Records that have expired
-        before *now* are dropped, beginning with the oldest, up to the first that has not. A value
-        heavier than the budget is not stored. With *soon* a shared store does it together with its
-        next operation."""
+        before *now* are dropped, beginning with the oldest, up to the first that has not. Where
+        *weight* is more than the budget, nothing is stored or dropped. With *soon* a shared store
+        does it together with its next operation."""
         ...
 
     async def get(self, key: str) -> T | None: ...

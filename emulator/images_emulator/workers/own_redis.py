@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,8 +70,9 @@ class OwnRedis:
         """For the setting `store`."""
         return f"unix://{quote(str(self._socket))}?socket_timeout={PATIENCE_SECONDS:g}"
 
-    async def start(self) -> Process:
-        """Start a process, with nothing stored, and wait until it answers. Raises OwnRedisError."""
+    async def start(self, on_start: Callable[[Process], None] = lambda process: None) -> Process:
+        """Start a process, with nothing stored, and wait until it answers. Calls *on_start* with it
+        before that. Raises OwnRedisError."""
         self._socket.unlink(missing_ok=True)
         try:
             self.process = process = await asyncio.create_subprocess_exec(
@@ -83,6 +85,7 @@ class OwnRedis:
             )
         except OSError as error:
             raise OwnRedisError(f"{self._command[0]} cannot be started: {error.strerror}") from None
+        on_start(process)
         try:
             await asyncio.wait_for(self._until_it_answers(process), START_SECONDS)
         except TimeoutError:

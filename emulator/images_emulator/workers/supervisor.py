@@ -149,7 +149,7 @@ class Supervisor:
     async def _serve(self, on_ready: Callable[[Report], None]) -> None:
         """Start all processes and keep them."""
         if self._redis:
-            self._guard(await self._redis.start())
+            await self._redis.start(self._guard)
         places = range(len(self._workers))
         starts = [asyncio.ensure_future(self._start(place)) for place in places]
         try:
@@ -244,15 +244,15 @@ class Supervisor:
             while process is None:
                 await asyncio.sleep(delay)
                 try:
-                    process, since = await redis.start(), monotonic()
+                    process, since = await redis.start(self._guard), monotonic()
                 except OwnRedisError as error:
                     delay = _next_delay(delay)
                     self._notice(f"{error}; again in {delay:g} s")
-            self._guard(process)
 
     def _guard(self, process: Process) -> None:
-        self._guardian.close()
-        self._guardian = Guardian(self.folder, [process.pid])
+        """Let the guardian kill *process*, too. At no moment there is none."""
+        before, self._guardian = self._guardian, Guardian(self.folder, [process.pid])
+        before.close()
 
     async def _stop(self) -> None:
         """End all processes: the workers as their signal does, then what they need."""
