@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import io
 import json
@@ -9,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import current_thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,12 +18,15 @@ import httpx2
 import pytest
 from openai import AzureOpenAI, OpenAI, RateLimitError
 
-from images_emulator import Server
+from images_emulator import RemoteServer, Server
 from images_emulator.cli.call_record import as_json
 from images_emulator.cli.exchange_record import record_of
+from images_emulator.contract.refusal import APIError
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator
 from images_emulator.web import namespaces as namespaces_module
+from images_emulator.web.metrics import Metrics
+from images_emulator.web.namespaces import Namespace
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import missing_part, new_namespace, shared_redis
@@ -392,6 +397,28 @@ def test_a_long_key_is_named_without_telling_it(by_key: Server) -> None:
     assert names(by_key) == [name]
 
 
+def test_a_namespace_by_key_is_deleted_by_the_key_and_by_its_name(by_key: Server) -> None:
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
+    for name in (key, name_of_key(key, "sk-proj-**********************wxyz")):
+        call(by_key, authorization=f"Bearer {key}")
+        assert len(names(by_key)) == 1
+        admin(by_key, "DELETE", f"namespaces/{name}")
+        assert names(by_key) == []
+
+
+def test_a_remote_server_deletes_its_namespace_of_a_server_by_key(by_key: Server) -> None:
+    with RemoteServer(by_key.url) as remote:
+        httpx2.post(remote.url + GENERATIONS, json=BODY, headers={"authorization": "Bearer k"})
+        assert len(names(by_key)) == 1
+    assert names(by_key) == []
+
+
+def test_a_wrong_name_has_no_namespace_to_delete(by_key: Server, shared: Server) -> None:
+    for server in (by_key, shared):
+        answer = httpx2.delete(f"{server.url}/_emulator/namespaces/%20a")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
 def test_calls_without_a_key_are_in_the_default_namespace(by_key: Server) -> None:
     assert httpx2.post(by_key.url + GENERATIONS, json=BODY).status_code == 401
     assert (names(by_key), calls(by_key)) == ([], 1)
@@ -510,6 +537,37 @@ def test_the_admin_api_of_a_namespace_needs_the_token() -> None:
             assert session.get(f"{server.url}/ns/a/_emulator/requests").status_code == 200
 
 
+@NO_REDIS
+def test_a_list_of_namespaces_of_other_processes_opens_none() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    with Server(**settings) as one, Server(**settings, max_namespaces=1) as other:
+        for name in ("a", "b", "b"):
+            call(one, name)
+        listed = admin(other, "GET", "namespaces")["namespaces"]
+        assert [(each["name"], each["calls"]) for each in listed] == [("a", 1), ("b", 2)]
+        assert not other.namespaces._open
+
+
+@NO_REDIS
+def test_a_namespace_that_cannot_be_emptied_stays_to_be_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+
+    def fail(name: str) -> Emulator:
+        raise OSError("no answer")
+
+    with Server(**settings) as one, Server(**settings) as other:
+        call(one, "a")
+        with monkeypatch.context() as patch:
+            patch.setattr(other.emulator, "in_namespace", fail)
+            answer = httpx2.delete(f"{other.url}/_emulator/namespaces/a")
+            assert answer.json()["error"]["code"] == "unavailable_namespace"
+        assert [names(one), calls(one, "a")] == [["a"], 1]
+        admin(other, "DELETE", "namespaces/a")
+        assert [names(one), calls(one, "a")] == [[], 0]
+
+
 # --- bounds
 
 
@@ -571,6 +629,24 @@ def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) 
         assert call(server, "a").status_code == 200
         admin(server, "DELETE", "namespaces/a")
         assert call(server, "c").status_code == 200
+
+
+@NO_REDIS
+def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
+    async def both(server: Server) -> list[Namespace | BaseException]:
+        first, second = server.namespaces.get("a"), server.namespaces.get("b")
+        return [*await asyncio.gather(first, second, return_exceptions=True)]
+
+    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    with Server(**settings, max_namespaces=1) as server:
+        got = asyncio.run(both(server))
+        (namespace,) = (each for each in got if isinstance(each, Namespace))
+        (refusal,) = (each for each in got if isinstance(each, APIError))
+        assert refusal.newest.code == "too_many_namespaces"
+        assert [*server.namespaces._open] == [namespace.name]
+        server.namespaces.release(namespace)
+        assert call(server, "c").status_code == 200
+        assert [*server.namespaces._open] == ["c"]
 
 
 def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
@@ -676,6 +752,25 @@ def test_metrics_are_of_all_namespaces() -> None:
         # All namespaces have one cache.
         weight = server.emulator.prepared_requests.weight
         assert figure(server, 'cache_bytes{cache="requests"}') == weight
+
+
+def test_samples_are_not_taken_by_threads_in_which_namespaces_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[str] = []
+    sample = Metrics._sample
+
+    def noted(metrics: Metrics) -> None:
+        threads.append(current_thread().name)
+        sample(metrics)
+
+    monkeypatch.setattr(Metrics, "_sample", noted)
+    with Server(metrics=True) as server:
+        for namespace in "abc":
+            call(server, namespace)
+        assert figure(server, "calls_total") == 3
+    # That in which the server was made, and that of its event loop.
+    assert {*threads} == {current_thread().name, "images-emulator"}
 
 
 def test_a_scrape_with_an_admin_token_begins_no_namespace_by_key() -> None:

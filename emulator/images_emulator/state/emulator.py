@@ -163,12 +163,22 @@ class Emulator:
             public_url = public_url.rstrip("/") + path_of(name)
         emulator = Emulator(
             replace(initial, public_url=public_url),
-            # Other processes may still have copies of what a store forgets.
-            self.store.of_namespace(name, 2 * initial.namespace_idle),
+            self._store_of_namespace(name),
             parent=self,
         )
         emulator.namespace = name
         return emulator
+
+    def journal_of_namespace(self, name: str) -> Journal:
+        """The journal of the namespace *name* in the store, for a look at it without the emulator
+        that `in_namespace` makes."""
+        initial = self.initial_settings
+        store = self._store_of_namespace(name)
+        return Journal(store, initial.journal_entries, initial.journal_bytes)
+
+    def _store_of_namespace(self, name: str) -> Store:
+        # Other processes may still have copies of what a store forgets.
+        return self.store.of_namespace(name, 2 * self.initial_settings.namespace_idle)
 
     @property
     def settings(self) -> Settings:

@@ -50,8 +50,8 @@ class MetricRow(Immutable):
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets, in seconds."""
     mode: Literal["livesum", "livemin", "livemax", "livemostrecent"] = "livesum"
-    """How the gauges of several processes become one. What all of them see in one store is that
-    of the process which looked last."""
+    """How the gauges of several processes become one. `livemostrecent` takes that of the process
+    which was asked last, for what all of them read from one store."""
 
     @property
     def full_name(self) -> str:
@@ -61,6 +61,10 @@ class MetricRow(Immutable):
 
 
 _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+
+_OF_OPEN_NAMESPACES: Final = (
+    ", over the namespaces that are open in the process which was asked last."
+)
 
 METRICS: Final[Mapping[str, MetricRow]] = {
     row.name: row
@@ -133,16 +137,36 @@ METRICS: Final[Mapping[str, MetricRow]] = {
         MetricRow("cache_misses", _COUNTER, "Look-ups that found none.", ("cache",)),
         MetricRow("cache_bytes", _GAUGE, "Bytes of the values in a cache.", ("cache",)),
         MetricRow("cache_entries", _GAUGE, "Values in a cache.", ("cache",)),
-        MetricRow("journal_calls", _GAUGE, "Calls in the journal.", mode="livemostrecent"),
-        MetricRow("journal_bytes", _GAUGE, "Bytes of the journal.", mode="livemostrecent"),
+        MetricRow(
+            "journal_calls",
+            _GAUGE,
+            f"Calls in the journal{_OF_OPEN_NAMESPACES}",
+            mode="livemostrecent",
+        ),
+        MetricRow(
+            "journal_bytes",
+            _GAUGE,
+            f"Bytes of the journal{_OF_OPEN_NAMESPACES}",
+            mode="livemostrecent",
+        ),
         MetricRow(
             "journal_dropped_calls",
             _GAUGE,
-            "Calls that the journal has dropped since the last reset.",
+            f"Calls that the journal has dropped since the last reset{_OF_OPEN_NAMESPACES}",
             mode="livemostrecent",
         ),
-        MetricRow("hosted_pictures", _GAUGE, "Pictures that have URLs.", mode="livemostrecent"),
-        MetricRow("hosted_bytes", _GAUGE, "Bytes that these pictures take.", mode="livemostrecent"),
+        MetricRow(
+            "hosted_pictures",
+            _GAUGE,
+            f"Pictures that have URLs{_OF_OPEN_NAMESPACES}",
+            mode="livemostrecent",
+        ),
+        MetricRow(
+            "hosted_bytes",
+            _GAUGE,
+            f"Bytes that these pictures take{_OF_OPEN_NAMESPACES}",
+            mode="livemostrecent",
+        ),
         MetricRow(
             "store_operation_duration_seconds",
             _HISTOGRAM,

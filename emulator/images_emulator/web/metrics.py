@@ -174,7 +174,8 @@ class Metrics:
 
     def observe(self, emulator: Emulator) -> None:
         """As `Instrument.observe`."""
-        if not self._emulators:
+        is_first = not self._emulators
+        if is_first:
             store = "shared" if emulator.store.is_shared else "memory"
             self._set(1, "info", version(DISTRIBUTION), platform.python_version(), store)
             self._set(1, "workers")
@@ -185,7 +186,9 @@ class Metrics:
         if self._rendering not in renderer.observers:
             renderer.observers = (*renderer.observers, self._rendering)
         emulator.store.observe_operations(self._operation)
-        self._sample()
+        if is_first:
+            # Those of namespaces begin in threads, beside which the event loop takes samples.
+            self._sample()
 
     def inside(self, app: ASGIApp) -> ASGIApp:
         """As `Instrument.inside`."""

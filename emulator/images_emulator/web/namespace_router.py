@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.head import RequestHead
 from images_emulator.namespace_names import (
@@ -19,8 +18,6 @@ from images_emulator.namespace_names import (
     HEADER,
     PARAMETER,
     PREFIX,
-    check_name,
-    name_of_key,
     path_of,
     split_path,
 )
@@ -83,7 +80,6 @@ class NamespaceRouter:
         await app(scope, receive, send)
 
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
-        namespace.open_calls += 1
         try:
             root_path = scope.get("root_path", "") + path_of(namespace.name)
             await namespace.app({**scope, "root_path": root_path}, receive, send)
@@ -102,18 +98,18 @@ class NamespaceRouter:
             if split := split_path(raw_path.decode("latin-1")):
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
-                return self._named(name), scope
+                return self.namespaces.named(name), scope
             place = HEADER
             head = RequestHead("", scope["path"], b"", scope["headers"])
             if _HEADER in head:
-                return self._named(_text(head.by_name[_HEADER])), scope
+                return self.namespaces.named(_text(head.by_name[_HEADER])), scope
             if _is_admin(scope["path"]):
                 place = PARAMETER
                 return self._of_query(scope)
             key = head.api_key if self._by_key else ""
             if key and (not self._keys or key in self._keys):
                 place = "API key"
-                return self._named(key), scope
+                return self.namespaces.named(key), scope
         except ValueError as error:
             raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
         return DEFAULT, scope
@@ -124,17 +120,10 @@ class NamespaceRouter:
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
-                name = self._named(_text(unquote_to_bytes(encoded)))
+                name = self.namespaces.named(_text(unquote_to_bytes(encoded)))
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}
-
-    def _named(self, name: str) -> str:
-        """The namespace of that *name*; where API keys are names, of that key. Raises
-        ValueError."""
-        if self._by_key and name != DEFAULT:
-            name = name_of_key(name, mask_key(name))
-        return check_name(name)
 
 
 def _text(name: bytes) -> str:

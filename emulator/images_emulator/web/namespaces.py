@@ -14,8 +14,11 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.refusal import APIError
 from images_emulator.immutable import Immutable
+from images_emulator.namespace_names import DEFAULT, check_name, name_of_key
+from images_emulator.settings import NamespaceBy
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.store import Codec, Packed, Records
 
@@ -79,11 +82,15 @@ class Namespaces:
         """Called with the emulator of each namespace, before its first call. Any thread may replace
         the tuple."""
         self._make_app = make_app
+        self._by_key = default.settings.namespace_by == NamespaceBy.KEY
         self._idle_seconds = default.settings.namespace_idle
         self._max_count = default.settings.max_namespaces
         self._open: dict[str, Namespace] = {}
         self._opening = Lock()
-        """Held while a namespace begins."""
+        """Held while a namespace begins, which may take long."""
+        self._lock = Lock()
+        """Held while open calls are counted, and while namespaces are forgotten that have none: a
+        thread in which one begins makes room for it."""
         self._timer: asyncio.TimerHandle | None = None
         self._notes: set[asyncio.Task[None]] = set()
         store = default.store
@@ -91,14 +98,17 @@ class Namespaces:
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
         )
 
+    def named(self, name: str) -> str:
+        """The name of the namespace that a call or a deletion names *name*; where API keys are
+        names, that of the key. Raises ValueError for a name that is none."""
+        if self._by_key and name != DEFAULT:
+            name = name_of_key(name, mask_key(name))
+        return check_name(name)
+
     async def get(self, name: str) -> Namespace:
-        """The namespace *name*, which begins where there is none. Raises APIError where it
-        cannot."""
-        namespace = self._open.get(name)
-        if namespace is None:
-            # It reads files, or waits for a shared store.
-            namespace = await asyncio.to_thread(self._begin, name)
-            self._schedule()
+        """The namespace *name*, with one more open call, which the caller has to `release`. It
+        begins where there is none. Raises APIError where it cannot."""
+        namespace = await self._opened(name)
         namespace.is_deleted = False
         namespace.last_used = now = time()
         if self._uses:
@@ -118,13 +128,14 @@ class Namespaces:
 
     def release(self, namespace: Namespace) -> None:
         """A call of *namespace* has ended."""
-        namespace.open_calls -= 1
-        if namespace.open_calls:
-            return
-        if namespace.is_deleted:
-            self._forget(namespace)
-        else:
-            namespace.last_used = time()
+        with self._lock:
+            namespace.open_calls -= 1
+            if namespace.open_calls:
+                return
+            if namespace.is_deleted:
+                self._forget(namespace)
+            else:
+                namespace.last_used = time()
 
     async def all(self) -> list[NamespaceState]:
         """The namespaces beside the default one, in the order of their names."""
@@ -150,20 +161,22 @@ class Namespaces:
         """Forget the namespace *name* and all that it has. Raises KeyError where there is none,
         APIError where the store is away."""
         if self._uses:
-            if not await self._uses.delete(name):
+            if not await self._uses.get(name):
                 raise KeyError(name)
-            namespace = await asyncio.to_thread(self._begin, name)
-        else:
-            namespace = self._open[name]
-            if namespace.is_deleted:
-                raise KeyError(name)
-        if self._uses or namespace.open_calls:
-            # Other processes have copies of its registers, which a reset changes.
-            await asyncio.to_thread(namespace.emulator.reset)
-        if namespace.open_calls:
+        elif self._open[name].is_deleted:
+            raise KeyError(name)
+        namespace = await self._opened(name)
+        try:
+            if self._uses:
+                # Other processes have copies of its registers, which a reset changes.
+                await asyncio.to_thread(namespace.emulator.reset)
+                # Last: where the store fails before, the name is there to be deleted again.
+                await self._uses.delete(name)
+            elif namespace.open_calls > 1:
+                await asyncio.to_thread(namespace.emulator.reset)
             namespace.is_deleted = True
-        else:
-            self._forget(namespace)
+        finally:
+            self.release(namespace)
 
     async def stop(self) -> None:
         """End what the emulators wait for. The server awaits this when it stops."""
@@ -175,15 +188,31 @@ class Namespaces:
 
     async def _count(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
-        namespace = self._open.get(name)
+        if namespace := self._open.get(name):
+            return await namespace.emulator.journal.count()
+        return await self.default.journal_of_namespace(name).count()
+
+    async def _opened(self, name: str) -> Namespace:
+        """The namespace *name*, with one more open call. Raises APIError where it cannot begin."""
+        namespace = self._taken(name)
         if namespace is None:
+            # It reads files, or waits for a shared store.
             namespace = await asyncio.to_thread(self._begin, name)
-        return await namespace.emulator.journal.count()
+            self._schedule()
+        return namespace
+
+    def _taken(self, name: str) -> Namespace | None:
+        """The namespace *name*, with one more open call; None where it is not open."""
+        with self._lock:
+            namespace = self._open.get(name)
+            if namespace:
+                namespace.open_calls += 1
+            return namespace
 
     def _begin(self, name: str) -> Namespace:
-        """Blocks. Raises APIError."""
+        """Begin the namespace *name*, with one open call. Blocks. Raises APIError."""
         with self._opening:
-            if namespace := self._open.get(name):
+            if namespace := self._taken(name):
                 return namespace
             self._sweep()
             self._make_room()
@@ -195,35 +224,40 @@ class Namespaces:
             for observer in self.observers:
                 observer(emulator)
             namespace = Namespace(name, emulator, self._make_app(emulator, self))
-            self._open[name] = namespace
+            namespace.open_calls = 1
+            with self._lock:
+                self._open[name] = namespace
             return namespace
 
     def _make_room(self) -> None:
         """Forget the namespace that was used longest ago, where there are too many. Raises APIError
         where it is still in use."""
-        if len(self._open) < self._max_count:
-            return
-        oldest = min(
-            (each for each in self._open.values() if not each.open_calls),
-            key=lambda each: each.last_used,
-            default=None,
-        )
-        # A shared store keeps what it has.
-        min_idle = 0 if self._uses else MIN_IDLE_SECONDS
-        if oldest is None or time() - oldest.last_used < min_idle:
-            raise emulator_errors.too_many_namespaces(count=str(self._max_count))
-        self._forget(oldest)
+        with self._lock:
+            if len(self._open) < self._max_count:
+                return
+            oldest = min(
+                (each for each in self._open.values() if not each.open_calls),
+                key=lambda each: each.last_used,
+                default=None,
+            )
+            # A shared store keeps what it has.
+            min_idle = 0 if self._uses else MIN_IDLE_SECONDS
+            if oldest is None or time() - oldest.last_used < min_idle:
+                raise emulator_errors.too_many_namespaces(count=str(self._max_count))
+            self._forget(oldest)
 
     def _forget(self, namespace: Namespace) -> None:
+        """Forget a namespace that has no open calls. The lock is held."""
         self._open.pop(namespace.name, None)
         namespace.emulator.close()
 
     def _sweep(self) -> None:
         """Forget the namespaces that are idle for too long."""
         oldest = time() - self._idle_seconds
-        for namespace in [*self._open.values()]:
-            if not namespace.open_calls and namespace.last_used < oldest:
-                self._forget(namespace)
+        with self._lock:
+            for namespace in [*self._open.values()]:
+                if not namespace.open_calls and namespace.last_used < oldest:
+                    self._forget(namespace)
 
     def _schedule(self) -> None:
         """Sweep when the first namespace may be idle for too long, also without a call."""

@@ -54,7 +54,7 @@ class NamespacesAPI(AdminHandlers):
         try:
             if self.context.namespaces is None:
                 raise KeyError(name)
-            await self.context.namespaces.delete(name)
-        except KeyError:
+            await self.context.namespaces.delete(self.context.namespaces.named(name))
+        except (KeyError, ValueError):
             raise admin_errors.no_such_namespace(name=name) from None
         return {"status": "ok"}
