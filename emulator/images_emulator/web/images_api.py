@@ -50,7 +50,7 @@ class ImagesAPI:
     @cached_property
     def loader(self) -> imaging.image_loader.PillowImageLoader:
         """Decodes and fetches the images of calls. It is made by the first call."""
-        from images_emulator.web.remote import fetcher  # noqa: PLC0415 - it delays the start
+        from images_emulator.web.image_fetch import fetcher  # noqa: PLC0415 - it delays the start
 
         fetch = fetcher(self.emulator.settings)
         return imaging.image_loader.PillowImageLoader(self.emulator.files.data, fetch)

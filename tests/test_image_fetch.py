@@ -18,7 +18,7 @@ from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
-from images_emulator.web.remote import fetcher
+from images_emulator.web.image_fetch import fetcher
 from tests.pictures import BLUE, half_clear, png
 
 
