@@ -59,7 +59,7 @@ def clients_code() -> str:
 
 
 def _cell(outcome: str) -> str:
-    return {"works": "yes", "cannot": "no", "in part": "in part", "fault": "**its fault**"}[
+    return {"works": "yes", "cannot": "no", "in part": "in part", "bug": "**its bug**"}[
         outcome.partition(":")[0]
     ]
 

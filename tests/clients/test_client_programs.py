@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.clients.catalogue import CLIENTS, OPERATIONS
-from tests.clients.client_faults import CLIENT_FAULTS, fault_outcome
+from tests.clients.client_bugs import CLIENT_BUGS, bug_outcome
 from tests.clients.client_run import ClientRun, outcome, run_client
 from tests.clients.environments import NEWEST, write_pins
 from tests.clients.results import results, write_result
@@ -45,7 +45,7 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
 
 
 def outcome_of(run: ClientRun, operation: str) -> str:
-    return fault_outcome(run, operation) or outcome(run, operation)
+    return bug_outcome(run, operation) or outcome(run, operation)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -68,7 +68,7 @@ def test_results_in_the_docs_are_those_of_the_run(name: str, runs: Runs) -> None
         assert stored["versions"] == run.versions
 
 
-def test_faults_are_of_clients_and_operations_that_there_are() -> None:
-    for name, operation in CLIENT_FAULTS:
+def test_bugs_are_of_clients_and_operations_that_there_are() -> None:
+    for name, operation in CLIENT_BUGS:
         assert name in CLIENTS
         assert operation in OPERATIONS

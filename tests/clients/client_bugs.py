@@ -68,7 +68,7 @@ def litellm_proxy_replaces_the_code(run: ClientRun, operation: str) -> None:
     assert call.error["message"] in report["message"]
 
 
-CLIENT_FAULTS: Final[Mapping[tuple[str, str], Check]] = {
+CLIENT_BUGS: Final[Mapping[tuple[str, str], Check]] = {
     ("langchain-gpt", "generate"): langchain_reads_urls_alone,
     ("langchain-gpt", "retry"): langchain_reads_urls_alone,
     ("crewai-gpt", "generate"): crewai_sends_the_quality_of_dalle,
@@ -85,10 +85,10 @@ CLIENT_FAULTS: Final[Mapping[tuple[str, str], Check]] = {
 """By the name of the client and the operation."""
 
 
-def fault_outcome(run: ClientRun, operation: str) -> str | None:
-    """`fault: WHY` where the client is known to do an *operation* wrong, and did so."""
-    check = CLIENT_FAULTS.get((run.client.name, operation))
+def bug_outcome(run: ClientRun, operation: str) -> str | None:
+    """`bug: WHY` where the client is known to do an *operation* wrong, and did so."""
+    check = CLIENT_BUGS.get((run.client.name, operation))
     if not check:
         return None
     check(run, operation)
-    return f"fault: {' '.join((inspect.getdoc(check) or '').split())}"
+    return f"bug: {' '.join((inspect.getdoc(check) or '').split())}"
