@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from images_emulator.recordings.cassettes import http_archive, test_proxy, vcr_family
+from images_emulator.recordings.cassettes import azure_test_proxy, http_archive, vcr_family
 from images_emulator.recordings.cassettes.cassette import UnknownKindError, read_cassette
 from images_emulator.recordings.cassettes.cassette_import import (
     cassette_files,
@@ -438,7 +438,7 @@ READERS = {
     "vcrpy-old-httpx.json": vcr_family.read,
     "ruby.json": vcr_family.read,
     "browser.har": http_archive.read,
-    "test-proxy.json": test_proxy.read,
+    "test-proxy.json": azure_test_proxy.read,
 }
 
 

@@ -1,7 +1,7 @@
 """Cassettes: files in which other tools keep HTTP exchanges.
 
-A reader for each family of files (`vcr_family.py`, `http_archive.py`, `test_proxy.py`) makes a
-`Cassette` of the parsed file; `interaction.py` has what they share.
+A reader for each family of files (`vcr_family.py`, `http_archive.py`, `azure_test_proxy.py`) makes
+a `Cassette` of the parsed file; `interaction.py` has what they share.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from images_emulator.recordings.cassettes import (
     KINDS_IN_WORDS,
+    azure_test_proxy,
     http_archive,
-    test_proxy,
     vcr_family,
 )
 from images_emulator.recordings.cassettes.interaction import Cassette
@@ -35,7 +35,7 @@ class UnknownKindError(ValueError):
 _READERS: Final[tuple[Callable[[Any, Callable[[str], bytes]], Cassette | None], ...]] = (
     http_archive.read,
     vcr_family.read,
-    test_proxy.read,
+    azure_test_proxy.read,
 )
 
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
