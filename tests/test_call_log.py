@@ -22,8 +22,8 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server
+from images_emulator.cli.call_line import DURATION_COLUMNS, duration_text
 from images_emulator.cli.call_log import CallLog
-from images_emulator.cli.call_record import DURATION_COLUMNS, duration_text
 from images_emulator.cli.line_writer import MAX_ITEMS, LineWriter
 from images_emulator.cli.start_text import start_text
 from images_emulator.cli.terminal import Part, has_colours, printable, render, width_of

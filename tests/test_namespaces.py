@@ -19,8 +19,8 @@ import pytest
 from openai import AzureOpenAI, OpenAI, RateLimitError
 
 from images_emulator import RemoteServer, Server
-from images_emulator.cli.call_record import as_json
-from images_emulator.cli.exchange_record import record_of
+from images_emulator.cli.call_line import as_json
+from images_emulator.cli.exchange_line import line_of
 from images_emulator.contract.refusal import APIError
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator
@@ -787,7 +787,7 @@ def test_calls_and_their_lines_of_the_log_know_their_namespace(shared: Server) -
     call(shared)
     call(shared, "a")
     lines = [
-        json.loads(as_json(record_of(exchange, datetime.now(UTC)), verbose=False))
+        json.loads(as_json(line_of(exchange, datetime.now(UTC)), verbose=False))
         for emulator in emulators
         for exchange in emulator.journal.find()
     ]

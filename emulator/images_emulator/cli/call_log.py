@@ -22,8 +22,8 @@ from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 
 if TYPE_CHECKING:
-    from images_emulator.cli.call_record import CallRecord
-    from images_emulator.cli.exchange_record import CallFormatter
+    from images_emulator.cli.call_line import CallLine
+    from images_emulator.cli.exchange_line import CallFormatter
     from images_emulator.threaded_server import ThreadedServer
 
 STDOUT: Final = 1
@@ -127,7 +127,7 @@ class LineLog(Generic[Item]):
     @cached_property
     def formatter(self) -> CallFormatter:
         """The function that makes lines of calls."""
-        from images_emulator.cli.exchange_record import CallFormatter  # noqa: PLC0415 - it delays the start
+        from images_emulator.cli.exchange_line import CallFormatter  # noqa: PLC0415 - it delays the start
 
         return CallFormatter(
             level=self.level,
@@ -152,9 +152,9 @@ class LineLog(Generic[Item]):
         )
 
 
-class CallLog(LineLog["_Call | CallRecord"]):
+class CallLog(LineLog["_Call | CallLine"]):
     """Logs each call that *journal* tells of, from the log's `start` on, and those of other
-    journals from `observe` on. A record is made on the thread that writes it."""
+    journals from `observe` on. A line is made on the thread that writes it."""
 
     def __init__(
         self,
@@ -206,13 +206,13 @@ class CallLog(LineLog["_Call | CallRecord"]):
         call = _Call(exchange, time())
         # What waits to be written keeps no long body.
         is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
-        self.put(self.formatter.record(*call) if is_long else call)
+        self.put(self.formatter.line(*call) if is_long else call)
 
     # --- on the writer's thread
 
-    def text_of(self, item: _Call | CallRecord) -> str:
+    def text_of(self, item: _Call | CallLine) -> str:
         formatter = self.formatter
-        return formatter.text(formatter.record(*item) if isinstance(item, _Call) else item)
+        return formatter.text(formatter.line(*item) if isinstance(item, _Call) else item)
 
 
 class _Handler(logging.Handler):

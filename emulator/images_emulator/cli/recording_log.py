@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from images_emulator.cli.call_line import CallLine
 from images_emulator.cli.call_log import STDERR, STDOUT, LineLog
-from images_emulator.cli.call_record import CallRecord
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse
 from images_emulator.settings import LogSettings
 from images_emulator.web.record_proxy import KeptCall
@@ -23,7 +23,7 @@ _FORM_FIELD: Final = re.compile(rb'name="?(model|size)"?\r\n\r\n([^\r\n]{1,200})
 _PICTURE: Final = re.compile(rb'"(?:b64_json|url)"\s*:\s*"([^"]*)"')
 
 
-class RecordingLog(LineLog[CallRecord]):
+class RecordingLog(LineLog[CallLine]):
     """Logs each call of which it is told."""
 
     def __init__(self, settings: LogSettings, out: int = STDOUT, err: int = STDERR) -> None:
@@ -36,13 +36,13 @@ class RecordingLog(LineLog[CallRecord]):
     def tell(self, call: KeptCall) -> None:
         """Log *call*."""
         if self._is_read:
-            self.put(record_of(call))
+            self.put(line_of(call))
 
-    def text_of(self, item: CallRecord) -> str:
+    def text_of(self, item: CallLine) -> str:
         return self.formatter.text(item)
 
 
-def record_of(call: KeptCall) -> CallRecord:
+def line_of(call: KeptCall) -> CallLine:
     """The record of a *call*."""
     recording = call.recording
     request, response = recording.request, recording.response
@@ -54,7 +54,7 @@ def record_of(call: KeptCall) -> CallRecord:
     # What is left of an event that was cut has no empty line behind it.
     events = [part for part in parts if part.data.endswith((b"\n\n", b"\r\n\r\n"))]
     model, size = fields.get("model"), fields.get("size")
-    return CallRecord(
+    return CallLine(
         time=(recording.recorded_at or datetime.now(UTC)).astimezone(),
         id=_header(response, "x-request-id") or _header(response, "apim-request-id"),
         kind="call",

@@ -1,4 +1,4 @@
-"""The records of calls in the journal, and their text for the terminal."""
+"""The lines of calls in the journal, and their text for the terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from images_emulator.cli.call_record import (
-    CallRecord,
+from images_emulator.cli.call_line import (
+    CallLine,
     as_json,
     as_text,
     total_bytes,
@@ -34,23 +34,23 @@ class CallFormatter:
         self._colours = colours
         self._terminal = terminal
 
-    def record(self, exchange: Exchange, ended: float) -> CallRecord:
-        """The record of a call that has *ended*, in seconds since the epoch."""
+    def line(self, exchange: Exchange, ended: float) -> CallLine:
+        """The line of a call that has *ended*, in seconds since the epoch."""
         begun = ended - (exchange.duration_ms or 0) / 1000
-        return record_of(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
+        return line_of(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
 
-    def text(self, record: CallRecord) -> str:
+    def text(self, line: CallLine) -> str:
         """The lines of a call; nothing for one of less importance than the level."""
-        if self._level > logging.INFO and record.is_good:
+        if self._level > logging.INFO and line.is_good:
             return ""
         if self._is_json:
-            return as_json(record, verbose=self._is_verbose)
+            return as_json(line, verbose=self._is_verbose)
         columns = None if self._terminal is None else columns_of(self._terminal)
-        return as_text(record, colours=self._colours, columns=columns, verbose=self._is_verbose)
+        return as_text(line, colours=self._colours, columns=columns, verbose=self._is_verbose)
 
 
-def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallRecord:
-    """The record of a call of the journal, which came at *time*. A *brief* one has only what stands
+def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallLine:
+    """The line of a call of the journal, which came at *time*. A *brief* one has only what stands
     in its line as text: the rest takes five times as long."""
     request = exchange.request if brief else None
     details = None if request else exchange.details
@@ -58,7 +58,7 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
     is_plain = brief and exchange.operation is not None and error is None
     key = "" if is_plain else exchange.head.api_key
     model = request.model.id if request else details and details.model
-    record = CallRecord(
+    line = CallLine(
         time=time,
         id=exchange.id,
         kind=exchange.kind,
@@ -79,8 +79,8 @@ def record_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> Cal
         notice=_notice(exchange),
     )
     if brief or details is None:
-        return record
-    return record._replace(
+        return line
+    return line._replace(
         namespace=exchange.namespace,
         trace_id=exchange.trace_id,
         key=exchange.key,

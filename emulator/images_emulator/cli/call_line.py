@@ -1,4 +1,4 @@
-"""A call as a line of the terminal shows it. `exchange_record.py` makes one of a call in the
+"""A call as a line of the terminal shows it. `exchange_line.py` makes one of a call in the
 journal, this module of one in the admin API's answer."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GONE: Final = {
 """The words of a line for these outcomes."""
 
 
-class CallRecord(NamedTuple):
+class CallLine(NamedTuple):
     """One call. Credentials are redacted."""
 
     time: datetime
@@ -77,13 +77,13 @@ class CallRecord(NamedTuple):
         return self.outcome == "answered" and not (self.fault or self.notice)
 
 
-def record_of(summary: Mapping[str, Any]) -> CallRecord:
-    """The record of a call of the admin API's answer."""
+def line_of(summary: Mapping[str, Any]) -> CallLine:
+    """The line of a call of the admin API's answer."""
     pictures, parameters = summary["pictures"], summary["parameters"]
     size = parameters.get("size")
     if pictures:
         size = f"{pictures[0]['width']}x{pictures[0]['height']}"
-    return CallRecord(
+    return CallLine(
         time=datetime.fromisoformat(summary["time"]).astimezone(),
         id=summary["id"],
         kind=summary["kind"],
@@ -151,104 +151,104 @@ def duration_text(milliseconds: float) -> str:
 # --- as text
 
 
-def as_text(record: CallRecord, *, colours: bool, columns: int | None, verbose: bool) -> str:
+def as_text(line: CallLine, *, colours: bool, columns: int | None, verbose: bool) -> str:
     """The line of a call, and where *verbose* those that say more of it behind it; each with a line
     end. Where the *columns* of a terminal have no room for all of the line, what went wrong stands
     in one of its own. No line is longer than the columns."""
-    parts, reasons = _parts(record), _reasons(record)
+    parts, reasons = _parts(line), _reasons(line)
     lines = [[*parts, *reasons]]
     if reasons and columns is not None and sum(width_of(part.text) for part in lines[0]) > columns:
         lines = [parts, [Part(INDENT[: -len(GAP)]), *reasons]]
     if verbose:
         lines += [
-            [Part(f"{INDENT}{name:<10} ", "dim"), Part(text)] for name, text in _details(record)
+            [Part(f"{INDENT}{name:<10} ", "dim"), Part(text)] for name, text in _details(line)
         ]
-    return "".join(f"{render(line, colours=colours, columns=columns)}\n" for line in lines)
+    return "".join(f"{render(each, colours=colours, columns=columns)}\n" for each in lines)
 
 
-def _style(record: CallRecord) -> str:
+def _style(line: CallLine) -> str:
     """The style of a call's status, and of its error."""
-    status = record.status
-    if not status or status >= 500 or record.outcome in GONE:
+    status = line.status
+    if not status or status >= 500 or line.outcome in GONE:
         return "red"
     return "yellow" if status >= 400 else "green"
 
 
-def _parts(record: CallRecord) -> list[Part]:
+def _parts(line: CallLine) -> list[Part]:
     """The parts of a call's line before what went wrong."""
-    time = record.time
+    time = line.time
     parts = [
         Part(f"{time.hour:02}:{time.minute:02}:{time.second:02}", "dim"),
         Part(" "),
-        Part(str(record.status or "---"), _style(record)),
-        Part(f"{duration_text(record.duration_ms):>{DURATION_COLUMNS}} ", "dim"),
-        Part(f"{record.method} {_path(record)}"),
+        Part(str(line.status or "---"), _style(line)),
+        Part(f"{duration_text(line.duration_ms):>{DURATION_COLUMNS}} ", "dim"),
+        Part(f"{line.method} {_path(line)}"),
     ]
-    if record.model:
-        parts.append(Part(f" {printable(record.model)}", "cyan"))
-    if record.size:
-        parts.append(Part(f" {printable(record.size)}"))
-    if record.pictures:
-        parts.append(Part(_pictures(record)))
-    if record.recording:
-        parts.append(Part(f"{GAP}recording {printable(record.recording)}", "dim"))
-    if record.own_answer:
-        parts.append(Part(f" from {printable(record.own_answer)}"))
+    if line.model:
+        parts.append(Part(f" {printable(line.model)}", "cyan"))
+    if line.size:
+        parts.append(Part(f" {printable(line.size)}"))
+    if line.pictures:
+        parts.append(Part(_pictures(line)))
+    if line.recording:
+        parts.append(Part(f"{GAP}recording {printable(line.recording)}", "dim"))
+    if line.own_answer:
+        parts.append(Part(f" from {printable(line.own_answer)}"))
     return parts
 
 
-def _reasons(record: CallRecord) -> list[Part]:
+def _reasons(line: CallLine) -> list[Part]:
     """The parts of a call's line that say where it is recorded, and what went wrong."""
     reasons = []
-    if record.file:
-        reasons.append(Part(f"{GAP}→ {printable(record.file)}", "dim"))
-    if record.fault:
-        reasons.append(Part(f"{GAP}fault {printable(record.fault)}", "magenta"))
-    if record.outcome in GONE:
-        reasons.append(Part(f"{GAP}{GONE[record.outcome]}", "red"))
-    if record.error:
-        message = printable(str(record.error.get("message")))
-        reasons.append(Part(f"{GAP}{message}", _style(record)))
-    if record.notice:
-        reasons.append(Part(f"{GAP}{printable(record.notice)}", "yellow"))
+    if line.file:
+        reasons.append(Part(f"{GAP}→ {printable(line.file)}", "dim"))
+    if line.fault:
+        reasons.append(Part(f"{GAP}fault {printable(line.fault)}", "magenta"))
+    if line.outcome in GONE:
+        reasons.append(Part(f"{GAP}{GONE[line.outcome]}", "red"))
+    if line.error:
+        message = printable(str(line.error.get("message")))
+        reasons.append(Part(f"{GAP}{message}", _style(line)))
+    if line.notice:
+        reasons.append(Part(f"{GAP}{printable(line.notice)}", "yellow"))
     return reasons
 
 
-def _path(record: CallRecord) -> str:
+def _path(line: CallLine) -> str:
     """The path; of a download its end, which alone differs."""
-    path = printable(record.path)
-    return f"…/{path.rpartition('/')[2]}" if record.kind == "download" else path
+    path = printable(line.path)
+    return f"…/{path.rpartition('/')[2]}" if line.kind == "download" else path
 
 
-def _pictures(record: CallRecord) -> str:
+def _pictures(line: CallLine) -> str:
     """The pictures of a call with their bytes, and the events in which they came."""
-    text = f" {record.pictures} pictures" if record.pictures > 1 else ""
-    if record.bytes is not None:
-        text += f" {bytes_text(record.bytes)}"
-    elif record.kind == "call":
+    text = f" {line.pictures} pictures" if line.pictures > 1 else ""
+    if line.bytes is not None:
+        text += f" {bytes_text(line.bytes)}"
+    elif line.kind == "call":
         text += " by URL"
-    if record.events:
-        text += f" in {record.events} event{'s' if record.events > 1 else ''}"
+    if line.events:
+        text += f" in {line.events} event{'s' if line.events > 1 else ''}"
     return text
 
 
-def _details(record: CallRecord) -> Iterator[tuple[str, str]]:
+def _details(line: CallLine) -> Iterator[tuple[str, str]]:
     """Further details of a call: a word and a text each."""
-    if record.prompt:
-        yield "prompt", printable(record.prompt)
-    if record.sent:
-        sent = " ".join(f"{name}={value}" for name, value in record.sent.items())
+    if line.prompt:
+        yield "prompt", printable(line.prompt)
+    if line.sent:
+        sent = " ".join(f"{name}={value}" for name, value in line.sent.items())
         yield "sent", printable(sent)
     for name, texts in (
-        ("upload", record.uploads),
-        ("forgiven", record.violations),
-        ("near miss", record.near_misses),
+        ("upload", line.uploads),
+        ("forgiven", line.violations),
+        ("near miss", line.near_misses),
     ):
         for text in texts:
             yield name, printable(text)
-    retry = f"retry {record.retries}" if record.retries else None
-    client = ", ".join(filter(None, [record.sdk, record.key and f"key {record.key}", retry]))
-    yield "client", printable(f"{client}, {record.id}" if client else record.id)
+    retry = f"retry {line.retries}" if line.retries else None
+    client = ", ".join(filter(None, [line.sdk, line.key and f"key {line.key}", retry]))
+    yield "client", printable(f"{client}, {line.id}" if client else line.id)
 
 
 # --- as JSON
@@ -273,17 +273,17 @@ _ALWAYS: Final = (
 _VERBOSE: Final = ("prompt", "sent", "uploads", "near_misses", "violations")
 
 
-def as_json(record: CallRecord, *, verbose: bool) -> str:
+def as_json(line: CallLine, *, verbose: bool) -> str:
     """A JSON object, with a line end; what is not known is null. It is ASCII, in which no character
     can move a cursor."""
     names = (*_ALWAYS, *_VERBOSE) if verbose else _ALWAYS
-    values = {name: getattr(record, name) for name in names}
+    values = {name: getattr(line, name) for name in names}
     head = {
-        "time": record.time.astimezone().isoformat(timespec="milliseconds"),
-        "level": "info" if record.is_good else "warning",
-        "event": record.kind,
+        "time": line.time.astimezone().isoformat(timespec="milliseconds"),
+        "level": "info" if line.is_good else "warning",
+        "event": line.kind,
     }
-    values["duration_ms"] = round(record.duration_ms, 3)
-    if record.file:
-        values["file"] = record.file
+    values["duration_ms"] = round(line.duration_ms, 3)
+    if line.file:
+        values["file"] = line.file
     return f"{json.dumps(head | values)}\n"
