@@ -24,10 +24,11 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server, Settings
+from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput
-from images_emulator.state.store import Codec, Count, Packed
+from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Store
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
@@ -42,6 +43,7 @@ CALL: Final = MatchInput("/v1/models")
 NUMBER: Final[Codec[int]] = Codec(
     lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
 )
+NUMBERS: Final = LogCodec(NUMBER.pack, NUMBER.pack, NUMBER.unpack)
 RECOVERY_SECONDS: Final = 10
 """Seconds in which a test expects what takes a quarter of one on a machine that is not busy."""
 
@@ -609,6 +611,93 @@ def test_writes_to_the_journal_that_redis_never_gets_are_counted(
         prompts = [call.prompt for call in server.requests]
         assert "0" not in prompts
         assert server.emulator.journal.dropped() >= 3
+
+
+def log_of(store: Store) -> Log[int]:
+    return store.log("n", NUMBERS, max_entries=100, max_bytes=1000, detach=int)
+
+
+async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    log, counters = log_of(store), store.counters("x")
+    redis_server.kill()
+    await log.append("a", 1, 10)
+    redis_server.start()
+    assert await counters.counts(["a"]) == [Count()]
+
+    call, began, may_fail = store.client.call, asyncio.Event(), asyncio.Event()
+
+    async def fail_to_append(script: Any, keys: Any, *arguments: Any) -> Any:
+        if script is not redis_scripts.APPEND or may_fail.is_set():
+            return await call(script, keys, *arguments)
+        began.set()
+        await may_fail.wait()
+        raise emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
+
+    monkeypatch.setattr(store.client, "call", fail_to_append)
+    reading = asyncio.ensure_future(log.get("a"))
+    await began.wait()
+    amending = asyncio.ensure_future(log.amend("a", 2, 10, detachable=False))
+    for _ in range(3):
+        await counters.counts(["a"])
+    may_fail.set()
+    with pytest.raises(APIError):
+        await reading
+    await amending
+    assert await log.get("a") == 2
+    await store.disconnect()
+    store.close()
+
+
+async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loops(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    log = log_of(store)
+    redis_server.kill()
+    for number in range(50):
+        await log.append(str(number), number, 1)
+        await log.amend(str(number), -number, 1, detachable=False)
+    redis_server.start()
+    assert await store.counters("x").counts(["a"]) == [Count()]
+    readers = [asyncio.to_thread(lambda: store.run(log.newest(100))) for _ in range(4)]
+    found = await asyncio.gather(*readers, log.all(), log.all())
+    assert found == [[-number for number in range(50)]] * 6
+    assert await log.count() == 50
+    await store.disconnect()
+    await asyncio.to_thread(store.close)
+
+
+async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    log = log_of(store)
+    redis_server.kill()
+    await log.append("a", 1, 10)
+    with pytest.raises(APIError):
+        await log.clear()
+    redis_server.start()
+    assert await log.all() == [1]
+    redis_server.kill()
+    await log.append("b", 2, 10)
+    redis_server.start()
+    await log.clear()
+    assert (await log.all(), await log.count()) == ([], 0)
+    await store.disconnect()
+    store.close()
 
 
 async def test_redis_is_not_asked_again_soon_after_a_failure(

@@ -13,6 +13,7 @@ import errno
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -333,6 +334,34 @@ class _LateWrite(NamedTuple):
     size: int
 
 
+class _Turn:
+    """A lock that tasks of any event loop hold while they await something."""
+
+    def __init__(self) -> None:
+        self._released: Future[None] | None = None
+        """Done when the task that holds this has released it; None where no task does."""
+        self._lock = Lock()
+        """Held while `_released` is changed."""
+
+    async def __aenter__(self) -> None:
+        ours: Future[None] = Future()
+        # A task that is cancelled while it waits must not cancel it.
+        ours.set_running_or_notify_cancel()
+        while True:
+            with self._lock:
+                theirs = self._released
+                if theirs is None:
+                    self._released = ours
+                    return
+            await asyncio.wrap_future(theirs)
+
+    async def __aexit__(self, *error: object) -> None:
+        with self._lock:
+            released, self._released = self._released, None
+        assert released
+        released.set_result(None)
+
+
 class RedisLog(Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing: the last writes are kept and
     follow when it is back, and older entries count as dropped."""
@@ -358,6 +387,7 @@ class RedisLog(Generic[T]):
         self._codec = codec
         self._limits = max_entries, max_bytes
         self._late: deque[_LateWrite] = deque()
+        """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
         self._lost = 0
         """Entries that were lost, and that Redis does not know of."""
@@ -368,6 +398,8 @@ class RedisLog(Generic[T]):
         """All that there were at the last `append`."""
         self._lock = Lock()
         """Held while the writes that are late are changed."""
+        self._turn = _Turn()
+        """Held while the writes that are late are sent, or all entries are forgotten."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
         change = self._told(LogChange("added", key))
@@ -408,11 +440,17 @@ class RedisLog(Generic[T]):
         return _size(await self._client.call(scripts.SIZE, self._keys))
 
     async def clear(self) -> int:
-        with self._lock:
-            self._late.clear()
-            self._late_bytes = self._lost = 0
         change = self._told(LogChange("cleared"))
-        return int(await self._client.call(scripts.CLEAR_LOG, self._keys, change))
+        async with self._turn:
+            with self._lock:
+                before, lost = [*self._late], self._lost
+            count = await self._client.call(scripts.CLEAR_LOG, self._keys, change)
+            forgotten = {id(write) for write in before}
+            with self._lock:
+                while self._late and id(self._late[0]) in forgotten:
+                    self._late_bytes -= self._late.popleft().size
+                self._lost = max(0, self._lost - lost)
+            return int(count)
 
     async def watch(self, watcher: LogWatcher) -> None:
         self._own_watchers += 1
@@ -480,20 +518,25 @@ class RedisLog(Generic[T]):
                 self._lost += oldest.script is scripts.APPEND
 
     async def _catch_up(self) -> None:
-        """Send the writes that are late. Raises APIError where Redis is still away."""
-        while self._late:
-            with self._lock:
-                if not self._late:
-                    return
-                write = self._late.popleft()
-                self._late_bytes -= write.size
-            try:
-                await self._send(write)
-            except BaseException:
+        """Send the writes that are late, one after the other, so that none comes before the entry
+        that it amends. Raises APIError where Redis is still away."""
+        if not self._late:
+            return
+        # Where another task waits for Redis, this one does not wait for that task.
+        self._client.check()
+        async with self._turn:
+            while True:
                 with self._lock:
-                    self._late.appendleft(write)
-                    self._late_bytes += write.size
-                raise
+                    if not self._late:
+                        return
+                    write = self._late[0]
+                await self._send(write)
+                with self._lock:
+                    if self._late and self._late[0] is write:
+                        self._late_bytes -= self._late.popleft().size
+                    else:
+                        # Meanwhile it was counted as lost.
+                        self._lost -= write.script is scripts.APPEND
 
 
 class RedisStore:
