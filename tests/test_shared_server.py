@@ -186,6 +186,40 @@ def test_it(images_emulator):
         run(session, code).assert_outcomes(passed=1)
 
 
+def test_only_tests_that_want_the_server_of_the_session_have_its_namespace(
+    session: pytest.Pytester, shared: Server
+) -> None:
+    names: list[str | None] = []
+    shared.namespaces.observers = (lambda emulator: names.append(emulator.namespace),)
+    with_url(session, shared)
+    run(session, "def test_it(images_emulator): draw()").assert_outcomes(passed=1)
+    (own,) = names
+    assert own
+    assert "-test_it-" in own
+    code = "def test_it(images_emulator_server): assert images_emulator_server.namespace"
+    run(session, code).assert_outcomes(passed=1)
+    assert "-session-" in str(names[-1])
+    assert namespaces(shared) == []
+
+
+def test_a_namespace_that_cannot_have_the_settings_is_deleted(
+    session: pytest.Pytester, shared: Server
+) -> None:
+    code = """
+from images_emulator import Settings
+
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    return Settings(as_of="2026-01-01", scenario="nothing.toml")
+
+def test_it(images_emulator):
+    pass
+"""
+    with_url(session, shared)
+    run(session, code).assert_outcomes(errors=1)
+    assert namespaces(shared) == []
+
+
 def test_settings_that_only_the_server_can_have_are_refused(
     session: pytest.Pytester, shared: Server
 ) -> None:

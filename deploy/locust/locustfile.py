@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import struct
 import zlib
 from itertools import count
@@ -31,8 +32,8 @@ _prompts = count()
 
 
 def unique_prompt() -> str:
-    """A prompt that no other call of this process has."""
-    return f"A lighthouse, seen for the {next(_prompts)}th time by {id(_prompts):x}"
+    """A prompt that no other call has, of this process of Locust or another one."""
+    return f"A lighthouse, seen for the {next(_prompts)}th time by {os.getpid()}"
 
 
 def rgba_png(edge: int, alpha: int) -> bytes:
@@ -63,7 +64,7 @@ class ImagesUser(FastHttpUser):
     network_timeout = 60
 
     def on_start(self) -> None:
-        self.headers = {"Authorization": f"Bearer sk-locust-{next(_users)}"}
+        self.headers = {"Authorization": f"Bearer sk-locust-{os.getpid()}-{next(_users)}"}
 
     def post(self, name: str, path: str = GENERATIONS, **arguments: Any) -> list[dict[str, str]]:
         """Make a call, which is called *name*, and return the images of its answer. They are

@@ -227,8 +227,10 @@ def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
     name = f"{worker}-{words}-{os.urandom(4).hex()}"
     token = settings.admin_token or os.environ.get(TOKEN_VARIABLE) or None
     try:
-        server = RemoteServer(url, name, admin_token=token).__enter__()
-        _apply(settings, server)
+        with ExitStack() as stack:
+            server = stack.enter_context(RemoteServer(url, name, admin_token=token))
+            _apply(settings, server)
+            stack.pop_all()
     except (ServerError, ValueError) as error:
         raise pytest.fail.Exception(f"{URL_OPTION}: {error}", pytrace=False) from None
     return server
@@ -255,23 +257,22 @@ def _apply(settings: Settings, server: AnyServer) -> None:
 
 
 def _images_emulator(
-    request: pytest.FixtureRequest,
-    images_emulator_server: AnyServer,
-    images_emulator_settings: Settings,
+    request: pytest.FixtureRequest, images_emulator_settings: Settings
 ) -> Iterator[AnyServer]:
     """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` lead to. It is emptied at the
     start and at the end, unless a fixture of wider scope has it. With `images_emulator_url` it is a
     namespace of its own, which is deleted at the end."""
     session, settings = request.config.stash[_SESSION], images_emulator_settings
     with ExitStack() as stack:
-        server = images_emulator_server
-        if session.url and not session.early:
-            if session.users and session.server:
-                server = session.server
-            else:
-                title = request.node.nodeid or "session"
-                server = stack.enter_context(closing(_namespace(session.url, title, settings)))
-                stack.callback(setattr, session, "server", None)
+        server: AnyServer
+        if not session.url or session.early:
+            server = request.getfixturevalue("images_emulator_server")
+        elif session.users and session.server:
+            server = session.server
+        else:
+            title = request.node.nodeid or "session"
+            server = stack.enter_context(closing(_namespace(session.url, title, settings)))
+            stack.callback(setattr, session, "server", None)
         session.server = server
         # A server of another fixture has settings of its own.
         own: Settings = getattr(server, "settings", settings)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image/png"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -26,10 +27,13 @@ func TestMain(m *testing.M) {
 	if err := server.Start(); err != nil {
 		log.Fatal(err)
 	}
-	line, err := bufio.NewReader(output).ReadBytes('\n')
+	lines := bufio.NewReader(output)
+	line, err := lines.ReadBytes('\n')
 	if err != nil {
 		log.Fatal(err)
 	}
+	// A pipe that nobody reads is full some time, and then the emulator waits.
+	go io.Copy(io.Discard, lines)
 	var start struct {
 		BaseURL string `json:"base_url"`
 	}

@@ -59,12 +59,6 @@ def add_address(parser: Any) -> None:
     add_config(group)
 
 
-def split_address(options: dict[str, Any]) -> dict[str, Any]:
-    """Take what `add_address` has added out of *options*."""
-    names = ("url", "port", "call_namespace", "admin_token", "config")
-    return {name: options.pop(name) for name in names if name in options}
-
-
 def server_address(
     *, url: str | None = None, call_namespace: str | None = None, **flags: Any
 ) -> ServerAddress:
