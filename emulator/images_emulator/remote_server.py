@@ -38,7 +38,7 @@ class RemoteClock:
 
     @property
     def offset(self) -> timedelta:
-        """How far the emulator's time is ahead of the server's, in milliseconds."""
+        """How far the emulator's time is ahead of the server's, to the millisecond."""
         return timedelta(seconds=self._client.get("clock")["offset_seconds"])
 
     def now(self) -> datetime:
