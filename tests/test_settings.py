@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
-from images_emulator.settings import Setting, _value_type, all_settings
+from images_emulator.settings import (
+    MAX_WORKERS,
+    ProcessSettings,
+    Setting,
+    _value_type,
+    all_settings,
+)
 
 PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]
@@ -40,6 +46,12 @@ def test_number_has_a_minimum(setting: Setting) -> None:
     values: dict[str, Any] = {setting.name: -1}
     with pytest.raises(ValueError, match=f"{setting.name} must be"):
         Settings(**values)
+
+
+def test_workers_have_a_maximum() -> None:
+    assert ProcessSettings(workers=MAX_WORKERS).workers == MAX_WORKERS
+    with pytest.raises(ValueError, match="workers must be at most 256, not 100000"):
+        ProcessSettings(workers=100_000)
 
 
 @pytest.mark.parametrize(
