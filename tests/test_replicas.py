@@ -832,8 +832,9 @@ def test_store_is_the_master_that_sentinels_name(
 
 
 def test_store_is_a_cluster(http: httpx2.Client) -> None:
-    (port,) = free_ports(1)
-    node = RedisServer("--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes")
+    port, bus_port = free_ports(2)
+    cluster = ("--cluster-enabled", "yes", "--cluster-port", str(bus_port))
+    node = RedisServer("--port", str(port), "--bind", "127.0.0.1", *cluster)
     try:
         assert node.command("CLUSTER ADDSLOTSRANGE 0 16383") == b"+OK\r\n"
         until(lambda: b"cluster_state:ok" in node.command("CLUSTER INFO"))
