@@ -73,7 +73,7 @@ class Server(ThreadedServer, ServerControl):
             listener=self._shared_listener.socket if self._shared_listener else None,
         )
         for each in self._instruments:
-            each.serve(self._http.connections)
+            each.count_connections(self._http.connections)
 
     async def _finish(self) -> None:
         """Give back what belongs to the event loop, once all calls have ended."""

@@ -26,8 +26,8 @@ class Instrument(Protocol):
         """Wrap the whole application."""
         ...
 
-    def serve(self, connections: Callable[[], int]) -> None:
-        """A server is made, whose open *connections* can be counted."""
+    def count_connections(self, connections: Callable[[], int]) -> None:
+        """Count the open *connections* of a server from now on."""
         ...
 
     async def stop(self) -> None:

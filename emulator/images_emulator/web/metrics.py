@@ -198,8 +198,8 @@ class Metrics:
         """As `Instrument.outside`."""
         return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
 
-    def serve(self, connections: Callable[[], int]) -> None:
-        """As `Instrument.serve`."""
+    def count_connections(self, connections: Callable[[], int]) -> None:
+        """As `Instrument.count_connections`."""
         self._open_connections = connections
 
     async def stop(self) -> None:

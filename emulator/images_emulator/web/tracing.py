@@ -159,8 +159,8 @@ class Tracing:
         """As `Instrument.outside`."""
         return app
 
-    def serve(self, connections: Callable[[], int]) -> None:
-        """As `Instrument.serve`."""
+    def count_connections(self, connections: Callable[[], int]) -> None:
+        """As `Instrument.count_connections`."""
 
     async def stop(self) -> None:
         """Send the last spans."""
