@@ -330,6 +330,10 @@ def test_every_query_of_dashboard_and_alerts_has_data(tmp_path: Path) -> None:
         # Both have been scraped.
         count = len(server.requests) + len(server.downloads)
         until(lambda: bool(prometheus.values(f"sum({CALLS}) == {count}")))
+        # It is measured once a second, and a rate wants two scrapes with a figure.
+        until(
+            lambda: bool(prometheus.values(f"rate({PREFIX}_event_loop_lag_seconds_count[1m]) > 0"))
+        )
         empty = []
         for title, expression in queries():
             query = expression.replace("$__rate_interval", "1m").replace("$__range", "1m")
