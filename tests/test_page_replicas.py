@@ -58,8 +58,14 @@ async def test_page_of_one_server_shows_a_stream_of_the_other_as_it_goes_on(
     async with opened_page(chromium, one) as page, httpx2.AsyncClient(timeout=30) as http:
         await is_live(page)
         url = f"{other.base_url}/images/generations"
+        # The first of these rows may be one that the page loaded when it came; the second shows
+        # that it hears of the other server.
+        for rows in (["a lake"], ["a ship", "a lake"]):
+            call = {"model": "gpt-image-2", "prompt": rows[0]}
+            await http.post(url, json=call, headers={"authorization": f"Bearer {KEY}"})
+            await has_rows(page, *rows)
         async with http.stream("POST", url, json=body, headers=headers):
-            await has_rows(page, "a tower")
+            await has_rows(page, "a tower", "a ship", "a lake")
             await page.wait_for_function(
                 """() => [...document.images].some((each) =>
                   each.src.includes("/partials/0") && each.complete && each.naturalWidth > 0)"""
