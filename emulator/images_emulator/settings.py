@@ -33,10 +33,6 @@ seen from its folder."""
 SIZE: Final = "SIZE"
 """Stands in the help for the value of a setting that is a number of bytes."""
 
-MAX_WORKERS: Final = 256
-"""The most processes of one server. Each takes some 40 MB, and as many as that only exhaust a
-machine."""
-
 SIZE_UNITS: Final[Mapping[str, int]] = {
     "GiB": 2**30,
     "MiB": 2**20,
@@ -650,6 +646,11 @@ class LogSettings(Immutable, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_texts(self)
+
+
+MAX_WORKERS: Final = 256
+"""The most processes of one server. Each takes some 40 MB, and as many as that only exhaust a
+machine."""
 
 
 class ProcessSettings(Immutable, kw_only=True):
