@@ -50,7 +50,7 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     with ExitStack() as stack:
         two = stack.enter_context(Process.emulator("--workers", str(WORKERS)))
         store = json.loads(two.ask(get("/_emulator/settings")))["store"]
-        one = stack.enter_context(Process.emulator("--store", store, "--namespace", "one"))
+        one = stack.enter_context(Process.emulator("--store", store, "--store-name", "one"))
         pool = stack.enter_context(ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")))
         callers = stack.enter_context(crowd())
         for server in (two, one):

@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("memory", "redis"),
         default="memory",
         help="the store of the emulators that tests make in their own process: memory, or a Redis"
-        " that the session starts, with a namespace for each of them (default: memory)",
+        " that the session starts, with a name for each of them (default: memory)",
     )
 
 
@@ -148,7 +148,7 @@ def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
     def store_of(settings: Settings) -> Store:
         if settings.store is None:
             return redis_store()
-        return RedisStore(settings.store, settings.namespace)
+        return RedisStore(settings.store, settings.store_name)
 
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 

@@ -18,15 +18,15 @@ from typing import Final
 
 import pytest
 
-_NAMESPACES: Final = count()
+_NUMBERS: Final = count()
 
 START_SECONDS: Final = 10
 """Seconds in which Redis must answer after its start."""
 
 
-def new_namespace() -> str:
-    """A namespace that no test has used."""
-    return f"test-{next(_NAMESPACES)}"
+def new_store_name() -> str:
+    """A name of a state that no test has used."""
+    return f"test-{next(_NUMBERS)}"
 
 
 def missing_part() -> str:

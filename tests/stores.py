@@ -35,7 +35,7 @@ from images_emulator.state.store import (
     Store,
     Take,
 )
-from tests.redis_server import new_namespace, shared_redis
+from tests.redis_server import new_store_name, shared_redis
 
 T = TypeVar("T")
 
@@ -327,11 +327,11 @@ def packed_exchange(exchange: Exchange) -> tuple[dict[str, Any], bytes]:
 
 
 def redis_store() -> Store:
-    """A store in the Redis that tests share, with a namespace of its own."""
+    """A store in the Redis that tests share, with a state of its own."""
     url = shared_redis().url
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    return RedisStore(url, new_namespace())
+    return RedisStore(url, new_store_name())
 
 
 STORES: Mapping[str, Callable[[], Store]] = {

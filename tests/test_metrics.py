@@ -32,7 +32,7 @@ from images_emulator.web.app import create_app
 from images_emulator.web.metrics import Metrics, _sizes, endpoint_of
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.redis_server import new_namespace, shared_redis
+from tests.redis_server import new_store_name, shared_redis
 
 PREFIX = "images_emulator_"
 
@@ -403,7 +403,7 @@ async def test_another_server_may_serve_the_application() -> None:
 
 def test_operations_on_the_store_are_measured_and_so_are_its_failures() -> None:
     redis = shared_redis()
-    settings: dict[str, Any] = {"store": redis.url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": redis.url, "store_name": new_store_name()}
     with Server(metrics=True, **settings) as server, sdk(server) as client:
         client.images.generate(model="dall-e-2", prompt="A fox", size="256x256")
         figures = scrape(server)

@@ -25,7 +25,7 @@ from tests.conftest import KEY
 from tests.pictures import png
 from tests.programs import ROOT
 from tests.proxies import free_port
-from tests.redis_server import new_namespace, shared_redis
+from tests.redis_server import new_store_name, shared_redis
 from tests.waiting import until
 
 DEPLOY: Final = ROOT / "deploy"
@@ -291,7 +291,7 @@ class Prometheus:
 def watched(folder: Path) -> Iterator[tuple[Server, Prometheus]]:
     """A server with all that can be measured, and the Prometheus that scrapes it."""
     program("prometheus")
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     settings |= {"admin_token": "secret", "rate_limit": "20/hour"}
     with Server(metrics=True, **settings) as server:
         prometheus = Prometheus(server, "secret", folder)

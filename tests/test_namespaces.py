@@ -29,7 +29,7 @@ from images_emulator.web.metrics import Metrics
 from images_emulator.web.namespaces import Namespace
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.redis_server import missing_part, new_namespace, shared_redis
+from tests.redis_server import missing_part, new_store_name, shared_redis
 
 HEADER = "x-emulator-namespace"
 GENERATIONS = "/v1/images/generations"
@@ -48,7 +48,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         with Server() as server:
             yield server, server
         return
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other:
         yield one, other
 
@@ -539,7 +539,7 @@ def test_the_admin_api_of_a_namespace_needs_the_token() -> None:
 
 @NO_REDIS
 def test_a_list_of_namespaces_of_other_processes_opens_none() -> None:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings, max_namespaces=1) as other:
         for name in ("a", "b", "b"):
             call(one, name)
@@ -552,7 +552,7 @@ def test_a_list_of_namespaces_of_other_processes_opens_none() -> None:
 def test_a_namespace_that_cannot_be_emptied_stays_to_be_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
 
     def fail(name: str) -> Emulator:
         raise OSError("no answer")
@@ -600,7 +600,7 @@ def test_idle_namespaces_are_forgotten_without_a_call(shared: Server, time: list
 
 @NO_REDIS
 def test_idle_namespaces_are_listed_no_more_on_a_shared_store(time: list[float]) -> None:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other:
         call(one, "a")
         time[0] += 3601
@@ -637,7 +637,7 @@ def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
         first, second = server.namespaces.get("a"), server.namespaces.get("b")
         return [*await asyncio.gather(first, second, return_exceptions=True)]
 
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings, max_namespaces=1) as server:
         got = asyncio.run(both(server))
         (namespace,) = (each for each in got if isinstance(each, Namespace))

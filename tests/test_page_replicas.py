@@ -13,7 +13,7 @@ from openai import OpenAI
 from images_emulator import Server
 from tests.conftest import KEY
 from tests.opened_page import opened_page
-from tests.redis_server import missing_part, new_namespace, shared_redis
+from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_page import generate, has_rows, is_live, pictures_loaded, tiles, until
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def servers() -> Iterator[tuple[Server, Server]]:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other:
         yield one, other
 

@@ -22,7 +22,7 @@ from images_emulator import Server
 from tests.pictures import opened, png
 from tests.programs import running_command
 from tests.proxies import DEPLOY, PROXIES, proxy
-from tests.redis_server import missing_part, new_namespace, shared_redis
+from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_streams import frames
 from tests.waiting import until
 
@@ -59,7 +59,7 @@ class Setup(NamedTuple):
 def started(request: pytest.FixtureRequest) -> Iterator[Setup]:
     settings: dict[str, Any] = {
         "store": shared_redis().url,
-        "namespace": new_namespace(),
+        "store_name": new_store_name(),
         "rate_limit": "3/min",
     }
     with (
@@ -147,7 +147,7 @@ def test_partial_images_arrive_one_by_one(setup: Setup, http: httpx2.Client) -> 
 
 
 def test_partial_images_arrive_one_by_one_through_an_nginx_that_buffers() -> None:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with (
         Server(host=HOSTS[0], **settings) as one,
         proxy("bare nginx", [f"{HOSTS[0]}:{one.port}"]) as url,
@@ -226,10 +226,10 @@ def test_a_call_that_loses_its_connection_is_not_sent_again(
 @pytest.mark.parametrize("kind", PROXIES)
 def test_calls_go_on_when_a_replica_is_killed(kind: str) -> None:
     with ExitStack() as stack:
-        namespace = new_namespace()
-        settings: dict[str, Any] = {"store": shared_redis().url, "namespace": namespace}
+        name = new_store_name()
+        settings: dict[str, Any] = {"store": shared_redis().url, "store_name": name}
         other = stack.enter_context(Server(host=HOSTS[1], **settings))
-        flags = ("--store", settings["store"], "--namespace", namespace)
+        flags = ("--store", settings["store"], "--store-name", name)
         replica = stack.enter_context(
             running_command("serve", "--host", HOSTS[0], "--port", str(other.port), *flags)
         )
@@ -270,7 +270,7 @@ def is_up(url: str) -> bool:
 def test_calls_of_locust_to_two_replicas_behind_nginx_succeed() -> None:
     if not find_spec("locust"):  # the import would replace sockets and threads
         pytest.skip("needs the extra [deploy]")
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with (
         Server(host=HOSTS[0], **settings) as one,
         Server(host=HOSTS[1], port=one.port, **settings) as other,

@@ -33,7 +33,7 @@ from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
 from tests.programs import run_python
-from tests.redis_server import RedisServer, Sentinel, missing_part, new_namespace, shared_redis
+from tests.redis_server import RedisServer, Sentinel, missing_part, new_store_name, shared_redis
 
 pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 
@@ -51,7 +51,7 @@ Replicas = tuple[Server, Server]
 
 
 def replicas_of(url: str, **settings: Any) -> Iterator[Replicas]:
-    settings = {"store": url, "namespace": new_namespace(), **settings}
+    settings = {"store": url, "store_name": new_store_name(), **settings}
     with Server(**settings) as one, Server(**settings) as other:
         yield one, other
 
@@ -187,7 +187,7 @@ def test_reset_of_one_replica_empties_the_caches_of_the_other(
     assert [len(each) for each in caches] == [0, 0]
 
 
-def test_replicas_of_other_namespaces_are_other_emulators(http: httpx2.Client) -> None:
+def test_replicas_of_another_store_name_are_other_emulators(http: httpx2.Client) -> None:
     url = shared_redis().url
     for one, _ in replicas_of(url):
         for other, _ in replicas_of(url):
@@ -200,7 +200,7 @@ def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
     page = "docs/guides/replicas.md"
     code, output = (block.text for block in BLOCKS if block.page == page and block.title)
     code = code.replace("redis://localhost:6379", shared_redis().url)
-    done = run_python(code.replace('"guide"', repr(new_namespace())), tmp_path)
+    done = run_python(code.replace('"guide"', repr(new_store_name())), tmp_path)
     assert (done.returncode, done.stdout) == (0, output), done.stderr
 
 
@@ -214,8 +214,8 @@ def answer_lines(answer: bytes) -> list[str]:
 
 def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Client) -> None:
     redis = shared_redis()
-    namespace = new_namespace()
-    with Server(store=redis.url, namespace=namespace, rate_limit="100/min") as server:
+    name = new_store_name()
+    with Server(store=redis.url, store_name=name, rate_limit="100/min") as server:
         server.inject("server_error", match={"prompt": "fail"})
         for prompt in ("fail", "x"):
             generate(http, server, prompt=prompt)
@@ -224,8 +224,8 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
             files={"file": ("a.png", png(), "image/png")},
             data={"purpose": "vision"},
         )
-        prefix = f"images-emulator:2:{{{namespace}}}:"
-        keys = answer_lines(redis.command("KEYS", f"*{namespace}*"))
+        prefix = f"images-emulator:2:{{{name}}}:"
+        keys = answer_lines(redis.command("KEYS", f"*{name}*"))
         kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
         assert kinds == {"registers", "records", "counters", "buckets", "log"}
         for key in keys:
@@ -238,16 +238,16 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
 async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    redis, namespace = shared_redis(), new_namespace()
-    parent = RedisStore(redis.url, namespace)
-    child = RedisStore(parent.client, f"{namespace}/a%20b", life_seconds=60)
+    redis, name = shared_redis(), new_store_name()
+    parent = RedisStore(redis.url, name)
+    child = RedisStore(parent.client, f"{name}/a%20b", life_seconds=60)
     for store, key in ((parent, "parent"), (child, "child")):
         await store.buckets("x").take(key, 1, limit=2, seconds=60, now=NOW)
     await child.disconnect()
     child.close()
     take = await parent.buckets("x").take("child", 1, limit=2, seconds=60, now=NOW)
     assert (take.granted, take.used) == (True, 1)
-    prefixes = [f"images-emulator:2:{{{name}}}:" for name in (namespace, f"{namespace}/a%20b")]
+    prefixes = [f"images-emulator:2:{{{each}}}:" for each in (name, f"{name}/a%20b")]
     lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]
     assert 24 * 3600 < lives[0] <= 48 * 3600
     assert 30 < lives[1] <= 60
@@ -257,10 +257,10 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
 async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    redis, namespace = shared_redis(), new_namespace()
-    store = RedisStore(redis.url, namespace)
+    redis, name = shared_redis(), new_store_name()
+    store = RedisStore(redis.url, name)
     assert not await store.records("files", 100, NUMBER).delete("a")
-    assert answer_lines(redis.command("KEYS", f"*{namespace}}}*")) == []
+    assert answer_lines(redis.command("KEYS", f"*{name}}}*")) == []
     await store.disconnect()
 
 
@@ -461,7 +461,7 @@ def test_calls_that_need_no_store_go_on_while_redis_refuses_all_writes(
 def test_each_call_that_needs_the_store_is_refused_while_it_is_away(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
-    settings: dict[str, Any] = {"store": redis_server.url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": redis_server.url, "store_name": new_store_name()}
     with Server(**settings) as server, Server(**settings, rate_limit="9/min") as limited:
         picture = generate(http, server).json()["data"][0]["url"]
         server.inject("server_error", match={"prompt": "fail"})
@@ -563,8 +563,8 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_bac
         RedisStore,
     )
 
-    namespace = new_namespace()
-    stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
+    name = new_store_name()
+    stores = [RedisStore(shared_redis().url, name) for _ in range(2)]
     one, other = await asyncio.to_thread(lambda: [Scenario(store) for store in stores])
     await asyncio.to_thread(one.inject, "server_error", times=2)
     await stores[1].refresh()
@@ -754,7 +754,7 @@ def test_store_that_is_garbage_leaves_no_thread() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     before = {*threading.enumerate()}
-    store = RedisStore(shared_redis().url, new_namespace())
+    store = RedisStore(shared_redis().url, new_store_name())
     assert store.run(store.counters("x").counts(["a"])) == [Count()]
     (thread,) = {*threading.enumerate()} - before
     del store
@@ -803,7 +803,7 @@ def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
         f"rediss://tester:sesame@localhost:{tls_port}?ssl_ca_certs={certificate}",
         redis_server.url.replace("unix://", "unix://tester:sesame@"),
     ):
-        with Server(store=url, namespace="a") as server:
+        with Server(store=url, store_name="a") as server:
             server.clock.freeze(NOW)
     for user in ("tester:wrong", "nobody:sesame"):
         with pytest.raises(OSError, match="invalid username-password pair"):
@@ -878,9 +878,9 @@ def test_store_with_a_port_that_is_none_is_refused(port: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "{a}", "a" * 65])
-def test_namespace_that_could_be_two_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="namespace: expected up to 64 letters"):
-        Settings(namespace=name)
+def test_store_name_that_could_be_two_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="store_name: expected up to 64 letters"):
+        Settings(store_name=name)
 
 
 def test_store_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from images_emulator.state.store import LogChange
 from images_emulator.web import live_feed
 from tests.conftest import KEY
 from tests.feed_listener import listening
-from tests.redis_server import RedisServer, missing_part, new_namespace, shared_redis
+from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 
 pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 
@@ -41,7 +41,7 @@ def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def replicas() -> Iterator[Replicas]:
-    settings: dict[str, Any] = {"store": shared_redis().url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other:
         yield one, other
 
@@ -73,7 +73,7 @@ def test_call_of_another_server_is_told_as_the_list_of_calls_shows_it(
 async def test_log_tells_of_what_other_processes_do_to_it() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    namespace = new_namespace()
+    namespace = new_store_name()
     changes: asyncio.Queue[LogChange] = asyncio.Queue()
     stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
     own, foreign = (Journal(store, 10, 2**20) for store in stores)
@@ -162,7 +162,7 @@ def test_reader_starts_again_when_the_store_is_back(
 ) -> None:
     monkeypatch.setattr(redis_client, "RETRY_SECONDS", 0.01)
     redis = RedisServer()
-    settings: dict[str, Any] = {"store": redis.url, "namespace": new_namespace()}
+    settings: dict[str, Any] = {"store": redis.url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other, listening(one.url) as listener:
         redis.kill()
         redis.start()

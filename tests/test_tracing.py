@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from images_emulator import Server, Settings
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.redis_server import new_namespace, shared_redis
+from tests.redis_server import new_store_name, shared_redis
 
 ERROR = 2
 """The code of a span's status that is an error."""
@@ -321,7 +321,7 @@ def test_operations_on_the_store_are_spans(trace: Trace, collector: Collector) -
     (span,) = trace(
         lambda client: client.images.generate(model="dall-e-2", prompt="A", size="256x256"),
         store=redis.url,
-        namespace=new_namespace(),
+        store_name=new_store_name(),
     )
     assert "store amend" in collector.children(span)
     amend = next(each for each in collector.spans if each.name == "store amend")

@@ -30,7 +30,7 @@ from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
 from images_emulator.workers.supervisor import Supervisor, WorkerError, end_text, worker_command
 from tests.conftest import KEY, ROOT
 from tests.feed_listener import listening
-from tests.redis_server import missing_part, new_namespace, shared_redis
+from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_cli import COMMAND, open_call
 
 pytestmark = [
@@ -251,7 +251,7 @@ def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> N
 
 
 def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
-    store = ("--store", shared_redis().url, "--namespace", new_namespace())
+    store = ("--store", shared_redis().url, "--store-name", new_store_name())
     flags = ("--log-format", "json", "--log-level", "debug", "--metrics", *store)
     with serving(*flags, lines=1) as workers:
         assert not any("unixsocket" in each for each in children(workers.process.pid).values())

@@ -194,7 +194,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _check_namespace(text: str) -> None:
+def _check_store_name(text: str) -> None:
     if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
         raise ValueError(
             f"expected up to 64 letters, digits, dots, dashes and underscores, not {text!r}"
@@ -485,16 +485,16 @@ class Settings(Immutable, kw_only=True):
     store: str | None = _setting(
         None,
         "URL",
-        "Redis that holds the state, which all servers with the same URL and namespace share: "
+        "Redis that holds the state, which all servers with the same URL and the same name share: "
         "`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. It needs "
         "the extra `[redis]`. Unset: the memory of the server.",
         parse=_check_store,
     )
-    namespace: str = _setting(
+    store_name: str = _setting(
         "default",
         "NAME",
-        "Name of the shared state in Redis. Servers with other names are other emulators.",
-        parse=_check_namespace,
+        "Name of the state in the store. Servers with another name are another emulator.",
+        parse=_check_store_name,
     )
 
     metrics: bool = _setting(

@@ -150,7 +150,7 @@ def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
     from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
     from images_emulator.settings import Settings, all_settings  # noqa: PLC0415 - for it
 
-    values = read_settings(**{name: options[name] for name in options if name != "call_namespace"})
+    values = read_settings(**{name: options[name] for name in options if name != "namespace"})
     settings = {each.name: values[each.name] for each in all_settings()}
     with Server(Settings(**settings | {"host": "127.0.0.1", "port": 0})) as server:
         yield AdminClient(ServerAddress(server.url, address.token, address.key))

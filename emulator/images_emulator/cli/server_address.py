@@ -46,7 +46,6 @@ def add_address(parser: Any) -> None:
     group.add_argument(
         "--namespace",
         metavar="NAME",
-        dest="call_namespace",
         type=argument_type(check_name),
         default=argparse.SUPPRESS,
         help=f"Its namespace, also as {PREFIX}NAME in the URL",
@@ -60,7 +59,7 @@ def add_address(parser: Any) -> None:
 
 
 def server_address(
-    *, url: str | None = None, call_namespace: str | None = None, **flags: Any
+    *, url: str | None = None, namespace: str | None = None, **flags: Any
 ) -> ServerAddress:
     """The server that the flags of `add_address` name; else the one of the variable
     `IMAGES_EMULATOR_URL`; else the container's first process; else the one that the settings of the
@@ -71,15 +70,15 @@ def server_address(
     values = read_settings(**((first.options if first else {}) | flags))
     keys = values["api_key"]
     if address:
-        server, namespace = parse_address(address)
+        server, named = parse_address(address)
     else:
-        server, namespace = local_url(values["host"], values["port"]), DEFAULT
+        server, named = local_url(values["host"], values["port"]), DEFAULT
     return ServerAddress(
         url=server,
         token=values["admin_token"],
         key=next(iter(keys), API_KEY),
         is_default=not address and "port" not in flags,
-        namespace=call_namespace or namespace,
+        namespace=namespace or named,
     )
 
 

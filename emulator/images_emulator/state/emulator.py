@@ -51,7 +51,7 @@ def _store_of(settings: Settings) -> Store:
         return MemoryStore()
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    return RedisStore(settings.store, settings.namespace)
+    return RedisStore(settings.store, settings.store_name)
 
 
 class Emulator:
