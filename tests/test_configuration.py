@@ -14,7 +14,8 @@ from images_emulator.cli.configuration import (
     read_settings,
     upstream_key,
 )
-from images_emulator.settings import all_settings, parse_byte_size, size_text
+from images_emulator.setting_values import parse_byte_size, size_text
+from images_emulator.settings import all_settings
 
 
 @pytest.fixture(autouse=True)

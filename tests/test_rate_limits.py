@@ -10,7 +10,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server, Settings
-from images_emulator.settings import parse_rate
+from images_emulator.setting_values import parse_rate
 
 SMALL = {"quality": "low", "size": "1024x1024"}
 

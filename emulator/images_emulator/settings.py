@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import date
-from enum import StrEnum
 from functools import cache
-from importlib.util import find_spec
 from types import NoneType
-from typing import Any, Final, NamedTuple, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 from images_emulator.immutable import Immutable
+from images_emulator.setting_values import (
+    BOOLEANS,
+    VALIDATIONS,
+    NamespaceBy,
+    OnMiss,
+    RemoteImages,
+    ReplayMatch,
+    check_metrics,
+    check_otel,
+    check_remote_images,
+    check_speed,
+    check_store,
+    check_store_name,
+    choice_of,
+    parse_byte_size,
+    parse_day,
+    parse_lenient,
+    parse_rate,
+    size_text,
+)
 from images_emulator.spelling import suggestion
 
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
@@ -32,218 +49,6 @@ seen from its folder."""
 
 SIZE: Final = "SIZE"
 """Stands in the help for the value of a setting that is a number of bytes."""
-
-SIZE_UNITS: Final[Mapping[str, int]] = {
-    "GiB": 2**30,
-    "MiB": 2**20,
-    "KiB": 2**10,
-    "GB": 10**9,
-    "MB": 10**6,
-    "kB": 10**3,
-    "B": 1,
-}
-"""Units of sizes, in bytes. They are read in any case."""
-
-
-def parse_byte_size(text: str) -> int:
-    """The bytes in `67108864`, `64MiB` or `64 MB`. Raises ValueError for anything else."""
-    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip(), re.IGNORECASE | re.ASCII)
-    units = {unit.lower(): size for unit, size in SIZE_UNITS.items()} | {"": 1}
-    if not match or match[2].lower() not in units:
-        raise ValueError(f"must be a size such as 64MB, 64MiB or 67108864, not {text!r}")
-    return int(match[1]) * units[match[2].lower()]
-
-
-def size_text(size: int) -> str:
-    """*size* in the largest of the binary units that divides it: `64MiB`."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if size and size % SIZE_UNITS[unit] == 0:
-            return f"{size // SIZE_UNITS[unit]}{unit}"
-    return str(size)
-
-
-def parse_as_of(text: str, today: date) -> date | None:
-    """`any` (None), `today` or YYYY-MM-DD. Raises ValueError for anything else."""
-    if text == "any":
-        return None
-    if text == "today":
-        return today
-    try:
-        # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
-        return date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
-    except ValueError:
-        raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None
-
-
-VALIDATIONS: Final = ("strict", "lenient")
-"""Values of the `validation` setting."""
-
-
-class RemoteImages(StrEnum):
-    """The values of the `remote_images` setting: what becomes of an `image_url`."""
-
-    PLACEHOLDER = "placeholder"
-    """A drawn image stands in for it; nothing is fetched."""
-    REFUSE = "refuse"
-    """The call is refused, as if the download had failed."""
-    FETCH = "fetch"
-    """It is fetched, if `allow_host` has its host."""
-
-
-def parse_lenient(text: str) -> bool:
-    """Whether this *text* of the `validation` setting is `lenient`. Raises ValueError."""
-    if text not in VALIDATIONS:
-        raise ValueError(f"expected 'strict' or 'lenient', not '{text}'")
-    return text == "lenient"
-
-
-def _check_remote_images(text: str) -> None:
-    if text not in {*RemoteImages}:
-        raise ValueError(f"expected 'placeholder', 'refuse' or 'fetch', not '{text}'")
-    if text == RemoteImages.FETCH:
-        try:
-            import httpx2  # noqa: F401, PLC0415 - an extra
-        except ImportError:
-            command = "pip install 'openai-images-emulator[fetch]'"
-            raise ValueError(f"'fetch' needs an HTTP client: {command}") from None
-
-
-class ReplayMatch(StrEnum):
-    """The values of the `replay_match` setting: how alike a call and a recording must be, from the
-    strictest to the loosest. Each takes in those before it."""
-
-    EXACT = "exact"
-    """Method, target and fields are the same, as they were sent."""
-    REQUEST = "request"
-    """The request is the same: operation, model, prompt, every parameter after its default, and the
-    pixels of the uploads."""
-    PROMPT = "prompt"
-    """Operation, prompt and uploads are the same; of several recordings the nearest answers."""
-    OPERATION = "operation"
-    """The operation is the same; of several recordings the nearest answers."""
-
-
-class OnMiss(StrEnum):
-    """The values of the `on_miss` setting: what becomes of a call that no recording answers."""
-
-    EMULATE = "emulate"
-    """The emulator answers it."""
-    REFUSE = "refuse"
-    """It is refused, with the nearest recording and what is different about it."""
-    RECORD = "record"
-    """It is forwarded to the upstream, and its recording is added to the folder."""
-
-
-class NamespaceBy(StrEnum):
-    """The values of the `namespace_by` setting: what decides the namespace of a call."""
-
-    HEADER = "header"
-    """A header of the call, or its path."""
-    KEY = "key"
-    """Its API key, where neither names one."""
-
-
-def without_credentials(url: str) -> str:
-    """*url* without what may be a secret: user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-STORE_SCHEMES: Final = (
-    *("redis", "rediss", "unix"),
-    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
-)
-"""Schemes of the URLs of the `store` setting."""
-
-
-def _check_store(text: str) -> None:
-    parts = urlsplit(text)
-    if parts.scheme not in STORE_SCHEMES or not (parts.netloc or parts.path):
-        raise ValueError(
-            "expected a URL that begins with redis://, rediss:// or unix://, or with"
-            " redis+sentinel:// or redis+cluster://"
-        )
-    for host in parts.netloc.rpartition("@")[2].split(","):
-        if urlsplit(f"//{host}").port == 0:  # a port that is none raises ValueError
-            raise ValueError("port 0 is none")
-    if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
-        raise ValueError("the path of sentinels is the name of the master, such as /mymaster")
-    if find_spec("redis") is None:
-        command = "pip install 'openai-images-emulator[redis]'"
-        raise ValueError(f"it needs a client of Redis: {command}")
-
-
-def _check_metrics(on: bool) -> None:
-    if on and find_spec("prometheus_client") is None:
-        command = "pip install 'openai-images-emulator[metrics]'"
-        raise ValueError(f"it needs a client of Prometheus: {command}")
-
-
-def _check_otel(on: bool) -> None:
-    modules = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-    if on and not all(map(_is_installed, modules)):
-        command = "pip install 'openai-images-emulator[otel]'"
-        raise ValueError(f"it needs OpenTelemetry: {command}")
-
-
-def _is_installed(module: str) -> bool:
-    """Whether there is a *module*, whose parents may be missing."""
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _check_store_name(text: str) -> None:
-    if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
-        raise ValueError(
-            f"expected up to 64 letters, digits, dots, dashes and underscores, not {text!r}"
-        )
-
-
-def _choice(values: Iterable[str]) -> Callable[[str], object]:
-    """A function that raises ValueError for a text that is none of *values*."""
-    words = [*values]
-    quoted = [f"'{each}'" for each in words]
-    listed = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-    def check(text: str) -> None:
-        if text not in words:
-            raise ValueError(f"expected {listed}, not '{text}'")
-
-    return check
-
-
-class RateUnit(NamedTuple):
-    """A unit of time that a rate can be per."""
-
-    name: str
-    """The unit in full, as the API's messages have it."""
-    seconds: int
-
-
-RATE_UNITS: Final[Mapping[str, RateUnit]] = {
-    "s": RateUnit("second", 1),
-    "min": RateUnit("minute", 60),
-    "hour": RateUnit("hour", 3600),
-}
-"""The units by the abbreviations of settings and messages."""
-
-
-class Rate(Immutable):
-    """A rate limit: *limit* images per *unit*, a key of `RATE_UNITS` that lasts *seconds*."""
-
-    limit: int
-    unit: str
-    seconds: int
-
-
-def parse_rate(text: str) -> Rate:
-    """`5/min`, `1/s`, `100/hour`. Raises ValueError for anything else."""
-    count, _, unit = text.partition("/")
-    if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
-        raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
-    return Rate(int(count), unit, RATE_UNITS[unit].seconds)
 
 
 def _setting(
@@ -311,15 +116,6 @@ def no_setting(name: str, names: Iterable[str]) -> str:
     return f"there is no setting '{name}'{meant}"
 
 
-def _check_speed(speed: float) -> None:
-    if not 0 < speed < float("inf"):
-        raise ValueError(f"must be a number above 0, not {speed}")
-
-
-def _parse_day(text: str) -> date | None:
-    return parse_as_of(text, date.max)
-
-
 _KINDS: Final[Mapping[type[Any], str]] = {
     bool: "True or False",
     int: "a number",
@@ -327,12 +123,6 @@ _KINDS: Final[Mapping[type[Any], str]] = {
     str: "a text",
 }
 """The types that a setting's value can have, as errors name them."""
-
-BOOLEANS: Final[Mapping[str, bool]] = {
-    **dict.fromkeys(("1", "on", "true", "yes"), True),
-    **dict.fromkeys(("0", "off", "false", "no"), False),
-}
-"""The texts of a variable that switches something on or off, in lower case."""
 
 
 class Settings(Immutable, kw_only=True):
@@ -366,7 +156,7 @@ class Settings(Immutable, kw_only=True):
         "Day whose API is emulated: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
-        parse=_parse_day,
+        parse=parse_day,
         choices=("any", "today"),
     )
     validation: str = _setting(
@@ -383,7 +173,7 @@ class Settings(Immutable, kw_only=True):
         "MODE",
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
         "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
-        parse=_check_remote_images,
+        parse=check_remote_images,
         choices=tuple(RemoteImages),
     )
     allow_host: Sequence[str] = _setting(
@@ -436,7 +226,7 @@ class Settings(Immutable, kw_only=True):
         "`request`: in operation, model, prompt, every parameter after its default, and the "
         "pixels of uploads. `prompt`: in operation, prompt and uploads. `operation`: in that "
         "alone.",
-        parse=_choice(ReplayMatch),
+        parse=choice_of(ReplayMatch),
         choices=tuple(ReplayMatch),
     )
     on_miss: str = _setting(
@@ -445,7 +235,7 @@ class Settings(Immutable, kw_only=True):
         "What becomes of a call that no recording matches. `emulate`: the emulator answers it. "
         "`refuse`: it is refused, with the nearest recording and what is different. `record`: it "
         "is forwarded to the upstream, and recorded; that needs the extra `[record]`.",
-        parse=_choice(OnMiss),
+        parse=choice_of(OnMiss),
         choices=tuple(OnMiss),
     )
     upstream: str | None = _setting(
@@ -467,7 +257,7 @@ class Settings(Immutable, kw_only=True):
         1.0,
         "FACTOR",
         "How many times as fast as it was recorded a recorded answer comes.",
-        parse=_check_speed,
+        parse=check_speed,
     )
     pictures: str | None = _setting(
         None,
@@ -488,20 +278,20 @@ class Settings(Immutable, kw_only=True):
         "Redis that holds the state, which all servers with the same URL and the same name share: "
         "`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. It needs "
         "the extra `[redis]`. Unset: the memory of the server.",
-        parse=_check_store,
+        parse=check_store,
     )
     store_name: str = _setting(
         "default",
         "NAME",
         "Name of the state in the store. Servers with another name are another emulator.",
-        parse=_check_store_name,
+        parse=check_store_name,
     )
 
     metrics: bool = _setting(
         False,
         "",
         "Answer `GET /metrics` with figures for Prometheus. It needs the extra `[metrics]`.",
-        parse=_check_metrics,
+        parse=check_metrics,
     )
     namespace_by: str = _setting(
         NamespaceBy.HEADER,
@@ -509,7 +299,7 @@ class Settings(Immutable, kw_only=True):
         "What decides the namespace of a call, in which it has journal, scenario, clock, settings "
         "and files of its own. `header`: the header `x-emulator-namespace`, or a base URL with "
         "`/ns/NAME`. `key`: where neither is there, its API key.",
-        parse=_choice(NamespaceBy),
+        parse=choice_of(NamespaceBy),
         choices=tuple(NamespaceBy),
     )
     max_namespaces: int = _setting(
@@ -531,7 +321,7 @@ class Settings(Immutable, kw_only=True):
         "",
         "Send traces of calls by OTLP/HTTP, to where the variables `OTEL_…` say. It needs the "
         "extra `[otel]`.",
-        parse=_check_otel,
+        parse=check_otel,
     )
 
     hosted_bytes: int = _setting(
@@ -633,14 +423,14 @@ class LogSettings(Immutable, kw_only=True):
         "LEVEL",
         "`info` shows a line a call, `debug` more of it. `warning` shows only calls that went "
         "wrong, and notices; `error` only errors of the emulator.",
-        parse=_choice(LOG_LEVELS),
+        parse=choice_of(LOG_LEVELS),
         choices=LOG_LEVELS,
     )
     log_format: str = _setting(
         "text",
         "FORMAT",
         "`text`, or `json` with an object a line.",
-        parse=_choice(LOG_FORMATS),
+        parse=choice_of(LOG_FORMATS),
         choices=LOG_FORMATS,
     )
 

@@ -25,7 +25,8 @@ from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type, read_settings
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.server_errors import UnreachableError
-from images_emulator.settings import FILE, parse_as_of
+from images_emulator.setting_values import parse_as_of
+from images_emulator.settings import FILE
 
 USAGE: Final = "PROMPT [OPTIONS]"
 

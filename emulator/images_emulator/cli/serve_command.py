@@ -23,13 +23,8 @@ from images_emulator.cli.configuration import (
 from images_emulator.cli.port_error import port_error
 from images_emulator.cli.start_text import folder_counts, start_text
 from images_emulator.rendering.cores import available_cores
-from images_emulator.settings import (
-    LogSettings,
-    OnMiss,
-    ProcessSettings,
-    Settings,
-    command_settings,
-)
+from images_emulator.setting_values import OnMiss
+from images_emulator.settings import LogSettings, ProcessSettings, Settings, command_settings
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_log import CallLog

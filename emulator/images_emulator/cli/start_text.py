@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
-from images_emulator.settings import (
-    LogSettings,
-    OnMiss,
-    Settings,
-    parse_lenient,
-    without_credentials,
-)
+from images_emulator.setting_values import OnMiss, parse_lenient, without_credentials
+from images_emulator.settings import LogSettings, Settings
 from images_emulator.web.metric_table import METRICS_PATH
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from images_emulator.contract.refusal import (
     Refusal,
     older_stack_versions,
 )
-from images_emulator.settings import RATE_UNITS
+from images_emulator.setting_values import RATE_UNITS
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
 _NO_CREDIT: Final = "insufficient_quota"

@@ -38,7 +38,7 @@ from images_emulator.recordings.content_document import is_description
 from images_emulator.recordings.document import header, plain_fields
 from images_emulator.recordings.recording import RecordedRequest, Recording
 from images_emulator.recordings.recording_source import RecordingSource
-from images_emulator.settings import ReplayMatch
+from images_emulator.setting_values import ReplayMatch
 
 MAX_NEAREST: Final = 3
 """The most recordings that a miss names."""

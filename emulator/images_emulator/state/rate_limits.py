@@ -9,7 +9,7 @@ from types import MappingProxyType
 from images_emulator.contract import service_errors
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
-from images_emulator.settings import Rate, parse_rate
+from images_emulator.setting_values import Rate, parse_rate
 from images_emulator.state.clock import Clock
 from images_emulator.state.store import Store, Take
 

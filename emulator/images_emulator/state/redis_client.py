@@ -31,7 +31,7 @@ from redis.exceptions import (
 )
 
 from images_emulator.contract import emulator_errors
-from images_emulator.settings import without_credentials
+from images_emulator.setting_values import without_credentials
 from images_emulator.state import redis_scripts
 from images_emulator.state.redis_address import RedisAddress, close_sentinels
 from images_emulator.state.redis_scripts import Script

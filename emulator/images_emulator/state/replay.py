@@ -20,7 +20,8 @@ from images_emulator.recordings.recording_source import (
     KeptRecordings,
     RecordingSource,
 )
-from images_emulator.settings import OnMiss, ReplayMatch, Settings
+from images_emulator.setting_values import OnMiss, ReplayMatch
+from images_emulator.settings import Settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import Store
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from images_emulator.contract import errors
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
-from images_emulator.settings import RemoteImages, Settings
+from images_emulator.setting_values import RemoteImages
+from images_emulator.settings import Settings
 
 if TYPE_CHECKING:
     import httpx2

@@ -21,7 +21,7 @@ from images_emulator.namespace_names import (
     path_of,
     split_path,
 )
-from images_emulator.settings import NamespaceBy
+from images_emulator.setting_values import NamespaceBy
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces

@@ -18,7 +18,7 @@ from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.refusal import APIError
 from images_emulator.immutable import Immutable
 from images_emulator.namespace_names import DEFAULT, check_name, name_of_key
-from images_emulator.settings import NamespaceBy
+from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.store import Codec, Packed, Records
 

@@ -14,7 +14,8 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
-from images_emulator.settings import Settings, parse_as_of, parse_lenient
+from images_emulator.setting_values import parse_as_of, parse_lenient
+from images_emulator.settings import Settings
 
 T = TypeVar("T")
 

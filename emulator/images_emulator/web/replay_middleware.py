@@ -36,7 +36,7 @@ from images_emulator.recordings.matching import (
 from images_emulator.recordings.recording import RecordedRequest, Recording
 from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.recordings.sendable import check_status
-from images_emulator.settings import OnMiss, ReplayMatch
+from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate, file_owner
