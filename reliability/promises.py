@@ -107,8 +107,17 @@ PROMISES: Final = (
     ),
     Promise(
         name="output",
-        text="a closed standard output ends nothing",
-        tests=("test_cli.py::test_serve_survives_a_closed_stdout",),
+        text="standard streams that are closed, full or of another encoding end no server, and no "
+        "connection gets what is written there",
+        tests=(
+            "test_cli.py::test_serve_survives_a_closed_stdout",
+            "test_standard_streams.py::test_server_answers_without_its_standard_streams",
+            "test_standard_streams.py::test_command_says_in_one_line_that_its_output_is_full",
+            "test_standard_streams.py::test_command_prints_nothing_to_a_closed_output",
+            "test_standard_streams.py::test_characters_that_the_output_does_not_have_are_escapes",
+            "test_standard_streams.py::"
+            "test_lines_that_a_full_disk_does_not_take_are_counted_once_it_does",
+        ),
     ),
     Promise(
         name="workers",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reliability import __main__ as command
+from reliability import flakes
 from reliability.killed_workers import judge, run
 from reliability.mixed_calls import FAULTS, Result
 from reliability.promise import Effort, Figure, Outcome, Promise
@@ -133,3 +134,35 @@ def test_run_without_mistakes_has_none_in_the_end() -> None:
     result = result_of()
     judge(result, 16)
     assert result.mistakes == []
+
+
+# --- runs of the suite
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_x" name="test_right"/>
+<testcase classname="tests.test_x" name="test_wrong[a b]"><failure>why</failure></testcase>
+<testcase classname="tests.test_y" name="test_set_up"><error>how</error></testcase>
+</testsuite></testsuites>"""
+
+
+def test_report_of_a_run_names_the_tests_that_failed() -> None:
+    assert flakes.failures_in(REPORT) == [
+        ("tests.test_x::test_wrong[a b]", "why"),
+        ("tests.test_y::test_set_up", "how"),
+    ]
+
+
+@pytest.mark.parametrize("failures", [[], [flakes.Failure("tests.test_x::test_y", "why")]])
+def test_runs_of_the_suite_exit_with_1_where_a_test_failed(
+    failures: list[flakes.Failure],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = iter([flakes.Run(0, [], "1 passed"), flakes.Run(bool(failures), failures, "the end")])
+    monkeypatch.setattr(flakes, "run_tests", lambda *_: next(runs))
+    monkeypatch.setattr("sys.argv", ["flakes", "--runs", "2", "--", "-m", "x"])
+    assert flakes.main() == bool(failures)
+    output = capsys.readouterr().out
+    assert ("1 of 2 runs: tests.test_x::test_y" in output) == bool(failures)
+    assert output.endswith(f"{2 - bool(failures)} of 2 runs passed\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,22 @@ def test_the_file_of_a_spool_has_no_name_and_nothing_that_can_be_read(
     second.close()
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(files[0])
+
+
+def test_a_block_of_which_the_disk_takes_a_part_at_a_time_is_written_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NearlyFull(FileIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(bytes(data)[:1000])
+
+    def opened(*_: object, **__: object) -> FileIO:
+        with TemporaryFile() as file:
+            return NearlyFull(os.dup(file.fileno()), "w+")
+
+    monkeypatch.setattr(spool, "TemporaryFile", opened)
+    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", 0)
+    kept = Spool()
+    kept.add(SECRET * BLOCK_BYTES)
+    assert kept.read() == SECRET * BLOCK_BYTES
+    kept.close()

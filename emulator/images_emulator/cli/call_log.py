@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
+from images_emulator.cli.standard_streams import print_if_read
 from images_emulator.cli.terminal import has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
@@ -107,9 +108,7 @@ class LineLog(Generic[Item]):
         connections, and then log."""
 
         def start() -> None:
-            # One write, which print() does not promise: a reader may close the pipe after one line.
-            sys.stdout.write(text())
-            sys.stdout.flush()
+            print_if_read(text())
             self.start()
 
         server.run(start)

@@ -4,13 +4,13 @@ statuses."""
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
 
+from images_emulator.cli.standard_streams import discard_output, prepare_standard_streams
 from images_emulator.server_errors import ServerError
 from images_emulator.spelling import suggestion
 
@@ -175,6 +175,7 @@ def version_text() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Raises SystemExit for wrong arguments and for help."""
+    prepare_standard_streams()
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     if words[:1] == ["help"] and len(words) > 1:
         words = [words[1], "--help"]
@@ -217,7 +218,13 @@ def _guarded(run: Callable[[], int]) -> int:
         return 1
     except BrokenPipeError:
         # The reader left early, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
+        return 1
+    except OSError as error:
+        # Such as a full disk where standard output leads.
+        discard_output()
+        file = f"{error.filename}: " if error.filename else ""
+        print(f"{PROGRAM}: {file}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         # Ctrl-C before the server can hear it; this is what a shell makes of the signal.

@@ -3,6 +3,7 @@ call."""
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import deque
@@ -20,6 +21,9 @@ second, and not once a call."""
 CLOSE_SECONDS: Final = 0.5
 """Time that the last lines have to be written in the end."""
 
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a file that takes no more for now: a disk, a quota and a limit of its length."""
+
 Item = TypeVar("Item")
 
 
@@ -27,7 +31,8 @@ class LineWriter(Generic[Item]):
     """Writes to the file descriptor *fd* what *render* makes of the items: text with its line ends.
 
     `put` never blocks. The thread starts at the first item. *on_broken* is called on it where
-    nobody reads any more; items are then forgotten. Several processes that write to one terminal or
+    nobody reads any more; items are then forgotten. Lines that a full disk does not take are
+    dropped, and counted once it takes some again. Several processes that write to one terminal or
     pipe have a *lock* each on one file, so that their lines do not mix.
     """
 
@@ -46,6 +51,8 @@ class LineWriter(Generic[Item]):
         self._encoding = encoding
         self._items: deque[Item] = deque()
         self._dropped = 0
+        self._refused = 0
+        """Lines that the disk has not taken since it is full."""
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_idle = True
@@ -89,7 +96,7 @@ class LineWriter(Generic[Item]):
                 self._closing.wait(GATHER_SECONDS)
                 while text := self._text():
                     with self._file_lock:
-                        self._write(text.encode(self._encoding, "backslashreplace"))
+                        self._write_lines(text)
                 if self._closing.is_set():
                     return
                 self._is_idle = True
@@ -109,9 +116,19 @@ class LineWriter(Generic[Item]):
                 texts.append(self._render(self._items.popleft()))
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            lines = "line was" if dropped == 1 else "lines were"
-            texts.append(f"({dropped} {lines} dropped here: the output was not read)\n")
+            texts.append(_dropped_lines(dropped, "the output was not read"))
         return "".join(texts)
+
+    def _write_lines(self, text: str) -> None:
+        """Write *text*. Raises OSError where nobody reads."""
+        before = _dropped_lines(self._refused, "the disk was full") if self._refused else ""
+        try:
+            self._write((before + text).encode(self._encoding, "backslashreplace"))
+            self._refused = 0
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._refused += text.count("\n")
 
     def _write(self, data: bytes) -> None:
         """Write all of *data*, and wait for the reader as long as that takes. Raises OSError where
@@ -127,3 +144,9 @@ class LineWriter(Generic[Item]):
                     raise
                 continue
             view = view[written:]
+
+
+def _dropped_lines(count: int, reason: str) -> str:
+    """The line that stands in place of *count* others."""
+    lines = "line was" if count == 1 else "lines were"
+    return f"({count} {lines} dropped here: {reason})\n"

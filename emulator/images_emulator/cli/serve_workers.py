@@ -17,6 +17,7 @@ from images_emulator.cli.file_lock import FileLock
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.port_error import port_error
+from images_emulator.cli.standard_streams import print_if_read
 from images_emulator.cli.start_text import FolderCounts, start_text
 from images_emulator.cli.terminal import has_colours
 from images_emulator.listening_socket import http_url, listening_socket
@@ -59,8 +60,7 @@ def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
         counts = FolderCounts(report.recordings, report.pictures)
         url = http_url(settings.host, port)
         with FileLock(supervisor.log_lock):
-            sys.stdout.write(start_text(url, port, settings, log, counts, workers=count))
-            sys.stdout.flush()
+            print_if_read(start_text(url, port, settings, log, counts, workers=count))
 
     try:
         supervisor.run(ready, notices.put)

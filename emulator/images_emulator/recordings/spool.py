@@ -46,7 +46,10 @@ class Spool:
         whole = len(self._waiting) // BLOCK_BYTES * BLOCK_BYTES
         for start in range(0, whole, BLOCK_BYTES):
             block = bytes(self._waiting[start : start + BLOCK_BYTES])
-            self._file.write(self._crypt(block, self._blocks))
+            # A disk that is nearly full takes a part of it, without an error.
+            left = memoryview(self._crypt(block, self._blocks))
+            while left:
+                left = left[self._file.write(left) :]
             self._blocks += 1
         del self._waiting[:whole]
 
