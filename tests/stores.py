@@ -104,7 +104,7 @@ class JSONStore:
         return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
 
     def counters(
-        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         return _SlowCounters(self._memory.counters(name))
 
@@ -248,7 +248,7 @@ class _JSONLog(Generic[T]):
         return await self._log.append(key, text, weight)
 
     async def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> None:
         packed = self._codec.pack_amended(entry)
         await _journey()

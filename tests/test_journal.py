@@ -416,10 +416,10 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     journal = Journal(MemoryStore(), 10, 2**20)
     slow, written = asyncio.Event(), list[int | None]()
 
-    async def amend(*_: object, part: int | None = None, **__: object) -> None:
-        if part == 0:
+    async def amend(*_: object, event: int | None = None, **__: object) -> None:
+        if event == 0:
             await slow.wait()
-        written.append(part)
+        written.append(event)
 
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     monkeypatch.setattr(journal._log, "amend", amend)

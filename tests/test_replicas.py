@@ -224,7 +224,7 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
             files={"file": ("a.png", png(), "image/png")},
             data={"purpose": "vision"},
         )
-        prefix = f"images-emulator:2:{{{name}}}:"
+        prefix = f"images-emulator:3:{{{name}}}:"
         keys = answer_lines(redis.command("KEYS", f"*{name}*"))
         kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
         assert kinds == {"registers", "records", "counters", "buckets", "log"}
@@ -247,7 +247,7 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     child.close()
     take = await parent.buckets("x").take("child", 1, limit=2, seconds=60, now=NOW)
     assert (take.granted, take.used) == (True, 1)
-    prefixes = [f"images-emulator:2:{{{each}}}:" for each in (name, f"{name}/a%20b")]
+    prefixes = [f"images-emulator:3:{{{each}}}:" for each in (name, f"{name}/a%20b")]
     lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]
     assert 24 * 3600 < lives[0] <= 48 * 3600
     assert 30 < lives[1] <= 60
@@ -555,13 +555,11 @@ def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
         assert (step["met"], step["spent"]) == (2, True)
 
 
-async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_back(
+async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis_store import (  # noqa: PLC0415 - an extra
-        RedisCounters,
-        RedisStore,
-    )
+    from images_emulator.state.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     name = new_store_name()
     stores = [RedisStore(shared_redis().url, name) for _ in range(2)]
@@ -569,13 +567,13 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_bac
     await asyncio.to_thread(one.inject, "server_error", times=2)
     await stores[1].refresh()
 
-    take_back, may_take_back = RedisCounters._take_back_later, asyncio.Event()
+    revoke, may_revoke = RedisCounters._revoke_later, asyncio.Event()
 
-    async def take_back_then(counters: RedisCounters) -> None:
-        await may_take_back.wait()
-        await take_back(counters)
+    async def revoke_then(counters: RedisCounters) -> None:
+        await may_revoke.wait()
+        await revoke(counters)
 
-    monkeypatch.setattr(RedisCounters, "_take_back_later", take_back_then)
+    monkeypatch.setattr(RedisCounters, "_revoke_later", revoke_then)
     lost = asyncio.ensure_future(one.meet(CALL))
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()
@@ -588,7 +586,7 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_bac
     assert not one.has_faults
     revived = asyncio.Event()
     stores[0].observers = (lambda name: revived.set(),)
-    may_take_back.set()
+    may_revoke.set()
     await revived.wait()
     await stores[1].refresh()
     assert (await other.meet(CALL))[0]
@@ -601,7 +599,7 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_taken_bac
 def test_writes_to_the_journal_that_redis_never_gets_are_counted(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_store.MAX_LATE_WRITES", 4)
+    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 4)
     with Server(store=redis_server.url) as server:
         redis_server.kill()
         for number in range(5):

@@ -19,7 +19,7 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.journal import Journal
-from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.open_store import open_store
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.store import Codec, Packed, Store
@@ -43,15 +43,6 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
         return Packed({"as_of": settings.as_of, "validation": settings.validation})
 
     return Codec(pack, lambda packed: replace(initial, **packed.document))
-
-
-def _store_of(settings: Settings) -> Store:
-    """The store that the *settings* name; without one that of this process."""
-    if settings.store is None:
-        return MemoryStore()
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
-
-    return RedisStore(settings.store, settings.store_name)
 
 
 class Emulator:
@@ -87,7 +78,7 @@ class Emulator:
         """Whether `close` was called."""
         self.initial_settings = initial = settings or Settings()
         """The settings of the start, to which `reset` returns."""
-        self.store: Store = store or _store_of(initial)
+        self.store: Store = store or open_store(initial.store, initial.store_name)
         """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
         self._resets = self.store.register("resets", 0, _COUNT_CODEC)

@@ -156,15 +156,15 @@ class Journal:
         if self._log.is_watched and exchange.body_bytes <= MAX_DRAFT_BYTES:
             for index in range(first, exchange.events):
                 draft = self._log.amend(
-                    exchange.id, exchange, exchange.weight, detachable=False, part=index
+                    exchange.id, exchange, exchange.weight, detachable=False, event=index
                 )
                 if before := self._drafts.get(exchange.id):
                     draft = _after(before, draft)
                 self._drafts[exchange.id] = asyncio.ensure_future(draft)
 
     async def watch(self, watcher: LogWatcher) -> None:
-        """Tell *watcher* of the calls of other processes, until it is cancelled. The part of a
-        change is the index of an event that a stream has sent."""
+        """Tell *watcher* of the calls of other processes, until it is cancelled. The event of
+        a change is the index of one that a stream has sent."""
         await self._log.watch(watcher)
 
     async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:

@@ -217,7 +217,7 @@ class MemoryLog(Generic[T]):
             return number
 
     async def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> None:
         with self._lock:
             before = self._entries.get(key)
@@ -295,7 +295,7 @@ class MemoryStore:
         return self._container("records", name, lambda: MemoryRecords[T](budget))
 
     def counters(
-        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         return self._container("counters", name, MemoryCounters)
 

@@ -1,12 +1,24 @@
 """The Lua scripts of the store in Redis. Redis runs each of them whole, so that no other process
 comes between its steps.
 
-The keys of a container are its parts, in the order of the first line of its scripts. All keys of an
-emulator are in one slot of a cluster. Each script that writes gives every part a time to live.
+| container | its class | its keys | its scripts |
+|---|---|---|---|
+| registers | `RedisRegisters` | `REGISTERS_KEYS` | `SHARE`, `REFRESH`, `REPLACE` |
+| records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `DELETE_RECORD`, `RECORD_TIMES` |
+| log | `RedisLog` | `LOG_KEYS` | `APPEND`, `AMEND`, `NEWEST_VALUES`, `COUNT_ENTRIES`, `CLEAR_LOG` |
+| records and log | | | `GET_VALUE`, `ALL_VALUES`, `SIZE` |
+| counters | `RedisCounters` | `COUNTERS_KEYS` | `CLAIM`, `REVOKE`, `COUNTS` |
+| buckets | `RedisBuckets` | `BUCKETS_KEYS` | `TAKE` |
+| all but the log | | | `CLEAR` |
+| all of a store | `RedisStore` | | `TOUCH` |
+
+A script gets all keys of its container, and has them in variables of the same names. All keys of an
+emulator are in one slot of a cluster. Each script that writes gives every key a time to live.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import Final, NamedTuple
 
@@ -18,8 +30,32 @@ class Script(NamedTuple):
     digest: str
 
 
-def _script(*parts: str) -> Script:
-    text = "".join(parts)
+REGISTERS_KEYS: Final = ("registers",)
+"""By `v:`, `j:` and `d:` before the name of a register its version, its JSON and its bytes; with
+`epoch`, and `generation`, the newest version. Here alone the key is not of one container, but has
+all that there are."""
+
+RECORDS_KEYS: Final = ("meta", "order", "info", "json", "data")
+"""The sum of the weights, with the number of the newest record; the order of the records by their
+numbers; and by the key of a record its weight with its expiry, its JSON and its bytes."""
+
+LOG_KEYS: Final = (*RECORDS_KEYS, "detachable")
+"""As `RECORDS_KEYS`, of the entries of a log, which have no expiry; with the sum of the weights is
+the number of the entries since the last clear. Last the order in which bytes are detached."""
+
+COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
+"""Claims and grants by the key of a quota; the order in which the quotas were last claimed; by the
+id of one of the last claims its effect, which is whether it was granted (1 or 0) and the keys of
+the quotas that counted it, or empty where it is revoked; and these ids, oldest first."""
+
+BUCKETS_KEYS: Final = ("buckets", "order")
+"""What each bucket lacks, by its key; and the order in which the buckets were last used."""
+
+
+def _script(*parts: str, keys: Sequence[str] = ()) -> Script:
+    """A script that has the *keys* of its container in variables of these names."""
+    names = f"local {', '.join(keys)} = unpack(KEYS)\n" if keys else ""
+    text = names + "".join(parts)
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -30,7 +66,7 @@ local function live(seconds)
   end
 end
 """
-"""Gives each part of the container *seconds* to live, where it has less than half of them."""
+"""Gives each key of the container *seconds* to live, where it has less than half of them."""
 
 TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
 """Arguments: the seconds to live. The keys are those of any containers."""
@@ -41,7 +77,6 @@ CLEAR: Final = _script("redis.call('UNLINK', unpack(KEYS))")
 SHARE: Final = _script(
     _LIVE,
     """
-local registers = KEYS[1]
 redis.call('HSETNX', registers, 'epoch', ARGV[1])
 for at = 3, #ARGV, 3 do
   local name = ARGV[at]
@@ -54,16 +89,18 @@ end
 live(tonumber(ARGV[2]))
 return redis.call('HGETALL', registers)
 """,
+    keys=REGISTERS_KEYS,
 )
 """Gives registers a value where they have none yet. Arguments: an epoch, the seconds to live, and
 name, JSON and bytes of each register. Returns all registers."""
 
 REFRESH: Final = _script(
     """
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'generation')
+local known = redis.call('HMGET', registers, 'epoch', 'generation')
 if known[1] == ARGV[1] and known[2] == ARGV[2] then return 1 end
-return redis.call('HGETALL', KEYS[1])
-"""
+return redis.call('HGETALL', registers)
+""",
+    keys=REGISTERS_KEYS,
 )
 """Arguments: the epoch and the generation that the process has. Returns 1 where these are still the
 newest, else all registers."""
@@ -71,7 +108,7 @@ newest, else all registers."""
 REPLACE: Final = _script(
     _LIVE,
     """
-local registers, name = KEYS[1], ARGV[3]
+local name = ARGV[3]
 local known = redis.call('HMGET', registers, 'epoch', 'v:' .. name)
 if known[1] ~= ARGV[1] or known[2] ~= ARGV[4] then return redis.call('HGETALL', registers) end
 local version = redis.call('HINCRBY', registers, 'generation', 1)
@@ -79,13 +116,13 @@ redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[5], 'd:'
 live(tonumber(ARGV[2]))
 return version
 """,
+    keys=REGISTERS_KEYS,
 )
 """Replaces the value of one register if it has the version that the process knows. Arguments: the
 epoch, the seconds to live, the name, the known version, the new JSON and bytes. Returns the new
 version, or all registers where another process came first."""
 
 _RECORDS: Final = """
-local meta, order, info, json, data = unpack(KEYS)
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
 local function about(key)
   local text = redis.call('HGET', info, key)
@@ -94,9 +131,9 @@ local function about(key)
   return tonumber(string.sub(text, 1, cut - 1)), string.sub(text, cut + 1)
 end
 local function drop(key)
-  local lost = about(key)
-  if not lost then return 0 end
-  weight = weight - lost
+  local heavy = about(key)
+  if not heavy then return 0 end
+  weight = weight - heavy
   redis.call('ZREM', order, key)
   redis.call('HDEL', info, key)
   redis.call('HDEL', json, key)
@@ -129,6 +166,7 @@ end
 redis.call('HSET', meta, 'weight', weight)
 live(tonumber(ARGV[1]))
 """,
+    keys=RECORDS_KEYS,
 )
 """Arguments: the seconds to live, the time and the expiry as texts that compare as the times do
 (empty: none), the weight of each value, the budget, and key, JSON and bytes of each value."""
@@ -140,47 +178,50 @@ local count = drop(ARGV[1])
 if count > 0 then redis.call('HSET', meta, 'weight', weight) end
 return count
 """,
+    keys=RECORDS_KEYS,
 )
 """Arguments: the key. Returns the number of records that there were with it."""
 
-RECORD_TIMES: Final = _script("return redis.call('HVALS', KEYS[3])")
+RECORD_TIMES: Final = _script("return redis.call('HVALS', info)", keys=RECORDS_KEYS)
 """Returns the weight and the expiry of each record, as one text with a space between them."""
 
 GET_VALUE: Final = _script(
-    "return {redis.call('HGET', KEYS[4], ARGV[1]), redis.call('HGET', KEYS[5], ARGV[1])}"
+    "return {redis.call('HGET', json, ARGV[1]), redis.call('HGET', data, ARGV[1])}",
+    keys=RECORDS_KEYS,
 )
 """Arguments: the key of a record or an entry. Returns its JSON and its bytes."""
 
 ALL_VALUES: Final = _script(
     """
 local values = {}
-for _, key in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  values[#values + 1] = redis.call('HGET', KEYS[4], key)
-  values[#values + 1] = redis.call('HGET', KEYS[5], key)
+for _, key in ipairs(redis.call('ZRANGE', order, 0, -1)) do
+  values[#values + 1] = redis.call('HGET', json, key)
+  values[#values + 1] = redis.call('HGET', data, key)
 end
 return values
-"""
+""",
+    keys=RECORDS_KEYS,
 )
 """Returns JSON and bytes of each record or entry, oldest first."""
 
 NEWEST_VALUES: Final = _script(
     """
 local values = {}
-for _, key in ipairs(redis.call('ZRANGE', KEYS[2], -tonumber(ARGV[1]), -1)) do
-  values[#values + 1] = redis.call('HGET', KEYS[4], key)
-  values[#values + 1] = redis.call('HGET', KEYS[5], key)
+for _, key in ipairs(redis.call('ZRANGE', order, -tonumber(ARGV[1]), -1)) do
+  values[#values + 1] = redis.call('HGET', json, key)
+  values[#values + 1] = redis.call('HGET', data, key)
 end
 return values
-"""
+""",
+    keys=RECORDS_KEYS,
 )
 """Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
 
 CLAIM: Final = _script(
     _LIVE,
     """
-local counts, order, claims, recent = unpack(KEYS)
-local most, name, most_claims = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-if redis.call('HEXISTS', claims, name) == 1 then return {-1} end
+local most, id, most_claims = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+if redis.call('HEXISTS', effects, id) == 1 then return {-1} end
 local function lucky(probability, seed, number)
   if probability >= 1 then return true end
   local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
@@ -190,7 +231,7 @@ local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
 local turn = tonumber(newest[2] or '0')
 local granted = false
 local first = 6 + tonumber(ARGV[5])
-local keys = {}
+local counted = {}
 for at = first, #ARGV, 5 do
   local key, after, times = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local claims, grants = 0, 0
@@ -207,7 +248,7 @@ for at = first, #ARGV, 5 do
       granted = {(at - first) / 5, claims, grants}
     end
     turn = turn + 1
-    keys[#keys + 1] = key
+    counted[#counted + 1] = key
     redis.call('HSET', counts, key,
       string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
     redis.call('ZADD', order, turn, key)
@@ -217,11 +258,11 @@ end
 while redis.call('ZCARD', order) > most do
   redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
 end
-if #keys > 0 then
-  redis.call('HSET', claims, name, (granted and '1 ' or '0 ') .. table.concat(keys, ' '))
-  redis.call('RPUSH', recent, name)
+if #counted > 0 then
+  redis.call('HSET', effects, id, (granted and '1 ' or '0 ') .. table.concat(counted, ' '))
+  redis.call('RPUSH', recent, id)
   if redis.call('LLEN', recent) > most_claims then
-    redis.call('HDEL', claims, redis.call('LPOP', recent))
+    redis.call('HDEL', effects, redis.call('LPOP', recent))
   end
   live(tonumber(ARGV[1]))
 end
@@ -230,31 +271,30 @@ local found = {-1}
 for at = 6, first - 1 do found[#found + 1] = redis.call('HGET', counts, ARGV[at]) end
 return found
 """,
+    keys=COUNTERS_KEYS,
 )
-"""Arguments: the seconds to live, the most counts, the name of the claim, the most names, the
-number of the keys whose counts are asked for and these keys, and of each quota its key (without
-spaces), `after`, `times` (-1: any number), probability and seed. Returns the place of the quota
-that grants the claim, with its claims and grants; or -1 and the counts, each as one text or
-nothing. A name that was taken back is granted nothing. See `store.Count.claim` and
-`store.is_lucky`."""
+"""Arguments: the seconds to live, the most counts, the id of the claim, the most ids, the number
+of the keys whose counts are asked for and these keys, and of each quota its key (without spaces),
+`after`, `times` (-1: any number), probability and seed. Returns the place of the quota that grants
+the claim, with its claims and grants; or -1 and the counts, each as one text or nothing. A claim
+that was revoked before is granted nothing. See `store.Count.claim` and `store.is_lucky`."""
 
-TAKE_BACK: Final = _script(
+REVOKE: Final = _script(
     _LIVE,
     """
-local counts, order, claims, recent = unpack(KEYS)
-local returned = {}
+local ungranted = {}
 for at = 3, #ARGV do
-  local name = ARGV[at]
-  local claim = redis.call('HGET', claims, name)
-  if not claim then
-    redis.call('RPUSH', recent, name)
+  local id = ARGV[at]
+  local effect = redis.call('HGET', effects, id)
+  if not effect then
+    redis.call('RPUSH', recent, id)
     if redis.call('LLEN', recent) > tonumber(ARGV[2]) then
-      redis.call('HDEL', claims, redis.call('LPOP', recent))
+      redis.call('HDEL', effects, redis.call('LPOP', recent))
     end
   end
-  redis.call('HSET', claims, name, '')
+  redis.call('HSET', effects, id, '')
   local last
-  for key in string.gmatch(string.sub(claim or '', 3), '[^ ]+') do
+  for key in string.gmatch(string.sub(effect or '', 3), '[^ ]+') do
     local text = redis.call('HGET', counts, key)
     if text then
       local cut = string.find(text, ' ', 1, true)
@@ -264,35 +304,35 @@ for at = 3, #ARGV do
       last = key
     end
   end
-  if last and string.sub(claim, 1, 1) == '1' then
+  if last and string.sub(effect, 1, 1) == '1' then
     local text = redis.call('HGET', counts, last)
     local cut = string.find(text, ' ', 1, true)
     redis.call('HSET', counts, last, string.sub(text, 1, cut) ..
       string.format('%.0f', tonumber(string.sub(text, cut + 1)) - 1))
-    returned[#returned + 1] = last
+    ungranted[#ungranted + 1] = last
   end
 end
 live(tonumber(ARGV[1]))
-return returned
+return ungranted
 """,
+    keys=COUNTERS_KEYS,
 )
-"""Takes claims back, also those that are still on their way. Arguments: the seconds to live, the
-most names, and the names of the claims. Returns the keys of the quotas whose grant is taken back.
-"""
+"""Revokes claims, also those that are still on their way. Arguments: the seconds to live, the most
+ids, and the ids of the claims. Returns the keys of the quotas whose grant is revoked."""
 
 COUNTS: Final = _script(
     """
 local found = {}
-for at, key in ipairs(ARGV) do found[at] = redis.call('HGET', KEYS[1], key) end
+for at, key in ipairs(ARGV) do found[at] = redis.call('HGET', counts, key) end
 return found
-"""
+""",
+    keys=COUNTERS_KEYS,
 )
 """Arguments: the keys of quotas. Returns claims and grants of each as one text."""
 
 TAKE: Final = _script(
     _LIVE,
     """
-local buckets, order = KEYS[1], KEYS[2]
 local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local owed = 0
@@ -317,6 +357,7 @@ end
 live(tonumber(ARGV[1]))
 return {1, used + amount, -1}
 """,
+    keys=BUCKETS_KEYS,
 )
 """Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
 microseconds of a token, the time in milliseconds. Returns whether it is granted, the tokens that
@@ -324,13 +365,12 @@ are used, and the milliseconds to wait (-1: none). A bucket is kept as a time in
 the microseconds after which it is full from then on. See `memory_store.MemoryBuckets`."""
 
 _LOG: Final = """
-local meta, order, info, json, data, detachable = unpack(KEYS)
 local function tell(change)
   local watchers = redis.pcall('PUBLISH', meta, change)
   return type(watchers) == 'number' and watchers or 0
 end
 local seconds, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local key, text, part, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local key, text, bytes, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local kept = redis.call('HMGET', meta, 'count', 'weight')
 local count, weight = tonumber(kept[1] or '0'), tonumber(kept[2] or '0')
 local function shrink()
@@ -367,19 +407,20 @@ weight = weight + heavy
 redis.call('ZADD', order, count, key)
 redis.call('HSET', info, key, heavy)
 redis.call('HSET', json, key, text)
-if part ~= '' then redis.call('HSET', data, key, part) end
+if bytes ~= '' then redis.call('HSET', data, key, bytes) end
 local entries = shrink()
 redis.call('HSET', meta, 'count', count, 'weight', weight)
-if part ~= '' or entries < 2 or redis.call('TTL', meta) < seconds / 2 then
+if bytes ~= '' or entries < 2 or redis.call('TTL', meta) < seconds / 2 then
   for _, each in ipairs(KEYS) do redis.call('EXPIRE', each, seconds) end
 end
 return {count, tell(ARGV[9])}
 """,
+    keys=LOG_KEYS,
 )
 """Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight of the
-entry, the number of entries that were lost before it, and the change for the watchers. Returns the
-entry's number, and that of the watchers. An entry may be sent again, where the answer of Redis was
-late: then nothing is done. The watchers subscribe to the first key of the log."""
+entry, the number of entries before it that Redis never got, and the change for the
+watchers. Returns the entry's number, and that of the watchers. An entry may be sent again, where
+the answer of Redis was late: then nothing is done. The watchers subscribe to the first key."""
 
 AMEND: Final = _script(
     _LOG,
@@ -391,8 +432,8 @@ local cut = string.find(old, '\\n', 1, true)
 if cut then old = string.sub(old, 1, cut - 1) end
 redis.call('HSET', info, key, heavy)
 redis.call('HSET', json, key, old .. '\\n' .. text)
-if part ~= '' then
-  redis.call('HSET', data, key, part)
+if bytes ~= '' then
+  redis.call('HSET', data, key, bytes)
   if redis.call('TTL', data) < 0 then redis.call('EXPIRE', data, seconds) end
 else
   redis.call('HDEL', data, key)
@@ -408,25 +449,28 @@ redis.call('HSET', meta, 'weight', weight)
 tell(ARGV[9])
 return 1
 """,
+    keys=LOG_KEYS,
 )
-"""Arguments: those of `APPEND`, but in place of the lost entries whether the bytes are detachable
+"""Arguments: those of `APPEND`, but in place of that number whether the bytes are detachable
 (1) or not (0). The JSON comes after that of `APPEND`, in a line of its own; the bytes are instead
 of those. Returns whether the entry was still there."""
 
-COUNT_ENTRIES: Final = _script("return redis.call('HGET', KEYS[1], 'count')")
+COUNT_ENTRIES: Final = _script("return redis.call('HGET', meta, 'count')", keys=LOG_KEYS)
 """Returns the number of entries since the last clear; nothing for none."""
 
 SIZE: Final = _script(
-    "return {redis.call('ZCARD', KEYS[2]), redis.call('HGET', KEYS[1], 'weight') or '0'}"
+    "return {redis.call('ZCARD', order), redis.call('HGET', meta, 'weight') or '0'}",
+    keys=RECORDS_KEYS,
 )
 """Returns the number of records or entries, and the sum of their weights as a text."""
 
 CLEAR_LOG: Final = _script(
     """
-local count = redis.call('ZCARD', KEYS[2])
+local count = redis.call('ZCARD', order)
 redis.call('UNLINK', unpack(KEYS))
-redis.pcall('PUBLISH', KEYS[1], ARGV[1])
+redis.pcall('PUBLISH', meta, ARGV[1])
 return count
 """,
+    keys=LOG_KEYS,
 )
 """Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""

@@ -217,7 +217,7 @@ class Scenario:
         return None, near_misses
 
     async def _revive(self, key: str) -> None:
-        """Let the step of this *key* be met again, whose last grant was taken back."""
+        """Let the step of this *key* be met again, whose last grant was revoked."""
         if any(step.key == key for step in self._steps.value.over()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 

@@ -207,8 +207,8 @@ class Counters(Protocol):
         count; or else None, and the counts of the keys *counted*. The whole method is atomic: a
         quota of *n* times grants exactly *n* claims to any number of threads.
 
-        A claim that nobody got, because the store did not answer or the caller was cancelled, is
-        taken back as soon as the store answers.
+        A claim whose answer did not reach the caller, because the store did not answer or the
+        caller was cancelled, is revoked as soon as the store answers.
         """
         ...
 
@@ -241,13 +241,13 @@ class Buckets(Protocol):
 
 
 class LogChange(NamedTuple):
-    """A change of a log by another process. *key* names the entry that was added or amended; *part*
-    is the number that `Log.amend` was given. With the kind `missed` there may have been others that
-    were not told."""
+    """A change of a log by another process. *key* names the entry that was added or amended, and
+    *event* is the number that `Log.amend` was given. With the kind `missed` there may have been
+    others that were not told."""
 
     kind: Literal["added", "amended", "cleared", "missed"]
     key: str = ""
-    part: int | None = None
+    event: int | None = None
 
 
 LogWatcher = Callable[[LogChange], None]
@@ -268,10 +268,10 @@ class Log(Protocol[T]):
         ...
 
     def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, part: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> Coroutine[Any, Any, None]:
         """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. The
-        watchers are told of *part*, where only a part of the entry is new."""
+        watchers are told of *event*, where only the event of this number is new."""
         ...
 
     async def get(self, key: str) -> T | None: ...
@@ -335,10 +335,10 @@ class Store(Protocol):
         ...
 
     def counters(
-        self, name: str, taken_back: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
-        """Counters, all of which are at zero until their first claim. *taken_back* is awaited with
-        the key of each quota whose grant was taken back."""
+        """Counters, all of which are at zero until their first claim. *revoked* is awaited with the
+        key of each quota whose grant was revoked."""
         ...
 
     def buckets(self, name: str) -> Buckets:

@@ -318,10 +318,10 @@ class LiveFeed:
             notes = self._batch.notes_of(change.key)
             if change.kind == "added":
                 notes.arrived = True
-            elif change.part is None:
+            elif change.event is None:
                 notes.completed = True
             else:
-                notes.events.append(change.part)
+                notes.events.append(change.event)
             self._shrink()
         self._schedule()
 

@@ -1,0 +1,18 @@
+"""Which store the URL of the setting `store` stands for. A store of another backend is added here,
+and its schemes to `settings.STORE_SCHEMES`."""
+
+from __future__ import annotations
+
+from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.store import Store
+
+
+def open_store(url: str | None, store_name: str) -> Store:
+    """The store at *url*, where the state has the name *store_name*; for None that of this
+    process."""
+    if url is None:
+        return MemoryStore()
+    # All schemes that the setting takes are those of Redis.
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    return RedisStore(url, store_name)

@@ -1,0 +1,55 @@
+"""What the containers of the store in Redis have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, TypeVar
+
+from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.store import Codec, Packed, Size
+
+T = TypeVar("T")
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The moment from which times in Redis count."""
+
+
+class RedisContainer:
+    """A container of `state/store.py` in Redis: some *keys*, each of which holds one kind of fact
+    about all of its entries. Each operation is one script of `redis_scripts`, which gets all the
+    keys, and gives those that it writes *life_seconds* to live."""
+
+    KIND: ClassVar[str]
+    """The kind of container; the keys have it before the container's name."""
+
+    KEYS: ClassVar[tuple[str, ...]]
+    """The ends of the keys, in the order in which the scripts take them."""
+
+    def __init__(self, client: RedisClient, keys: tuple[str, ...], life_seconds: int) -> None:
+        self._client = client
+        self._call = client.call
+        self._keys = keys
+        self._life_seconds = life_seconds
+
+
+def unpacked(codec: Codec[T], text: bytes, data: bytes | None) -> T:
+    """The value of which Redis has the JSON *text* and the bytes *data*."""
+    return codec.unpack(Packed(json.loads(text), data or b""))
+
+
+def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """The items of *flat*, two by two."""
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def size_of(answer: tuple[int, bytes]) -> Size:
+    """The size in an answer of `redis_scripts.SIZE`."""
+    number, weight = answer
+    return Size(number, int(float(weight)))
+
+
+def microseconds(time: datetime | None) -> str:
+    """*time* as 20 digits, which compare as texts; empty for None."""
+    return "" if time is None else f"{(time - EPOCH) // timedelta(microseconds=1):020d}"

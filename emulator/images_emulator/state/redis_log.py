@@ -1,0 +1,248 @@
+"""The log in Redis, and the writes to it that wait while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from images_emulator.contract.refusal import APIError
+from images_emulator.state import redis_scripts as scripts
+from images_emulator.state.identity import random_digits
+from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis_container import RedisContainer, pairs, size_of
+from images_emulator.state.store import LogChange, LogCodec, LogWatcher, Packed, Size
+
+T = TypeVar("T")
+
+MAX_LATE_WRITES: Final = 2000
+"""Writes to a log that wait for Redis to come back; two are a call. Beyond it the oldest are
+dropped."""
+
+MAX_LATE_BYTES: Final = 16 * 2**20
+"""Bytes of these writes."""
+
+
+def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
+    """An entry of a log. Its JSON has a line, and once it is amended two."""
+    document: dict[str, Any] = {}
+    for line in text.split(b"\n"):
+        document.update(json.loads(line))
+    return codec.unpack(Packed(document, data or b""))
+
+
+class _LateWrite(NamedTuple):
+    """A write to a log that Redis has not got yet: its *script* and the *arguments*, which hold
+    about *size* bytes."""
+
+    script: scripts.Script
+    arguments: tuple[str | bytes | int, ...]
+    size: int
+
+
+class _Turn:
+    """A lock that tasks of any event loop hold while they await something."""
+
+    def __init__(self) -> None:
+        self._released: Future[None] | None = None
+        """Done when the task that holds this has released it; None where no task does."""
+        self._lock = Lock()
+        """Held while `_released` is changed."""
+
+    async def __aenter__(self) -> None:
+        ours: Future[None] = Future()
+        # A task that is cancelled while it waits must not cancel it.
+        ours.set_running_or_notify_cancel()
+        while True:
+            with self._lock:
+                theirs = self._released
+                if theirs is None:
+                    self._released = ours
+                    return
+            await asyncio.wrap_future(theirs)
+
+    async def __aexit__(self, *error: object) -> None:
+        with self._lock:
+            released, self._released = self._released, None
+        assert released
+        released.set_result(None)
+
+
+class RedisLog(RedisContainer, Generic[T]):
+    """A `Log` in Redis. While Redis is away, writing raises nothing: the last writes are kept and
+    follow when it is back, and older entries count as dropped."""
+
+    KIND = "log"
+    KEYS = scripts.LOG_KEYS
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: tuple[str, ...],
+        life_seconds: int,
+        codec: LogCodec[T],
+        *,
+        max_entries: int,
+        max_bytes: int,
+    ) -> None:
+        super().__init__(client, keys, life_seconds)
+        self._codec = codec
+        self._limits = max_entries, max_bytes
+        self._late: deque[_LateWrite] = deque()
+        """The writes that Redis has not confirmed, in their order."""
+        self._late_bytes = 0
+        self._uncounted = 0
+        """Entries that were dropped before Redis got them, and that it has not counted yet."""
+        self._process = random_digits()
+        """The name of this process among those that tell of changes."""
+        self._own_watchers = 0
+        self._watchers = 0
+        """All that there were at the last `append`."""
+        self._lock = Lock()
+        """Held while the writes that are late are changed."""
+        self._turn = _Turn()
+        """Held while the writes that are late are sent, or all entries are forgotten."""
+
+    async def append(self, key: str, entry: T, weight: int) -> int:
+        change = self._told(LogChange("added", key))
+        packed = self._codec.pack_new(entry)
+        number = await self._write(scripts.APPEND, key, packed, weight, change)
+        # The entries that Redis never got are counted with the next one.
+        return number or 0
+
+    async def amend(
+        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
+    ) -> None:
+        change = self._told(LogChange("amended", key, event))
+        packed = self._codec.pack_amended(entry)
+        await self._write(scripts.AMEND, key, packed, weight, int(detachable), change)
+
+    async def get(self, key: str) -> T | None:
+        await self._catch_up()
+        text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
+        return None if text is None else _entry(self._codec, text, data)
+
+    async def newest(self, number: int) -> list[T]:
+        await self._catch_up()
+        flat = await self._client.call(scripts.NEWEST_VALUES, self._keys, number)
+        return [_entry(self._codec, *pair) for pair in pairs(flat)]
+
+    async def all(self) -> list[T]:
+        await self._catch_up()
+        flat = await self._client.call(scripts.ALL_VALUES, self._keys)
+        return [_entry(self._codec, *pair) for pair in pairs(flat)]
+
+    async def count(self) -> int:
+        await self._catch_up()
+        count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
+        return int(count or 0) + self._uncounted
+
+    async def size(self) -> Size:
+        await self._catch_up()
+        return size_of(await self._client.call(scripts.SIZE, self._keys))
+
+    async def clear(self) -> int:
+        change = self._told(LogChange("cleared"))
+        async with self._turn:
+            with self._lock:
+                before, uncounted = [*self._late], self._uncounted
+            count = await self._client.call(scripts.CLEAR_LOG, self._keys, change)
+            forgotten = {id(write) for write in before}
+            with self._lock:
+                while self._late and id(self._late[0]) in forgotten:
+                    self._late_bytes -= self._late.popleft().size
+                self._uncounted = max(0, self._uncounted - uncounted)
+            return int(count)
+
+    async def watch(self, watcher: LogWatcher) -> None:
+        self._own_watchers += 1
+        try:
+            async for message in self._client.messages(self._keys[0]):
+                if message is None:
+                    watcher(LogChange("missed"))
+                    continue
+                process, *change = json.loads(message)
+                if process != self._process:
+                    watcher(LogChange(*change))
+        finally:
+            self._own_watchers -= 1
+
+    @property
+    def is_watched(self) -> bool:
+        return self._watchers > self._own_watchers
+
+    def _told(self, change: LogChange) -> str:
+        """The message that tells other processes of a change by this one."""
+        return json.dumps((self._process, *change))
+
+    async def _write(
+        self, script: scripts.Script, key: str, packed: Packed, weight: int, *last: int | str
+    ) -> int | None:
+        """Write an entry after those that are late. Return the answer of *script*; None where the
+        write is late, too."""
+        text = packed.json()
+        write = _LateWrite(
+            script, (key, text, packed.data, weight, *last), len(text) + len(packed.data)
+        )
+        try:
+            if self._late:
+                await self._catch_up()
+            return await self._send(write)
+        except APIError:
+            self._keep(write)
+            return None
+
+    async def _send(self, write: _LateWrite) -> int:
+        uncounted = 0
+        arguments: tuple[str | bytes | int, ...] = (
+            self._life_seconds,
+            *self._limits,
+            *write.arguments,
+        )
+        if write.script is scripts.APPEND:
+            with self._lock:
+                uncounted, self._uncounted = self._uncounted, 0
+            *arguments_before, change = arguments
+            arguments = *arguments_before, uncounted, change
+        try:
+            answer = await self._client.call(write.script, self._keys, *arguments)
+            if write.script is scripts.APPEND:
+                answer, self._watchers = answer
+            return int(answer)
+        except BaseException:
+            with self._lock:
+                self._uncounted += uncounted
+            raise
+
+    def _keep(self, write: _LateWrite) -> None:
+        with self._lock:
+            self._late.append(write)
+            self._late_bytes += write.size
+            while len(self._late) > MAX_LATE_WRITES or self._late_bytes > MAX_LATE_BYTES:
+                oldest = self._late.popleft()
+                self._late_bytes -= oldest.size
+                self._uncounted += oldest.script is scripts.APPEND
+
+    async def _catch_up(self) -> None:
+        """Send the writes that are late, one after the other, so that none comes before the entry
+        that it amends. Raises APIError where Redis is still away."""
+        if not self._late:
+            return
+        # Where another task waits for Redis, this one does not wait for that task.
+        self._client.check()
+        async with self._turn:
+            while True:
+                with self._lock:
+                    if not self._late:
+                        return
+                    write = self._late[0]
+                await self._send(write)
+                with self._lock:
+                    if self._late and self._late[0] is write:
+                        self._late_bytes -= self._late.popleft().size
+                    else:
+                        # Meanwhile it was counted as dropped.
+                        self._uncounted -= write.script is scripts.APPEND

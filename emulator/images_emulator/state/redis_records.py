@@ -1,0 +1,83 @@
+"""Records in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from images_emulator.state import redis_scripts as scripts
+from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis_container import (
+    EPOCH,
+    RedisContainer,
+    microseconds,
+    pairs,
+    size_of,
+    unpacked,
+)
+from images_emulator.state.store import Codec, Size
+
+T = TypeVar("T")
+
+
+class RedisRecords(RedisContainer, Generic[T]):
+    """`Records` in Redis."""
+
+    KIND = "records"
+    KEYS = scripts.RECORDS_KEYS
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: tuple[str, ...],
+        life_seconds: int,
+        budget: int,
+        codec: Codec[T],
+    ) -> None:
+        super().__init__(client, keys, life_seconds)
+        self._budget = budget
+        self._codec = codec
+
+    async def put(
+        self,
+        values: Mapping[str, T],
+        weight: int,
+        *,
+        now: datetime | None = None,
+        expiry: datetime | None = None,
+        soon: bool = False,
+    ) -> None:
+        if weight > self._budget:
+            return
+        arguments: list[str | bytes] = []
+        for key, value in values.items():
+            packed = self._codec.pack(value)
+            arguments += key, packed.json(), packed.data
+        times = microseconds(now), microseconds(expiry)
+        limits = weight, self._budget
+        call = self._client.call_soon if soon else self._call
+        await call(scripts.PUT_RECORDS, self._keys, self._life_seconds, *times, *limits, *arguments)
+
+    async def get(self, key: str) -> T | None:
+        text, data = await self._call(scripts.GET_VALUE, self._keys, key)
+        return None if text is None else unpacked(self._codec, text, data)
+
+    async def delete(self, key: str) -> bool:
+        return bool(await self._call(scripts.DELETE_RECORD, self._keys, key))
+
+    async def all(self) -> list[T]:
+        flat = await self._call(scripts.ALL_VALUES, self._keys)
+        return [unpacked(self._codec, *pair) for pair in pairs(flat)]
+
+    async def expiries(self, now: datetime) -> list[datetime]:
+        texts = await self._call(scripts.RECORD_TIMES, self._keys)
+        digits = [text.decode().partition(" ")[2] for text in texts]
+        times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
+        return [time for time in times if time >= now]
+
+    async def size(self) -> Size:
+        return size_of(await self._call(scripts.SIZE, self._keys))
+
+    async def clear(self) -> None:
+        await self._call(scripts.CLEAR, self._keys)
