@@ -47,6 +47,8 @@ class Client:
     """The model that the program names."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of its environment, beside the SDKs'."""
+    needs: tuple[str, ...] = ()
+    """Commands of the machine, one of which the program runs. Without any the client is skipped."""
     heavy: bool = False
     """Whether CI leaves it to the weekly run."""
 
@@ -123,6 +125,14 @@ CLIENTS: Final = {
         *_openai_python(3),
         *_openai_node(6),
         *_openai_node(7),
+        Client(
+            name="openai-node-page",
+            title="openai-node in a page of Chromium, `OpenAI`",
+            program="openai_node_page.mjs",
+            pins="openai-node-page",
+            versions=("openai",),
+            needs=("chromium", "google-chrome"),
+        ),
         *_ai_sdk("ai-sdk-5", "5"),
         *_ai_sdk("ai-sdk", "newest"),
         *_by_model(

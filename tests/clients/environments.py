@@ -54,7 +54,9 @@ class Environment:
 
 def environment_of(client: Client) -> Environment:
     """The environment of *client*, installed where it is not. Skips the test where the machine
-    lacks its interpreter."""
+    lacks its interpreter, or what it needs."""
+    if client.needs and not any(map(shutil.which, client.needs)):
+        pytest.skip(f"needs {client.needs[0]}")
     if client.pins is None:
         return _system_environment(client)
     make = _node_environment if client.program.endswith(".mjs") else _python_environment
