@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, groupby, islice
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
     from playwright.async_api import Browser, Page
 
-    from images_emulator import Emulator, Server, Settings
+    from images_emulator import Emulator, Server
     from images_emulator.state.store import Store
 
 pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
@@ -88,16 +89,46 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+MAKES_EMULATOR = re.compile(r"\b(Emulator|Server|create_app|running)\(")
+"""A module of tests that has this makes emulators of its own."""
+
+
+SERVER_FIXTURES = frozenset({"running", "images_emulator_server"})
+"""The fixtures that start the servers of the session."""
+
+
+@cache
+def _has_maker(path: Path) -> bool:
+    return bool(MAKES_EMULATOR.search(path.read_text()))
+
+
+def _makes_emulator(item: pytest.Item) -> bool:
+    """Whether *item* calls a server of the session, or its module may make an emulator."""
+    fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+    return not SERVER_FIXTURES.isdisjoint(fixtures) or _has_maker(item.path)
+
+
+def _select_for_redis(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of *items* those that make no emulator in their process, which are the same with
+    any store, and skip those with the marker `not_on_redis`."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        if marker := item.get_closest_marker("not_on_redis"):
+            item.add_marker(pytest.mark.skip(reason=f"not on Redis: {marker.args[0]}"))
+        (kept if marker or _makes_emulator(item) else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the tests of the store in memory where another one is used.
+    """Leave out what is not for the store of the option `--store`.
 
     Long tests come first in the share of each worker of pytest-xdist, module by module: one that
     was begun last would keep the other workers waiting. Shares are the equal parts, one after the
     other, that each worker gets at first."""
     if config.option.store != "memory":
-        for item in items:
-            if marker := item.get_closest_marker("memory_store"):
-                item.add_marker(pytest.mark.skip(reason=f"store in memory: {marker.args[0]}"))
+        _select_for_redis(config, items)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long: list[pytest.Item] = []
     short: list[pytest.Item] = []
@@ -145,15 +176,13 @@ def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     from tests.stores import redis_store  # noqa: PLC0415 - only tests need it
 
-    def store_of(settings: Settings) -> Store:
-        if settings.store is None:
-            return redis_store()
-        return RedisStore(settings.store, settings.store_name)
+    def open_store(url: str | None, store_name: str) -> Store:
+        return redis_store() if url is None else RedisStore(url, store_name)
 
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("images_emulator.state.emulator._store_of", store_of)
+        patch.setattr("images_emulator.state.emulator.open_store", open_store)
         # Redis has the machine for itself in the tests that stop it alone.
         patch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 30)
         yield

@@ -83,7 +83,7 @@ def test_a_step_of_a_scenario_answers_with_the_file_beside_it(tmp_path: Path) ->
     assert str(other.near_misses[0]) == "step 1 (red.png): the prompt does not have 'fox'"
 
 
-@pytest.mark.memory_store("a function answers in its own process alone")
+@pytest.mark.not_on_redis("a function answers in its own process alone")
 @pytest.mark.parametrize(
     "image",
     [
@@ -110,7 +110,7 @@ def test_a_picture_in_python_is_a_file_bytes_an_image_or_a_function(
     assert (picture.size, colour(picture)) == ((1024, 1024), "red")
 
 
-@pytest.mark.memory_store("a function answers in its own process alone")
+@pytest.mark.not_on_redis("a function answers in its own process alone")
 def test_a_function_makes_each_picture_from_the_request(client: OpenAI, server: Server) -> None:
     seen = []
 
@@ -426,7 +426,7 @@ def test_a_client_is_told_the_name_of_a_file_and_not_its_folders(
 # --- functions that fail
 
 
-@pytest.mark.memory_store("a function answers in its own process alone")
+@pytest.mark.not_on_redis("a function answers in its own process alone")
 @pytest.mark.parametrize(
     ("result", "reason"),
     [

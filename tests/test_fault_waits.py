@@ -154,7 +154,7 @@ async def test_a_wait_whose_clock_fails_raises_its_error(emulator: Emulator) -> 
         await Waits(exchange).wait_for_client(HOUR, receive)
 
 
-@pytest.mark.memory_store("the test reads the journal on the application's own event loop")
+@pytest.mark.not_on_redis("the test reads the journal on the application's own event loop")
 async def test_advance_ends_the_waits_of_calls_in_process() -> None:
     emulator = Emulator()
     emulator.scenario.inject({"kind": "latency", "seconds": HOUR}, times=None)

@@ -127,7 +127,7 @@ def test_reset_deletes_files(client: OpenAI, emulator: Emulator) -> None:
     assert list(client.files.list()) == []
 
 
-@pytest.mark.memory_store("Redis would hold the same bytes eleven times")
+@pytest.mark.not_on_redis("Redis would hold the same bytes eleven times")
 async def test_files_budget_is_512_mb(emulator: Emulator) -> None:
     # The same bytes each time, so that they take memory once.
     data = bytes(50 * 2**20)

@@ -268,7 +268,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
     assert exchange.call is None
 
 
-@pytest.mark.memory_store("a shared one gets the details of a call with it")
+@pytest.mark.not_on_redis("a shared one gets the details of a call with it")
 @pytest.mark.parametrize("path", ["requests", "requests/ID", "images"])
 def test_journal_parses_no_body_on_the_event_loop(
     server: Server, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch, path: str

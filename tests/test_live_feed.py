@@ -235,7 +235,7 @@ def test_pages_of_other_sites_cannot_read_the_feed(server: Server) -> None:
 
 # --- batches
 
-ONE_BATCH = pytest.mark.memory_store("the calls of a batch arrive without a wait between them")
+ONE_BATCH = pytest.mark.not_on_redis("the calls of a batch arrive without a wait between them")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 pytestmark = [
+    pytest.mark.not_on_redis("its servers have a store of their own"),
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),

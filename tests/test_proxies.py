@@ -26,7 +26,10 @@ from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_streams import frames
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+    pytest.mark.not_on_redis("its servers have a store of their own"),
+]
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOSTS: Final = ("127.0.0.2", "127.0.0.3")

@@ -26,7 +26,10 @@ from tests.conftest import KEY
 from tests.feed_listener import listening
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 
-pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+    pytest.mark.not_on_redis("its servers have a store of their own"),
+]
 
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
 
