@@ -82,7 +82,7 @@ class JSONStore:
     processes would."""
 
     is_shared: Final = True
-    is_available: Final = True
+    failure: Final = None
 
     def __init__(self, memory: MemoryStore | None = None) -> None:
         self._memory = memory or MemoryStore()

@@ -17,7 +17,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decoder import weight_of
-from images_emulator.state.account import random_account
+from images_emulator.state.account import CODEC, random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import Hosting
@@ -206,7 +206,7 @@ def parts(url: str) -> tuple[str, str]:
 
 
 def hosting_of_numbers(clock: Clock, store: Store, budget: int = 100) -> Hosting[int]:
-    return Hosting(clock, store, random_account(), NUMBER, budget)
+    return Hosting(clock, store, store.register("account", random_account(), CODEC), NUMBER, budget)
 
 
 async def test_past_the_budget_the_oldest_hosted_pictures_go(store: Store) -> None:

@@ -379,7 +379,7 @@ def test_without_the_setting_the_path_is_none_and_nothing_is_imported(server: Se
 
 
 def test_without_the_package_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("images_emulator.setting_values.find_spec", lambda name: None)
     with pytest.raises(
         ValueError, match=r"metrics: .*pip install 'openai-images-emulator\[metrics]"
     ):

@@ -13,10 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 import httpx2
@@ -33,9 +31,20 @@ from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
 from tests.programs import run_python
-from tests.redis_server import RedisServer, Sentinel, missing_part, new_store_name, shared_redis
+from tests.redis_server import (
+    RedisServer,
+    Sentinel,
+    free_ports,
+    missing_part,
+    new_store_name,
+    shared_redis,
+)
+from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+    pytest.mark.not_on_redis("its servers have a store of their own"),
+]
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
@@ -79,13 +88,6 @@ def redis_server() -> Iterator[RedisServer]:
 
 def generate(http: httpx2.Client, server: Server, **fields: Any) -> httpx2.Response:
     return http.post(f"{server.base_url}/images/generations", json={**BODY, **fields})
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Ask until *condition* holds."""
-    end = monotonic() + RECOVERY_SECONDS
-    while not condition():
-        assert monotonic() < end
 
 
 # --- one emulator
@@ -712,7 +714,7 @@ async def test_redis_is_not_asked_again_soon_after_a_failure(
     redis_server.start()
     with pytest.raises(APIError):
         await counters.counts(["a"])
-    assert not store.is_available
+    assert store.failure
     await store.disconnect()
     store.close()
 
@@ -849,15 +851,6 @@ def test_store_is_a_cluster(http: httpx2.Client) -> None:
         node.close()
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody has."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def test_sentinels_need_the_name_of_the_master() -> None:
     with pytest.raises(ValueError, match=r"store: .* the name of the master"):
         Settings(store="redis+sentinel://localhost:26379")
@@ -882,7 +875,7 @@ def test_store_name_that_could_be_two_is_refused(name: str) -> None:
 
 
 def test_store_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("images_emulator.setting_values.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'openai-images-emulator\[redis\]'"):
         Settings(store="redis://localhost")
 

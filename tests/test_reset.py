@@ -18,7 +18,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
-from images_emulator.state.account import random_account
+from images_emulator.state.account import CODEC, random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
 from images_emulator.state.hosting import Hosting
@@ -95,7 +95,8 @@ def test_files_can_be_reset_by_another_thread() -> None:
 def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
     store = MemoryStore()
     clock = Clock(store)
-    hosting = Hosting(clock, store, random_account(), NUMBER, budget=100)
+    account = store.register("account", random_account(), CODEC)
+    hosting = Hosting(clock, store, account, NUMBER, budget=100)
 
     async def use() -> None:
         (target,) = await hosting.publish([1], 30, clock.now())
@@ -137,7 +138,8 @@ def test_no_step_of_the_clock_is_lost_among_threads() -> None:
 def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("images_emulator.state.memory_store.MAX_BUCKETS", 2)
     store = MemoryStore()
-    limits = RateLimits("5/min", Clock(store), "org-x", store)
+    account = store.register("account", random_account(), CODEC)
+    limits = RateLimits("5/min", Clock(store), account, store)
     keys = iter(range(10**9))
 
     def work() -> None:

@@ -424,7 +424,7 @@ def test_without_the_package_the_setting_is_refused(monkeypatch: pytest.MonkeyPa
     def find_nothing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("images_emulator.settings.find_spec", find_nothing)
+    monkeypatch.setattr("images_emulator.setting_values.find_spec", find_nothing)
     with pytest.raises(ValueError, match=r"otel: .*pip install 'openai-images-emulator\[otel]"):
         Settings(otel=True)
 

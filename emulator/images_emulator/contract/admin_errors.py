@@ -119,12 +119,6 @@ not_ready = AdminRefusal(
     status=503,
     headers={"Retry-After": "1"},
 )
-store_away = AdminRefusal(
-    "The store cannot be reached.",
-    code="store_unavailable",
-    status=503,
-    headers={"Retry-After": "1"},
-)
 broken = AdminRefusal(
     "This is a mistake of the emulator; its log says more.",
     code="server_error",

@@ -22,14 +22,10 @@ from images_emulator.state.journal import Journal
 from images_emulator.state.open_store import open_store
 from images_emulator.state.rate_limits import RateLimits
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.store import Codec, Packed, Store
+from images_emulator.state.store import NUMBER_CODEC, Codec, Packed, Store
 
 if TYPE_CHECKING:
     from images_emulator.state.replay import Replay
-
-_COUNT_CODEC: Final[Codec[int]] = Codec(
-    lambda count: Packed({"count": count}), lambda packed: int(packed.document["count"])
-)
 
 PREPARED_SHARE: Final = 4
 """Prepared requests may take the bytes of the picture cache by this divisor."""
@@ -81,18 +77,17 @@ class Emulator:
         self.store: Store = store or open_store(initial.store, initial.store_name)
         """Holds the state that outlives a call."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
-        self._resets = self.store.register("resets", 0, _COUNT_CODEC)
+        self._resets = self.store.register("resets", 0, NUMBER_CODEC)
         self.deployments: dict[str, str] = dict(each.split("=", 1) for each in initial.deployment)
         """The names of Azure's deployments, with their models."""
         for name, model in self.deployments.items():
             if model not in MODELS:
                 raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
-        self.account = self.store.register("account", account.random_account(), account.CODEC).value
-        """The account's names and its signing key; a reset keeps them."""
+        self._account = self.store.register("account", account.random_account(), account.CODEC)
         self.clock = Clock(self.store)
         """The clock for the expiry of URLs, the refill of rate limits, and dates of answers."""
         self.hosting = Hosting(
-            self.clock, self.store, self.account, hosted_picture.CODEC, initial.hosted_bytes
+            self.clock, self.store, self._account, hosted_picture.CODEC, initial.hosted_bytes
         )
         """Pictures by URL."""
         self.files = Files(self.clock, self.store, initial.files_bytes)
@@ -122,9 +117,7 @@ class Emulator:
             else Scenario(self.store, initial.scenario, initial.pictures)
         )
         """The steps that decide which call gets which fault, and which answer."""
-        self.rate_limits = RateLimits(
-            initial.rate_limit, self.clock, self.account.organization_id, self.store
-        )
+        self.rate_limits = RateLimits(initial.rate_limit, self.clock, self._account, self.store)
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, of that name, for tracing."""
@@ -170,6 +163,11 @@ class Emulator:
     def _store_of_namespace(self, name: str) -> Store:
         # Other processes may still have copies of what a store forgets.
         return self.store.of_namespace(name, 2 * self.initial_settings.namespace_idle)
+
+    @property
+    def account(self) -> account.Account:
+        """The account's names and its signing key; a reset keeps them."""
+        return self._account.value
 
     @property
     def settings(self) -> Settings:

@@ -19,7 +19,7 @@ from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
-from images_emulator.state.store import Codec, Size, Store
+from images_emulator.state.store import Codec, Register, Size, Store
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Hosting(Generic[T]):
         self,
         clock: Clock,
         store: Store,
-        account: Account,
+        account: Register[Account],
         codec: Codec[T],
         budget: int,
     ) -> None:
@@ -77,14 +77,15 @@ class Hosting(Generic[T]):
     ) -> tuple[list[str], Coroutine[Any, Any, None]]:
         """As `publish`, and the coroutine that stores the pictures: a shared store does so together
         with its next operation."""
+        account = self._account.value
         common = {
-            "account": self._account.blob_folder,
+            "account": account.blob_folder,
             "request_id": request_id,
             "start": _iso_time(created - urls.life),
             "expiry": _iso_time(created + urls.life),
             "key_start": _iso_time(created + urls.key_start),
             "key_expiry": _iso_time(created + urls.key_expiry),
-            "signer": self._account.signer_id,
+            "signer": account.signer_id,
             "signature": "",
         }
         targets, paths = [], []
@@ -152,5 +153,5 @@ class Hosting(Generic[T]):
         signed = "\n".join(
             [path, *(f"{key}={query[key]}" for key in sorted(query) if key != "sig")]
         )
-        digest = hmac.digest(self._account.secret, signed.encode(), hashlib.sha256)
+        digest = hmac.digest(self._account.value.secret, signed.encode(), hashlib.sha256)
         return base64.b64encode(digest).decode()

@@ -277,7 +277,7 @@ class MemoryStore:
     """A `Store` of one process. Threads may share it and all its containers."""
 
     is_shared: Final = False
-    is_available: Final = True
+    failure: Final = None
 
     def __init__(self) -> None:
         self.observers: tuple[RegisterObserver, ...] = ()

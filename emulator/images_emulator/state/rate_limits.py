@@ -10,17 +10,20 @@ from images_emulator.contract import service_errors
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.setting_values import Rate, parse_rate
+from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
-from images_emulator.state.store import Store, Take
+from images_emulator.state.store import Register, Store, Take
 
 
 class RateLimits:
-    """The rate limit of one organization. *rate* is the setting; None: unlimited."""
+    """The rate limit of an *account*. *rate* is the setting; None: unlimited."""
 
-    def __init__(self, rate: str | None, clock: Clock, organization_id: str, store: Store) -> None:
+    def __init__(
+        self, rate: str | None, clock: Clock, account: Register[Account], store: Store
+    ) -> None:
         self.rate = parse_rate(rate) if rate else None
         self._clock = clock
-        self._organization_id = organization_id
+        self._account = account
         self._buckets = store.buckets("rate-limits")
 
     async def admit(
@@ -61,7 +64,7 @@ class RateLimits:
         wait_ms = take.wait_ms or rate.seconds * 1000
         values = {
             "model": request.model.id,
-            "organization": self._organization_id,
+            "organization": self._account.value.organization_id,
             **service_errors.rate_limit_values(
                 limit=rate.limit,
                 used=take.used,

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeVar
-from weakref import finalize
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet, finalize
 
 from redis.asyncio import RedisCluster
 from redis.asyncio.client import PubSub
@@ -31,6 +31,7 @@ from redis.exceptions import (
 )
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
 from images_emulator.state import redis_scripts
 from images_emulator.state.redis_address import RedisAddress, close_sentinels
@@ -377,11 +378,20 @@ def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _L
     asyncio.run_coroutine_threadsafe(end(), thread.loop)
 
 
+class Recovery(Protocol):
+    """Something that missed what happened while Redis was away."""
+
+    async def recover(self) -> None:
+        """Ask Redis for it, or tell Redis. Raises APIError where it does not answer."""
+        ...
+
+
 class RedisClient:
     """Runs scripts on the Redis at *url*, from any event loop and any thread.
 
     An operation that Redis does not answer raises the APIError `store_unavailable`. So do those
-    of the next `RETRY_SECONDS`, at once: a call that needs no store is not late by it.
+    of the next `RETRY_SECONDS`, at once: a call that needs no store is not late by it. From then on
+    Redis is asked until it answers, also where nobody calls.
     """
 
     def __init__(self, url: str) -> None:
@@ -394,13 +404,16 @@ class RedisClient:
         """Held while `_clients` and `_thread` are changed."""
         self._reason = ""
         """Why the last operation failed; empty where it did not."""
+        self.recoveries: WeakSet[Recovery] = WeakSet()
+        """What recovers when Redis answers again."""
+        self._is_recovering = False
         self._asked_again = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
     @property
-    def is_available(self) -> bool:
-        """Whether Redis has answered the last operation."""
-        return not self._reason
+    def failure(self) -> APIError | None:
+        """The error of the last operation, if Redis has not answered it."""
+        return self._error() if self._reason else None
 
     def check(self) -> None:
         """Raises APIError where an operation would not be sent now."""
@@ -442,12 +455,28 @@ class RedisClient:
         except _FAILURES as error:
             self._reason = str(error).rstrip(".") or type(error).__name__
             self._asked_again = monotonic() + RETRY_SECONDS
+            if not self._is_recovering:
+                self._is_recovering = True
+                client.spawn(self._recover())
             raise self._error() from None
         except BaseException:
             self._asked_again = 0.0
             raise
         self._reason = ""
         return answer
+
+    async def _recover(self) -> None:
+        """Wait until Redis answers, and restore and catch up what waited for that."""
+        try:
+            while self._reason:
+                await asyncio.sleep(RETRY_SECONDS)
+                for each in [*self.recoveries]:
+                    with suppress(APIError):
+                        await each.recover()
+                    if self._reason:
+                        break
+        finally:
+            self._is_recovering = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* on the running event loop, as long as its connections are not closed."""
@@ -515,7 +544,7 @@ class RedisClient:
                 self._clients[client.loop] = client
         return client
 
-    def _error(self) -> Exception:
+    def _error(self) -> APIError:
         return emulator_errors.store_unavailable(
             url=without_credentials(self._url), reason=self._reason
         )

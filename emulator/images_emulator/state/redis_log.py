@@ -121,27 +121,27 @@ class RedisLog(RedisContainer, Generic[T]):
         await self._write(scripts.AMEND, key, packed, weight, int(detachable), change)
 
     async def get(self, key: str) -> T | None:
-        await self._catch_up()
+        await self.catch_up()
         text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
         return None if text is None else _entry(self._codec, text, data)
 
     async def newest(self, number: int) -> list[T]:
-        await self._catch_up()
+        await self.catch_up()
         flat = await self._client.call(scripts.NEWEST_VALUES, self._keys, number)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
 
     async def all(self) -> list[T]:
-        await self._catch_up()
+        await self.catch_up()
         flat = await self._client.call(scripts.ALL_VALUES, self._keys)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
 
     async def count(self) -> int:
-        await self._catch_up()
+        await self.catch_up()
         count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
         return int(count or 0) + self._uncounted
 
     async def size(self) -> Size:
-        await self._catch_up()
+        await self.catch_up()
         return size_of(await self._client.call(scripts.SIZE, self._keys))
 
     async def clear(self) -> int:
@@ -189,7 +189,7 @@ class RedisLog(RedisContainer, Generic[T]):
         )
         try:
             if self._late:
-                await self._catch_up()
+                await self.catch_up()
             return await self._send(write)
         except APIError:
             self._keep(write)
@@ -226,7 +226,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 self._late_bytes -= oldest.size
                 self._uncounted += oldest.script is scripts.APPEND
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         """Send the writes that are late, one after the other, so that none comes before the entry
         that it amends. Raises APIError where Redis is still away."""
         if not self._late:

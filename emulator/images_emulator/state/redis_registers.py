@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import pairs, unpacked
+from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.store import Codec
 
 T = TypeVar("T")
-
-
-class Version(NamedTuple):
-    """The version of a register. Numbers grow within an *epoch*; another one begins where Redis has
-    lost what it had."""
-
-    epoch: str
-    number: int
 
 
 class RedisRegister(Generic[T]):
@@ -30,23 +23,26 @@ class RedisRegister(Generic[T]):
 
     def __init__(self, registers: RedisRegisters, name: str, initial: T, codec: Codec[T]) -> None:
         self.value = initial
-        self.version = Version("", 0)
+        self.version = ""
+        """That of the value; empty until Redis has the register."""
         self._registers = registers
         self._name = name
         self._codec = codec
         self._lock = Lock()
         """Held while value and version are changed."""
 
-    def packed(self) -> tuple[str, str, bytes]:
-        """Name, JSON and bytes of the copy."""
-        packed = self._codec.pack(self.value)
-        return self._name, packed.json(), packed.data
+    def packed(self) -> tuple[str, str, str, bytes]:
+        """Name, version, JSON and bytes of the copy."""
+        with self._lock:
+            value, version = self.value, self.version
+        packed = self._codec.pack(value)
+        return self._name, version, packed.json(), packed.data
 
-    def adopt(self, version: Version, text: bytes, data: bytes) -> bool:
+    def adopt(self, version: str, text: bytes, data: bytes) -> bool:
         """Adopt the value of *version*, which is JSON and bytes, unless the copy is as new. Return
         whether it was adopted."""
         with self._lock:
-            if not self._is_newer(version):
+            if version <= self.version:
                 return False
             self.value, self.version = unpacked(self._codec, text, data), version
             return True
@@ -66,22 +62,24 @@ class RedisRegister(Generic[T]):
             value = change(before)
             packed = self._codec.pack(value)
             text, data = packed.json(), packed.data
-            number = await self._registers.replace(self._name, version, text, data, soon=soon)
-            if number is None:
+            newest = await self._registers.replace(self._name, version, text, data, soon=soon)
+            if newest is None:
                 continue
             with self._lock:
-                if self._is_newer(newest := Version(version.epoch, number)):
+                if newest > self.version:
                     self.value, self.version = value, newest
             self._registers.changed(self._name)
             return value
 
-    def _is_newer(self, version: Version) -> bool:
-        return version.epoch != self.version.epoch or version.number > self.version.number
-
 
 class RedisRegisters:
     """The copies of all registers of a store, which are in the *key* of Redis. *changed* is called
-    with the name of each register whose copy has changed."""
+    with the name of each register whose copy has changed.
+
+    What Redis has lost, all of it or the last writes, is restored from the copies of the processes:
+    of each register the newest that one of them has. So are the counts of *counters*, as far as
+    this process knows them.
+    """
 
     def __init__(
         self,
@@ -89,19 +87,21 @@ class RedisRegisters:
         key: str,
         life_seconds: int,
         changed: Callable[[str], None],
+        counters: Sequence[RedisCounters],
     ) -> None:
         self.client = client
         self.changed = changed
         self._keys = (key,)
         self._life_seconds = life_seconds
+        self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
-        self._version = Version("", 0)
-        """The epoch and the generation that the copies have."""
+        self._version = ""
+        """The version of all registers that the copies have."""
         self._lock = Lock()
-        """Held while copies are made, and while `_version` is changed."""
+        """Held while copies are made."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> RedisRegister[T]:
-        """The copy of a register, which has no epoch until `share` gives it one."""
+        """The copy of a register, which has no version until `share` gives it one."""
         with self._lock:
             if name not in self._copies:
                 self._copies[name] = RedisRegister(self, name, initial, codec)
@@ -110,55 +110,77 @@ class RedisRegisters:
     async def refresh(self) -> None:
         """Adopt what other processes have written, and restore what Redis has lost. Raises
         APIError."""
-        current = self._version
-        flat = await self.client.call(scripts.REFRESH, self._keys, current.epoch, current.number)
-        if flat == []:
-            await self.share()
-        elif flat != 1:
-            self._adopt(flat)
+        flat = await self.client.call(scripts.REFRESH, self._keys, self._version)
+        if flat != 1:
+            await self._adopt_or_restore(flat)
 
     async def replace(
-        self, name: str, version: Version, text: str, data: bytes, *, soon: bool
-    ) -> int | None:
+        self, name: str, version: str, text: str, data: bytes, *, soon: bool
+    ) -> str | None:
         """Give the register *name* a new value where it has this *version*, at once or *soon*.
-        Return the number of the new version; None where another process came first, whose values
-        are adopted. Raises APIError."""
-        value = name, version.number, text, data
+        Return the new version; None where another process came first, whose values are adopted,
+        and where Redis has lost that version, which is restored. Raises APIError."""
+        value = name, version, text, data
         call = self.client.call_soon if soon else self.client.call
-        answer = await call(scripts.REPLACE, self._keys, version.epoch, self._life_seconds, *value)
-        if isinstance(answer, int):
-            with self._lock:
-                if (version.epoch, answer) == (self._version.epoch, self._version.number + 1):
-                    self._version = Version(version.epoch, answer)
-            return answer
-        if answer:
-            self._adopt(answer)
-        else:
-            await self.share()
-        return None
+        answer = await call(scripts.REPLACE, self._keys, self._life_seconds, _stamp(), *value)
+        if not isinstance(answer, bytes):
+            await self._adopt_or_restore(answer)
+            return None
+        newest = answer.decode()
+        if _turn(newest) == _turn(self._version or newest) + 1:
+            # Nobody else came between.
+            self._version = newest
+        return newest
 
     async def share(self) -> None:
-        """Give the registers that Redis does not have the values of their copies, and adopt those
-        of the others. Raises APIError."""
+        """Give Redis the registers that it does not have, or has lost, and adopt those of others.
+        Raises APIError."""
         values = [part for each in [*self._copies.values()] for part in each.packed()]
+        keys: tuple[str, ...] = self._keys
+        counts: list[str | int] = []
+        for counters in self._counters:
+            keys += counters.keys
+            known = counters.known()
+            counts += len(known), *(part for key, count in known for part in (key, *count))
         flat = await self.client.call(
-            scripts.SHARE, self._keys, random_digits(), self._life_seconds, *values
+            *(scripts.SHARE, keys, self._life_seconds, _stamp()),
+            *(len(values) // 4, *values, *counts),
         )
         self._adopt(flat)
 
-    def _adopt(self, flat: Sequence[bytes]) -> None:
-        """Adopt the registers that are newer than their copies."""
+    async def _adopt_or_restore(self, flat: Sequence[bytes]) -> None:
+        before = self._version
+        # In another era another process has restored something, and knows not all counts.
+        if not self._adopt(flat) or _era(before) not in {"", _era(self._version)}:
+            await self.share()
+
+    def _adopt(self, flat: Sequence[bytes]) -> bool:
+        """Adopt the registers that are newer than their copies. Return whether none is missing or
+        older."""
         fields = dict(pairs(flat))
-        newest = Version(fields[b"epoch"].decode(), int(fields[b"generation"]))
-        adopted = []
+        adopted, is_behind = [], False
         for name, copy in [*self._copies.items()]:
             key = name.encode()
-            if (number := fields.get(b"v:" + key)) is not None:
-                version = Version(newest.epoch, int(number))
-                if copy.adopt(version, fields[b"j:" + key], fields[b"d:" + key]):
-                    adopted.append(name)
-        with self._lock:
-            if newest.epoch != self._version.epoch or newest.number > self._version.number:
-                self._version = newest
+            version = fields.get(b"v:" + key, b"").decode()
+            is_behind = is_behind or version < copy.version or not version
+            if version and copy.adopt(version, fields[b"j:" + key], fields[b"d:" + key]):
+                adopted.append(name)
+        if not is_behind:
+            self._version = fields.get(b"version", b"").decode()
         for name in adopted:
             self.changed(name)
+        return not is_behind
+
+
+def _stamp() -> str:
+    """20 digits that no other write has."""
+    return f"{int(random_digits()[:16], 16):020d}"
+
+
+def _era(version: str) -> str:
+    return version[:6]
+
+
+def _turn(version: str) -> int:
+    """The era and the number of a *version*, as one number."""
+    return int(version[:20])

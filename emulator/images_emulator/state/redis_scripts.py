@@ -31,9 +31,9 @@ class Script(NamedTuple):
 
 
 REGISTERS_KEYS: Final = ("registers",)
-"""By `v:`, `j:` and `d:` before the name of a register its version, its JSON and its bytes; with
-`epoch`, and `generation`, the newest version. Here alone the key is not of one container, but has
-all that there are."""
+"""By `v:`, `j:` and `d:` before the name of a register its version, its JSON and its bytes; as
+`version` that of all together. Here alone the key is not of one container, but has all that there
+are."""
 
 RECORDS_KEYS: Final = ("meta", "order", "info", "json", "data")
 """The sum of the weights, with the number of the newest record; the order of the records by their
@@ -74,53 +74,107 @@ TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
 CLEAR: Final = _script("redis.call('UNLINK', unpack(KEYS))")
 """Forgets a container."""
 
+_VERSIONS: Final = """
+local newest = redis.call('HGET', registers, 'version') or string.rep('0', 20)
+local function following(version, nonce)
+  return string.sub(version, 1, 6)
+    .. string.format('%014.0f', tonumber(string.sub(version, 7, 20)) + 1) .. nonce
+end
+"""
+"""A version has 6 digits of its era, 14 of its number within that, and 20 that another write of the
+same number does not have. Versions compare as texts."""
+
 SHARE: Final = _script(
     _LIVE,
+    _VERSIONS,
     """
-redis.call('HSETNX', registers, 'epoch', ARGV[1])
-for at = 3, #ARGV, 3 do
-  local name = ARGV[at]
-  if redis.call('HEXISTS', registers, 'v:' .. name) == 0 then
-    local version = redis.call('HINCRBY', registers, 'generation', 1)
-    redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[at + 1],
-      'd:' .. name, ARGV[at + 2])
+local registers_count = tonumber(ARGV[3])
+local changed, greatest = false, ''
+for at = 4, 3 + 4 * registers_count, 4 do
+  local name, version = ARGV[at], ARGV[at + 1]
+  local kept = redis.call('HGET', registers, 'v:' .. name)
+  if not kept or kept < version then
+    changed = true
+    if version > greatest then greatest = version end
+    if version == '' then
+      newest = following(newest, ARGV[2])
+      version = newest
+    end
+    redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[at + 2],
+      'd:' .. name, ARGV[at + 3])
   end
 end
-live(tonumber(ARGV[2]))
+if string.sub(greatest, 1, 6) >= string.sub(newest, 1, 6) then
+  newest = string.format('%06.0f', tonumber(string.sub(greatest, 1, 6)) + 1)
+    .. string.rep('0', 14) .. ARGV[2]
+elseif greatest ~= '' then
+  newest = following(newest, ARGV[2])
+end
+if changed then redis.call('HSET', registers, 'version', newest) end
+local at = 4 + 4 * registers_count
+for place = 2, #KEYS, 4 do
+  local counts, order = KEYS[place], KEYS[place + 1]
+  local turn = tonumber(redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')[2] or '0')
+  local last = at + 3 * tonumber(ARGV[at])
+  for each = at + 1, last, 3 do
+    local claims, grants = tonumber(ARGV[each + 1]), tonumber(ARGV[each + 2])
+    local text = redis.call('HGET', counts, ARGV[each])
+    if text then
+      local cut = string.find(text, ' ', 1, true)
+      claims = math.max(claims, tonumber(string.sub(text, 1, cut - 1)))
+      grants = math.max(grants, tonumber(string.sub(text, cut + 1)))
+    else
+      turn = turn + 1
+      redis.call('ZADD', order, turn, ARGV[each])
+    end
+    redis.call('HSET', counts, ARGV[each],
+      string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
+  end
+  at = last + 1
+end
+live(tonumber(ARGV[1]))
 return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
 )
-"""Gives registers a value where they have none yet. Arguments: an epoch, the seconds to live, and
-name, JSON and bytes of each register. Returns all registers."""
+"""Gives registers their values where they have none, or older ones than the process. The first that
+restores what was lost begins another era, so that what is written from then on is newer than all
+that other processes restore. Counts that are lower than the process knows them are raised.
+
+The keys are, behind that of the registers, those of counters. Arguments: the seconds to live, 20
+digits, the number of registers, and name, version (empty: it has no value yet), JSON and bytes of
+each; then for each counters the number of counts, and key, claims and grants of each. Returns all
+registers."""
 
 REFRESH: Final = _script(
     """
-local known = redis.call('HMGET', registers, 'epoch', 'generation')
-if known[1] == ARGV[1] and known[2] == ARGV[2] then return 1 end
+if redis.call('HGET', registers, 'version') == ARGV[1] then return 1 end
 return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
 )
-"""Arguments: the epoch and the generation that the process has. Returns 1 where these are still the
+"""Arguments: the version of all registers that the process has. Returns 1 where it is still the
 newest, else all registers."""
 
 REPLACE: Final = _script(
     _LIVE,
+    _VERSIONS,
     """
 local name = ARGV[3]
-local known = redis.call('HMGET', registers, 'epoch', 'v:' .. name)
-if known[1] ~= ARGV[1] or known[2] ~= ARGV[4] then return redis.call('HGETALL', registers) end
-local version = redis.call('HINCRBY', registers, 'generation', 1)
-redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[5], 'd:' .. name, ARGV[6])
-live(tonumber(ARGV[2]))
+if redis.call('HGET', registers, 'v:' .. name) ~= ARGV[4] then
+  return redis.call('HGETALL', registers)
+end
+local version = following(newest, ARGV[2])
+redis.call('HSET', registers, 'version', version, 'v:' .. name, version, 'j:' .. name, ARGV[5],
+  'd:' .. name, ARGV[6])
+live(tonumber(ARGV[1]))
 return version
 """,
     keys=REGISTERS_KEYS,
 )
 """Replaces the value of one register if it has the version that the process knows. Arguments: the
-epoch, the seconds to live, the name, the known version, the new JSON and bytes. Returns the new
-version, or all registers where another process came first."""
+seconds to live, 20 digits, the name, the known version, the new JSON and bytes. Returns the new
+version, or all registers where another process came first or Redis has lost that version."""
 
 _RECORDS: Final = """
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
@@ -221,7 +275,7 @@ CLAIM: Final = _script(
     _LIVE,
     """
 local most, id, most_claims = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-if redis.call('HEXISTS', effects, id) == 1 then return {-1} end
+if redis.call('HEXISTS', effects, id) == 1 then return {-1, {}, {}} end
 local function lucky(probability, seed, number)
   if probability >= 1 then return true end
   local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
@@ -229,9 +283,9 @@ local function lucky(probability, seed, number)
 end
 local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
 local turn = tonumber(newest[2] or '0')
-local granted = false
+local granted = -1
 local first = 6 + tonumber(ARGV[5])
-local counted = {}
+local counted, found = {}, {}
 for at = first, #ARGV, 5 do
   local key, after, times = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local claims, grants = 0, 0
@@ -245,39 +299,42 @@ for at = first, #ARGV, 5 do
     claims = claims + 1
     if number > 0 and lucky(tonumber(ARGV[at + 3]), ARGV[at + 4], number) then
       grants = grants + 1
-      granted = {(at - first) / 5, claims, grants}
+      granted = (at - first) / 5
     end
     turn = turn + 1
     counted[#counted + 1] = key
-    redis.call('HSET', counts, key,
-      string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
+    text = string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants)
+    redis.call('HSET', counts, key, text)
     redis.call('ZADD', order, turn, key)
-    if granted then break end
   end
+  found[#found + 1] = text
+  if granted >= 0 then break end
 end
 while redis.call('ZCARD', order) > most do
   redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
 end
 if #counted > 0 then
-  redis.call('HSET', effects, id, (granted and '1 ' or '0 ') .. table.concat(counted, ' '))
+  redis.call('HSET', effects, id, (granted >= 0 and '1 ' or '0 ') .. table.concat(counted, ' '))
   redis.call('RPUSH', recent, id)
   if redis.call('LLEN', recent) > most_claims then
     redis.call('HDEL', effects, redis.call('LPOP', recent))
   end
   live(tonumber(ARGV[1]))
 end
-if granted then return granted end
-local found = {-1}
-for at = 6, first - 1 do found[#found + 1] = redis.call('HGET', counts, ARGV[at]) end
-return found
+local asked = {}
+if granted < 0 then
+  for at = 6, first - 1 do asked[#asked + 1] = redis.call('HGET', counts, ARGV[at]) end
+end
+return {granted, found, asked}
 """,
     keys=COUNTERS_KEYS,
 )
 """Arguments: the seconds to live, the most counts, the id of the claim, the most ids, the number
 of the keys whose counts are asked for and these keys, and of each quota its key (without spaces),
 `after`, `times` (-1: any number), probability and seed. Returns the place of the quota that grants
-the claim, with its claims and grants; or -1 and the counts, each as one text or nothing. A claim
-that was revoked before is granted nothing. See `store.Count.claim` and `store.is_lucky`."""
+the claim, or -1; the counts of the quotas up to that one, and where there is none those that are
+asked for, each as one text or nothing. A claim that was revoked before is granted nothing. See
+`store.Count.claim` and `store.is_lucky`."""
 
 REVOKE: Final = _script(
     _LIVE,

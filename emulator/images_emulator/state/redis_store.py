@@ -56,9 +56,9 @@ class RedisStore:
     *redis* is a URL, or the client of other stores, whose connections this one uses and does not
     close.
 
-    A register is restored from the copy of a process where Redis has lost it. While Redis is away,
-    registers are read from their copies, `refresh` leaves these as they are, and logs are written
-    later; everything else raises the APIError `store_unavailable`.
+    Registers and counts are restored from the copies of the processes where Redis has lost them.
+    While Redis is away, registers are read from their copies, `refresh` leaves these as they are,
+    and logs are written later; everything else raises the APIError `store_unavailable`.
     """
 
     is_shared: Final = True
@@ -79,8 +79,9 @@ class RedisStore:
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{name}}}"
         registers_key = f"{self._prefix}:registers"
+        self._counters: list[RedisCounters] = []
         self._registers = RedisRegisters(
-            self.client, registers_key, life_seconds, self._register_changed
+            self.client, registers_key, life_seconds, self._register_changed, self._counters
         )
         self._logs: dict[str, RedisLog[Any]] = {}
         self._keys: list[str] = [registers_key]
@@ -89,16 +90,17 @@ class RedisStore:
         """The time of the last renewal of all times to live by this process."""
         self._lock = Lock()
         """Held while containers are made."""
+        self.client.recoveries.add(self)
 
     @property
-    def is_available(self) -> bool:
-        """Whether Redis has answered the last operation."""
-        return self.client.is_available
+    def failure(self) -> APIError | None:
+        """The error of the last operation, if Redis has not answered it."""
+        return self.client.failure
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """As the protocol says. Raises OSError where Redis does not answer."""
         register = self._registers.register(name, initial, codec)
-        if not register.version.epoch:
+        if not register.version:
             try:
                 self.run(self._registers.share())
             except APIError as error:
@@ -114,7 +116,10 @@ class RedisStore:
         self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         keys = self._keys_of(RedisCounters, name)
-        return RedisCounters(self.client, keys, self._life_seconds, revoked)
+        counters = RedisCounters(self.client, keys, self._life_seconds, revoked)
+        with self._lock:
+            self._counters.append(counters)
+        return counters
 
     def buckets(self, name: str) -> Buckets:
         return RedisBuckets(self.client, self._keys_of(RedisBuckets, name), self._life_seconds)
@@ -162,6 +167,12 @@ class RedisStore:
                 await self.client.call(scripts.TOUCH, (*self._keys,), self._life_seconds)
         except APIError:
             return
+
+    async def recover(self) -> None:
+        """Restore what Redis has lost while it was away, and write what waited for it."""
+        await self._registers.refresh()
+        for log in [*self._logs.values()]:
+            await log.catch_up()
 
     async def disconnect(self) -> None:
         if self._owns_client:

@@ -23,7 +23,7 @@ from images_emulator.recordings.recording_source import (
 from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.settings import Settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.state.store import Store
+from images_emulator.state.store import NUMBER_CODEC, Store
 
 MAX_READ_AT_ONCE: Final = 500
 """Recordings that are read before the server starts, and kept. Those of a larger folder are read
@@ -31,9 +31,11 @@ beside the start, without their answers."""
 
 
 class _Play(NamedTuple):
-    """The quota of one recording: it is played once in its order. *key* is that of its counter."""
+    """The quota of the recording at a *place*: it is played once in its order. *key* is that of its
+    counter."""
 
     key: str
+    place: int
     after: int = 0
     times: int | None = 1
     probability: float = 1
@@ -98,7 +100,7 @@ class Replay:
         self._read = read
         self._settings = settings
         self._deployments = deployments
-        self._counters = store.counters("replay")
+        self._open(store)
         self._index = _Index(self.resolver)
 
     def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
@@ -106,8 +108,13 @@ class Replay:
         uploaded files of *file*. One that is added to either answers calls to both."""
         replay = copy(self)
         replay.resolver = _resolver(self._deployments, file)
-        replay._counters = store.counters("replay")
+        replay._open(store)
         return replay
+
+    def _open(self, store: Store) -> None:
+        """Find the state in *store*."""
+        self._run = store.register("replay", 0, NUMBER_CODEC)
+        self._counters = store.counters("replay")
 
     @property
     def index(self) -> RecordingIndex:
@@ -168,8 +175,11 @@ class Replay:
 
     async def next_of(self, places: Sequence[int]) -> int:
         """The place of the recording among *places* that is played now."""
-        claim, _ = await self._counters.claim(_Play(f"{place}") for place in places)
-        return int(claim[0].key) if claim else places[-1]
+        # A counter that begins anew has another key, as `RedisCounters` wants it.
+        run = self._run.value
+        plays = (_Play(f"{run}-{place}", place) for place in places)
+        claim, _ = await self._counters.claim(plays)
+        return claim[0].place if claim else places[-1]
 
     def hosted(self, path: str) -> HostedRecording | None:
         """The hosted picture at the *path* of this server, or None."""
@@ -181,6 +191,7 @@ class Replay:
 
     async def reset(self) -> None:
         """Play each recording anew."""
+        await self._run.update(lambda run: run + 1)
         await self._counters.clear()
 
 

@@ -33,6 +33,7 @@ from hashlib import sha1
 from json import JSONEncoder
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from images_emulator.contract.refusal import APIError
 from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
@@ -64,6 +65,12 @@ class Codec(Immutable, Generic[T]):
 
     pack: Callable[[T], Packed]
     unpack: Callable[[Packed], T]
+
+
+NUMBER_CODEC: Final[Codec[int]] = Codec(
+    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
+)
+"""For registers that count."""
 
 
 class LogCodec(Immutable, Generic[T]):
@@ -200,7 +207,9 @@ class Claim(NamedTuple, Generic[Q]):
 
 
 class Counters(Protocol):
-    """The number of claims on each of some quotas, and the number of granted ones."""
+    """The number of claims on each of some quotas, and the number of granted ones. A quota that is
+    to begin anew has another key from then on: a shared store that has lost the counts may restore
+    those of before a `clear`."""
 
     async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
@@ -379,10 +388,10 @@ class Store(Protocol):
         ...
 
     @property
-    def is_available(self) -> bool:
-        """Whether the store did what it was last asked to. One outside the process may be away:
-        then `refresh` leaves the registers as they are, a log is written later, and everything else
-        raises the APIError `store_unavailable`."""
+    def failure(self) -> APIError | None:
+        """The error `store_unavailable`, if the store did not do what it was last asked to. One
+        outside the process may be away: then `refresh` leaves the registers as they are, a log is
+        written later, and everything else raises that error."""
         ...
 
     async def refresh(self) -> None:

@@ -95,10 +95,12 @@ class AdminAPI(AdminHandlers):
     async def ready(self) -> dict[str, str]:
         """503 until everything is loaded that the first picture needs, and while the store is
         away."""
-        if not self.emulator.renderer.is_warm():
+        # First, so that the first question begins to load.
+        is_warm = self.emulator.renderer.is_warm()
+        if failure := self.emulator.store.failure:
+            raise failure
+        if not is_warm:
             raise admin_errors.not_ready()
-        if not self.emulator.store.is_available:
-            raise admin_errors.store_away()
         return {"status": "ready"}
 
     async def version(self) -> dict[str, str]:

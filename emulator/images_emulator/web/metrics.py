@@ -314,7 +314,7 @@ class Metrics:
         if self._open_connections:
             self._set(self._open_connections(), "connections")
         emulators = self._open_emulators()
-        self._set(all(each.store.is_available for each in emulators), "store_up")
+        self._set(all(each.store.failure is None for each in emulators), "store_up")
         # Emulators of one server share their renderer.
         renderers = {each.renderer for each in emulators}
         queues = {"render": "pool", "decode": "decoder", "parse": "parser"}

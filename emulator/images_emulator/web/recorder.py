@@ -18,6 +18,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.trace_context import CALL_ID
+from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
@@ -42,9 +43,9 @@ class Recorder:
         self.emulator = emulator
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
-        account = emulator.account
-        self._organization = account.organization.encode()
-        self._project = account.project.encode()
+        self._account: Account | None = None
+        """The account of the next two, which are headers of answers."""
+        self._organization = self._project = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -175,7 +176,11 @@ class Recorder:
     def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
         """The headers that the API adds to every answer."""
         read_policy(exchange, self.emulator.settings)
-        head = exchange.head
+        head, account = exchange.head, self.emulator.account
+        if account is not self._account:
+            self._organization = account.organization.encode()
+            self._project = account.project.encode()
+            self._account = account
         answer = AnswerFacts(
             request_id=exchange.id,
             status=start["status"],
