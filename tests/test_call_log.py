@@ -171,6 +171,18 @@ def test_each_call_is_one_plain_line_in_a_pipe(
     assert re.fullmatch(TIME + pattern, line)
 
 
+def test_line_of_a_call_names_its_namespace(server: Server) -> None:
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as pipe, logged(server, writer) as log:
+        server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        for path, name in {"/ns/two": r"\[two\] ", "": ""}.items():
+            httpx2.get(f"{server.url}{path}/v1/models", headers=headers)
+            assert re.fullmatch(rf"{TIME} 200 +\d+ ms {name}GET /v1/models\n", pipe.readline())
+    server.namespaces.observers = ()
+    httpx2.delete(f"{server.url}/_emulator/namespaces/two")
+
+
 def test_download_is_a_line_with_the_end_of_its_path(server: Server, client: OpenAI) -> None:
     def act() -> None:
         images = client.images.generate(model="dall-e-3", prompt="x").data

@@ -500,6 +500,25 @@ def test_commands_are_for_one_namespace(
     httpx2.delete(f"{server.url}/_emulator/namespaces/a%20b")
 
 
+def test_namespaces_are_listed_and_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    with Server() as own:
+        assert output(capsys, "namespaces", "--url", own.url) == ""
+        for name, calls in {"one": 1, "a/b": 2}.items():
+            for _ in range(calls):
+                headers = {"Authorization": "Bearer sk-x", "x-emulator-namespace": name}
+                httpx2.get(f"{own.url}/v1/models", headers=headers)
+        lines = output(capsys, "namespaces", "--url", own.url).splitlines()
+        assert [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", "TIME", line) for line in lines] == [
+            "a/b  2 calls  TIME",
+            "one   1 call  TIME",
+        ]
+        forgotten = output(capsys, "namespaces", "--delete", "a/b", "--url", own.url)
+        assert forgotten == "the namespace a/b is forgotten\n"
+        assert len(output(capsys, "namespaces", "--url", own.url).splitlines()) == 1
+        sentence = failure(capsys, "namespaces", "--delete", "two", "--url", own.url)
+        assert "two" in sentence
+
+
 def test_a_wrong_namespace_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["requests", "--namespace", ".."])

@@ -57,6 +57,8 @@ class CallLine(NamedTuple):
     notice: str | None
     """The notice that no recording answered, or that the model has been shut down."""
     namespace: str | None = None
+    """The name of the namespace that the call reached; None for the default one, and where all
+    lines are of one namespace."""
     trace_id: str | None = None
     key: str | None = None
     sdk: str | None = None
@@ -182,8 +184,10 @@ def _parts(line: CallLine) -> list[Part]:
         Part(" "),
         Part(str(line.status or "---"), _style(line)),
         Part(f"{duration_text(line.duration_ms):>{DURATION_COLUMNS}} ", "dim"),
-        Part(f"{line.method} {_path(line)}"),
     ]
+    if line.namespace:
+        parts.append(Part(f"[{line.namespace}] ", "dim"))
+    parts.append(Part(f"{line.method} {_path(line)}"))
     if line.model:
         parts.append(Part(f" {printable(line.model)}", "cyan"))
     if line.size:

@@ -75,6 +75,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "inject": Command("let the next call meet a fault", "inject_command"),
         "answer": Command("answer calls with a picture of your own", "answer_command"),
         "reset": Command("forget calls, pictures and injected faults", "reset_command"),
+        "namespaces": Command("list the namespaces, or forget one", "namespaces_command"),
     },
     "recordings": {
         "record": Command("forward calls to the API, and keep them in files", "record_command"),

@@ -77,11 +77,11 @@ def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallL
         recording=exchange.recording,
         own_answer=exchange.own_answer,
         notice=_notice(exchange),
+        namespace=exchange.namespace,
     )
     if brief or details is None:
         return line
     return line._replace(
-        namespace=exchange.namespace,
         trace_id=exchange.trace_id,
         key=exchange.key,
         sdk=exchange.sdk,
