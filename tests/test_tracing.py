@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import TracerProvider
 
 from images_emulator import Server, Settings
+from images_emulator.cli.start_text import start_text
+from images_emulator.settings import LogSettings
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_store_name, shared_redis
@@ -436,3 +439,34 @@ def test_without_the_setting_nothing_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({}, "Traces are sent to http://localhost:4318/v1/traces"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://user:secret@otel.test/"},
+            "Traces are sent to https://otel.test/v1/traces",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://otel.test/own"},
+            "Traces are sent to http://otel.test/own",
+        ),
+        ({"OTEL_SDK_DISABLED": "true"}, "No traces are sent"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "No traces are sent"),
+    ],
+)
+def test_the_start_says_where_traces_are_sent(
+    variables: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    url = "http://127.0.0.1:8080"
+    text = start_text(url, 8080, Settings(otel=True), LogSettings())
+    assert line in text.splitlines()
+    as_json = json.loads(start_text(url, 8080, Settings(otel=True), LogSettings(log_format="json")))
+    assert as_json["traces"] == (line.rpartition(" ")[2] if "://" in line else None)
+    assert "races" not in start_text(url, 8080, Settings(), LogSettings())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -67,6 +67,7 @@ def start_text(
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
     metrics = f"{local}{METRICS_PATH}" if settings.metrics else None
+    traces = _traces_url(os.environ) if settings.otel else None
     if log.log_format == "json":
         values = {
             "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -77,6 +78,7 @@ def start_text(
             "base_url": f"{local}/v1",
             "page": page,
             "metrics": metrics,
+            "traces": traces,
             "as_of": settings.as_of,
             "validation": settings.validation,
             "workers": workers,
@@ -97,8 +99,25 @@ def start_text(
         lines.append(f"The page is at {page}")
     if metrics:
         lines.append(f"The metrics are at {metrics}")
+    if settings.otel:
+        lines.append(f"Traces are sent to {traces}" if traces else "No traces are sent")
     lines.append(_shell_line(local, settings))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _traces_url(variables: Mapping[str, str]) -> str | None:
+    """The URL to which the exporter sends traces by the *variables* of OpenTelemetry; None where
+    they turn it off.
+
+    https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
+    """
+    values = {name: value.strip() for name, value in variables.items()}
+    is_off = values.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if is_off or values.get("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    base = values.get("OTEL_EXPORTER_OTLP_ENDPOINT") or "http://localhost:4318"
+    own = values.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return without_credentials(own or f"{base.rstrip('/')}/v1/traces")
 
 
 def _open_door(settings: Settings) -> str | None:
