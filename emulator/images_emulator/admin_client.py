@@ -151,10 +151,8 @@ class AdminClient:
             try:
                 connection.connect()
             except OSError as error:
-                raise UnreachableError(
-                    f"no server answers at {self.address.url} ({_reason(error)}); "
-                    "'images-emulator serve' starts one, --url names another one"
-                ) from None
+                sentence = f"no server answers at {self.address.url} ({_reason(error)})"
+                raise UnreachableError(sentence) from None
             yield connection
 
     def _sentence(self, status: int, document: Any) -> str:

@@ -153,7 +153,7 @@ class Settings(Immutable, kw_only=True):
     as_of: str = _setting(
         "any",
         "DATE",
-        "Day whose API is emulated: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
+        "Day it emulates: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
         parse=parse_day,
@@ -162,8 +162,8 @@ class Settings(Immutable, kw_only=True):
     validation: str = _setting(
         "strict",
         "MODE",
-        "`strict` refuses what the API refuses, `lenient` forgives mistakes where possible. The "
-        "header `x-emulator-violations` names them.",
+        "`strict` as the API, or `lenient` to mistakes. `lenient` forgives those that it can, "
+        "and the header `x-emulator-violations` names them.",
         parse=parse_lenient,
         choices=VALIDATIONS,
     )
@@ -275,8 +275,8 @@ class Settings(Immutable, kw_only=True):
     store: str | None = _setting(
         None,
         "URL",
-        "Redis that holds the state, which all servers with the same URL and the same name share: "
-        "`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. It needs "
+        "Redis whose state several servers share. They have the same URL, `redis://`, `rediss://`, "
+        "`unix://`, `redis+sentinel://` or `redis+cluster://`, and the same `store_name`. It needs "
         "the extra `[redis]`. Unset: the memory of the server.",
         parse=check_store,
     )

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
 
 from images_emulator.cli.standard_streams import discard_output, prepare_standard_streams
-from images_emulator.server_errors import ServerError
+from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.spelling import suggestion
 
 PROGRAM: Final = "images-emulator"
@@ -22,6 +22,9 @@ SERVE: Final = "serve"
 
 HELP_COLUMNS: Final = 28
 """Columns of a help text in which the names of flags stand."""
+
+UNREACHABLE_HINT: Final = f"; '{PROGRAM} {SERVE}' starts one, --url names another one"
+"""Follows the error of a command whose server does not answer."""
 
 NameOfCommand = str
 """A key of `COMMANDS`."""
@@ -215,7 +218,8 @@ def _guarded(run: Callable[[], int]) -> int:
         status = run()
         sys.stdout.flush()
     except (CommandError, ServerError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        hint = UNREACHABLE_HINT if isinstance(error, UnreachableError) else ""
+        print(f"{PROGRAM}: {error}{hint}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader left early, as `head` does.

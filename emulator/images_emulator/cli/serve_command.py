@@ -47,7 +47,7 @@ SHORT_FLAGS: Final = {"port": "-p"}
 """Flags of one letter, by setting."""
 
 USUAL: Final = {
-    "where": ("port", "host", "api_key", "admin_token"),
+    "where": ("port", "host", "api_key", "admin_token", "workers", "store"),
     "how it answers": (
         "as_of",
         "validation",
