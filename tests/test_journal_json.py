@@ -329,7 +329,8 @@ def test_counts_are_over_all_kept_calls_of_the_kind(
     draw(http, prompt="a ship")
     draw(http, n=0)
     url = draw(http, model="dall-e-2", size="256x256").json()["data"][0]["url"]
-    httpx2.get(url)
+    for _ in range(2):
+        httpx2.get(url)
     http.get("/v1/models")
     answer = admin.get("/_emulator/requests?counts=true&limit=1&status=400&kind=call").json()
     assert len(answer["requests"]) == 1
@@ -346,7 +347,7 @@ def test_counts_are_over_all_kept_calls_of_the_kind(
         "pictures": 3,
         "price_usd": pytest.approx(image + 0.016),
     }
-    assert admin.get("/_emulator/requests?kind=download&counts=true").json()["counts"]["model"] == {
-        "dall-e-2": 1
-    }
+    counts = admin.get("/_emulator/requests?kind=download&counts=true").json()["counts"]
+    assert (counts["model"], counts["path"]) == ({"dall-e-2": 2}, {"/private/*": 2})
+    assert admin.get("/_emulator/requests?path=/private/*").json()["total"] == 2
     assert admin.get("/_emulator/requests").json()["counts"] is None

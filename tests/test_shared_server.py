@@ -260,6 +260,7 @@ def test_a_server_that_does_not_answer_is_told(session: pytest.Pytester, mode: s
     session.makeini(f"[pytest]\nimages_emulator = {mode}\nimages_emulator_url = http://127.0.0.1:1")
     result = run(session, "def test_it(images_emulator): pass\ndef test_other(): pass")
     sentence = "images_emulator_url: no server answers at http://127.0.0.1:1"
+    assert "--url" not in result.stdout.str() + result.stderr.str()
     if mode == "session":
         result.stderr.fnmatch_lines([f"ERROR: {sentence}*"])
     else:

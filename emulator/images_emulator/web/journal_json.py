@@ -19,6 +19,7 @@ from images_emulator.exchange.details import FormPart, UploadDetails, UploadSour
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.upload_data import keeps_upload, uploads_data
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
@@ -305,7 +306,8 @@ def summary(entry: Exchange) -> CallSummary:
 
 
 def counts_of(entries: Iterable[Exchange]) -> CallCounts:
-    """The counts over *entries*. Each value is first in its mapping as it came."""
+    """The counts over *entries*. Each value is first in its mapping as it came. Downloads, whose
+    paths all differ, are counted by the pattern of theirs."""
     tallies: dict[str, Counter[Any]] = {
         name: Counter() for name in ("model", "status", "outcome", "fault", "key", "path")
     }
@@ -313,6 +315,8 @@ def counts_of(entries: Iterable[Exchange]) -> CallCounts:
     for entry in entries:
         for name, tally in tallies.items():
             value = getattr(entry, name)
+            if name == "path" and entry.kind == "download":
+                value = f"{DOWNLOAD_PREFIX}*"
             if value is not None:
                 tally[value] += 1
         images += len(entry.images)
