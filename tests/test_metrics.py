@@ -112,6 +112,7 @@ def test_a_call_counts_by_endpoint_model_status_outcome_and_fault(
     assert figures.value("calls_total", status="", outcome="cut", fault="connection_reset") == 1
     assert figures.value("calls_total", model="other") == 1
     assert figures.value("calls_total") == 6
+    assert figures.value("calls_total", source="emulator") == 6
     assert figures.value("call_duration_seconds_count", model="gpt-image-2") == 5
     assert figures.value("calls_in_progress") == 0
 
@@ -133,6 +134,17 @@ def test_the_endpoint_of_a_path_is_a_word_of_few(path: str, endpoint: str) -> No
     head = RequestHead("GET", path, b"", ())
     call = Exchange(head, "req_1", datetime.now(UTC), operation=image_operation_at(path))
     assert endpoint_of(call) == endpoint
+
+
+def test_calls_count_by_who_answered(measured: Server, draw: Callable[..., Any]) -> None:
+    measured.answer(raw={"status": 503, "body": "{}"}, times=1)
+    measured.answer(png(), times=1)
+    for _ in range(3):
+        draw(size="1024x1024")
+    figures = scrape(measured)
+    assert figures.value("calls_total", source="own_answer", status="503") == 1
+    assert figures.value("calls_total", source="own_answer", status="200") == 1
+    assert figures.value("calls_total", source="emulator") == 1
 
 
 def test_pictures_count_by_size_and_format_with_tokens_and_price(

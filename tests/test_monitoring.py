@@ -179,7 +179,7 @@ BUCKETS: Final = f"{PREFIX}_event_loop_lag_seconds_bucket"
 FIRING: Final[dict[str, dict[str, str]]] = {
     "ImagesEmulatorDown": {'up{job="images-emulator"}': "0x20"},
     "ImagesEmulatorErrors": {
-        f'{CALLS}{{job="a", status="500", fault=""}}': "0+2x20",
+        f'{CALLS}{{job="a", status="500", fault="", source="emulator"}}': "0+2x20",
         f'{CALLS}{{job="a", status="200", fault=""}}': "0+98x20",
     },
     "ImagesEmulatorStoreAway": {f'{PREFIX}_store_up{{job="a"}}': "0x20"},
@@ -195,7 +195,8 @@ FIRING: Final[dict[str, dict[str, str]]] = {
 SILENT: Final[dict[str, dict[str, str]]] = {
     "ImagesEmulatorDown": {'up{job="images-emulator"}': "1x20"},
     "ImagesEmulatorErrors": {
-        f'{CALLS}{{job="a", status="500", fault="server_error"}}': "0+50x20",
+        f'{CALLS}{{job="a", status="500", fault="server_error", source="emulator"}}': "0+50x20",
+        f'{CALLS}{{job="a", status="500", fault="", source="own_answer"}}': "0+50x20",
         f'{CALLS}{{job="a", status="200", fault=""}}': "0+50x20",
     },
     "ImagesEmulatorStoreAway": {f'{PREFIX}_store_up{{job="a"}}': "1x20"},

@@ -73,8 +73,9 @@ METRICS: Final[Mapping[str, MetricRow]] = {
             "calls",
             _COUNTER,
             "Calls that are over, downloads of hosted pictures among them. `status` is empty where "
-            "the connection ended before one was sent, `fault` where the call had none.",
-            ("endpoint", "model", "status", "outcome", "fault"),
+            "the connection ended before one was sent, `fault` where the call had none. "
+            "`source` is `recording` or `own_answer` where one of these answered, else `emulator`.",
+            ("endpoint", "model", "status", "outcome", "fault", "source"),
         ),
         MetricRow(
             "call_duration_seconds",

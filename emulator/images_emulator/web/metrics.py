@@ -86,6 +86,17 @@ def endpoint_of(exchange: Exchange) -> str:
     return resource[0] if resource and resource[0] in _resources() else OTHER
 
 
+EMULATOR: Final = "emulator"
+"""The source of an answer that neither a recording nor a test has given."""
+
+
+def source_of(exchange: Exchange) -> str:
+    """Who answered a call: `recording`, `own_answer` or `emulator`."""
+    if exchange.recording:
+        return "recording"
+    return "own_answer" if exchange.is_raw or exchange.own_answer else EMULATOR
+
+
 def _sizes() -> Iterator[str]:
     """The sizes that the table of models names."""
     for model in MODELS.values():
@@ -230,7 +241,8 @@ class Metrics:
         endpoint, model = endpoint_of(exchange), model_of(exchange)
         status = "" if exchange.status is None else str(exchange.status)
         fault = exchange.fault or ""
-        self._add(1, "calls", endpoint, model, status, exchange.outcome, fault)
+        source = source_of(exchange)
+        self._add(1, "calls", endpoint, model, status, exchange.outcome, fault, source)
         self._observe(
             (exchange.duration_ms or 0) / 1000,
             "call_duration_seconds",
@@ -242,7 +254,7 @@ class Metrics:
             self._add(exchange.body_bytes, "request_bytes", endpoint)
         if exchange.images and exchange.kind == "call":
             self._count_pictures(exchange, model)
-        elif status == "429" and not (fault or exchange.is_raw or exchange.recording):
+        elif status == "429" and not fault and source == EMULATOR:
             self._add(1, "rate_limit_refusals", model)
 
     def _count_pictures(self, exchange: Exchange, model: str) -> None:
