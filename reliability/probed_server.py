@@ -30,29 +30,34 @@ from reliability.promise import ASYNCIO
 class Probe:
     """Answers the questions, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
         self._loop: asyncio.AbstractEventLoop | None = None
         self._uses = 0
         self._mend: Callable[[], None] = lambda: None
 
     def watch(self) -> None:
-        """Learn the event loop of the server when it starts."""
+        """Learn the event loop of the server when it starts, and answer from then on. Before that,
+        a thread would have an arena of memory of its own: see `share_arena`."""
         startup = HTTPServer.startup
 
         async def watched(server: HTTPServer, sockets: list[socket.socket] | None = None) -> None:
             self._loop = asyncio.get_running_loop()
+            threading.Thread(target=self._serve, name="probe", daemon=True).start()
             await startup(server, sockets)
 
         HTTPServer.startup = watched  # type: ignore[method-assign, assignment]
 
     def count(self) -> dict[str, int | str]:
-        """What the process holds: descriptors, tasks of its event loop, and threads."""
+        """What the process holds: descriptors, tasks of its event loop, threads, and blocks of
+        memory in which Python has objects of up to 512 bytes."""
         assert self._loop
         gc.collect()
         return {
             "descriptors": len(os.listdir("/proc/self/fd")),
             "tasks": len(asyncio.all_tasks(self._loop)),
             "threads": threading.active_count(),
+            "blocks": sys.getallocatedblocks(),
             "loop": type(self._loop).__module__,
         }
 
@@ -81,9 +86,9 @@ class Probe:
         self._mend()
         return self._uses
 
-    def serve(self, connection: socket.socket) -> None:
-        """Answer until the other side closes the *connection*."""
-        with connection, connection.makefile("rw") as file:
+    def _serve(self) -> None:
+        """Answer until the other side closes the connection."""
+        with self._connection, self._connection.makefile("rw") as file:
             for line in file:
                 name, *arguments = json.loads(line)
                 answer: Any = getattr(self, name)(*arguments)
@@ -100,10 +105,7 @@ def run() -> int:
     if options["loop"] == ASYNCIO:
         # uvicorn takes uvloop where it can be imported.
         sys.modules["uvloop"] = None  # type: ignore[assignment]
-    probe = Probe()
-    probe.watch()
-    connection = socket.socket(fileno=int(descriptor))
-    threading.Thread(target=probe.serve, args=(connection,), name="probe", daemon=True).start()
+    Probe(socket.socket(fileno=int(descriptor))).watch()
     return main(arguments)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -35,12 +36,14 @@ MAX_MORE_TASKS: Final = 0
 
 
 class Holdings(NamedTuple):
-    """What a server holds: *memory* in MB (resident set), numbers of the others."""
+    """What a server holds: *memory* in MB (resident set), numbers of the others. *blocks* are those
+    in which Python has small objects."""
 
     memory: float
     descriptors: int
     tasks: int
     threads: int
+    blocks: int
 
 
 class ServerProcess:
@@ -138,12 +141,17 @@ class ServerProcess:
     def holdings(self) -> Holdings:
         """What the server holds now."""
         counts = self.ask("count")
-        return Holdings(self.resident(), counts["descriptors"], counts["tasks"], counts["threads"])
+        names = ("descriptors", "tasks", "threads", "blocks")
+        return Holdings(self.resident(), *(counts[name] for name in names))
 
     async def after_reset(self, before: Holdings | None = None) -> Holdings:
-        """What the server holds after a reset, once its connections are closed: as soon as it is
-        no more than *before*, or after `SETTLE_SECONDS`."""
+        """What the server holds after a reset and without namespaces, once its connections are
+        closed: as soon as it is no more than *before*, or after `SETTLE_SECONDS`."""
         async with httpx2.AsyncClient(timeout=START_SECONDS) as http:
+            path = f"{self.url}/_emulator/namespaces"
+            for namespace in (await http.get(path)).json()["namespaces"]:
+                name = quote(namespace["name"], safe="")
+                (await http.delete(f"{path}/{name}")).raise_for_status()
             (await http.post(f"{self.url}/_emulator/reset")).raise_for_status()
         end = monotonic() + (SETTLE_SECONDS if before else 1)
         while True:

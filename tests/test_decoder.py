@@ -15,6 +15,7 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.imaging.decoder import PixelBudget, decode
+from reliability.broken_pictures import Chunk
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import chunks, encoded, opened, plain, png, scans, segments, webp_chunks
@@ -75,6 +76,16 @@ def test_a_marker_is_found_wherever_it_is_in_a_large_file(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("prefix", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"])
 def test_a_file_that_is_cut_anywhere_is_refused(prefix: bytes) -> None:
     assert all(decode((prefix + b"\xff\xe0\0\x10")[:end]) is None for end in range(20))
+
+
+def test_a_palette_that_cannot_be_read_makes_a_file_no_image(http: httpx2.Client) -> None:
+    data = encoded(plain().convert("P"), transparency=bytes(256))
+    length = data.index(b"tRNS") - 4
+    end = length + 12 + 256
+    parts = [data[:length], Chunk(b"tRNS", bytes(257)).to_bytes(), data[end:]]
+    error = error_of(edited(http, b"".join(parts), "image/png"))
+    assert error["code"] == "invalid_image_file"
+    assert edited(http, data, "image/png").status_code == 200
 
 
 def test_decoding_an_upload_delays_no_rendering(server: Server, http: httpx2.Client) -> None:

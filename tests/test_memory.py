@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,6 +150,54 @@ def test_reset_frees_the_memory_of_long_file_names(measured: Measured) -> None:
         status, answer = measured.send("/v1/files", upload, content_type=FORM)
         assert (status, answer["filename"]) == (200, name)
     assert measured.reset() < measured.start + MAX_GAIN
+
+
+_ANOTHER_THREAD = """
+import os, sys, threading
+from images_emulator.imaging.memory import keep_memory, share_arena, trim_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def work():
+    keep_memory()
+    parts = [b"x" * (100_000 + number) for number in range(200)]
+    del parts
+    done.set()
+    end.wait()
+
+if sys.argv[1:] == ["shared"]:
+    share_arena()
+done, end, before = threading.Event(), threading.Event(), resident()
+thread = threading.Thread(target=work)
+thread.start()
+done.wait()
+trim_memory()
+print(resident() - before)
+end.set()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="is about glibc, and only Linux tells")
+def test_memory_that_another_thread_has_freed_is_given_back_from_a_shared_arena() -> None:
+    def kept(*arguments: str) -> int:
+        command = [sys.executable, "-c", _ANOTHER_THREAD, *arguments]
+        return int(subprocess.check_output(command, text=True))
+
+    shared = kept("shared")
+    assert shared < 5 * MB
+    if "glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or ""):
+        assert kept() > shared + 4 * MB
+
+
+@pytest.mark.slow
+def test_serve_shares_one_arena(measured: Measured) -> None:
+    # Each other arena is mapped at a multiple of 64 MB, of which some is usable.
+    maps = Path(f"/proc/{measured.process.pid}/smaps").read_text()
+    arenas = re.findall(
+        r"^[0-9a-f]+[048c]000000-[0-9a-f]+ rw-p 0{8} 00:00 0 *$", maps, re.MULTILINE
+    )
+    assert not arenas
 
 
 @pytest.fixture

@@ -144,8 +144,10 @@ def open_server(settings: Settings, listener: SharedListener | None = None) -> S
     # time to the first answer.
     gc.disable()
     # The web framework takes most of the import time; --help and a wrong flag need none.
+    from images_emulator.imaging.memory import share_arena  # noqa: PLC0415
     from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
 
+    share_arena()
     try:
         if listener is None:
             return Server(settings)

@@ -27,6 +27,9 @@ INPUT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 """Modes of uploads, as Pillow calls them. The API refuses CMYK and deeper greys: "Invalid image
 file or mode"."""
 
+PALETTE_MODES: Final = frozenset({"P", "PA"})
+"""The modes of uploads whose pixels are places in a palette."""
+
 TURNED: Final = frozenset({5, 6, 7, 8})
 """Orientations of EXIF in which width and height are exchanged."""
 
@@ -96,6 +99,9 @@ def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
             if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
                 return None
             file.load()
+            if mode in PALETTE_MODES:
+                # Whether there are colours for its pixels shows here.
+                file.crop((0, 0, 1, 1)).convert("RGBA")
             return ImageOps.exif_transpose(file), name, mode
     except MemoryError:
         # The server's fault, not the file's.

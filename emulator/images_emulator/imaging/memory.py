@@ -9,6 +9,7 @@ from typing import Any, Final
 # Parameters of `mallopt`, from glibc's malloc.h.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 
 TRIM_THRESHOLD_BYTES: Final = 32 * 2**20
 """Free bytes at the top of the heap that the process keeps: the memory of one image."""
@@ -54,3 +55,15 @@ def keep_memory() -> None:
     if mallopt := _glibc("mallopt"):
         mallopt(_M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
         mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+
+
+def share_arena() -> None:
+    """Make threads that start from now on share the memory of the main one, in a process that does
+    nothing but serve.
+
+    By default glibc gives each thread an arena of its own. Each may keep `TRIM_THRESHOLD_BYTES`,
+    and `trim_memory` cannot give those back: `malloc_trim` shortens the main arena alone. Threads
+    seldom wait for each other here: most hold Python's lock when they allocate.
+    """
+    if mallopt := _glibc("mallopt"):
+        mallopt(_M_ARENA_MAX, 1)
