@@ -61,6 +61,7 @@ HOMES = {
     "opentelemetry": {"web"},
     "_typeshed": {"contract"},
     "fastapi": {"web"},
+    "hiredis": {"state"},
     "httptools": {"protocol"},
     "httpx2": {"setting_values", "recordings", "web"},
     "isal": {"imaging"},

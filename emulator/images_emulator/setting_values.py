@@ -149,7 +149,7 @@ def check_store(text: str) -> None:
             raise ValueError("port 0 is none")
     if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
         raise ValueError("the path of sentinels is the name of the master, such as /mymaster")
-    if find_spec("redis") is None:
+    if not (find_spec("redis") and find_spec("hiredis")):
         command = "pip install 'openai-images-emulator[redis]'"
         raise ValueError(f"it needs a client of Redis: {command}")
 

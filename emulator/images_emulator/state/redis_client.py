@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
 from redis.asyncio import RedisCluster
 from redis.asyncio.client import PubSub
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     ClusterError,
     NoPermissionError,
@@ -35,6 +34,13 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
 from images_emulator.state import redis_scripts
 from images_emulator.state.redis_address import RedisAddress, close_sentinels
+from images_emulator.state.redis_connection import (
+    FAILURE_CODES,
+    CommandPacker,
+    RedisCommand,
+    RedisConnection,
+    seconds_for,
+)
 from images_emulator.state.redis_scripts import Script
 from images_emulator.state.store import OperationObserver
 
@@ -44,16 +50,12 @@ TIMEOUT_SECONDS: Final = 1.0
 """Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
 next answer. A URL may have others, as `?socket_timeout=10`."""
 
-MIN_BYTES_PER_SECOND: Final = 10 * 2**20
-"""The slowest way to Redis: large commands may take longer than `TIMEOUT_SECONDS`."""
-
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
 until it has an answer."""
 
 MAX_CONNECTIONS: Final = 16
-"""The most connections of one event loop. Operations that wait for one are then sent together, so
-that where Redis does not answer, none waits much longer than twice `TIMEOUT_SECONDS`."""
+"""The most connections of one event loop. All operations share one, unless it is congested."""
 
 SOON_SECONDS: Final = 0.01
 """Seconds that an operation waits for another one to be sent with it."""
@@ -61,12 +63,6 @@ SOON_SECONDS: Final = 0.01
 QUIET_SECONDS: Final = 5.0
 """Seconds without a message after which a subscriber asks whether Redis is there, and once more
 after which it connects anew."""
-
-MAX_HEADS: Final = 4096
-"""The most beginnings of commands that are kept."""
-
-MAX_JOINED_BYTES: Final = 16_384
-"""Bytes from which on an argument is not copied into the text of its command."""
 
 _NAMES: Final[Mapping[str, str]] = {
     script.digest: name.lower()
@@ -87,8 +83,11 @@ _FAILURES: Final = (
 )
 """The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
 
-_FAILURE_CODES: Final = frozenset({"BUSY", "MISCONF", "NOREPLICAS"})
-"""The first words of errors that say so, too, and for which redis-py has no exception."""
+
+def _refusal(error: ResponseError) -> Exception:
+    """*error*, or one of `_FAILURES` in its place where it says the same."""
+    code, _, _ = str(error).partition(" ")
+    return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
 
 
 async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
@@ -127,24 +126,9 @@ class _LoopThread:
         self._thread.join()
 
 
-class _Command(NamedTuple):
-    """A script that waits to be sent: in the words of the protocol, and as what these were made
-    of, with the future of its answer."""
-
-    parts: Sequence[bytes]
-    script: Script
-    keys: tuple[str, ...]
-    arguments: Sequence[str | bytes | int]
-    answer: asyncio.Future[Any]
-
-
 class _LoopClient:
     """The connections of the running event loop. What is called within one step of the loop is sent
-    together: that is one round trip.
-
-    redis-py makes and reads the connections. Its pool and its pipelines are not used: they took
-    more time than Redis itself.
-    """
+    together: that is one round trip."""
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
@@ -156,16 +140,18 @@ class _LoopClient:
         """Seconds as `TIMEOUT_SECONDS`, or those of the URL."""
         # These two would make a task of each command.
         options |= {"socket_timeout": None, "socket_connect_timeout": None}
-        self._idle: list[AbstractConnection] = []
-        self._waiting: list[_Command] = []
+        self._packer = CommandPacker()
+        self._connections: list[RedisConnection] = []
+        """The open connections. The first one that is not congested is used."""
+        self._waiting: list[RedisCommand] = []
         self._is_starting = False
         self._timer: asyncio.TimerHandle | None = None
         """Starts what is to be sent soon, where nothing else comes."""
-        self._is_late = False
-        """Whether what waits is late, because no connection was free."""
-        self._sending: set[asyncio.Task[None]] = set()
+        self._opening: asyncio.Task[None] | None = None
+        """Opens a connection for what waits."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Send commands to a cluster."""
         self._spawned: set[asyncio.Task[None]] = set()
-        self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, bytes]] = {}
 
     def call(
         self,
@@ -178,8 +164,8 @@ class _LoopClient:
         """The future of the answer to *script*, which is sent at once, or *soon*: with the next one
         that is."""
         answer = self.loop.create_future()
-        parts = self._packed(script, keys, arguments)
-        self._waiting.append(_Command(parts, script, keys, arguments, answer))
+        parts = self._packer.packed(script, keys, arguments)
+        self._waiting.append(RedisCommand(parts, script, keys, arguments, answer))
         if soon:
             self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
         elif not self._is_starting:
@@ -187,125 +173,71 @@ class _LoopClient:
             self.loop.call_soon(self._start)
         return answer
 
-    def _packed(
-        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
-    ) -> list[bytes]:
-        """The command in the words of the protocol. Long arguments are pieces of their own."""
-        head = self._heads.get((script.digest, keys))
-        if head is None:
-            words = ("EVALSHA", script.digest, str(len(keys)), *keys)
-            head = (
-                len(words),
-                b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in map(str.encode, words)),
-            )
-            if len(self._heads) >= MAX_HEADS:
-                self._heads.clear()
-            self._heads[script.digest, keys] = head
-        count, text = head
-        pieces = [b"*%d\r\n%b" % (count + len(arguments), text)]
-        for argument in arguments:
-            word = argument if isinstance(argument, bytes) else str(argument).encode()
-            if len(word) < MAX_JOINED_BYTES:
-                pieces.append(_word(word))
-            else:
-                pieces += b"$%d\r\n" % len(word), word, b"\r\n"
-        return pieces
-
     def _start(self) -> None:
-        """Send what waits, as soon as a connection is free."""
+        """Send what waits, as soon as a connection is open."""
         self._is_starting = False
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        self._is_late = bool(self._waiting) and len(self._sending) >= MAX_CONNECTIONS
-        if not self._waiting or self._is_late:
+        if not self._waiting or self._opening:
             return
-        commands, self._waiting = self._waiting, []
-        task = self.loop.create_task(self._send(commands))
-        self._sending.add(task)
-        task.add_done_callback(self._sent)
-
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
-        if self._is_late:
-            self._start()
-
-    async def _send(self, commands: Sequence[_Command]) -> None:
-        answers: list[Any]
-        try:
-            answers = await self._answers(commands)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            answers = [error] * len(commands)
-        for each, answer in zip(commands, answers, strict=True):
-            # Who awaited it may be cancelled.
-            if each.answer.done():
-                continue
-            if isinstance(answer, Exception):
-                each.answer.set_exception(answer)
-            else:
-                each.answer.set_result(answer)
-
-    async def _answers(self, commands: Sequence[_Command]) -> list[Any]:
-        """The answers to *commands*, which are exceptions where Redis refuses one. Raises the
-        exceptions of redis-py where the connection fails."""
-        pieces = [piece for each in commands for piece in each.parts]
-        seconds = self.timeout + sum(map(len, pieces)) / MIN_BYTES_PER_SECOND
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                return await self._answers_in_time(commands, pieces, limit)
-        except TimeoutError:
-            raise RedisTimeoutError(f"no answer in {seconds:.3g} s") from None
-
-    async def _answers_in_time(
-        self, commands: Sequence[_Command], pieces: Sequence[bytes], limit: asyncio.Timeout
-    ) -> list[Any]:
         if self._cluster:
-            asked = (self._answer_of_cluster(self._cluster, each) for each in commands)
-            return [*await asyncio.gather(*asked)]
-        connection = await self._connection()
-        try:
-            await connection.send_packed_command(_joined(pieces), check_health=False)
-            answers = []
-            for _ in commands:
-                answers.append(await _answer_of(connection))
-                limit.reschedule(self.loop.time() + self.timeout)
-            for place, each in enumerate(commands):
-                if isinstance(answers[place], NoScriptError):
-                    words = each.script.text, len(each.keys), *each.keys, *each.arguments
-                    await connection.send_command("EVAL", *words, check_health=False)
-                    answers[place] = await _answer_of(connection)
-        except BaseException:
-            # A connection that waits for an answer is of no use to others.
-            await connection.disconnect(nowait=True)
-            raise
-        self._idle.append(connection)
-        return answers
+            commands, self._waiting = self._waiting, []
+            for each in commands:
+                task = self.loop.create_task(self._ask_cluster(self._cluster, each))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        elif connection := self._connection():
+            commands, self._waiting = self._waiting, []
+            connection.send(commands)
+        else:
+            self._opening = self.loop.create_task(self._open())
 
-    async def _answer_of_cluster(self, cluster: RedisCluster, command: _Command) -> Any:
-        """The answer of the node that has the keys. Which that is may change at any time, so it is
-        redis-py's to send the command again."""
+    def _connection(self) -> RedisConnection | None:
+        """A connection for the next commands; None where one is to be opened."""
+        for connection in self._connections:
+            if not connection.is_open:
+                self._connections = [each for each in self._connections if each.is_open]
+                return self._connection()
+            if not connection.is_congested:
+                return connection
+        if len(self._connections) < MAX_CONNECTIONS:
+            return None
+        return self._connections[-1]
+
+    async def _open(self) -> None:
+        """Open a connection, and send what waits."""
+        try:
+            connection = await RedisConnection.open(self._pool, self.timeout)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
+            commands, self._waiting = self._waiting, []
+            for command in commands:
+                command.settle(error)
+        else:
+            self._connections.append(connection)
+        finally:
+            self._opening = None
+        self._start()
+
+    async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
+        """Ask the node that has the keys. Which that is may change at any time, so it is redis-py's
+        to send the command again."""
         script, arguments = command.script, (*command.keys, *command.arguments)
+        answer: Any
         try:
-            try:
-                return await cluster.evalsha(script.digest, len(command.keys), *arguments)
-            except NoScriptError:
-                return await cluster.eval(script.text, len(command.keys), *arguments)
+            size = sum(map(len, command.parts))
+            async with asyncio.timeout(seconds_for(size, self.timeout)):
+                try:
+                    answer = await cluster.evalsha(script.digest, len(command.keys), *arguments)
+                except NoScriptError:
+                    answer = await cluster.eval(script.text, len(command.keys), *arguments)
+        except TimeoutError:
+            answer = RedisTimeoutError("no answer of the cluster")
         except ResponseError as error:
-            return _refusal(error)
-
-    async def _connection(self) -> AbstractConnection:
-        """A connection that nobody uses, which is open."""
-        while self._idle:
-            connection = self._idle.pop()
-            # Something to read is the end of the connection.
-            with suppress(*_FAILURES):
-                if not await connection.can_read():
-                    return connection
-            await connection.disconnect(nowait=True)
-        made: Any = self._pool.make_connection()  # type: ignore[no-untyped-call] # it has no types
-        await made.connect()
-        opened: AbstractConnection = made
-        return opened
+            answer = _refusal(error)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            answer = error
+        command.settle(answer)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* until it ends or this is closed."""
@@ -316,55 +248,19 @@ class _LoopClient:
     async def close(self) -> None:
         """Complete what is under way, and close the connections."""
         self._start()
-        while self._sending or self._waiting:
-            await asyncio.sleep(0)
-            if self._sending:
-                await asyncio.wait([*self._sending])
+        while self._opening or self._tasks:
+            await asyncio.wait({*self._tasks, *filter(None, (self._opening,))})
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            await connection.close()
         spawned = [*self._spawned]
         for task in spawned:
             task.cancel()
         await asyncio.gather(*spawned, return_exceptions=True)
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            # The end of a connection that is broken is no news.
-            with suppress(*_FAILURES):
-                await connection.disconnect()
         with suppress(*_FAILURES):
             await close_sentinels(self._pool)
         if self._cluster:
             await self._cluster.aclose()
-
-
-def _word(word: bytes) -> bytes:
-    """*word* in the words of the protocol."""
-    return b"$%d\r\n%b\r\n" % (len(word), word)
-
-
-async def _answer_of(connection: AbstractConnection) -> Any:
-    """The next answer; an exception where Redis refuses the command."""
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return _refusal(error)
-
-
-def _refusal(error: ResponseError) -> Exception:
-    """*error*, or one of `_FAILURES` in its place where it is none of these but says the same."""
-    code, _, _ = str(error).partition(" ")
-    return RedisConnectionError(str(error)) if code in _FAILURE_CODES else error
-
-
-def _joined(pieces: Sequence[bytes]) -> list[bytes]:
-    """*pieces* in as few as possible, without a copy of long ones."""
-    joined: list[bytes] = []
-    short: list[bytes] = []
-    for piece in pieces:
-        if len(piece) < MAX_JOINED_BYTES:
-            short.append(piece)
-            continue
-        joined += b"".join(short), piece
-        short.clear()
-    return [*joined, b"".join(short)]
 
 
 def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:

@@ -1,0 +1,264 @@
+"""A connection to Redis, and the commands in the words of its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, cast
+
+from hiredis import Reader
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from images_emulator.state.redis_scripts import Script
+
+MIN_BYTES_PER_SECOND: Final = 10 * 2**20
+"""The slowest way to Redis: large commands may take longer than small ones."""
+
+MAX_JOINED_BYTES: Final = 16_384
+"""Bytes from which on an argument is not copied into the text of its command."""
+
+MAX_HEADS: Final = 4096
+"""The most beginnings of commands that are kept."""
+
+CONGESTED_BYTES: Final = 2**16
+"""Bytes that wait to be sent, or have come of an answer that is not whole, from which on the next
+commands go over another connection."""
+
+FAILURE_CODES: Final = frozenset(
+    {
+        *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM"),
+        *("NOREPLICAS", "OOM", "TRYAGAIN"),
+    }
+)
+"""The first words of errors that say that Redis cannot do what it is asked to, whatever that is."""
+
+_NO_ANSWER: Final = object()
+
+
+class RedisCommand(NamedTuple):
+    """A script that is to be sent: in the words of the protocol, and as what these were made of,
+    with the future of its answer."""
+
+    parts: Sequence[bytes]
+    script: Script
+    keys: tuple[str, ...]
+    arguments: Sequence[str | bytes | int]
+    answer: asyncio.Future[Any]
+
+    def settle(self, answer: Any) -> None:
+        """Give the future the *answer*, which is an exception where there is none."""
+        # Who awaited it may be cancelled.
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
+class CommandPacker:
+    """Puts commands into the words of the protocol. The beginning of a command, which is the same
+    for all of one script and container, is made once."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, bytes]] = {}
+
+    def packed(
+        self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
+    ) -> Sequence[bytes]:
+        """The command that runs *script*. Long arguments are pieces of their own."""
+        head = self._heads.get((script.digest, keys))
+        if head is None:
+            words = ("EVALSHA", script.digest, str(len(keys)), *keys)
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            head = len(words), b"".join(map(_word, words))
+            self._heads[script.digest, keys] = head
+        count, text = head
+        return _packed(count + len(arguments), text, arguments)
+
+
+def seconds_for(size: int, seconds: float) -> float:
+    """Seconds that a command of *size* bytes may take where a small one may take *seconds*."""
+    return seconds + size / MIN_BYTES_PER_SECOND
+
+
+def _packed(count: int, head: bytes, arguments: Sequence[str | bytes | int]) -> Sequence[bytes]:
+    """A command of *count* words, which begins with *head*."""
+    pieces = [b"*%d\r\n%b" % (count, head)]
+    for argument in arguments:
+        word = argument if isinstance(argument, bytes) else str(argument).encode()
+        if len(word) < MAX_JOINED_BYTES:
+            pieces.append(b"$%d\r\n%b\r\n" % (len(word), word))
+        else:
+            pieces += b"$%d\r\n" % len(word), word, b"\r\n"
+    return pieces
+
+
+def _word(text: str) -> bytes:
+    word = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+def _refusal(text: str) -> Exception:
+    """The exception for an error that Redis answers with."""
+    code, _, words = text.partition(" ")
+    if code == "NOSCRIPT":
+        return NoScriptError(words)
+    if code == "READONLY":
+        return ReadOnlyError(words)
+    return RedisConnectionError(text) if code in FAILURE_CODES else ResponseError(text)
+
+
+class RedisConnection(asyncio.Protocol):
+    """An open connection, on which commands are sent without waiting for the answers to earlier
+    ones: Redis answers in their order.
+
+    redis-py opens it, by all that a URL may say. Then this object is in the place of redis-py's
+    streams and its parser, which took more time than Redis itself.
+
+    Redis may take *seconds* to answer the first command, and then as long to send more. After that
+    the connection is closed, and all commands that wait fail.
+    """
+
+    def __init__(self, opened: AbstractConnection, seconds: float) -> None:
+        # A writer that is garbage closes its transport.
+        self._writer = opened._writer  # redis-py has no other way to it
+        assert self._writer
+        opened._reader = opened._writer = None  # it would warn that it is open
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast("asyncio.Transport", self._writer.transport)
+        self._seconds = seconds
+        self._reader = Reader(
+            protocolError=RedisConnectionError, replyError=_refusal, notEnoughData=_NO_ANSWER
+        )
+        self._awaited: deque[tuple[RedisCommand, float]] = deque()
+        """The commands that have no answer yet, each with the time when it is late."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        """The time of the last bytes that came."""
+        self._unread_bytes = 0
+        """Bytes that came since the last answer was whole."""
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self.is_open = True
+        self._transport.set_protocol(self)
+
+    @classmethod
+    async def open(cls, pool: ConnectionPool, seconds: float) -> RedisConnection:
+        """Open a connection as *pool* does, within as many *seconds*. Raises the exceptions of
+        redis-py."""
+        made: Any = pool.make_connection()  # type: ignore[no-untyped-call] # it has no types
+        try:
+            async with asyncio.timeout(seconds):
+                await made.connect()
+        except TimeoutError:
+            raise RedisTimeoutError(f"no connection in {seconds:.3g} s") from None
+        return cls(made, seconds)
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether much is on its way, behind which others would wait."""
+        return (
+            self._unread_bytes >= CONGESTED_BYTES
+            or self._transport.get_write_buffer_size() >= CONGESTED_BYTES
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no command waits for its answer."""
+        return not self._awaited
+
+    def send(self, commands: Sequence[RedisCommand]) -> None:
+        """Send *commands* in one write, and give each its answer."""
+        now = self._loop.time()
+        pieces = [piece for each in commands for piece in each.parts]
+        size = sum(map(len, pieces))
+        late = now + seconds_for(size, self._seconds)
+        self._awaited.extend((each, late) for each in commands)
+        if self._timer is None:
+            self._timer = self._loop.call_at(late, self._check_time)
+        if size < MAX_JOINED_BYTES:
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(_joined(pieces))
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        self._unread_bytes += len(data)
+        self._reader.feed(data)
+        try:
+            while (answer := self._reader.gets()) is not _NO_ANSWER and self._awaited:
+                self._unread_bytes = 0
+                self._answered(answer)
+        except RedisConnectionError as error:
+            self._fail(error)
+
+    def _answered(self, answer: Any) -> None:
+        command, _ = self._awaited.popleft()
+        if isinstance(answer, NoScriptError):
+            words = ("EVAL", command.script.text, str(len(command.keys)), *command.keys)
+            head = b"".join(map(_word, words))
+            count = len(words) + len(command.arguments)
+            self.send([command._replace(parts=_packed(count, head, command.arguments))])
+            return
+        command.settle(answer)
+        if isinstance(answer, ReadOnlyError):
+            # It was the master once. A sentinel knows another one.
+            self._fail(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(RedisConnectionError(str(error or "Redis has closed the connection")))
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _check_time(self) -> None:
+        """Fail where Redis is late."""
+        self._timer = None
+        if not self._awaited:
+            return
+        late = max(self._awaited[0][1], self._heard + self._seconds)
+        if self._loop.time() < late:
+            self._timer = self._loop.call_at(late, self._check_time)
+        else:
+            self._fail(RedisTimeoutError(f"no answer in {self._seconds:.3g} s"))
+
+    def _fail(self, error: Exception) -> None:
+        """Close the connection. The commands that wait have *error* for an answer."""
+        self.is_open = False
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.abort()
+        awaited, self._awaited = self._awaited, deque()
+        for command, _ in awaited:
+            command.settle(error)
+
+    async def close(self) -> None:
+        """Close the connection, when all commands have their answers."""
+        while self._awaited:
+            with suppress(Exception):
+                await asyncio.shield(self._awaited[-1][0].answer)
+        self.is_open = False
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.close()
+        await self._closed
+
+
+def _joined(pieces: Sequence[bytes]) -> list[bytes]:
+    """*pieces* in as few as possible, without a copy of long ones."""
+    joined: list[bytes] = []
+    short: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < MAX_JOINED_BYTES:
+            short.append(piece)
+            continue
+        joined += b"".join(short), piece
+        short.clear()
+    return [*joined, b"".join(short)]
