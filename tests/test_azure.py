@@ -308,6 +308,16 @@ def test_azure_refuses_webp_and_defaults_to_high_quality(azure: Server, model: s
         assert sdk.images.generate(model=model, prompt="x", output_format="webp").data
 
 
+def test_azure_defaults_to_high_for_the_quality_of_gpt_image_models_alone(azure: Server) -> None:
+    with client(azure) as sdk:
+        sdk.images.generate(model="dall-e-3", prompt="x")
+        sdk.images.edit(model="gpt-image-1", prompt="x", image=("a.png", png()))
+    dall_e, gpt_image = azure.emulator.journal.find()
+    assert dall_e.parameters["quality"] == "standard"
+    assert gpt_image.parameters["quality"] == "high"
+    assert gpt_image.parameters.get("input_fidelity") != "high"
+
+
 def test_named_errors_in_the_form_of_api_management_are_marked_as_azures() -> None:
     names = {
         name

@@ -548,6 +548,9 @@ def test_entries_are_found_by_what_they_have(
         ({"kind": "calls"}, "kind: expected call or download, not 'calls'"),
         ({"has": "masks"}, "has: expected mask or inputs or .*, not 'masks'"),
         ({"outcome": "ok"}, "outcome: expected answered or .*, not 'ok'"),
+        ({"path": 4}, "path: expected a text, not 4"),
+        ({"parameters": {"n": float("nan")}}, "n: expected a value of JSON, not nan"),
+        ({"parameters": {"n": [1, b"2"]}}, "n: expected a value of JSON, not b'2'"),
     ],
 )
 def test_a_filter_without_meaning_is_refused(filters: dict[str, Any], message: str) -> None:

@@ -21,12 +21,14 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
 from images_emulator.contract.calendar import OLDER_STACK_UNTIL, Policy
 from images_emulator.contract.dialect import OPENAI
+from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.refusal import TODAYS_ENVELOPE, APIError, Refusal
 from images_emulator.contract.request import Call, Upload
-from images_emulator.contract.rules import Choice
+from images_emulator.contract.rules import Choice, Flag, Integer, Rule, Text
+from images_emulator.contract.sizes import GatewaySize
 from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import half_clear, png
@@ -138,6 +140,48 @@ def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
     refusal = Refusal("{value} is not one of {listed:or} for {name}.")
     with pytest.raises(APIError, match="c is not one of 'a' or 'b' for letter"):
         Choice(("a", "b"), refusal=refusal).check_at_gateway("letter", "c")
+
+
+A_STRING = "a string", "string"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "kind"),
+    [
+        (Text(), *A_STRING),
+        (Choice(("a", "b")), "one of 'a' or 'b'", "string"),
+        (Choice(("a",)), "'a'", "string"),
+        (GatewaySize(("256x256",)), *A_STRING),
+        (FLEXIBLE_SIZE, *A_STRING),
+        (Integer(minimum=1), "an integer", "integer"),
+        (Flag(), "a boolean", "boolean"),
+    ],
+)
+def test_a_wrong_type_is_refused_in_the_words_of_the_day(
+    rule: Rule, expected: str, kind: str
+) -> None:
+    with pytest.raises(APIError) as refused:
+        rule.check_at_gateway("x", ["é"])
+    today, older = (refused.value.on(day) for day in (None, OLDER_STACK_UNTIL))
+    assert today.message == f"Invalid type for 'x': expected {expected}, but got an array instead."
+    assert older.message == f"['é'] is not of type '{kind}' - 'x'"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "kind"),
+    [(Integer(minimum=1), "an integer", "integer"), (Flag(), "a boolean", "boolean")],
+)
+def test_a_text_that_is_of_no_type_is_refused_in_the_words_of_the_day(
+    rule: Rule, expected: str, kind: str
+) -> None:
+    with pytest.raises(APIError) as refused:
+        rule.from_form("x", "é")
+    today, older = (refused.value.on(day) for day in (None, OLDER_STACK_UNTIL))
+    assert today.message == (
+        f"Invalid type for 'x': expected {expected}, but got a string value that could not be "
+        f"converted into {expected}."
+    )
+    assert older.message == f"'é' is not of type '{kind}' - 'x'"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_input_tokens_by_tiles(size: tuple[int, int], tokens: int) -> None:
 
 
 def test_high_input_fidelity_costs_more_for_images_that_are_not_square() -> None:
-    tiles = InputTiles(high_fidelity=(4160, 6240))
+    tiles = TILE_RATES.input
     assert tiles.image_tokens((1024, 1024), "high") == 194 + 4160
     assert tiles.image_tokens((1024, 1536), "high") == 323 + 6240
     assert tiles.image_tokens((1024, 1024), None) == 194

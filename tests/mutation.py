@@ -1,0 +1,490 @@
+"""Mutation testing: changes the code in one small place at a time, and looks whether a test fails.
+
+    python -m tests.mutation --sample 600
+
+Each mutant is tried in a process of its own, forked from one that has imported the third-party
+packages, with a copy of the package in which one module is changed. It meets first the tests that
+are most likely to notice: those that run its lines, by a map that the first run makes, or for what
+runs at import, such as a table, those of `TABLE_TESTS`. `tests/mutations.toml` lists the mutants
+that no test can notice, with the reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import coverage
+import pytest
+
+from tests.mutant_processes import (
+    OPTIONS,
+    PACKAGE,
+    REPOSITORY,
+    Collection,
+    Copy,
+    Outcome,
+    import_packages,
+    in_process,
+    run_tests,
+    use,
+)
+from tests.mutants import Mutant, mutants_of
+
+WORK: Final = REPOSITORY / ".pytest_cache" / "mutation"
+"""The map of tests, the results, and the copies of the package."""
+
+LIST: Final = Path(__file__).with_name("mutations.toml")
+
+LAYERS: Final = ("contract", "rendering", "state")
+"""The folders whose modules are changed."""
+
+OTHER_TESTS: Final = (
+    # of programs, pages and other processes, which see no mutant or take long
+    *("benchmarks", "browser", "cli", "clients_collection", "command_line", "configuration"),
+    *("deploy", "disconnect", "example_projects", "examples", "fault_clients", "guards"),
+    *("large_bodies", "memory", "monitoring", "mutation", "node_clients", "page", "page_*"),
+    *("proxies", "pytest_plugin", "pytest_sessions", "release", "reliability", "replicas"),
+    *("server_commands", "shared_*", "testcontainers", "workers", "workflows"),
+    # of other layers
+    *("antialiasing", "architecture", "cassettes", "code_samples", "comparison", "contributing"),
+    *("drift", "exchange_command", "exchange_import", "png", "record_*", "recording_*"),
+    *("redaction", "spool", "text_layout", "verify"),
+)
+"""Tests that no mutant meets."""
+
+ALL_TESTS: Final = (*(f"--ignore-glob=tests/test_{name}.py" for name in OTHER_TESTS), "tests")
+
+TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
+    "admin_errors": ("refusals", "admin_api", "scenario"),
+    "azure": ("azure",),
+    "blob_storage": ("hosting", "downloads"),
+    "cors": ("cors",),
+    "dialect": ("azure", "calendar"),
+    "emulator_errors": ("refusals", "unserved", "namespaces"),
+    "errors": ("refusals",),
+    "families": ("models", "model_rules", "conflicts"),
+    "models": ("models", "model_rules", "usage"),
+    "operations": ("operations",),
+    "job_queue": ("renderer", "render_process"),
+    "process": ("render_process",),
+    "pool": ("render_process", "renderer"),
+    "redis_address": ("settings", "replicas"),
+    "redis_client": ("store", "replicas"),
+    "redis_scripts": ("store", "replicas"),
+    "own_picture": ("own_pictures", "own_answers"),
+    "query": ("journal",),
+    "redis_store": ("store", "replicas"),
+    "memory_store": ("store",),
+    "refusal": ("refusals",),
+    "request": ("request_fields", "golden", "generations"),
+    "service_errors": ("faults",),
+    "steps": ("match", "scenario"),
+    "token_rates": ("usage", "models"),
+    "wire": ("usage", "streams", "generations"),
+}
+"""The tests that what runs at import meets first, where they are not those of the module's name."""
+
+FIRST_TESTS: Final = 40
+"""How many tests a mutant meets before all others that run its lines."""
+
+TEST_SECONDS: Final = 30
+"""How long the tests take that a mutant meets, by the map; the longest are left out."""
+
+
+class Tests:
+    """The tests that can notice mutants, from the map of lines."""
+
+    def __init__(self, document: Mapping[str, Any], only: Sequence[str] = ()) -> None:
+        """With *only*, nothing else is run at import either."""
+        self._only = only
+        self.seconds: dict[str, float] = document["seconds"]
+        self.failed = frozenset(document["failed"])
+        self.imports: list[str] = document["imports"]
+        self._ids = list(self.seconds)
+        self._lines: dict[str, dict[str, list[int]]] = document["lines"]
+
+    def run(self, mutant: Mutant) -> bool:
+        """Whether any test runs the lines of *mutant* in its own process."""
+        return any(self.stages(mutant))
+
+    def runs_at_import(self, mutant: Mutant) -> bool:
+        """Whether anything runs the lines of *mutant* before the first test."""
+        lines = self._lines.get(mutant.module, {})
+        return any(-1 in lines.get(str(line), ()) for line in mutant.lines)
+
+    def stages(self, mutant: Mutant) -> Iterator[Sequence[str]]:
+        """The tests that run the lines of *mutant*, in two portions: few that are likely to notice
+        it, and all others that take no longer than `TEST_SECONDS`."""
+        lines = self._lines.get(mutant.module, {})
+        tests = self._named(
+            {number for line in mutant.lines for number in lines.get(str(line), ())}
+        )
+        own = f"tests/test_{Path(mutant.module).stem}.py"
+        first = sorted(tests, key=lambda test: (not test.startswith(own), self.seconds[test]))
+        yield first[:FIRST_TESTS]
+        rest, total = [], 0.0
+        for test in sorted(first[FIRST_TESTS:], key=self.seconds.__getitem__):
+            total += self.seconds[test]
+            if total > TEST_SECONDS:
+                break
+            rest.append(test)
+        yield rest
+
+    def import_stages(self, mutant: Mutant) -> Iterator[Sequence[str]]:
+        """The tests that *mutant* meets where it is imported, in portions."""
+        if self._only:
+            yield self._only
+            return
+        layer, module = Path(mutant.module).parts
+        name = module.removesuffix(".py")
+        own = list(_existing(TABLE_TESTS.get(name, (name,))))
+        if own:
+            yield own
+        if layer == "contract":
+            yield [
+                "tests/test_exchanges.py::test_exchange_is_answered_as_recorded",
+                "tests/test_docs.py::test_reference_is_that_of_the_code",
+            ]
+            return
+        numbers = {
+            number for tests in self._lines.get(mutant.module, {}).values() for number in tests
+        }
+        tests = sorted(self._named(numbers), key=self.seconds.__getitem__)
+        yield [test for test in tests if test.split("::")[0] not in own][:FIRST_TESTS]
+
+    def limit(self, tests: Iterable[str]) -> float:
+        """How many seconds *tests* may take, on a machine with other work."""
+        return 60 + 4 * sum(self.seconds[test] for test in tests)
+
+    def _named(self, numbers: Iterable[int]) -> list[str]:
+        tests = (self._ids[number] for number in numbers if number >= 0)
+        return [test for test in tests if test not in self.failed]
+
+
+def _existing(names: Iterable[str]) -> Iterator[str]:
+    """The files of tests with *names*, where there are such."""
+    files = (f"tests/test_{name}.py" for name in names)
+    return (file for file in files if (REPOSITORY / file).exists())
+
+
+# The map of lines
+
+
+class _Lines:
+    """Notes which lines each test runs and how long it takes."""
+
+    def __init__(self, package: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failed: list[str] = []
+        self._package = package
+        include = [f"{package}/{layer}/*" for layer in LAYERS]
+        self._coverage = coverage.Coverage(
+            data_file=None, config_file=False, include=include, concurrency=["thread"]
+        )
+        self._coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._coverage.switch_context(item.nodeid)
+        start = time.perf_counter()
+        result = yield
+        self.seconds[item.nodeid] = round(time.perf_counter() - start, 4)
+        self._coverage.switch_context("")
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+    def document(self) -> dict[str, Any]:
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        numbers = {test: number for number, test in enumerate(self.seconds)} | {"": -1}
+        lines = {
+            Path(file).relative_to(self._package).as_posix(): {
+                line: sorted(numbers[test] for test in tests)
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+        imports = [
+            name
+            for name, module in list(sys.modules.items())
+            if "site-packages" in (getattr(module, "__file__", None) or "")
+        ]
+        return {
+            "seconds": self.seconds,
+            "failed": self.failed,
+            "imports": imports,
+            "lines": lines,
+        }
+
+
+def make_map(copy: Copy, path: Path, tests: Sequence[str] = ALL_TESTS) -> None:
+    """Write the map of lines, from one run of *tests*."""
+
+    def run() -> dict[str, Any]:
+        use(copy)
+        lines = _Lines(copy.package)
+        pytest.main([*OPTIONS, *tests], plugins=[lines])
+        return lines.document()
+
+    document = in_process(run, 3600, path.with_suffix(".log"))
+    if document is None:
+        sys.exit(f"no map of tests: see {path.with_suffix('.log')}")
+    path.write_text(json.dumps(document), "utf-8")
+
+
+# The run
+
+
+class Result(NamedTuple):
+    """What became of a mutant: *outcome* is `killed` (by *test*), `killed at import`, `timeout` or
+    `survived`; *seconds* is how long that took."""
+
+    module: str
+    line: int
+    code: str
+    kind: str
+    change: str
+    outcome: str
+    test: str
+    seconds: float
+
+
+class Unnoticeable(NamedTuple):
+    """An entry of `tests/mutations.toml`: the mutants of one line of *code* of a *module* that no
+    test can notice, all of them or those with one of the *changes*, and the *reason*."""
+
+    module: str
+    code: str
+    changes: tuple[str, ...]
+    reason: str
+
+    def covers(self, mutant: Mutant) -> bool:
+        place = (mutant.module, mutant.code)
+        is_change = not self.changes or mutant.change in self.changes
+        return place == (self.module, self.code) and is_change
+
+
+def unnoticeable() -> list[Unnoticeable]:
+    """The entries of `tests/mutations.toml`."""
+    document = tomllib.loads(LIST.read_text("utf-8"))
+    return [
+        Unnoticeable(
+            entry["module"], entry["code"], tuple(entry.get("changes", ())), entry["reason"]
+        )
+        for entry in document["mutants"]
+    ]
+
+
+def sources(patterns: Sequence[str] = ()) -> dict[str, str]:
+    """The modules of `LAYERS`, or those that match one of *patterns*, with their source."""
+    paths = (path for layer in LAYERS for path in sorted((PACKAGE / layer).glob("*.py")))
+    return {
+        path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8")
+        for path in paths
+        if not patterns or any(path.relative_to(PACKAGE).match(pattern) for pattern in patterns)
+    }
+
+
+def sample(mutants: Mapping[str, Sequence[Mutant]], size: int, seed: int) -> list[Mutant]:
+    """About *size* of the *mutants* of modules, by chance. Each layer has a share by the square
+    root of its number; a fifth of that is of what runs at import, such as tables, where there is so
+    much. Modules have shares by their number, and at least two. Any beginning of the order is a
+    smaller sample of the same kind."""
+    groups: defaultdict[tuple[str, bool], dict[str, list[Mutant]]] = defaultdict(dict)
+    for module, of_module in mutants.items():
+        for is_function in (False, True):
+            if part := [each for each in of_module if bool(each.function) is is_function]:
+                groups[module.split("/")[0], is_function][module] = part
+    counts = {group: sum(map(len, modules.values())) for group, modules in groups.items()}
+    weights = {
+        (layer, is_function): (4 if is_function else 1)
+        * (counts.get((layer, False), 0) + counts.get((layer, True), 0)) ** 0.5
+        for layer, is_function in groups
+    }
+    chosen: list[tuple[float, Mutant]] = []
+    for group, modules in groups.items():
+        of_group = size * weights[group] / sum(weights.values())
+        for module, of_module in modules.items():
+            share = max(2, round(of_group * len(of_module) / counts[group]))
+            random.Random(f"{seed} {module}").shuffle(of_module)
+            part = of_module[:share]
+            chosen += [((place + 0.5) / len(part), mutant) for place, mutant in enumerate(part)]
+    return [mutant for _, mutant in sorted(chosen, key=lambda pair: pair[0])]
+
+
+class Run:
+    """A run over mutants: its copy of the package, and the tests that each meets."""
+
+    def __init__(self, folder: Path, tests: Tests, collected: Sequence[str]) -> None:
+        self._copy = Copy(folder / "copy")
+        self._log = folder / "pytest.log"
+        self._tests = tests
+        self._collection = Collection(self._copy, collected, folder / "collection.log")
+
+    def close(self) -> None:
+        self._collection.close()
+
+    def try_mutant(self, mutant: Mutant, source: str) -> Result:
+        """Run the tests of *mutant* until one fails. Raises SyntaxError where it is no program."""
+        changed = mutant.applied(source)
+        compile(changed, mutant.module, "exec", dont_inherit=True)
+        start = time.monotonic()
+        outcome, test = self._try(mutant, changed)
+        seconds = round(time.monotonic() - start, 1)
+        place = (mutant.module, mutant.line, mutant.code, mutant.kind, mutant.change)
+        return Result(*place, outcome, test, seconds)
+
+    def _try(self, mutant: Mutant, changed: str) -> tuple[str, str]:
+        if mutant.function and self._tests.run(mutant):
+            end = self._exchange(mutant, changed)
+            if end and (end[0] != "survived" or not self._tests.runs_at_import(mutant)):
+                return end
+        self._copy.change(mutant.module, changed)
+        try:
+            for stage in filter(None, self._tests.import_stages(mutant)):
+                end = _end_of(self._import(stage))
+                if end[0] != "survived":
+                    return end
+        finally:
+            self._copy.restore(mutant.module)
+        return "survived", ""
+
+    def _exchange(self, mutant: Mutant, changed: str) -> tuple[str, str] | None:
+        """Try it in place of a function that is there; None where it cannot be. A test that fails
+        must fail twice: with the processor at work elsewhere, some would fail without a mutant."""
+        change = (mutant.module, mutant.function, changed)
+        for stage in self._tests.stages(mutant):
+            left = [*stage]
+            while left:
+                outcome = self._collection.try_function(*change, left, self._tests.limit(left))
+                if outcome is None:
+                    return None
+                end = _end_of(outcome)
+                if end[0] == "survived":
+                    break
+                test = outcome.test
+                again = test in left and self._collection.try_function(*change, [test], 60)
+                if not again or again.code != pytest.ExitCode.OK:
+                    return end
+                left = left[left.index(test) + 1 :]
+        return "survived", ""
+
+    def _import(self, stage: Sequence[str]) -> Outcome:
+        """Try it in a process that imports the package anew."""
+        failed = [f"--deselect={test}" for test in self._tests.failed]
+        outcome = run_tests(self._copy, [*stage, *failed], 4 * TEST_SECONDS, self._log)
+        if outcome == Outcome(pytest.ExitCode.USAGE_ERROR, ""):
+            # The mutant changes the parameters of tests, or nothing can be imported.
+            names = dict.fromkeys(test.split("[")[0] for test in stage)
+            outcome = run_tests(self._copy, [*names, *failed], 4 * TEST_SECONDS, self._log)
+        return outcome
+
+
+def _end_of(outcome: Outcome) -> tuple[str, str]:
+    """What became of the mutant, and by which test."""
+    if outcome.code is None:
+        return "timeout", ""
+    if outcome.code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return "survived", ""
+    return ("killed" if "::" in outcome.test else "killed at import"), outcome.test
+
+
+def report(results: Sequence[Result], listed: int) -> str:
+    """The figures of a run, by layer, and the mutants that survived."""
+    lines = ["layer       mutants  killed  survived   rate  by docs alone"]
+    layers = (*LAYERS, "")
+    for layer in layers:
+        of_layer = [result for result in results if result.module.startswith(layer)]
+        if not of_layer:
+            continue
+        survived = sum(result.outcome == "survived" for result in of_layer)
+        killed = len(of_layer) - survived
+        docs = sum(result.test.startswith("tests/test_docs") for result in of_layer)
+        rate = 100 * killed / len(of_layer)
+        figures = f"{len(of_layer):9}{killed:8}{survived:10}{rate:6.1f}%{docs:10}"
+        lines.append(f"{layer or 'all':10}{figures}")
+    outcomes = Counter(result.outcome for result in results)
+    lines.append(", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+    lines.append(f"{listed} of the sample are in {LIST.name}")
+    lines += [
+        f"survived: {result.module}:{result.line} {result.kind}: {result.change}"
+        for result in sorted(results)
+        if result.outcome == "survived"
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run mutants, and tell which survived. The status is 1 if any did."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="such as contract/sizes.py or 'state/*'")
+    parser.add_argument("--sample", type=int, default=600, help="how many mutants (default: 600)")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the mutants (default: 1)")
+    parser.add_argument("--again", action="store_true", help="only those that survived last time")
+    parser.add_argument("--map", action="store_true", help="make the map of tests anew")
+    parser.add_argument("--minutes", type=float, default=600, help="begin none after this time")
+    parser.add_argument("--tests", nargs="+", default=(), help="run these tests alone")
+    parser.add_argument("--folder", type=Path, default=WORK, help="of the map and the results")
+    options = parser.parse_args(arguments)
+    collected = options.tests or ALL_TESTS
+    folder: Path = options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    map_path = folder / "map.json"
+    if options.map or not map_path.exists():
+        make_map(Copy(folder / "copy"), map_path, collected)
+    tests = Tests(json.loads(map_path.read_text("utf-8")), options.tests)
+    import_packages(tests.imports, folder / "empty")
+
+    texts = sources(options.modules)
+    mutants = {module: mutants_of(source, module) for module, source in texts.items()}
+    results_path = folder / "results.jsonl"
+    if options.again:
+        earlier = [Result(**json.loads(line)) for line in results_path.read_text().splitlines()]
+        left = {
+            (result.module, result.code, result.change)
+            for result in earlier
+            if result.outcome == "survived"
+        }
+        chosen = [
+            mutant
+            for of_module in mutants.values()
+            for mutant in of_module
+            if (mutant.module, mutant.code, mutant.change) in left
+        ]
+    else:
+        chosen = sample(mutants, options.sample, options.seed)
+    entries = unnoticeable()
+    tried = [mutant for mutant in chosen if not any(entry.covers(mutant) for entry in entries)]
+    run = Run(folder, tests, collected)
+    end = time.monotonic() + 60 * options.minutes
+    results: list[Result] = []
+    with results_path.open("a" if options.again else "w") as file:
+        for mutant in tried:
+            if time.monotonic() > end:
+                break
+            try:
+                result = run.try_mutant(mutant, texts[mutant.module])
+            except SyntaxError:
+                continue
+            results.append(result)
+            print(f"{result.outcome:8} {result.seconds:5} {mutant}  {result.test}", flush=True)  # noqa: T201 - it prints
+            file.write(json.dumps(result._asdict()) + "\n")
+            file.flush()
+    run.close()
+    print(report(results, len(chosen) - len(tried)))  # noqa: T201
+    return int(any(result.outcome == "survived" for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
