@@ -19,7 +19,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable", "spelling"),
+    ("immutable", "spelling", "distribution"),
     (
         "setting_values",
         "settings",

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from images_emulator.environment import API_KEY
-from images_emulator.namespace_names import DEFAULT, path_of, split_path
+from images_emulator.namespace_names import DEFAULT_NAMESPACE, path_of, split_path
 from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.settings import ENVIRONMENT_PREFIX
 
@@ -33,7 +33,7 @@ class ServerAddress(NamedTuple):
     """An API key that it accepts."""
     is_default: bool = False
     """Whether neither the command line nor the variable names the server."""
-    namespace: str = DEFAULT
+    namespace: str = DEFAULT_NAMESPACE
     """The namespace that is meant."""
 
     @property
@@ -55,7 +55,7 @@ def parse_address(url: str) -> tuple[str, str]:
             f"expected the URL of a server, such as http://127.0.0.1:8080, not '{url}'"
         )
     split = split_path(parts.path)
-    return f"{parts.scheme}://{parts.netloc}", split[0] if split else DEFAULT
+    return f"{parts.scheme}://{parts.netloc}", split[0] if split else DEFAULT_NAMESPACE
 
 
 class AdminClient:

@@ -8,17 +8,17 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote, unquote
 
-HEADER: Final = "x-emulator-namespace"
+NAMESPACE_HEADER: Final = "x-emulator-namespace"
 """The request header that names the namespace of a call."""
 
-PARAMETER: Final = "namespace"
+NAMESPACE_PARAMETER: Final = "namespace"
 """The query parameter of the admin API that does."""
 
-PREFIX: Final = "/ns/"
+NAMESPACE_PREFIX: Final = "/ns/"
 """How a path begins that names the namespace of a call, `/ns/NAME/v1/…`, for clients of which
 nothing but the base URL is known."""
 
-DEFAULT: Final = "default"
+DEFAULT_NAMESPACE: Final = "default"
 """The namespace of calls that name none."""
 
 MAX_CHARS: Final = 128
@@ -51,15 +51,15 @@ def name_of_key(key: str, masked: str) -> str:
 
 def path_of(name: str) -> str:
     """The path below which a server has the namespace *name*; nothing for the default one."""
-    return "" if name == DEFAULT else PREFIX + quote(name, safe="")
+    return "" if name == DEFAULT_NAMESPACE else NAMESPACE_PREFIX + quote(name, safe="")
 
 
 def split_path(path: str) -> tuple[str, str] | None:
     """The name in *path*, as it is encoded in a URL, and the path behind it; None where it names
     none. Raises ValueError for a name that is none."""
-    if not path.startswith(PREFIX):
+    if not path.startswith(NAMESPACE_PREFIX):
         return None
-    encoded, slash, rest = path.removeprefix(PREFIX).partition("/")
+    encoded, slash, rest = path.removeprefix(NAMESPACE_PREFIX).partition("/")
     try:
         name = unquote(encoded, errors="strict")
     except UnicodeDecodeError:

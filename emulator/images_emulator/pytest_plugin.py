@@ -44,8 +44,9 @@ OPTION: Final = "images_emulator"
 URL_OPTION: Final = "images_emulator_url"
 """Name of the option with the URL of a server that is there already."""
 
-REMOTE_SETTINGS: Final = ("as_of", "validation", "scenario", "api_key", "admin_token")
-"""The settings that tests on a server of `URL_OPTION` may have; it was started with the others."""
+REMOTE_SETTINGS: Final = ("scenario", "api_key", "admin_token")
+"""The settings that tests on a server of `URL_OPTION` may have beside `CHANGEABLE`; it was started
+with the others."""
 
 MAX_NAME_CHARS: Final = 80
 """Characters of a test's id in the name of its namespace; the last ones."""
@@ -239,10 +240,13 @@ def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
 def _apply(settings: Settings, server: AnyServer) -> None:
     """Give a namespace these *settings*, which are back at those of its server after each reset.
     Raises ValueError."""
+    from images_emulator.settings import CHANGEABLE  # noqa: PLC0415 - most sessions start no server
+
     names = [
         each.name
         for each in fields(settings)
-        if each.name not in REMOTE_SETTINGS and getattr(settings, each.name) != each.default
+        if each.name not in (*CHANGEABLE, *REMOTE_SETTINGS)
+        and getattr(settings, each.name) != each.default
     ]
     if names:
         raise ValueError(
@@ -250,7 +254,7 @@ def _apply(settings: Settings, server: AnyServer) -> None:
             "is started"
         )
     defaults = {each.name: each.default for each in fields(settings)}
-    changes = {name: getattr(settings, name) for name in ("as_of", "validation")}
+    changes = {name: getattr(settings, name) for name in CHANGEABLE}
     server.configure(**{name: text for name, text in changes.items() if text != defaults[name]})
     if settings.scenario is not None:
         server.begin_scenario(settings.scenario)

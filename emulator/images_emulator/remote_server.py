@@ -16,9 +16,10 @@ from images_emulator.call_list import CallFilters
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import unpack_redacted
-from images_emulator.namespace_names import DEFAULT, check_name
+from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
 from images_emulator.server_control import ServerControl
 from images_emulator.server_errors import ServerError, UnreachableError
+from images_emulator.settings import CHANGEABLE
 from images_emulator.state.identity import random_id
 from images_emulator.state.query import Query
 from images_emulator.state.scenario import UnmetStep
@@ -101,7 +102,7 @@ class RemoteServer(ServerControl):
     ) -> None:
         server, named = parse_address(url)
         if namespace is None:
-            namespace = f"test-{random_id(12)}" if named == DEFAULT else named
+            namespace = f"test-{random_id(12)}" if named == DEFAULT_NAMESPACE else named
         self.namespace = check_name(namespace)
         """The name of the namespace."""
         self._server_client = AdminClient(ServerAddress(server, admin_token))
@@ -165,7 +166,7 @@ class RemoteServer(ServerControl):
     def close(self) -> None:
         """Delete the namespace, if it is not the default one; that is reset. It may be called
         twice."""
-        if self.namespace == DEFAULT:
+        if self.namespace == DEFAULT_NAMESPACE:
             self.reset()
             return
         try:
@@ -177,7 +178,7 @@ class RemoteServer(ServerControl):
     @property
     def changeable_settings(self) -> Mapping[str, str]:
         settings = self._client.get("settings")
-        return {name: settings[name] for name in ("as_of", "validation")}
+        return {name: settings[name] for name in CHANGEABLE}
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
         texts = {"as_of": as_of, "validation": validation}

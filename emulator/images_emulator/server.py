@@ -15,7 +15,7 @@ from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
 from images_emulator.server_control import ServerControl
-from images_emulator.settings import Settings
+from images_emulator.settings import CHANGEABLE, Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
@@ -179,9 +179,9 @@ class Server(ThreadedServer, ServerControl):
 
     @property
     def changeable_settings(self) -> Mapping[str, str]:
-        """The settings that `configure` changes, as they are: `as_of` and `validation`."""
+        """The settings that `configure` changes (`settings.CHANGEABLE`), as they are."""
         settings = self.emulator.settings
-        return {"as_of": settings.as_of, "validation": settings.validation}
+        return {name: getattr(settings, name) for name in CHANGEABLE}
 
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
         self.emulator.configure(as_of=as_of, validation=validation)

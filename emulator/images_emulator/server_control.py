@@ -33,7 +33,7 @@ class ServerControl(ABC):
     @property
     @abstractmethod
     def changeable_settings(self) -> Mapping[str, str]:
-        """The settings that `configure` changes, as they are: `as_of` and `validation`."""
+        """The settings that `configure` changes (`settings.CHANGEABLE`), as they are."""
 
     @abstractmethod
     def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:

@@ -61,11 +61,13 @@ def _setting(
     parse: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
+    changeable: bool = False,
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
     it is another one; see `command_defaults`. *minimum* is the least value of a number. *parse*
     reads a text and raises ValueError where it cannot. *choices* are values that a shell
-    completes. The admin API does not show the values of a *secret* one."""
+    completes. The admin API does not show the values of a *secret* one, and changes those of a
+    *changeable* one."""
     shown = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
@@ -75,6 +77,7 @@ def _setting(
         "parse": parse,
         "choices": tuple(choices),
         "secret": secret,
+        "changeable": changeable,
     }
     return field(default=default, metadata=metadata)
 
@@ -158,6 +161,7 @@ class Settings(Immutable, kw_only=True):
         "rule holds.",
         parse=parse_day,
         choices=("any", "today"),
+        changeable=True,
     )
     validation: str = _setting(
         "strict",
@@ -166,6 +170,7 @@ class Settings(Immutable, kw_only=True):
         "and the header `x-emulator-violations` names them.",
         parse=parse_lenient,
         choices=VALIDATIONS,
+        changeable=True,
     )
 
     remote_images: str = _setting(
@@ -412,6 +417,10 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 LOG_FORMATS: Final = ("text", "json")
 """Values of the `log_format` setting."""
+
+
+CHANGEABLE: Final = tuple(each.name for each in fields(Settings) if each.metadata["changeable"])
+"""The names of the settings that may change while the server runs, until a reset."""
 
 
 class LogSettings(Immutable, kw_only=True):

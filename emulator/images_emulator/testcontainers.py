@@ -9,7 +9,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
 from images_emulator.environment import API_KEY, sdk_variables
-from images_emulator.namespace_names import DEFAULT
+from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.remote_server import RemoteServer
 from images_emulator.settings import command_settings, no_setting
 
@@ -66,7 +66,7 @@ class ImagesEmulatorContainer(DockerContainer):
     def server(self) -> RemoteServer:
         """The server with the methods of `Server`: `calls`, `verify`, `inject`, `answer`, `clock`,
         `reset` and others."""
-        return RemoteServer(self.url, DEFAULT, admin_token=self._token)
+        return RemoteServer(self.url, DEFAULT_NAMESPACE, admin_token=self._token)
 
 
 def _items(value: Any) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from images_emulator.cli.configuration import (
 )
 from images_emulator.cli.first_process import first_process
 from images_emulator.environment import API_KEY, URL_VARIABLE
-from images_emulator.namespace_names import DEFAULT, PREFIX, check_name
+from images_emulator.namespace_names import DEFAULT_NAMESPACE, NAMESPACE_PREFIX, check_name
 from images_emulator.settings import all_settings
 
 UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - it is replaced
@@ -48,7 +48,7 @@ def add_address(parser: Any) -> None:
         metavar="NAME",
         type=argument_type(check_name),
         default=argparse.SUPPRESS,
-        help=f"Its namespace, also as {PREFIX}NAME in the URL",
+        help=f"Its namespace, also as {NAMESPACE_PREFIX}NAME in the URL",
     )
     settings = {each.name: each for each in all_settings()}
     add_setting(
@@ -72,7 +72,7 @@ def server_address(
     if address:
         server, named = parse_address(address)
     else:
-        server, named = local_url(values["host"], values["port"]), DEFAULT
+        server, named = local_url(values["host"], values["port"]), DEFAULT_NAMESPACE
     return ServerAddress(
         url=server,
         token=values["admin_token"],

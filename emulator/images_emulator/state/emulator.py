@@ -13,7 +13,7 @@ from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.namespace_names import path_of
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
-from images_emulator.settings import Settings, all_settings
+from images_emulator.settings import CHANGEABLE, Settings, all_settings
 from images_emulator.state import account, hosted_picture
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
@@ -36,7 +36,7 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
     comes from *initial*."""
 
     def pack(settings: Settings) -> Packed:
-        return Packed({"as_of": settings.as_of, "validation": settings.validation})
+        return Packed({name: getattr(settings, name) for name in CHANGEABLE})
 
     return Codec(pack, lambda packed: replace(initial, **packed.document))
 

@@ -8,7 +8,7 @@ import platform
 from datetime import datetime
 from functools import cache, partial
 from importlib.metadata import version
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +20,7 @@ from starlette.responses import Response
 from images_emulator.contract import admin_errors
 from images_emulator.contract.model_tables import as_json
 from images_emulator.contract.refusal import APIError
+from images_emulator.distribution import DISTRIBUTION
 from images_emulator.web.admin_docs import add_docs, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.events_api import EventsAPI
@@ -39,9 +40,6 @@ from images_emulator.web.state_json import (
     settings_json,
 )
 from images_emulator.web.thumbnails_api import ThumbnailsAPI
-
-DISTRIBUTION: Final = "openai-images-emulator"
-"""Name of the distribution, by which the version is found."""
 
 logger = logging.getLogger("images_emulator")
 

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal
 
+from images_emulator.distribution import IMPORT_NAME
 from images_emulator.immutable import Immutable
 
-PREFIX: Final = "images_emulator"
+PREFIX: Final = IMPORT_NAME
 """The beginning of the names of all metrics that are the emulator's own."""
 
 METRICS_PATH: Final = "/metrics"
 """The path at which Prometheus looks by default."""
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable of prometheus-client with the folder of metrics that several processes
+share."""
 
 CALL_SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),

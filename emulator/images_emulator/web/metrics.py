@@ -35,18 +35,13 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import IMAGE_OPERATIONS, MOUNTS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
+from images_emulator.distribution import DISTRIBUTION
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.metric_table import METRICS, PREFIX, MetricKind, MetricRow
+from images_emulator.web.metric_table import FOLDER_VARIABLE, METRICS, PREFIX, MetricKind, MetricRow
 from images_emulator.web.metrics_endpoint import MetricsEndpoint
-
-DISTRIBUTION: Final = "openai-images-emulator"
-"""Name of the distribution, by which the version is found."""
-
-FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that names the folder of several processes; unset for one."""
 
 OTHER: Final = "other"
 """The value of a label in place of those that no table has."""
@@ -184,7 +179,7 @@ class Metrics:
     # --- an instrument
 
     def observe(self, emulator: Emulator) -> None:
-        """As `Instrument.observe`."""
+        """Count the calls, the renderings and the operations on the store of *emulator*."""
         is_first = not self._emulators
         if is_first:
             store = "shared" if emulator.store.is_shared else "memory"
@@ -202,15 +197,15 @@ class Metrics:
             self._sample()
 
     def inside(self, app: ASGIApp) -> ASGIApp:
-        """As `Instrument.inside`."""
+        """Wrap the application so that the bytes and streams that it sends are counted."""
         return _MeasuredApp(app, self)
 
     def outside(self, app: ASGIApp) -> ASGIApp:
-        """As `Instrument.outside`."""
+        """Wrap the whole application with the endpoint that Prometheus asks."""
         return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
 
     def count_connections(self, connections: Callable[[], int]) -> None:
-        """As `Instrument.count_connections`."""
+        """Tell the number of open *connections* from now on."""
         self._open_connections = connections
 
     async def stop(self) -> None:

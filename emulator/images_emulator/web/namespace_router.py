@@ -14,10 +14,10 @@ from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.head import RequestHead
 from images_emulator.namespace_names import (
-    DEFAULT,
-    HEADER,
-    PARAMETER,
-    PREFIX,
+    DEFAULT_NAMESPACE,
+    NAMESPACE_HEADER,
+    NAMESPACE_PARAMETER,
+    NAMESPACE_PREFIX,
     path_of,
     split_path,
 )
@@ -30,8 +30,8 @@ from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
 
-_HEADER: Final = HEADER.encode()
-_PARAMETER: Final = f"{PARAMETER}=".encode()
+_HEADER: Final = NAMESPACE_HEADER.encode()
+_PARAMETER: Final = f"{NAMESPACE_PARAMETER}=".encode()
 
 
 class NamespaceRouter:
@@ -51,7 +51,7 @@ class NamespaceRouter:
         if scope["type"] == "http":
             path = scope["path"]
             if (
-                path.startswith(PREFIX)
+                path.startswith(NAMESPACE_PREFIX)
                 or _HEADER in map(_NAME, scope["headers"])
                 or self._by_key
                 or (_PARAMETER in scope["query_string"] and _is_admin(path))
@@ -67,7 +67,7 @@ class NamespaceRouter:
             if not scope["path"]:
                 # Relative, as the ways to the page are.
                 app: ASGIApp = RedirectResponse(f"{quote(name, safe='')}/", 307)
-            elif name == DEFAULT:
+            elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
                 namespace = await self.namespaces.get(name)
@@ -89,22 +89,22 @@ class NamespaceRouter:
     def _read(self, scope: Scope) -> tuple[str, Scope]:
         """The name of the call's namespace, and its scope without it: a path and a query as the
         application knows them. Raises APIError for a name that is none."""
-        place = PREFIX
+        place = NAMESPACE_PREFIX
         if scope["path"] == self._metrics_path:
             # They are of the server, and what comes with a scrape is the admin token.
-            return DEFAULT, scope
+            return DEFAULT_NAMESPACE, scope
         try:
             raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
             if split := split_path(raw_path.decode("latin-1")):
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
                 return self.namespaces.named(name), scope
-            place = HEADER
+            place = NAMESPACE_HEADER
             head = RequestHead("", scope["path"], b"", scope["headers"])
             if _HEADER in head:
                 return self.namespaces.named(_text(head.by_name[_HEADER])), scope
             if _is_admin(scope["path"]):
-                place = PARAMETER
+                place = NAMESPACE_PARAMETER
                 return self._of_query(scope)
             key = head.api_key if self._by_key else ""
             if key and (not self._keys or key in self._keys):
@@ -112,11 +112,11 @@ class NamespaceRouter:
                 return self.namespaces.named(key), scope
         except ValueError as error:
             raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
-        return DEFAULT, scope
+        return DEFAULT_NAMESPACE, scope
 
     def _of_query(self, scope: Scope) -> tuple[str, Scope]:
         """The name in the query of the admin API, and the scope without it. Raises ValueError."""
-        name, others = DEFAULT, []
+        name, others = DEFAULT_NAMESPACE, []
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")

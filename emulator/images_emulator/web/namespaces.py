@@ -17,7 +17,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.refusal import APIError
 from images_emulator.immutable import Immutable
-from images_emulator.namespace_names import DEFAULT, check_name, name_of_key
+from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name, name_of_key
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.store import Codec, Packed, Records
@@ -101,7 +101,7 @@ class Namespaces:
     def named(self, name: str) -> str:
         """The name of the namespace that a call or a deletion names *name*; where API keys are
         names, that of the key. Raises ValueError for a name that is none."""
-        if self._by_key and name != DEFAULT:
+        if self._by_key and name != DEFAULT_NAMESPACE:
             name = name_of_key(name, mask_key(name))
         return check_name(name)
 

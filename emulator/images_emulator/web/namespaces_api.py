@@ -8,7 +8,7 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from images_emulator.contract import admin_errors
-from images_emulator.namespace_names import DEFAULT
+from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -49,7 +49,7 @@ class NamespacesAPI(AdminHandlers):
 
     async def delete(self, name: str) -> dict[str, str]:
         """Forget a namespace and all that it has. The next call that names it begins it anew."""
-        if name == DEFAULT:
+        if name == DEFAULT_NAMESPACE:
             raise admin_errors.default_namespace()
         try:
             if self.context.namespaces is None:

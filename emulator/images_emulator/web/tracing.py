@@ -31,19 +31,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, MOUNTS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.distribution import DISTRIBUTION, IMPORT_NAME
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 
-DISTRIBUTION: Final = "openai-images-emulator"
-"""Name of the distribution, by which the version is found."""
-
 SERVICE: Final = "images-emulator"
 """Name of the service where no variable gives it another one."""
-
-PREFIX: Final = "images_emulator"
-"""The beginning of the names of attributes that no convention has."""
 
 FLUSH_SECONDS: Final = 2.0
 """Seconds that the last spans have to leave when the server stops."""
@@ -143,7 +138,7 @@ class Tracing:
     # --- an instrument
 
     def observe(self, emulator: Emulator) -> None:
-        """As `Instrument.observe`."""
+        """Trace the calls, the renderings and the operations on the store of *emulator*."""
         journal, renderer = emulator.journal, emulator.renderer
         journal.observers = (*journal.observers, self)
         if self._rendering not in renderer.observers:
@@ -152,15 +147,15 @@ class Tracing:
         emulator.span = self._step
 
     def inside(self, app: ASGIApp) -> ASGIApp:
-        """As `Instrument.inside`."""
+        """Wrap the application so that a call's span is the parent of what the call begins."""
         return _TracedApp(app, self)
 
     def outside(self, app: ASGIApp) -> ASGIApp:
-        """As `Instrument.outside`."""
+        """Nothing: spans are of calls in the journal alone."""
         return app
 
     def count_connections(self, connections: Callable[[], int]) -> None:
-        """As `Instrument.count_connections`."""
+        """Nothing: a connection has no span."""
 
     async def stop(self) -> None:
         """Send the last spans."""
@@ -236,9 +231,9 @@ class Tracing:
         """A span while a picture is drawn, below *parent*. It was *queued* at that time of
         `perf_counter`."""
         attributes: dict[str, AttributeValue] = {
-            f"{PREFIX}.size": "{}x{}".format(*request.size),
-            f"{PREFIX}.output_format": request.output_format,
-            f"{PREFIX}.queue_seconds": perf_counter() - queued,
+            f"{IMPORT_NAME}.size": "{}x{}".format(*request.size),
+            f"{IMPORT_NAME}.output_format": request.output_format,
+            f"{IMPORT_NAME}.queue_seconds": perf_counter() - queued,
         }
         with self._tracer.start_as_current_span("render", parent, attributes=attributes):
             yield
@@ -271,20 +266,20 @@ def _first_attributes(
         yield "client.address", client[0]
     if agent := head.header(b"user-agent"):
         yield "user_agent.original", redacted_text(agent, head.api_key)
-    yield f"{PREFIX}.request_id", exchange.id
+    yield f"{IMPORT_NAME}.request_id", exchange.id
 
 
 def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
     """The attributes that are known when a call is over."""
     status, outcome = exchange.status, exchange.outcome
-    yield f"{PREFIX}.outcome", outcome
+    yield f"{IMPORT_NAME}.outcome", outcome
     if status is not None:
         yield "http.response.status_code", status
     if outcome != "answered":
         yield "error.type", exchange.error_code or (str(status) if status else outcome)
     for name in ("namespace", "fault", "recording", "own_answer"):
         if value := getattr(exchange, name):
-            yield f"{PREFIX}.{name}", value
+            yield f"{IMPORT_NAME}.{name}", value
     if exchange.body_bytes:
         yield "http.request.body.size", exchange.body_bytes
     if exchange.operation:

@@ -22,6 +22,7 @@ from time import monotonic
 from typing import Any, Final
 
 from images_emulator.shared_listener import NOT_SERVING, ConnectionCounts
+from images_emulator.web.metric_table import FOLDER_VARIABLE
 from images_emulator.workers.guardian import Guardian
 from images_emulator.workers.orders import Order, Report
 from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
@@ -35,11 +36,6 @@ SETTLED_SECONDS: Final = 5.0
 MIN_DELAY_SECONDS: Final = 0.1
 MAX_DELAY_SECONDS: Final = 5.0
 """The least and the most seconds before one that has not is replaced. They double each time."""
-
-METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable by which prometheus-client finds the folder where the workers add up their metrics.
-https://prometheus.github.io/client_python/multiprocess/
-"""
 
 MAX_TEMPORARY_CHARS: Final = 70
 """A temporary folder with a longer path is not used: that of a Unix socket has 103 bytes at most on
@@ -173,7 +169,7 @@ class Supervisor:
                     *self._command,
                     stdin=theirs.fileno(),
                     pass_fds=[self._listener.fileno()],
-                    env={METRICS_VARIABLE: str(self.folder / "metrics"), **os.environ},
+                    env={FOLDER_VARIABLE: str(self.folder / "metrics"), **os.environ},
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
         except OSError as error:
@@ -208,9 +204,6 @@ class Supervisor:
         worker.writer.close()
         self._workers[place] = None
         self._counts.counts[place] = NOT_SERVING
-        # A gauge of those that live has no value of this one any more.
-        for file in (self.folder / "metrics").glob(f"gauge_live*_{worker.process.pid}.db"):
-            file.unlink(missing_ok=True)
         return end_text(status)
 
     async def _keep(self, place: int, worker: _Worker) -> None:
