@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reliability.failure_points import failure_points
 from reliability.failures import few_descriptors, injected_failures, odd_surroundings
 from reliability.hostile_calls import hostile_calls
 from reliability.killed_workers import killed_workers
@@ -93,6 +94,14 @@ PROMISES: Final = (
         text="memory that is not there at a decode or a drawing, and a journal or a socket that "
         "fails, end in an answer or a closed connection, and the next call is right",
         scenario=injected_failures,
+    ),
+    Promise(
+        name="places",
+        text="whatever function of the emulator fails in a call, for want of memory, a disk or a "
+        "connection: the call ends in an answer in the API's form or a closed connection, and the "
+        "next call is right",
+        scenario=failure_points,
+        loops=BOTH,
     ),
     Promise(
         name="descriptors",

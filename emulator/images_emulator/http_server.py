@@ -12,9 +12,11 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract.azure import dialect_at
 from images_emulator.listening_socket import BACKLOG
 from images_emulator.protocol import Protocol
 from images_emulator.shared_listener import SharedListener
+from images_emulator.state.identity import random_digits
 from images_emulator.threads import DaemonThreadPool
 
 GRACE_SECONDS: Final = 0.5
@@ -31,16 +33,41 @@ MAX_THREADS: Final = 32
 """Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
 
 
-class _Cancellable:
+class _Outermost:
     """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Only the stop
-    of the server cancels calls, after it has closed their connections."""
+    of the server cancels calls, after it has closed their connections.
+
+    A call that fails before its answer has begun is answered with the API's own error, where
+    uvicorn would send a text; uvicorn logs the failure, and closes the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             await self.app(scope, receive, send)
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            # uvicorn raises it where an answer has begun.
+            with suppress(RuntimeError):
+                await _send_server_error(scope["path"], send)
+            raise
+
+
+async def _send_server_error(path: str, send: Send) -> None:
+    """Answer a call of *path* of which no more is known."""
+    dialect = dialect_at(path)
+    request_id = dialect.request_id(random_digits())
+    answer = dialect.refusal("server_error")(request_id=request_id).on(None)
+    body = dialect.error_body(answer)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class HTTPServer(uvicorn.Server):
@@ -62,7 +89,7 @@ class HTTPServer(uvicorn.Server):
         shared: SharedListener | None = None,
     ) -> None:
         config = uvicorn.Config(
-            _Cancellable(app),
+            _Outermost(app),
             http=protocol,
             date_header=dated,
             backlog=BACKLOG,

@@ -66,7 +66,12 @@ class _Corked:
     def _send(self) -> None:
         if self._held:
             held, self._held = self._held, b""
-            self._transport.write(held)
+            try:
+                self._transport.write(held)
+            except Exception:
+                # Where the event loop calls it, nobody hears of it, and the client would wait.
+                self._transport.abort()
+                raise
 
     def omit_date(self) -> None:
         """See `Connection.omit_date`."""
@@ -128,9 +133,18 @@ class Protocol(HttpToolsProtocol):
 
     _refused = False
 
+    _corked: _Corked | None = None
+    """The transport; None where there was no memory for it."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._corked = _Corked(transport, self.loop)
+        try:
+            super().connection_made(transport)
+            self._corked = _Corked(transport, self.loop)
+        except Exception:
+            # The event loop would leave it open, with nobody to read it.
+            self.connections.discard(self)
+            transport.abort()
+            raise
         self.transport = cast("asyncio.Transport", self._corked)
 
     def on_message_begin(self) -> None:
@@ -138,7 +152,8 @@ class Protocol(HttpToolsProtocol):
         self.scope["state"][CONNECTION] = self.transport
 
     def shutdown(self) -> None:
-        self._corked.stop()
+        if self._corked:
+            self._corked.stop()
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
@@ -177,9 +192,17 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        # uvicorn calls it for the exception of `on_headers_complete` too.
-        if not self._refused:
-            super().send_400_response(msg)
+        # uvicorn calls it for the exceptions of the parser's callbacks, too: for a large head, for
+        # a mistake of the client, or where memory is short.
+        if self._refused:
+            return
+        error = sys.exc_info()[1]
+        if isinstance(error, httptools.HttpParserCallbackError):
+            reason = error.__context__
+            if not isinstance(reason, ValueError | httptools.HttpParserError):
+                self.transport.close()
+                raise reason or error
+        super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
         """Answer 431, or nothing where another answer has begun or is still to come, and close the

@@ -45,18 +45,29 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call *fn* in the next free thread. Raises RuntimeError after `shutdown`."""
+        """Call *fn* in the next free thread. Raises RuntimeError after `shutdown`, and where the
+        system allows no thread at all."""
         future: Future[T] = Future()
         with self._guard:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._queue.put((future, partial(fn, *args, **kwargs)))
             if not self._free.acquire(blocking=False) and self._started < self._limit:
-                name = f"{self._name}_{self._started}"
-                arguments = self._queue, self._free, self._prepare, self._end_with_pool()
-                Thread(target=_run, args=arguments, name=name, daemon=True).start()
-                self._started += 1
+                self._start()
+            self._queue.put((future, partial(fn, *args, **kwargs)))
         return future
+
+    def _start(self) -> None:
+        """Start one more thread. Raises RuntimeError where the system allows none, and there is no
+        other."""
+        name = f"{self._name}_{self._started}"
+        arguments = self._queue, self._free, self._prepare, self._end_with_pool()
+        try:
+            Thread(target=_run, args=arguments, name=name, daemon=True).start()
+        except RuntimeError:
+            if not self._started:
+                raise
+        else:
+            self._started += 1
 
     def _end_with_pool(self) -> ref[DaemonThreadPool]:
         """A reference that ends one thread when the pool is garbage."""

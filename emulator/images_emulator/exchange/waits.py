@@ -40,6 +40,7 @@ class Waits:
         try:
             await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
+                await leaving  # raises where nothing tells whether the client has left
                 return False
             await waiting  # raises where the store of the clock has failed
             return True

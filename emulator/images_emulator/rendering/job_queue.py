@@ -58,13 +58,19 @@ class JobQueue:
         one does. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
         """
         future: Future[T] = Future()
-        with self._lock:
-            self._check_open()
-            waiting, begin = len(self._jobs), not self._at_work
-            (self._later if later else self._jobs)[future] = job
-            self._at_work = True
-        if begin:
-            self._schedule(self.executor)
+        begin = False
+        try:
+            with self._lock:
+                self._check_open()
+                waiting, begin = len(self._jobs), not self._at_work
+                (self._later if later else self._jobs)[future] = job
+                self._at_work = True
+            if begin:
+                self._schedule(self.executor)
+        except BaseException:
+            if begin:
+                self.cancel_all()
+            raise
         if not later:
             self._after_submission(waiting)
         return future
@@ -81,11 +87,13 @@ class JobQueue:
                 self._later.pop(future, None)
 
     def _schedule(self, executor: ThreadPoolExecutor) -> None:
-        try:
-            executor.submit(self._run_one, executor)
-        except RuntimeError:
+        executor.submit(self._run_one, executor).add_done_callback(self._check)
+
+    def _check(self, run: Future[None]) -> None:
+        """Cancel all where a *run* of the thread failed, for want of memory for instance: what
+        waits would wait for ever."""
+        if run.cancelled() or run.exception():
             self.cancel_all()
-            raise
 
     def _run_one(self, executor: ThreadPoolExecutor) -> None:
         """Run one job and schedule the next, so that other calls of the executor have their turn

@@ -25,6 +25,8 @@ def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
     try:
         yield task
     except WithdrawnError:
+        if task.done():
+            task.result()  # raises where nothing tells whether the client is still there
         raise ClientDisconnect from None
     finally:
         task.cancel()

@@ -1,0 +1,192 @@
+"""Failures inside the server, for want of memory or of a thread: each call ends, the next is right.
+
+`reliability/failure_points.py` lets every function that a call enters fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import Any, cast
+
+import httpx2
+import pytest
+
+from images_emulator import Server, create_app
+from images_emulator.protocol import Protocol, _Corked
+from images_emulator.rendering.job_queue import JobQueue
+from images_emulator.threads import DaemonThreadPool
+from images_emulator.web.cors_middleware import CORSMiddleware
+from images_emulator.web.recorder import Recorder
+
+CALL = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+
+
+def once(function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """*function*, which raises *error* when it is called first."""
+    errors = [error]
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return function(*arguments, **options)
+
+    return failing
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of what fails here is logged: uvicorn and the event loop would."""
+    for name in ("uvicorn.error", "asyncio", "images_emulator"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(cache=0, render_processes=0) as server:
+        yield server
+
+
+def answer_of(server: Server, path: str = "/v1/images/generations") -> bytes:
+    """All that comes back for a call until the connection ends."""
+    body = json.dumps(CALL).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\nconnection: close\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        answer = b""
+        with suppress(ConnectionResetError):
+            connection.sendall(head.encode() + body)
+            while received := connection.recv(65536):
+                answer += received
+    return answer
+
+
+AZURE = "/openai/deployments/x/images/generations?api-version=2025-04-01-preview"
+
+
+@pytest.mark.parametrize("middleware", [CORSMiddleware, Recorder])
+@pytest.mark.parametrize("path", ["/v1/images/generations", AZURE])
+def test_failure_around_the_router_is_answered_as_the_api_does(
+    server: Server, middleware: type[Any], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "__call__", once(middleware.__call__, MemoryError()))
+    head, _, body = answer_of(server, path).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert b"content-type: application/json" in head
+    assert json.loads(body)["error"]["message"]
+    assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (_Corked, "__init__"),
+        (Protocol, "on_message_begin"),
+        (Protocol, "on_headers_complete"),
+        (Protocol, "on_body"),
+    ],
+)
+def test_failure_in_the_protocol_closes_the_connection(
+    owner: type[Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(cache=0, render_processes=0) as server:
+        monkeypatch.setattr(owner, name, once(getattr(owner, name), MemoryError()))
+        assert answer_of(server) == b""
+        assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
+    assert server._failure is None
+
+
+def test_failure_to_send_closes_the_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullTransport:
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+        def write(self, _: bytes) -> None:
+            raise MemoryError
+
+    original = _Corked.__init__
+
+    def made(corked: _Corked, transport: Any, loop: Any) -> None:
+        original(corked, cast("Any", FullTransport(transport)), loop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Corked, "__init__", made)
+        assert answer_of(server) == b""
+    assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (threading.Thread, "start"),
+        (DaemonThreadPool, "submit"),
+        (JobQueue, "_schedule"),
+        (JobQueue, "_run_one"),
+        (JobQueue, "_run_next"),
+    ],
+)
+def test_queue_whose_thread_fails_takes_the_next_job(
+    owner: type[Any], name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = JobQueue("test")
+    monkeypatch.setattr(owner, name, once(getattr(owner, name), error))
+    # It is raised at once, or the job is cancelled.
+    with pytest.raises((type(error), CancelledError)):
+        queue.submit(lambda _: 1).result(30)
+    assert queue.submit(lambda _: 2).result(30) == 2
+    assert queue.waiting == 0
+    queue.close()
+
+
+def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = DaemonThreadPool(2, thread_name_prefix="test")
+    begun, release = threading.Event(), threading.Event()
+
+    def wait() -> int:
+        begun.set()
+        release.wait(30)
+        return 1
+
+    first = pool.submit(wait)
+    begun.wait(30)
+    with monkeypatch.context() as patch:
+        error = RuntimeError("can't start new thread")
+        patch.setattr(threading.Thread, "start", once(threading.Thread.start, error))
+        second = pool.submit(lambda: 2)
+    release.set()
+    assert (first.result(30), second.result(30)) == (1, 2)
+    pool.shutdown()
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-emulator-fault": "latency;seconds=60"}])
+async def test_failure_to_hear_of_the_client_is_no_client_that_left(
+    headers: dict[str, str],
+) -> None:
+    app = create_app()
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        async def heard() -> Any:
+            message = await receive()
+            if message["type"] == "http.disconnect" or not message.get("body"):
+                raise MemoryError
+            return message
+
+        await app(scope, heard, send)
+
+    transport = httpx2.ASGITransport(failing, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://x") as http:
+        key = {"authorization": "Bearer x"}
+        answer = await http.post("/v1/images/generations", json=CALL, headers=headers | key)
+    assert answer.status_code == 500
