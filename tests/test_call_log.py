@@ -295,6 +295,7 @@ def test_json_has_the_ids_of_call_and_trace(
     assert ([line["id"]], line["trace_id"]) == (ids, trace)
 
 
+@pytest.mark.not_on_redis("a function answers in its own process alone")
 def test_json_of_a_notice_or_an_error_has_the_id_of_its_call(
     server: Server, http: httpx2.Client
 ) -> None:

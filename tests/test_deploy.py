@@ -25,6 +25,8 @@ from tests.programs import ROOT
 from tests.redis_server import missing_part
 from tests.waiting import until
 
+pytestmark = pytest.mark.not_on_redis("is about files and processes of their own")
+
 DEPLOY: Final = ROOT / "deploy"
 KUBERNETES: Final = DEPLOY / "kubernetes"
 COMPOSE_FILES: Final = sorted(DEPLOY.rglob("compose*.yaml"))

@@ -35,6 +35,8 @@ from tests.pictures import png
 from tests.programs import run_command, run_pytest, run_python
 from tests.reference_pages import GENERATED, shown
 
+pytestmark = pytest.mark.not_on_redis("its programs are processes of their own")
+
 HOME: Final = "http://127.0.0.1:8080"
 """The server's address in the pages; that of the tests' server takes its place."""
 

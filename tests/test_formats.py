@@ -26,6 +26,8 @@ from images_emulator.imaging.render import mimetype, render_image
 from tests.answers import model_that_writes
 from tests.pictures import encoded, halves, png
 
+pytestmark = pytest.mark.not_on_redis("is about drawing")
+
 MODEL = "gpt-image-2.6-sunburst"
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -16,7 +16,7 @@ import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
@@ -34,6 +34,7 @@ from images_emulator.state.query import Query
 from images_emulator.state.store import Store
 from images_emulator.web.journal_json import summary
 from tests.pictures import half_clear, png
+from tests.stores import JSONStore
 
 LONG_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
 BODY = b'{"prompt": "a lighthouse"}' * 40
@@ -60,7 +61,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
     exchange.keep_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
-    RUN(journal.arrived(exchange))
+    journal._store.run(journal.arrived(exchange))
     return exchange
 
 
@@ -69,7 +70,7 @@ def answered(journal: Journal, identity: str, **state: Any) -> Exchange:
     exchange.start_response(200)
     exchange.sent.end()
     exchange.end()
-    RUN(journal.completed(exchange))
+    journal._store.run(journal.completed(exchange))
     return exchange
 
 
@@ -675,3 +676,72 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken <= weight_of(journal) <= 3 * taken
+
+
+# --- on a shared store
+
+
+def shared_emulator() -> Emulator:
+    return Emulator(store=JSONStore())
+
+
+def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    emulator = shared_emulator()
+    journal = emulator.journal
+    exchange = arrived(journal, "a")
+    read = journal._log.all
+
+    async def read_too_early() -> list[Exchange]:
+        calls = await read()
+        exchange.start_response(200)
+        exchange.sent.end()
+        exchange.end()
+        await journal.completed(exchange)
+        return calls
+
+    monkeypatch.setattr(journal._log, "all", read_too_early)
+    assert [call.status for call in journal.find()] == [200]
+    emulator.close()
+
+
+async def test_an_answer_without_a_body_leaves_when_it_is_in_the_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    emulator = shared_emulator()
+    app, events, amend = create_app(emulator), list[str](), emulator.journal._log.amend
+
+    async def amend_then(*arguments: Any, **options: Any) -> None:
+        await amend(*arguments, **options)
+        events.append("amend")
+
+    monkeypatch.setattr(emulator.journal._log, "amend", amend_then)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        events.append(message["type"])
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/nothing",
+        "query_string": b"",
+        "headers": [],
+        "state": {},
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await app(scope, receive, send)
+    assert events == ["amend", "http.response.start", "http.response.body"]
+    emulator.close()
+
+
+def test_a_call_of_a_shared_store_knows_its_namespace_and_its_trace() -> None:
+    emulator = shared_emulator()
+    answered(emulator.journal, "a", namespace="tests", span_trace_id="f" * 32)
+    call = only(emulator)
+    assert (call.namespace, call.trace_id) == ("tests", "f" * 32)
+    emulator.close()

@@ -296,7 +296,7 @@ def test_downloads_edits_and_files_have_their_endpoints(measured: Server) -> Non
 def test_one_series_says_which_versions_there_are(measured: Server) -> None:
     ((_, labels),) = (key for key in scrape(measured) if key[0] == f"{PREFIX}info")
     assert {key for key, _ in labels} == {"version", "python", "store"}
-    assert ("store", "memory") in labels
+    assert ("store", "shared" if measured.emulator.store.is_shared else "memory") in labels
 
 
 def test_connections_and_processes_are_measured(measured: Server) -> None:

@@ -49,6 +49,8 @@ from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import half_clear
 
+pytestmark = pytest.mark.not_on_redis("is about validation")
+
 DAY = timedelta(days=1)
 
 PICTURE = half_clear()

@@ -28,6 +28,8 @@ from tests.proxies import free_port
 from tests.redis_server import new_store_name, shared_redis
 from tests.waiting import until
 
+pytestmark = pytest.mark.not_on_redis("its servers have a store of their own")
+
 DEPLOY: Final = ROOT / "deploy"
 GRAFANA: Final = DEPLOY / "grafana"
 PROMETHEUS: Final = DEPLOY / "prometheus"

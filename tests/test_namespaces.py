@@ -219,8 +219,15 @@ def test_pictures_of_a_folder_answer_in_each_namespace(tmp_path: Any) -> None:
         for name in ("a", "b"):
             (shown,) = admin(server, "GET", "requests", name)["requests"]
             assert shown["own_answer"] == "x.png"
+
+
+@pytest.mark.not_on_redis("what a process reads from it is a copy")
+def test_namespaces_share_the_pictures_of_a_folder(tmp_path: Any) -> None:
+    (tmp_path / "x.png").write_bytes(png())
+    with Server(pictures=tmp_path) as server:
         files: list[Any] = []
         for name in ("a", "b"):
+            call(server, name)
             scenario = server.namespaces._open[name].emulator.scenario
             files += scenario.pictures_of(scenario.as_json()["steps"][0]["id"])
         assert files[0] is files[1], "each namespace has a copy of the pictures"
@@ -579,6 +586,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
+@pytest.mark.not_on_redis("the store forgets them later than the process")
 def test_idle_namespaces_are_forgotten(shared: Server, time: list[float]) -> None:
     call(shared, "a")
     time[0] += 3000
@@ -616,6 +624,7 @@ def test_the_one_called_longest_ago_makes_room(time: list[float]) -> None:
         assert names(server) == ["a", "c"]
 
 
+@pytest.mark.not_on_redis("a process makes room at any time, the store keeps what they have")
 def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) -> None:
     with Server(max_namespaces=2) as server:
         call(server, "a")

@@ -13,6 +13,8 @@ import pytest
 
 from tests.programs import run_pytest, run_python
 
+pytestmark = pytest.mark.not_on_redis("its sessions are processes of their own")
+
 HEAD = """
 import openai, pytest
 

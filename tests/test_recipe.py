@@ -16,6 +16,8 @@ from tests.answers import model_that_writes
 from tests.pictures import BLUE, encoded, half_clear, plain, png
 from tests.test_streams import frames
 
+pytestmark = pytest.mark.not_on_redis("is about drawing")
+
 MODEL = "gpt-image-2.6-sunburst"
 PROMPTS = ["a lighthouse", 'quoted "twice" <b>&amp;', "маяк 灯台 منارة 🗼", "two\nlines\ttabbed"]
 

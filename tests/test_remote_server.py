@@ -139,7 +139,7 @@ def test_it_waits_for_a_call_that_is_not_answered_yet(remote: RemoteServer, sdk:
         remote.wait_for_call(timeout=0, prompt="ship")
 
 
-def test_its_clock_is_moved(remote: RemoteServer, sdk: OpenAI, running: Server) -> None:
+def test_its_clock_is_moved(remote: RemoteServer, sdk: OpenAI, server: Server) -> None:
     clock, moment = remote.clock, datetime(2026, 1, 1, tzinfo=UTC)
     clock.freeze(moment)
     assert (clock.frozen, clock.now()) == (True, moment)
@@ -153,7 +153,7 @@ def test_its_clock_is_moved(remote: RemoteServer, sdk: OpenAI, running: Server) 
     assert (clock.frozen, clock.offset) == (False, timedelta(0))
     clock.freeze()
     assert clock.offset < timedelta(0)
-    assert not running.clock.frozen
+    assert not server.clock.frozen
     with pytest.raises(ValueError, match="the clock goes from 2000 to 8999"):
         clock.advance(hours=1e9)
 

@@ -27,6 +27,8 @@ from images_emulator.rendering.pool import BUSY_JOBS, RenderPool
 from images_emulator.rendering.process import Rendered, RenderProcess, render_files
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
 
+pytestmark = pytest.mark.not_on_redis("is about drawing")
+
 CALL = {"model": "gpt-image-2", "prompt": "a lighthouse", "size": "1024x1024"}
 
 

@@ -50,6 +50,8 @@ from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 from tests.stores import JSONStore, packed_exchange
 
+pytestmark = pytest.mark.not_on_redis("its tests have each store as it is")
+
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NUMBER: Final[Codec[int]] = Codec(
     lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])

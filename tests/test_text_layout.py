@@ -48,6 +48,8 @@ from images_emulator.imaging.typefaces import (
 from tests.pictures import opened
 from tests.scripts import FAMILY, SCRIPTS, SIZE, draw
 
+pytestmark = pytest.mark.not_on_redis("is about drawing")
+
 ROOM = 20 * SIZE
 SVG = "{http://www.w3.org/2000/svg}"
 

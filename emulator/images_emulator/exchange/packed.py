@@ -49,6 +49,7 @@ _OPTIONAL: Final = (
     "is_hung_up",
     "is_reset",
     "is_raw",
+    "span_trace_id",
 )
 """Attributes of an exchange that JSON has as they are, where they are neither None nor False."""
 
@@ -96,6 +97,8 @@ def pack_arrival(exchange: Exchange) -> PackedValue:
     }
     if exchange.operation:
         document["operation"] = exchange.operation.name
+    if exchange.namespace:
+        document["namespace"] = exchange.namespace
     return document, b""
 
 
@@ -295,6 +298,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         dialect=dialect_at(document["path"]),
         operation=OPERATIONS[document["operation"]] if "operation" in document else None,
         number=get("number"),
+        namespace=get("namespace"),
         overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
         files={
             int(number): EncodedFile(chars, beginning.encode("latin-1"), size)

@@ -189,8 +189,10 @@ class Journal:
 
     async def get(self, identity: str) -> Exchange | None:
         """The call with the id *identity*; None where there is none."""
+        # First: a call may be completed while it is read.
+        own = self._open.get(identity)
         found = await self._log.get(identity)
-        return self._open.get(identity, found) if found else None
+        return own or found if found else None
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
@@ -208,12 +210,15 @@ class Journal:
 
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
-        calls = self._store.run(self._log.all())
-        return query.of_all(self._as_they_are(calls))
+        return query.of_all(self._as_they_are(self._log.all()))
 
-    def _as_they_are(self, calls: list[Exchange]) -> list[Exchange]:
-        """*calls*, of this process as they are, and not as they arrived."""
-        return [self._open.get(call.id, call) for call in calls] if self._open else calls
+    def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
+        """The calls that *read* gives, those of this process as they are, and not as they arrived.
+        Blocks."""
+        # First: a call may be completed while it is read.
+        own = {**self._open}
+        calls = self._store.run(read)
+        return [own.get(call.id, call) for call in calls] if own else calls
 
     def dropped(self) -> int:
         """The number of calls that the journal has dropped since the last reset."""
@@ -234,8 +239,7 @@ class Journal:
         the last that came before it. Raises KeyError for a call that is not there.
         """
         if not query.has_filters and since is None and before is None and limit > 0:
-            newest = self._store.run(self._log.newest(limit))
-            return self._as_they_are(newest), len(self)
+            return self._as_they_are(self._log.newest(limit)), len(self)
         calls = self.find()
         start, end = 0, len(calls)
         if since is not None or before is not None:

@@ -29,6 +29,9 @@ from images_emulator.web.release import large_parts, release
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
 
+EMPTY: Final = (b"content-length", b"0")
+"""The header of an answer without a body."""
+
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
 
@@ -201,7 +204,8 @@ class Recorder:
 
 
 class _HeldAnswer:
-    """Holds an answer back until the write to the store that it waits for is done; others pass."""
+    """Holds an answer back until the write to the store that it waits for is done; others pass. The
+    head of an answer without a body is held until it is recorded: with it the client has all."""
 
     def __init__(self, exchange: Exchange, record: Send, send: Send) -> None:
         self._exchange = exchange
@@ -209,6 +213,8 @@ class _HeldAnswer:
         self._send = send
         self._start: Message | None = None
         self._held: list[Message] | None = None
+        self._whole: Message | None = None
+        """The start of an answer without a body."""
 
     async def send(self, message: Message) -> None:
         """Record *message*. Raises the APIError of the write: then nothing has left, and the
@@ -239,10 +245,19 @@ class _HeldAnswer:
 
     async def pass_on(self, message: Message) -> None:
         """Send what was recorded, unless it is held back."""
-        if self._held is None:
-            await self._send(message)
-        else:
+        if self._held is not None:
             self._held.append(message)
+        elif message["type"] == "http.response.start" and self._is_whole(message):
+            self._whole = message
+        else:
+            if self._whole:
+                start, self._whole = self._whole, None
+                await self._send(start)
+            await self._send(message)
+
+    def _is_whole(self, start: Message) -> bool:
+        """Whether no body comes after *start*."""
+        return self._exchange.head.method == "HEAD" or EMPTY in start["headers"]
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:
