@@ -271,6 +271,11 @@ class _JSONLog(Generic[T]):
         await _journey()
         return [self._read(text) for text in await self._log.all()]
 
+    async def heads(self) -> list[T]:
+        await _journey()
+        texts = [_Text(text.json, b"") for text in await self._log.all()]
+        return [self._read(text) for text in texts]
+
     async def count(self) -> int:
         await _journey()
         return await self._log.count()

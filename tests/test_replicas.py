@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import httpx2
 import pytest
 from openai import OpenAI
+from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract import emulator_errors
@@ -29,7 +31,7 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Store
 from tests.conftest import KEY
 from tests.documents import BLOCKS
-from tests.pictures import opened, png
+from tests.pictures import encoded, opened, png
 from tests.programs import run_python
 from tests.redis_server import (
     RedisServer,
@@ -359,21 +361,56 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
 
 
+def sent_bytes(redis: RedisServer) -> int:
+    """The bytes that Redis has ever sent."""
+    statistics = redis.command("INFO", "stats")
+    return int(statistics.split(b"total_net_output_bytes:")[1].split()[0])
+
+
 def test_a_page_of_the_journal_takes_no_more_calls_from_redis_than_it_shows(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
-    def sent() -> int:
-        statistics = redis_server.command("INFO", "stats")
-        return int(statistics.split(b"total_net_output_bytes:")[1].split()[0])
-
     with Server(store=redis_server.url) as server:
         for number in range(10):
             generate(http, server, prompt=f"{number}{'x' * 20_000}")
-        before = sent()
+        before = sent_bytes(redis_server)
         page = http.get(f"{server.url}/_emulator/requests?limit=1").json()
         assert (page["total"], len(page["requests"])) == (10, 1)
         assert page["requests"][0]["prompt"].startswith("9")
-        assert sent() - before < 100_000
+        assert sent_bytes(redis_server) - before < 100_000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "requests?limit=1&model=dall-e-2",
+        "requests?limit=1&model=dall-e-2&counts=true",
+        "requests?limit=1&since={id}",
+        "requests?limit=1&before={id}&has=events",
+        "requests/{id}",
+    ],
+)
+def test_a_reader_of_the_journal_gets_from_redis_what_is_new_and_what_it_shows(
+    redis_server: RedisServer, http: httpx2.Client, query: str
+) -> None:
+    upload = encoded(Image.frombytes("RGB", (300, 300), Random(1).randbytes(270_000)))
+    with Server(store=redis_server.url) as server, Server(store=redis_server.url) as other:
+        for _ in range(10):
+            form: Any = {"data": {"size": "256x256"}, "files": {"image": ("a.png", upload)}}
+            varied = http.post(f"{other.base_url}/images/variations", **form)
+            assert varied.status_code == 200
+        identity = generate(http, other).headers["x-request-id"]
+        path = query.format(id=identity)
+
+        def read() -> int:
+            before = sent_bytes(redis_server)
+            assert http.get(f"{server.url}/_emulator/{path}").status_code == 200
+            return sent_bytes(redis_server) - before
+
+        # All uploads together are 2.7 MB.
+        assert read() < 100_000
+        generate(http, other)
+        assert read() < 20_000
 
 
 # --- Redis goes and comes
@@ -651,6 +688,45 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
         await reading
     await amending
     assert await log.get("a") == 2
+    await store.disconnect()
+    store.close()
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+async def test_an_early_answer_that_comes_late_hides_no_entry(
+    monkeypatch: pytest.MonkeyPatch, cleared: bool
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(shared_redis().url, new_store_name())
+    log, call = log_of(store), store.client.call
+    for number in range(2):
+        await log.append(str(number), number, 1)
+    assert await log.heads() == [0, 1]
+    was_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(script: Any, keys: Any, *arguments: Any) -> Any:
+        answer = await call(script, keys, *arguments)
+        if script is redis_scripts.HEADS and not was_asked.is_set():
+            was_asked.set()
+            await may_answer.wait()
+        return answer
+
+    monkeypatch.setattr(store.client, "call", answer_late)
+    await log.amend("1", 10, 1, detachable=False)
+    late = asyncio.ensure_future(log.heads())
+    await was_asked.wait()
+    if cleared:
+        await log.clear()
+        await log.append("2", 2, 1)
+    await log.amend("1", 100, 1, detachable=False)
+    await log.append("3", 3, 1)
+    newest = [2, 3] if cleared else [0, 100, 3]
+    assert await log.heads() == newest
+    may_answer.set()
+    assert await late == newest
+    assert await log.heads() == newest
     await store.disconnect()
     store.close()
 

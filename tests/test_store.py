@@ -340,6 +340,37 @@ async def test_an_entry_is_amended_in_its_place_unless_it_is_gone(store: Store) 
     assert await log.all() == []
 
 
+async def test_the_heads_of_a_log_follow_its_changes(store: Store) -> None:
+    log, log_again = log_of(store, max_entries=3), log_of(store, max_entries=3)
+
+    async def heads() -> str:
+        return "".join(call.name for call in await log_again.heads())
+
+    assert await heads() == ""
+    for name in "ba":
+        await log.append(name, Call(name, BODY), 10)
+    assert await heads() == "ba"
+    await log.amend("a", Call("A", BODY), 10, detachable=True)
+    assert await heads() == "bA"
+    for name in "cd":
+        await log.append(name, Call(name), 10)
+    await log.amend("a", Call("Å"), 10, detachable=False)
+    assert await heads() == "Åcd"
+    for name in "efg":
+        await log.append(name, Call(name), 10)
+        await log.amend(name, Call(name.upper()), 10, detachable=False)
+    assert await heads() == "EFG"
+    await log.clear()
+    assert await heads() == ""
+    for name in "hij":
+        await log.append(name, Call(name), 10)
+    assert await heads() == "hij"
+    await log.clear()
+    for name in "klm":
+        await log.append(name, Call(name), 10)
+    assert await heads() == "klm"
+
+
 async def test_past_their_number_the_oldest_entries_of_a_log_go(store: Store) -> None:
     log = log_of(store, max_entries=2)
     for name in "abc":

@@ -10,7 +10,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import CompletionPacker, pack_arrival, unpack_exchange
 from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ALL_CALLS, Query
-from images_emulator.state.retry_chain import retry_chain
+from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
@@ -189,10 +189,10 @@ class Journal:
 
     async def get(self, identity: str) -> Exchange | None:
         """The call with the id *identity*; None where there is none."""
-        # First: a call may be completed while it is read.
+        # Before and after: a call may arrive or be completed while it is read.
         own = self._open.get(identity)
         found = await self._log.get(identity)
-        return own or found if found else None
+        return own or self._open.get(identity, found) if found else None
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
@@ -210,14 +210,29 @@ class Journal:
 
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first."""
-        return query.of_all(self._as_they_are(self._log.all()))
+        if not query.has_filters:
+            return self._as_they_are(self._log.all())
+        return self.whole(self.heads(query))
+
+    def heads(self, query: Query = ALL_CALLS) -> list[Exchange]:
+        """The calls that match *query*, oldest first. On a shared store they may be without bodies
+        and uploads: `whole` reads these. Blocks."""
+        return query.of_all(self._as_they_are(self._log.heads()))
+
+    def whole(self, calls: Sequence[Exchange]) -> list[Exchange]:
+        """The *calls* that are still there, with all that is kept of them. Blocks."""
+        if not self._copies:
+            return [*calls]
+        found = self.get_all([call.id for call in calls])
+        return [call for call in found if call]
 
     def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
         """The calls that *read* gives, those of this process as they are, and not as they arrived.
         Blocks."""
-        # First: a call may be completed while it is read.
+        # Before and after: a call may arrive or be completed while it is read.
         own = {**self._open}
         calls = self._store.run(read)
+        own |= self._open
         return [own.get(call.id, call) for call in calls] if own else calls
 
     def dropped(self) -> int:
@@ -240,18 +255,20 @@ class Journal:
         """
         if not query.has_filters and since is None and before is None and limit > 0:
             return self._as_they_are(self._log.newest(limit)), len(self)
-        calls = self.find()
+        calls = self.heads()
         start, end = 0, len(calls)
         if since is not None or before is not None:
             places = {call.id: place for place, call in enumerate(calls)}
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
         matching = query.of_all(calls[start:end])
-        return (matching[-limit:] if since is None else matching[:limit]), len(matching)
+        page = matching[-limit:] if since is None else matching[:limit]
+        return self.whole(page), len(matching)
 
     def attempts(self, call: Exchange) -> list[Exchange]:
         """The calls of the retry chain of *call*; see `retry_chain`."""
-        return retry_chain(self.find(), call)
+        calls = possible_attempts(self.heads(), call)
+        return retry_chain(self.whole(calls), call) if calls else []
 
     def reset(self) -> int:
         """Forget all calls; how many they were."""

@@ -243,6 +243,9 @@ class MemoryLog(Generic[T]):
         with self._lock:
             return [entry for entry, _ in self._entries.values()]
 
+    async def heads(self) -> list[T]:
+        return await self.all()
+
     async def count(self) -> int:
         return self._count
 

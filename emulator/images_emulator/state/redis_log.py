@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -71,6 +72,51 @@ class _Turn:
         released.set_result(None)
 
 
+class _Known(NamedTuple):
+    """How far a copy of a log goes: the key of its *first* entry since the last clear, the number
+    of its *last* one, and that of *amendments*."""
+
+    first: bytes = b""
+    last: int = 0
+    amendments: int = 0
+
+
+class _Heads(Generic[T]):
+    """A copy of the entries of a log without their bytes, which each answer of `HEADS` brings up to
+    date."""
+
+    def __init__(self, codec: LogCodec[T]) -> None:
+        self.known = _Known()
+        self._codec = codec
+        self._entries: dict[bytes, tuple[int, T]] = {}
+        """Entries by their keys, with their numbers, oldest first."""
+        self._lock = Lock()
+
+    def update(self, asked: _Known, answer: Sequence[Any]) -> list[T]:
+        """Take the *answer* for what was known when it was *asked* for. Return the entries."""
+        first, amendments, oldest, flat = answer
+        found = [
+            (key, int(number), _entry(self._codec, text, None))
+            for key, number, text in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        ]
+        with self._lock:
+            known = self.known
+            if first not in {known.first, asked.first}:
+                self._entries, known = {}, _Known(first)
+            # Otherwise a later answer came before this one.
+            if first == known.first and amendments >= known.amendments:
+                self._entries.update((key, (number, entry)) for key, number, entry in found)
+                last = max((number for _, number, _ in found), default=0)
+                known = _Known(first, max(known.last, last), amendments)
+                while self._entries:
+                    key, (number, _) = next(iter(self._entries.items()))
+                    if number >= float(oldest):
+                        break
+                    del self._entries[key]
+            self.known = known
+            return [entry for _, entry in self._entries.values()]
+
+
 class RedisLog(RedisContainer, Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing: the last writes are kept and
     follow when it is back, and older entries count as dropped."""
@@ -90,6 +136,7 @@ class RedisLog(RedisContainer, Generic[T]):
     ) -> None:
         super().__init__(client, keys, life_seconds)
         self._codec = codec
+        self._heads = _Heads(codec)
         self._limits = max_entries, max_bytes
         self._late: deque[_LateWrite] = deque()
         """The writes that Redis has not confirmed, in their order."""
@@ -134,6 +181,12 @@ class RedisLog(RedisContainer, Generic[T]):
         await self.catch_up()
         flat = await self._client.call(scripts.ALL_VALUES, self._keys)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
+
+    async def heads(self) -> list[T]:
+        await self.catch_up()
+        known = self._heads.known
+        answer = await self._client.call(scripts.HEADS, self._keys, *known)
+        return self._heads.update(known, answer)
 
     async def count(self) -> int:
         await self.catch_up()

@@ -5,7 +5,8 @@ comes between its steps.
 |---|---|---|---|
 | registers | `RedisRegisters` | `REGISTERS_KEYS` | `SHARE`, `REFRESH`, `REPLACE` |
 | records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `DELETE_RECORD`, `RECORD_TIMES` |
-| log | `RedisLog` | `LOG_KEYS` | `APPEND`, `AMEND`, `NEWEST_VALUES`, `COUNT_ENTRIES`, `CLEAR_LOG` |
+| log | `RedisLog` | `LOG_KEYS` | `APPEND`, `AMEND`, `NEWEST_VALUES`, `HEADS`, `CLEAR_LOG` |
+| | | | `COUNT_ENTRIES` |
 | records and log | | | `GET_VALUE`, `ALL_VALUES`, `SIZE` |
 | counters | `RedisCounters` | `COUNTERS_KEYS` | `CLAIM`, `REVOKE`, `COUNTS` |
 | buckets | `RedisBuckets` | `BUCKETS_KEYS` | `TAKE` |
@@ -39,9 +40,10 @@ RECORDS_KEYS: Final = ("meta", "order", "info", "json", "data")
 """The sum of the weights, with the number of the newest record; the order of the records by their
 numbers; and by the key of a record its weight with its expiry, its JSON and its bytes."""
 
-LOG_KEYS: Final = (*RECORDS_KEYS, "detachable")
-"""As `RECORDS_KEYS`, of the entries of a log, which have no expiry; with the sum of the weights is
-the number of the entries since the last clear. Last the order in which bytes are detached."""
+LOG_KEYS: Final = (*RECORDS_KEYS, "detachable", "amended")
+"""As `RECORDS_KEYS`, of the entries of a log, which have no expiry; with the sum of the weights are
+the number of the entries since the last clear, the key of the first of these, and the number of
+amendments. Last the orders in which bytes are detached, and in which entries were last amended."""
 
 COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
 """Claims and grants by the key of a quota; the order in which the quotas were last claimed; by the
@@ -428,7 +430,7 @@ local function tell(change)
 end
 local seconds, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key, text, bytes, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
-local kept = redis.call('HMGET', meta, 'count', 'weight')
+local kept = redis.call('HMGET', meta, 'count', 'weight', 'first', 'amendments')
 local count, weight = tonumber(kept[1] or '0'), tonumber(kept[2] or '0')
 local function shrink()
   while weight > budget do
@@ -448,6 +450,7 @@ local function shrink()
     redis.call('HDEL', json, oldest)
     redis.call('HDEL', data, oldest)
     redis.call('ZREM', detachable, oldest)
+    redis.call('ZREM', amended, oldest)
     entries = entries - 1
   end
   return entries
@@ -466,7 +469,7 @@ redis.call('HSET', info, key, heavy)
 redis.call('HSET', json, key, text)
 if bytes ~= '' then redis.call('HSET', data, key, bytes) end
 local entries = shrink()
-redis.call('HSET', meta, 'count', count, 'weight', weight)
+redis.call('HSET', meta, 'count', count, 'weight', weight, 'first', kept[3] or key)
 if bytes ~= '' or entries < 2 or redis.call('TTL', meta) < seconds / 2 then
   for _, each in ipairs(KEYS) do redis.call('EXPIRE', each, seconds) end
 end
@@ -495,14 +498,16 @@ if bytes ~= '' then
 else
   redis.call('HDEL', data, key)
 end
+local amendments = tonumber(kept[4] or '0') + 1
+redis.call('ZADD', amended, amendments, key)
+if redis.call('ZCARD', amended) == 1 then redis.call('EXPIRE', amended, seconds) end
 if ARGV[8] == '1' then
-  local place = redis.call('HINCRBY', meta, 'detachable', 1)
-  redis.call('ZADD', detachable, 'NX', place, key)
+  redis.call('ZADD', detachable, 'NX', amendments, key)
   if redis.call('TTL', detachable) < 0 then redis.call('EXPIRE', detachable, seconds) end
 end
 weight = weight + heavy - tonumber(before)
 if weight > budget then shrink() end
-redis.call('HSET', meta, 'weight', weight)
+redis.call('HSET', meta, 'weight', weight, 'amendments', amendments)
 tell(ARGV[9])
 return 1
 """,
@@ -511,6 +516,35 @@ return 1
 """Arguments: those of `APPEND`, but in place of that number whether the bytes are detachable
 (1) or not (0). The JSON comes after that of `APPEND`, in a line of its own; the bytes are instead
 of those. Returns whether the entry was still there."""
+
+HEADS: Final = _script(
+    """
+local kept = redis.call('HMGET', meta, 'first', 'amendments')
+local first, last, amendments = kept[1] or '', tonumber(ARGV[2]), tonumber(ARGV[3])
+if first ~= ARGV[1] then last, amendments = 0, 0 end
+local found = {}
+local function add(key, number)
+  found[#found + 1] = key
+  found[#found + 1] = number
+  found[#found + 1] = redis.call('HGET', json, key)
+end
+if last > 0 then
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', amended, '(' .. amendments, '+inf')) do
+    local number = redis.call('ZSCORE', order, key)
+    if tonumber(number) <= last then add(key, number) end
+  end
+end
+local newer = redis.call('ZRANGEBYSCORE', order, '(' .. last, '+inf', 'WITHSCORES')
+for at = 1, #newer, 2 do add(newer[at], newer[at + 1]) end
+local oldest = redis.call('ZRANGE', order, 0, 0, 'WITHSCORES')[2] or '+inf'
+return {first, tonumber(kept[2] or '0'), oldest, found}
+""",
+    keys=LOG_KEYS,
+)
+"""Arguments: the key of the first entry, the number of the last one and the number of amendments
+that the process knows. Returns the first and the last of these as they are now, the number of the
+oldest entry that is left, and key, number and JSON of each entry that was amended or added since
+then: of all, where the log has another first entry."""
 
 COUNT_ENTRIES: Final = _script("return redis.call('HGET', meta, 'count')", keys=LOG_KEYS)
 """Returns the number of entries since the last clear; nothing for none."""

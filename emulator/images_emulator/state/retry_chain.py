@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.form import boundary_of
+
+_LENGTH: Final = b"content-length"
 
 
 def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
@@ -29,23 +32,37 @@ def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
     return own if len(own) > 1 else []
 
 
+def possible_attempts(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
+    """The *calls* that may belong to the retry chain of *call*, by their heads alone; none
+    where there was no retry."""
+    similar = [
+        other
+        for other in calls
+        if other.kind == "call" and (other.id == call.id or _has_same_head(other, call))
+    ]
+    return similar if any(each.retries for each in similar) else []
+
+
+def _has_same_head(exchange: Exchange, other: Exchange) -> bool:
+    head, others = exchange.head, other.head
+    length, other_length = head.header(_LENGTH), others.header(_LENGTH)
+    return (
+        (head.method, head.path, head.query_string, head.api_key)
+        == (others.method, others.path, others.query_string, others.api_key)
+    ) and (length == other_length or not (length and other_length))
+
+
 def _repeats(exchange: Exchange, other: Exchange) -> bool:
     """Whether the two calls ask for the same with the same key. A form may have another boundary
     each time. Of calls whose bodies are not kept any more only the lengths count."""
-    head, others = exchange.head, other.head
-    if (head.method, head.path, head.query_string) != (
-        others.method,
-        others.path,
-        others.query_string,
-    ):
+    if not _has_same_head(exchange, other):
         return False
     chunks, other_chunks = exchange.chunks, other.chunks
     if chunks is not None and other_chunks is not None:
-        if exchange.body_bytes != other.body_bytes or head.api_key != others.api_key:
+        if exchange.body_bytes != other.body_bytes:
             return False
         return chunks == other_chunks or _without_boundary(exchange) == _without_boundary(other)
-    length = b"content-length"
-    return head.api_key == others.api_key and head.header(length) == others.header(length)
+    return exchange.head.header(_LENGTH) == other.head.header(_LENGTH)
 
 
 def _without_boundary(exchange: Exchange) -> bytes:

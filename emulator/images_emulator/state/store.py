@@ -289,6 +289,11 @@ class Log(Protocol[T]):
         """The entries, oldest first."""
         ...
 
+    async def heads(self) -> list[T]:
+        """The entries, oldest first, perhaps without their detachable parts: a shared store sends
+        only what is new since it was last asked."""
+        ...
+
     async def newest(self, number: int) -> list[T]:
         """The newest entries, at most *number*, oldest first."""
         ...

@@ -171,7 +171,7 @@ class JournalAPI(AdminHandlers):
                 [summary(entry) for entry in entries],
                 total,
                 journal.dropped(),
-                counts_of(journal.find(kind)) if counts else None,
+                counts_of(journal.heads(kind)) if counts else None,
             )
             # FastAPI would copy and check all of it first, on the event loop.
             return _CALLS.dump_json(calls)
@@ -267,8 +267,11 @@ class JournalAPI(AdminHandlers):
         def page() -> Gallery:
             entries, _ = self._page(query, limit, since, before)
             images = [image for entry in entries for image in pictures(entry)]
-            total = sum(len(list(pictures(entry))) for entry in self.journal.find(query))
-            return Gallery(images, total)
+            calls = [call for call in self.journal.heads(query) if call.images]
+            # The pictures of a call with uploads are drawn from these.
+            without = [call for call in calls if not call.drawn]
+            calls = [call for call in calls if call.drawn] + self.journal.whole(without)
+            return Gallery(images, sum(len([*pictures(call)]) for call in calls))
 
         return await asyncio.to_thread(page)
 
