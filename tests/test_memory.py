@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from tests.pictures import half_clear, png
+from tests.pictures import half_clear, plain_webp, png
 from tests.test_cli import COMMAND
 
 GENERATIONS = "/v1/images/generations"
@@ -100,6 +100,32 @@ def test_reset_frees_the_memory_of_lenient_edits(measured: Measured) -> None:
         assert measured.edit(number, x_emulator_validation="lenient").status_code == 200
     assert measured.resident() < measured.start + 100 * MB
     assert measured.reset() < measured.start + MAX_GAIN
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "accepted"),
+    [
+        (lambda: plain_webp(8000, 8000), False),
+        (lambda: plain_webp(5150, 5000), True),
+    ],
+    ids=["64 million", "26 million"],
+)
+def test_an_edit_of_a_picture_of_many_pixels_takes_350_mb_at_most(
+    measured: Measured, make: Callable[[], bytes], accepted: bool
+) -> None:
+    data = make()
+    fields = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    Path(f"/proc/{measured.process.pid}/clear_refs").write_text("5")
+    before = measured.resident()
+    answer = measured.http.post(
+        "/v1/images/edits", data=fields, files={"image": ("a", data, "image/png")}
+    )
+    assert answer.status_code == (200 if accepted else 400)
+    status = Path(f"/proc/{measured.process.pid}/status").read_text()
+    most = 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    assert most - before < (350 * MB if accepted else 10 * MB)
+    assert measured.resident() < before + 100 * MB
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from PIL import Image, ImageChops, ImageStat
 from images_emulator import Emulator, Server, imaging
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
+from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from tests.answers import error_of
@@ -225,9 +226,9 @@ def test_equal_uploads_are_decoded_once_for_their_thumbnails(
     decoded = []
     decode = imaging.thumbnails.upload_thumbnails
 
-    def counted(data: bytes) -> Any:
+    def counted(data: bytes, limits: DecodeLimits) -> Any:
         decoded.append(data)
-        return decode(data)
+        return decode(data, limits)
 
     monkeypatch.setattr(imaging.thumbnails, "upload_thumbnails", counted)
     picture = png((333, 111))

@@ -58,22 +58,24 @@ def _setting(
     *,
     command_default: Any = None,
     minimum: int | None = None,
+    maximum: int | None = None,
     parse: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
     changeable: bool = False,
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
-    it is another one; see `command_defaults`. *minimum* is the least value of a number. *parse*
-    reads a text and raises ValueError where it cannot. *choices* are values that a shell
-    completes. The admin API does not show the values of a *secret* one, and changes those of a
-    *changeable* one."""
+    it is another one; see `command_defaults`. *minimum* and *maximum* bound a number. *parse* reads
+    a text and raises ValueError where it cannot. *choices* are values that a shell completes. The
+    admin API does not show the values of a *secret* one, and changes those of a *changeable* one.
+    """
     shown = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
         "help": help,
         "shown": shown,
         "minimum": minimum,
+        "maximum": maximum,
         "parse": parse,
         "choices": tuple(choices),
         "secret": secret,
@@ -97,12 +99,15 @@ def _check_texts(settings: Any) -> None:
             raise ValueError(f"{each.name}: {error}") from None
 
 
-def _check_minimums(settings: Any) -> None:
-    """Raises ValueError for a number below the setting's minimum."""
+def _check_bounds(settings: Any) -> None:
+    """Raises ValueError for a number below the setting's minimum or above its maximum."""
     for each in fields(settings):
-        minimum, value = each.metadata["minimum"], getattr(settings, each.name)
+        minimum, maximum = each.metadata["minimum"], each.metadata["maximum"]
+        value = getattr(settings, each.name)
         if None not in (minimum, value) and value < minimum:
             raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
+        if None not in (maximum, value) and value > maximum:
+            raise ValueError(f"{each.name} must be at most {maximum}, not {value}")
 
 
 def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
@@ -126,6 +131,10 @@ _KINDS: Final[Mapping[type[Any], str]] = {
     str: "a text",
 }
 """The types that a setting's value can have, as errors name them."""
+
+
+MAX_OPENED_PIXELS: Final = 89_478_485
+"""Pixels of a picture that Pillow opens without a warning."""
 
 
 class Settings(Immutable, kw_only=True):
@@ -349,6 +358,42 @@ class Settings(Immutable, kw_only=True):
         "Largest request body. The default has room for 16 images and a mask of 50 MB each.",
         minimum=1,
     )
+    max_pixels: int = _setting(
+        64_000_000,
+        "COUNT",
+        "Pixels of an uploaded picture. One of more is refused as no image. The API documents no "
+        "limit.",
+        minimum=1,
+        maximum=MAX_OPENED_PIXELS,
+    )
+    max_call_pixels: int = _setting(
+        17 * 64_000_000,
+        "COUNT",
+        "Pixels of all pictures of one call together. The one that passes them is refused as no "
+        "image. The default has room for 16 images and a mask.",
+        minimum=1,
+    )
+    decode_bytes: int = _setting(
+        320 * 2**20,
+        SIZE,
+        "Memory that the decoding of a picture may take; one is decoded at a time. A picture that "
+        "takes more is refused as no image: a WebP of more than 25 million pixels, or a "
+        "progressive JPEG without subsampling of more than 47.",
+        minimum=1,
+    )
+    max_scans: int = _setting(
+        100,
+        "COUNT",
+        "Scans of a JPEG, each a pass over all pixels; a progressive one has ten. A picture with "
+        "more is refused as no image.",
+        minimum=1,
+    )
+    max_chunks: int = _setting(
+        10_000,
+        "COUNT",
+        "Segments of a JPEG, chunks of a PNG or WebP. A picture with more is refused as no image.",
+        minimum=1,
+    )
 
     cache: int = _setting(
         12 * 2**20,
@@ -405,7 +450,7 @@ class Settings(Immutable, kw_only=True):
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
         self._check_replay()
-        _check_minimums(self)
+        _check_bounds(self)
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -462,12 +507,11 @@ class ProcessSettings(Immutable, kw_only=True):
         "Processes that serve as one emulator. 0: one for each CPU core. More than one share a "
         "Redis: that of `store`, or one of their own.",
         minimum=0,
+        maximum=MAX_WORKERS,
     )
 
     def __post_init__(self) -> None:
-        _check_minimums(self)
-        if self.workers > MAX_WORKERS:
-            raise ValueError(f"workers must be at most {MAX_WORKERS}, not {self.workers}")
+        _check_bounds(self)
 
 
 class Setting(Immutable):

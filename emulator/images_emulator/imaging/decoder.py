@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import cached_property
 from io import BytesIO
-from threading import RLock
-from typing import Any, Final
+from threading import Lock, RLock
+from typing import Any, Final, NamedTuple
 from weakref import finalize
 
-from PIL import ExifTags, Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw
 
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
-from images_emulator.imaging.file_parts import has_too_many_parts
+from images_emulator.imaging.decode_limits import (
+    DEFAULT_LIMITS,
+    UNLIMITED,
+    DecodeLimits,
+    bytes_to_decode,
+    is_large,
+)
+from images_emulator.imaging.file_parts import png_size
+from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES, trim_memory
+from images_emulator.imaging.scaled import TURNED, ScaledPixels, load
 from images_emulator.immutable import Immutable
 
 INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
@@ -30,26 +38,15 @@ file or mode"."""
 PALETTE_MODES: Final = frozenset({"P", "PA"})
 """The modes of uploads whose pixels are places in a palette."""
 
-TURNED: Final = frozenset({5, 6, 7, 8})
-"""Orientations of EXIF in which width and height are exchanged."""
-
-_PNG_SIZE: Final = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", re.DOTALL)
-
-MAX_PIXELS: Final = 64_000_000
-"""Pixels of an upload. Not documented: it bounds memory, and no model answers as many."""
-
-MAX_EDGE: Final = 16_384
-"""Pixels along the longer edge of an upload."""
-
 RAW_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
 """The modes whose pixels need no palette."""
 
-MAX_KEPT_PIXELS: Final = 2048 * 2048
-"""Pixels of a larger upload are released after validation, and decoded again for rendering, so that
-sixteen of them are never in memory at once."""
-
 MAX_HELD_PIXEL_BYTES: Final = 128 * 2**20
-"""Bytes of pixels that all uploads together may hold between validation and rendering."""
+"""Bytes of pixels that all uploads together may hold between validation and rendering. The pixels
+of an upload that does not fit are released, and decoded again for rendering."""
+
+DECODING: Final = Lock()
+"""Held while a file is decoded. One at a time in a process: see `decode_limits.bytes_to_decode`."""
 
 REQUEST_OVERHEAD_BYTES: Final = 1024
 """Bytes that a request holds beside its texts and uploads."""
@@ -63,7 +60,7 @@ MAX_CHAR_BYTES: Final = 4
 
 class PixelBudget:
     """Memory for decoded uploads, *size* bytes. An image that does not fit is to release its
-    pixels; see `MAX_KEPT_PIXELS`. Threads may share it."""
+    pixels. Threads may share it."""
 
     def __init__(self, size: int = MAX_HELD_PIXEL_BYTES) -> None:
         self.left = size
@@ -85,24 +82,44 @@ class PixelBudget:
             self.left += weight
 
 
-def _decode(data: bytes) -> tuple[Image.Image, str, str] | None:
-    """The first frame, upright, with the file's format and mode; None where *data* is no image that
-    is accepted. Raises MemoryError where there is no room for it."""
-    if has_too_many_parts(data):
+class _Decoded(NamedTuple):
+    pixels: ScaledPixels
+    format: str
+    mode: str
+    memory: int
+    """Bytes that its decoding took, about."""
+
+
+def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
+    """`_decode_file`, one at a time. Beside its result no more memory is kept than allowed."""
+    with DECODING:
+        decoded = _decode_file(data, limits)
+        if decoded and decoded.memory > TRIM_THRESHOLD_BYTES:
+            # It was taken in pieces that `keep_memory` makes the process keep, in each thread.
+            trim_memory()
+        return decoded
+
+
+def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
+    """The first frame with the file's format and mode; None where *data* is no image that is
+    accepted, or one past the *limits*. Raises MemoryError where there is no room for it."""
+    scans = limits.scans_within(data)
+    if scans is None:
         return None
     try:
         with Image.open(BytesIO(data), formats=INPUT_FORMATS) as file:
-            name, mode, (width, height) = str(file.format), file.mode, file.size
+            name, mode = str(file.format), file.mode
             # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
             if name not in INPUT_FORMATS or mode not in INPUT_MODES:
                 return None
-            if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
+            if not limits.admit(file, scans):
                 return None
-            file.load()
+            memory = bytes_to_decode(file, scans)
+            decoded = _Decoded(load(file), name, mode, memory)
             if mode in PALETTE_MODES:
                 # Whether there are colours for its pixels shows here.
                 file.crop((0, 0, 1, 1)).convert("RGBA")
-            return ImageOps.exif_transpose(file), name, mode
+            return decoded
     except MemoryError:
         # The server's fault, not the file's.
         raise
@@ -114,9 +131,9 @@ def pixels_of(data: bytes) -> Pixels | None:
     """Width and height of the image in the file *data*, upright, by what its head says; None where
     that is no image of a format that is accepted. No pixels are decoded. Of a PNG any size is told;
     the orientation may stand behind its pixels, and is not looked for."""
-    if match := _PNG_SIZE.match(data):
-        return int.from_bytes(match[1]), int.from_bytes(match[2])
-    if has_too_many_parts(data):
+    if size := png_size(data):
+        return size
+    if DEFAULT_LIMITS.scans_within(data) is None:
         return None
     try:
         with Image.open(BytesIO(data), formats=("JPEG", "WEBP")) as file:
@@ -130,7 +147,8 @@ def pixels_of(data: bytes) -> Pixels | None:
 class DecodedImage(Immutable):
     """A decoded upload; see `contract.picture.Picture`.
 
-    *data* is the file. *pixels* is None once they were released; `image` then decodes them again.
+    *data* is the file. *pixels* are at the scale of `decode_limits.scale_of`, and None once they
+    were released; `image` then decodes them again.
     """
 
     data: bytes = field(repr=False)
@@ -142,38 +160,46 @@ class DecodedImage(Immutable):
     digest: str
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
+    has_clear: bool | None = field(default=None, repr=False, compare=False)
+    """Whether any of the file's pixels is fully transparent, where `pixels` has not all of them."""
 
     @property
     def image(self) -> Image.Image:
-        """The picture in Pillow; decoded again where its pixels are not kept."""
+        """The picture in Pillow, at its scale; decoded again where its pixels are not kept."""
         if self.pixels is not None:
             return self.pixels
-        decoded = _decode(self.data)
+        decoded = _decode(self.data, UNLIMITED)
         assert decoded, "these bytes were decoded before"
-        return decoded[0]
+        return decoded.pixels.image
 
     @cached_property
     def has_transparent_pixels(self) -> bool:
         """Whether any pixel is not opaque."""
         if not self.has_alpha:
             return False
+        if self.has_clear is not None:
+            return self.has_clear
         lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()
         return lowest == 0
 
 
-def decode(data: bytes, budget: PixelBudget | None = None) -> DecodedImage | None:
-    """Decode *data* whole; None where it is no PNG, JPEG or WebP that is accepted. The pixels are
-    kept within *budget*. Raises MemoryError where there is no room for them at all."""
-    decoded = _decode(data)
+def decode(
+    data: bytes, budget: PixelBudget | None = None, limits: DecodeLimits = DEFAULT_LIMITS
+) -> DecodedImage | None:
+    """Decode *data* whole; None where it is no PNG, JPEG or WebP that is accepted, or one past the
+    *limits*. The pixels are kept within *budget*, at their scale. Raises MemoryError where there is
+    no room for them at all."""
+    decoded = _decode(data, limits)
     if not decoded:
         return None
-    image, name, mode = decoded
+    image, (width, height), has_clear = decoded.pixels
     alpha = image.has_transparency_data
-    is_small = image.width * image.height <= MAX_KEPT_PIXELS
-    pixels = image if is_small and (not budget or budget.admits(image)) else None
+    pixels = image if not budget or budget.admits(image) else None
     # Taken here, by the thread that decodes: of sixteen large uploads it takes a second.
     digest = hashlib.sha256(data).hexdigest()
-    return DecodedImage(data, name, mode, image.width, image.height, alpha, digest, pixels)
+    return DecodedImage(
+        data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, has_clear
+    )
 
 
 def restore(description: Mapping[str, Any], data: bytes) -> DecodedImage:
@@ -230,8 +256,9 @@ def image_of(picture: Picture) -> Image.Image:
 
 
 def pixel_digest(picture: Picture) -> str:
-    """A hash of the pixels of a picture that `decode` returned, in hex: the same for two files that
-    look alike to the last pixel, whatever their formats and modes."""
+    """A hash of the pixels of a picture that `decode` returned, at their scale, in hex: the same
+    for two files that look alike to the last pixel, whatever their formats and modes. Two large
+    ones, of other formats, may differ."""
     image = image_of(picture).convert("RGBA")
     return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
 
@@ -248,8 +275,11 @@ def upload_files_of(request: ImageRequest) -> list[bytes]:
 
 
 def needs_decoding(request: ImageRequest) -> bool:
-    """Whether drawing *request* has to decode an upload whose pixels were released."""
-    return not request.own_pictures and any(each.pixels is None for each in decoded_images(request))
+    """Whether drawing *request* has to decode an upload whose pixels were released, or to scale a
+    large one: what takes a while, and memory that no two drawings should take at once."""
+    return not request.own_pictures and any(
+        each.pixels is None or is_large(*each.pixels.size) for each in decoded_images(request)
+    )
 
 
 def without_pixels(request: ImageRequest) -> ImageRequest:

@@ -1,18 +1,14 @@
-"""Counts the segments, chunks and scans of an image file before it is decoded: each takes time to
-decode, and a small file may have a million of them."""
+"""Reads the structure of an image file before it is decoded: its size, and its segments, chunks and
+scans. Each of these takes time to decode, and a small file may have a million of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import unpack_from
 from typing import Final
 
-MAX_SCANS: Final = 100
-"""Scans of a JPEG. Each is a pass over all pixels; usual progressive files have ten."""
-
-MAX_PARTS: Final = 10_000
-"""Segments of a JPEG, chunks of a PNG or a WebP. Encoders write chunks of 8 KB or more."""
+from images_emulator.contract.rules import Pixels
 
 _WINDOW_BYTES: Final = 2**20
 """Bytes that are searched at once; the search holds the interpreter lock."""
@@ -21,20 +17,51 @@ _WINDOW_BYTES: Final = 2**20
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END, _SCAN, _TEMPORARY = b"\xd8", b"\xd9", b"\xda", b"\x01"
 
+_PNG_HEAD: Final = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", re.DOTALL)
+_WEBP_HEAD: Final = re.compile(
+    rb"RIFF....WEBP(?:(VP8L)....\x2f(....)"
+    rb"|(VP8 ).......\x9d\x01\x2a(..)(..)"
+    rb"|VP8X........(...)(...))",
+    re.DOTALL,
+)
+_WEBP_EDGE: Final = 0x3FFF
+"""The bits of an edge in a WebP that is not extended."""
 
-def has_too_many_parts(data: bytes) -> bool:
-    """Whether *data* is a JPEG, PNG or WebP file with more scans, segments or chunks than any
-    encoder writes."""
-    scans = 0
-    for parts, is_scan in enumerate(_parts(data), start=1):
-        scans += is_scan
-        if parts > MAX_PARTS or scans > MAX_SCANS:
-            return True
-    return False
+
+def png_size(data: bytes) -> Pixels | None:
+    """The size in the head of a PNG; None where *data* is none."""
+    head = _PNG_HEAD.match(data)
+    return (int.from_bytes(head[1]), int.from_bytes(head[2])) if head else None
 
 
-def _parts(data: bytes) -> Iterator[bool]:
-    """For each part of the file, whether it is a scan."""
+def webp_size(data: bytes) -> Pixels | None:
+    """The size of the canvas in the head of a WebP; None where *data* is none. Pillow makes room
+    for all of it when it opens the file."""
+    head = _WEBP_HEAD.match(data)
+    if not head:
+        return None
+    if head[1]:
+        bits = int.from_bytes(head[2], "little")
+        return (bits & _WEBP_EDGE) + 1, (bits >> 14 & _WEBP_EDGE) + 1
+    first, second = (int.from_bytes(each, "little") for each in head.groups()[3:] if each)
+    return (first & _WEBP_EDGE, second & _WEBP_EDGE) if head[3] else (first + 1, second + 1)
+
+
+def scans_of(data: bytes, max_parts: int, max_scans: int) -> Sequence[int] | None:
+    """The numbers of components in each scan of a JPEG, nothing for other files; None where the
+    file has more than *max_parts* segments or chunks, or more than *max_scans* scans."""
+    scans = []
+    for parts, components in enumerate(_parts(data), start=1):
+        if components:
+            scans.append(components)
+        if parts > max_parts or len(scans) > max_scans:
+            return None
+    return scans
+
+
+def _parts(data: bytes) -> Iterator[int]:
+    """For each part of the file the number of components that it is a scan of, at least 1, or 0
+    where it is no scan."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_parts(data)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -44,18 +71,19 @@ def _parts(data: bytes) -> Iterator[bool]:
     return iter(())
 
 
-def _jpeg_parts(data: bytes) -> Iterator[bool]:
+def _jpeg_parts(data: bytes) -> Iterator[int]:
     position, scanned = 2, False
     while position < len(data):
         marker = _next_marker(data, position)
         if not scanned:
             # Pillow reads fill bytes between segments one by one, like segments.
-            yield from (False for _ in range(marker - position))
+            yield from (0 for _ in range(marker - position))
         kind, position = data[marker + 1 : marker + 2], marker + 2
         if kind in (b"", _END):
             return  # bytes behind the image are not decoded: a phone appends a film
         scanned |= kind == _SCAN
-        yield kind == _SCAN
+        # Behind the length of its head, a scan has the number of its components.
+        yield max((1, *data[position + 2 : position + 3])) if kind == _SCAN else 0
         if kind not in (_START, _TEMPORARY):
             position += max(2, int.from_bytes(data[position : position + 2], "big"))
 
@@ -71,17 +99,17 @@ def _next_marker(data: bytes, position: int) -> int:
     return len(data)
 
 
-def _png_parts(data: bytes) -> Iterator[bool]:
+def _png_parts(data: bytes) -> Iterator[int]:
     position, kind = 8, b""
     while position + 8 <= len(data) and kind != b"IEND":
         length, kind = unpack_from(">I4s", data, position)
         position += 12 + length
-        yield False
+        yield 0
 
 
-def _webp_parts(data: bytes) -> Iterator[bool]:
+def _webp_parts(data: bytes) -> Iterator[int]:
     position, end = 12, min(len(data), 8 + unpack_from("<I", data, 4)[0])
     while position + 8 <= end:
         (length,) = unpack_from("<I", data, position + 4)
         position += 8 + length + length % 2
-        yield False
+        yield 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import BytesIO
 from typing import Final, NamedTuple
 
@@ -17,11 +17,12 @@ from images_emulator.contract.own_picture import (
 )
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
-from images_emulator.imaging.decoder import MAX_EDGE, MAX_PIXELS, TURNED
+from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, is_large
+from images_emulator.imaging.decoder import DECODING
 from images_emulator.imaging.drawing import DrawFunction
-from images_emulator.imaging.file_parts import has_too_many_parts
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
 from images_emulator.imaging.partial_images import PartialImage, partial_images
+from images_emulator.imaging.scaled import TURNED
 from images_emulator.lru_cache import LRUCache
 
 PILLOW_FORMATS: Final = tuple(name.upper() for name in OWN_PICTURE_FORMATS)
@@ -99,12 +100,12 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _open(data: bytes) -> Image.Image:
-    if has_too_many_parts(data):
-        raise _TooLargeError("has more parts than any encoder writes")
+    scans = DEFAULT_LIMITS.scans_within(data)
+    if scans is None:
+        raise _TooLargeError("has more parts than any encoder writes, or more pixels")
     file = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
-    width, height = file.size
-    if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
-        raise _TooLargeError(f"{TOO_LARGE} ({width}x{height} pixels)")
+    if not DEFAULT_LIMITS.admit(file, scans):
+        raise _TooLargeError(f"{TOO_LARGE} ({file.width}x{file.height} pixels)")
     return file
 
 
@@ -123,9 +124,10 @@ def _frame_count(file: Image.Image) -> int:
 def _frame(file: Image.Image, number: int) -> Image.Image:
     """Frame *number* of an opened *file*, upright, in mode `RGB` or `RGBA`. Raises whatever the
     decoder stumbles over."""
-    if number != file.tell():
-        file.seek(number)
-    file.load()
+    with DECODING if is_large(*file.size) else nullcontext():
+        if number != file.tell():
+            file.seek(number)
+        file.load()
     image = ImageOps.exif_transpose(file)
     if image.mode in DEEP_MODES:
         # Pillow cuts greys off at 255.

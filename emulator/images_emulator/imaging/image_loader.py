@@ -4,40 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from threading import Lock
+from dataclasses import replace
 
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder
+from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, DecodeLimits
 from images_emulator.imaging.render import render_image
 
 
 class PillowImageLoader:
-    """Decodes uploads, one at a time, since each may take 256 MB. Threads may share it.
+    """Decodes uploads within *limits*. Threads may share it.
 
     *file* returns the content of an uploaded file by its id, *fetch* the bytes at a URL; both None
     where there are none.
     """
 
     def __init__(
-        self, file: Callable[[str], bytes | None], fetch: Callable[[str], bytes | None]
+        self,
+        file: Callable[[str], bytes | None],
+        fetch: Callable[[str], bytes | None],
+        limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
         self.file = file
         self.fetch = fetch
+        self._limits = limits
         self._budget = decoder.PixelBudget()
-        self._decoding = Lock()
+        self._pixels_left: int | None = None
 
-    def with_files(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
-        """A loader of other uploaded files, whose pixels are in the same budget."""
+    def for_call(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
+        """The loader of one call, with uploaded files of its own. Its pixels are in the same
+        budget, and no more than a call may have."""
         loader = copy(self)
         loader.file = file
+        loader._pixels_left = self._limits.call_pixels
         return loader
 
     def decode(self, data: bytes) -> Picture | None:
-        with self._decoding:
-            return decoder.decode(data, self._budget)
+        limits, left = self._limits, self._pixels_left
+        if left is None:
+            return decoder.decode(data, self._budget, limits)
+        picture = decoder.decode(
+            data, self._budget, replace(limits, pixels=min(limits.pixels, left))
+        )
+        if picture:
+            self._pixels_left = left - picture.width * picture.height
+        return picture
 
     def blank(self) -> Picture:
         picture = decoder.decode(decoder.blank_png())

@@ -17,6 +17,7 @@ from images_emulator.contract.operations import ImageKind
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.imaging import fitting
+from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, DecodeLimits
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.drawing import card_in, draw_scene
 from images_emulator.imaging.formats import mode_of
@@ -59,10 +60,10 @@ def thumbnails(
     return _files(image.convert(mode))
 
 
-def upload_thumbnails(data: bytes) -> Thumbnails | None:
-    """The thumbnails of an upload; None where *data* is no image that the API accepts. Raises
-    MemoryError where there is no room for its pixels."""
-    decoded = decode(data)
+def upload_thumbnails(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Thumbnails | None:
+    """The thumbnails of an upload; None where *data* is no image that the API accepts, or one past
+    the *limits*. Raises MemoryError where there is no room for its pixels."""
+    decoded = decode(data, limits=limits)
     if decoded is None:
         return None
     image = decoded.image

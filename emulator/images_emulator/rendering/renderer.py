@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import usage_of
+from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.pool import RenderPool
 from images_emulator.rendering.process import WARM_UP, RenderFunction
 
 if TYPE_CHECKING:
+    from images_emulator.imaging.decode_limits import DecodeLimits
     from images_emulator.imaging.thumbnails import Thumbnails
 
 T = TypeVar("T")
@@ -138,9 +140,14 @@ class Renderer:
             slow = bool(request.images) and imaging.decoder.needs_decoding(request)
             queue = self.decoder if slow else self.pool
             observations = [observer(request) for observer in self.observers]
-            future = queue.submit(
-                lambda render: self._render(render, request, index, partial, observations)
-            )
+
+            def job(render: RenderFunction) -> bytes:
+                encoded = self._render(render, request, index, partial, observations)
+                if slow:
+                    trim_memory()
+                return encoded
+
+            future = queue.submit(job)
             queued = self._underway[key] = _Queued(queue, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         rendered: bytes = await _result(queued, disconnect)
@@ -175,15 +182,19 @@ class Renderer:
         return file
 
     async def upload_thumbnail(
-        self, data: bytes, edge: int, disconnect: asyncio.Future[None] | None = None
+        self,
+        data: bytes,
+        edge: int,
+        limits: DecodeLimits,
+        disconnect: asyncio.Future[None] | None = None,
     ) -> bytes | None:
-        """The thumbnail of *edge* of an upload, None where *data* is no image that the API accepts;
-        otherwise as `thumbnail`."""
+        """The thumbnail of *edge* of an upload, None where *data* is no image that the API accepts
+        within these *limits*; otherwise as `thumbnail`."""
         digest = await asyncio.to_thread(lambda: blake2b(data, digest_size=16).digest())
         return await self._thumbnail(
             (digest, None, None),
             edge,
-            lambda: imaging.thumbnails.upload_thumbnails(data),
+            lambda: imaging.thumbnails.upload_thumbnails(data, limits),
             self.decoder,
             disconnect,
         )

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from images_emulator.contract.request import Call
+from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import ComparedCall, Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
@@ -92,7 +93,7 @@ class Replay:
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
-        self.resolver = _resolver(deployments, file)
+        self.resolver = _resolver(deployments, file, settings)
         """Finds the requests of calls."""
         self.level = ReplayMatch(settings.replay_match)
         self.file_count = 0
@@ -107,7 +108,7 @@ class Replay:
         """A replay of these recordings with its state in another *store*. Calls may have the
         uploaded files of *file*. One that is added to either answers calls to both."""
         replay = copy(self)
-        replay.resolver = _resolver(self._deployments, file)
+        replay.resolver = _resolver(self._deployments, file, self._settings)
         replay._open(store)
         return replay
 
@@ -195,8 +196,11 @@ class Replay:
         await self._counters.clear()
 
 
-def _resolver(deployments: Mapping[str, str], file: Callable[[str], bytes | None]) -> Resolver:
-    return Resolver(deployments, PillowImageLoader(file, lambda url: None))
+def _resolver(
+    deployments: Mapping[str, str], file: Callable[[str], bytes | None], settings: Settings
+) -> Resolver:
+    limits = DecodeLimits.of(settings)
+    return Resolver(deployments, PillowImageLoader(file, lambda url: None, limits))
 
 
 def replay_of(

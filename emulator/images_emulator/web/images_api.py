@@ -52,8 +52,12 @@ class ImagesAPI:
         """Decodes and fetches the images of calls. It is made by the first call."""
         from images_emulator.web.image_fetch import fetcher  # noqa: PLC0415 - it delays the start
 
-        fetch = fetcher(self.emulator.settings)
-        return imaging.image_loader.PillowImageLoader(self.emulator.files.data, fetch)
+        settings = self.emulator.settings
+        return imaging.image_loader.PillowImageLoader(
+            self.emulator.files.data,
+            fetcher(settings),
+            imaging.decode_limits.DecodeLimits.of(settings),
+        )
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
@@ -144,7 +148,7 @@ class ImagesAPI:
         if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        loader = self.loader.with_files(lambda identity: files.data(identity, owner))
+        loader = self.loader.for_call(lambda identity: files.data(identity, owner))
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == "fetch":

@@ -99,8 +99,9 @@ class ThumbnailsAPI(AdminHandlers):
         data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
         file = None
         if data is not None:
+            limits = imaging.decode_limits.DecodeLimits.of(self.emulator.settings)
             with watch_disconnect(request) as disconnect:
-                file = await self.emulator.renderer.upload_thumbnail(data, edge, disconnect)
+                file = await self.emulator.renderer.upload_thumbnail(data, edge, limits, disconnect)
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
         return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))

@@ -1,0 +1,118 @@
+"""What may be decoded: the pixels, parts and scans of a picture, and the memory that it takes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
+
+from images_emulator.imaging.file_parts import scans_of, webp_size
+from images_emulator.immutable import Immutable
+from images_emulator.settings import Settings
+
+MAX_EDGE: Final = 16_384
+"""Pixels along the longer edge of a picture."""
+
+MIN_SCALED_PIXELS: Final = 2**22
+"""Pixels that a picture has at least at the scale at which it is kept, if it has as many itself:
+one of 2048×2048."""
+
+PIXEL_BYTES: Final = 4
+"""Bytes of a pixel in memory, in any mode with several channels."""
+
+WEBP_PIXEL_BYTES: Final = 12
+"""Bytes of a pixel while a WebP is decoded: the decoder holds two canvases beside the frame."""
+
+COEFFICIENT_BYTES: Final = 2
+"""Bytes of a component of a pixel while a JPEG of several scans is decoded: the decoder holds the
+coefficients of all of them."""
+
+SAMPLING_BYTES: Final = {1: 2 * COEFFICIENT_BYTES, 2: COEFFICIENT_BYTES * 3 // 2}
+"""Bytes of the three components of a pixel in such a JPEG, by Pillow's numbers of their sampling:
+4:2:2 and 4:2:0."""
+
+
+def is_large(width: int, height: int) -> bool:
+    """Whether a picture has more pixels than it needs at the scale at which it is kept."""
+    return width * height > MIN_SCALED_PIXELS
+
+
+def scale_of(width: int, height: int) -> int:
+    """The divisor of the edges at which a picture is kept, a power of 2. What is drawn of a picture
+    is smaller still."""
+    scale = 1
+    while width * height // (2 * scale) ** 2 >= MIN_SCALED_PIXELS:
+        scale *= 2
+    return scale
+
+
+class DecodeLimits(Immutable, kw_only=True):
+    """The limits of decoding. See the settings `max_pixels`, `max_call_pixels`, `decode_bytes`,
+    `max_chunks` and `max_scans`."""
+
+    pixels: int
+    call_pixels: int
+    memory: int
+    parts: int
+    scans: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> DecodeLimits:
+        """The limits that the *settings* set."""
+        return cls(
+            pixels=settings.max_pixels,
+            call_pixels=settings.max_call_pixels,
+            memory=settings.decode_bytes,
+            parts=settings.max_chunks,
+            scans=settings.max_scans,
+        )
+
+    def scans_within(self, data: bytes) -> tuple[int, ...] | None:
+        """`file_parts.scans_of` the file *data*; None where it has too many parts or scans, or is a
+        WebP too large to be opened."""
+        size = webp_size(data)
+        if size and (
+            not self._admit_size(*size) or self.memory < size[0] * size[1] * WEBP_PIXEL_BYTES
+        ):
+            return None
+        if data.startswith(b"RIFF") and not size:
+            return None
+        scans = scans_of(data, self.parts, self.scans)
+        return None if scans is None else tuple(scans)
+
+    def admit(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
+        """Whether the opened *file* with these *scans* may be decoded."""
+        return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.memory
+
+    def _admit_size(self, width: int, height: int) -> bool:
+        return width * height <= self.pixels and max(width, height) <= MAX_EDGE
+
+
+def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
+    """Memory that decoding the opened *file* takes, with its pixels at their scale, about."""
+    pixels = file.width * file.height
+    kept = pixels * PIXEL_BYTES // scale_of(*file.size) ** 2
+    if file.format == "WEBP":
+        return pixels * WEBP_PIXEL_BYTES + kept
+    if file.format != "JPEG":
+        return pixels * (1 if file.mode in ("1", "L", "P") else PIXEL_BYTES) + kept
+    components = len(file.getbands())
+    if scans == (components,) and not file.info.get("progressive"):
+        return 2 * kept  # the decoder scales
+    usual = components * COEFFICIENT_BYTES
+    return pixels * SAMPLING_BYTES.get(get_sampling(file), usual) + 2 * kept
+
+
+DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())
+"""The limits where no setting decides: for files of one's own."""
+
+UNLIMITED: Final = DecodeLimits(
+    pixels=MAX_EDGE**2,
+    call_pixels=sys.maxsize,
+    memory=sys.maxsize,
+    parts=sys.maxsize,
+    scans=sys.maxsize,
+)
+"""No limits, for a file that was within them before."""

@@ -1,0 +1,282 @@
+"""Limits that are settings: each at its edge and beyond."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import httpx2
+import pytest
+from PIL import Image
+
+from images_emulator import Server
+from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimits, scale_of
+from images_emulator.imaging.decoder import decode
+from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
+from images_emulator.imaging.scaled import load
+from images_emulator.settings import Settings
+from tests.answers import error_of, verdict
+from tests.conftest import KEY
+from tests.pictures import chunks, encoded, half_clear, opened, plain, plain_webp, png, scans
+
+UNDECODABLE: Final = "Invalid image file or mode for image {}, please check your image file."
+
+FIELDS: Final = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "quality": "low"}
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Server]:
+    """A server with low limits."""
+    with Server(
+        max_pixels=4096, max_call_pixels=3 * 4096, max_scans=12, max_chunks=40, decode_bytes="64kB"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def http(narrow: Server) -> Iterator[httpx2.Client]:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=narrow.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+def edited(http: httpx2.Client, *images: bytes, mask: bytes | None = None) -> httpx2.Response:
+    files = [("image[]", ("a.png", data, "image/png")) for data in images]
+    if mask:
+        files.append(("mask", ("m.png", mask, "image/png")))
+    return http.post("/v1/images/edits", data=FIELDS, files=files)
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        pytest.param(png((64, 64)), png((65, 64)), id="pixels"),
+        pytest.param(scans(12), scans(13), id="scans"),
+        pytest.param(chunks(40), chunks(41), id="chunks"),
+    ],
+)
+def test_a_picture_past_a_limit_is_refused_as_no_image(
+    http: httpx2.Client, within: bytes, beyond: bytes
+) -> None:
+    assert edited(http, within).status_code == 200
+    error = error_of(edited(http, png(), beyond))
+    assert (error["code"], error["message"]) == ("invalid_image_file", UNDECODABLE.format(2))
+
+
+def test_pixels_of_a_call_are_counted_together(http: httpx2.Client) -> None:
+    clear = half_clear()
+    assert edited(http, png(), png(), mask=clear).status_code == 200
+    error = error_of(edited(http, png(), png(), png(), png()))
+    assert error["message"] == UNDECODABLE.format(4)
+    assert "mask" in error_of(edited(http, png(), png(), png(), mask=clear))["message"]
+    # The next call begins anew.
+    assert edited(http, png(), png(), png()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "options", "pixel_bytes"),
+    [
+        ("PNG", "L", {}, 1 + 4),
+        ("PNG", "RGB", {}, 4 + 4),
+        ("PNG", "RGBA", {}, 4 + 4),
+        ("JPEG", "RGB", {"subsampling": 0}, 4 + 4),
+        ("JPEG", "L", {"progressive": True}, 2 + 4 + 4),
+        ("JPEG", "RGB", {"progressive": True, "subsampling": 0}, 6 + 4 + 4),
+        ("JPEG", "RGB", {"progressive": True, "subsampling": 1}, 4 + 4 + 4),
+        ("JPEG", "RGB", {"progressive": True, "subsampling": 2}, 3 + 4 + 4),
+        ("WEBP", "RGB", {}, 12 + 4),
+        ("WEBP", "RGBA", {"lossless": True}, 12 + 4),
+    ],
+    ids=str,
+)
+def test_a_picture_that_takes_more_memory_than_the_setting_is_refused(
+    form: str, mode: str, options: dict[str, Any], pixel_bytes: int
+) -> None:
+    image = plain((64, 64), mode, (9, 9, 9, 99) if mode == "RGBA" else (9, 9, 9))
+    data = encoded(image, form, **options)
+    memory = 64 * 64 * pixel_bytes
+    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory)))
+    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory - 1))) is None
+
+
+def test_a_jpeg_of_one_scan_for_each_component_is_not_taken_for_one_of_a_single_scan() -> None:
+    """The decoder holds the coefficients of a JPEG whose first scan lacks a component."""
+    data = encoded(plain(), "JPEG", subsampling=0)
+    start = data.index(b"\xff\xda")
+    first = data[:start] + b"\xff\xda\0\x08\x01" + data[start + 5 : start + 7] + data[start + 11 :]
+    within = DecodeLimits.of(Settings(decode_bytes=64 * 64 * (6 + 4 + 4) - 1))
+    assert decode(data, limits=within)
+    assert within.scans_within(first) == (1,)
+    assert decode(first, limits=within) is None
+
+
+def test_a_webp_with_a_large_canvas_is_not_opened(
+    http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert opened(plain_webp(64, 64)).size == (64, 64)
+    assert decode(plain_webp(64, 64))
+    calls: list[Any] = []
+    for data in (plain_webp(8000, 8000), plain_webp(5600, 5000)):
+        assert len(data) <= 34
+        with monkeypatch.context() as patched:
+            patched.setattr(Image, "open", lambda *values, **_: calls.append(values))
+            assert decode(data) is None
+    assert not calls
+    error = error_of(edited(http, plain_webp(64, 65)))
+    assert (error["code"], error["message"]) == ("invalid_image_file", UNDECODABLE.format(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [({"lossless": True}, "RGB"), ({}, "RGB"), ({}, "RGBA"), ({"lossless": True}, "RGBA")],
+    ids=str,
+)
+def test_size_of_a_webp_is_read_from_its_head(options: dict[str, Any], mode: str) -> None:
+    data = encoded(plain((70, 41), mode), "WEBP", **options)
+    pixels = 70 * 41
+    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=16 * pixels)))
+    within = DecodeLimits.of(Settings(decode_bytes=12 * pixels - 1))
+    assert within.scans_within(data) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "scale"),
+    [
+        ((2048, 2048), 1),
+        ((4095, 4096), 1),
+        ((4096, 4096), 2),
+        ((8000, 8000), 2),
+        ((16_384, 16_384), 8),
+    ],
+)
+def test_a_picture_is_kept_at_a_scale_of_four_million_pixels_or_more(
+    size: tuple[int, int], scale: int
+) -> None:
+    assert scale_of(*size) == scale
+    assert size[0] * size[1] // scale**2 >= MIN_SCALED_PIXELS
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("PNG", {}), ("WEBP", {"lossless": True, "quality": 0, "method": 0}), ("JPEG", {})],
+    ids=str,
+)
+def test_a_large_picture_is_decoded_to_its_scale(
+    form: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.imaging.decode_limits.MIN_SCALED_PIXELS", 64 * 48)
+    # Not a multiple of the scale or of a strip, and turned.
+    image = Image.linear_gradient("L").resize((301, 203)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = decode(encoded(image, form, exif=exif, **options))
+    assert picture
+    assert (picture.width, picture.height) == (203, 301)
+    assert picture.pixels
+    assert picture.pixels.size == (51, 76)
+    expected = image.transpose(Image.Transpose.ROTATE_270).resize((51, 76), Image.Resampling.BOX)
+    difference = [
+        abs(one - other)
+        for one, other in zip(picture.pixels.tobytes(), expected.tobytes(), strict=True)
+    ]
+    assert max(difference) <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_clear_pixels_of_a_large_picture_stay_clear(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.imaging.decode_limits.MIN_SCALED_PIXELS", 64 * 48)
+    image = opened(half_clear((260, 200)))
+    image.paste((0, 0, 0, 0), (251, 151, 252, 152))
+    one = Image.new("RGBA", (260, 200), "red")
+    one.paste((0, 0, 0, 0), (0, 0, 1, 1))
+    picture = decode(encoded(image.convert(mode)))
+    corner = decode(encoded(one.convert(mode)))
+    opaque = decode(encoded(Image.new("RGBA", (260, 200), "red")))
+    assert picture
+    assert corner
+    assert opaque
+    assert picture.pixels
+    assert picture.pixels.size == (65, 50)
+    alpha = picture.pixels.getchannel("A")
+    assert alpha.histogram()[0] + alpha.histogram()[255] == 65 * 50
+    assert alpha.crop((0, 0, 32, 50)).getextrema() == (0, 0)
+    assert picture.has_transparent_pixels
+    # A pixel that is in no sample is transparent all the same.
+    assert corner.has_transparent_pixels
+    assert not opaque.has_transparent_pixels
+
+
+def test_a_large_upload_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def counted(file: Image.Image) -> Any:
+        loads.append(file.size)
+        return load(file)
+
+    monkeypatch.setattr("images_emulator.imaging.decoder.load", counted)
+    with Server() as server, httpx2.Client(base_url=server.url, timeout=60) as client:
+        client.headers["Authorization"] = f"Bearer {KEY}"
+        data = encoded(Image.new("L", (4200, 4200), 200), "JPEG")
+        assert verdict(edited(client, data)) == "ok"
+    assert loads == [(4200, 4200)]
+
+
+MEASURE: Final = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from images_emulator.imaging.decode_limits import DecodeLimits
+from images_emulator.imaging.decoder import decode
+from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
+from images_emulator.imaging.scaled import load
+from images_emulator.imaging.memory import keep_memory
+from images_emulator.settings import Settings
+
+def memory(name):
+    text = Path("/proc/self/status").read_text()
+    return 1024 * int(text.partition(name + ":")[2].split()[0])
+
+limits = DecodeLimits.of(Settings(decode_bytes=int(sys.argv[1])))
+data = sys.stdin.buffer.read()
+small = data[:100]
+decode(small)
+with ThreadPoolExecutor(4, initializer=keep_memory) as threads:
+    list(threads.map(lambda _: None, range(4)))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    sizes = list(threads.map(lambda _: decode(data, limits=limits).width, range(int(sys.argv[2]))))
+print(memory("VmHWM") - before)
+"""
+"""Decodes what comes on standard input so many times at once, and prints the memory that it takes
+at most."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures another process")
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (lambda size: plain_webp(*size), (2000, 1990)),
+        (lambda size: png(size, "RGBA", (1, 2, 3, 4)), (2800, 2790)),
+        (lambda size: encoded(plain(size), "JPEG", progressive=True, subsampling=0), (2120, 2110)),
+    ],
+    ids=["WebP", "PNG", "progressive JPEG"],
+)
+def test_decoding_takes_no_more_memory_than_the_setting(
+    make: Callable[[tuple[int, int]], bytes], size: tuple[int, int], times: int
+) -> None:
+    memory = 64 * 10**6
+    data = make(size)
+    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory)))
+    words = [sys.executable, "-c", MEASURE, str(memory), str(times)]
+    done = subprocess.run(words, input=data, capture_output=True, check=True)
+    # The allocator keeps some for each thread.
+    kept = (times - 1) * TRIM_THRESHOLD_BYTES
+    assert memory // 2 < int(done.stdout) < memory + kept + 8 * 10**6
