@@ -332,3 +332,9 @@ def test_network_policies_open_the_ports_of_the_pods() -> None:
     closed = manifest("NetworkPolicy", "redis")["spec"]
     assert "Egress" in closed["policyTypes"]
     assert "egress" not in closed
+
+
+def test_the_guide_gives_nginx_all_variables_of_its_template() -> None:
+    names = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / "nginx/nginx.conf.template").read_text()))
+    (given,) = re.findall(r"envsubst '([^']*)'", (ROOT / "docs/guides/deployment.md").read_text())
+    assert {f"${name}" for name in names} == set(given.split())
