@@ -59,13 +59,16 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="factor of all numbers")
     parser.add_argument("--calls", type=int, default=200_000, help="hostile calls")
     parser.add_argument(
+        "--page", action="store_true", help="write the rows of --only into the page, too"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="small numbers, and what the tests hold is left out"
     )
     arguments = parser.parse_args()
     effort = (
         QUICK
         if arguments.quick
-        else Effort(seconds=60 * arguments.minutes, scale=arguments.scale, calls=arguments.calls)
+        else Effort(60 * arguments.minutes, arguments.scale, arguments.calls)
     )
     chosen = [
         promise
@@ -87,8 +90,8 @@ def main() -> int:
             text = report.as_text(promise, loop, outcome)
             print(f"{text} [{perf_counter() - begun:.0f} s]", flush=True)
         results.append((promise, outcomes))
-    if not (arguments.only or arguments.quick):
-        report.write_page(results, sys.argv[1:])
+    if arguments.page or not (arguments.only or arguments.quick):
+        report.write_page(results, effort.arguments)
     return int(not all(each.held for _, outcomes in results for each in outcomes.values()))
 
 

@@ -25,6 +25,17 @@ class Effort:
     calls: int = 200_000
     """Hostile calls, at a scale of 1."""
 
+    @property
+    def arguments(self) -> Sequence[str]:
+        """The arguments of the command, where they are not the usual ones."""
+        usual = Effort(180)
+        values = {
+            "--minutes": (self.seconds / 60, usual.seconds / 60),
+            "--scale": (self.scale, usual.scale),
+            "--calls": (self.calls, usual.calls),
+        }
+        return [f"{name} {value:.10g}" for name, (value, each) in values.items() if value != each]
+
     def count(self, number: int, least: int = 1) -> int:
         """*number* in the scale of this run, at least *least*."""
         return max(least, round(number * self.scale))

@@ -17,11 +17,15 @@ READ_BYTES: Final = 1 << 16
 
 GENERATIONS: Final = "/v1/images/generations"
 EDITS: Final = "/v1/images/edits"
+VARIATIONS: Final = "/v1/images/variations"
 FILES: Final = "/v1/files"
 
 BOUNDARY: Final = "reliability-2718281828"
 FORM: Final = f"multipart/form-data; boundary={BOUNDARY}"
 JSON: Final = "application/json"
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""The answer that asks for the body."""
 
 
 class BrokenAnswerError(Exception):
@@ -78,7 +82,7 @@ def form(fields: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
 
 def parsed(data: bytes) -> RawAnswer:
     """All bytes of a connection, as an answer. Raises BrokenAnswerError where it is not whole."""
-    head, end, body = data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
+    head, end, body = data.removeprefix(CONTINUE).partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
     if not end or not line.startswith("HTTP/1.1 "):
         raise BrokenAnswerError(f"no whole head: {data[:200]!r}")
@@ -90,6 +94,23 @@ def parsed(data: bytes) -> RawAnswer:
     elif len(body) != int(headers.get("content-length", 0)):
         raise BrokenAnswerError(f"{len(body)} bytes of {headers.get('content-length')}")
     return RawAnswer(int(line.split(" ")[1]), headers, body)
+
+
+def all_parsed(data: bytes) -> list[RawAnswer]:
+    """All bytes of a connection, as the answers that they are. Raises BrokenAnswerError where one
+    is not whole."""
+    answers = []
+    while data:
+        data = data.removeprefix(CONTINUE)
+        end = data.find(b"\r\n\r\n") + 4
+        head = data[:end].lower()
+        if b"\r\ntransfer-encoding:" in head:
+            end = data.find(b"\r\n0\r\n\r\n", end - 2) + 7
+        elif b"\r\ncontent-length:" in head:
+            end += int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+        answers.append(parsed(data[:end]))
+        data = data[end:]
+    return answers
 
 
 def _dechunked(data: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmarks import machine, subject
 from reliability.promise import MAX_MISTAKES, Outcome, Promise
+from reliability.promises import PROMISES
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "reliability.md"
 
@@ -16,6 +17,9 @@ END: Final = "<!-- end of promises -->"
 
 Outcomes = Mapping[str, Outcome]
 """The outcomes of a promise by its loops."""
+
+Results = Sequence[tuple[Promise, Outcomes]]
+"""The outcomes of the promises that a run has tried."""
 
 
 def as_text(promise: Promise, loop: str, outcome: Outcome) -> str:
@@ -32,25 +36,29 @@ def _figures(promise: Promise, outcomes: Outcomes) -> str:
     return "<br>".join(f"{loop}: {outcome}" for loop, outcome in outcomes.items())
 
 
-def as_markdown(results: Sequence[tuple[Promise, Outcomes]]) -> str:
-    """The table of the page."""
-    rows = ["| promise | tried by | figures of the run | held |", "|---|---|---|---|"]
-    for promise, outcomes in results:
-        tests = ", ".join(f"`{each.partition('::')[2]}`" for each in promise.tests)
-        held = "yes" if all(each.held for each in outcomes.values()) else "**no**"
-        trial = f"`--only {promise.name}`" if promise.scenario else tests
-        rows.append(f"| {promise.text} | {trial} | {_figures(promise, outcomes)} | {held} |")
-    return "\n".join(rows) + "\n"
+def _row(promise: Promise, outcomes: Outcomes, arguments: Sequence[str]) -> str:
+    tests = ", ".join(f"`{each.partition('::')[2]}`" for each in promise.tests)
+    held = "yes" if all(each.held for each in outcomes.values()) else "**no**"
+    trial = f"`{' '.join(('--only', promise.name, *arguments))}`" if promise.scenario else tests
+    return f"| {promise.text} | {trial} | {_figures(promise, outcomes)} | {held} |"
 
 
-def write_page(results: Sequence[tuple[Promise, Outcomes]], arguments: Sequence[str]) -> None:
-    """Write the table, the command with its *arguments* and the machine of the run between the
+def as_markdown(results: Results, arguments: Sequence[str], table: str) -> str:
+    """The table of the page, with the *arguments* of the run. Where a promise was not tried, its
+    row is that in the old *table*."""
+    rows = {line.split(" | ")[0].strip("| "): line for line in table.splitlines() if "|" in line}
+    rows |= {promise.text: _row(promise, outcomes, arguments) for promise, outcomes in results}
+    head = ["| promise | tried by | figures of the run | held |", "|---|---|---|---|"]
+    texts = [promise.text for promise in PROMISES if promise.text in rows]
+    return "\n".join([*head, *(rows[text] for text in texts)]) + "\n"
+
+
+def write_page(results: Results, arguments: Sequence[str]) -> None:
+    """Write the rows of *results*, with the *arguments* of their run, and the machine between the
     markers of the page."""
     text = PAGE.read_text()
     before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    command = " ".join(("python -m reliability", *arguments))
-    run = "; ".join(machine.description(*subject.parser_and_loop())[:2])
-    PAGE.write_text(
-        f"{before}{START}{as_markdown(results)}\nThe run was `{command}` on {run}.\n{END}{after}"
-    )
+    table, _, after = rest.partition(END)
+    machine_text = "; ".join(machine.description(*subject.parser_and_loop())[:2])
+    rows = as_markdown(results, arguments, table)
+    PAGE.write_text(f"{before}{START}{rows}\nThe runs were on {machine_text}.\n{END}{after}")

@@ -15,7 +15,7 @@ from reliability.mixed_calls import FAULTS, Result
 from reliability.promise import Effort, Figure, Outcome, Promise
 from reliability.promises import PROMISES
 from reliability.raw_calls import BrokenAnswerError, parsed
-from reliability.report import PAGE
+from reliability.report import END, PAGE, START, as_markdown
 from tests.redis_server import missing_part
 
 TESTS = Path(__file__).parent
@@ -38,6 +38,32 @@ def test_page_has_every_promise_and_that_it_held() -> None:
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
     assert [row[0] for row in rows] == [promise.text for promise in PROMISES]
     assert {row[-1] for row in rows} == {"yes"}
+
+
+def test_rows_of_promises_that_were_not_tried_stay_in_the_page() -> None:
+    table = PAGE.read_text().partition(START)[2].partition(END)[0]
+    promise = next(each for each in PROMISES if each.scenario)
+    outcome = Outcome([Figure(12, "calls")])
+    rows = as_markdown([(promise, {"uvloop": outcome})], Effort(180, 0.5).arguments, table)
+    before, after = ([*text.splitlines()] for text in (table, rows))
+    changed = [line for line in after if line not in before]
+    assert changed == [
+        f"| {promise.text} | `--only {promise.name} --scale 0.5` | 12 calls, 0 mistakes | yes |"
+    ]
+    assert len(after) == sum(line.startswith("|") for line in before)
+
+
+@pytest.mark.parametrize(
+    ("effort", "arguments"),
+    [
+        (Effort(180), []),
+        (Effort(600, calls=4_000_000), ["--minutes 10", "--calls 4000000"]),
+    ],
+)
+def test_effort_names_the_arguments_that_are_not_the_usual_ones(
+    effort: Effort, arguments: list[str]
+) -> None:
+    assert effort.arguments == arguments
 
 
 @pytest.mark.parametrize(

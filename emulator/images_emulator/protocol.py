@@ -192,6 +192,9 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
+        """Answer 400 to bytes that are no request, and close the connection. An answer that is
+        still to come to an earlier request comes first, and no other after it: a client would take
+        this one for that."""
         # uvicorn calls it for the exceptions of the parser's callbacks, too: for a large head, for
         # a mistake of the client, or where memory is short.
         if self._refused:
@@ -202,6 +205,15 @@ class Protocol(HttpToolsProtocol):
             if not isinstance(reason, ValueError | httptools.HttpParserError):
                 self.transport.close()
                 raise reason or error
+        cycle = self.cycle
+        if cycle and not cycle.response_complete:
+            if not cycle.more_body:
+                self._refused = True
+                cycle.keep_alive = False
+                return
+            if self.pipeline:
+                self.transport.close()
+                return
         super().send_400_response(msg)
 
     def _refuse_head(self) -> None:

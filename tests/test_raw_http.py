@@ -1,0 +1,57 @@
+"""What HTTP does not allow, seldom allows or leaves open: an answer in the API's form, or a closed
+connection, and nothing in the log."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import suppress
+
+import pytest
+
+from images_emulator import Server
+from reliability.hostile_calls import check_answer
+from reliability.raw_calls import all_parsed
+from reliability.raw_cases import CASES, GET, KEPT, RawCase
+
+
+def received(connection: socket.socket) -> bytes:
+    """All bytes until the server closes."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            data += part
+    return data
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_raw_bytes_are_answered_in_the_api_s_form_or_the_connection_is_closed(
+    server: Server, case: RawCase, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = (server.settings.host, server.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(case.data)
+        if not case.leaves:
+            answers = all_parsed(received(connection))
+            assert tuple(answer.status for answer in answers) == tuple(case.statuses)
+            for answer in answers:
+                check_answer(answer)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(GET)
+        assert b" 200 OK\r\n" in received(connection).partition(b"date:")[0]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_the_answer_to_a_call_is_not_that_to_junk_behind_it(server: Server) -> None:
+    address = (server.settings.host, server.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        # Behind an answer that has left, junk has one of its own.
+        connection.sendall(KEPT)
+        first = connection.recv(65536)
+        assert all_parsed(first)[0].status == 200
+        connection.sendall(b"\x00 junk\r\n\r\n" + GET)
+        assert [answer.status for answer in all_parsed(received(connection))] == [400]
+
+
+def test_names_of_raw_cases_are_distinct() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
