@@ -32,8 +32,10 @@ from images_emulator.state.store import (
     Register,
     RegisterObserver,
     Size,
+    StaleRegistersError,
     Store,
     Take,
+    Taking,
 )
 from tests.redis_server import new_store_name, shared_redis
 
@@ -296,10 +298,19 @@ class _SlowCounters:
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
-    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+    async def claim(
+        self,
+        quotas: Iterable[Q],
+        counted: Iterable[str] = (),
+        *,
+        taking: Taking | None = None,
+        if_fresh: Callable[[], bool] | None = None,
+    ) -> Claim[Q]:
         sent, asked = list(quotas), list(counted)
         await _journey()
-        return await self._counters.claim(sent, asked)
+        if if_fresh:
+            raise StaleRegistersError  # for all that this class knows
+        return await self._counters.claim(sent, asked, taking=taking)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         await _journey()

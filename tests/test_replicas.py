@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import json
 import re
 import shutil
 import socket
@@ -26,9 +27,18 @@ from PIL import Image
 from images_emulator import Server, Settings
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
+from images_emulator.faults.scenario_document import parse_step
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.steps import MatchInput
-from images_emulator.state.store import Codec, Count, Log, LogCodec, Packed, Store
+from images_emulator.state.steps import MatchInput, ScenarioStep
+from images_emulator.state.store import (
+    Codec,
+    Count,
+    Log,
+    LogCodec,
+    Packed,
+    StaleRegistersError,
+    Store,
+)
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import encoded, opened, png
@@ -77,6 +87,14 @@ def replicas() -> Iterator[Replicas]:
 def http() -> Iterator[httpx2.Client]:
     with httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as http:
         yield http
+
+
+@pytest.fixture(scope="module")
+def trips_redis() -> Iterator[RedisServer]:
+    """A Redis that nothing else asks."""
+    server = RedisServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -258,6 +276,27 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     await parent.disconnect()
 
 
+async def test_a_claim_is_refused_where_another_process_has_changed_a_register() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    name = new_store_name()
+    one, other = (RedisStore(shared_redis().url, name) for _ in range(2))
+    registers = await asyncio.to_thread(
+        lambda: [store.register("number", 0, NUMBER) for store in (one, other)]
+    )
+    step = ScenarioStep(parse_step({"fault": "server_error"}), "step", "key")
+    counters = one.counters("steps")
+    assert (await counters.claim([step], if_fresh=lambda: True)).granted
+    await registers[1].update(lambda number: number + 1)
+    with pytest.raises(StaleRegistersError):
+        await counters.claim([step], if_fresh=lambda: True)
+    await one.refresh()
+    assert (await counters.claim([step], if_fresh=lambda: True)).granted == (step, Count(2, 2))
+    for store in (one, other):
+        await store.disconnect()
+        await asyncio.to_thread(store.close)
+
+
 async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
@@ -286,48 +325,65 @@ BY_URL: Final = {"response_format": "url"}
 MISSED: Final = {"fault": "server_error", "match": {"prompt": "another"}}
 PASSED: Final = {"fault": "server_error", "match": {"prompt": "x"}, "after": 1000}
 MET: Final = {"fault": {"kind": "error", "status": 418}, "match": {"prompt": "x"}, "times": None}
-ONCE: Final = {"fault": {"kind": "latency", "seconds": 0}, "match": {"prompt": "x"}, "times": 100}
+SLOW: Final = {"fault": {"kind": "latency", "seconds": 0}, "match": {"prompt": "x"}, "times": 100}
+ANSWER: Final = {"answer": {"created": 1}, "match": {"prompt": "x"}, "times": None}
+LATER: Final = {**ANSWER, "after": 1000}
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        (B64, None, None, 2),
-        (BY_URL, None, None, 2),
-        (B64, MISSED, None, 2),
-        (B64, PASSED, None, 3),
-        (B64, MET, None, 3),
-        (BY_URL, PASSED, None, 3),
-        (BY_URL, ONCE, None, 3),
-        (B64, None, "1000/min", 3),
-        (BY_URL, None, "1000/min", 3),
-        (BY_URL, MET, "1000/min", 3),
-        ({**BY_URL, "n": 3}, None, None, 2),
-        ({"n": 99}, None, None, 2),
-    ],
-)
+@pytest.mark.parametrize("rate_limit", [None, "1000/min", "1/min"])
+@pytest.mark.parametrize("answer", [None, ANSWER, LATER])
+@pytest.mark.parametrize("fault", [None, MISSED, PASSED, SLOW, MET])
+@pytest.mark.parametrize("fields", [B64, BY_URL])
 def test_a_call_asks_redis_three_times_at_most(
-    redis_server: RedisServer,
+    *,
     http: httpx2.Client,
-    case: tuple[dict[str, Any], dict[str, Any] | None, str | None, int],
+    trips_redis: RedisServer,
+    fields: dict[str, Any],
+    fault: dict[str, Any] | None,
+    answer: dict[str, Any] | None,
+    rate_limit: str | None,
 ) -> None:
-    fields, step, rate_limit, most = case
-    with Server(store=redis_server.url, rate_limit=rate_limit) as server:
-        if step:
-            server.emulator.scenario.load({"steps": [step]})
+    # At its arrival, with the fault; for rate limit and answer; at its end.
+    most = 2 if fault is MET else 2 + bool(rate_limit or answer)
+    trips_redis.command("FLUSHALL")
+    with Server(store=trips_redis.url, rate_limit=rate_limit) as server:
+        if steps := [*filter(None, (fault, answer))]:
+            server.emulator.scenario.load({"steps": steps})
         generate(http, server, **fields)  # loads the scripts
-        assert round_trips(redis_server, lambda: generate(http, server, **fields)) == most
+        assert round_trips(trips_redis, lambda: generate(http, server, **fields)) == most
 
 
-def test_a_call_that_ends_a_step_asks_redis_three_times(
+@pytest.mark.parametrize("fields", [{**BY_URL, "n": 3}, {"n": 99}])
+def test_a_call_for_several_pictures_or_none_asks_redis_twice(
+    http: httpx2.Client, trips_redis: RedisServer, fields: dict[str, Any]
+) -> None:
+    with Server(store=trips_redis.url, store_name=new_store_name()) as server:
+        generate(http, server, **fields)
+        assert round_trips(trips_redis, lambda: generate(http, server, **fields)) == 2
+
+
+def test_a_call_that_ends_a_step_asks_redis_twice(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
     with Server(store=redis_server.url) as server:
         for _ in range(6):
             server.inject({"kind": "error", "status": 418}, times=1)
         generate(http, server)
-        assert round_trips(redis_server, lambda: generate(http, server)) == 3
+        assert round_trips(redis_server, lambda: generate(http, server)) == 2
         assert generate(http, server).status_code == 200
+
+
+def test_a_call_whose_body_is_late_is_in_the_journal_before_it(replicas: Replicas) -> None:
+    one, other = replicas
+    one.inject({"kind": "error", "status": 418})
+    head = f"POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+    body = json.dumps(BODY)
+    with socket.create_connection(("127.0.0.1", one.port)) as connection:
+        connection.sendall(f"{head}Content-Type: application/json\r\n".encode())
+        connection.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode())
+        until(lambda: len(other.requests) == 1)
+        connection.sendall(body.encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 418 ")
 
 
 @pytest.mark.parametrize(("step", "most"), [(None, 2), ({"path": "/private/*"}, 3)])

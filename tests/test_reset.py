@@ -144,7 +144,9 @@ def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPa
 
     def work() -> None:
         with suppress(APIError):
-            store.run(limits.admit(f"{next(keys) % 4}", REQUEST))
+            admission = limits.admission(f"{next(keys) % 4}", REQUEST)
+            assert admission
+            store.run(admission.admit())
 
     assert hammer(work, lambda: store.run(limits.reset())) == []
 

@@ -43,8 +43,10 @@ from images_emulator.state.store import (
     LogCodec,
     Packed,
     Size,
+    StaleRegistersError,
     Store,
     Take,
+    Taking,
 )
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
@@ -222,6 +224,28 @@ async def test_a_claim_that_nothing_grants_has_the_counts_that_are_asked_for(sto
     assert await counters.claim(quotas[1:], ["b", "c"]) == Claim(None, [Count(1, 1), Count()])
     assert await counters.claim([], ["a"]) == Claim(None, [Count(1)])
     assert await counters.claim([]) == Claim(None, [])
+
+
+async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: Store) -> None:
+    counters, buckets = store.counters("steps"), store.buckets("limits")
+    quota, taking = Limits("a", times=5), Taking(buckets, "key", 2, 3, 60, NOW)
+    granted = Take(granted=True, used=2)
+    assert await counters.claim([quota], taking=taking) == Claim((quota, Count(1, 1)), (), granted)
+    refused = await counters.claim([quota], ["a"], taking=taking)
+    assert (refused.granted, refused.take) == (None, Take(granted=False, used=2, wait_ms=20_000))
+    assert await counters.counts(["a"]) == [Count(1, 1)]
+    alone: Claim[Limits] = await counters.claim([], taking=taking._replace(amount=1))
+    assert alone.take == Take(granted=True, used=3)
+    assert await buckets.take("key", 1, limit=3, seconds=60, now=NOW) == Take(
+        granted=False, used=3, wait_ms=20_000
+    )
+
+
+async def test_a_claim_is_not_made_where_the_values_it_follows_have_changed(store: Store) -> None:
+    counters, quota = store.counters("steps"), Limits("a")
+    with pytest.raises(StaleRegistersError):
+        await counters.claim([quota], if_fresh=lambda: False)
+    assert await counters.counts(["a"]) == [Count()]
 
 
 async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

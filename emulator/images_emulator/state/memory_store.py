@@ -25,7 +25,9 @@ from images_emulator.state.store import (
     Register,
     RegisterObserver,
     Size,
+    StaleRegistersError,
     Take,
+    Taking,
 )
 
 T = TypeVar("T")
@@ -136,7 +138,19 @@ class MemoryCounters:
         self._counts: OrderedDict[str, Count] = OrderedDict()
         self._lock = Lock()
 
-    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+    async def claim(
+        self,
+        quotas: Iterable[Q],
+        counted: Iterable[str] = (),
+        *,
+        taking: Taking | None = None,
+        if_fresh: Callable[[], bool] | None = None,
+    ) -> Claim[Q]:
+        if if_fresh and not if_fresh():
+            raise StaleRegistersError
+        take = await taking.take() if taking else None
+        if take and not take.granted:
+            return Claim(None, (), take)
         with self._lock:
             for quota in quotas:
                 before = self._counts.get(quota.key, Count())
@@ -145,8 +159,8 @@ class MemoryCounters:
                 if len(self._counts) > MAX_COUNTS:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
-                    return Claim((quota, count))
-            return Claim(None, [self._counts.get(key, Count()) for key in counted])
+                    return Claim((quota, count), (), take)
+            return Claim(None, [self._counts.get(key, Count()) for key in counted], take)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         with self._lock:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
+from typing import NamedTuple
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.refusal import APIError, Refusal
@@ -12,7 +13,23 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.setting_values import Rate, parse_rate
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
-from images_emulator.state.store import Register, Store, Take
+from images_emulator.state.store import Register, Store, Take, Taking
+
+
+class Admission(NamedTuple):
+    """The tokens that a call is to take, and what makes the error where it is *refused* them."""
+
+    taking: Taking
+    refused: Callable[[Take], APIError]
+
+    async def admit(self) -> None:
+        """Take them. Raises APIError where there are not enough."""
+        self.check(await self.taking.take())
+
+    def check(self, take: Take | None) -> None:
+        """Raises APIError where the bucket refuses."""
+        if take and not take.granted:
+            raise self.refused(take)
 
 
 class RateLimits:
@@ -26,31 +43,29 @@ class RateLimits:
         self._account = account
         self._buckets = store.buckets("rate-limits")
 
-    async def admit(
+    def admission(
         self,
         key: str,
         request: ImageRequest,
         refusal: Refusal = service_errors.rate_limited,
         deployment: str | None = None,
         dialect_values: Mapping[str, object] = MappingProxyType({}),
-    ) -> None:
-        """Take the images of *request* from the bucket of its *key* and *deployment*, or else its
-        model. Raises APIError where there are not enough in it: *refusal*, whose message may name
-        *dialect_values*, too."""
+    ) -> Admission | None:
+        """The images of *request*, which are to be taken from the bucket of its *key* and
+        *deployment*, or else its model; the message of *refusal* may name *dialect_values*, too.
+        None where there is no limit."""
         if not self.rate:
-            return
+            return None
+        rate = self.rate
         # A key may be as long as a request's head; its hash is not.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        now = self._clock.now()
-        take = await self._buckets.take(
-            f"{digest}:{deployment or request.model.id}",
-            request.n,
-            limit=self.rate.limit,
-            seconds=self.rate.seconds,
-            now=now,
+        bucket = f"{digest}:{deployment or request.model.id}"
+        taking = Taking(
+            self._buckets, bucket, request.n, rate.limit, rate.seconds, self._clock.now()
         )
-        if not take.granted:
-            raise self._error(refusal, self.rate, request, take, dialect_values)
+        return Admission(
+            taking, lambda take: self._error(refusal, rate, request, take, dialect_values)
+        )
 
     def _error(
         self,

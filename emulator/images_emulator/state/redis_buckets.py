@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.memory_store import MAX_BUCKETS
 from images_emulator.state.redis_container import RedisContainer
-from images_emulator.state.store import Take
+from images_emulator.state.store import Take, Taking
 
 
 class RedisBuckets(RedisContainer):
@@ -17,13 +18,21 @@ class RedisBuckets(RedisContainer):
     KEYS = scripts.BUCKETS_KEYS
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
-        now_ms = int(now.timestamp() * 1000)
-        token_us = -(-seconds * 1_000_000 // limit)
-        numbers = amount, limit, token_us, now_ms
-        granted, used, wait_ms = await self._call(
-            scripts.TAKE, self._keys, self._life_seconds, MAX_BUCKETS, key, *numbers
-        )
-        return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)
+        arguments = self.arguments_of(Taking(self, key, amount, limit, seconds, now))
+        return take_of(await self._call(scripts.TAKE, self._keys, *arguments))
+
+    def arguments_of(self, taking: Taking) -> tuple[int | str, ...]:
+        """The arguments of `redis_scripts.TAKE`."""
+        now_ms = int(taking.now.timestamp() * 1000)
+        token_us = -(-taking.seconds * 1_000_000 // taking.limit)
+        numbers = taking.amount, taking.limit, token_us, now_ms
+        return self._life_seconds, MAX_BUCKETS, taking.key, *numbers
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)
+
+
+def take_of(answer: Sequence[int]) -> Take:
+    """The answer of `redis_scripts.TAKE`."""
+    granted, used, wait_ms = answer
+    return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)

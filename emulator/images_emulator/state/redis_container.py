@@ -33,6 +33,11 @@ class RedisContainer:
         self._keys = keys
         self._life_seconds = life_seconds
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys in Redis, as `KEYS` has their ends."""
+        return self._keys
+
 
 def unpacked(codec: Codec[T], text: bytes, data: bytes | None) -> T:
     """The value of which Redis has the JSON *text* and the bytes *data*."""

@@ -12,9 +12,10 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.memory_store import MAX_COUNTS
+from images_emulator.state.redis_buckets import RedisBuckets, take_of
 from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient
 from images_emulator.state.redis_container import RedisContainer
-from images_emulator.state.store import Claim, Count, Q
+from images_emulator.state.store import Claim, Count, Q, Quota, StaleRegistersError, Take, Taking
 
 MAX_CLAIMS: Final = 10_000
 """The last claims that can be revoked."""
@@ -36,9 +37,15 @@ class RedisCounters(RedisContainer):
         client: RedisClient,
         keys: tuple[str, ...],
         life_seconds: int,
+        *,
         revoked: Callable[[str], Coroutine[Any, Any, None]] | None,
+        registers_key: str,
+        registers_version: Callable[[], str],
     ) -> None:
         super().__init__(client, keys, life_seconds)
+        self._registers_key = registers_key
+        self._registers_version = registers_version
+        """Gives the version of the copies of all registers."""
         self._revoked = revoked
         self._unanswered: list[str] = []
         """The ids of the claims that are to be revoked."""
@@ -47,47 +54,67 @@ class RedisCounters(RedisContainer):
         self._lock = Lock()
         """Held while `_known` is changed."""
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys in Redis, as `COUNTERS_KEYS` has their ends."""
-        return self._keys
-
     def known(self) -> list[tuple[str, Count]]:
         """The counts that this process knows, by the keys of their quotas."""
         with self._lock:
             return [*self._known.items()]
 
-    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+    async def claim(
+        self,
+        quotas: Iterable[Q],
+        counted: Iterable[str] = (),
+        *,
+        taking: Taking | None = None,
+        if_fresh: Callable[[], bool] | None = None,
+    ) -> Claim[Q]:
+        # A new value is there before its version is.
+        version = self._registers_version() if if_fresh else None
+        if if_fresh and not if_fresh():
+            raise StaleRegistersError
         candidates, asked = [*quotas], [*counted]
         if not candidates and not asked:
-            return Claim(None, [])
+            return Claim(None, [], await taking.take() if taking else None)
         self._client.check()
         if self._unanswered:
             await self._revoke()
         claim_id = random_digits()
         try:
-            place, *texts = await self._claim(claim_id, candidates, asked)
+            arguments = _arguments(claim_id, candidates, asked)
+            take, (place, *texts) = await self._claim(arguments, taking, version)
         except BaseException:
             if candidates:
                 self._unanswered.append(claim_id)
                 self._client.spawn(self._revoke_later())
             raise
+        if place == _STALE:
+            raise StaleRegistersError
+        if not texts:
+            return Claim(None, (), take)
         found, others = map(_counts, texts)
         self._note([each.key for each in candidates], found)
         if place >= 0:
-            return Claim((candidates[place], found[place]))
+            return Claim((candidates[place], found[place]), (), take)
         self._note(asked, others)
-        return Claim(None, others)
+        return Claim(None, others, take)
 
-    async def _claim(self, claim_id: str, candidates: Sequence[Q], asked: Sequence[str]) -> Any:
-        arguments: list[str | int | bytes] = [claim_id, MAX_CLAIMS, len(asked), *asked]
-        for quota in candidates:
-            times = -1 if quota.times is None else quota.times
-            arguments += quota.key, quota.after, times, repr(float(quota.probability))
-            arguments.append(quota.seed.encode())
-        return await self._call(
-            scripts.CLAIM, self._keys, self._life_seconds, MAX_COUNTS, *arguments
+    async def _claim(
+        self, arguments: Sequence[str | bytes | int], taking: Taking | None, version: str | None
+    ) -> tuple[Take | None, Sequence[Any]]:
+        """What the bucket answers, if it is asked, and the answer of `CLAIM`; that of a claim that
+        was not made has one item."""
+        if version is not None:
+            keys = (self._registers_key, *self._keys)
+            life = self._life_seconds, version
+            return None, await self._call(scripts.CLAIM_IF_FRESH, keys, *life, *arguments)
+        if taking is None:
+            return None, await self._call(scripts.CLAIM, self._keys, self._life_seconds, *arguments)
+        buckets = taking.buckets
+        assert isinstance(buckets, RedisBuckets), "of the same store"
+        keys = (*buckets.keys, *self._keys)
+        taken, *claim = await self._call(
+            scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(taking), *arguments
         )
+        return take_of(taken), claim[0] if claim else [-1]
 
     async def _revoke(self) -> None:
         """Revoke the claims that had no answer. Raises APIError where Redis does not answer."""
@@ -133,6 +160,21 @@ class RedisCounters(RedisContainer):
 
 
 _NONE: Final = Count()
+
+_STALE: Final = -2
+"""Answers `CLAIM_IF_FRESH` in place of a claim."""
+
+
+def _arguments(
+    claim_id: str, candidates: Sequence[Quota], asked: Sequence[str]
+) -> Sequence[str | bytes | int]:
+    """The arguments of a claim; see `redis_scripts.CLAIM`."""
+    arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS, len(asked), *asked]
+    for quota in candidates:
+        times = -1 if quota.times is None else quota.times
+        arguments += quota.key, quota.after, times, repr(float(quota.probability))
+        arguments.append(quota.seed.encode())
+    return arguments
 
 
 def _counts(texts: Sequence[bytes | None]) -> list[Count]:

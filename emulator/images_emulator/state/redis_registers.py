@@ -68,6 +68,7 @@ class RedisRegister(Generic[T]):
             with self._lock:
                 if newest > self.version:
                     self.value, self.version = value, newest
+            self._registers.replaced(newest)
             self._registers.changed(self._name)
             return value
 
@@ -91,12 +92,13 @@ class RedisRegisters:
     ) -> None:
         self.client = client
         self.changed = changed
+        self.key = key
         self._keys = (key,)
         self._life_seconds = life_seconds
         self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
-        self._version = ""
-        """The version of all registers that the copies have."""
+        self.version = ""
+        """The version of all registers that the copies have. It changes after them."""
         self._lock = Lock()
         """Held while copies are made."""
 
@@ -110,7 +112,7 @@ class RedisRegisters:
     async def refresh(self) -> None:
         """Adopt what other processes have written, and restore what Redis has lost. Raises
         APIError."""
-        flat = await self.client.call(scripts.REFRESH, self._keys, self._version)
+        flat = await self.client.call(scripts.REFRESH, self._keys, self.version)
         if flat != 1:
             await self._adopt_or_restore(flat)
 
@@ -126,11 +128,13 @@ class RedisRegisters:
         if not isinstance(answer, bytes):
             await self._adopt_or_restore(answer)
             return None
-        newest = answer.decode()
-        if _turn(newest) == _turn(self._version or newest) + 1:
+        return answer.decode()
+
+    def replaced(self, newest: str) -> None:
+        """Note that a copy has the value of a new version."""
+        if _turn(newest) == _turn(self.version or newest) + 1:
             # Nobody else came between.
-            self._version = newest
-        return newest
+            self.version = newest
 
     async def share(self) -> None:
         """Give Redis the registers that it does not have, or has lost, and adopt those of others.
@@ -149,9 +153,9 @@ class RedisRegisters:
         self._adopt(flat)
 
     async def _adopt_or_restore(self, flat: Sequence[bytes]) -> None:
-        before = self._version
+        before = self.version
         # In another era another process has restored something, and knows not all counts.
-        if not self._adopt(flat) or _era(before) not in {"", _era(self._version)}:
+        if not self._adopt(flat) or _era(before) not in {"", _era(self.version)}:
             await self.share()
 
     def _adopt(self, flat: Sequence[bytes]) -> bool:
@@ -166,7 +170,7 @@ class RedisRegisters:
             if version and copy.adopt(version, fields[b"j:" + key], fields[b"d:" + key]):
                 adopted.append(name)
         if not is_behind:
-            self._version = fields.get(b"version", b"").decode()
+            self.version = fields.get(b"version", b"").decode()
         for name in adopted:
             self.changed(name)
         return not is_behind

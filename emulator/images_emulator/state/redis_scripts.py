@@ -9,6 +9,8 @@ comes between its steps.
 | | | | `COUNT_ENTRIES` |
 | records and log | | | `GET_VALUE`, `ALL_VALUES`, `SIZE` |
 | counters | `RedisCounters` | `COUNTERS_KEYS` | `CLAIM`, `REVOKE`, `COUNTS` |
+| registers and counters | | | `CLAIM_IF_FRESH` |
+| buckets and counters | | | `TAKE_AND_CLAIM` |
 | buckets | `RedisBuckets` | `BUCKETS_KEYS` | `TAKE` |
 | all but the log | | | `CLEAR` |
 | all of a store | `RedisStore` | | `TOUCH` |
@@ -273,70 +275,87 @@ return values
 )
 """Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
 
-CLAIM: Final = _script(
-    _LIVE,
-    """
-local most, id, most_claims = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-if redis.call('HEXISTS', effects, id) == 1 then return {-1, {}, {}} end
-local function lucky(probability, seed, number)
-  if probability >= 1 then return true end
-  local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
-  return tonumber(string.sub(digest, 1, 13), 16) / 2 ^ 52 < probability
-end
-local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
-local turn = tonumber(newest[2] or '0')
-local granted = -1
-local first = 6 + tonumber(ARGV[5])
-local counted, found = {}, {}
-for at = first, #ARGV, 5 do
-  local key, after, times = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local claims, grants = 0, 0
-  local text = redis.call('HGET', counts, key)
-  if text then
-    local cut = string.find(text, ' ', 1, true)
-    claims, grants = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
+_CLAIM: Final = """
+local function claim(counts, order, effects, recent, at)
+  local most, id, most_claims = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+  if redis.call('HEXISTS', effects, id) == 1 then return {-1, {}, {}} end
+  local function lucky(probability, seed, number)
+    if probability >= 1 then return true end
+    local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
+    return tonumber(string.sub(digest, 1, 13), 16) / 2 ^ 52 < probability
   end
-  if times < 0 or grants < times then
-    local number = claims + 1 - after
-    claims = claims + 1
-    if number > 0 and lucky(tonumber(ARGV[at + 3]), ARGV[at + 4], number) then
-      grants = grants + 1
-      granted = (at - first) / 5
+  local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
+  local turn = tonumber(newest[2] or '0')
+  local granted = -1
+  local asked_from = at + 4
+  local first = asked_from + tonumber(ARGV[at + 3])
+  local counted, found = {}, {}
+  for place = first, #ARGV, 5 do
+    local key, after, times = ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
+    local claims, grants = 0, 0
+    local text = redis.call('HGET', counts, key)
+    if text then
+      local cut = string.find(text, ' ', 1, true)
+      claims, grants = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
     end
-    turn = turn + 1
-    counted[#counted + 1] = key
-    text = string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants)
-    redis.call('HSET', counts, key, text)
-    redis.call('ZADD', order, turn, key)
+    if times < 0 or grants < times then
+      local number = claims + 1 - after
+      claims = claims + 1
+      if number > 0 and lucky(tonumber(ARGV[place + 3]), ARGV[place + 4], number) then
+        grants = grants + 1
+        granted = (place - first) / 5
+      end
+      turn = turn + 1
+      counted[#counted + 1] = key
+      text = string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants)
+      redis.call('HSET', counts, key, text)
+      redis.call('ZADD', order, turn, key)
+    end
+    found[#found + 1] = text
+    if granted >= 0 then break end
   end
-  found[#found + 1] = text
-  if granted >= 0 then break end
-end
-while redis.call('ZCARD', order) > most do
-  redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
-end
-if #counted > 0 then
-  redis.call('HSET', effects, id, (granted >= 0 and '1 ' or '0 ') .. table.concat(counted, ' '))
-  redis.call('RPUSH', recent, id)
-  if redis.call('LLEN', recent) > most_claims then
-    redis.call('HDEL', effects, redis.call('LPOP', recent))
+  while redis.call('ZCARD', order) > most do
+    redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
   end
-  live(tonumber(ARGV[1]))
+  if #counted > 0 then
+    redis.call('HSET', effects, id, (granted >= 0 and '1 ' or '0 ') .. table.concat(counted, ' '))
+    redis.call('RPUSH', recent, id)
+    if redis.call('LLEN', recent) > most_claims then
+      redis.call('HDEL', effects, redis.call('LPOP', recent))
+    end
+    live(tonumber(ARGV[1]))
+  end
+  local asked = {}
+  if granted < 0 then
+    for place = asked_from, first - 1 do
+      asked[#asked + 1] = redis.call('HGET', counts, ARGV[place])
+    end
+  end
+  return {granted, found, asked}
 end
-local asked = {}
-if granted < 0 then
-  for at = 6, first - 1 do asked[#asked + 1] = redis.call('HGET', counts, ARGV[at]) end
-end
-return {granted, found, asked}
-""",
-    keys=COUNTERS_KEYS,
+"""
+
+CLAIM: Final = _script(
+    _LIVE, _CLAIM, "return claim(counts, order, effects, recent, 2)", keys=COUNTERS_KEYS
 )
-"""Arguments: the seconds to live, the most counts, the id of the claim, the most ids, the number
-of the keys whose counts are asked for and these keys, and of each quota its key (without spaces),
-`after`, `times` (-1: any number), probability and seed. Returns the place of the quota that grants
-the claim, or -1; the counts of the quotas up to that one, and where there is none those that are
-asked for, each as one text or nothing. A claim that was revoked before is granted nothing. See
-`store.Count.claim` and `store.is_lucky`."""
+"""Arguments: the seconds to live, and those of the claim: the most counts, the id of the claim, the
+most ids, the number of the keys whose counts are asked for and these keys, and of each quota its
+key (without spaces), `after`, `times` (-1: any number), probability and seed. Returns the place of
+the quota that grants the claim, or -1; the counts of the quotas up to that one, and where there is
+none those that are asked for, each as one text or nothing. A claim that was revoked before is
+granted nothing. See `store.Count.claim` and `store.is_lucky`."""
+
+CLAIM_IF_FRESH: Final = _script(
+    _LIVE,
+    _CLAIM,
+    """
+if redis.call('HGET', registers, 'version') ~= ARGV[2] then return {-2} end
+return claim(counts, order, effects, recent, 3)
+""",
+    keys=(*REGISTERS_KEYS, *COUNTERS_KEYS),
+)
+"""As `CLAIM`, but does nothing and returns -2 where the version of all registers, which is an
+argument before those of the claim, is not the newest."""
 
 REVOKE: Final = _script(
     _LIVE,
@@ -389,39 +408,52 @@ return found
 )
 """Arguments: the keys of quotas. Returns claims and grants of each as one text."""
 
-TAKE: Final = _script(
-    _LIVE,
-    """
-local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local owed = 0
-local text = redis.call('HGET', buckets, key)
-if text then
-  local cut = string.find(text, ' ', 1, true)
-  local past = now - tonumber(string.sub(text, 1, cut - 1))
-  owed = math.max(tonumber(string.sub(text, cut + 1)) - past * 1000, 0)
+_TAKE: Final = """
+local function take(buckets, order)
+  local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+  local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local owed = 0
+  local text = redis.call('HGET', buckets, key)
+  if text then
+    local cut = string.find(text, ' ', 1, true)
+    local past = now - tonumber(string.sub(text, 1, cut - 1))
+    owed = math.max(tonumber(string.sub(text, cut + 1)) - past * 1000, 0)
+  end
+  if owed > limit * token then owed = 0 end
+  local used = math.ceil(owed / token)
+  if amount > limit then return {0, used, -1} end
+  local late = owed + (amount - limit) * token
+  if late > 0 then return {0, used, math.ceil(late / 1000)} end
+  redis.call('HSET', buckets, key,
+    string.format('%.0f', now) .. ' ' .. string.format('%.0f', owed + amount * token))
+  local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
+  redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
+  while redis.call('ZCARD', order) > most do
+    redis.call('HDEL', buckets, redis.call('ZPOPMIN', order)[1])
+  end
+  live(tonumber(ARGV[1]))
+  return {1, used + amount, -1}
 end
-if owed > limit * token then owed = 0 end
-local used = math.ceil(owed / token)
-if amount > limit then return {0, used, -1} end
-local late = owed + (amount - limit) * token
-if late > 0 then return {0, used, math.ceil(late / 1000)} end
-redis.call('HSET', buckets, key,
-  string.format('%.0f', now) .. ' ' .. string.format('%.0f', owed + amount * token))
-local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
-redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
-while redis.call('ZCARD', order) > most do
-  redis.call('HDEL', buckets, redis.call('ZPOPMIN', order)[1])
-end
-live(tonumber(ARGV[1]))
-return {1, used + amount, -1}
-""",
-    keys=BUCKETS_KEYS,
-)
+"""
+
+TAKE: Final = _script(_LIVE, _TAKE, "return take(buckets, order)", keys=BUCKETS_KEYS)
 """Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
 microseconds of a token, the time in milliseconds. Returns whether it is granted, the tokens that
 are used, and the milliseconds to wait (-1: none). A bucket is kept as a time in milliseconds, and
 the microseconds after which it is full from then on. See `memory_store.MemoryBuckets`."""
+
+TAKE_AND_CLAIM: Final = _script(
+    _LIVE,
+    _TAKE,
+    _CLAIM,
+    """
+local taken = take(KEYS[1], KEYS[2])
+if taken[1] == 0 then return {taken} end
+return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
+""",
+)
+"""The keys are those of buckets and of counters. Arguments: those of `TAKE`, then those of the
+claim. Returns the answer of `TAKE`, and where that is granted the answer of `CLAIM`."""
 
 _LOG: Final = """
 local function tell(change)

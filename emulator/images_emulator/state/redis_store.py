@@ -116,7 +116,14 @@ class RedisStore:
         self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         keys = self._keys_of(RedisCounters, name)
-        counters = RedisCounters(self.client, keys, self._life_seconds, revoked)
+        counters = RedisCounters(
+            self.client,
+            keys,
+            self._life_seconds,
+            revoked=revoked,
+            registers_key=self._registers.key,
+            registers_version=lambda: self._registers.version,
+        )
         with self._lock:
             self._counters.append(counters)
         return counters

@@ -179,8 +179,8 @@ class Replay:
         # A counter that begins anew has another key, as `RedisCounters` wants it.
         run = self._run.value
         plays = (_Play(f"{run}-{place}", place) for place in places)
-        claim, _ = await self._counters.claim(plays)
-        return claim[0].place if claim else places[-1]
+        granted = (await self._counters.claim(plays)).granted
+        return granted[0].place if granted else places[-1]
 
     def hosted(self, path: str) -> HostedRecording | None:
         """The hosted picture at the *path* of this server, or None."""

@@ -3,18 +3,20 @@ injects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.immutable import Immutable
 from images_emulator.state.identity import random_id
+from images_emulator.state.rate_limits import Admission
 from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioStep, Steps
-from images_emulator.state.store import Count, Store, is_exhausted
+from images_emulator.state.store import Count, StaleRegistersError, Store, is_exhausted
 
 if TYPE_CHECKING:
     from images_emulator.answers.own_answer import OwnAnswer
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from images_emulator.answers.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.faults.base import BaseFault
     from images_emulator.faults.scenario_document import Step
+
+FaultMeeting: TypeAlias = "tuple[BaseFault | None, list[NearMiss]]"
+"""The fault that a call meets; or None, and the near misses."""
 
 MAX_NEAR_MISSES: Final = 20
 """The most near misses of one call: those of the first steps."""
@@ -167,15 +172,33 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def meet(self, call: MatchInput) -> tuple[BaseFault | None, list[NearMiss]]:
+    async def meet(self, call: MatchInput) -> FaultMeeting:
         """The fault that a call meets; or None, and the near misses: why it met none of the first
         steps."""
         met, misses = await self._meet(call)
         return (met[0].step.fault, []) if met else (None, misses)
 
-    async def meet_answer(self, call: MatchInput) -> tuple[MetAnswer | None, list[NearMiss]]:
-        """The answer that a validated call meets; or None, and the near misses."""
-        met, misses = await self._meet(call)
+    async def meet_early(
+        self, make_call: Callable[[], Awaitable[MatchInput]]
+    ) -> FaultMeeting | None:
+        """Do what `meet` does, before the store is refreshed. None where that is to be done
+        afterwards: where no step matches the call that *make_call* gives, or another process has
+        changed the steps, or the store is away."""
+        steps = self._steps.value
+        call = await make_call()
+        if steps is not self._steps.value or not self.expects(call):
+            return None
+        with suppress(APIError, StaleRegistersError):
+            met, misses = await self._meet(call, if_fresh=lambda: self._steps.value is steps)
+            return (met[0].step.fault, []) if met else (None, misses)
+        return None
+
+    async def meet_answer(
+        self, call: MatchInput, admission: Admission | None = None
+    ) -> tuple[MetAnswer | None, list[NearMiss]]:
+        """The answer that a validated call meets; or None, and the near misses. A call that is to
+        have *admission* meets none without it. Raises APIError."""
+        met, misses = await self._meet(call, admission)
         if met is None:
             return None, misses
         step, count = met
@@ -183,7 +206,10 @@ class Scenario:
         return MetAnswer(step.answer, step.title, count.grants), []
 
     async def _meet(
-        self, call: MatchInput
+        self,
+        call: MatchInput,
+        admission: Admission | None = None,
+        if_fresh: Callable[[], bool] | None = None,
     ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
         steps = self._steps.value
         scan = self._scan(steps, call)
@@ -196,12 +222,19 @@ class Scenario:
             yield from (step.key for step in first)
 
         try:
-            granted, counts = await self._counters.claim(scan.matching(), counted())
+            granted, counts, take = await self._counters.claim(
+                scan.matching(),
+                counted(),
+                taking=admission.taking if admission else None,
+                if_fresh=if_fresh,
+            )
         except APIError:
-            if next(scan.matching(), None):
+            if admission or next(scan.matching(), None):
                 raise
             # The call goes on where the store is away. Only what it missed is not known.
             return None, []
+        if admission:
+            admission.check(take)
         if granted:
             step, count = granted
             if is_exhausted(step, count):

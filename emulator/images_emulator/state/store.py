@@ -200,10 +200,12 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 class Claim(NamedTuple, Generic[Q]):
     """The outcome of a claim: the quota that *granted* it and its count, or None; then *counts* are
-    those that were asked for."""
+    those that were asked for. *take* is the answer of the bucket that was asked first, if any: one
+    that refuses has ended the claim."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()
+    take: Take | None = None
 
 
 class Counters(Protocol):
@@ -211,10 +213,21 @@ class Counters(Protocol):
     to begin anew has another key from then on: a shared store that has lost the counts may restore
     those of before a `clear`."""
 
-    async def claim(self, quotas: Iterable[Q], counted: Iterable[str] = ()) -> Claim[Q]:
+    async def claim(
+        self,
+        quotas: Iterable[Q],
+        counted: Iterable[str] = (),
+        *,
+        taking: Taking | None = None,
+        if_fresh: Callable[[], bool] | None = None,
+    ) -> Claim[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
         count; or else None, and the counts of the keys *counted*. The whole method is atomic: a
         quota of *n* times grants exactly *n* claims to any number of threads.
+
+        With *taking*, nothing is claimed unless the bucket grants that. With *if_fresh*, nothing is
+        done unless it is true, and the process has the newest value of each register. Otherwise
+        raises StaleRegistersError.
 
         A claim whose answer did not reach the caller, because the store did not answer or the
         caller was cancelled, is revoked as soon as the store answers.
@@ -247,6 +260,27 @@ class Buckets(Protocol):
         ...
 
     async def clear(self) -> None: ...
+
+
+class Taking(NamedTuple):
+    """Some tokens that are to be taken from one of *buckets*; see `Buckets.take`."""
+
+    buckets: Buckets
+    key: str
+    amount: int
+    limit: int
+    seconds: int
+    now: datetime
+
+    async def take(self) -> Take:
+        """Take them."""
+        return await self.buckets.take(
+            self.key, self.amount, limit=self.limit, seconds=self.seconds, now=self.now
+        )
+
+
+class StaleRegistersError(Exception):
+    """Another process may have changed a register since this one was last refreshed."""
 
 
 class LogChange(NamedTuple):

@@ -117,11 +117,11 @@ def create_app(
         app = ReplayMiddleware(app, emulator, emulator.replay)
     if instruments is None:
         instruments = instruments_of(emulator.settings)
-    app = FaultMiddleware(app, emulator)
+    app = faults = FaultMiddleware(app, emulator)
     for each in instruments:
         each.observe(emulator)
         app = each.inside(app)
-    app = CORSMiddleware(Recorder(app, Admin(emulator, namespaces), emulator), emulator)
+    app = CORSMiddleware(Recorder(app, Admin(emulator, namespaces), emulator, faults), emulator)
     for each in instruments:
         app = each.outside(app)
     return app

@@ -8,7 +8,7 @@ for calls to come.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.scenario import FaultMeeting
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
@@ -59,25 +60,47 @@ class FaultMiddleware:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
+        self._met_early: dict[str, FaultMeeting] = {}
+        """What calls have met before they came here, by their ids."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange, directive = exchange_of(scope), False
+        met = self._met_early.pop(exchange.id, None)
         if exchange.kind == "download":
             may_fail = self._is_signed_download(exchange)
         else:
-            if exchange.operation:
-                await self._read_body(exchange, receive)
-            may_fail = authenticate(exchange, self.emulator.settings)
-            if may_fail and exchange.chunks:
-                directive = await self._has_directive(exchange, exchange.chunks)
+            may_fail, directive = await self.read(exchange, receive)
         scenario = self.emulator.scenario
-        if may_fail and (directive or scenario.has_faults or _FAULT_HEADER in exchange.head):
-            await self._call_with_fault(exchange, scope, receive, send, directive)
+        if may_fail and (directive or met or scenario.has_faults or _FAULT_HEADER in exchange.head):
+            await self._call_with_fault(
+                exchange, scope, receive, send, directive=directive, met=met
+            )
         else:
             await self.app(scope, receive, send)
+
+    async def meet_early(
+        self, exchange: Exchange, receive: Receive, reading: Awaitable[tuple[bool, bool]]
+    ) -> None:
+        """Find the fault of a call by the scenario at the time at which the store is refreshed,
+        with one round trip for both. *reading* is what `read` is doing."""
+        may_fail, directive = await reading
+        if not may_fail or directive or _FAULT_HEADER in exchange.head:
+            return
+        met = await self.emulator.scenario.meet_early(lambda: self._match_input(exchange, receive))
+        if met:
+            self._met_early[exchange.id] = met
+
+    async def read(self, exchange: Exchange, receive: Receive) -> tuple[bool, bool]:
+        """Read the body of a call. Whether the call may have a fault, and whether its prompt has a
+        directive."""
+        if exchange.operation:
+            await self._read_body(exchange, receive)
+        may_fail = authenticate(exchange, self.emulator.settings)
+        chunks = exchange.chunks if may_fail else None
+        return may_fail, bool(chunks) and await self._has_directive(exchange, chunks or ())
 
     def _is_signed_download(self, exchange: Exchange) -> bool:
         """Whether the URL has a valid signature, or is that of a recorded picture."""
@@ -89,12 +112,20 @@ class FaultMiddleware:
         )
 
     async def _call_with_fault(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, directive: bool
+        self,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        directive: bool,
+        met: FaultMeeting | None,
     ) -> None:
-        """Answer the call with its fault, or without one where it has none."""
+        """Answer the call with its fault, or without one where it has none. What it has *met* by
+        the scenario is known already where it is not None."""
         fault: BaseFault | None = None
         try:
-            fault = await self._fault(exchange, receive, directive)
+            fault = await self._fault(exchange, receive, directive, met)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
@@ -129,7 +160,7 @@ class FaultMiddleware:
         return error_response(error, exchange, self.emulator.settings)
 
     async def _fault(
-        self, exchange: Exchange, receive: Receive, directive: bool
+        self, exchange: Exchange, receive: Receive, directive: bool, met: FaultMeeting | None
     ) -> BaseFault | None:
         """The fault of the call; None for none. Raises APIError where header or directive name no
         valid fault."""
@@ -145,9 +176,11 @@ class FaultMiddleware:
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
-        if not scenario.has_faults:
-            return None
-        fault, misses = await scenario.meet(await self._match_input(exchange, receive))
+        if met is None:
+            if not scenario.has_faults:
+                return None
+            met = await scenario.meet(await self._match_input(exchange, receive))
+        fault, misses = met
         exchange.near_misses = tuple(misses)
         return fault
 

@@ -25,6 +25,7 @@ from images_emulator.exchange.details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import RawHeaders
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
@@ -70,30 +71,32 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
+            admission = None
             if self.emulator.rate_limits.rate:
-                await self._check_rate_limit(exchange, prepared.request)
+                admission = self._admission(exchange, prepared.request)
             if self.emulator.scenario.has_answers:
                 from images_emulator.web.own_answers import meet_answer  # noqa: PLC0415 - it loads Pillow
 
-                met = await meet_answer(exchange, prepared, self.emulator)
+                met = await meet_answer(exchange, prepared, self.emulator, admission)
                 if isinstance(met, RawAnswer):
                     exchange.request = prepared.request
                     return self.responses.respond_raw(exchange, met)
                 prepared = met
+            elif admission:
+                await admission.admit()
             exchange.request = prepared.request
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)
 
         return create_images
 
-    async def _check_rate_limit(self, exchange: Exchange, image_request: ImageRequest) -> None:
-        """Take the images from the rate limit of the API key or the deployment. Raises APIError
-        where the limit is exceeded."""
+    def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
+        """The images, which the rate limit of the API key or the deployment is to grant."""
         deployment = exchange.deployment
         values = exchange.dialect_values(deployment or "", image_request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)
         key = exchange.principal or ""
-        await self.emulator.rate_limits.admit(key, image_request, refusal, deployment, values)
+        return self.emulator.rate_limits.admission(key, image_request, refusal, deployment, values)
 
     async def _prepare(
         self,

@@ -16,6 +16,7 @@ from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.rate_limits import Admission
 from images_emulator.web.image_responses import PreparedRequest
 from images_emulator.web.match_input import input_of_request
 
@@ -23,12 +24,16 @@ logger = logging.getLogger("images_emulator")
 
 
 async def meet_answer(
-    exchange: Exchange, prepared: PreparedRequest, emulator: Emulator
+    exchange: Exchange,
+    prepared: PreparedRequest,
+    emulator: Emulator,
+    admission: Admission | None,
 ) -> PreparedRequest | RawAnswer:
     """The call as the answer that it meets wants it, or that answer where it is raw; *prepared*
-    where it meets none. Raises APIError where the function of an answer fails."""
+    where it meets none. Raises APIError where the call has no *admission*, and where the function
+    of an answer fails."""
     values = await input_of_request(exchange, prepared.request, emulator)
-    met, misses = await emulator.scenario.meet_answer(values)
+    met, misses = await emulator.scenario.meet_answer(values, admission)
     if met is None:
         exchange.near_misses = (*exchange.near_misses, *misses)
         return prepared

@@ -22,12 +22,17 @@ from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
+from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.page_files import is_opened_in_browser
 from images_emulator.web.policy import read_policy
 from images_emulator.web.release import large_parts, release
 
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
+
+BODY_SECONDS: Final = 0.05
+"""Seconds that the entry of a call in a shared store waits for the body, where the scenario has
+faults."""
 
 EMPTY: Final = (b"content-length", b"0")
 """The header of an answer without a body."""
@@ -40,10 +45,13 @@ class Recorder:
     """The middleware inside that of CORS. It sends calls of `/_emulator` to *admin*, also a
     browser that opens `/`, where the page is served. It does not enter them in the journal."""
 
-    def __init__(self, app: ASGIApp, admin: ASGIApp, emulator: Emulator) -> None:
+    def __init__(
+        self, app: ASGIApp, admin: ASGIApp, emulator: Emulator, faults: FaultMiddleware
+    ) -> None:
         self.app = app
         self.admin = admin
         self.emulator = emulator
+        self._faults = faults
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
         self._account: Account | None = None
@@ -67,7 +75,7 @@ class Recorder:
         journal, connection = self.emulator.journal, exchange.connection
         parts: list[Any] = []
         if exchange.kind == "download" or self._shared_store:
-            await self._enter(exchange)
+            await self._enter(exchange, receive)
         else:
             exchange.number = await journal.arrived(exchange)
 
@@ -127,20 +135,43 @@ class Recorder:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.parser.submit(lambda _: release(parts))
 
-    async def _enter(self, exchange: Exchange) -> None:
+    async def _enter(self, exchange: Exchange, receive: Receive) -> None:
         """Enter the exchange in the journal. On a shared store this is one round trip with the
         refresh of the registers, so until the exchange is completed its entry has a time of before
-        that, and no picture."""
+        that, and no picture. A fault that the call meets by the scenario is found in it, too."""
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)
             exchange.number = await journal.arrived(exchange)
             return
         note = (self._note_picture(exchange),) if exchange.kind == "download" else ()
-        exchange.number, *_ = await asyncio.gather(journal.append(exchange), store.refresh(), *note)
+        early: asyncio.Task[None] | None = None
+        if self.emulator.scenario.has_faults and exchange.kind == "call":
+            early = await self._begin_to_meet(exchange, receive)
+        try:
+            exchange.number, *_ = await asyncio.gather(
+                journal.append(exchange), store.refresh(), *note
+            )
+        except BaseException:
+            if early:
+                early.cancel()
+            raise
         clock = self.emulator.clock
         exchange.time, exchange.clock_progress = clock.now(), clock.progress
         journal.tell_arrival(exchange)
+        if early:
+            await early
+
+    async def _begin_to_meet(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
+        """A task that finds the fault of a call with the next that is asked of the store, or when
+        the body has come, if that takes long."""
+        reading = asyncio.ensure_future(self._faults.read(exchange, receive))
+        try:
+            await asyncio.wait({reading}, timeout=BODY_SECONDS)
+        except BaseException:
+            reading.cancel()
+            raise
+        return asyncio.ensure_future(self._faults.meet_early(exchange, receive, reading))
 
     async def _note_picture(self, exchange: Exchange) -> None:
         """Give the exchange of a download the request that the picture answers."""
