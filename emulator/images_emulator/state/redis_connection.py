@@ -122,8 +122,9 @@ class RedisConnection(asyncio.Protocol):
     redis-py opens it, by all that a URL may say. Then this object is in the place of redis-py's
     streams and its parser, which took more time than Redis itself.
 
-    Redis may take *seconds* to answer the first command, and then as long to send more. After that
-    the connection is closed, and all commands that wait fail.
+    Redis may take *seconds* to answer the first command, and then as long to take more of what is
+    sent, or to send more itself. After that the connection is closed, and all commands that wait
+    fail.
     """
 
     def __init__(self, opened: AbstractConnection, seconds: float) -> None:
@@ -141,7 +142,9 @@ class RedisConnection(asyncio.Protocol):
         """The commands that have no answer yet, each with the time when it is late."""
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
-        """The time of the last bytes that came."""
+        """The time of the last bytes that came, or were seen to leave."""
+        self._unsent_bytes = 0
+        """Bytes that waited to leave when that was last looked at."""
         self._unread_bytes = 0
         """Bytes that came since the last answer was whole."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -186,6 +189,7 @@ class RedisConnection(asyncio.Protocol):
             self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(_joined(pieces))
+            self._unsent_bytes = self._transport.get_write_buffer_size()
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
@@ -221,8 +225,12 @@ class RedisConnection(asyncio.Protocol):
         self._timer = None
         if not self._awaited:
             return
+        now, unsent_bytes = self._loop.time(), self._transport.get_write_buffer_size()
+        if unsent_bytes < self._unsent_bytes:
+            self._heard = now
+        self._unsent_bytes = unsent_bytes
         late = max(self._awaited[0][1], self._heard + self._seconds)
-        if self._loop.time() < late:
+        if now < late:
             self._timer = self._loop.call_at(late, self._check_time)
         else:
             self._fail(RedisTimeoutError(f"no answer in {self._seconds:.3g} s"))
