@@ -25,9 +25,11 @@ from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Server, Settings
+from images_emulator.cli.start_text import StartState, start_state, start_text
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.faults.scenario_document import parse_step
+from images_emulator.settings import LogSettings
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
@@ -39,6 +41,7 @@ from images_emulator.state.store import (
     StaleRegistersError,
     Store,
 )
+from images_emulator.workers.orders import Report
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import encoded, opened, png
@@ -216,6 +219,42 @@ def test_replicas_of_another_store_name_are_other_emulators(http: httpx2.Client)
             picture = generate(http, one).json()["data"][0]["url"]
             assert http.get(picture.replace(one.url, other.url)).status_code == 403
             assert (len(one.requests), len(other.requests)) == (1, 0)
+
+
+def test_a_server_that_joins_others_tells_at_its_start_what_holds(
+    replicas: Replicas, tmp_path: Path
+) -> None:
+    one, other = replicas
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text('[[steps]]\nfault = "server_error"\n')
+
+    def told(server: Server, **settings: Any) -> list[str]:
+        state = start_state(server)
+        # Workers tell it to their supervisor.
+        report = Report.of_line(Report(**state._asdict()).to_line())
+        state = StartState(report.recordings, report.pictures, report.changed, report.steps)
+        text = start_text(server.url, server.port, Settings(**settings), LogSettings(), state)
+        return [line for line in text.splitlines() if "as_of" in line or "store" in line]
+
+    alone = told(other)
+    assert len(alone) == 1
+    assert alone[0].startswith("as_of=any: ")
+    one.emulator.configure(as_of="2025-12-01", validation="lenient")
+    one.inject("server_error")
+    settings = other.settings
+    with Server(store=settings.store, store_name=settings.store_name, scenario=scenario) as late:
+        assert told(late, scenario=str(scenario)) == [
+            "as_of=2025-12-01: answers as the API did on that day",
+            "The store has a state already: as_of=2025-12-01 in place of any, validation=lenient in"
+            f" place of strict, 1 step in place of {scenario}",
+        ]
+        late.emulator.scenario.clear()
+        assert told(late)[-1].endswith(", no steps in place of none")
+        late.reset()
+        assert told(late) == alone
+    log = LogSettings(log_format="json")
+    state = StartState(changed={"as_of": "2025-12-01"})
+    assert json.loads(start_text("", 1, Settings(), log, state))["as_of"] == "2025-12-01"
 
 
 def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:

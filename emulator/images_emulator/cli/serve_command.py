@@ -21,7 +21,7 @@ from images_emulator.cli.configuration import (
     upstream_key,
 )
 from images_emulator.cli.port_error import port_error
-from images_emulator.cli.start_text import folder_counts, start_text
+from images_emulator.cli.start_text import start_state, start_text
 from images_emulator.rendering.cores import available_cores
 from images_emulator.setting_values import OnMiss
 from images_emulator.settings import LogSettings, ProcessSettings, Settings, command_settings
@@ -130,9 +130,9 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
         return 0
     server = open_server(settings)
     log = call_log(server, log_settings)
-    counts = folder_counts(server)
+    state = start_state(server)
     log.log_while_running(
-        server, lambda: start_text(server.url, server.port, settings, log_settings, counts)
+        server, lambda: start_text(server.url, server.port, settings, log_settings, state)
     )
     return 0
 

@@ -18,7 +18,7 @@ from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.port_error import port_error
 from images_emulator.cli.standard_streams import print_if_read
-from images_emulator.cli.start_text import FolderCounts, start_text
+from images_emulator.cli.start_text import StartState, start_text
 from images_emulator.cli.terminal import has_colours
 from images_emulator.listening_socket import http_url, listening_socket
 from images_emulator.rendering.cores import spare_cores
@@ -57,10 +57,10 @@ def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
     notices = _Notices(log, supervisor.log_lock)
 
     def ready(report: Report) -> None:
-        counts = FolderCounts(report.recordings, report.pictures)
+        state = StartState(report.recordings, report.pictures, report.changed, report.steps)
         url = http_url(settings.host, port)
         with FileLock(supervisor.log_lock):
-            print_if_read(start_text(url, port, settings, log, counts, workers=count))
+            print_if_read(start_text(url, port, settings, log, state, workers=count))
 
     try:
         supervisor.run(ready, notices.put)

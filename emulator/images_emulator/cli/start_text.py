@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from json import dumps
-from typing import TYPE_CHECKING, Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
@@ -32,23 +34,33 @@ MISSES: Final = {
 """What a start-up line says of calls that no recording answers."""
 
 
-class FolderCounts(NamedTuple):
-    """The number of *recordings* in the folder of `replay`, and in words that of *pictures* in the
-    one of `pictures`; None without one."""
+class StartState(NamedTuple):
+    """What a server has at its start. *recordings* are those in the folder of `replay`, *pictures*
+    in words those in the one of `pictures`; None without one. *changed* are the settings, by their
+    names, that a shared store has otherwise than the server was started with, *steps* the number of
+    steps that it has in place of those of the server; None where it has these."""
 
     recordings: int = 0
     pictures: str | None = None
+    changed: Mapping[str, Any] = MappingProxyType({})
+    steps: int | None = None
 
 
-def folder_counts(server: Server) -> FolderCounts:
-    """The counts of the folders of *server*."""
+def start_state(server: Server) -> StartState:
+    """What *server* has at its start."""
     emulator = server.emulator
-    recordings = emulator.replay.file_count if emulator.replay else 0
-    return FolderCounts(recordings, emulator.scenario.pictures_summary)
+    scenario = emulator.scenario
+    has_own_steps = not emulator.store.is_shared or scenario.is_at_its_start
+    return StartState(
+        emulator.replay.file_count if emulator.replay else 0,
+        scenario.pictures_summary,
+        {name: getattr(emulator.settings, name) for name in emulator.changed_settings},
+        None if has_own_steps else scenario.step_count,
+    )
 
 
-NO_FOLDERS: Final = FolderCounts()
-"""The counts without folders."""
+NOTHING: Final = StartState()
+"""The state of a server without folders, and without a store that had a state before."""
 
 
 def start_text(
@@ -56,13 +68,13 @@ def start_text(
     port: int,
     settings: Settings,
     log: LogSettings,
-    counts: FolderCounts = NO_FOLDERS,
+    state: StartState = NOTHING,
     *,
     workers: int = 1,
 ) -> str:
     """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    or warnings alone, where it listens. *counts* says what the folders have, *workers* is the
-    number of processes that serve."""
+    or warnings alone, where it listens. *workers* is the number of processes that serve."""
+    started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
@@ -91,7 +103,7 @@ def start_text(
         return f"{listening}\n"
     if log.log_level == "warning":
         return "".join(f"{line}\n" for line in (listening, *notes))
-    lines = [listening, *notes, *_mode_lines(settings, counts)]
+    lines = [listening, *notes, *_mode_lines(settings, state), *_joined_lines(started, state)]
     if workers > 1:
         store = settings.store and f"the Redis at {without_credentials(settings.store)}"
         lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")
@@ -140,7 +152,7 @@ def _shell_line(url: str, settings: Settings) -> str:
     return f"In your shell: {words}"
 
 
-def _mode_lines(settings: Settings, counts: FolderCounts) -> Iterator[str]:
+def _mode_lines(settings: Settings, state: StartState) -> Iterator[str]:
     """Start-up lines that say which day's API answers, whether it forgives, and what else
     answers."""
     if settings.as_of == "any":
@@ -157,8 +169,23 @@ def _mode_lines(settings: Settings, counts: FolderCounts) -> Iterator[str]:
     if settings.replay is not None:
         times = "" if settings.delay else ", at once"
         misses = MISSES[OnMiss(settings.on_miss)]
-        number = counts.recordings
+        number = state.recordings
         answer = "1 recording answers" if number == 1 else f"{number or 'no'} recordings answer"
         yield f"replay={settings.replay}: {answer}{times}; {misses} what none matches"
-    if counts.pictures is not None:
-        yield f"pictures={settings.pictures}: {counts.pictures}"
+    if state.pictures is not None and state.steps is None:
+        yield f"pictures={settings.pictures}: {state.pictures}"
+
+
+def _joined_lines(started: Settings, state: StartState) -> Iterator[str]:
+    """The line that says what holds in place of the settings with which the server was started,
+    where the store had a state already."""
+    parts = [
+        f"{name}={value} in place of {getattr(started, name)}"
+        for name, value in state.changed.items()
+    ]
+    if state.steps is not None:
+        steps = "1 step" if state.steps == 1 else f"{state.steps or 'no'} steps"
+        own = [each for each in (started.scenario, started.pictures) if each]
+        parts.append(f"{steps} in place of {' and '.join(own) or 'none'}")
+    if parts:
+        yield f"The store has a state already: {', '.join(parts)}"

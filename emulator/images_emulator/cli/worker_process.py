@@ -16,7 +16,7 @@ from typing import Final
 from images_emulator.cli.command_line import CommandError
 from images_emulator.cli.file_lock import FileLock
 from images_emulator.cli.serve_command import call_log, open_server
-from images_emulator.cli.start_text import folder_counts
+from images_emulator.cli.start_text import start_state
 from images_emulator.settings import LogSettings, Settings
 from images_emulator.shared_listener import ConnectionCounts, SharedListener
 from images_emulator.workers.orders import Order, Report
@@ -47,11 +47,11 @@ def _serve(order: Order, supervisor: socket.socket) -> None:
         sys.exit(1)
     lock = partial(FileLock, order.log_lock)
     log = call_log(server, LogSettings(**order.log), lock)
-    recordings, pictures = folder_counts(server)
+    state = start_state(server)
     Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
 
     def ready() -> str:
-        supervisor.sendall(Report(recordings=recordings, pictures=pictures).to_line())
+        supervisor.sendall(Report(**state._asdict()).to_line())
         return ""
 
     log.log_while_running(server, ready)

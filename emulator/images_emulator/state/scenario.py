@@ -153,6 +153,21 @@ class Scenario:
         return bool(steps.injected or steps.planned)
 
     @property
+    def step_count(self) -> int:
+        """The number of steps, injected and planned."""
+        steps = self._steps.value
+        return len(steps.injected) + len(steps.planned)
+
+    @property
+    def is_at_its_start(self) -> bool:
+        """Whether it has the steps of the settings alone, be they met or not. It is slow."""
+        steps, start = self._steps.value, self._begun(self._initial)
+        documents = [
+            [(step.name, step.step.packed({})) for step in each.planned] for each in (steps, start)
+        ]
+        return not steps.injected and documents[0] == documents[1]
+
+    @property
     def has_faults(self) -> bool:
         """Whether a call may meet a fault, or a near miss of one."""
         return self._steps.value.faults > 0

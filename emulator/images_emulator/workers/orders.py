@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from typing import Any
 
 from images_emulator.immutable import Immutable
@@ -47,6 +47,10 @@ class Report(_Message):
     """The number of recordings in the folder of `replay`."""
     pictures: str | None = None
     """In words that of the pictures in the folder of `pictures`; None without one."""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """The settings, by their names, that the store has otherwise than the order."""
+    steps: int | None = None
+    """The number of steps that it has in place of those of the order; None where it has these."""
     error: str | None = None
     """Why the worker does not start; None where it serves."""
     is_usage_error: bool = False
