@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -226,19 +227,39 @@ def _do(
         return None
     chosen = [items[test] for test in job.tests if test in items]
 
-    def run() -> Outcome:
+    def run(there: Connection) -> None:
         for function in live:
             function.__code__ = code
         failure = _FirstFailure()
         config.pluginmanager.register(failure)
         for item, following in zip_longest(chosen, chosen[1:]):
+            there.send(item.nodeid)
             config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if failure.test:
-                return Outcome(int(pytest.ExitCode.TESTS_FAILED), failure.test)
-        return PASSED
+                there.send(Outcome(int(pytest.ExitCode.TESTS_FAILED), failure.test))
+                return
+        there.send(PASSED)
 
-    result: Outcome | None = in_process(run, job.seconds)
-    return result or LATE
+    return _watched(run, job.seconds)
+
+
+def _watched(run: Callable[[Connection], None], seconds: float) -> Outcome:
+    """The outcome that *run* sends, in a process of its own, after the name of each test that it
+    begins: that of the last one, where the process takes too long or dies."""
+    child, connection = _fork(run, None)
+    deadline = time.monotonic() + seconds
+    test = ""
+    try:
+        while connection.poll(max(0, deadline - time.monotonic())):
+            message: str | Outcome = connection.recv()
+            if isinstance(message, Outcome):
+                return message
+            test = message
+    except EOFError:
+        pass
+    finally:
+        _end(child, connection)
+    return Outcome(None, test)
 
 
 def _functions() -> dict[tuple[str, str], list[FunctionType]]:

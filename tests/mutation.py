@@ -18,6 +18,7 @@ import time
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +28,7 @@ import pytest
 from tests.mutant_processes import (
     OPTIONS,
     PACKAGE,
+    PASSED,
     REPOSITORY,
     Collection,
     Copy,
@@ -92,11 +94,19 @@ TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
 }
 """The tests that what runs at import meets first, where they are not those of the module's name."""
 
-FIRST_TESTS: Final = 40
+FIRST_TESTS: Final = 24
 """How many tests a mutant meets before all others that run its lines."""
 
-TEST_SECONDS: Final = 30
+TEST_SECONDS: Final = 10
 """How long the tests take that a mutant meets, by the map; the longest are left out."""
+
+
+FUNCTION_SECONDS: Final = 90
+"""The most that a portion of tests may take with an exchanged function, on a machine that has other
+work; with an endless loop it takes so long."""
+
+IMPORT_SECONDS: Final = 300
+"""The most that a portion of tests may take with what is imported anew."""
 
 
 class Tests:
@@ -124,14 +134,19 @@ class Tests:
         """The tests that run the lines of *mutant*, in two portions: few that are likely to notice
         it, and all others that take no longer than `TEST_SECONDS`."""
         lines = self._lines.get(mutant.module, {})
-        tests = self._named(
-            {number for line in mutant.lines for number in lines.get(str(line), ())}
-        )
+        numbers = {number for line in mutant.lines for number in lines.get(str(line), ())}
+        tests = sorted(self._named(numbers), key=self.seconds.__getitem__)
         own = f"tests/test_{Path(mutant.module).stem}.py"
-        first = sorted(tests, key=lambda test: (not test.startswith(own), self.seconds[test]))
-        yield first[:FIRST_TESTS]
+        # Quick tests, from each file in turn: those of one file often look at the same.
+        files: defaultdict[str, list[str]] = defaultdict(list)
+        for test in tests:
+            files[test.split("::")[0]].append(test)
+        likely = files.pop(own, [])
+        others = [test for turn in zip_longest(*files.values()) for test in turn if test]
+        ordered = [*likely[: FIRST_TESTS // 2], *others, *likely[FIRST_TESTS // 2 :]]
+        yield ordered[:FIRST_TESTS]
         rest, total = [], 0.0
-        for test in sorted(first[FIRST_TESTS:], key=self.seconds.__getitem__):
+        for test in ordered[FIRST_TESTS:]:
             total += self.seconds[test]
             if total > TEST_SECONDS:
                 break
@@ -159,10 +174,6 @@ class Tests:
         }
         tests = sorted(self._named(numbers), key=self.seconds.__getitem__)
         yield [test for test in tests if test.split("::")[0] not in own][:FIRST_TESTS]
-
-    def limit(self, tests: Iterable[str]) -> float:
-        """How many seconds *tests* may take, on a machine with other work."""
-        return 60 + 4 * sum(self.seconds[test] for test in tests)
 
     def _named(self, numbers: Iterable[int]) -> list[str]:
         tests = (self._ids[number] for number in numbers if number >= 0)
@@ -340,14 +351,14 @@ class Run:
         changed = mutant.applied(source)
         compile(changed, mutant.module, "exec", dont_inherit=True)
         start = time.monotonic()
-        outcome, test = self._try(mutant, changed)
+        outcome, test = self._try(mutant, changed, source)
         seconds = round(time.monotonic() - start, 1)
         place = (mutant.module, mutant.line, mutant.code, mutant.kind, mutant.change)
         return Result(*place, outcome, test, seconds)
 
-    def _try(self, mutant: Mutant, changed: str) -> tuple[str, str]:
+    def _try(self, mutant: Mutant, changed: str, source: str) -> tuple[str, str]:
         if mutant.function and self._tests.run(mutant):
-            end = self._exchange(mutant, changed)
+            end = self._exchange(mutant, changed, source)
             if end and (end[0] != "survived" or not self._tests.runs_at_import(mutant)):
                 return end
         self._copy.change(mutant.module, changed)
@@ -360,22 +371,26 @@ class Run:
             self._copy.restore(mutant.module)
         return "survived", ""
 
-    def _exchange(self, mutant: Mutant, changed: str) -> tuple[str, str] | None:
+    def _exchange(self, mutant: Mutant, changed: str, source: str) -> tuple[str, str] | None:
         """Try it in place of a function that is there; None where it cannot be. A test that fails
-        must fail twice: with the processor at work elsewhere, some would fail without a mutant."""
-        change = (mutant.module, mutant.function, changed)
+        must fail again, and pass without the mutant: with the processor at work elsewhere, or in a
+        fork, some would fail anyway."""
+        place = (mutant.module, mutant.function)
         for stage in self._tests.stages(mutant):
             left = [*stage]
             while left:
-                outcome = self._collection.try_function(*change, left, self._tests.limit(left))
+                outcome = self._collection.try_function(*place, changed, left, FUNCTION_SECONDS)
                 if outcome is None:
                     return None
                 end = _end_of(outcome)
-                if end[0] == "survived":
-                    break
                 test = outcome.test
-                again = test in left and self._collection.try_function(*change, [test], 60)
-                if not again or again.code != pytest.ExitCode.OK:
+                if end[0] == "survived" or test not in left:
+                    break
+                passes = [
+                    self._collection.try_function(*place, code, [test], FUNCTION_SECONDS)
+                    for code in (changed, source)
+                ]
+                if [each == PASSED for each in passes] == [False, True]:
                     return end
                 left = left[left.index(test) + 1 :]
         return "survived", ""
@@ -383,18 +398,18 @@ class Run:
     def _import(self, stage: Sequence[str]) -> Outcome:
         """Try it in a process that imports the package anew."""
         failed = [f"--deselect={test}" for test in self._tests.failed]
-        outcome = run_tests(self._copy, [*stage, *failed], 4 * TEST_SECONDS, self._log)
+        outcome = run_tests(self._copy, [*stage, *failed], IMPORT_SECONDS, self._log)
         if outcome == Outcome(pytest.ExitCode.USAGE_ERROR, ""):
             # The mutant changes the parameters of tests, or nothing can be imported.
             names = dict.fromkeys(test.split("[")[0] for test in stage)
-            outcome = run_tests(self._copy, [*names, *failed], 4 * TEST_SECONDS, self._log)
+            outcome = run_tests(self._copy, [*names, *failed], IMPORT_SECONDS, self._log)
         return outcome
 
 
 def _end_of(outcome: Outcome) -> tuple[str, str]:
     """What became of the mutant, and by which test."""
     if outcome.code is None:
-        return "timeout", ""
+        return "timeout", outcome.test
     if outcome.code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return "survived", ""
     return ("killed" if "::" in outcome.test else "killed at import"), outcome.test
@@ -431,7 +446,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", help="such as contract/sizes.py or 'state/*'")
     parser.add_argument("--sample", type=int, default=600, help="how many mutants (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the mutants (default: 1)")
-    parser.add_argument("--again", action="store_true", help="only those that survived last time")
+    parser.add_argument("--again", action="store_true", help="try those that survived again")
+    parser.add_argument("--new", action="store_true", help="forget the results of earlier runs")
     parser.add_argument("--map", action="store_true", help="make the map of tests anew")
     parser.add_argument("--minutes", type=float, default=600, help="begin none after this time")
     parser.add_argument("--tests", nargs="+", default=(), help="run these tests alone")
@@ -448,42 +464,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     texts = sources(options.modules)
     mutants = {module: mutants_of(source, module) for module, source in texts.items()}
-    results_path = folder / "results.jsonl"
-    if options.again:
-        earlier = [Result(**json.loads(line)) for line in results_path.read_text().splitlines()]
-        left = {
-            (result.module, result.code, result.change)
-            for result in earlier
-            if result.outcome == "survived"
-        }
-        chosen = [
-            mutant
-            for of_module in mutants.values()
-            for mutant in of_module
-            if (mutant.module, mutant.code, mutant.change) in left
-        ]
-    else:
-        chosen = sample(mutants, options.sample, options.seed)
+    chosen = sample(mutants, options.sample, options.seed)
     entries = unnoticeable()
     tried = [mutant for mutant in chosen if not any(entry.covers(mutant) for entry in entries)]
+    results = _Results(folder / "results.jsonl", forget=options.new)
     run = Run(folder, tests, collected)
     end = time.monotonic() + 60 * options.minutes
-    results: list[Result] = []
-    with results_path.open("a" if options.again else "w") as file:
-        for mutant in tried:
-            if time.monotonic() > end:
-                break
-            try:
-                result = run.try_mutant(mutant, texts[mutant.module])
-            except SyntaxError:
-                continue
-            results.append(result)
-            print(f"{result.outcome:8} {result.seconds:5} {mutant}  {result.test}", flush=True)  # noqa: T201 - it prints
-            file.write(json.dumps(result._asdict()) + "\n")
-            file.flush()
+    for mutant in tried:
+        if time.monotonic() > end:
+            break
+        earlier = results.of(mutant)
+        if earlier and not (options.again and earlier.outcome == "survived"):
+            continue
+        try:
+            result = run.try_mutant(mutant, texts[mutant.module])
+        except SyntaxError:
+            continue
+        results.add(result)
+        line = f"{result.outcome:8} {result.seconds:5} {mutant}  {result.test}"
+        print(line, flush=True)  # noqa: T201 - a command prints
     run.close()
-    print(report(results, len(chosen) - len(tried)))  # noqa: T201
-    return int(any(result.outcome == "survived" for result in results))
+    known = [done for mutant in tried if (done := results.of(mutant))]
+    print(report(known, len(chosen) - len(tried)))  # noqa: T201
+    return int(any(result.outcome == "survived" for result in known))
+
+
+class _Results:
+    """The newest result of each mutant, in a file with a line for each run of one."""
+
+    def __init__(self, path: Path, *, forget: bool) -> None:
+        self._path = path
+        if forget:
+            path.unlink(missing_ok=True)
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        results = [Result(**json.loads(line)) for line in lines]
+        self._results = {_key(result): result for result in results}
+
+    def of(self, mutant: Mutant) -> Result | None:
+        return self._results.get(_key(mutant))
+
+    def add(self, result: Result) -> None:
+        self._results[_key(result)] = result
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result._asdict()) + "\n")
+
+
+def _key(mutant: Mutant | Result) -> tuple[str, str, str]:
+    """What a mutant is known by when other lines of the module have changed."""
+    return mutant.module, mutant.code, mutant.change
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from images_emulator.rendering.cores import spare_cores
+from images_emulator.rendering.cores import available_cores, spare_cores
 
 
 def cgroup(root: Path, files: dict[str, str]) -> Path:
@@ -44,6 +45,29 @@ def test_a_quota_above_the_cores_adds_none(tmp_path: Path, unlimited: int) -> No
     assert spare_cores(cgroup(tmp_path, files)) == unlimited
 
 
-@pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")
-def test_a_quota_of_two_cores_spares_one(tmp_path: Path) -> None:
+def test_a_quota_of_two_cores_spares_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", {0: {1, 4}}.__getitem__, raising=False)
     assert spare_cores(cgroup(tmp_path, {"cpu.max": "200000 100000\n"})) == 1
+
+
+@pytest.mark.parametrize("quota", [0, 1, 99_999, 199_999])
+def test_a_quota_below_two_cores_leaves_one(quota: int, tmp_path: Path) -> None:
+    assert available_cores(cgroup(tmp_path, {"cpu.max": f"{quota} 100000\n"})) == 1
+
+
+def test_the_cores_are_those_of_the_affinity_of_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", {0: {1, 4, 5, 7}}.__getitem__, raising=False)
+    assert available_cores(tmp_path) == 4
+    assert spare_cores(tmp_path) == 3
+    assert [spare_cores(tmp_path, processes=number) for number in (1, 2, 3, 5)] == [3, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("count", "cores"), [(6, 6), (None, 1)])
+def test_without_an_affinity_the_cores_are_those_of_the_machine(
+    count: int | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert available_cores(tmp_path) == cores

@@ -90,6 +90,19 @@ def test_lenient_validation_takes_an_undecodable_image_as_blank(http: httpx2.Cli
     assert forgiven(answer) == ["request: invalid_image_format"]
 
 
+@pytest.mark.parametrize("name", ["mask", "markup"])
+def test_lenient_validation_leaves_out_an_undecodable_overlay(
+    http: httpx2.Client, name: str
+) -> None:
+    data = {"model": "gpt-image-2.5-sunburst", "prompt": "x", "size": "1024x1024"}
+    files = {"image": ("a.png", png((64, 64)), "image/png")}
+    plain = http.post("/v1/images/edits", data=data, files=files)
+    files[name] = ("b.png", b"Example data", "image/png")
+    answer = http.post("/v1/images/edits", data=data, files=files, headers=LENIENT)
+    assert len(forgiven(answer)) == 1
+    assert answer.json()["data"][0]["b64_json"] == plain.json()["data"][0]["b64_json"]
+
+
 def test_lenient_validation_takes_a_text_in_place_of_an_image_as_blank(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "images": ["a", {"file_id": "file-x"}, {}]}
     answer = http.post("/v1/images/edits", json=body, headers=LENIENT)

@@ -101,10 +101,10 @@ def revised_prompt(request: ImageRequest) -> str:
     """The prompt after a phrase for its style, in place of the rewriting that dall-e-3 did. The
     documentation calls the styles "hyper-real and dramatic" and "more natural, less hyper-real
     looking"."""
-    phrase = {"natural": "A natural, unembellished photograph"}.get(request.style or "")
-    return f"{phrase or 'A vivid, hyper-real and dramatic picture'} of the following: " + (
-        request.prompt
-    )
+    phrase = "A vivid, hyper-real and dramatic picture"
+    if request.style == "natural":
+        phrase = "A natural, unembellished photograph"
+    return f"{phrase} of the following: {request.prompt}"
 
 
 def images_response(
