@@ -2,7 +2,7 @@
 
 A change is one operator, constant, condition, statement, keyword argument or element of a table.
 What no test can see is left alone: annotations and other types, docstrings, asserts (they tell the
-type checker what is so), and the decorators of data classes."""
+type checker what is so, as `strict` of `zip` does), and the decorators of data classes."""
 
 from __future__ import annotations
 
@@ -304,6 +304,10 @@ class _Mutants(ast.NodeVisitor):
         if name == "cast":
             self.visit(node.args[1])
             return
+        if name == "zip":
+            for argument in node.args:
+                self.visit(argument)
+            return  # its `strict=True` asserts
         for place, keyword in enumerate(node.keywords):
             if keyword.arg:
                 changed = copy(node)

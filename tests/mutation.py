@@ -73,7 +73,7 @@ TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "emulator_errors": ("refusals", "unserved", "namespaces"),
     "errors": ("refusals",),
     "families": ("models", "model_rules", "conflicts"),
-    "models": ("models", "model_rules", "usage"),
+    "models": ("models", "prices", "usage", "model_rules"),
     "operations": ("operations",),
     "job_queue": ("renderer", "render_process"),
     "process": ("render_process",),
@@ -97,10 +97,6 @@ TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
 FIRST_TESTS: Final = 24
 """How many tests a mutant meets before all others that run its lines."""
 
-TEST_SECONDS: Final = 10
-"""How long the tests take that a mutant meets, by the map; the longest are left out."""
-
-
 FUNCTION_SECONDS: Final = 90
 """The most that a portion of tests may take with an exchanged function, on a machine that has other
 work; with an endless loop it takes so long."""
@@ -112,8 +108,12 @@ IMPORT_SECONDS: Final = 300
 class Tests:
     """The tests that can notice mutants, from the map of lines."""
 
-    def __init__(self, document: Mapping[str, Any], only: Sequence[str] = ()) -> None:
-        """With *only*, nothing else is run at import either."""
+    def __init__(
+        self, document: Mapping[str, Any], *, rest_seconds: float, only: Sequence[str] = ()
+    ) -> None:
+        """After the first tests, others are run that take *rest_seconds* together. With *only*,
+        nothing else is run at import either."""
+        self._rest_seconds = rest_seconds
         self._only = only
         self.seconds: dict[str, float] = document["seconds"]
         self.failed = frozenset(document["failed"])
@@ -132,7 +132,7 @@ class Tests:
 
     def stages(self, mutant: Mutant) -> Iterator[Sequence[str]]:
         """The tests that run the lines of *mutant*, in two portions: few that are likely to notice
-        it, and all others that take no longer than `TEST_SECONDS`."""
+        it, and the others of its own file and as many as there is time for."""
         lines = self._lines.get(mutant.module, {})
         numbers = {number for line in mutant.lines for number in lines.get(str(line), ())}
         tests = sorted(self._named(numbers), key=self.seconds.__getitem__)
@@ -143,14 +143,15 @@ class Tests:
             files[test.split("::")[0]].append(test)
         likely = files.pop(own, [])
         others = [test for turn in zip_longest(*files.values()) for test in turn if test]
-        ordered = [*likely[: FIRST_TESTS // 2], *others, *likely[FIRST_TESTS // 2 :]]
-        yield ordered[:FIRST_TESTS]
-        rest, total = [], 0.0
-        for test in ordered[FIRST_TESTS:]:
+        first = [*likely[: FIRST_TESTS // 2], *others][:FIRST_TESTS]
+        yield first
+        rest, total = [test for test in likely if test not in first], 0.0
+        for test in others:
             total += self.seconds[test]
-            if total > TEST_SECONDS:
+            if total > self._rest_seconds:
                 break
-            rest.append(test)
+            if test not in first:
+                rest.append(test)
         yield rest
 
     def import_stages(self, mutant: Mutant) -> Iterator[Sequence[str]]:
@@ -161,14 +162,15 @@ class Tests:
         layer, module = Path(mutant.module).parts
         name = module.removesuffix(".py")
         own = list(_existing(TABLE_TESTS.get(name, (name,))))
-        if own:
-            yield own
         if layer == "contract":
+            # All in one process: to import and to collect takes longer than to run.
             yield [
+                *own,
                 "tests/test_exchanges.py::test_exchange_is_answered_as_recorded",
                 "tests/test_docs.py::test_reference_is_that_of_the_code",
             ]
             return
+        yield own
         numbers = {
             number for tests in self._lines.get(mutant.module, {}).values() for number in tests
         }
@@ -240,7 +242,7 @@ class _Lines:
 
 
 def make_map(copy: Copy, path: Path, tests: Sequence[str] = ALL_TESTS) -> None:
-    """Write the map of lines, from one run of *tests*."""
+    """Write the map of lines, from one run of *tests*; of other tests it keeps what it has."""
 
     def run() -> dict[str, Any]:
         use(copy)
@@ -251,7 +253,31 @@ def make_map(copy: Copy, path: Path, tests: Sequence[str] = ALL_TESTS) -> None:
     document = in_process(run, 3600, path.with_suffix(".log"))
     if document is None:
         sys.exit(f"no map of tests: see {path.with_suffix('.log')}")
+    if path.exists():
+        document = _joined(json.loads(path.read_text("utf-8")), document)
     path.write_text(json.dumps(document), "utf-8")
+
+
+def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The map *old*, with the tests of *new* as they are there."""
+    seconds = old["seconds"] | new["seconds"]
+    numbers = {test: number for number, test in enumerate(seconds)} | {"": -1}
+    lines: defaultdict[str, defaultdict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for document in (old, new):
+        names = {**dict(enumerate(document["seconds"])), -1: ""}
+        for module, of_module in document["lines"].items():
+            for line, tests in of_module.items():
+                lines[module][line] |= {numbers[names[number]] for number in tests}
+    failed = {*old["failed"]} - new["seconds"].keys() | {*new["failed"]}
+    return {
+        "seconds": seconds,
+        "failed": sorted(failed),
+        "imports": [*dict.fromkeys([*old["imports"], *new["imports"]])],
+        "lines": {
+            module: {line: sorted(tests) for line, tests in of_module.items()}
+            for module, of_module in lines.items()
+        },
+    }
 
 
 # The run
@@ -446,10 +472,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", help="such as contract/sizes.py or 'state/*'")
     parser.add_argument("--sample", type=int, default=600, help="how many mutants (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the mutants (default: 1)")
+    kinds = ("all", "functions", "tables")
+    parser.add_argument(
+        "--kind", choices=kinds, default="all", help="what runs in functions, or at import"
+    )
     parser.add_argument("--again", action="store_true", help="try those that survived again")
     parser.add_argument("--new", action="store_true", help="forget the results of earlier runs")
-    parser.add_argument("--map", action="store_true", help="make the map of tests anew")
+    parser.add_argument(
+        "--map", nargs="*", help="make the map of tests anew, or of these alone", metavar="TEST"
+    )
     parser.add_argument("--minutes", type=float, default=600, help="begin none after this time")
+    parser.add_argument(
+        "--seconds", type=float, default=10, help="of tests that run its lines (default: 10)"
+    )
     parser.add_argument("--tests", nargs="+", default=(), help="run these tests alone")
     parser.add_argument("--folder", type=Path, default=WORK, help="of the map and the results")
     options = parser.parse_args(arguments)
@@ -457,14 +492,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     map_path = folder / "map.json"
-    if options.map or not map_path.exists():
-        make_map(Copy(folder / "copy"), map_path, collected)
-    tests = Tests(json.loads(map_path.read_text("utf-8")), options.tests)
+    if options.map is not None or not map_path.exists():
+        make_map(Copy(folder / "copy"), map_path, options.map or collected)
+    document = json.loads(map_path.read_text("utf-8"))
+    tests = Tests(document, rest_seconds=options.seconds, only=options.tests)
     import_packages(tests.imports, folder / "empty")
 
     texts = sources(options.modules)
     mutants = {module: mutants_of(source, module) for module, source in texts.items()}
-    chosen = sample(mutants, options.sample, options.seed)
+    chosen = [
+        mutant
+        for mutant in sample(mutants, options.sample, options.seed)
+        if options.kind == "all" or bool(mutant.function) is (options.kind == "functions")
+    ]
     entries = unnoticeable()
     tried = [mutant for mutant in chosen if not any(entry.covers(mutant) for entry in entries)]
     results = _Results(folder / "results.jsonl", forget=options.new)

@@ -504,6 +504,15 @@ def test_entries_are_found(
     assert [entry.prompt for entry in emulator.journal.find(query)] == prompts
 
 
+@pytest.mark.parametrize("name", ["model", "own_answer"])
+def test_a_glob_of_any_text_finds_no_entry_without_one(
+    http: httpx2.Client, emulator: Emulator, name: str
+) -> None:
+    http.get("/v1/models")
+    assert len(emulator.journal.find(Query.of({name: "*"}))) == 1
+    assert emulator.journal.find(Query.of({name: "?*"})) == []
+
+
 def test_entries_are_found_by_their_ids(http: httpx2.Client, emulator: Emulator) -> None:
     for _ in range(2):
         http.get("/v1/models")

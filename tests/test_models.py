@@ -164,3 +164,25 @@ def test_auto_resolves_to_a_word_of_the_choice(model: object) -> None:
         for name, rule in rules.items():
             if isinstance(rule, Choice) and "auto" in (*rule.words, *rule.unlisted):
                 assert rule.auto in {*rule.words, *rule.unlisted}, name
+
+
+GPT_1_SECONDS = {"low": 15, "medium": 26, "high": 34}
+GPT_2_SECONDS = {"low": 15, "medium": 65, "high": 235}
+GPT_2_5_SECONDS = {"low": 15, "medium": 23, "high": 65, "xhigh": 110, "max": 235}
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds"),
+    [
+        ("dall-e-2", {"standard": 9}),
+        ("dall-e-3", {"standard": 13, "hd": 26}),
+        ("gpt-image-1", GPT_1_SECONDS),
+        ("gpt-image-1-mini", GPT_1_SECONDS),
+        ("gpt-image-1.5", GPT_1_SECONDS),
+        ("gpt-image-2", GPT_2_SECONDS),
+        ("gpt-image-2.5-sunburst", GPT_2_5_SECONDS),
+        ("gpt-image-2.6-flare", GPT_2_5_SECONDS),
+    ],
+)
+def test_seconds_of_a_call_are_those_of_recordings(model: str, seconds: dict[str, float]) -> None:
+    assert MODELS[model].seconds == seconds

@@ -63,6 +63,7 @@ def test_each_kind_of_code_is_changed(source: str, expected: set[str]) -> None:
         "T = TypeVar('T', bound='int')",
         "x = cast('int', y)",
         "def f(a: 'int') -> 'str': ...",
+        "x = zip(a, b, strict=True)",
         "if TYPE_CHECKING:\n    x = 1",
         "@dataclass(frozen=True)\nclass A(B, c=1): ...",
         "raise NotImplementedError('a')",

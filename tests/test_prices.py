@@ -56,6 +56,30 @@ def test_price_has_text_and_images_of_input_and_output() -> None:
     assert usage.price(prices) == 0.005 + 0.08 + 3.2 + 10
 
 
+@pytest.mark.parametrize(
+    ("model", "prices"),
+    [
+        ("gpt-image-1", (5, 10, 40, 0)),
+        ("gpt-image-1-mini", (2, 2.5, 8, 0)),
+        ("gpt-image-1.5", (5, 8, 32, 10)),
+        ("gpt-image-1.5-2025-12-16", (5, 8, 32, 10)),
+        ("chatgpt-image-latest", (5, 8, 32, 10)),
+        ("gpt-image-2", (5, 8, 30, 0)),
+        ("gpt-image-2.5-flare", (5, 8, 30, 0)),
+        ("gpt-image-2.6-sunburst", (5, 8, 30, 0)),
+    ],
+)
+def test_a_million_tokens_cost_what_the_page_of_prices_says(
+    model: str, prices: tuple[float, float, float, float]
+) -> None:
+    """In US dollars: text and images of the input, images and text of the output."""
+    entry = MODELS[model].prices
+    assert isinstance(entry, TokenPrices)
+    kinds = ("input_text", "input_image", "output_image", "output_text")
+    none = dict.fromkeys(kinds, 0)
+    assert tuple(entry.of(**{**none, kind: 1_000_000}) for kind in kinds) == prices
+
+
 def test_partial_images_cost_their_tokens() -> None:
     request = ImageRequest(
         operation=GENERATIONS,

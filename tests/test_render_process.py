@@ -6,6 +6,8 @@ import asyncio
 import base64
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -118,6 +120,19 @@ def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProces
         process.render_files(replace(REQUEST, size=(0, -1)), 0, None)
     assert process.render_files(REQUEST, 0, None) == first
     assert system_process(process) is running
+
+
+def test_a_program_that_closes_no_process_ends_all_the_same() -> None:
+    program = (
+        "from images_emulator.rendering.process import RenderProcess\n"
+        "process = RenderProcess()\n"
+        "assert process.start()\n"
+        "print(process.is_running)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert run.stdout == "True\n"
 
 
 def test_a_closed_process_renders_no_more(process: RenderProcess) -> None:
