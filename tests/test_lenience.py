@@ -116,6 +116,18 @@ def test_lenient_validation_takes_an_empty_array_as_a_blank_image(http: httpx2.C
         assert forgiven(answer) == ["images: empty_array"]
 
 
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_lenient_validation_takes_null_in_place_of_images_as_a_blank_image(
+    http: httpx2.Client, with_mask: bool
+) -> None:
+    body: dict[str, Any] = {"model": "gpt-image-2", "prompt": "x", "images": None}
+    if with_mask:
+        body["mask"] = {"image_url": "https://images.test/mask.png"}
+    answer = http.post("/v1/images/edits", json=body, headers=LENIENT)
+    assert answer.status_code == 200, answer.text
+    assert forgiven(answer)[0].startswith("images")
+
+
 def test_lenient_validation_without_a_default_model_uses_the_newest(http: httpx2.Client) -> None:
     headers = LENIENT | {"x-emulator-as-of": "2026-11-21"}
     body = {"model": None, "prompt": "x"}

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import io
 import json
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import current_thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +32,7 @@ from images_emulator.web.namespaces import Namespace
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import missing_part, new_store_name, shared_redis
+from tests.waiting import until
 
 HEADER = "x-emulator-namespace"
 GENERATIONS = "/v1/images/generations"
@@ -247,6 +250,21 @@ def test_recordings_are_played_anew_in_each_namespace(tmp_path: Any) -> None:
 
         order = [played(name) for name in ("a", "b", "a", None)]
         assert order[0] == order[1] == order[3] != order[2]
+
+
+def test_a_namespace_that_is_deleted_ends_the_thread_that_writes_recordings(tmp_path: Path) -> None:
+    def writers() -> int:
+        return sum(each.name.startswith("recordings") for each in threading.enumerate())
+
+    with (
+        Server() as upstream,
+        Server(replay=tmp_path, on_miss="record", upstream=upstream.base_url) as server,
+    ):
+        assert call(server, "a").status_code == 200
+        until(lambda: len(list(tmp_path.glob("*.json"))) == 1)
+        before = writers()
+        admin(server, "DELETE", "namespaces/a")
+        until(lambda: writers() == before - 1)
 
 
 # --- how a call names its namespace
@@ -733,6 +751,11 @@ def test_a_browser_finds_the_page_of_a_namespace(shared: Server) -> None:
         answer = httpx2.get(shared.url + path, headers=headers, follow_redirects=True)
         assert answer.url == f"{shared.url}/ns/a%20b/_emulator/"
         assert answer.status_code == 200
+
+
+def test_the_way_to_the_page_of_a_namespace_keeps_the_query(shared: Server) -> None:
+    answer = httpx2.get(f"{shared.url}/ns/a%20b?q=fox", headers={"accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "a%20b/?q=fox")
 
 
 def figure(server: Server, name: str, **headers: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -567,7 +568,53 @@ def test_recorded_date_is_the_only_one(play: Play) -> None:
         assert today != past
 
 
+BODIES_WITHOUT_PICTURES = {
+    "no picture": '{"created": 1, "data": [], "usage": {"total_tokens": 1}}',
+    "no usage": '{"created": 1, "data": [{}], "usage": null}',
+    "null": '{"created": 1, "data": null}',
+    "a list": "[]",
+    "no JSON": "{",
+}
+
+
+@pytest.mark.parametrize("fault", ["fewer_images", "empty_data", "malformed;what=picture"])
+@pytest.mark.parametrize("body", BODIES_WITHOUT_PICTURES.values(), ids=BODIES_WITHOUT_PICTURES)
+def test_fault_of_the_body_applies_to_whatever_was_recorded(
+    play: Play, body: str, fault: str
+) -> None:
+    player = play(recording_of(FOX, body))
+    headers = {"Authorization": f"Bearer {KEY}", "x-emulator-fault": fault}
+    played = httpx2.post(player.url + GENERATIONS, json=FOX, headers=headers)
+    assert played.status_code == 200
+    assert [call.fault for call in player.requests] == [fault.partition(";")[0]]
+
+
+def test_fault_of_the_body_leaves_one_that_is_compressed(play: Play) -> None:
+    headers = (("content-type", "application/json"), ("content-encoding", "gzip"))
+    response = RecordedResponse(200, headers, (at_once(GZIPPED),))
+    player = play(replace(recording_of(FOX), response=response))
+    player.inject("malformed")
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, Accept_Encoding="gzip")
+    assert (played.status, played.body) == (200, GZIPPED)
+
+
 GZIPPED = gzip.compress(b'{"data": []}', mtime=0)
+RAW_DEFLATED = zlib.compress(b'{"data": []}', wbits=-zlib.MAX_WBITS)
+
+
+@pytest.mark.parametrize(
+    ("coding", "compressed"),
+    [("deflate", zlib.compress(b'{"data": []}')), ("deflate", RAW_DEFLATED), ("x-gzip", GZIPPED)],
+    ids=["deflate", "deflate without its head", "x-gzip"],
+)
+def test_compressed_answer_is_sent_plain_to_clients_that_do_not_read_it(
+    play: Play, coding: str, compressed: bytes
+) -> None:
+    headers = (("content-type", "application/json"), ("content-encoding", coding))
+    response = RecordedResponse(200, headers, (at_once(compressed),))
+    player = play(replace(recording_of(FOX), response=response))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, Accept_Encoding="identity")
+    assert played.body == b'{"data": []}'
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 
 class HTTPServer(uvicorn.Server):
-    """Serves *app*; calls *ready* when connections are accepted, and stops in `GRACE_SECONDS`
-    whatever is open. Then it calls *finish*, if there is one, and waits for it.
+    """Serves *app*; calls *ready* when connections are accepted, and stops in twice
+    `GRACE_SECONDS` whatever is open. Then it calls *finish*, if there is one, and waits for it.
 
     *protocol* reads the requests. Where not *dated*, an answer has a `date` only if *app* gives
     it one. With *shared* it accepts connections from that listener, as other processes do.
@@ -133,7 +133,7 @@ class HTTPServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, wait up to `GRACE_SECONDS` for answers in progress, then
-        close all connections, as the end of the process would."""
+        close all connections, as the end of the process would, and wait as long for their tasks."""
         for server in self.servers:
             server.close()
         if self._shared:

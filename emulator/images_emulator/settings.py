@@ -141,8 +141,8 @@ class Settings(Immutable, kw_only=True):
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
     A repeatable setting is a tuple; a list or a single text becomes one. A size is a number of
-    bytes; a text such as `64MB` becomes one. A path is a text; a `Path` becomes one. Two settings,
-    `as_of` and `validation`, change at run time: see `Emulator.configure`.
+    bytes; a text such as `64MB` becomes one. A path is a text; a `Path` becomes one. Those of
+    `CHANGEABLE` change at run time: see `Emulator.configure`.
     """
 
     host: str = _setting("127.0.0.1", "ADDRESS", "Address to listen on.")

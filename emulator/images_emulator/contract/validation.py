@@ -98,7 +98,7 @@ class Validation:
                 self.forgive(error)
                 if not uploads:
                     continue
-                value = self.call.fields[name]
+                value = [] if self.call.fields[name] is None else self.call.fields[name]
             if value is not None:
                 values[name] = value
         return values

@@ -71,10 +71,12 @@ class BodyFault(BaseFault):
 
 
 def _holds_json(start: Message) -> bool:
-    """Whether the answer that *start* begins is a good one, in JSON."""
+    """Whether the answer that *start* begins is a good one, in JSON that is not compressed: that
+    of a recording may be."""
     headers: dict[bytes, bytes] = dict(start["headers"])
     kind = headers.get(b"content-type", b"")
-    return bool(start["status"] == 200 and kind.startswith(b"application/json"))
+    is_json = kind.startswith(b"application/json") and b"content-encoding" not in headers
+    return bool(start["status"] == 200 and is_json)
 
 
 def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
@@ -84,12 +86,22 @@ def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[
 
 
 def _rewrite_images(body: bytes, change: Callable[[JSONObject], None]) -> bytes:
-    """*body* after a *change* of the object in it, where that is an answer with images."""
-    answer = json.loads(body)
-    if "created" not in answer or "data" not in answer:
+    """*body* after a *change* of the object in it, where that is an answer with images. That of a
+    recording may be anything."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    if not (isinstance(answer, dict) and "created" in answer and _has_images(answer)):
         return body
     change(answer)
     return json.dumps(answer, indent=2, ensure_ascii=False).encode()
+
+
+def _has_images(answer: JSONObject) -> bool:
+    """Whether *answer* has a list of objects as its `data`, with at least one."""
+    data = answer.get("data")
+    return isinstance(data, list) and bool(data) and all(isinstance(each, dict) for each in data)
 
 
 class Malformed(BodyFault):
@@ -155,7 +167,7 @@ class FewerImages(BodyFault):
 
 
 def _share(counts: Any, part: int, whole: int) -> Any:
-    """*counts*, which are sums over *whole* images, for *part* of them."""
+    """*counts*, which are sums over *whole* images, for *part* of them. What is no number stays."""
     if isinstance(counts, dict):
         return {name: _share(value, part, whole) for name, value in counts.items()}
-    return counts * part // whole
+    return counts * part // whole if isinstance(counts, int) else counts

@@ -12,6 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Final
 
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
 from images_emulator.recordings.content_document import (
     Document,
     content_document,
@@ -51,8 +52,6 @@ EVENT_STREAM: Final = "text/event-stream"
 
 MAX_DECODED_BODY_BYTES: Final = 2**26
 """Longer bodies are not shown decoded."""
-
-_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 def header(headers: Headers, name: str) -> str:
@@ -144,14 +143,12 @@ def _encoding_suffix(encoding: str) -> str:
 def decoded_body(body: bytes, encoding: str) -> bytes | None:
     """*body* without its content *encoding*; None for one that is not known, is not met, or gives
     more than `MAX_DECODED_BODY_BYTES`."""
-    if encoding not in _WINDOW_BITS:
-        return None
-    decompressor = zlib.decompressobj(_WINDOW_BITS[encoding])
-    try:
+
+    def read(decompressor: zlib._Decompress) -> bytes | None:
         data = decompressor.decompress(body, MAX_DECODED_BODY_BYTES)
-    except zlib.error:
-        return None
-    return data if decompressor.eof and not decompressor.unused_data else None
+        return data if decompressor.eof and not decompressor.unused_data else None
+
+    return decoded(encoding, read) if encoding in WINDOW_BITS else None
 
 
 def _response_document(

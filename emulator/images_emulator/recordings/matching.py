@@ -1,7 +1,7 @@
 """Matching: which recordings answer a call, and which came nearest where none does.
 
-The levels, from the strictest to the loosest, are those of `settings.ReplayMatch`; each takes in
-those before it. The strictest one at which any recording matches decides:
+The levels, from the strictest to the loosest, are those of `setting_values.ReplayMatch`; each takes
+in those before it. The strictest one at which any recording matches decides:
 
 - `exact`: the same method, path, query and fields, as they were sent; of a body without fields the
   same bytes. A call that was refused is matched so, too.

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
 from images_emulator.exchange.credentials import bearer_token, is_secret
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
 from images_emulator.recordings.png_checksums import write_checksums
 from images_emulator.recordings.recording import (
     Headers,
@@ -433,29 +434,24 @@ def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
     coding = ", ".join(token for token in codings if token not in ("", "identity"))
     if not coding or not body:
         return body, ""
-    if coding not in _WINDOW_BITS:
+    if coding not in WINDOW_BITS:
         raise UnreadableBodyError(
             f"its body is encoded as {coding}, and cannot be searched for keys"
         )
-    for bits in _WINDOW_BITS[coding]:
-        decoder = zlib.decompressobj(bits)
-        try:
-            data = decoder.decompress(body, MAX_SEARCHED_BYTES)
-        except zlib.error:
-            continue
-        if not decoder.unconsumed_tail:
-            return data, coding
-        raise UnreadableBodyError(f"its body has more than {MAX_SEARCHED_BYTES} bytes when decoded")
-    raise UnreadableBodyError(f"its body is no {coding}, and cannot be searched for keys")
 
+    def read(decompressor: zlib._Decompress) -> bytes:
+        data = decompressor.decompress(body, MAX_SEARCHED_BYTES)
+        if decompressor.unconsumed_tail:
+            raise UnreadableBodyError(
+                f"its body has more than {MAX_SEARCHED_BYTES} bytes when decoded"
+            )
+        return data
 
-_WINDOW_BITS: Final = {
-    "gzip": (zlib.MAX_WBITS | 16,),
-    "x-gzip": (zlib.MAX_WBITS | 16,),
-    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),
-}
-"""The encodings that can be searched, with what zlib is told to read them; some servers send
-`deflate` without its head."""
+    data = decoded(coding, read)
+    if data is None:
+        raise UnreadableBodyError(f"its body is no {coding}, and cannot be searched for keys")
+    return data, coding
+
 
 _ENCODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "": bytes,

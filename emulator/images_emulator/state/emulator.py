@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -45,8 +45,8 @@ class Emulator:
     """One emulated account and its state. A test calls `reset()` between two runs.
 
     *store* holds the state that outlives a call; None takes the one that the settings name, or this
-    process's memory. Processes that share a store are one account. Four attributes are not in the
-    store; each process has its own:
+    process's memory. Processes that share a store are one account. Caches and what belongs to the
+    process are not in the store:
 
     - `deployments` is read from the settings and never changes.
     - `renderer` and `prepared_requests` are caches. Equal keys give equal values in every process,
@@ -121,7 +121,7 @@ class Emulator:
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, of that name, for tracing."""
-        self.finish: Callable[[], Awaitable[None]] | None = None
+        self.finish: Callable[[], Coroutine[Any, Any, None]] | None = None
         """Awaited by `stop`, where there is one."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""

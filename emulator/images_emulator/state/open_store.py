@@ -1,5 +1,5 @@
 """Which store the URL of the setting `store` stands for. A store of another backend is added here,
-and its schemes to `settings.STORE_SCHEMES`."""
+and its schemes to `setting_values.STORE_SCHEMES`."""
 
 from __future__ import annotations
 

@@ -53,8 +53,9 @@ class RedisAddress:
         return ConnectionPool.from_url(self._url, **options)
 
     def cluster(self) -> RedisCluster:
-        """A client of the cluster."""
-        return RedisCluster.from_url(self._url, protocol=2)
+        """A client of the cluster. It sends a command again only where another node has its keys:
+        one whose answer was lost may have been done."""
+        return RedisCluster.from_url(self._url, protocol=2, retry=Retry(NoBackoff(), 0))
 
     def subscriber(self, **options: Any) -> Redis:
         """A client for subscriptions: of the master, or of one node of a cluster, each of which

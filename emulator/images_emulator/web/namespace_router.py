@@ -66,7 +66,9 @@ class NamespaceRouter:
             name, scope = self._read(scope)
             if not scope["path"]:
                 # Relative, as the ways to the page are.
-                app: ASGIApp = RedirectResponse(f"{quote(name, safe='')}/", 307)
+                query = scope["query_string"].decode("latin-1")
+                target = f"{quote(name, safe='')}/{query and f'?{query}'}"
+                app: ASGIApp = RedirectResponse(target, 307)
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:

@@ -4,12 +4,12 @@ made at its first call."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp
 
@@ -91,8 +91,11 @@ class Namespaces:
         self._lock = Lock()
         """Held while open calls are counted, and while namespaces are forgotten that have none: a
         thread in which one begins makes room for it."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The server's event loop, once a namespace has begun."""
         self._timer: asyncio.TimerHandle | None = None
-        self._notes: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Notes of uses in a shared store, and ends of namespaces that were forgotten."""
         store = default.store
         self._uses = (
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
@@ -113,10 +116,14 @@ class Namespaces:
         namespace.last_used = now = time()
         if self._uses:
             # It is sent with the first operations of the call, in one round trip.
-            task = asyncio.ensure_future(self._note(self._uses, name, now))
-            self._notes.add(task)
-            task.add_done_callback(self._notes.discard)
+            self._run(self._note(self._uses, name, now))
         return namespace
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* beside the calls."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _note(self, uses: Records[_Use], name: str, now: float) -> None:
         """Tell the shared store that a namespace is used *now*."""
@@ -197,6 +204,7 @@ class Namespaces:
         namespace = self._taken(name)
         if namespace is None:
             # It reads files, or waits for a shared store.
+            self._loop = asyncio.get_running_loop()
             namespace = await asyncio.to_thread(self._begin, name)
             self._schedule()
         return namespace
@@ -250,6 +258,9 @@ class Namespaces:
         """Forget a namespace that has no open calls. The lock is held."""
         self._open.pop(namespace.name, None)
         namespace.emulator.close()
+        if self._loop and (finish := namespace.emulator.finish):
+            # This may be a thread in which another namespace begins.
+            self._loop.call_soon_threadsafe(self._run, finish())
 
     def _sweep(self) -> None:
         """Forget the namespaces that are idle for too long."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from images_emulator.contract.dialect import Header
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
 from images_emulator.recordings.sendable import check_status, sendable_headers
@@ -19,9 +20,6 @@ CONTENT_LENGTH: Final = "content-length"
 
 CONTENT_ENCODING: Final = "content-encoding"
 """The header that says how a body is compressed."""
-
-_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""The content encodings that the standard library reads."""
 
 _BODILESS: Final = (204, 304)
 """The statuses of answers without a body."""
@@ -137,14 +135,12 @@ def _length(recording: Recording, recorded: str, length: int) -> bytes:
 def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
     """*parts* without their content *coding*; None for one that is not known, and for bytes that
     are not in it. What was cut off stays away."""
-    if coding not in _WINDOW_BITS:
-        return None
-    decompressor = zlib.decompressobj(_WINDOW_BITS[coding])
-    try:
+
+    def read(decompressor: zlib._Decompress) -> list[bytes]:
         decompressed = [decompressor.decompress(part) for part in parts]
         return [*decompressed[:-1], decompressed[-1] + decompressor.flush()] if parts else []
-    except zlib.error:
-        return None
+
+    return decoded(coding, read) if coding in WINDOW_BITS else None
 
 
 def _moved(body: bytes, moves: Mapping[str, str]) -> bytes:

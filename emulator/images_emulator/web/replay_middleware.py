@@ -81,7 +81,7 @@ class _SearchResult(NamedTuple):
 
 
 class ReplayMiddleware:
-    """The fourth middleware, inside that of faults and around the router; there is none without the
+    """The middleware inside that of faults and around the router; there is none without the
     setting `replay`.
 
     A call without an accepted key uses up no recording: the application refuses it. Faults apply to

@@ -169,6 +169,7 @@ class Supervisor:
                     *self._command,
                     stdin=theirs.fileno(),
                     pass_fds=[self._listener.fileno()],
+                    # A folder that the user has named goes before the workers' own.
                     env={FOLDER_VARIABLE: str(self.folder / "metrics"), **os.environ},
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
