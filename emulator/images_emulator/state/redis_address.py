@@ -53,9 +53,10 @@ class RedisAddress:
         return ConnectionPool.from_url(self._url, **options)
 
     def cluster(self) -> RedisCluster:
-        """A client of the cluster. It sends a command again only where another node has its keys:
-        one whose answer was lost may have been done."""
-        return RedisCluster.from_url(self._url, protocol=2, retry=Retry(NoBackoff(), 0))
+        """A client of the cluster. It sends a command again whose answer was lost, which may then
+        be done twice: without its retries redis-py does not find the cluster's new nodes, and
+        leaves a connection open."""
+        return RedisCluster.from_url(self._url, protocol=2)
 
     def subscriber(self, **options: Any) -> Redis:
         """A client for subscriptions: of the master, or of one node of a cluster, each of which
