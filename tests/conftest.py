@@ -36,6 +36,8 @@ pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 
 KEY = "sk-test"
 
+PATIENCE_SECONDS = 60.0
+
 ENVIRONMENT = dict(os.environ)
 """The variables as they were, for programs that speak TLS."""
 
@@ -165,6 +167,20 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Clients of httpx that name no timeout wait for a minute: five seconds are not enough for some
+    answers on a machine that has much else to do."""
+    import httpx2  # noqa: PLC0415 - only tests need it
+
+    # The default value of all its functions is this one object.
+    timeouts = httpx2._config.DEFAULT_TIMEOUT_CONFIG
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "read", "write", "pool"):
+            patch.setattr(timeouts, name, PATIENCE_SECONDS)
         yield
 
 

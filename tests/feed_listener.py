@@ -38,11 +38,12 @@ class Listener:
             lines.append(line)
         raise EOFError
 
-    def until(self, name: str) -> Event:
-        """The next event of that *name*."""
-        while (event := self.next()).name != name:
-            pass
-        return event
+    def until(self, name: str, **values: object) -> Event:
+        """The next event of that *name*, whose data has these *values*."""
+        while True:
+            event = self.next()
+            if event.name == name and values.items() <= event.data.items():
+                return event
 
     def ends(self) -> bool:
         """Whether the stream ends as it should when what has come is read."""

@@ -969,19 +969,20 @@ def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
         == b"+OK\r\n"
     )
     redis_server.command("ACL SETUSER tester on >sesame ~images-emulator:* +@all")
+    patience = f"?socket_timeout={RECOVERY_SECONDS}"
     for url in (
-        f"redis://tester:sesame@127.0.0.1:{port}/2",
-        f"rediss://tester:sesame@localhost:{tls_port}?ssl_ca_certs={certificate}",
-        redis_server.url.replace("unix://", "unix://tester:sesame@"),
+        f"redis://tester:sesame@127.0.0.1:{port}/2{patience}",
+        f"rediss://tester:sesame@localhost:{tls_port}{patience}&ssl_ca_certs={certificate}",
+        redis_server.url.replace("unix://", "unix://tester:sesame@") + patience,
     ):
         with Server(store=url, store_name="a") as server:
             server.clock.freeze(NOW)
     for user in ("tester:wrong", "nobody:sesame"):
         with pytest.raises(OSError, match="invalid username-password pair"):
-            Server(store=f"redis://{user}@127.0.0.1:{port}")
+            Server(store=f"redis://{user}@127.0.0.1:{port}{patience}")
     redis_server.command("ACL SETUSER tester -evalsha")
     with pytest.raises(OSError, match="no permissions"):
-        Server(store=f"redis://tester:sesame@127.0.0.1:{port}")
+        Server(store=f"redis://tester:sesame@127.0.0.1:{port}{patience}")
 
 
 def test_store_is_the_master_that_sentinels_name(

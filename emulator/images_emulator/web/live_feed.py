@@ -442,7 +442,8 @@ def _call_events(notes: _CallNotes, exchange: Exchange) -> Iterator[tuple[str, b
         if notes.completed:
             yield "completed", _JSON.dump_json(summary(exchange))
             return
-        if notes.arrived:
+        # The body may not have been read when the call arrived.
+        if notes.arrived or 0 in notes.events:
             yield "arrived", _JSON.dump_json(summary(exchange))
         events = stream_events(exchange) if notes.events else []
         for event in events:

@@ -59,9 +59,12 @@ export class Calls {
       const known = this.#byId.get(summary.id);
       if (known && isOlder(summary, known)) continue;
       (known ? change.changed : change.added).push(summary);
+      // A call of another process has its number only later.
+      if (known && known.number !== summary.number) change.all = true;
       this.#byId.set(summary.id, summary);
     }
     if (change.changed.length) this.#ordered = this.#ordered.map((each) => this.#byId.get(each.id) ?? each);
+    if (change.all) this.#ordered.sort(byNumber);
     if (change.added.length) this.#insert(change.added);
     if (change.added.length || change.changed.length) this.#listeners.tell(change);
   }
@@ -82,18 +85,27 @@ export class Calls {
    */
   replace(summaries) {
     this.#byId = new Map(summaries.map((each) => [each.id, each]));
-    this.#ordered = [...this.#byId.values()].sort((a, b) => a.number - b.number);
+    this.#ordered = [...this.#byId.values()].sort(byNumber);
     this.#listeners.tell({ added: [], changed: [], all: true });
   }
 
   /** @param {Summary[]} added */
   #insert(added) {
-    const sorted = [...added].sort((a, b) => a.number - b.number);
+    const sorted = [...added].sort(byNumber);
     const last = this.#ordered.at(-1), first = this.#ordered[0];
-    if (!last || /** @type {Summary} */ (sorted[0]).number > last.number) this.#ordered = this.#ordered.concat(sorted);
-    else if (first && /** @type {Summary} */ (sorted.at(-1)).number < first.number) this.#ordered = sorted.concat(this.#ordered);
-    else this.#ordered = this.#ordered.concat(sorted).sort((a, b) => a.number - b.number);
+    if (!last || byNumber(/** @type {Summary} */ (sorted[0]), last) > 0) this.#ordered = this.#ordered.concat(sorted);
+    else if (first && byNumber(/** @type {Summary} */ (sorted.at(-1)), first) < 0) this.#ordered = sorted.concat(this.#ordered);
+    else this.#ordered = this.#ordered.concat(sorted).sort(byNumber);
   }
+}
+
+/**
+ * The order of two calls: positive where *a* is newer. One without a number has just arrived.
+ * @param {Summary} a
+ * @param {Summary} b
+ */
+function byNumber(a, b) {
+  return (a.number ?? Infinity) - (b.number ?? Infinity) || 0;
 }
 
 /**
