@@ -207,6 +207,20 @@ GUARDS: Final = (
         "test_limits.py::test_pixels_of_a_call_are_counted_together",
     ),
     Guard(
+        "there are no more connections than the setting says",
+        "protocol.py",
+        "self._is_excess = True",
+        "pass",
+        "test_limits.py::test_a_connection_past_the_setting_is_answered_503",
+    ),
+    Guard(
+        "a form has no more parts than the setting says",
+        "exchange/form.py",
+        "not parser.done or parser.has_too_many_parts",
+        "not parser.done",
+        "test_limits.py::test_a_form_of_more_parts_than_the_setting_is_refused",
+    ),
+    Guard(
         "what clients send moves no cursor of the terminal",
         "cli/terminal.py",
         'return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)',

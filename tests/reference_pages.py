@@ -39,6 +39,7 @@ from images_emulator.web.metric_table import METRICS
 from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
 from tests.guards import GUARDS
+from tests.limits import LIMITS
 
 ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -146,6 +147,17 @@ def fixtures_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def limits_table() -> str:
+    """The limits, with what happens beyond them and the tests that go there."""
+    settings = {each.name: each for each in command_settings()}
+    rows = ["| limit | default | beyond it | tried by |", "|---|---|---|---|"]
+    for limit in LIMITS:
+        setting, (file, _, name) = settings[limit.setting], limit.test.partition("::")
+        flag = f"`{setting.flag} {setting.metavar}` | `{setting.shown_default}`"
+        rows.append(f"| {flag} | {limit.end} | `{name}` in `{file}` |")
+    return "\n".join(rows) + "\n"
+
+
 def guards_table() -> str:
     """The guards, with the tests that fail without them."""
     rows = ["| promise | test that fails without the guard |", "|---|---|"]
@@ -193,6 +205,7 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "fixtures": ("python-api.md", fixtures_table),
     "python names": ("python-api.md", python_reference),
     "guards": ("security.md", guards_table),
+    "limits": ("limits.md", limits_table),
     "clients": ("clients.md", clients_table),
     "code of clients": ("clients.md", clients_code),
 }

@@ -110,8 +110,8 @@ class JSONStore:
     ) -> Counters:
         return _SlowCounters(self._memory.counters(name))
 
-    def buckets(self, name: str) -> Buckets:
-        return _SlowBuckets(self._memory.buckets(name))
+    def buckets(self, name: str, most: int) -> Buckets:
+        return _SlowBuckets(self._memory.buckets(name, most))
 
     def log(
         self,

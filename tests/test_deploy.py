@@ -18,7 +18,6 @@ import yaml
 
 from images_emulator import Server, Settings
 from images_emulator.cli.command_line import COMMANDS
-from images_emulator.http_server import KEEP_ALIVE_SECONDS
 from images_emulator.settings import ENVIRONMENT_PREFIX, command_settings
 from images_emulator.web.admin_auth import OPEN
 from tests.programs import ROOT
@@ -142,7 +141,7 @@ def test_idle_connections_outlast_those_of_the_proxy() -> None:
     config = (DEPLOY / "nginx/nginx.conf.template").read_text()
     seconds = re.search(r"keepalive_timeout (\d+)s;", config)
     assert seconds
-    assert int(seconds[1]) < KEEP_ALIVE_SECONDS
+    assert int(seconds[1]) < Settings().idle_timeout
 
 
 # --- compose

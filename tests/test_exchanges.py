@@ -215,7 +215,12 @@ OF_STORES = {"store_unavailable"}
 OF_NAMESPACES = {"too_many_namespaces", "unavailable_namespace"}
 """Those of calls whose namespace cannot begin: see `test_namespaces`."""
 
-OF_OTHER_TESTS = OF_NO_MODEL | OF_ANSWERS | OF_UPSTREAMS | OF_REPLAY | OF_STORES | OF_NAMESPACES
+OF_CONNECTIONS = {"late_request", "too_many_connections"}
+"""Those of connections, whatever is called: see `test_limits`."""
+
+OF_OTHER_TESTS = (
+    OF_NO_MODEL | OF_ANSWERS | OF_UPSTREAMS | OF_REPLAY | OF_STORES | OF_NAMESPACES | OF_CONNECTIONS
+)
 
 
 @pytest.mark.parametrize("name", SENTENCES)

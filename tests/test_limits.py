@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import httpx2
@@ -16,12 +21,16 @@ from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimit
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
 from images_emulator.imaging.scaled import load
-from images_emulator.settings import Settings
+from images_emulator.settings import SIZE, Settings, all_settings
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
+from tests.limits import LIMITS, Limit
 from tests.pictures import chunks, encoded, half_clear, opened, plain, plain_webp, png, scans
 
 UNDECODABLE: Final = "Invalid image file or mode for image {}, please check your image file."
+
+UNITS: Final = ("COUNT", SIZE, "SECONDS")
+"""The words for the values of settings that are limits."""
 
 FIELDS: Final = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "quality": "low"}
 
@@ -30,7 +39,14 @@ FIELDS: Final = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "qu
 def narrow() -> Iterator[Server]:
     """A server with low limits."""
     with Server(
-        max_pixels=4096, max_call_pixels=3 * 4096, max_scans=12, max_chunks=40, decode_bytes="64kB"
+        max_head="2KiB",
+        max_parts=12,
+        max_part_head=256,
+        max_pixels=4096,
+        max_call_pixels=3 * 4096,
+        max_scans=12,
+        max_chunks=40,
+        decode_bytes="64kB",
     ) as server:
         yield server
 
@@ -47,6 +63,185 @@ def edited(http: httpx2.Client, *images: bytes, mask: bytes | None = None) -> ht
     if mask:
         files.append(("mask", ("m.png", mask, "image/png")))
     return http.post("/v1/images/edits", data=FIELDS, files=files)
+
+
+def test_each_setting_that_is_a_number_is_a_limit_with_a_test() -> None:
+    numbers = {each.name for each in all_settings() if each.type is int and each.metavar in UNITS}
+    assert {limit.setting for limit in LIMITS} == numbers
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.setting)
+def test_test_of_a_limit_is_there(limit: Limit) -> None:
+    file, _, name = limit.test.partition("::")
+    assert f"def {name}(" in (Path(__file__).parent / file).read_text()
+
+
+# --- heads and forms
+
+
+def sent(server: Server, data: bytes, *, waits: bool = False) -> bytes:
+    """What comes back for *data* until the connection ends. With *waits* it stays open."""
+    with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
+        connection.sendall(data)
+        if not waits:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, b"200"), (1, b"431")])
+def test_the_largest_head_is_as_large_as_the_setting_says(
+    narrow: Server, more: int, status: bytes
+) -> None:
+    start = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\nConnection: close\r\nx: "
+    # Of the request line, what is not the target does not count.
+    counted = len(start) - len(b"GET  HTTP/1.1\r\n") + len(b"\r\n")
+    answer = sent(narrow, start + b"x" * (2048 - counted + more) + b"\r\n\r\n", waits=True)
+    assert answer.split()[1] == status
+    if more:
+        error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+        assert error["message"].endswith("must not be larger than 2048 bytes.")
+
+
+def posted_form(http: httpx2.Client, *parts: bytes) -> httpx2.Response:
+    body = b"".join([*(b"--b\r\n" + part + b"\r\n" for part in parts), b"--b--\r\n"])
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    return http.post("/v1/images/edits", content=body, headers=headers)
+
+
+def part(name: str, value: bytes, more: str = "") -> bytes:
+    return f'Content-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value
+
+
+FORM: Final = (
+    part("image", png(), '; filename="a.png"'),
+    *(part(name, value.encode()) for name, value in FIELDS.items()),
+)
+
+
+def test_a_form_of_more_parts_than_the_setting_is_refused(http: httpx2.Client) -> None:
+    texts = [
+        part(name, b"")
+        for name in ("n", "user", "stream", "background", "output_format", "partial_images")
+    ]
+    most = (*FORM, *texts, part("output_compression", b""))
+    assert len(most) == 12
+    assert posted_form(http, *most).status_code == 200
+    error = error_of(posted_form(http, *most, part("moderation", b"")))
+    assert error["message"] == "Could not parse multipart form"
+
+
+def test_an_image_in_a_part_for_each_byte_is_refused_in_the_words_of_the_api() -> None:
+    with Server(max_parts=300) as server, httpx2.Client(base_url=server.url) as client:
+        client.headers["Authorization"] = f"Bearer {KEY}"
+        error = error_of(posted_form(client, *FORM[1:], *[part("image[]", b"7")] * 301))
+    assert error["message"].startswith("Invalid type for 'image[0]'")
+
+
+@pytest.mark.parametrize(("more", "accepted"), [(0, True), (1, False)])
+def test_headers_of_a_part_are_as_large_as_the_setting_says(
+    http: httpx2.Client, more: int, accepted: bool
+) -> None:
+    head = 'Content-Disposition: form-data; name="user"\r\nx: '
+    user = (head + "x" * (256 + more - len(head)) + "\r\n\r\n").encode()
+    answer = posted_form(http, *FORM, user)
+    if accepted:
+        assert answer.status_code == 200
+    else:
+        assert error_of(answer)["message"] == "Could not parse multipart form"
+
+
+# --- connections
+
+
+@pytest.fixture
+def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection has been idle for long at the next tick of the server."""
+    monkeypatch.setattr("images_emulator.http_server.TICKS", 1)
+    monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 1000)
+
+
+CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
+
+
+@pytest.mark.usefixtures("quick_ticks")
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"", b""),
+        (CALL[:20], b"408"),
+        (CALL + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{", b"408"),
+        (b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n", b"200"),
+        (
+            b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\nGET /v1/mod",
+            b"200 408",
+        ),
+    ],
+    ids=["nothing", "half a head", "half a body", "a call", "a call and half a head"],
+)
+def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting_says(
+    data: bytes, status: bytes
+) -> None:
+    with Server(idle_timeout=30) as server:
+        answer = sent(server, data, waits=True)
+    assert b" ".join(re.findall(rb"HTTP/1.1 (\d+)", answer)) == status
+    if status.endswith(b"408"):
+        error = json.loads(answer.rpartition(b"\r\n\r\n")[2])["error"]
+        assert error["message"] == "The rest of the request did not come within 30 seconds."
+        assert error["code"] == "request_timeout"
+
+
+@pytest.mark.usefixtures("quick_ticks")
+def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
+    body = json.dumps(FIELDS | {"stream": True, "partial_images": 1}).encode()
+    with Server(idle_timeout=30) as server:
+        head = CALL + b"x-emulator-fault: latency; seconds=0.5\r\nConnection: close\r\n"
+        head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        answer = sent(server, head + body, waits=True)
+    assert b"image_generation.completed" in answer
+
+
+def test_a_connection_past_the_setting_is_answered_503() -> None:
+    call = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n"
+    with Server(max_connections=3) as server, ExitStack() as stack:
+        address = (server.settings.host, server.port)
+        for _ in range(2):
+            held = stack.enter_context(socket.create_connection(address, timeout=30))
+            held.sendall(call + b"\r\n")
+            assert held.recv(12) == b"HTTP/1.1 200"
+        assert sent(server, call + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
+        third = stack.enter_context(socket.create_connection(address, timeout=30))
+        third.sendall(call + b"\r\n")
+        assert third.recv(12) == b"HTTP/1.1 200"
+        head, _, body = sent(server, call + b"\r\n").partition(b"\r\n\r\n")
+        error = json.loads(body)["error"]
+        assert head.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in head
+        assert error["code"] == "too_many_connections"
+        assert error["message"] == (
+            "The server has 4 open connections, and --max-connections allows 3."
+        )
+        assert not [each for each in server.requests if each.status == 503]
+        # Those that are open go on.
+        held.recv(65_536)
+        held.sendall(call + b"\r\n")
+        assert held.recv(12) == b"HTTP/1.1 200"
+
+
+# --- rate limits
+
+
+def test_keys_of_rate_limits_are_as_many_as_the_setting_says() -> None:
+    body = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+    with Server(rate_limit="1/hour", rate_limit_keys=2) as server:
+
+        def status(key: str) -> int:
+            headers = {"Authorization": f"Bearer {key}"}
+            url = f"{server.base_url}/images/generations"
+            return httpx2.post(url, json=body, headers=headers).status_code
+
+        assert [status(key) for key in "aabb"] == [200, 429, 200, 429]
+        # A third key: that of the first is forgotten.
+        assert [status(key) for key in "cbac"] == [200, 429, 200, 429]
 
 
 # --- pictures

@@ -13,11 +13,13 @@ import httpx2
 import pytest
 
 from images_emulator import Server, create_app
-from images_emulator.protocol import MAX_HEAD_BYTES
+from images_emulator.settings import Settings
 
 HEAD = b"Host: localhost\r\nAuthorization: Bearer sk-test\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n\r\n"
+
+MAX_HEAD = Settings().max_head
 
 
 def exchange(server: Server, chunks: Iterable[bytes]) -> bytes:
@@ -165,7 +167,7 @@ def test_a_head_past_the_limit_is_refused_and_not_in_the_journal(
     ("chunk", "status", "has_headers"),
     [
         (b"GET a HTTP/1.1\r\n" + HEAD + CLOSE, b"400", False),
-        (b"GET /v1/models HTTP/1.1\r\n" + HEAD + b"x: " + b"x" * 2 * MAX_HEAD_BYTES, b"431", False),
+        (b"GET /v1/models HTTP/1.1\r\n" + HEAD + b"x: " + b"x" * 2 * MAX_HEAD, b"431", False),
         (
             b"OPTIONS /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.invalid\r\n"
             b"Access-Control-Request-Method: GET\r\n" + CLOSE,
@@ -192,13 +194,13 @@ def test_the_limit_of_a_head_is_exact(
     start = b"GET /v1/models HTTP/1.1\r\n" + HEAD + CLOSE[:-2] + b"X-Long: "
     # Of the request line, what is not the target does not count.
     counted = len(start) - len("GET  HTTP/1.1\r\n") + len("\r\n")
-    request = start + b"x" * (MAX_HEAD_BYTES - counted + more) + b"\r\n\r\n"
+    request = start + b"x" * (MAX_HEAD - counted + more) + b"\r\n\r\n"
     assert exchange(server, [request]).split()[1] == status
     assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 def test_a_head_is_not_counted_with_the_body_before_it(server: Server) -> None:
-    body = b"x" * (4 * MAX_HEAD_BYTES)
+    body = b"x" * (4 * MAX_HEAD)
     first = b"POST /v1/nothing HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
     second = b"GET /v1/models HTTP/1.1\r\n" + HEAD + b"X: " + b"x" * 200_000 + b"\r\n" + CLOSE
     answer = exchange(server, [first + body + second])

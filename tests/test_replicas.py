@@ -303,10 +303,10 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     parent = RedisStore(redis.url, name)
     child = RedisStore(parent.client, f"{name}/a%20b", life_seconds=60)
     for store, key in ((parent, "parent"), (child, "child")):
-        await store.buckets("x").take(key, 1, limit=2, seconds=60, now=NOW)
+        await store.buckets("x", 9).take(key, 1, limit=2, seconds=60, now=NOW)
     await child.disconnect()
     child.close()
-    take = await parent.buckets("x").take("child", 1, limit=2, seconds=60, now=NOW)
+    take = await parent.buckets("x", 9).take("child", 1, limit=2, seconds=60, now=NOW)
     assert (take.granted, take.used) == (True, 1)
     prefixes = [f"images-emulator:3:{{{each}}}:" for each in (name, f"{name}/a%20b")]
     lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]

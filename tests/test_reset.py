@@ -135,11 +135,10 @@ def test_no_step_of_the_clock_is_lost_among_threads() -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_rate_limits_can_be_reset_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.memory_store.MAX_BUCKETS", 2)
+def test_rate_limits_can_be_reset_by_another_thread() -> None:
     store = MemoryStore()
     account = store.register("account", random_account(), CODEC)
-    limits = RateLimits("5/min", Clock(store), account, store)
+    limits = RateLimits("5/min", Clock(store), account, store, 2)
     keys = iter(range(10**9))
 
     def work() -> None:

@@ -227,7 +227,7 @@ async def test_a_claim_that_nothing_grants_has_the_counts_that_are_asked_for(sto
 
 
 async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: Store) -> None:
-    counters, buckets = store.counters("steps"), store.buckets("limits")
+    counters, buckets = store.counters("steps"), store.buckets("limits", 9)
     quota, taking = Limits("a", times=5), Taking(buckets, "key", 2, 3, 60, NOW)
     granted = Take(granted=True, used=2)
     assert await counters.claim([quota], taking=taking) == Claim((quota, Count(1, 1)), (), granted)
@@ -260,7 +260,7 @@ async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Store) -> None:
-    buckets = store.buckets("limits")
+    buckets = store.buckets("limits", 9)
 
     async def take(amount: int, seconds: float, key: str = "k") -> Take:
         now = NOW + timedelta(seconds=seconds)
@@ -282,15 +282,14 @@ async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Sto
 async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them(
     store: Store,
 ) -> None:
-    buckets = store.buckets("limits")
+    buckets = store.buckets("limits", 9)
     takes = [await buckets.take("k", 1, limit=7, seconds=1, now=NOW) for _ in range(8)]
     assert [take.granted for take in takes] == [True] * 7 + [False]
     assert takes[-1].wait_ms == 143
 
 
-async def test_buckets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.memory_store.MAX_BUCKETS", 2)
-    buckets = MemoryStore().buckets("limits")
+async def test_buckets_are_bounded(store: Store) -> None:
+    buckets = store.buckets("limits", 2)
     takes = [
         await buckets.take(key, 1, limit=2, seconds=60, now=NOW) for key in ("a", "b", "a", "c")
     ]

@@ -6,15 +6,17 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.azure import dialect_at
 from images_emulator.listening_socket import BACKLOG
-from images_emulator.protocol import Protocol
+from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, Protocol
+from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.identity import random_digits
 from images_emulator.threads import DaemonThreadPool
@@ -25,9 +27,8 @@ GRACE_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 0.02
 """Seconds between two checks whether the answers have ended."""
 
-KEEP_ALIVE_SECONDS: Final = 620
-"""Seconds for which an idle connection stays open: longer than proxies and load balancers keep
-theirs, the longest for 600. One that is closed while a proxy sends a call on it makes a 502."""
+TICKS: Final = 10 * TICK_SECONDS
+"""Calls of `HTTPServer.on_tick` in the time between two ticks of a connection."""
 
 MAX_THREADS: Final = 32
 """Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
@@ -74,8 +75,9 @@ class HTTPServer(uvicorn.Server):
     """Serves *app*; calls *ready* when connections are accepted, and stops in twice
     `GRACE_SECONDS` whatever is open. Then it calls *finish*, if there is one, and waits for it.
 
-    *protocol* reads the requests. Where not *dated*, an answer has a `date` only if *app* gives
-    it one. With *shared* it accepts connections from that listener, as other processes do.
+    *protocol* reads the requests within *limits*, which are by default those of the settings. Where
+    not *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
+    connections from that listener, as other processes do.
     """
 
     def __init__(
@@ -83,17 +85,20 @@ class HTTPServer(uvicorn.Server):
         app: ASGIApp,
         ready: Callable[[], None],
         *,
+        limits: ConnectionLimits | None = None,
         protocol: type[Protocol] = Protocol,
         dated: bool = True,
         finish: Callable[[], Awaitable[None]] | None = None,
         shared: SharedListener | None = None,
     ) -> None:
+        limits = limits or ConnectionLimits.of(Settings())
+        self._protocol = partial(protocol, limits)
         config = uvicorn.Config(
             _Outermost(app),
-            http=protocol,
+            http=cast("type[asyncio.Protocol]", self._protocol),
             date_header=dated,
             backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=limits.idle_seconds,
             ws="none",
             lifespan="off",
             proxy_headers=False,  # see web/forwarded.py
@@ -104,7 +109,6 @@ class HTTPServer(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._finish = finish
-        self._protocol = protocol
         self._shared = shared
         if shared:
             self.server_state.connections = shared.connections
@@ -112,6 +116,13 @@ class HTTPServer(uvicorn.Server):
     def connections(self) -> int:
         """The number of open connections."""
         return len(self.server_state.connections)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second. Let each connection notice that it is idle."""
+        if counter % TICKS == 0:
+            for connection in [*self.server_state.connections]:
+                cast("Protocol", connection).tick()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would

@@ -8,20 +8,22 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from images_emulator.contract import errors
+from images_emulator.contract import emulator_errors, errors
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.wire import pretty
 from images_emulator.exchange.exchange import CONNECTION
+from images_emulator.settings import Settings
 
 MAX_COPIED_BYTES: Final = 32 * 1024
 """An answer up to this length is joined to its head: copying it costs less than a second buffer."""
 
-MAX_HEAD_BYTES: Final = 256 * 1024
-"""The most bytes of a request line with its headers."""
+TICK_SECONDS: Final = 1
+"""Seconds between two calls of `Protocol.tick`."""
 
 LINGER_SECONDS: Final = 5.0
 """Seconds for which the server still reads, and discards, the bytes of a refused client."""
@@ -29,6 +31,21 @@ LINGER_SECONDS: Final = 5.0
 
 _DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
 """The header that uvicorn adds, before those of the application."""
+
+
+class ConnectionLimits(NamedTuple):
+    """The limits of a connection. See the settings `max_head`, `max_connections` and
+    `idle_timeout`."""
+
+    head: int
+    """Bytes of a request line with its headers."""
+    connections: int
+    idle_seconds: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> ConnectionLimits:
+        """The limits that the *settings* set."""
+        return cls(settings.max_head, settings.max_connections, settings.idle_timeout)
 
 
 class _Corked:
@@ -114,14 +131,15 @@ class _Corked:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 without upgrades, with a limit of head, trailers and chunk extensions.
+    """HTTP/1.1 without upgrades, within *limits*. The other arguments are those of uvicorn.
 
     The header `upgrade` of a request is ignored. The JDK's client sends `upgrade: h2c` by default,
     and httptools would take the body for bytes of the other protocol.
 
-    A head, the trailers of a body and the extensions of a chunk may have `MAX_HEAD_BYTES` each. A
-    longer one is answered 431: for a head before the application is called; otherwise the call
-    ends as if the client had left.
+    A head, the trailers of a body and the extensions of a chunk may have `limits.head` bytes each.
+    A longer one is answered 431: for a head before the application is called; otherwise the call
+    ends as if the client had left. So does one whose rest does not come in `limits.idle_seconds`,
+    which is answered 408. What comes on a connection past `limits.connections` is answered 503.
     """
 
     _restart: tuple[bytes, int] | None = None
@@ -133,8 +151,21 @@ class Protocol(HttpToolsProtocol):
 
     _refused = False
 
+    _is_excess = False
+    """Whether there were as many connections as there may be when this one was made."""
+
+    _in_head = False
+    """Whether a head has begun, and not ended."""
+
+    _quiet_ticks = 0
+    """Calls of `tick` since the last byte came, while the rest of a request, or another, may."""
+
     _corked: _Corked | None = None
     """The transport; None where there was no memory for it."""
+
+    def __init__(self, limits: ConnectionLimits, *uvicorn: Any, **more: Any) -> None:
+        super().__init__(*uvicorn, **more)
+        self._limits = limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         try:
@@ -146,9 +177,29 @@ class Protocol(HttpToolsProtocol):
             transport.abort()
             raise
         self.transport = cast("asyncio.Transport", self._corked)
+        if len(self.connections) > self._limits.connections:
+            self._is_excess = True
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def tick(self) -> None:
+        """End the connection where nothing has come on it for as long as it may be idle."""
+        cycle = self.cycle
+        is_over = cycle is None or cycle.response_complete
+        if not (is_over or (cycle.more_body and not self.flow.read_paused)):
+            self._quiet_ticks = 0
+            return
+        self._quiet_ticks += 1
+        seconds = self._limits.idle_seconds
+        if self._quiet_ticks * TICK_SECONDS <= seconds or self.transport.is_closing():
+            return
+        if is_over and not self._in_head:
+            self.transport.close()
+        else:
+            self._refuse(errors.late_request(seconds=seconds))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._in_head = True
         self.scope["state"][CONNECTION] = self.transport
 
     def shutdown(self) -> None:
@@ -157,6 +208,9 @@ class Protocol(HttpToolsProtocol):
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
+        self._quiet_ticks = 0
+        if self._is_excess:
+            self._refuse_connection()
         chunks = [memoryview(data)]
         while chunks and not self._refused and not self.transport.is_closing():
             chunk = chunks.pop()
@@ -166,17 +220,18 @@ class Protocol(HttpToolsProtocol):
                 head, offset = self._restart
                 self._restart = None
                 chunks += (chunk[offset:], memoryview(head))
-            elif self._framing > MAX_HEAD_BYTES:
+            elif self._framing > self._limits.head:
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing > MAX_HEAD_BYTES:
+        if self._framing > self._limits.head:
             # All of the last chunk is among them, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
-            if len(self.url) + lines > MAX_HEAD_BYTES:
+            if len(self.url) + lines > self._limits.head:
                 self._refuse_head()
                 raise ValueError("the head is too large")
         self._framing = 0
+        self._in_head = False
         self.url = _origin_form(self.url)
         super().on_headers_complete()
         if not self.parser.should_upgrade():
@@ -217,9 +272,16 @@ class Protocol(HttpToolsProtocol):
         super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
-        """Answer 431, or nothing where another answer has begun or is still to come, and close the
-        connection when the client has read it: closed at once, with bytes of the request unread, it
-        would be reset."""
+        self._refuse(errors.head_too_large(limit=self._limits.head))
+
+    def _refuse_connection(self) -> None:
+        limit, count = self._limits.connections, len(self.connections)
+        self._refuse(emulator_errors.too_many_connections(count=count, limit=limit))
+
+    def _refuse(self, error: APIError) -> None:
+        """Answer with *error*, or nothing where another answer has begun or is still to come, and
+        close the connection when the client has read it: closed at once, with bytes of the request
+        unread, it would be reset."""
         if self._refused:
             return
         self._refused = True
@@ -235,11 +297,13 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         # No day is known before the head is read.
-        answer = errors.head_too_large(limit=MAX_HEAD_BYTES).on(None)
+        answer = error.on(None)
         body = pretty(answer.body())
+        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
         self.transport.write(
             STATUS_LINE[answer.status]
             + b"content-type: application/json\r\n"
+            + more.encode()
             + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             + body
         )

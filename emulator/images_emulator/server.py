@@ -14,6 +14,7 @@ from images_emulator.call_list import CallFilters
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
+from images_emulator.protocol import ConnectionLimits
 from images_emulator.server_control import ServerControl
 from images_emulator.settings import CHANGEABLE, Settings
 from images_emulator.shared_listener import SharedListener
@@ -67,7 +68,13 @@ class Server(ThreadedServer, ServerControl):
         """The namespaces beside the default one, which is `emulator`."""
         app = NamespaceRouter(self.namespaces)
         super().__init__(
-            lambda ready: HTTPServer(app, ready, finish=self._finish, shared=self._shared_listener),
+            lambda ready: HTTPServer(
+                app,
+                ready,
+                limits=ConnectionLimits.of(self.settings),
+                finish=self._finish,
+                shared=self._shared_listener,
+            ),
             self.settings.host,
             self.settings.port,
             listener=self._shared_listener.socket if self._shared_listener else None,

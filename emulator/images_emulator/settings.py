@@ -286,6 +286,14 @@ class Settings(Immutable, kw_only=True):
         parse=parse_rate,
     )
 
+    rate_limit_keys: int = _setting(
+        100_000,
+        "COUNT",
+        "Keys and models whose rate limits are counted. Past it the one that was used longest ago "
+        "is forgotten, and has its limit anew.",
+        minimum=1,
+    )
+
     store: str | None = _setting(
         None,
         "URL",
@@ -358,6 +366,25 @@ class Settings(Immutable, kw_only=True):
         "Largest request body. The default has room for 16 images and a mask of 50 MB each.",
         minimum=1,
     )
+    max_head: int = _setting(
+        256 * 2**10,
+        SIZE,
+        "Largest request line with its headers. A larger one is answered 431.",
+        minimum=1024,
+    )
+    max_parts: int = _setting(
+        2**20,
+        "COUNT",
+        "Parts of a form. One of more is refused as no form. A form with an image as one part for "
+        "each byte, as the Node SDK sends a Buffer, is refused in the words of the API.",
+        minimum=1,
+    )
+    max_part_head: int = _setting(
+        16 * 2**10,
+        SIZE,
+        "Largest headers of a part of a form. With larger ones the form is refused as none.",
+        minimum=256,
+    )
     max_pixels: int = _setting(
         64_000_000,
         "COUNT",
@@ -392,6 +419,23 @@ class Settings(Immutable, kw_only=True):
         10_000,
         "COUNT",
         "Segments of a JPEG, chunks of a PNG or WebP. A picture with more is refused as no image.",
+        minimum=1,
+    )
+
+    max_connections: int = _setting(
+        10_000,
+        "COUNT",
+        "Open connections, of which each open stream has one. A call on one more gets a 503, and "
+        "the connection is closed.",
+        minimum=1,
+    )
+    idle_timeout: int = _setting(
+        620,
+        "SECONDS",
+        "How long a connection may be idle: between two calls, and where the rest of a call does "
+        "not come. Then it is closed, after a 408 if a call has begun. The default is longer than "
+        "proxies keep theirs, the longest for 600: a connection that is closed while a proxy sends "
+        "a call on it makes a 502.",
         minimum=1,
     )
 

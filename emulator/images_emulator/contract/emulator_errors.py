@@ -35,6 +35,13 @@ unavailable_namespace = Refusal(
     status=503,
     headers={"Retry-After": "1"},
 )
+too_many_connections = Refusal(
+    "The server has {count} open connections, and --max-connections allows {limit}.",
+    code="too_many_connections",
+    type=ERROR_TYPE,
+    status=503,
+    headers={"Retry-After": "1"},
+)
 bad_directive = Refusal(
     "Invalid directive in 'prompt': {reason}.",
     param="prompt",

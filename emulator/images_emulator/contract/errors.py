@@ -479,6 +479,12 @@ head_too_large = Refusal(
     code="request_headers_too_large",
     status=431,
 )
+# Not recorded.
+late_request = Refusal(
+    "The rest of the request did not come within {seconds} seconds.",
+    code="request_timeout",
+    status=408,
+)
 model_not_listed = Refusal(
     "The model '{model}' does not exist",
     param="model",

@@ -7,7 +7,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from python_multipart.multipart import parse_options_header
 
@@ -16,10 +16,7 @@ from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
-
-MAX_PARTS: Final = 2**20
-"""Parts that are read, in some seconds. A Buffer that the Node SDK is handed as an image arrives as
-one text part for each byte, and other parameters may follow."""
+from images_emulator.settings import Settings
 
 MAX_ITEMS: Final = 256
 """The most items of an array that are kept: many more than any parameter takes."""
@@ -34,9 +31,6 @@ MAX_LISTED_PARTS: Final = 256
 MAX_DEPTH: Final = 8
 """Brackets in one name; `svg[reasoning][effort]`, the deepest that there is, has two."""
 
-MAX_PART_HEAD_BYTES: Final = 16 * 1024
-"""The headers of one part."""
-
 MAX_BOUNDARY_BYTES: Final = 70
 """RFC 2046 §5.1.1: "no longer than 70 characters"."""
 
@@ -49,6 +43,23 @@ MAX_PADDING_BYTES: Final = 256
 _BOUNDARY_END: Final = re.compile(rb"--|[ \t]{0,%d}\r\n" % MAX_PADDING_BYTES)
 _BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+
+
+class FormLimits(NamedTuple):
+    """The limits of a form; see the settings `max_parts` and `max_part_head`."""
+
+    parts: int
+    part_head: int
+    """Bytes of the headers of one part."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> FormLimits:
+        """The limits that the *settings* set."""
+        return cls(settings.max_parts, settings.max_part_head)
+
+
+DEFAULT_LIMITS: Final = FormLimits.of(Settings())
+"""The limits where no setting decides: of recordings, and of what the journal shows."""
 
 
 class _Part:
@@ -103,7 +114,8 @@ class _Parser:
     """Takes a body in chunks of any size. What stands before the first boundary and after the last
     one is passed over."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, limits: FormLimits) -> None:
+        self._limits = limits
         self.fields: dict[str, Any] = {}
         self.listed: list[tuple[str, str | Upload]] | None = None
         """The first parts in the order of the form; None where the caller does not need them."""
@@ -127,7 +139,15 @@ class _Parser:
     @property
     def done(self) -> bool:
         """Whether later bytes cannot change the result."""
-        return self.complete or self.names > MAX_NAMES or self.parts > MAX_PARTS
+        return self.complete or self.names > MAX_NAMES or self.parts > self._limits.parts
+
+    @property
+    def has_too_many_parts(self) -> bool:
+        """Whether there are more parts than the limit, and what was read of them is no reason to
+        refuse the call: no array has more items than are kept."""
+        return self.parts > self._limits.parts and not any(
+            isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
+        )
 
     def write(self, chunk: bytes) -> None:
         """Read on. Raises APIError where the form is malformed."""
@@ -140,7 +160,7 @@ class _Parser:
         # Without headers, the empty line comes at once.
         bare = self._buffer.startswith(b"\r\n", self._at)
         end = self._at if bare else self._buffer.find(b"\r\n\r\n", self._at)
-        if (end if end >= 0 else len(self._buffer)) - self._at > MAX_PART_HEAD_BYTES:
+        if (end if end >= 0 else len(self._buffer)) - self._at > self._limits.part_head:
             raise errors.malformed_form()
         if end < 0:
             return False
@@ -241,12 +261,12 @@ def boundary_of(content_type: str) -> bytes:
     return options.get(b"boundary", b"")
 
 
-def _parser_for(content_type: str) -> _Parser:
+def _parser_for(content_type: str, limits: FormLimits) -> _Parser:
     """Raises APIError where the type has no boundary, or one that is too long."""
     boundary = boundary_of(content_type)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise errors.malformed_form()
-    return _Parser(boundary)
+    return _Parser(boundary, limits)
 
 
 def _read(parser: _Parser, body: Iterable[bytes]) -> None:
@@ -255,13 +275,16 @@ def _read(parser: _Parser, body: Iterable[bytes]) -> None:
         if parser.done:
             break
         parser.write(chunk)
-    if not parser.done:
+    if not parser.done or parser.has_too_many_parts:
         raise errors.malformed_form()
 
 
-def read_form(content_type: str, body: Iterable[bytes]) -> dict[str, Any]:
-    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed."""
-    parser = _parser_for(content_type)
+def read_form(
+    content_type: str, body: Iterable[bytes], limits: FormLimits = DEFAULT_LIMITS
+) -> dict[str, Any]:
+    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed, or
+    past the *limits*."""
+    parser = _parser_for(content_type, limits)
     _read(parser, body)
     return parser.fields
 
@@ -271,7 +294,7 @@ def list_parts(
 ) -> tuple[list[tuple[str, str | Upload]], dict[str, Any]]:
     """The first `MAX_LISTED_PARTS` parts of a multipart *body* by their names, and the same values
     as fields; of a malformed body those before the mistake. Raises APIError where it has none."""
-    parser = _parser_for(content_type)
+    parser = _parser_for(content_type, DEFAULT_LIMITS)
     parser.listed = []
     with suppress(APIError):
         _read(parser, body)

@@ -6,16 +6,22 @@ from typing import Final
 
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.form import read_form
+from images_emulator.exchange.form import DEFAULT_LIMITS, FormLimits, read_form
 from images_emulator.exchange.json_body import parse_json
 
 MAX_BYTES_ON_LOOP: Final = 2**18
 """A body up to this length is parsed on the event loop; that takes at most 5 ms."""
 
 
-def parse_body(content_type: str, body: tuple[bytes, ...], operation: Operation) -> Call:
+def parse_body(
+    content_type: str,
+    body: tuple[bytes, ...],
+    operation: Operation,
+    limits: FormLimits = DEFAULT_LIMITS,
+) -> Call:
     """The call to *operation* with these chunks as *body*. Raises APIError where the operation does
-    not read the media type, and for a body that cannot be parsed."""
+    not read the media type, and for a body that cannot be parsed, or is a form past the
+    *limits*."""
     if operation.media_type(content_type, None) == FORM:
-        return Call(operation, form=True, fields=read_form(content_type, body))
+        return Call(operation, form=True, fields=read_form(content_type, body, limits))
     return Call(operation, form=False, fields=parse_json(b"".join(body)))

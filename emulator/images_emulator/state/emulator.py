@@ -117,7 +117,9 @@ class Emulator:
             else Scenario(self.store, initial.scenario, initial.pictures)
         )
         """The steps that decide which call gets which fault, and which answer."""
-        self.rate_limits = RateLimits(initial.rate_limit, self.clock, self._account, self.store)
+        self.rate_limits = RateLimits(
+            initial.rate_limit, self.clock, self._account, self.store, initial.rate_limit_keys
+        )
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, of that name, for tracing."""

@@ -32,9 +32,6 @@ from images_emulator.state.store import (
 
 T = TypeVar("T")
 
-MAX_BUCKETS: Final = 100_000
-"""The most token buckets in memory. Beyond it the least recently used are dropped."""
-
 MAX_COUNTS: Final = 100_000
 """The most counts in memory. Beyond it the least recently claimed are dropped."""
 
@@ -175,7 +172,8 @@ class MemoryBuckets:
     """`Buckets` of one process, by the generic cell rate algorithm. It keeps one number of each
     bucket: the time at which the bucket is full again, in microseconds since 1970."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._full_at: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
 
@@ -196,7 +194,7 @@ class MemoryBuckets:
                 return Take(granted=False, used=used, wait_ms=-(-late_us // 1000))
             self._full_at[key] = now_us + owed_us + amount * token_us
             self._full_at.move_to_end(key)
-            if len(self._full_at) > MAX_BUCKETS:
+            if len(self._full_at) > self._most:
                 self._full_at.popitem(last=False)
         return Take(granted=True, used=used + amount)
 
@@ -316,8 +314,8 @@ class MemoryStore:
     ) -> Counters:
         return self._container("counters", name, MemoryCounters)
 
-    def buckets(self, name: str) -> Buckets:
-        return self._container("buckets", name, MemoryBuckets)
+    def buckets(self, name: str, most: int) -> Buckets:
+        return self._container("buckets", name, lambda: MemoryBuckets(most))
 
     def log(
         self,

@@ -33,15 +33,21 @@ class Admission(NamedTuple):
 
 
 class RateLimits:
-    """The rate limit of an *account*. *rate* is the setting; None: unlimited."""
+    """The rate limit of an *account*. *rate* is the setting; None: unlimited. It counts
+    for each key and model, *most_keys* of them."""
 
     def __init__(
-        self, rate: str | None, clock: Clock, account: Register[Account], store: Store
+        self,
+        rate: str | None,
+        clock: Clock,
+        account: Register[Account],
+        store: Store,
+        most_keys: int,
     ) -> None:
         self.rate = parse_rate(rate) if rate else None
         self._clock = clock
         self._account = account
-        self._buckets = store.buckets("rate-limits")
+        self._buckets = store.buckets("rate-limits", most_keys)
 
     def admission(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from images_emulator.state import redis_scripts as scripts
-from images_emulator.state.memory_store import MAX_BUCKETS
+from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import RedisContainer
 from images_emulator.state.store import Take, Taking
 
@@ -17,6 +17,12 @@ class RedisBuckets(RedisContainer):
     KIND = "buckets"
     KEYS = scripts.BUCKETS_KEYS
 
+    def __init__(
+        self, client: RedisClient, keys: tuple[str, ...], life_seconds: int, most: int
+    ) -> None:
+        super().__init__(client, keys, life_seconds)
+        self._most = most
+
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
         arguments = self.arguments_of(Taking(self, key, amount, limit, seconds, now))
         return take_of(await self._call(scripts.TAKE, self._keys, *arguments))
@@ -26,7 +32,7 @@ class RedisBuckets(RedisContainer):
         now_ms = int(taking.now.timestamp() * 1000)
         token_us = -(-taking.seconds * 1_000_000 // taking.limit)
         numbers = taking.amount, taking.limit, token_us, now_ms
-        return self._life_seconds, MAX_BUCKETS, taking.key, *numbers
+        return self._life_seconds, self._most, taking.key, *numbers
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)

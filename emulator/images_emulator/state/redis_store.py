@@ -128,8 +128,9 @@ class RedisStore:
             self._counters.append(counters)
         return counters
 
-    def buckets(self, name: str) -> Buckets:
-        return RedisBuckets(self.client, self._keys_of(RedisBuckets, name), self._life_seconds)
+    def buckets(self, name: str, most: int) -> Buckets:
+        keys = self._keys_of(RedisBuckets, name)
+        return RedisBuckets(self.client, keys, self._life_seconds, most)
 
     def log(
         self,

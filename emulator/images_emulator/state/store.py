@@ -389,8 +389,9 @@ class Store(Protocol):
         key of each quota whose grant was revoked."""
         ...
 
-    def buckets(self, name: str) -> Buckets:
-        """Token buckets, all of which are full until they are first used."""
+    def buckets(self, name: str, most: int) -> Buckets:
+        """Token buckets, all of which are full until they are first used. Beyond *most* of them the
+        least recently used are dropped."""
         ...
 
     def log(

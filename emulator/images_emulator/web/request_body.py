@@ -15,6 +15,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.form import FormLimits
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.state.emulator import Emulator
@@ -97,7 +98,8 @@ async def _body(
 async def _parsed(
     exchange: Exchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
 ) -> Call:
-    parse = partial(parse_body, exchange.head.header(b"content-type"), body, operation)
+    limits = FormLimits.of(emulator.settings)
+    parse = partial(parse_body, exchange.head.header(b"content-type"), body, operation, limits)
     return await emulator.renderer.parse(parse) if exchange.is_large else parse()
 
 
