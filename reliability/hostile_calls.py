@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from PIL import Image
 
-from images_emulator.contract import model_tables
+from images_emulator.contract import model_listing
 from reliability.broken_pictures import corpus
 from reliability.load import CLIENTS, each_of, warm
 from reliability.mixed_calls import KEY
@@ -127,7 +127,7 @@ def _schemas() -> Sequence[tuple[str, str, Mapping[str, Any]]]:
     """The JSON Schemas of the bodies: path, media type and properties."""
     return [
         (path, kind, {**schema["properties"], "model": {"const": model}})
-        for model, row in model_tables.as_json().items()
+        for model, row in model_listing.as_json().items()
         for path, bodies in row["endpoints"].items()
         for kind, schema in bodies.items()
     ]

@@ -86,7 +86,7 @@ TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "redis_store": ("store", "replicas"),
     "memory_store": ("store",),
     "refusal": ("refusals",),
-    "request": ("request_fields", "golden", "generations"),
+    "request": ("field_codecs", "golden", "generations"),
     "service_errors": ("faults",),
     "steps": ("match", "scenario"),
     "token_rates": ("usage", "models"),

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 import images_emulator
 from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
 from images_emulator.answers.answer_document import Answer, Raw
-from images_emulator.contract import model_tables
+from images_emulator.contract import model_listing
 from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
@@ -59,7 +59,7 @@ def settings_table() -> str:
 
 def models_tables() -> str:
     """What `images-emulator models --markdown` prints, with a heading for each endpoint."""
-    return re.sub(r"^(`POST .*`)$", r"## \1", model_tables.as_markdown(), flags=re.MULTILINE)
+    return re.sub(r"^(`POST .*`)$", r"## \1", model_listing.as_markdown(), flags=re.MULTILINE)
 
 
 def faults_table() -> str:

@@ -12,7 +12,7 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
-from images_emulator.contract.model_tables import as_markdown, as_text, schema_of
+from images_emulator.contract.model_listing import as_markdown, as_text, schema_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.refusal import APIError, Refusal

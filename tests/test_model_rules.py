@@ -21,7 +21,7 @@ from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
-from images_emulator.contract.model_tables import TERMINAL_COLUMNS, as_json, as_markdown, as_text
+from images_emulator.contract.model_listing import TERMINAL_COLUMNS, as_json, as_markdown, as_text
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay

@@ -25,10 +25,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(*, markdown: bool, json: bool) -> int:
-    from images_emulator.contract import model_tables  # noqa: PLC0415 - --help does without it
+    from images_emulator.contract import model_listing  # noqa: PLC0415 - --help does without it
 
     if json:
-        print(dumps(model_tables.as_json(), indent=2))
+        print(dumps(model_listing.as_json(), indent=2))
     else:
-        print(model_tables.as_markdown() if markdown else model_tables.as_text(), end="")
+        print(model_listing.as_markdown() if markdown else model_listing.as_text(), end="")
     return 0

@@ -1,4 +1,4 @@
-"""THE table: one row for each model: its dates, what it accepts, token rates, prices, seconds.
+"""The table of models, one row for each: its dates, what it accepts, token rates, prices, seconds.
 
 A new model is a row here. Dates are those of OpenAI's deprecations page and changelog. A model
 that takes what another takes is that one's row with another name. A test tells what a row lacks.

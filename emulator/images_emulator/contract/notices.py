@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+NOTICE_HEADER: Final = b"x-emulator-notice"
+"""The header of an answer with the notices of its call."""
+
 WRONG_PATH: Final = (
     "There is no {path}; {suggestion} is probably meant. Look at the base URL of the client."
 )

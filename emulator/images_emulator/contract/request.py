@@ -12,12 +12,7 @@ from typing import Any, Final
 
 from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.conflicts import Conflict
-from images_emulator.contract.operations import Operation
-from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.contract.picture import Picture
-from images_emulator.contract.prices import Prices
-from images_emulator.contract.refusal import Refusal, Violation
-from images_emulator.contract.request_fields import (
+from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     ANIMATION,
     DAY,
@@ -39,6 +34,11 @@ from images_emulator.contract.request_fields import (
     recipe_of,
     values_of,
 )
+from images_emulator.contract.operations import Operation
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.picture import Picture
+from images_emulator.contract.prices import Prices
+from images_emulator.contract.refusal import Refusal, Violation
 from images_emulator.contract.rules import Pixels, Rules
 from images_emulator.contract.token_rates import TokenRates
 from images_emulator.immutable import Immutable
@@ -121,7 +121,7 @@ class ImageRequest:
 
     Only the fields with the mark `DRAWING`, `ENCODING` or `ANIMATION` decide the files. Two
     requests with the same values in these fields get the same bytes, in any process. A field
-    without a mark raises at import; see `request_fields`.
+    without a mark raises at import; see `field_codecs`.
     """
 
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)

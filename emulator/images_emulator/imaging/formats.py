@@ -1,6 +1,7 @@
 """The output formats: how a drawn image becomes a file, and how such a file is known and read.
 
-A new output format is an entry of `OUTPUT_FORMATS`.
+A new output format is an entry of `OUTPUT_FORMATS`, and the suffix of its files in
+`recordings/recorded_files.py`.
 """
 
 from __future__ import annotations

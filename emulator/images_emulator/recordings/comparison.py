@@ -16,6 +16,7 @@ from images_emulator.recordings.document import (
     header,
     plain_fields,
 )
+from images_emulator.recordings.recorded_files import suffix_of
 from images_emulator.recordings.recording import ANY, Headers, RecordedResponse, Recording
 
 Kind = Literal[
@@ -91,15 +92,8 @@ _FREE_TEXTS: Final = frozenset({"revised_prompt"})
 _PICTURE_KEYS: Final = frozenset({"b64_json"})
 """Keys of base64 of pictures."""
 
-_SIGNATURES: Final = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"RIFF": "WebP",
-    b"GIF8": "GIF",
-    b"<svg": "SVG",
-    b"<?xm": "SVG",
-}
-"""The first bytes of pictures, and the names of their formats."""
+_HEAD_CHARS: Final = 400
+"""Characters of base64 that tell the format of a picture; a multiple of four."""
 
 
 class AnswerDifference(Immutable):
@@ -360,11 +354,10 @@ def form_of(value: str, key: str = "") -> str:
 
 def _picture_form(value: str) -> str:
     try:
-        head = base64.b64decode(value[:16])
+        head = base64.b64decode(value[:_HEAD_CHARS])
     except (binascii.Error, ValueError):
         return "no base64"
-    names = (name for start, name in _SIGNATURES.items() if head.startswith(start))
-    return f"base64 of {next(names, 'no picture')}"
+    return f"base64 of {suffix_of(head)[1:].upper() or 'no picture'}"
 
 
 def _is_url(value: str) -> bool:

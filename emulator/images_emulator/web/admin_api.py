@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.contract.model_tables import as_json
+from images_emulator.contract.model_listing import as_json
 from images_emulator.contract.refusal import APIError
 from images_emulator.distribution import DISTRIBUTION
 from images_emulator.web.admin_docs import add_docs, json_body_schema

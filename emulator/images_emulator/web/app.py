@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
@@ -63,7 +64,7 @@ class Router:
             logger.exception("%s %s failed", exchange.method, exchange.path)
             response = self._refuse(server_error(exchange), exchange)
         if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
-            response.raw_headers.append((b"x-emulator-notice", hint))
+            response.raw_headers.append((NOTICE_HEADER, hint))
         try:
             await response(scope, receive, send)
         except APIError as error:

@@ -20,6 +20,7 @@ from images_emulator.contract.answer_overrides import (
     encoded_headers,
 )
 from images_emulator.contract.events import error_event
+from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
@@ -160,7 +161,7 @@ class ImageResponses:
                 ) from None
             for notice in notices:
                 logger.warning(notice)
-            prepared.notices = [(b"x-emulator-notice", header_value(notice)) for notice in notices]
+            prepared.notices = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
         return prepared.notices
 
     async def _body(self, request: Request, exchange: Exchange, prepared: PreparedRequest) -> bytes:

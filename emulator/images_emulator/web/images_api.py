@@ -16,7 +16,7 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import AsOf, Policy
-from images_emulator.contract.notices import MODEL_SHUT_DOWN
+from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
@@ -177,5 +177,5 @@ class ImagesAPI:
                 )
                 logger.warning(text)
                 notice = self.emulator.notices[model.id] = text.encode()
-            headers.append((b"x-emulator-notice", notice))
+            headers.append((NOTICE_HEADER, notice))
         return headers

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.file_objects import check_upload
+from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
@@ -61,9 +62,6 @@ RESULT_OVERHEAD_BYTES: Final = 2048
 
 MAX_NOTICE_CHARS: Final = 1024
 """The longest notice of a miss, in a header."""
-
-NOTICE: Final = b"x-emulator-notice"
-"""The header of an answer with what the emulator says of its call."""
 
 
 _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
@@ -391,7 +389,7 @@ class ReplayMiddleware:
         if self._miss_recorder:
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
             return self._miss_recorder
-        notice = NOTICE, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
+        notice = NOTICE_HEADER, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
 
         async def emulated(scope: Scope, receive: Receive, send: Send) -> None:
             async def with_notice(message: Message) -> None:

@@ -12,13 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
-from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.contract.picture import Picture
-from images_emulator.contract.refusal import Violation
-from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.request_fields import (
+from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     DRAWING,
     ENCODING,
@@ -27,6 +21,12 @@ from images_emulator.contract.request_fields import (
     codecs_of,
     key_function,
 )
+from images_emulator.contract.models import MODELS
+from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
+from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.picture import Picture
+from images_emulator.contract.refusal import Violation
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decoder import decode, restore
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
