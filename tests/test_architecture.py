@@ -270,3 +270,14 @@ def test_no_two_classes_have_the_same_name() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("folder", ["emulator", "reliability", "benchmarks", "tests"])
+def test_each_exception_from_the_rules_of_security_has_its_reason(folder: str) -> None:
+    without = [
+        f"{path.name}: {line.strip()}"
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(r"# noqa: (\w+, )*S\d{3}(, \w+)*$", line)
+    ]
+    assert not without

@@ -331,7 +331,7 @@ def test_models_command_prints_every_format(form: str | None, start: str) -> Non
 def test_models_command_survives_a_closed_pipe() -> None:
     command = f"{COMMAND} models --json | head -1"
     done = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607
+        ["bash", "-c", command],  # noqa: S607 - as users have it
         capture_output=True,
         text=True,
         check=True,

@@ -267,7 +267,7 @@ def test_env_of_a_shell_sets_what_it_says(capsys: pytest.CaptureFixture[str]) ->
     script = output(capsys, "env", "--for", "sh", "--azure", "-p", "9000")
     shown = 'echo "$OPENAI_BASE_URL $AZURE_OPENAI_ENDPOINT $OPENAI_API_VERSION"'
     done = subprocess.run(
-        ["sh", "-c", script + shown],  # noqa: S607
+        ["sh", "-c", script + shown],  # noqa: S607 - as users have it
         capture_output=True,
         text=True,
         check=True,
@@ -325,7 +325,7 @@ def test_bash_completes_commands_flags_and_values(
     call = f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _images_emulator; "
     shown = 'printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(
-        ["bash", "-c", script + call + shown],  # noqa: S607
+        ["bash", "-c", script + call + shown],  # noqa: S607 - as users have it
         capture_output=True,
         text=True,
         check=True,

@@ -449,7 +449,7 @@ def test_readme_command_serves_from_a_clean_checkout(tmp_path: Path) -> None:
     # `exec` lets the signal reach the server and not only the shell.
     command = SERVE.replace("&& .venv/bin/images-emulator", "&& exec .venv/bin/images-emulator")
     with subprocess.Popen(
-        ["bash", "-c", command],  # noqa: S607
+        ["bash", "-c", command],  # noqa: S607 - as users have it
         cwd=checkout,
         env=variables,
         stdout=subprocess.PIPE,

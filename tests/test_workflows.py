@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTION: Final = ROOT / "action" / "action.yml"
 
 BASH: Final = shutil.which("bash") or ""
+
+OF_CONTRIBUTORS: Final = {"clients", "deploy", "docs", "examples", "release", "reliability", "test"}
+"""The extras that only those who change the project install."""
 
 SCHEMAS: Final = {
     ".github/workflows/": "vendor.github-workflows",
@@ -100,6 +104,12 @@ def test_shell_of_steps_can_be_parsed(path: Path) -> None:
             words = [BASH, "-n", "-c", step["run"]]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
+
+
+def test_audit_of_dependencies_takes_in_all_that_users_install() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (extras,) = re.findall(r"'\.\[([\w,]+)\]'", (WORKFLOWS[0].parent / "audit.yml").read_text())
+    assert {*extras.split(",")} == {*project["optional-dependencies"]} - OF_CONTRIBUTORS
 
 
 def test_scripts_that_workflows_run_are_there() -> None:
