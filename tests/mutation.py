@@ -5,7 +5,7 @@
 Each mutant is tried in a process of its own, forked from one that has imported the third-party
 packages, with a copy of the package in which one module is changed. It meets first the tests that
 are most likely to notice: those that run its lines, by a map that the first run makes, or for what
-runs at import, such as a table, those of `TABLE_TESTS`. `tests/mutations.toml` lists the mutants
+runs at import, such as a table, those of its module. `tests/mutations.toml` lists the mutants
 that no test can notice, with the reason."""
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ OTHER_TESTS: Final = (
 
 ALL_TESTS: Final = (*(f"--ignore-glob=tests/test_{name}.py" for name in OTHER_TESTS), "tests")
 
-TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
+OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "admin_errors": ("refusals", "admin_api", "scenario"),
     "azure": ("azure",),
     "blob_storage": ("hosting", "downloads"),
@@ -92,7 +92,7 @@ TABLE_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "token_rates": ("usage", "models"),
     "wire": ("usage", "streams", "generations"),
 }
-"""The tests that what runs at import meets first, where they are not those of the module's name."""
+"""The tests of a module, where they are not those of its name."""
 
 FIRST_TESTS: Final = 24
 """How many tests a mutant meets before all others that run its lines."""
@@ -136,12 +136,11 @@ class Tests:
         lines = self._lines.get(mutant.module, {})
         numbers = {number for line in mutant.lines for number in lines.get(str(line), ())}
         tests = sorted(self._named(numbers), key=self.seconds.__getitem__)
-        own = f"tests/test_{Path(mutant.module).stem}.py"
         # Quick tests, from each file in turn: those of one file often look at the same.
         files: defaultdict[str, list[str]] = defaultdict(list)
         for test in tests:
             files[test.split("::")[0]].append(test)
-        likely = files.pop(own, [])
+        likely = [test for file in _own(mutant.module) for test in files.pop(file, ())]
         others = [test for turn in zip_longest(*files.values()) for test in turn if test]
         first = [*likely[: FIRST_TESTS // 2], *others][:FIRST_TESTS]
         yield first
@@ -159,10 +158,8 @@ class Tests:
         if self._only:
             yield self._only
             return
-        layer, module = Path(mutant.module).parts
-        name = module.removesuffix(".py")
-        own = list(_existing(TABLE_TESTS.get(name, (name,))))
-        if layer == "contract":
+        own = _own(mutant.module)
+        if mutant.module.startswith("contract/"):
             # All in one process: to import and to collect takes longer than to run.
             yield [
                 *own,
@@ -182,10 +179,11 @@ class Tests:
         return [test for test in tests if test not in self.failed]
 
 
-def _existing(names: Iterable[str]) -> Iterator[str]:
-    """The files of tests with *names*, where there are such."""
-    files = (f"tests/test_{name}.py" for name in names)
-    return (file for file in files if (REPOSITORY / file).exists())
+def _own(module: str) -> list[str]:
+    """The files of the tests of *module*."""
+    name = Path(module).stem
+    files = (f"tests/test_{each}.py" for each in OWN_TESTS.get(name, (name,)))
+    return [file for file in files if (REPOSITORY / file).exists()]
 
 
 # The map of lines

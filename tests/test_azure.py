@@ -164,6 +164,17 @@ def test_azure_errors_have_azures_messages(azure: Server) -> None:
     assert answer.content.startswith(b'{"error":{"message":"Invalid')
 
 
+def test_azure_errors_have_letters_of_any_script_as_they_are(azure: Server) -> None:
+    path = "/openai/deployments/drawings/images/generations"
+    answer = httpx2.post(
+        f"{azure.url}{path}?api-version={VERSION}",
+        json={"prompt": "x", "größe": 1},
+        headers={"api-key": KEY},
+    )
+    assert answer.status_code == 400
+    assert "größe".encode() in answer.content
+
+
 def test_azure_headers_are_azures_and_none_of_openais(azure: Server) -> None:
     path = "/openai/deployments/drawings/images/generations"
     url = f"{azure.url}{path}?api-version={VERSION}"

@@ -368,6 +368,25 @@ def test_jobs_for_later_wait_until_no_other_job_does() -> None:
     queue.close()
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_withdrawn_job_waits_no_longer(later: bool) -> None:
+    queue, begun, free = JobQueue("test"), Event(), Event()
+
+    def hold(_: object) -> None:
+        begun.set()
+        free.wait()
+
+    queue.submit(hold)
+    assert begun.wait(30)
+    job = queue.submit(lambda _: None, later=later)
+    assert queue.waiting == 1
+    queue.withdraw(job)
+    assert job.cancelled()
+    assert queue.waiting == 0
+    free.set()
+    queue.close()
+
+
 def test_a_closed_queue_cancels_jobs_for_later() -> None:
     queue, free = JobQueue("test"), Event()
     queue.submit(lambda _: free.wait())
