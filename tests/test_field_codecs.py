@@ -118,7 +118,7 @@ def test_there_are_values_of_every_field() -> None:
 
 def test_a_field_without_a_mark_fails_at_import() -> None:
     marked = [("prompt", str, field(metadata=DRAWING)), ("seed", int, field())]
-    with pytest.raises(TypeError, match=r"Marked\.seed does not say what it decides"):
+    with pytest.raises(TypeError, match=r"^Marked\.seed does not say what it decides$"):
         codecs_of(make_dataclass("Marked", marked))
 
 
@@ -144,7 +144,7 @@ def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None
 
 def test_a_field_that_was_added_later_is_null_by_default() -> None:
     wrong = ("seed", int, field(default=0, metadata=ENCODING | ADDED_LATER))
-    with pytest.raises(TypeError, match=r"Marked\.seed is not None by default"):
+    with pytest.raises(TypeError, match=r"^Marked\.seed is not None by default"):
         key_function(make_dataclass("Marked", [PROMPT, wrong]), Decides.ENCODING)
 
 

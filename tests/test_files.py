@@ -34,6 +34,35 @@ def test_file_is_stored_until_deleted(client: OpenAI) -> None:
     assert list(client.files.list()) == []
 
 
+def test_a_file_is_described_by_all_keys_that_the_api_documents(
+    client: OpenAI, http: httpx2.Client
+) -> None:
+    file = client.files.create(file=("a.png", png(), "image/png"), purpose="vision")
+    described = {
+        "object": "file",
+        "id": file.id,
+        "purpose": "vision",
+        "filename": "a.png",
+        "bytes": len(png()),
+        "created_at": file.created_at,
+        "expires_at": None,
+        "status": "processed",
+        "status_details": None,
+    }
+    assert http.get(f"/v1/files/{file.id}").json() == described
+    assert http.get("/v1/files").json() == {
+        "object": "list",
+        "data": [described],
+        "first_id": file.id,
+        "last_id": file.id,
+        "has_more": False,
+    }
+    deleted = http.delete(f"/v1/files/{file.id}").json()
+    assert deleted == {"object": "file", "id": file.id, "deleted": True}
+    none = http.get("/v1/files").json()
+    assert (none["data"], none["first_id"], none["last_id"]) == ([], None, None)
+
+
 def test_keys_that_the_settings_name_have_files_of_their_own() -> None:
     with Server(api_key=["sk-one", "sk-other"]) as server:
         one, other = (

@@ -25,7 +25,15 @@ from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
-from images_emulator.contract.refusal import TODAYS_ENVELOPE, APIError, Refusal
+from images_emulator.contract.refusal import (
+    API_MANAGEMENT_ENVELOPE,
+    GATEWAY_TYPE,
+    OLDER_ENVELOPE,
+    SERVICE_TYPE,
+    TODAYS_ENVELOPE,
+    APIError,
+    Refusal,
+)
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Choice, Flag, Integer, Rule, Text
 from images_emulator.contract.sizes import GatewaySize
@@ -215,6 +223,21 @@ THREE_VERSIONS = Refusal(
 )
 def test_error_message_is_that_of_the_day(day: date | None, message: str) -> None:
     assert THREE_VERSIONS(fact="in full").on(day).message == message
+
+
+def test_an_error_in_the_older_envelope_keeps_message_status_and_headers() -> None:
+    refusal = Refusal("x", "p", "c", type=SERVICE_TYPE, status=413, headers={"retry-after": "1"})
+    error = refusal()
+    error.is_of_operation = True
+    older = error.on(OLDER_STACK_UNTIL)
+    assert (older.message, older.status, older.headers) == ("x", 413, {"retry-after": "1"})
+    assert (older.type, older.param, older.code) == (GATEWAY_TYPE, None, None)
+    assert older.envelope == OLDER_ENVELOPE
+    assert error.on(None).envelope == TODAYS_ENVELOPE
+    # Azure's proxy has had one envelope on all days.
+    other = Refusal("x", envelope=API_MANAGEMENT_ENVELOPE)()
+    other.is_of_operation = True
+    assert other.on(OLDER_STACK_UNTIL).envelope == API_MANAGEMENT_ENVELOPE
 
 
 OLDER_DAY = "2026-07-01"

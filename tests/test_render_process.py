@@ -225,6 +225,13 @@ def test_close_cancels_queued_jobs(pool: RenderPool) -> None:
     assert job.cancelled()
 
 
+def test_a_closed_pool_starts_no_process(pool: RenderPool) -> None:
+    pool.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool._add_process(pool.processes[0])
+    assert pool._threads is None
+
+
 def test_a_closed_pool_takes_no_jobs(pool: RenderPool) -> None:
     never_begun = RenderPool(0)
     for each in (pool, never_begun):

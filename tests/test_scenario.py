@@ -145,6 +145,25 @@ def test_the_last_spent_injected_steps_are_listed_until_they_are_removed() -> No
     assert scenario.as_json()["steps"] == []
 
 
+def test_a_scenario_has_faults_while_a_step_is_open() -> None:
+    """Its own steps are open until they are removed, injected ones until they are spent."""
+    scenario = scenario_of({"times": 1})
+    scenario.inject("timeout")
+    seen = [scenario.has_faults]
+    for _ in range(2):
+        meet(scenario)
+    planned, spent = scenario.as_json()["steps"]
+    seen.append(scenario.has_faults)
+    scenario.remove(spent["id"])
+    seen.append(scenario.has_faults)
+    scenario.remove(planned["id"])
+    seen.append(scenario.has_faults)
+    assert seen == [True, True, True, False]
+    scenario.inject("timeout")
+    assert scenario.has_faults
+    assert not scenario.has_answers
+
+
 def test_a_removed_step_meets_no_call_until_a_reset(tmp_path: Path) -> None:
     path = tmp_path / "steps.json"
     path.write_text('{"steps": [{"fault": "slow_down"}, {"fault": "server_error"}]}')
