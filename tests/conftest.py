@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import os
 import re
@@ -167,6 +168,23 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
+        yield
+
+
+CLIENT_SECONDS = 30
+"""Seconds that a client waits which is given no other time."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_clients() -> Iterator[None]:
+    """HTTPX waits five seconds, in which a server that has a tenth of a core may not load what its
+    first call needs."""
+    import httpx2  # noqa: PLC0415 - only tests need it
+
+    default = inspect.signature(httpx2.get).parameters["timeout"].default
+    with pytest.MonkeyPatch.context() as patch:
+        for phase in ("connect", "read", "write", "pool"):
+            patch.setattr(default, phase, CLIENT_SECONDS)
         yield
 
 
