@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
 from tempfile import TemporaryDirectory
@@ -38,6 +39,9 @@ MAX_FAILURE_CHARS: Final = 4000
 """What is printed of a failure, its end."""
 
 BUSY_LOOP: Final = "while True: pass"
+
+CLOCK: Final = Path(__file__).with_name("clock.c")
+"""The source of the library that shows another time."""
 
 
 class Failure(NamedTuple):
@@ -95,25 +99,21 @@ def busy_loops(count: int) -> Iterator[None]:
             loop.wait()
 
 
-def clock_of(day: str | None) -> Mapping[str, str]:
-    """The variables with which libfaketime begins at midnight of the *day*, and lets the clock run
-    from there. Clocks that only measure are left alone. Raises SystemExit without libfaketime."""
+@contextmanager
+def other_clock(day: datetime | None) -> Iterator[Mapping[str, str]]:
+    """The variables with which a program's clock begins at the *day*, and runs from there. Raises
+    SystemExit without a compiler."""
     if day is None:
-        return {}
-    program = shutil.which("faketime")
-    if not program:
-        sys.exit("--clock needs the program faketime, of the package of the same name")
-    printed = subprocess.run(
-        [program, f"{day} 00:00:00", "env"], capture_output=True, text=True, check=True
-    )
-    values = dict(line.partition("=")[::2] for line in printed.stdout.splitlines())
-    return {
-        "LD_PRELOAD": values["LD_PRELOAD"],
-        "FAKETIME": values["FAKETIME"],
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        # Without it each program that waits for a time would get its timeout at once, or never.
-        "FAKETIME_NO_CACHE": "0",
-    }
+        yield {}
+        return
+    compiler = shutil.which("cc")
+    if not compiler:
+        sys.exit("--clock needs a C compiler, cc")
+    with TemporaryDirectory() as folder:
+        library = Path(folder, "clock.so")
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, CLOCK], check=True)
+        offset = round((day - datetime.now()).total_seconds())
+        yield {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
 
 
 def main() -> int:
@@ -123,14 +123,16 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=RUNS, help="of all tests")
     parser.add_argument("--busy", action="store_true", help="beside a busy loop on each core")
-    parser.add_argument("--clock", metavar="DAY", help="on another day, by libfaketime")
+    parser.add_argument(
+        "--clock", type=datetime.fromisoformat, metavar="DAY", help="on another day"
+    )
     parser.add_argument("pytest", nargs="*", help="arguments of pytest, behind --")
     arguments = parser.parse_args()
 
-    clock = clock_of(arguments.clock)
     flakes: Counter[str] = Counter()
     broken = 0
-    with busy_loops(os.cpu_count() or 1 if arguments.busy else 0):
+    loops = busy_loops(os.cpu_count() or 1 if arguments.busy else 0)
+    with loops, other_clock(arguments.clock) as clock:
         for number in range(1, arguments.runs + 1):
             seed = SystemRandom().getrandbits(SEED_BITS)
             begun = perf_counter()

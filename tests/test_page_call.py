@@ -367,7 +367,10 @@ async def test_refused_mask_shows_its_pixels(page: Page, server: Server, client:
     with pytest.raises(openai.BadRequestError):
         edit(client, mask=("small.png", half_clear((128, 128))))
     view = await show(page, server)
-    strip = await view.locator(".strip .figure").all_inner_texts()
+    figures = view.locator(".strip .figure")
+    # The text of what is not drawn yet has no lines.
+    await figures.nth(1).wait_for()
+    strip = await figures.all_inner_texts()
     assert [text.split(", ")[0] for text in strip] == [
         "door.png\n256 × 256",
         "small.png\n128 × 128",

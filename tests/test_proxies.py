@@ -251,7 +251,9 @@ def test_calls_go_on_when_a_replica_is_killed(kind: str) -> None:
         until(lambda: any(each.done() for each in answers))
         other.clock.advance(seconds=60)
         statuses = Counter(each.result().status_code for each in answers)
-        assert set(statuses) == {200, 502}
+        # Where a check of the other replica came late, all of them were with the one that ended.
+        assert statuses[502]
+        assert set(statuses) <= {200, 502}
         # None of those that were lost was sent to the other replica.
         assert len(other.requests) == 8
         httpx2.delete(f"{other.url}/_emulator/scenario").raise_for_status()

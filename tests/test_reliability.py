@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -192,3 +197,15 @@ def test_runs_of_the_suite_exit_with_1_where_a_test_failed(
     output = capsys.readouterr().out
     assert ("1 of 2 runs: tests.test_x::test_y" in output) == bool(failures)
     assert output.endswith(f"{2 - bool(failures)} of 2 runs passed\n")
+
+
+def test_clock_of_a_run_begins_on_another_day() -> None:
+    if not shutil.which("cc"):
+        pytest.skip("needs a C compiler")
+    code = "import datetime, time; time.sleep(0.01); print(datetime.date.today())"
+    with flakes.other_clock(datetime(2031, 2, 28, 12)) as clock:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, env={**os.environ, **clock}, capture_output=True, text=True, check=True
+        )
+    assert done.stdout == "2031-02-28\n"

@@ -535,7 +535,8 @@ def test_calls_that_need_no_store_go_on_without_redis_and_the_others_are_refused
             )
         redis_server.start()
         until(lambda: generate(http, one, prompt="after").status_code == 200)  # noqa: B023
-        # What Redis has lost is gone; what was not written yet follows.
+        # What Redis has lost is gone; what was not written yet follows, and before it is read here.
+        until(lambda: [call.prompt for call in one.requests][-1:] == ["after"])  # noqa: B023
         prompts = [call.prompt for call in other.requests]
         assert prompts[0] == "meanwhile"
         assert prompts[-1] == "after"
