@@ -79,6 +79,9 @@ def main() -> int:
 
     results: list[tuple[Promise, dict[str, Outcome]]] = []
     for promise in chosen:
+        if reason := promise.missing_part:
+            print(f"left out: {promise.name}: {reason}", flush=True)
+            continue
         outcomes = {}
         for loop in promise.loops[:1] if arguments.quick else promise.loops:
             begun = perf_counter()

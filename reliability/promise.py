@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Final
 
 UVLOOP: Final = "uvloop"
@@ -101,3 +102,12 @@ class Promise:
     scenario: Scenario | None = None
     loops: Sequence[str] = (UVLOOP,)
     tests: Sequence[str] = ()
+    package: str = ""
+    """The package of the extra `reliability` without which the scenario is left out."""
+
+    @property
+    def missing_part(self) -> str:
+        """Why the promise cannot be tried here; empty where it can."""
+        if not self.package or find_spec(self.package):
+            return ""
+        return f"{self.package} is not installed: pip install -e '.[reliability]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reliability.documented_answers import documented_answers
 from reliability.failure_points import failure_points
 from reliability.failures import few_descriptors, injected_failures, odd_surroundings
 from reliability.hostile_calls import hostile_calls
@@ -52,6 +53,13 @@ PROMISES: Final = (
         name="hostile",
         text="hostile calls get answers in their envelope: no 5xx, no traceback, no hang",
         scenario=hostile_calls,
+    ),
+    Promise(
+        name="documents",
+        text="every answer that calls by the OpenAPI documents get, right and wrong ones, is "
+        "documented: its status, its media type and its form",
+        scenario=documented_answers,
+        package="schemathesis",
     ),
     Promise(
         name="stop",

@@ -6,5 +6,5 @@ branches that they take.
 
 `targets` has what is read, and what has to be true of it. Each target runs in a process of its own;
 inputs that break one are kept in the folder `fuzzing-failures`, and named in the output. atheris is
-in the extra `reliability`.
+in the extra `fuzzing`.
 """

@@ -26,7 +26,7 @@ MAX_MEMORY_MB: Final = 2048
 
 def missing_part() -> str:
     """Why nothing can be fuzzed here; empty where it can."""
-    return "" if find_spec("atheris") else "atheris is not installed: it is in [reliability]"
+    return "" if find_spec("atheris") else "atheris is not installed: it is in [fuzzing]"
 
 
 def _fuzz(name: str, seconds: int) -> bool:

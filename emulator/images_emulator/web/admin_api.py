@@ -18,10 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
+from images_emulator.contract.api_document import api_document
 from images_emulator.contract.model_listing import as_json
 from images_emulator.contract.refusal import APIError
 from images_emulator.distribution import DISTRIBUTION
-from images_emulator.web.admin_docs import add_docs, json_body_schema
+from images_emulator.web.admin_docs import add_docs, error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.events_api import EventsAPI
 from images_emulator.web.health import HEALTH
@@ -73,17 +74,18 @@ class AdminAPI(AdminHandlers):
         """The routes of these paths."""
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["emulator"])
         router.get("/health")(self.health)
-        router.get("/ready")(self.ready)
+        router.get("/ready", responses=error_responses(admin_errors.not_ready))(self.ready)
         router.get("/version")(self.version)
         router.get("/settings")(self.settings)
         router.patch("/settings", openapi_extra=json_body_schema(SettingsChange))(
             self.change_settings
         )
         router.get("/models")(self.models)
+        router.get("/api")(self.api)
         router.get("/clock")(self.clock)
         router.post("/clock", openapi_extra=json_body_schema(ClockMove))(self.move_clock)
         router.get("/hosting")(self.hosting)
-        router.post("/reset")(self.reset)
+        router.post("/reset", responses=error_responses(admin_errors.bad_scenario))(self.reset)
         return router
 
     async def health(self) -> dict[str, str]:
@@ -133,6 +135,10 @@ class AdminAPI(AdminHandlers):
     async def models(self) -> dict[str, Any]:
         """Each model's dates, and its JSON Schema for each endpoint."""
         return as_json()
+
+    async def api(self) -> dict[str, Any]:
+        """The API as an OpenAPI document: what the models take at each path, and what can come."""
+        return api_document(version(DISTRIBUTION))
 
     async def clock(self) -> ClockState:
         """The emulator's time, by which URLs and rate limits expire."""

@@ -1,7 +1,9 @@
-"""The admin API's OpenAPI document, and an HTML page of it without scripts or other requests."""
+"""The admin API's OpenAPI document, with the errors that each route answers, and an HTML page of it
+without scripts or other requests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
@@ -10,6 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse, Response
 
+from images_emulator.contract import admin_errors, emulator_errors, errors
+from images_emulator.contract.operations import JSON
+from images_emulator.contract.refusal import Refusal
+from images_emulator.web.admin_auth import OPEN
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -17,12 +23,86 @@ CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 _SCHEMAS: Final = "#/components/schemas/"
 
+_ERROR_NAME: Final = "Error"
+
+_NEVER_SENT: Final = "Validation Error"
+"""The description of the 422 that FastAPI adds to a route with parameters, in a form of its own."""
+
+_ERROR_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                **{name: {"type": ["string", "null"]} for name in ("type", "param", "code")},
+            },
+            "required": ["message", "type", "param", "code"],
+        }
+    },
+    "required": ["error"],
+}
+"""JSON Schema of the body of every error."""
+
+Responses = dict[int | str, dict[str, Any]]
+"""What FastAPI adds to the answers of a route, by status."""
+
 
 def json_body_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The entry of the document for a route whose handler reads its JSON body, a *model*, itself;
     FastAPI describes the bodies that it reads."""
     schema = {"$ref": _SCHEMAS + model.__name__}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
+
+
+def error_responses(*refusals: Refusal) -> Responses:
+    """The entry of the document for a route that answers with these *refusals*, beside those of
+    every route: see `_common_refusals`."""
+    by_status: dict[int | str, list[Refusal]] = {}
+    for refusal in refusals:
+        by_status.setdefault(refusal.status, []).append(refusal)
+    content = {JSON: {"schema": {"$ref": _SCHEMAS + _ERROR_NAME}}}
+    return {
+        status: {"description": " ".join(each.message for each in same), "content": content}
+        for status, same in by_status.items()
+    }
+
+
+def file_response(*media_types: str) -> Responses:
+    """The entry for a route that answers with a file of one of these types."""
+    schemas = {JSON: {"type": "object"}, "text/plain": {"type": "string"}}
+    binary = {"type": "string", "format": "binary"}
+    content = {each: {"schema": schemas.get(each, binary)} for each in media_types}
+    return {200: {"description": "The file.", "content": content}}
+
+
+def _common_refusals(path: str, operation: dict[str, Any]) -> Iterator[Refusal]:
+    """The errors of every route with such parameters and such a body."""
+    if path not in OPEN:
+        yield from (admin_errors.no_token, admin_errors.foreign_host, admin_errors.foreign_origin)
+    if "requestBody" in operation:
+        yield from (errors.malformed_json, errors.not_an_object, errors.body_too_large)
+    if "requestBody" in operation or "parameters" in operation:
+        yield admin_errors.bad_input
+    yield from (admin_errors.broken, emulator_errors.store_unavailable)
+
+
+def _add_errors(document: dict[str, Any]) -> None:
+    """Add the common errors to those of each route."""
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            own = operation["responses"]
+            if own.get("422", {}).get("description") == _NEVER_SENT:
+                del own["422"]
+            for status, response in error_responses(*_common_refusals(path, operation)).items():
+                words = own.get(str(status), {}).get("description", "")
+                description = f"{words} {response['description']}".lstrip()
+                own[str(status)] = {**response, "description": description}
+            operation["responses"] = dict(sorted(own.items()))
+    schemas = document["components"]["schemas"]
+    schemas[_ERROR_NAME] = _ERROR_SCHEMA
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
 
 
 def add_docs(app: FastAPI, *bodies: type[BaseModel]) -> None:
@@ -37,6 +117,7 @@ def add_docs(app: FastAPI, *bodies: type[BaseModel]) -> None:
             )
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update(schemas["$defs"])
+            _add_errors(document)
         return make()
 
     async def docs() -> Response:

@@ -25,6 +25,7 @@ from images_emulator.recordings.folder import document_text
 from images_emulator.state.journal import Journal
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
+from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
@@ -125,19 +126,31 @@ class JournalAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
-        router.get("/requests", response_model=Calls)(self.requests)
+        of_page = error_responses(admin_errors.no_such_request, admin_errors.unknown_input)
+        of_call = error_responses(admin_errors.no_such_request)
+        router.get("/requests", response_model=Calls, responses=of_page)(self.requests)
         router.delete("/requests")(self.clear)
-        router.get("/requests/{id}")(self.request)
-        router.get("/requests/{id}/exchange", response_class=Response)(self.exchange)
-        for path, handler in (
-            ("/requests/{id}/body", self.body),
-            ("/requests/{id}/uploads/{index}", self.upload),
-            ("/requests/{id}/code/{language}", self.code),
-            ("/images/{id}/{index}", self.image),
+        router.get("/requests/{id}", responses=of_call)(self.request)
+        held = error_responses(admin_errors.no_such_request, admin_errors.not_held)
+        router.get(
+            "/requests/{id}/exchange",
+            response_class=Response,
+            responses=held | file_response(JSON),
+        )(self.exchange)
+        of_part = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
+        for path, handler, media_types in (
+            ("/requests/{id}/body", self.body, (RAW,)),
+            ("/requests/{id}/uploads/{index}", self.upload, (RAW, "image/*")),
+            ("/requests/{id}/code/{language}", self.code, ("text/plain",)),
+            ("/images/{id}/{index}", self.image, ("image/*",)),
         ):
-            router.get(path, response_class=Response)(handler)
-        router.get("/images")(self.images)
-        router.get("/exchanges", response_class=Response)(self.exchanges)
+            router.get(
+                path, response_class=Response, responses=of_part | file_response(*media_types)
+            )(handler)
+        router.get("/images", responses=of_page)(self.images)
+        router.get("/exchanges", response_class=Response, responses=file_response(JSON))(
+            self.exchanges
+        )
         return router
 
     def _page(

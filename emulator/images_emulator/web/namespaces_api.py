@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from images_emulator.contract import admin_errors
 from images_emulator.namespace_names import DEFAULT_NAMESPACE
+from images_emulator.web.admin_docs import error_responses
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
 
@@ -36,7 +37,8 @@ class NamespacesAPI(AdminHandlers):
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["namespaces"])
         router.get("/namespaces")(self.namespaces)
-        router.delete("/namespaces/{name:path}")(self.delete)
+        refused = error_responses(admin_errors.no_such_namespace, admin_errors.default_namespace)
+        router.delete("/namespaces/{name:path}", responses=refused)(self.delete)
         return router
 
     async def namespaces(self) -> NamespacesJSON:

@@ -19,7 +19,7 @@ from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.scenario import Scenario
-from images_emulator.web.admin_docs import json_body_schema
+from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
@@ -63,16 +63,27 @@ class ScenarioAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["faults"])
+        of_document = error_responses(admin_errors.bad_scenario)
         router.get("/scenario")(self.show)
-        router.put("/scenario", openapi_extra=json_body_schema(ScenarioDocument))(self.replace)
+        router.put(
+            "/scenario",
+            openapi_extra=json_body_schema(ScenarioDocument),
+            responses=of_document,
+        )(self.replace)
         router.delete("/scenario")(self.clear)
         router.get("/scenario/unmet")(self.unmet)
         router.post("/scenario/reset")(self.begin_again)
-        router.delete("/scenario/steps/{id}")(self.remove)
-        router.post("/inject", openapi_extra=json_body_schema(Step))(self.inject)
+        router.delete("/scenario/steps/{id}", responses=error_responses(admin_errors.no_such_step))(
+            self.remove
+        )
+        router.post("/inject", openapi_extra=json_body_schema(Step), responses=of_document)(
+            self.inject
+        )
         router.get("/faults")(self.faults)
         router.get("/scenarios")(self.ready)
-        router.get("/scenarios/{name}")(self.ready_document)
+        router.get("/scenarios/{name}", responses=error_responses(admin_errors.no_such_scenario))(
+            self.ready_document
+        )
         return router
 
     async def show(self) -> ScenarioState:

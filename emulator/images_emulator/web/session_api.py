@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
 from images_emulator.web.admin_auth import SESSION_PATH, SessionCookie, is_same
-from images_emulator.web.admin_docs import json_body_schema
+from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.request_body import read_admin_json
 
@@ -34,7 +34,10 @@ class SessionAPI(AdminHandlers):
     def router(self) -> APIRouter:
         router = APIRouter(tags=["emulator"])
         body = json_body_schema(Token)
-        router.post(SESSION_PATH, status_code=204, openapi_extra=body)(self.begin)
+        refused = error_responses(admin_errors.wrong_token)
+        router.post(SESSION_PATH, status_code=204, openapi_extra=body, responses=refused)(
+            self.begin
+        )
         router.delete(SESSION_PATH, status_code=204)(self.end)
         return router
 

@@ -17,6 +17,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.upload_data import upload_data
+from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_api import SANDBOX
@@ -39,6 +40,8 @@ class ThumbnailsAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
+        of_call = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
+        of_step = error_responses(admin_errors.no_such_step, admin_errors.no_such_picture)
         for path, handler in (
             ("/images/{id}/{index}/thumbnail/{edge}", self.thumbnail),
             ("/images/{id}/{index}/partials/{partial}", self.partial_image),
@@ -46,7 +49,9 @@ class ThumbnailsAPI(AdminHandlers):
             ("/requests/{id}/uploads/{index}/thumbnail/{edge}", self.upload_thumbnail),
             ("/scenario/steps/{id}/pictures/{index}/thumbnail/{edge}", self.own_thumbnail),
         ):
-            router.get(path, response_class=Response)(handler)
+            refused = of_step if handler == self.own_thumbnail else of_call
+            responses = refused | file_response("image/*")
+            router.get(path, response_class=Response, responses=responses)(handler)
         return router
 
     async def _entry(self, identity: str) -> Exchange:

@@ -1,0 +1,149 @@
+"""Reference: the API as an OpenAPI document, of the tables of operations, models and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from types import ModuleType
+from typing import Any, Final
+
+from images_emulator.contract import emulator_errors, errors, service_errors
+from images_emulator.contract.file_objects import PURPOSE
+from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.operations import (
+    CREATE_FILE,
+    DOWNLOAD_FILE,
+    JSON,
+    OPERATIONS,
+    Operation,
+)
+from images_emulator.contract.refusal import Refusal
+
+EVENTS: Final = "text/event-stream"
+"""The media type of streams."""
+
+_ERROR: Final = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": ["string", "null"]},
+                **{name: {"type": ["string", "null"]} for name in ("type", "param", "code")},
+            },
+            "required": ["message", "type", "param", "code"],
+        }
+    },
+    "required": ["error"],
+}
+
+_IMAGES: Final = {
+    "type": "object",
+    "properties": {
+        "created": {"type": "integer"},
+        "data": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    },
+    "required": ["created", "data"],
+}
+
+_UPLOAD: Final = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "purpose": {"type": "string", "enum": [*PURPOSE.words]},
+    },
+    "required": ["file", "purpose"],
+}
+
+
+def _statuses(module: ModuleType) -> Iterator[int]:
+    """The statuses of the errors in a *module*, of any day."""
+    for value in vars(module).values():
+        if isinstance(value, Refusal):
+            yield value.status
+            yield from (earlier.status for _, earlier in value.earlier)
+
+
+def error_statuses() -> list[int]:
+    """The statuses of all errors that a call can meet, also by a fault."""
+    modules = (errors, service_errors, emulator_errors)
+    return sorted({status for module in modules for status in _statuses(module)})
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    """The answers to *operation*, by status."""
+    media_types: dict[str, Any] = {JSON: {"schema": {"type": "object"}}}
+    if operation.image_kind:
+        media_types = {JSON: {"schema": _IMAGES}}
+    if operation.event_name:
+        media_types[EVENTS] = {"schema": {"type": "string"}}
+    if operation is DOWNLOAD_FILE:
+        media_types = {"application/octet-stream": {"schema": {"type": "string"}}}
+    error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "200": {"description": "OK", "content": media_types},
+        **{
+            str(status): {"description": HTTPStatus(status).phrase, "content": error}
+            for status in error_statuses()
+        },
+    }
+
+
+def _bodies(operation: Operation) -> dict[str, Any]:
+    """The schemas of the bodies of *operation*, by media type: what any of the models takes."""
+    if operation is CREATE_FILE:
+        return {media_type: {"schema": _UPLOAD} for media_type in operation.bodies}
+    bodies: dict[str, Any] = {}
+    for model, row in as_json().items():
+        for media_type, schema in row["endpoints"].get(operation.path, {}).items():
+            properties = {**schema["properties"], "model": {"const": model}}
+            required = ["model", *schema["required"]]
+            body = bodies.setdefault(media_type, {"schema": {"anyOf": []}})
+            body["schema"]["anyOf"].append(
+                {**schema, "properties": properties, "required": required}
+            )
+    return bodies
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    description: dict[str, Any] = {
+        "operationId": operation.name,
+        "responses": _answers(operation),
+    }
+    if operation.bodies:
+        description["requestBody"] = {"content": _bodies(operation), "required": True}
+    names = [part[1:-1] for part in _path(operation).split("/") if part.startswith("{")]
+    if names:
+        description["parameters"] = [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "minLength": 1},
+            }
+            for name in names
+        ]
+    return description
+
+
+def _path(operation: Operation) -> str:
+    return operation.path.replace(":path}", "}")
+
+
+def api_document(version: str) -> dict[str, Any]:
+    """The OpenAPI document of OpenAI's paths, without those of Azure; *version* is that of the
+    emulator."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS.values():
+        described = _described(operation)
+        paths.setdefault(_path(operation), {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "OpenAI Images API, as the emulator serves it", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}],
+    }
