@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -129,7 +129,7 @@ class JSONStore:
             max_bytes=max_bytes,
             detach=_Text.detach,
         )
-        return _JSONLog(log, codec)
+        return _JSONLog(log, codec, self.refresh)
 
     def observe_operations(self, observer: OperationObserver) -> None:
         """Do nothing: the journeys are none of the observer's."""
@@ -233,9 +233,12 @@ class _JSONRecords(Generic[T]):
 class _JSONLog(Generic[T]):
     is_watched: Final = False
 
-    def __init__(self, log: Log[_Text], codec: LogCodec[T]) -> None:
+    def __init__(
+        self, log: Log[_Text], codec: LogCodec[T], refresh: Callable[[], Awaitable[None]]
+    ) -> None:
         self._log = log
         self._codec = codec
+        self._refresh = refresh
 
     def _read(self, text: _Text) -> T:
         document: dict[str, Any] = {}
@@ -246,7 +249,7 @@ class _JSONLog(Generic[T]):
     async def append(self, key: str, entry: T, weight: int) -> int:
         packed = self._codec.pack_new(entry)
         text = _Text(packed.json(), packed.data, weight)
-        await _journey()
+        await self._refresh()
         return await self._log.append(key, text, weight)
 
     async def amend(

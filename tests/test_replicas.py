@@ -329,11 +329,27 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
     await registers[1].update(lambda number: number + 1)
     with pytest.raises(StaleRegistersError):
         await counters.claim([step], if_fresh=lambda: True)
-    await one.refresh()
+    assert registers[0].value == 0
+    assert await log_of(one).append("key", 1, 1) == 1  # which refreshes, too
+    assert registers[0].value == 1
     assert (await counters.claim([step], if_fresh=lambda: True)).granted == (step, Count(2, 2))
     for store in (one, other):
         await store.disconnect()
         await asyncio.to_thread(store.close)
+
+
+def test_a_command_is_in_the_words_of_the_protocol_with_lengths_in_bytes() -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_connection import CommandPacker  # noqa: PLC0415 - an extra
+
+    script, packer = redis_scripts.COUNTS, CommandPacker()
+    arguments = ("", "é\r\n", b"", b"\xff\x00" * 20_000, 5, "x" * 40_000, "\N{ELEPHANT}", b"end")
+    encoded = [each if isinstance(each, bytes) else str(each).encode() for each in arguments]
+    words = [b"EVALSHA", script.digest.encode(), b"1", b"key", *encoded]
+    command = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    for _ in range(2):
+        pieces = packer.packed(script, ("key",), arguments)
+        assert b"".join(pieces) == b"*%d\r\n%b" % (len(words), command)
 
 
 async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:

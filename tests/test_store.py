@@ -753,7 +753,7 @@ def test_change_from_outside_is_seen_by_the_next_call() -> None:
     other.close()
 
 
-def test_only_a_shared_store_is_refreshed_before_each_call(
+def test_only_a_shared_store_is_refreshed_before_a_call_of_the_admin_api(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[None] = []
@@ -765,9 +765,8 @@ def test_only_a_shared_store_is_refreshed_before_each_call(
 
     monkeypatch.setattr(type(store), "refresh", count)
     with Server(emulator=Emulator(Settings(port=0), store)) as server:
-        for path in ("/v1/models", "/_emulator/requests"):
-            httpx2.get(f"{server.url}{path}")
-    assert len(calls) == (2 if store.is_shared else 0)
+        httpx2.get(f"{server.url}/_emulator/requests")
+    assert len(calls) == (1 if store.is_shared else 0)
 
 
 def test_store_is_closed_with_its_emulator() -> None:

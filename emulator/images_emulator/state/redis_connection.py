@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
@@ -66,19 +66,18 @@ class CommandPacker:
     for all of one script and container, is made once."""
 
     def __init__(self) -> None:
-        self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, bytes]] = {}
+        self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, str]] = {}
 
     def packed(
         self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
     ) -> Sequence[bytes]:
-        """The command that runs *script*. Long arguments are pieces of their own."""
+        """The command that runs *script*, in as few pieces as its long arguments let it."""
         head = self._heads.get((script.digest, keys))
         if head is None:
             words = ("EVALSHA", script.digest, str(len(keys)), *keys)
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
-            head = len(words), b"".join(map(_word, words))
-            self._heads[script.digest, keys] = head
+            head = self._heads[script.digest, keys] = len(words), _texts(words)
         count, text = head
         return _packed(count + len(arguments), text, arguments)
 
@@ -88,21 +87,31 @@ def seconds_for(size: int, seconds: float) -> float:
     return seconds + size / MIN_BYTES_PER_SECOND
 
 
-def _packed(count: int, head: bytes, arguments: Sequence[str | bytes | int]) -> Sequence[bytes]:
+def _packed(count: int, head: str, arguments: Sequence[str | bytes | int]) -> Sequence[bytes]:
     """A command of *count* words, which begins with *head*."""
-    pieces = [b"*%d\r\n%b" % (count, head)]
+    pieces: list[bytes] = []
+    # Formatting a text takes a third of the time of formatting bytes.
+    texts = [f"*{count}\r\n", head]
     for argument in arguments:
-        word = argument if isinstance(argument, bytes) else str(argument).encode()
-        if len(word) < MAX_JOINED_BYTES:
-            pieces.append(b"$%d\r\n%b\r\n" % (len(word), word))
+        word = argument if isinstance(argument, bytes) else str(argument)
+        if isinstance(word, str):
+            if word.isascii():
+                texts.append(f"${len(word)}\r\n{word}\r\n")
+                continue
+            word = word.encode()
+        if word:
+            texts.append(f"${len(word)}\r\n")
+            pieces += "".join(texts).encode(), word
+            texts = ["\r\n"]
         else:
-            pieces += b"$%d\r\n" % len(word), word, b"\r\n"
-    return pieces
+            texts.append("$0\r\n\r\n")
+    return [*pieces, "".join(texts).encode()]
 
 
-def _word(text: str) -> bytes:
-    word = text.encode()
-    return b"$%d\r\n%b\r\n" % (len(word), word)
+def _texts(words: Iterable[str]) -> str:
+    """*words* in those of the protocol, each with its length in bytes. None of them has a character
+    that is not ASCII."""
+    return "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
 
 
 def _refusal(text: str) -> Exception:
@@ -206,7 +215,7 @@ class RedisConnection(asyncio.Protocol):
         command, _ = self._awaited.popleft()
         if isinstance(answer, NoScriptError):
             words = ("EVAL", command.script.text, str(len(command.keys)), *command.keys)
-            head = b"".join(map(_word, words))
+            head = _texts(words)
             count = len(words) + len(command.arguments)
             self.send([command._replace(parts=_packed(count, head, command.arguments))])
             return

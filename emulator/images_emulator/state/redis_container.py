@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, ClassVar, Final, TypeVar
 
+from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.store import Codec, Packed, Size
 
@@ -14,6 +16,32 @@ T = TypeVar("T")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment from which times in Redis count."""
+
+
+RENEWALS: Final = 48
+"""Renewals of a time to live within it, while there are calls."""
+
+
+class TimeToLive:
+    """The *seconds* after which Redis forgets the *keys* of a store, from its last use on."""
+
+    def __init__(self, client: RedisClient, seconds: int) -> None:
+        self.seconds = seconds
+        self.keys: list[str] = []
+        """The keys of all containers that there are in this process."""
+        self._client = client
+        self._renewed = monotonic()
+        """The time of the last renewal by this process."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be renewed."""
+        return monotonic() - self._renewed > self.seconds / RENEWALS
+
+    async def renew(self) -> None:
+        """Renew it. Raises APIError where Redis does not answer."""
+        self._renewed = monotonic()
+        await self._client.call(scripts.TOUCH, (*self.keys,), self.seconds)
 
 
 class RedisContainer:

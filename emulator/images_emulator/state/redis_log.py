@@ -7,14 +7,21 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Lock
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import RedisContainer, pairs, size_of
+from images_emulator.state.redis_container import (
+    RedisContainer,
+    TimeToLive,
+    pairs,
+    size_of,
+)
+from images_emulator.state.redis_registers import RedisRegisters
 from images_emulator.state.store import LogChange, LogCodec, LogWatcher, Packed, Size
 
 T = TypeVar("T")
@@ -35,13 +42,26 @@ def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
     return codec.unpack(Packed(document, data or b""))
 
 
+def _texts(packed: Packed) -> tuple[str, bytes]:
+    return packed.json(), packed.data
+
+
 class _LateWrite(NamedTuple):
-    """A write to a log that Redis has not got yet: its *script* and the *arguments*, which hold
-    about *size* bytes."""
+    """A write to a log that Redis has not got yet: its *script*, key, JSON, bytes and weight of the
+    entry, whether the bytes are detachable, and the change for the watchers."""
 
     script: scripts.Script
-    arguments: tuple[str | bytes | int, ...]
-    size: int
+    key: str
+    text: str
+    data: bytes
+    weight: int
+    detachable: bool
+    change: str
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes, about."""
+        return len(self.text) + len(self.data)
 
 
 class _Turn:
@@ -133,11 +153,16 @@ class RedisLog(RedisContainer, Generic[T]):
         *,
         max_entries: int,
         max_bytes: int,
+        registers: RedisRegisters,
+        life: TimeToLive,
     ) -> None:
         super().__init__(client, keys, life_seconds)
         self._codec = codec
         self._heads = _Heads(codec)
-        self._limits = max_entries, max_bytes
+        self._limits = life_seconds, max_entries, max_bytes
+        self._registers = registers
+        self._keys_to_append = *keys, registers.key
+        self._life = life
         self._late: deque[_LateWrite] = deque()
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
@@ -154,32 +179,32 @@ class RedisLog(RedisContainer, Generic[T]):
         """Held while the writes that are late are sent, or all entries are forgotten."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
-        change = self._told(LogChange("added", key))
-        packed = self._codec.pack_new(entry)
-        number = await self._write(scripts.APPEND, key, packed, weight, change)
+        text, data = _texts(self._codec.pack_new(entry))
+        change = self._told("added", key)
+        write = _LateWrite(scripts.APPEND, key, text, data, weight, False, change)
         # The entries that Redis never got are counted with the next one.
-        return number or 0
+        return await self._write(write) or 0
 
     async def amend(
         self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> None:
-        change = self._told(LogChange("amended", key, event))
-        packed = self._codec.pack_amended(entry)
-        await self._write(scripts.AMEND, key, packed, weight, int(detachable), change)
+        text, data = _texts(self._codec.pack_amended(entry))
+        change = self._told("amended", key, event)
+        await self._write(_LateWrite(scripts.AMEND, key, text, data, weight, detachable, change))
 
     async def get(self, key: str) -> T | None:
         await self.catch_up()
-        text, data = await self._client.call(scripts.GET_VALUE, self._keys, key)
+        text, data = await self._client.call(scripts.GET_ENTRY, self._keys, key)
         return None if text is None else _entry(self._codec, text, data)
 
     async def newest(self, number: int) -> list[T]:
         await self.catch_up()
-        flat = await self._client.call(scripts.NEWEST_VALUES, self._keys, number)
+        flat = await self._client.call(scripts.NEWEST_ENTRIES, self._keys, number)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
 
     async def all(self) -> list[T]:
         await self.catch_up()
-        flat = await self._client.call(scripts.ALL_VALUES, self._keys)
+        flat = await self._client.call(scripts.ALL_ENTRIES, self._keys)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
 
     async def heads(self) -> list[T]:
@@ -195,10 +220,10 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def size(self) -> Size:
         await self.catch_up()
-        return size_of(await self._client.call(scripts.SIZE, self._keys))
+        return size_of(await self._client.call(scripts.SIZE_OF_LOG, self._keys))
 
     async def clear(self) -> int:
-        change = self._told(LogChange("cleared"))
+        change = self._told("cleared")
         async with self._turn:
             with self._lock:
                 before, uncounted = [*self._late], self._uncounted
@@ -217,9 +242,9 @@ class RedisLog(RedisContainer, Generic[T]):
                 if message is None:
                     watcher(LogChange("missed"))
                     continue
-                process, *change = json.loads(message)
+                process, kind, event, key = message.decode().split(" ", 3)
                 if process != self._process:
-                    watcher(LogChange(*change))
+                    watcher(LogChange(cast("Any", kind), key, int(event) if event else None))
         finally:
             self._own_watchers -= 1
 
@@ -227,19 +252,13 @@ class RedisLog(RedisContainer, Generic[T]):
     def is_watched(self) -> bool:
         return self._watchers > self._own_watchers
 
-    def _told(self, change: LogChange) -> str:
-        """The message that tells other processes of a change by this one."""
-        return json.dumps((self._process, *change))
+    def _told(self, kind: str, key: str = "", event: int | None = None) -> str:
+        """The message that tells other processes of a `LogChange` by this one."""
+        return f"{self._process} {kind} {'' if event is None else event} {key}"
 
-    async def _write(
-        self, script: scripts.Script, key: str, packed: Packed, weight: int, *last: int | str
-    ) -> int | None:
-        """Write an entry after those that are late. Return the answer of *script*; None where the
+    async def _write(self, write: _LateWrite) -> int | None:
+        """Write an entry after those that are late. Return the answer of its script; None where the
         write is late, too."""
-        text = packed.json()
-        write = _LateWrite(
-            script, (key, text, packed.data, weight, *last), len(text) + len(packed.data)
-        )
         try:
             if self._late:
                 await self.catch_up()
@@ -249,26 +268,31 @@ class RedisLog(RedisContainer, Generic[T]):
             return None
 
     async def _send(self, write: _LateWrite) -> int:
+        script, key, text, data, weight, detachable, change = write
+        entry = *self._limits, key, text, data, weight
+        if script is not scripts.APPEND:
+            arguments = *entry, int(detachable), change
+            return int(await self._client.call(script, self._keys, *arguments))
         uncounted = 0
-        arguments: tuple[str | bytes | int, ...] = (
-            self._life_seconds,
-            *self._limits,
-            *write.arguments,
-        )
-        if write.script is scripts.APPEND:
+        if self._uncounted:
             with self._lock:
                 uncounted, self._uncounted = self._uncounted, 0
-            *arguments_before, change = arguments
-            arguments = *arguments_before, uncounted, change
+        last = uncounted, change, self._registers.version
         try:
-            answer = await self._client.call(write.script, self._keys, *arguments)
-            if write.script is scripts.APPEND:
-                answer, self._watchers = answer
-            return int(answer)
+            number, self._watchers, refreshed = await self._client.call(
+                script, self._keys_to_append, *entry, *last
+            )
         except BaseException:
             with self._lock:
                 self._uncounted += uncounted
             raise
+        # The entry is written, whatever happens to these.
+        with suppress(APIError):
+            if refreshed != 1:
+                await self._registers.refreshed(refreshed)
+            if self._life.is_due:
+                await self._life.renew()
+        return int(number)
 
     def _keep(self, write: _LateWrite) -> None:
         with self._lock:

@@ -112,9 +112,12 @@ class RedisRegisters:
     async def refresh(self) -> None:
         """Adopt what other processes have written, and restore what Redis has lost. Raises
         APIError."""
-        flat = await self.client.call(scripts.REFRESH, self._keys, self.version)
-        if flat != 1:
-            await self._adopt_or_restore(flat)
+        await self.refreshed(await self.client.call(scripts.REFRESH, self._keys, self.version))
+
+    async def refreshed(self, answer: Any) -> None:
+        """Do what the *answer* of `redis_scripts.REFRESH` says. Raises APIError."""
+        if answer != 1:
+            await self._adopt_or_restore(answer)
 
     async def replace(
         self, name: str, version: str, text: str, data: bytes, *, soon: bool

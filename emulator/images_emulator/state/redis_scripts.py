@@ -4,10 +4,12 @@ comes between its steps.
 | container | its class | its keys | its scripts |
 |---|---|---|---|
 | registers | `RedisRegisters` | `REGISTERS_KEYS` | `SHARE`, `REFRESH`, `REPLACE` |
-| records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `DELETE_RECORD`, `RECORD_TIMES` |
-| log | `RedisLog` | `LOG_KEYS` | `APPEND`, `AMEND`, `NEWEST_VALUES`, `HEADS`, `CLEAR_LOG` |
+| records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `GET_VALUE`, `ALL_VALUES` |
+| | | | `RECORD_TIMES`, `SIZE`, `DELETE_RECORD` |
+| log | `RedisLog` | `LOG_KEYS` | `AMEND`, `GET_ENTRY`, `ALL_ENTRIES` |
+| | | | `NEWEST_ENTRIES`, `HEADS`, `COUNT_ENTRIES`, `SIZE_OF_LOG`, `CLEAR_LOG` |
+| log and registers | | | `APPEND` |
 | | | | `COUNT_ENTRIES` |
-| records and log | | | `GET_VALUE`, `ALL_VALUES`, `SIZE` |
 | counters | `RedisCounters` | `COUNTERS_KEYS` | `CLAIM`, `REVOKE`, `COUNTS` |
 | registers and counters | | | `CLAIM_IF_FRESH` |
 | buckets and counters | | | `TAKE_AND_CLAIM` |
@@ -42,10 +44,11 @@ RECORDS_KEYS: Final = ("meta", "order", "info", "json", "data")
 """The sum of the weights, with the number of the newest record; the order of the records by their
 numbers; and by the key of a record its weight with its expiry, its JSON and its bytes."""
 
-LOG_KEYS: Final = (*RECORDS_KEYS, "detachable", "amended")
-"""As `RECORDS_KEYS`, of the entries of a log, which have no expiry; with the sum of the weights are
-the number of the entries since the last clear, the key of the first of these, and the number of
-amendments. Last the orders in which bytes are detached, and in which entries were last amended."""
+LOG_KEYS: Final = ("entries", "order", "detachable", "amended")
+"""By `w:`, `j:`, `m:` and `d:` before the key of an entry its weight, its JSON, that of its
+amendment and its bytes, with the sum of the weights, the number of the entries since the last
+clear, the key of the first of these and the number of amendments; the order of the entries by their
+numbers; and the orders in which bytes are detached, and in which entries were last amended."""
 
 COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
 """Claims and grants by the key of a quota; the order in which the quotas were last claimed; by the
@@ -247,7 +250,7 @@ GET_VALUE: Final = _script(
     "return {redis.call('HGET', json, ARGV[1]), redis.call('HGET', data, ARGV[1])}",
     keys=RECORDS_KEYS,
 )
-"""Arguments: the key of a record or an entry. Returns its JSON and its bytes."""
+"""Arguments: the key of a record. Returns its JSON and its bytes."""
 
 ALL_VALUES: Final = _script(
     """
@@ -260,20 +263,13 @@ return values
 """,
     keys=RECORDS_KEYS,
 )
-"""Returns JSON and bytes of each record or entry, oldest first."""
+"""Returns JSON and bytes of each record, oldest first."""
 
-NEWEST_VALUES: Final = _script(
-    """
-local values = {}
-for _, key in ipairs(redis.call('ZRANGE', order, -tonumber(ARGV[1]), -1)) do
-  values[#values + 1] = redis.call('HGET', json, key)
-  values[#values + 1] = redis.call('HGET', data, key)
-end
-return values
-""",
+SIZE: Final = _script(
+    "return {redis.call('ZCARD', order), redis.call('HGET', meta, 'weight') or '0'}",
     keys=RECORDS_KEYS,
 )
-"""Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
+"""Returns the number of records, and the sum of their weights as a text."""
 
 _CLAIM: Final = """
 local function claim(counts, order, effects, recent, at)
@@ -457,108 +453,144 @@ claim. Returns the answer of `TAKE`, and where that is granted the answer of `CL
 
 _LOG: Final = """
 local function tell(change)
-  local watchers = redis.pcall('PUBLISH', meta, change)
+  local watchers = redis.pcall('PUBLISH', entries, change)
   return type(watchers) == 'number' and watchers or 0
 end
 local seconds, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key, text, bytes, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
-local kept = redis.call('HMGET', meta, 'count', 'weight', 'first', 'amendments')
-local count, weight = tonumber(kept[1] or '0'), tonumber(kept[2] or '0')
-local function shrink()
+local function shrink(weight, number)
   while weight > budget do
     local oldest = redis.call('ZPOPMIN', detachable)[1]
     if not oldest then break end
-    local before = tonumber(redis.call('HGET', info, oldest))
-    local after = math.max(before - redis.call('HSTRLEN', data, oldest), 0)
-    redis.call('HDEL', data, oldest)
-    redis.call('HSET', info, oldest, after)
+    local before = tonumber(redis.call('HGET', entries, 'w:' .. oldest))
+    local after = math.max(before - redis.call('HSTRLEN', entries, 'd:' .. oldest), 0)
+    redis.call('HDEL', entries, 'd:' .. oldest)
+    redis.call('HSET', entries, 'w:' .. oldest, after)
     weight = weight + after - before
   end
-  local entries = redis.call('ZCARD', order)
-  while entries > 0 and (weight > budget or entries > most) do
+  while number > 0 and (weight > budget or number > most) do
     local oldest = redis.call('ZPOPMIN', order)[1]
-    weight = weight - tonumber(redis.call('HGET', info, oldest))
-    redis.call('HDEL', info, oldest)
-    redis.call('HDEL', json, oldest)
-    redis.call('HDEL', data, oldest)
+    weight = weight - tonumber(redis.call('HGET', entries, 'w:' .. oldest))
+    redis.call('HDEL', entries, 'w:' .. oldest, 'j:' .. oldest, 'm:' .. oldest, 'd:' .. oldest)
     redis.call('ZREM', detachable, oldest)
     redis.call('ZREM', amended, oldest)
-    entries = entries - 1
+    number = number - 1
   end
-  return entries
+  redis.call('HSET', entries, 'weight', weight)
 end
 """
 
 APPEND: Final = _script(
     _LOG,
     """
-local known = redis.call('ZSCORE', order, key)
-if known then return {tonumber(known), 0} end
-count = count + 1 + tonumber(ARGV[8])
-weight = weight + heavy
-redis.call('ZADD', order, count, key)
-redis.call('HSET', info, key, heavy)
-redis.call('HSET', json, key, text)
-if bytes ~= '' then redis.call('HSET', data, key, bytes) end
-local entries = shrink()
-redis.call('HSET', meta, 'count', count, 'weight', weight, 'first', kept[3] or key)
-if bytes ~= '' or entries < 2 or redis.call('TTL', meta) < seconds / 2 then
-  for _, each in ipairs(KEYS) do redis.call('EXPIRE', each, seconds) end
+local registers = KEYS[5]
+local kept = redis.call('HMGET', entries, 'count', 'weight', 'first')
+local count, weight = tonumber(kept[1] or '0') + 1 + tonumber(ARGV[8]), tonumber(kept[2] or '0')
+local watchers = 0
+if redis.call('ZADD', order, 'NX', count, key) == 1 then
+  weight = weight + heavy
+  redis.call('HSET', entries, 'count', count, 'weight', weight, 'first', kept[3] or key,
+    'w:' .. key, heavy, 'j:' .. key, text)
+  if bytes ~= '' then redis.call('HSET', entries, 'd:' .. key, bytes) end
+  local number = redis.call('ZCARD', order)
+  if number > most or weight > budget then shrink(weight, number) end
+  if number < 2 or redis.call('TTL', entries) < seconds / 2 then
+    for place = 1, 4 do redis.call('EXPIRE', KEYS[place], seconds) end
+  end
+  watchers = tell(ARGV[9])
+else
+  count = tonumber(redis.call('ZSCORE', order, key))
 end
-return {count, tell(ARGV[9])}
+local version = redis.call('HGET', registers, 'version')
+if version == ARGV[10] then return {count, watchers, 1} end
+return {count, watchers, redis.call('HGETALL', registers)}
 """,
     keys=LOG_KEYS,
 )
-"""Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight of the
-entry, the number of entries before it that Redis never got, and the change for the
-watchers. Returns the entry's number, and that of the watchers. An entry may be sent again, where
-the answer of Redis was late: then nothing is done. The watchers subscribe to the first key."""
+"""Appends an entry, and does what `REFRESH` does. The keys are those of the log and of the
+registers. Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight
+of the entry, the number of entries before it that Redis never got, the change for the watchers, and
+the version of all registers that the process has. Returns the entry's number, that of the watchers,
+and the answer of `REFRESH`. An entry may be sent again, where the answer of Redis was late: then it
+is not appended. The watchers subscribe to the first key."""
 
 AMEND: Final = _script(
     _LOG,
     """
-local before = redis.call('HGET', info, key)
-if not before then return 0 end
-local old = redis.call('HGET', json, key)
-local cut = string.find(old, '\\n', 1, true)
-if cut then old = string.sub(old, 1, cut - 1) end
-redis.call('HSET', info, key, heavy)
-redis.call('HSET', json, key, old .. '\\n' .. text)
-if bytes ~= '' then
-  redis.call('HSET', data, key, bytes)
-  if redis.call('TTL', data) < 0 then redis.call('EXPIRE', data, seconds) end
+local kept = redis.call('HMGET', entries, 'w:' .. key, 'weight', 'amendments')
+if not kept[1] then return 0 end
+local weight = tonumber(kept[2]) + heavy - tonumber(kept[1])
+local amendments = tonumber(kept[3] or '0') + 1
+if bytes == '' then
+  redis.call('HSET', entries, 'weight', weight, 'amendments', amendments,
+    'w:' .. key, heavy, 'm:' .. key, text)
+  redis.call('HDEL', entries, 'd:' .. key)
 else
-  redis.call('HDEL', data, key)
+  redis.call('HSET', entries, 'weight', weight, 'amendments', amendments,
+    'w:' .. key, heavy, 'm:' .. key, text, 'd:' .. key, bytes)
 end
-local amendments = tonumber(kept[4] or '0') + 1
 redis.call('ZADD', amended, amendments, key)
 if redis.call('ZCARD', amended) == 1 then redis.call('EXPIRE', amended, seconds) end
 if ARGV[8] == '1' then
   redis.call('ZADD', detachable, 'NX', amendments, key)
-  if redis.call('TTL', detachable) < 0 then redis.call('EXPIRE', detachable, seconds) end
+  if redis.call('ZCARD', detachable) == 1 then redis.call('EXPIRE', detachable, seconds) end
 end
-weight = weight + heavy - tonumber(before)
-if weight > budget then shrink() end
-redis.call('HSET', meta, 'weight', weight, 'amendments', amendments)
+if weight > budget then shrink(weight, redis.call('ZCARD', order)) end
 tell(ARGV[9])
 return 1
 """,
     keys=LOG_KEYS,
 )
-"""Arguments: those of `APPEND`, but in place of that number whether the bytes are detachable
-(1) or not (0). The JSON comes after that of `APPEND`, in a line of its own; the bytes are instead
-of those. Returns whether the entry was still there."""
+"""Arguments: those of `APPEND` up to the change, but in place of the number of entries whether the
+bytes are detachable (1) or not (0). The JSON is added to that of `APPEND`, in place of that of an
+earlier amendment; the bytes are instead of those before. Returns whether the entry was still there.
+"""
+
+_ENTRY: Final = """
+local function text_of(key)
+  local both = redis.call('HMGET', entries, 'j:' .. key, 'm:' .. key)
+  if both[2] then return both[1] .. '\\n' .. both[2] end
+  return both[1]
+end
+local function list(keys)
+  local values = {}
+  for _, key in ipairs(keys) do
+    values[#values + 1] = text_of(key)
+    values[#values + 1] = redis.call('HGET', entries, 'd:' .. key)
+  end
+  return values
+end
+"""
+
+GET_ENTRY: Final = _script(
+    _ENTRY,
+    "return {text_of(ARGV[1]), redis.call('HGET', entries, 'd:' .. ARGV[1])}",
+    keys=LOG_KEYS,
+)
+"""Arguments: the key of an entry. Returns its JSON, where it was amended in two lines, and its
+bytes."""
+
+ALL_ENTRIES: Final = _script(
+    _ENTRY, "return list(redis.call('ZRANGE', order, 0, -1))", keys=LOG_KEYS
+)
+"""Returns JSON and bytes of each entry, oldest first."""
+
+NEWEST_ENTRIES: Final = _script(
+    _ENTRY, "return list(redis.call('ZRANGE', order, -tonumber(ARGV[1]), -1))", keys=LOG_KEYS
+)
+"""Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
 
 HEADS: Final = _script(
+    _ENTRY,
     """
-local kept = redis.call('HMGET', meta, 'first', 'amendments')
+local kept = redis.call('HMGET', entries, 'first', 'amendments')
 local first, last, amendments = kept[1] or '', tonumber(ARGV[2]), tonumber(ARGV[3])
 if first ~= ARGV[1] then last, amendments = 0, 0 end
 local found = {}
 local function add(key, number)
   found[#found + 1] = key
   found[#found + 1] = number
-  found[#found + 1] = redis.call('HGET', json, key)
+  found[#found + 1] = text_of(key)
 end
 if last > 0 then
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', amended, '(' .. amendments, '+inf')) do
@@ -578,20 +610,20 @@ that the process knows. Returns the first and the last of these as they are now,
 oldest entry that is left, and key, number and JSON of each entry that was amended or added since
 then: of all, where the log has another first entry."""
 
-COUNT_ENTRIES: Final = _script("return redis.call('HGET', meta, 'count')", keys=LOG_KEYS)
+COUNT_ENTRIES: Final = _script("return redis.call('HGET', entries, 'count')", keys=LOG_KEYS)
 """Returns the number of entries since the last clear; nothing for none."""
 
-SIZE: Final = _script(
-    "return {redis.call('ZCARD', order), redis.call('HGET', meta, 'weight') or '0'}",
-    keys=RECORDS_KEYS,
+SIZE_OF_LOG: Final = _script(
+    "return {redis.call('ZCARD', order), redis.call('HGET', entries, 'weight') or '0'}",
+    keys=LOG_KEYS,
 )
-"""Returns the number of records or entries, and the sum of their weights as a text."""
+"""Returns the number of entries, and the sum of their weights as a text."""
 
 CLEAR_LOG: Final = _script(
     """
 local count = redis.call('ZCARD', order)
 redis.call('UNLINK', unpack(KEYS))
-redis.pcall('PUBLISH', meta, ARGV[1])
+redis.pcall('PUBLISH', entries, ARGV[1])
 return count
 """,
     keys=LOG_KEYS,

@@ -12,15 +12,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Coroutine
 from threading import Lock
-from time import monotonic
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from images_emulator.contract.refusal import APIError
-from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_buckets import RedisBuckets
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import RedisContainer
+from images_emulator.state.redis_container import RedisContainer, TimeToLive
 from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.redis_log import RedisLog
 from images_emulator.state.redis_records import RedisRecords
@@ -44,9 +42,6 @@ LAYOUT: Final = 3
 
 LIFE_SECONDS: Final = 48 * 3600
 """Seconds after which Redis forgets an emulator that nobody calls."""
-
-TOUCHES: Final = 48
-"""Renewals of the time to live of all containers within it, while there are calls."""
 
 
 class RedisStore:
@@ -84,10 +79,8 @@ class RedisStore:
             self.client, registers_key, life_seconds, self._register_changed, self._counters
         )
         self._logs: dict[str, RedisLog[Any]] = {}
-        self._keys: list[str] = [registers_key]
-        """The keys of all containers that there are in this process."""
-        self._touched = monotonic()
-        """The time of the last renewal of all times to live by this process."""
+        self._life = TimeToLive(self.client, life_seconds)
+        self._life.keys.append(registers_key)
         self._lock = Lock()
         """Held while containers are made."""
         self.client.recoveries.add(self)
@@ -151,6 +144,8 @@ class RedisStore:
                     codec,
                     max_entries=max_entries,
                     max_bytes=max_bytes,
+                    registers=self._registers,
+                    life=self._life,
                 )
             return self._logs[name]
 
@@ -170,9 +165,8 @@ class RedisStore:
     async def refresh(self) -> None:
         try:
             await self._registers.refresh()
-            if monotonic() - self._touched > self._life_seconds / TOUCHES:
-                self._touched = monotonic()
-                await self.client.call(scripts.TOUCH, (*self._keys,), self._life_seconds)
+            if self._life.is_due:
+                await self._life.renew()
         except APIError:
             return
 
@@ -198,5 +192,5 @@ class RedisStore:
         """The keys of the *container* of this *name*."""
         keys = tuple(f"{self._prefix}:{container.KIND}:{name}:{end}" for end in container.KEYS)
         with self._lock:
-            self._keys += [key for key in keys if key not in self._keys]
+            self._life.keys += [key for key in keys if key not in self._life.keys]
         return keys

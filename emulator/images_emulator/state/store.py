@@ -13,9 +13,9 @@ A store hands out five kinds of containers, each under a name:
 
 Operations are coroutines, because the client of a shared store waits on the event loop. Those of
 `MemoryStore` never suspend, so awaiting one costs as much as a function call. Registers are read
-without waiting, because each call reads several. A shared store keeps copies of its registers, and
-`Store.refresh` brings the copies up to date when a call arrives. A thread without an event loop (a
-test's, the image decoder's) calls `Store.run`.
+without waiting, because each call reads several. A shared store keeps copies of its registers. When
+a call arrives, its entry in a log brings the copies up to date, or `Store.refresh`. A thread
+without an event loop (a test's, the image decoder's) calls `Store.run`.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -31,6 +31,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from hashlib import sha1
 from json import JSONEncoder
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined] # typeshed lacks it
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from images_emulator.contract.refusal import APIError
@@ -38,7 +39,19 @@ from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
 
-_encode: Final = JSONEncoder(separators=(",", ":")).encode
+
+def _encoder() -> Callable[[Any], str]:
+    """Makes JSON of values. `JSONEncoder` makes a new encoder for each, which takes longer than to
+    encode a small one."""
+    if c_make_encoder is None:
+        return JSONEncoder(separators=(",", ":")).encode
+    encode = c_make_encoder(
+        None, JSONEncoder().default, encode_basestring_ascii, None, ":", ",", False, False, True
+    )
+    return lambda value: "".join(encode(value, 0))
+
+
+_encode: Final = _encoder()
 
 
 class Packed(NamedTuple):
@@ -307,7 +320,7 @@ class Log(Protocol[T]):
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
         """Add *entry*, of about *weight* bytes, as the newest. Return its number: 1 for the first
-        one since the last `clear`."""
+        one since the last `clear`. A shared store does what `Store.refresh` does, too."""
         ...
 
     def amend(
@@ -436,7 +449,7 @@ class Store(Protocol):
 
     async def refresh(self) -> None:
         """Bring the registers up to date with the writes of other processes. The recorder awaits it
-        at the start of each call, if the store is shared."""
+        at the start of each call of the admin API, if the store is shared."""
         ...
 
     async def disconnect(self) -> None:

@@ -136,26 +136,28 @@ class Recorder:
             self.emulator.renderer.parser.submit(lambda _: release(parts))
 
     async def _enter(self, exchange: Exchange, receive: Receive) -> None:
-        """Enter the exchange in the journal. On a shared store this is one round trip with the
-        refresh of the registers, so until the exchange is completed its entry has a time of before
-        that, and no picture. A fault that the call meets by the scenario is found in it, too."""
+        """Enter the exchange in the journal. On a shared store this refreshes the registers, too,
+        so until the exchange is completed its entry has a time of before that, and no picture. A
+        fault that the call meets by the scenario is found with the same round trip."""
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)
             exchange.number = await journal.arrived(exchange)
             return
-        note = (self._note_picture(exchange),) if exchange.kind == "download" else ()
         early: asyncio.Task[None] | None = None
-        if self.emulator.scenario.has_faults and exchange.kind == "call":
-            early = await self._begin_to_meet(exchange, receive)
-        try:
-            exchange.number, *_ = await asyncio.gather(
-                journal.append(exchange), store.refresh(), *note
+        if exchange.kind == "download":
+            exchange.number, _ = await asyncio.gather(
+                journal.append(exchange), self._note_picture(exchange)
             )
-        except BaseException:
-            if early:
+        elif self.emulator.scenario.has_faults:
+            early = await self._begin_to_meet(exchange, receive)
+            try:
+                exchange.number = await journal.append(exchange)
+            except BaseException:
                 early.cancel()
-            raise
+                raise
+        else:
+            exchange.number = await journal.append(exchange)
         clock = self.emulator.clock
         exchange.time, exchange.clock_progress = clock.now(), clock.progress
         journal.tell_arrival(exchange)
