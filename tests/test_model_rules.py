@@ -23,7 +23,14 @@ from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages,
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model_listing import TERMINAL_COLUMNS, as_json, as_markdown, as_text
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
-from images_emulator.contract.operations import FORM, GENERATIONS, IMAGE_OPERATIONS, JSON, Operation
+from images_emulator.contract.operations import (
+    EDITS,
+    FORM,
+    GENERATIONS,
+    IMAGE_OPERATIONS,
+    JSON,
+    Operation,
+)
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import OLDER_ENVELOPE, APIError
 from images_emulator.contract.request import Call, ImageRequest, Model, Upload
@@ -471,6 +478,13 @@ def test_model_that_does_not_support_the_operation_is_refused(
 def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
     models = http.get("/_emulator/models").json()
     assert models == json.loads(json.dumps(as_json()))
+    dates = ("released", "shutdown", "replacement")
+    assert [models["gpt-image-1"][key] for key in dates] == [
+        "2025-04-23",
+        "2026-10-23",
+        "gpt-image-2.5-sunburst",
+    ]
+    assert [models["gpt-image-2"][key] for key in dates] == ["2026-04-21", None, None]
     assert {
         (model, path, media_type)
         for model, row in models.items()
@@ -518,3 +532,38 @@ def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
         for model in MODELS.values():
             assert (model.id in part) == (operation in model.accepts)
             assert all(f"\n    {name} " in part for name in model.accepts.get(operation, ()))
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "name", "first_day", "changes"),
+    [
+        ("dall-e-2", GENERATIONS, "prompt", None, ("2023-11-06", "2025-04-16")),
+        ("dall-e-2", GENERATIONS, "quality", "2023-11-06", ("2025-04-16",)),
+        ("dall-e-2", GENERATIONS, "size", None, ("2023-11-06", "2024-11-01")),
+        ("dall-e-2", EDITS, "image", None, ("2023-04-01", "2025-04-16")),
+        ("dall-e-2", EDITS, "mask", None, ("2022-12-20",)),
+        ("dall-e-3", GENERATIONS, "n", None, ("2025-04-16",)),
+        ("dall-e-3", GENERATIONS, "size", None, ("2024-11-01", "2025-04-16")),
+        ("gpt-image-1", GENERATIONS, "size", None, ("2026-02-01",)),
+        ("gpt-image-1", GENERATIONS, "stream", "2025-07-16", ()),
+        ("gpt-image-1", GENERATIONS, "partial_images", "2025-07-16", ()),
+        ("gpt-image-1", GENERATIONS, "complexity", "2026-11-04", ()),
+        ("gpt-image-1", GENERATIONS, "safety_identifier", "2026-10-16", ()),
+        ("gpt-image-1", GENERATIONS, "background", None, ()),
+        ("gpt-image-1", EDITS, "image", None, ("2025-06-02",)),
+        ("gpt-image-1", EDITS, "background", "2025-05-02", ()),
+        ("gpt-image-1", EDITS, "output_format", "2025-06-16", ()),
+        ("gpt-image-1", EDITS, "output_compression", "2025-06-16", ()),
+        ("gpt-image-1", EDITS, "input_fidelity", "2025-07-16", ()),
+        ("gpt-image-1.5", EDITS, "input_fidelity", "2025-07-16", ()),
+        ("gpt-image-2.5-flare", EDITS, "markup", "2026-10-31", ()),
+        ("gpt-image-2.6-sunburst", EDITS, "svg", "2026-11-12", ()),
+        ("gpt-image-2.6-sunburst", EDITS, "output_format", None, ("2026-11-12",)),
+    ],
+)
+def test_days_on_which_a_parameter_came_and_changed(
+    model: str, operation: Operation, name: str, first_day: str | None, changes: tuple[str, ...]
+) -> None:
+    rule = MODELS[model].accepts[operation][name]
+    assert rule.period.since == (first_day and date.fromisoformat(first_day))
+    assert tuple(until.isoformat() for until, _ in rule.earlier) == changes

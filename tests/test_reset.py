@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from images_emulator import Server, Settings
+from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.blob_storage import StorageError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
@@ -174,3 +174,13 @@ def test_a_server_can_be_reset_while_it_answers() -> None:
                 assert http.delete(f"/v1/files/{added.json()['id']}").status_code in (200, 404)
         done.set()
         thread.join()
+
+
+def test_a_reset_gives_memory_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator()
+    trimmed: list[int] = []
+    monkeypatch.setattr(
+        "images_emulator.state.emulator.trim_memory", lambda: trimmed.append(len(emulator.journal))
+    )
+    emulator.reset()
+    assert trimmed == [0]

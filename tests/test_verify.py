@@ -178,6 +178,7 @@ def test_no_call_at_all_has_a_message(server: Server) -> None:
         ({"prompt": "ship"}, "prompt is 'A\\nlighthouse', without 'ship'"),
         ({"text": "ship"}, "text is 'A\\nlighthouse', .*, 'dall-e-4', 'req_.*', without 'ship'"),
         ({"size": "1024x1024"}, "size is None, not 1024x1024"),
+        ({"size": "none of mine"}, "size is None, not 'none of mine'"),
         ({"n": 2}, "n is '2', not 2"),
         ({"user": 500 * "w"}, f"user is '{200 * 'v'}…', not '{200 * 'w'}…'"),
     ],
