@@ -567,3 +567,46 @@ def test_days_on_which_a_parameter_came_and_changed(
     rule = MODELS[model].accepts[operation][name]
     assert rule.period.since == (first_day and date.fromisoformat(first_day))
     assert tuple(until.isoformat() for until, _ in rule.earlier) == changes
+
+
+GPT_IMAGE_DEFAULTS = {
+    "n": 1,
+    "quality": "low",
+    "background": "opaque",
+    "output_format": "png",
+    "output_compression": 100,
+    "moderation": "auto",
+    "size": (1024, 1024),
+    "stream": False,
+    "partial_images": 0,
+    "complexity": None,
+    "user": None,
+    "safety_identifier": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "defaults"),
+    [
+        ("dall-e-2", GENERATIONS, {"n": 1, "size": (1024, 1024), "response_format": "url"}),
+        ("dall-e-3", GENERATIONS, {"n": 1, "size": (1024, 1024), "response_format": "url"}),
+        ("dall-e-3", GENERATIONS, {"quality": "standard", "style": "vivid"}),
+        ("gpt-image-1", GENERATIONS, {"quality": "high", "size": (1024, 1536)}),
+        ("gpt-image-1", EDITS, {"quality": "high", "input_fidelity": "low"}),
+        ("gpt-image-1-mini", GENERATIONS, {"quality": "high", "size": (1024, 1536)}),
+        ("gpt-image-1-mini", EDITS, {"quality": "high", "input_fidelity": "low"}),
+        ("gpt-image-1.5", GENERATIONS, {"quality": "medium", "size": (1024, 1536)}),
+        ("gpt-image-1.5", EDITS, {"quality": "medium", "input_fidelity": "low"}),
+        ("gpt-image-2", GENERATIONS, GPT_IMAGE_DEFAULTS),
+        ("gpt-image-2", EDITS, GPT_IMAGE_DEFAULTS),
+        ("gpt-image-2.5-sunburst", GENERATIONS, GPT_IMAGE_DEFAULTS),
+        ("gpt-image-2.6-flare", GENERATIONS, GPT_IMAGE_DEFAULTS),
+        ("gpt-image-2.6-flare", EDITS, GPT_IMAGE_DEFAULTS),
+        ("gpt-image-2.6-flare", EDITS, {"frame_count": None, "frame_duration_ms": None}),
+    ],
+)
+def test_values_of_parameters_that_a_call_leaves_out(
+    model: str, operation: Operation, defaults: dict[str, Any]
+) -> None:
+    rules = MODELS[model].accepts[operation]
+    assert {name: rules[name].resolve(None, None, {}) for name in defaults} == defaults
