@@ -610,3 +610,10 @@ def test_values_of_parameters_that_a_call_leaves_out(
 ) -> None:
     rules = MODELS[model].accepts[operation]
     assert {name: rules[name].resolve(None, None, {}) for name in defaults} == defaults
+
+
+def test_the_mini_model_takes_low_input_fidelity_alone() -> None:
+    rule = MODELS["gpt-image-1-mini"].accepts[EDITS]["input_fidelity"]
+    rule.check_at_gateway("input_fidelity", "low")
+    with pytest.raises(APIError, match="Unknown parameter: 'input_fidelity'"):
+        rule.check_at_gateway("input_fidelity", "high")
