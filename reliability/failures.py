@@ -4,14 +4,19 @@ fail. And resources that are short, and odd surroundings."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import resource
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from PIL import Image
 
+from reliability.flakes import other_clock
 from reliability.load import each_of
 from reliability.mixed_calls import KEY
 from reliability.promise import Effort, Figure, Outcome
@@ -29,7 +34,7 @@ from reliability.raw_calls import (
     request,
 )
 from reliability.server_process import ServerProcess
-from reliability.stopping import SMALL, picture_of
+from reliability.stopping import LARGE, SMALL, picture_of
 
 
 class Failing(NamedTuple):
@@ -77,6 +82,15 @@ SURROUNDINGS: Final[Sequence[Mapping[str, str]]] = (
     {"PYTHONHASHSEED": "7", "PYTHONOPTIMIZE": "1"},
 )
 """Environment variables of servers that answer alike."""
+
+JUMPS: Final = (
+    datetime(2026, 7, 1),
+    datetime(2099, 12, 31),
+    datetime(1999, 1, 1),
+    datetime(2038, 2, 1),
+    datetime(2025, 5, 1),
+)
+"""Times of the system's clock, one after the other."""
 
 
 def _calls() -> Mapping[str, bytes]:
@@ -192,4 +206,73 @@ async def odd_surroundings(_: Effort, loop: str) -> Outcome:
             Figure(len(pictures), "different pictures", most=1),
         ],
         mistakes,
+    )
+
+
+async def little_memory(_: Effort, loop: str) -> Outcome:
+    """A server gets no more memory than it has, until calls of each kind were made."""
+    statuses: Counter[int] = Counter()
+    flags = ("--api-key", KEY, "--log-level", "error", "--cache", "0", "--render-processes", "0")
+    large = post_json(GENERATIONS, {**LARGE, "prompt": "x"})
+    calls = _calls()
+    right, mistakes = 0, []
+    with ServerProcess(*flags, loop=loop) as server:
+        expected = {name: await _picture(server.port, call) for name, call in calls.items()}
+        unlimited = resource.prlimit(server.pid, resource.RLIMIT_AS)
+        most = server.address_space(), unlimited[1]
+        resource.prlimit(server.pid, resource.RLIMIT_AS, most)
+        for call in (large, *calls.values()):
+            try:
+                answer = await ask(server.port, call)
+            except (ConnectionResetError, BrokenAnswerError):
+                statuses[0] += 1
+                continue
+            statuses[answer.status] += 1
+            if answer.status not in (200, 500) or b"Traceback" in answer.body:
+                mistakes.append(f"{answer.status} {answer.body[:300]!r}")
+        resource.prlimit(server.pid, resource.RLIMIT_AS, unlimited)
+        for name, call in calls.items():
+            right += await _picture(server.port, call) == expected[name]
+        picture_of(await ask(server.port, large))
+        server.stop()
+    mistakes += [each for each in server.mistakes if "wrote to stderr" not in each]
+    return Outcome(
+        [
+            Figure(statuses[500] + statuses[0], "calls for which memory was short", least=1),
+            Figure(right, "calls right once there was more", least=len(calls)),
+        ],
+        mistakes,
+    )
+
+
+async def jumping_clock(_: Effort, loop: str) -> Outcome:
+    """The system's clock jumps, far ahead and far back, between the calls to one server."""
+    right, mistakes = 0, []
+    flags = ("--api-key", KEY, "--log-level", "error")
+    by_url = {**SMALL, "response_format": "url"}
+    fault = {"x_emulator_fault": "latency;seconds=0.05"}
+    with (
+        other_clock(JUMPS[0]) as variables,
+        ServerProcess(*flags, loop=loop, variables=variables) as server,
+    ):
+        expected = await _picture(server.port, post_json(GENERATIONS, SMALL))
+        for day in JUMPS:
+            server.ask("show_time", round((day - datetime.now()).total_seconds()))
+            answer = await ask(server.port, post_json(GENERATIONS, by_url, **fault))
+            document = answer.json()
+            shown = datetime.fromtimestamp(document["created"])
+            if abs(shown - day) > timedelta(days=1):
+                mistakes.append(f"on {day} the call was answered on {shown}")
+            path = urlsplit(document["data"][0]["url"])
+            file = await ask(server.port, request("GET", f"{path.path}?{path.query}"))
+            picture = await _picture(server.port, post_json(GENERATIONS, SMALL))
+            right += picture == expected == base64.b64encode(file.body).decode()
+        calls = (await ask(server.port, request("GET", "/_emulator/requests"))).json()
+    return Outcome(
+        [
+            Figure(len(JUMPS), "times of the system's clock"),
+            Figure(right, "with the same picture, also by its URL", least=len(JUMPS)),
+            Figure(calls["total"], "calls in the journal", least=2 * len(JUMPS) + 1),
+        ],
+        [*mistakes, *server.mistakes],
     )

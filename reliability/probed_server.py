@@ -117,6 +117,10 @@ class Probe:
             "loop": type(self._loop).__module__,
         }
 
+    def show_time(self, offset: int) -> None:
+        """Let the system's clock go *offset* seconds ahead, where `clock.c` is loaded."""
+        os.environ["CLOCK_OFFSET"] = str(offset)
+
     def fail(self, target: str, at: int, error: str) -> None:
         """Let the use number *at* of a function raise an *error*, a built-in exception by name.
         *target* names the function as `module:Class.method`."""

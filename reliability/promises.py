@@ -6,7 +6,13 @@ from typing import Final
 
 from reliability.documented_answers import documented_answers
 from reliability.failure_points import failure_points
-from reliability.failures import few_descriptors, injected_failures, odd_surroundings
+from reliability.failures import (
+    few_descriptors,
+    injected_failures,
+    jumping_clock,
+    little_memory,
+    odd_surroundings,
+)
 from reliability.hostile_calls import hostile_calls
 from reliability.killed_workers import killed_workers
 from reliability.leaving_clients import leaving_clients, slow_readers
@@ -110,6 +116,17 @@ PROMISES: Final = (
         "next call is right",
         scenario=failure_points,
         loops=BOTH,
+    ),
+    Promise(
+        name="memory",
+        text="a server that gets no more memory answers 500 to calls that need some, and rightly "
+        "again once there is more",
+        scenario=little_memory,
+    ),
+    Promise(
+        name="clock",
+        text="a clock of the system that jumps, far ahead or far back, harms no call",
+        scenario=jumping_clock,
     ),
     Promise(
         name="descriptors",

@@ -138,6 +138,11 @@ class ServerProcess:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def address_space(self) -> int:
+        """The bytes of addresses that the server has, which `RLIMIT_AS` limits."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[0])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def holdings(self) -> Holdings:
         """What the server holds now."""
         counts = self.ask("count")
