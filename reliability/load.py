@@ -41,6 +41,9 @@ started."""
 MAX_MORE_MB: Final = 60.0
 """Megabytes that a server may hold more after a load and a reset than before it."""
 
+MAX_STREAM_KB: Final = 40.0
+"""Kilobytes that a server may hold for an open stream."""
+
 STREAMS_MORE_MB: Final = 100.0
 """The same after all streams, 20 KB for each: the allocator keeps small blocks between others that
 are in use, and uses them again."""
@@ -130,25 +133,32 @@ async def many_streams(effort: Effort, loop: str) -> Outcome:
             if digest(events[-1]) != expected[number % STREAM_PROMPTS]:
                 raise ValueError("another picture")
 
-        async def peak() -> int:
-            most = 0
+        async def peak() -> Holdings:
+            most = before
             while True:
                 try:
                     await asyncio.sleep(0.2)
                 except asyncio.CancelledError:
                     return most
-                most = max(most, server.ask("count")["tasks"])
+                most = max(most, server.holdings(), key=lambda held: held.tasks)
 
+        idle = server.resident()
         watch = asyncio.ensure_future(peak())
         mistakes = await each_of(range(count), count, stream)
         watch.cancel()
-        at_once = await watch
+        at_peak = await watch
+        at_once = at_peak.tasks
         after = await server.after_reset(before)
     mistakes += [f"{number} streams of {kind}" for kind, number in types.items() if len(kind) != 2]
     return Outcome(
         [
             Figure(types.total(), "streams", least=count),
             Figure(min(at_once, count), "of them open at once", least=0.9 * count),
+            Figure(
+                1000 * (at_peak.memory - idle) / max(1, at_once),
+                "KB held for each",
+                most=MAX_STREAM_KB,
+            ),
             *growth(before, after, memory=STREAMS_MORE_MB),
         ],
         [*mistakes, *server.mistakes],

@@ -16,6 +16,7 @@ from reliability.failures import (
 from reliability.hostile_calls import hostile_calls
 from reliability.killed_workers import killed_workers
 from reliability.leaving_clients import leaving_clients, slow_readers
+from reliability.limits import idle_connections, large_uploads
 from reliability.load import many_streams, many_uploads, mixed_load
 from reliability.promise import ASYNCIO, UVLOOP, Promise
 from reliability.stopping import failing_render_processes, killed_and_started, many_servers
@@ -53,6 +54,19 @@ PROMISES: Final = (
         name="slow",
         text="clients that do not read their streams hold up nobody, and get all of them",
         scenario=slow_readers,
+        loops=BOTH,
+    ),
+    Promise(
+        name="pictures",
+        text="pictures of many pixels take no more memory than the settings say, one by one and at "
+        "once",
+        scenario=large_uploads,
+    ),
+    Promise(
+        name="idle",
+        text="connections on which nothing comes, or not all of a call, are closed in time, and "
+        "there are no more than the setting says",
+        scenario=idle_connections,
         loops=BOTH,
     ),
     Promise(

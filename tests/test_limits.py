@@ -22,10 +22,11 @@ from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
 from images_emulator.imaging.scaled import load
 from images_emulator.settings import SIZE, Settings, all_settings
+from reliability.plain_webp import plain_webp
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.limits import LIMITS, Limit
-from tests.pictures import chunks, encoded, half_clear, opened, plain, plain_webp, png, scans
+from tests.pictures import chunks, encoded, half_clear, opened, plain, png, scans
 
 UNDECODABLE: Final = "Invalid image file or mode for image {}, please check your image file."
 

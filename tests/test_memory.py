@@ -17,7 +17,8 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from tests.pictures import half_clear, plain_webp, png
+from reliability.plain_webp import plain_webp
+from tests.pictures import half_clear, png
 from tests.test_cli import COMMAND
 
 GENERATIONS = "/v1/images/generations"

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from types import FrameType
 from typing import Final, cast
 
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.azure import dialect_at
 from images_emulator.listening_socket import BACKLOG
-from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, Protocol
+from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, LimitedConfig, Protocol
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.identity import random_digits
@@ -92,10 +91,10 @@ class HTTPServer(uvicorn.Server):
         shared: SharedListener | None = None,
     ) -> None:
         limits = limits or ConnectionLimits.of(Settings())
-        self._protocol = partial(protocol, limits)
-        config = uvicorn.Config(
+        config = LimitedConfig(
             _Outermost(app),
-            http=cast("type[asyncio.Protocol]", self._protocol),
+            limits,
+            http=protocol,
             date_header=dated,
             backlog=BACKLOG,
             timeout_keep_alive=limits.idle_seconds,
@@ -108,6 +107,7 @@ class HTTPServer(uvicorn.Server):
         )
         super().__init__(config)
         self._ready = ready
+        self._protocol = protocol
         self._finish = finish
         self._shared = shared
         if shared:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
 
 import httptools
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from images_emulator.contract import emulator_errors, errors
@@ -46,6 +47,14 @@ class ConnectionLimits(NamedTuple):
     def of(cls, settings: Settings) -> ConnectionLimits:
         """The limits that the *settings* set."""
         return cls(settings.max_head, settings.max_connections, settings.idle_timeout)
+
+
+class LimitedConfig(uvicorn.Config):
+    """uvicorn's configuration, with the *limits* of connections."""
+
+    def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.limits = limits
 
 
 class _Corked:
@@ -131,15 +140,15 @@ class _Corked:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 without upgrades, within *limits*. The other arguments are those of uvicorn.
+    """HTTP/1.1 without upgrades, within the limits of a `LimitedConfig`.
 
     The header `upgrade` of a request is ignored. The JDK's client sends `upgrade: h2c` by default,
     and httptools would take the body for bytes of the other protocol.
 
-    A head, the trailers of a body and the extensions of a chunk may have `limits.head` bytes each.
+    A head, the trailers of a body and the extensions of a chunk may have `head` bytes each.
     A longer one is answered 431: for a head before the application is called; otherwise the call
-    ends as if the client had left. So does one whose rest does not come in `limits.idle_seconds`,
-    which is answered 408. What comes on a connection past `limits.connections` is answered 503.
+    ends as if the client had left. So does one whose rest does not come in `idle_seconds`,
+    which is answered 408. What comes on a connection past `connections` is answered 503.
     """
 
     _restart: tuple[bytes, int] | None = None
@@ -163,9 +172,9 @@ class Protocol(HttpToolsProtocol):
     _corked: _Corked | None = None
     """The transport; None where there was no memory for it."""
 
-    def __init__(self, limits: ConnectionLimits, *uvicorn: Any, **more: Any) -> None:
-        super().__init__(*uvicorn, **more)
-        self._limits = limits
+    def __init__(self, config: uvicorn.Config, *more: Any, **named: Any) -> None:
+        super().__init__(config, *more, **named)
+        self._limits = cast("LimitedConfig", config).limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         try:

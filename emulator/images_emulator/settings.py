@@ -405,7 +405,7 @@ class Settings(Immutable, kw_only=True):
         SIZE,
         "Memory that the decoding of a picture may take; one is decoded at a time. A picture that "
         "takes more is refused as no image: a WebP of more than 25 million pixels, or a "
-        "progressive JPEG without subsampling of more than 47.",
+        "progressive JPEG without subsampling of more than 41.",
         minimum=1,
     )
     max_scans: int = _setting(
@@ -425,8 +425,8 @@ class Settings(Immutable, kw_only=True):
     max_connections: int = _setting(
         10_000,
         "COUNT",
-        "Open connections, of which each open stream has one. A call on one more gets a 503, and "
-        "the connection is closed.",
+        "Open connections of a process, of which each open stream has one. A call on one more gets "
+        "a 503, and the connection is closed.",
         minimum=1,
     )
     idle_timeout: int = _setting(
