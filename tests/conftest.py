@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, partial
 from hashlib import sha256
@@ -73,6 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
         # closed. In memory there are none, and a test that leaves something else open fails.
         for message in ("unclosed", "loop is closed"):
             config.addinivalue_line("filterwarnings", f"ignore:{message}:ResourceWarning")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Collect the connections of the last tests, while their warnings are ignored."""
+    if session.config.option.store == "redis":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,7 @@ import socket
 import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
+from select import select
 from time import monotonic
 from typing import Any
 
@@ -16,7 +17,7 @@ import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
@@ -715,37 +716,31 @@ def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
     emulator.close()
 
 
-async def test_an_answer_without_a_body_leaves_when_it_is_in_the_journal(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("request_line", ["GET /nothing", "HEAD /v1/models", "GET /v1/models"])
+def test_no_byte_of_an_answer_leaves_before_it_is_in_the_journal(
+    monkeypatch: pytest.MonkeyPatch, request_line: str
 ) -> None:
     emulator = shared_emulator()
-    app, events, amend = create_app(emulator), list[str](), emulator.journal._log.amend
+    amend, sent_early = emulator.journal._log.amend, list[bytes]()
 
-    async def amend_then(*arguments: Any, **options: Any) -> None:
+    async def amend_late(*arguments: Any, **options: Any) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)  # what is to be sent is sent meanwhile
+        if select([connection], [], [], 0)[0]:
+            sent_early.append(connection.recv(1, socket.MSG_PEEK))
         await amend(*arguments, **options)
-        events.append("amend")
 
-    monkeypatch.setattr(emulator.journal._log, "amend", amend_then)
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        events.append(message["type"])
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/nothing",
-        "query_string": b"",
-        "headers": [],
-        "state": {},
-        "scheme": "http",
-        "http_version": "1.1",
-    }
-    await app(scope, receive, send)
-    assert events == ["amend", "http.response.start", "http.response.body"]
-    emulator.close()
+    monkeypatch.setattr(emulator.journal._log, "amend", amend_late)
+    with Server(emulator=emulator) as server:
+        address = (server.settings.host, server.port)
+        with socket.create_connection(address, timeout=30) as connection:
+            head = f"{request_line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n"
+            connection.sendall(head.encode())
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 ")
+            # Head and body leave in one write.
+            assert len(answer.partition(b"\r\n\r\n")[2]) > 2000 or "GET /v1" not in request_line
+    assert sent_early == []
 
 
 def test_a_call_of_a_shared_store_knows_its_namespace_and_its_trace() -> None:

@@ -383,6 +383,7 @@ async def test_call_is_told_anew_with_its_first_event_as_its_body_is_read_by_the
             assert names_of(await events_of(frames, 2 - index)) == [*again, ("event", "req_1")]
 
 
+@ONE_BATCH
 async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

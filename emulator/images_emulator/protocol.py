@@ -67,13 +67,18 @@ class _Corked:
         self._held = b""
         self._stop_callbacks: list[Callable[[], None]] = []
         self._omits_date = False
+        self._sending: asyncio.Handle | None = None
+        """Sends what is held, where nothing more comes."""
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._held:
+        if self.is_closing():
+            # Some event loops raise an error for what others drop.
+            self._held = b""
+        elif self._held:
             held, self._held = self._held, b""
             if len(data) < MAX_COPIED_BYTES:
                 self._transport.write(held + data)
@@ -85,7 +90,7 @@ class _Corked:
                 data = _DATE.sub(b"", data, count=1)
             self._held = data
             # The body may be a while in coming.
-            self._loop.call_soon(self._send)
+            self._sending = self._loop.call_soon(self._send)
         else:
             self._transport.write(data)
 
@@ -98,6 +103,15 @@ class _Corked:
                 # Where the event loop calls it, nobody hears of it, and the client would wait.
                 self._transport.abort()
                 raise
+
+    def hold_head(self) -> None:
+        """See `Connection.hold_head`."""
+        if self._held and self._sending:
+            self._sending.cancel()
+
+    def release_head(self) -> None:
+        """See `Connection.release_head`."""
+        self._send()
 
     def omit_date(self) -> None:
         """See `Connection.omit_date`."""

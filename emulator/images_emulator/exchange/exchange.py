@@ -103,6 +103,15 @@ class Connection(Protocol):
         end, which would hold up the stop."""
         ...
 
+    def hold_head(self) -> None:
+        """Let the head of the answer, if it has not left, wait for the next part of the body, or
+        for `release_head`."""
+        ...
+
+    def release_head(self) -> None:
+        """Let it leave."""
+        ...
+
     def omit_date(self) -> None:
         """Leave out the server's own `date` of the answer that begins next: it has one already."""
         ...

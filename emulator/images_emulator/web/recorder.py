@@ -34,9 +34,6 @@ BODY_SECONDS: Final = 0.05
 """Seconds that the entry of a call in a shared store waits for the body, where the scenario has
 faults."""
 
-EMPTY: Final = (b"content-length", b"0")
-"""The header of an answer without a body."""
-
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
 
@@ -237,8 +234,7 @@ class Recorder:
 
 
 class _HeldAnswer:
-    """Holds an answer back until the write to the store that it waits for is done; others pass. The
-    head of an answer without a body is held until it is recorded: with it the client has all."""
+    """Holds an answer back until the write to the store that it waits for is done; others pass."""
 
     def __init__(self, exchange: Exchange, record: Send, send: Send) -> None:
         self._exchange = exchange
@@ -246,15 +242,21 @@ class _HeldAnswer:
         self._send = send
         self._start: Message | None = None
         self._held: list[Message] | None = None
-        self._whole: Message | None = None
-        """The start of an answer without a body."""
 
     async def send(self, message: Message) -> None:
         """Record *message*. Raises the APIError of the write: then nothing has left, and the
         application sends another answer."""
         exchange = self._exchange
         if exchange.pending_write is None:
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            connection = exchange.connection if is_last else None
+            # To record the last part takes a while, and the head is all that a client waits for
+            # where there is no body.
+            if connection:
+                connection.hold_head()
             await self._record(message)
+            if connection:
+                connection.release_head()
             return
         if self._start is None:
             self._start = message
@@ -278,19 +280,10 @@ class _HeldAnswer:
 
     async def pass_on(self, message: Message) -> None:
         """Send what was recorded, unless it is held back."""
-        if self._held is not None:
-            self._held.append(message)
-        elif message["type"] == "http.response.start" and self._is_whole(message):
-            self._whole = message
-        else:
-            if self._whole:
-                start, self._whole = self._whole, None
-                await self._send(start)
+        if self._held is None:
             await self._send(message)
-
-    def _is_whole(self, start: Message) -> bool:
-        """Whether no body comes after *start*."""
-        return self._exchange.head.method == "HEAD" or EMPTY in start["headers"]
+        else:
+            self._held.append(message)
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:
