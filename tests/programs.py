@@ -54,9 +54,13 @@ class RunningCommand:
         self.stdout = stdout
         self.stderr = stderr
 
-    def send_signal(self, number: int) -> None:
+    @property
+    def pid(self) -> int:
         assert self._process.pid
-        os.kill(self._process.pid, number)
+        return self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
     def wait(self, timeout: float) -> int | None:
         """The exit status; None where it still runs after *timeout* seconds."""

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -341,6 +342,48 @@ def test_a_recording_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
         assert httpx2.get(f"{url}/v1/models").status_code == 204
         shown = stop(command)
     assert re.search(r"204 +\d+ ms GET /v1/models  not recorded: .*folder", shown), shown
+
+
+@contextmanager
+def short_files(command: RunningCommand, most: int) -> Iterator[None]:
+    """The command may write no file of more than *most* bytes meanwhile, as on a full disk."""
+    unlimited = resource.prlimit(command.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(command.pid, resource.RLIMIT_FSIZE, unlimited)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
+@pytest.mark.parametrize("kind", ["record", "serve"])
+def test_recording_for_which_there_is_no_space_is_told_of_and_leaves_no_part(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    flags = ("--upstream", server.base_url, "--port", "0")
+    into = ("--to",) if kind == "record" else ("--on-miss", "record", "--replay")
+    with running_command(kind, *flags, *into, str(tmp_path)) as command:
+        found = re.search(r"http://[\d.:]+", command.stdout.readline())
+        assert found
+        with OpenAI(base_url=f"{found[0]}/v1", api_key=KEY, max_retries=0) as client:
+
+            def call() -> None:
+                data = client.images.generate(
+                    model="gpt-image-2", prompt="a fox", quality="low"
+                ).data
+                assert data
+                assert base64.b64decode(data[0].b64_json or "").startswith(b"\x89PNG")
+
+            with short_files(command, 8000):
+                call()
+                until(lambda: "recorded: [Errno 27] File too large" in output(command, kind))
+            assert not [*recording_paths(tmp_path)]
+            assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
+            call()
+            until(lambda: len([*recording_paths(tmp_path)]) == 1)
+    assert len(read_folder(tmp_path)) == 1
+
+
+def output(command: RunningCommand, kind: str) -> str:
+    """The next line of the command: the recorder's log, or the server's notices."""
+    return (command.stdout if kind == "record" else command.stderr).readline()
 
 
 @pytest.mark.parametrize(
