@@ -262,6 +262,7 @@ def test_list_models_has_the_models_of_the_day(http: httpx2.Client) -> None:
 
 def test_as_of_today_follows_the_emulators_clock(http: httpx2.Client, emulator: Emulator) -> None:
     fields: dict[str, Any] = {"model": "gpt-image-2"}
+    emulator.clock.freeze(datetime(2026, 11, 26, tzinfo=UTC))
     assert verdict(ask(http, "today", **fields)) == "ok"
     emulator.clock.advance(hours=-24 * 365)
     assert verdict(ask(http, "today", **fields)) == GONE

@@ -78,11 +78,11 @@ CALLS = {
     "no-such-file": sent(None, "/v1/files/file-none", "GET"),
     "models": sent(None, "/v1/models", "GET"),
     "drawn": sent(
-        {"model": "gpt-image-1-mini", "prompt": "A fox", "size": "1024x1024", "quality": "low"}
+        {"model": "gpt-image-2", "prompt": "A fox", "size": "1024x1024", "quality": "low"}
     ),
     "streamed": sent(
         {
-            "model": "gpt-image-1-mini",
+            "model": "gpt-image-2",
             "prompt": "A fox",
             "quality": "low",
             "stream": True,
