@@ -199,6 +199,7 @@ def test_environment_variables_set_what_flags_override() -> None:
 
 STOPS = {
     "sigterm": (signal.SIGTERM,),
+    "sigterm-twice": (signal.SIGTERM, signal.SIGTERM),
     "ctrl-c": (signal.SIGINT,),
     "ctrl-c-twice": (signal.SIGINT, signal.SIGINT),
 }
