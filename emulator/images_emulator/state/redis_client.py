@@ -297,10 +297,10 @@ class RedisClient:
         self._clients: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
         self._thread: _LoopThread | None = None
         self._lock = Lock()
-        """Held while `_clients` and `_thread` are changed."""
+        """Held while `_clients`, `_thread` and `_recoveries` are changed."""
         self._reason = ""
         """Why the last operation failed; empty where it did not."""
-        self.recoveries: WeakSet[Recovery] = WeakSet()
+        self._recoveries: WeakSet[Recovery] = WeakSet()
         """What recovers when Redis answers again."""
         self._is_recovering = False
         self._asked_again = 0.0
@@ -361,12 +361,19 @@ class RedisClient:
         self._reason = ""
         return answer
 
+    def recover_later(self, recovery: Recovery) -> None:
+        """Let *recovery* recover whenever Redis answers again, as long as it is no garbage."""
+        with self._lock:
+            self._recoveries.add(recovery)
+
     async def _recover(self) -> None:
         """Wait until Redis answers, and restore and catch up what waited for that."""
         try:
             while self._reason:
                 await asyncio.sleep(RETRY_SECONDS)
-                for each in [*self.recoveries]:
+                with self._lock:
+                    recoveries = [*self._recoveries]
+                for each in recoveries:
                     with suppress(APIError):
                         await each.recover()
                     if self._reason:

@@ -83,7 +83,7 @@ class RedisStore:
         self._life.keys.append(registers_key)
         self._lock = Lock()
         """Held while containers are made."""
-        self.client.recoveries.add(self)
+        self.client.recover_later(self)
 
     @property
     def failure(self) -> APIError | None:
