@@ -69,7 +69,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "azure": ("azure",),
     "blob_storage": ("hosting", "downloads"),
     "cors": ("cors",),
-    "dialect": ("azure", "calendar"),
+    "dialect": ("azure", "calendar", "hosting"),
     "emulator_errors": ("refusals", "unserved", "namespaces"),
     "errors": ("refusals",),
     "file_objects": ("files",),
