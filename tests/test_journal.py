@@ -10,6 +10,7 @@ import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from select import select
+from string import ascii_lowercase
 from time import monotonic
 from typing import Any
 
@@ -512,6 +513,14 @@ def test_a_glob_of_any_text_finds_no_entry_without_one(
     http.get("/v1/models")
     assert len(emulator.journal.find(Query.of({name: "*"}))) == 1
     assert emulator.journal.find(Query.of({name: "?*"})) == []
+
+
+def test_a_call_without_a_prompt_has_no_letter_in_it(
+    http: httpx2.Client, emulator: Emulator
+) -> None:
+    http.get("/v1/models")
+    found = [letter for letter in ascii_lowercase if emulator.journal.find(Query(prompt=letter))]
+    assert found == []
 
 
 def test_entries_are_found_by_their_ids(http: httpx2.Client, emulator: Emulator) -> None:
