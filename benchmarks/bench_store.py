@@ -15,8 +15,8 @@ from typing import Final
 
 from benchmarks.calls import SMALL, post
 from benchmarks.load import Load
-from benchmarks.measure import Bench, Effort, Measurements, Probe, probe
-from benchmarks.servers import GENERATIONS, HEALTH, Process, crowd
+from benchmarks.measure import Bench, Effort, Measurements, Probe
+from benchmarks.servers import GENERATIONS, HEALTH, Process, cpu_seconds, crowd
 
 START_SECONDS: Final = 10.0
 """Seconds in which Redis must answer after its start."""
@@ -95,20 +95,38 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
             server.ask(HEALTH)
         callers = stack.enter_context(crowd())
 
-        def rate(server: Process, clients: int) -> float:
-            seconds, wire = effort.seconds(2), post(GENERATIONS, SMALL)
-            load = Load(port=server.port, wire=wire, clients=clients, seconds=seconds)
-            return callers.run(load)[0].rate
+        wire = post(GENERATIONS, SMALL)
 
-        probes = [
-            probe(f"{name} repeated 256 by {clients} /s", partial(rate, server, clients))
-            for clients in (1, 32)
-            for name, server in (("store", stored), ("memory", kept))
-        ]
+        def alone(name: str, server: Process) -> Measurements:
+            load = Load(port=server.port, wire=wire, seconds=effort.seconds(2))
+            # Not the mean, which is that of the few calls that other programs stop.
+            return {f"{name} repeated 256 µs": callers.run(load)[0].percentile(0.5) * 1e6}
+
+        def together(name: str, server: Process) -> Measurements:
+            load = Load(port=server.port, wire=wire, clients=32, seconds=effort.seconds(2))
+            before = cpu_seconds(server.pid)
+            (tally,) = callers.run(load)
+            spent = cpu_seconds(server.pid) - before
+            return {
+                f"{name} repeated 256 by 32 /s": tally.rate,
+                f"{name} CPU µs": spent / tally.answers * 1e6,
+            }
+
+        servers = (("store", stored), ("memory", kept))
         yield [
-            *probes,
+            *(
+                Probe((f"{name} repeated 256 µs",), partial(alone, name, server))
+                for name, server in servers
+            ),
+            *(
+                Probe(
+                    (f"{name} repeated 256 by 32 /s", f"{name} CPU µs"),
+                    partial(together, name, server),
+                )
+                for name, server in servers
+            ),
             Probe(("store round trips", "store KB"), lambda: _costs(stored, redis)),
         ]
 
 
-STORED: Final = Bench((22,), _open)
+STORED: Final = Bench((22,), _open, linux=True)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice, repeat
 from math import inf
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final, cast
 
 from uvicorn.loops.auto import auto_loop_factory
@@ -74,6 +74,8 @@ class Tally:
     lost: int = 0
     failure: str = ""
     """The beginning of an answer with another status, if there was one."""
+    cpu_seconds: float = 0.0
+    """CPU time of the load generator, for all loads that it ran at once."""
 
     @property
     def rate(self) -> float:
@@ -212,5 +214,9 @@ def drive(loads: Sequence[Load]) -> list[Tally]:
     """Run all *loads* at once and return their tallies. It needs a process of its own."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    before = process_time()
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        return runner.run(_run_all(loads))
+        tallies = runner.run(_run_all(loads))
+    for tally in tallies:
+        tally.cpu_seconds = process_time() - before
+    return tallies

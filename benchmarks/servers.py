@@ -27,6 +27,9 @@ GENERATIONS: Final = "/v1/images/generations"
 SOURCE_VARIABLE: Final = "BENCHMARKS_SOURCE"
 """Environment variable: the checkout whose emulator is measured, in place of this one."""
 
+TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+"""Units of CPU time in `/proc` in a second."""
+
 TIMEOUT_SECONDS: Final = 60
 """For the start of a server, and for the answer to one call."""
 
@@ -146,16 +149,24 @@ class Process:
         resident one. Raises OSError on other systems than Linux."""
         size = _bytes(self._process.pid, kind)
         # A child that has just ended has no memory.
-        for child in _children(self._process.pid):
+        for child in children(self._process.pid):
             with contextlib.suppress(OSError):
                 size += _bytes(child, kind)
         return size / 1e6
 
 
-def _children(process: int) -> Iterator[int]:
+def children(process: int) -> Iterator[int]:
+    """The numbers of the child processes of a process."""
     for thread in Path(f"/proc/{process}/task").iterdir():
         with contextlib.suppress(OSError):
             yield from map(int, (thread / "children").read_text().split())
+
+
+def cpu_seconds(process: int) -> float:
+    """CPU time of a process and its children so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    own = sum(map(int, fields[11:15])) / TICKS
+    return own + sum(map(cpu_seconds, children(process)))
 
 
 def _bytes(process: int, kind: str) -> int:

@@ -8,7 +8,6 @@ change them little. They need Linux.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import socket
@@ -27,7 +26,17 @@ from benchmarks import machine, subject
 from benchmarks.calls import FAULT_HEADER, STREAM, Wire, fresh, generation, get, post, upload
 from benchmarks.load import Load
 from benchmarks.measure import Effort
-from benchmarks.servers import GENERATIONS, HEALTH, Crowd, Peak, Process, crowd, free_port
+from benchmarks.servers import (
+    GENERATIONS,
+    HEALTH,
+    TICKS,
+    Crowd,
+    Peak,
+    Process,
+    cpu_seconds,
+    crowd,
+    free_port,
+)
 
 CLIENTS: Final = 8
 ROUNDS: Final = 3
@@ -40,9 +49,6 @@ FORGET: Final = Wire(b"DELETE /_emulator/requests HTTP/1.1\r\nhost: 127.0.0.1\r\
 
 USED_SHARE: Final = 0.7
 """The share of a core that a replica, or Redis, is planned to use: beyond it, calls wait."""
-
-TICKS: Final = os.sysconf("SC_CLK_TCK")
-"""Ticks of `/proc/*/stat` a second."""
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -185,16 +191,6 @@ _BY_URL: Final[Mapping[str, Any]] = {
     "model": "dall-e-2",
     "quality": "standard",
 }
-
-
-def cpu_seconds(process: int) -> float:
-    """CPU time of a process and its children so far."""
-    total = 0.0
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            total += cpu_seconds(int(child))
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return total + sum(map(int, fields[11:15])) / TICKS
 
 
 def cost(callers: Crowd, server: Process, kind: Kind, calls: int) -> Cost:

@@ -84,7 +84,9 @@ def parser_and_loop() -> tuple[str, str]:
     """What the emulator's server reads HTTP with and runs on, as uvicorn calls them."""
     config = Server()._http.config
     config.load()
-    h11 = issubclass(config.http_protocol_class, H11Protocol)
+    protocol: Any = config.http_protocol_class
+    # It is a class, or a class with its arguments.
+    h11 = issubclass(getattr(protocol, "func", protocol), H11Protocol)
     return "h11" if h11 else "httptools", str(config.loop)
 
 
