@@ -47,7 +47,7 @@ from reliability.server_process import ServerProcess, growth
 CACHE_BYTES: Final = 1_000_000
 """The cache of pictures. It is no part of what a reset forgets."""
 
-HOSTILE_MORE_MB: Final = 40.0
+HOSTILE_MORE_MB: Final = 50.0
 """Megabytes that the server may hold more in the end: modules that only such calls load, caches of
 drawn text, and free memory between."""
 

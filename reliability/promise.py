@@ -13,6 +13,9 @@ UVLOOP: Final = "uvloop"
 ASYNCIO: Final = "asyncio"
 """The event loop that the server takes otherwise."""
 
+EXTRAS: Final = {"atheris": "fuzzing"}
+"""The extras of packages that are not in that of the name `reliability`."""
+
 MAX_MISTAKES: Final = 10
 """Mistakes of one run that are printed one by one."""
 
@@ -103,11 +106,12 @@ class Promise:
     loops: Sequence[str] = (UVLOOP,)
     tests: Sequence[str] = ()
     package: str = ""
-    """The package of the extra `reliability` without which the scenario is left out."""
+    """The package without which the scenario is left out; `EXTRAS` has its extra."""
 
     @property
     def missing_part(self) -> str:
         """Why the promise cannot be tried here; empty where it can."""
         if not self.package or find_spec(self.package):
             return ""
-        return f"{self.package} is not installed: pip install -e '.[reliability]'"
+        extra = EXTRAS.get(self.package, "reliability")
+        return f"{self.package} is not installed: pip install -e '.[{extra}]'"

@@ -13,6 +13,7 @@ from reliability.failures import (
     little_memory,
     odd_surroundings,
 )
+from reliability.fuzzed_readers import fuzzed_readers
 from reliability.hostile_calls import hostile_calls
 from reliability.killed_workers import killed_workers
 from reliability.leaving_clients import leaving_clients, slow_readers
@@ -73,6 +74,40 @@ PROMISES: Final = (
         name="hostile",
         text="hostile calls get answers in their envelope: no 5xx, no traceback, no hang",
         scenario=hostile_calls,
+    ),
+    Promise(
+        name="raw",
+        text="bytes that HTTP does not allow, seldom allows or leaves open get an answer in the "
+        "API's form, or a closed connection, and no other call's answer",
+        tests=(
+            "test_raw_http.py::"
+            "test_raw_bytes_are_answered_in_the_api_s_form_or_the_connection_is_closed",
+            "test_raw_http.py::test_the_answer_to_a_call_is_not_that_to_junk_behind_it",
+        ),
+    ),
+    Promise(
+        name="broken",
+        text="a broken picture gets the same answer each time, as any image of a call",
+        tests=(
+            "test_broken_pictures.py::test_a_broken_picture_gets_the_same_answer_each_time",
+            "test_fuzzing.py::test_target_holds_for_broken_pictures",
+        ),
+    ),
+    Promise(
+        name="fuzzing",
+        text="mutated forms and pictures are read the same each time, or refused",
+        scenario=fuzzed_readers,
+        package="atheris",
+    ),
+    Promise(
+        name="table",
+        text="calls that the JSON Schemas of the models take get their pictures, and calls with "
+        "any values an answer in its envelope",
+        tests=(
+            "test_table_calls.py::"
+            "test_call_that_the_json_schema_of_its_model_takes_gets_its_pictures",
+            "test_table_calls.py::test_any_call_gets_a_documented_answer_in_its_envelope",
+        ),
     ),
     Promise(
         name="documents",

@@ -185,8 +185,8 @@ _BODIES: Final = {
         _post(CHUNKED, CHUNKS.replace(b"\r\n", b';a="b"\r\n', 1)),
         200,
     ),
-    "an extension of 600,000 bytes": (
-        _post(CHUNKED, b"1;" + b"a" * 600_000 + b"\r\n{\r\n0\r\n\r\n"),
+    "an extension of 1,000,000 bytes": (
+        _post(CHUNKED, b"1;" + b"a" * 1_000_000 + b"\r\n{\r\n0\r\n\r\n"),
         431,
     ),
     "trailers": (_post(CHUNKED, CHUNKS[:-2] + b"A: b\r\n\r\n"), 200),
@@ -194,8 +194,8 @@ _BODIES: Final = {
         _post(CHUNKED, CHUNKS[:-2] + b"Content-Length: 1\r\n\r\n"),
         400,
     ),
-    "trailers of 600,000 bytes": (
-        _post(CHUNKED, CHUNKS[:-2] + b"A: " + b"b" * 600_000 + b"\r\n\r\n"),
+    "trailers of 1,000,000 bytes": (
+        _post(CHUNKED, CHUNKS[:-2] + b"A: " + b"b" * 1_000_000 + b"\r\n\r\n"),
         431,
     ),
     "a body with a GET": (LINE + COMMON + CLOSE + b"Content-Length: 3\r\n\r\nabc", 200),

@@ -3,48 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
 
+from reliability.fuzzing.fuzzer import FAILURES, fuzz, missing_part
 from reliability.fuzzing.targets import TARGETS
-
-FAILURES: Final = Path("fuzzing-failures")
-"""The folder of the inputs that break a target, below the working directory."""
-
-MAX_INPUT_BYTES: Final = 65_536
-
-INPUT_SECONDS: Final = 25
-"""Seconds that one input may take."""
-
-MAX_MEMORY_MB: Final = 2048
-"""Resident memory of the process."""
-
-
-def missing_part() -> str:
-    """Why nothing can be fuzzed here; empty where it can."""
-    return "" if find_spec("atheris") else "atheris is not installed: it is in [fuzzing]"
-
-
-def _fuzz(name: str, seconds: int) -> bool:
-    """Whether the target *name* holds for so many *seconds*."""
-    FAILURES.mkdir(exist_ok=True)
-    with TemporaryDirectory() as folder:
-        for number, seed in enumerate(TARGETS[name].seeds()):
-            (Path(folder) / f"{number}").write_bytes(seed)
-        options = {
-            "max_total_time": seconds,
-            "max_len": MAX_INPUT_BYTES,
-            "timeout": INPUT_SECONDS,
-            "rss_limit_mb": MAX_MEMORY_MB,
-            "artifact_prefix": f"{FAILURES}/{name}-",
-        }
-        flags = [f"-{option}={value}" for option, value in options.items()]
-        command = [sys.executable, "-m", "reliability.fuzzing.run_target", name, *flags, folder]
-        return subprocess.run(command, check=False).returncode == 0
 
 
 def main() -> int:
@@ -58,12 +20,15 @@ def main() -> int:
     if reason := missing_part():
         print(f"Nothing was fuzzed: {reason}.")
         return 0
-    held = {
-        name: _fuzz(name, round(60 * arguments.minutes)) for name in arguments.targets or TARGETS
-    }
-    for name, is_held in held.items():
-        print(f"{'held' if is_held else 'BROKEN'}: {name}")
-    return int(not all(held.values()))
+    broken = 0
+    for name in arguments.targets or TARGETS:
+        fuzzed = fuzz(name, round(60 * arguments.minutes))
+        if fuzzed.output:
+            broken += 1
+            print(f"BROKEN: {name}; the input is in {FAILURES}/\n{fuzzed.output}")
+        else:
+            print(f"held: {name}: {fuzzed.inputs:,} inputs", flush=True)
+    return int(broken > 0)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def pixels_of(data: bytes) -> Pixels | None:
     if DEFAULT_LIMITS.scans_within(data) is None:
         return None
     try:
-        with Image.open(BytesIO(data), formats=("JPEG", "WEBP")) as file:
+        with Image.open(BytesIO(data), formats=INPUT_FORMATS) as file:
             width, height = file.size
             turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
     except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
