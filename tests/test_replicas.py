@@ -707,7 +707,9 @@ def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
             return met[500] == 2  # noqa: B023
 
         until(both_met)
-        assert {http.get(path).status_code for path in paths * 8} == {200}
+        later = {http.get(path).status_code for path in paths * 8}
+        # One that waits for Redis for too long is refused.
+        assert {200} <= later <= {200, 503}
         (step,) = servers[1].emulator.scenario.as_json()["steps"]
         assert (step["met"], step["spent"]) == (2, True)
 

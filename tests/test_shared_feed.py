@@ -93,6 +93,8 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
         LogChange("cleared"),
     ]
     watching.cancel()
+    # Its connection is closed before its event loop.
+    await asyncio.wait([watching])
     for store in stores:
         await store.disconnect()
         store.close()
