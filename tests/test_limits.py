@@ -27,6 +27,7 @@ from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.limits import LIMITS, Limit
 from tests.pictures import chunks, encoded, half_clear, opened, plain, png, scans
+from tests.waiting import until
 
 UNDECODABLE: Final = "Invalid image file or mode for image {}, please check your image file."
 
@@ -156,9 +157,9 @@ def test_headers_of_a_part_are_as_large_as_the_setting_says(
 
 @pytest.fixture
 def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection has been idle for long at the next tick of the server."""
+    """A connection has been idle for half a minute after four ticks of the server, in 0.4 s."""
     monkeypatch.setattr("images_emulator.http_server.TICKS", 1)
-    monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 1000)
+    monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 10)
 
 
 CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
@@ -189,6 +190,20 @@ def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting
         error = json.loads(answer.rpartition(b"\r\n\r\n")[2])["error"]
         assert error["message"] == "The rest of the request did not come within 30 seconds."
         assert error["code"] == "request_timeout"
+
+
+@pytest.mark.usefixtures("quick_ticks")
+@pytest.mark.parametrize("key", [b"Authorization: Bearer k\r\n", b""], ids=["key", "no key"])
+def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answered(
+    key: bytes,
+) -> None:
+    head = b"POST /v1/images/generations HTTP/1.1\r\n" + key
+    head += b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with Server(idle_timeout=30) as server:
+        assert b" 408 " in sent(server, head + b"{", waits=True)
+        until(lambda: server.requests[0].duration_ms is not None)
+        (call,) = server.requests
+        assert (call.status, call.error_code, call.outcome) == (408, "request_timeout", "refused")
 
 
 @pytest.mark.usefixtures("quick_ticks")

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from images_emulator.contract import emulator_errors, errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.wire import pretty
-from images_emulator.exchange.exchange import CONNECTION
+from images_emulator.exchange.exchange import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
 MAX_COPIED_BYTES: Final = 32 * 1024
@@ -70,6 +70,8 @@ class _Corked:
         self._sending: asyncio.Handle | None = None
         """Sends what is held, where nothing more comes."""
         self.is_closing = transport.is_closing
+        self.answer: ProtocolAnswer | None = None
+        """See `Connection.answer`."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -322,6 +324,8 @@ class Protocol(HttpToolsProtocol):
         # No day is known before the head is read.
         answer = error.on(None)
         body = pretty(answer.body())
+        if cycle and not cycle.response_complete and self._corked:
+            self._corked.answer = ProtocolAnswer(answer.status, body)
         more = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
         self.transport.write(
             STATUS_LINE[answer.status]

@@ -90,9 +90,19 @@ class _Drawing(NamedTuple):
     partial_images: int
 
 
+class ProtocolAnswer(NamedTuple):
+    """An error that the HTTP protocol has answered in the middle of a call."""
+
+    status: int
+    body: bytes
+
+
 class Connection(Protocol):
     """The TCP connection of a call. The emulator's own HTTP protocol hands it over. There is none
     where another server serves the application, or where a test calls it in process."""
+
+    answer: ProtocolAnswer | None
+    """What the protocol has answered in place of the application."""
 
     def is_closing(self) -> bool:
         """Whether the client or the server has ended the connection."""
@@ -318,6 +328,11 @@ class Exchange:
     def end(self) -> None:
         """Note that nothing more will be sent."""
         self.duration_ms = self.elapsed_ms
+        answer = self.connection and self.connection.answer
+        if answer and self.status is None:
+            self.start_response(answer.status)
+            self.sent.add(answer.body, self.duration_ms)
+            self.sent.end()
         self.sent.close()
 
     # --- what a test reads; any thread may ask

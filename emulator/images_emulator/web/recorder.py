@@ -86,7 +86,7 @@ class Recorder:
 
         async def record(message: Message) -> None:
             # The server drops what is sent on a closed connection.
-            leaves = connection is None or not connection.is_closing()
+            leaves = connection is None or not (connection.is_closing() or connection.answer)
             if message["type"] == "http.response.start":
                 if exchange.has_recorded_headers:
                     _complete_recorded(exchange, message)
