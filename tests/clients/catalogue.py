@@ -239,18 +239,34 @@ LANGUAGES: Final = {
 """The languages of code blocks, by the suffix of a program."""
 
 
+def _imports(source: str, text: str) -> str:
+    """The imports of *source* that *text* needs, with a blank line behind them."""
+    code = re.sub(r"""(["'`]).*?\1""", "", text)
+    lines = []
+    for start, names in re.findall(r"^((?:from \S+ )?import )([^\n]+)", source, re.MULTILINE):
+        if start.startswith("from"):  # Python's
+            names = ", ".join(each for each in names.split(", ") if re.search(rf"\b{each}\b", code))
+            lines += [start + names] if names else []
+        else:
+            own = re.findall(r"\w+", re.sub(r"""\bfrom\b|["'].*""", "", names))
+            lines += [start + names] if any(re.search(rf"\b{each}\b", code) for each in own) else []
+    return "\n".join([*lines, "", ""]) if lines else ""
+
+
 def snippets(program: str) -> Iterator[Snippet]:
-    """Those of a *program*: the lines between the comments `snippet: TITLE` and `end`. After
-    `snippet LANGUAGE: TITLE` they are a string of that language."""
+    """Those of a *program*: the lines between the comments `snippet: TITLE` and `end`, behind the
+    imports that they need. After `snippet LANGUAGE: TITLE` they are a string of that language."""
+    source = (PROGRAMS / program).read_text()
     found = re.finditer(
         r"^ *(?:#|//) snippet ?(\w*): ([^\n]*)\n(.*?)^ *(?:#|//) end$",
-        (PROGRAMS / program).read_text(),
+        source,
         re.MULTILINE | re.DOTALL,
     )
     for each in found:
         language, title, text = each.groups()
         if language:
             text = text.split('"""')[1].lstrip("\n")
-        yield Snippet(
-            title, language or LANGUAGES[Path(program).suffix], dedent(text).rstrip() + "\n"
-        )
+        text = dedent(text).rstrip() + "\n"
+        if not language:
+            text = _imports(source, text) + text
+        yield Snippet(title, language or LANGUAGES[Path(program).suffix], text)
