@@ -244,12 +244,10 @@ def _imports(source: str, text: str) -> str:
     code = re.sub(r"""(["'`]).*?\1""", "", text)
     lines = []
     for start, names in re.findall(r"^((?:from \S+ )?import )([^\n]+)", source, re.MULTILINE):
-        if start.startswith("from"):  # Python's
-            names = ", ".join(each for each in names.split(", ") if re.search(rf"\b{each}\b", code))
-            lines += [start + names] if names else []
-        else:
-            own = re.findall(r"\w+", re.sub(r"""\bfrom\b|["'].*""", "", names))
-            lines += [start + names] if any(re.search(rf"\b{each}\b", code) for each in own) else []
+        own = re.findall(r"\w+", re.sub(r"""\bfrom\b|["'].*""", "", names))
+        used = [each for each in own if re.search(rf"\b{each}\b", code)]
+        if used:  # Python's begin with `from`
+            lines.append(start + (", ".join(used) if start.startswith("from") else names))
     return "\n".join([*lines, "", ""]) if lines else ""
 
 
