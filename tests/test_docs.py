@@ -46,6 +46,9 @@ NOT_RUN: Final = ("pip ", "docker ", "kubectl ", ".venv/bin/", "python3 -m venv 
 SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
 """Beginnings of lines of a shell that run the emulator's command."""
 
+PROXY_WORDS: Final = ("export LISTEN=", "export SERVERS=", "envsubst ", "nginx ")
+"""Beginnings of the lines that start nginx, which `test_proxies.py` runs."""
+
 SERVE, TEST = (
     block.text.strip()
     for block in BLOCKS
@@ -201,7 +204,7 @@ def test_other_commands_are_known() -> None:
         if block.text.startswith("curl"):
             continue
         for line in block.text.splitlines():
-            assert line.startswith((*NOT_RUN, "images-emulator", *SHELL_WORDS)), line
+            assert line.startswith((*NOT_RUN, "images-emulator", *SHELL_WORDS, *PROXY_WORDS)), line
 
 
 @pytest.mark.parametrize(

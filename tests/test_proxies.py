@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,16 +15,18 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx2
 import pytest
 
 from images_emulator import Server
+from tests.documents import BLOCKS
 from tests.pictures import opened, png
 from tests.programs import running_command
 from tests.proxies import DEPLOY, PROXIES, proxy
-from tests.redis_server import missing_part, new_store_name, shared_redis
+from tests.redis_server import free_ports, missing_part, new_store_name, shared_redis
 from tests.test_streams import frames
 from tests.waiting import until
 
@@ -267,6 +271,38 @@ def is_up(url: str) -> bool:
         return httpx2.get(f"{url}/_emulator/ready").status_code == 200
     except httpx2.TransportError:
         return False
+
+
+def test_commands_of_the_guide_start_two_replicas_behind_nginx(tmp_path: Path) -> None:
+    for program in ("nginx", "envsubst"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    (block,) = (each.text for each in BLOCKS if "envsubst" in each.text)
+    proxy_port, *ports = free_ports(3)
+    text = block.replace("127.0.0.1:8080", f"127.0.0.1:{proxy_port}")
+    for named, port in zip(("8081", "8082"), ports, strict=True):
+        text = text.replace(named, str(port))
+    store = f"{shared_redis().url} --store-name {new_store_name()}"
+    script = text.replace("redis://127.0.0.1", store)
+    (tmp_path / "deploy").symlink_to(DEPLOY)
+    command = ["bash", "-c", f"set -eu; {script}"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    url = f"http://127.0.0.1:{proxy_port}"
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as shell:
+        try:
+            until(lambda: all(is_up(f"http://127.0.0.1:{port}") for port in (proxy_port, *ports)))
+            headers = {"Authorization": "Bearer sk-x"}
+            answer = httpx2.post(url + GENERATIONS, json=BY_URL, headers=headers, timeout=30)
+            picture = answer.json()["data"][0]["url"]
+            assert {httpx2.get(picture, timeout=30).status_code for _ in range(4)} == {200}
+        finally:
+            os.killpg(shell.pid, signal.SIGTERM)
 
 
 @pytest.mark.slow
