@@ -216,6 +216,7 @@ def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
     assert b"image_generation.completed" in answer
 
 
+@pytest.mark.not_on_redis("a client that closes its side is answered where that takes no wait")
 def test_a_connection_past_the_setting_is_answered_503() -> None:
     call = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n"
     with Server(max_connections=3) as server, ExitStack() as stack:
