@@ -413,6 +413,12 @@ def test_start_of_workers_names_their_store_without_its_password() -> None:
     assert "workers=2: one emulator, with the Redis at redis://localhost:1/0\n" in text
 
 
+def test_start_of_a_server_names_its_store_without_its_password() -> None:
+    settings = Settings(store="redis://user:secret@localhost:1/0", store_name="team")
+    text = start_text("http://127.0.0.1:1", 1, settings, LogSettings())
+    assert "store=redis://localhost:1/0: one emulator with all servers of its name 'team'\n" in text
+
+
 def test_redis_that_is_full_refuses_with_the_reason(tmp_path: Path) -> None:
     import asyncio  # noqa: PLC0415
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import HttpWaitStrategy
+try:
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import HttpWaitStrategy
+except ModuleNotFoundError as error:
+    command = "pip install 'openai-images-emulator[testcontainers]'"
+    raise ModuleNotFoundError(f"it needs Testcontainers: {command}", name=error.name) from None
 
 from images_emulator.environment import API_KEY, sdk_variables
 from images_emulator.namespace_names import DEFAULT_NAMESPACE

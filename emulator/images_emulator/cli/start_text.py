@@ -107,6 +107,9 @@ def start_text(
     if workers > 1:
         store = settings.store and f"the Redis at {without_credentials(settings.store)}"
         lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")
+    elif settings.store:
+        url, name = without_credentials(settings.store), settings.store_name
+        lines.append(f"store={url}: one emulator with all servers of its name '{name}'")
     if page:
         lines.append(f"The page is at {page}")
     if metrics:
