@@ -62,6 +62,8 @@ class Entries:
         code, caller = frame.f_code, frame.f_back
         if event != "call" or not code.co_filename.startswith(PACKAGE):
             return
+        if code.co_qualname == HTTPServer.on_tick.__qualname__:
+            return  # of the server, ten times a second, and of no call
         by_library = caller is None or (
             caller.f_code.co_filename.startswith(STANDARD_LIBRARY)
             and "site-packages" not in caller.f_code.co_filename

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,6 +20,8 @@ from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.identity import random_digits
 from images_emulator.threads import DaemonThreadPool
+
+logger = logging.getLogger("images_emulator")
 
 GRACE_SECONDS: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""
@@ -121,7 +124,11 @@ class HTTPServer(uvicorn.Server):
         """Called ten times a second. Let each connection notice that it is idle."""
         if counter % TICKS == 0:
             for connection in [*self.server_state.connections]:
-                cast("Protocol", connection).tick()
+                try:
+                    cast("Protocol", connection).tick()
+                except Exception:
+                    # uvicorn would end the server.
+                    logger.exception("an idle connection could not be closed")
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -188,12 +188,9 @@ class Protocol(HttpToolsProtocol):
     _corked: _Corked | None = None
     """The transport; None where there was no memory for it."""
 
-    def __init__(self, config: uvicorn.Config, *more: Any, **named: Any) -> None:
-        super().__init__(config, *more, **named)
-        self._limits = cast("LimitedConfig", config).limits
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         try:
+            self._limits = cast("LimitedConfig", self.config).limits
             super().connection_made(transport)
             self._corked = _Corked(transport, self.loop)
         except Exception:
