@@ -27,7 +27,16 @@ ACTION: Final = ROOT / "action" / "action.yml"
 
 BASH: Final = shutil.which("bash") or ""
 
-OF_CONTRIBUTORS: Final = {"clients", "deploy", "docs", "examples", "release", "reliability", "test"}
+OF_CONTRIBUTORS: Final = {
+    "clients",
+    "deploy",
+    "docs",
+    "examples",
+    "fuzzing",
+    "release",
+    "reliability",
+    "test",
+}
 """The extras that only those who change the project install."""
 
 SCHEMAS: Final = {
