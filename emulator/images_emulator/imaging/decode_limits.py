@@ -93,16 +93,16 @@ class DecodeLimits(Immutable, kw_only=True):
 def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
     """Memory that decoding the opened *file* takes, with its pixels at their scale, about."""
     pixels = file.width * file.height
-    kept = pixels * PIXEL_BYTES // scale_of(*file.size) ** 2
+    raster = pixels * PIXEL_BYTES // scale_of(*file.size) ** 2
     if file.format == "WEBP":
-        return pixels * WEBP_PIXEL_BYTES + kept
+        return pixels * WEBP_PIXEL_BYTES + raster
     if file.format != "JPEG":
-        return pixels * (1 if file.mode in ("1", "L", "P") else PIXEL_BYTES) + kept
+        return pixels * (1 if file.mode in ("1", "L", "P") else PIXEL_BYTES) + raster
     components = len(file.getbands())
     if scans == (components,) and not file.info.get("progressive"):
-        return 2 * kept  # the decoder scales
+        return 2 * raster  # the decoder scales
     usual = components * COEFFICIENT_BYTES
-    return pixels * SAMPLING_BYTES.get(get_sampling(file), usual) + 2 * kept
+    return pixels * SAMPLING_BYTES.get(get_sampling(file), usual) + 2 * raster
 
 
 DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())

@@ -92,7 +92,7 @@ class _Turn:
         released.set_result(None)
 
 
-class _Known(NamedTuple):
+class _LogPosition(NamedTuple):
     """How far a copy of a log goes: the key of its *first* entry since the last clear, the number
     of its *last* one, and that of *amendments*."""
 
@@ -106,34 +106,34 @@ class _Heads(Generic[T]):
     date."""
 
     def __init__(self, codec: LogCodec[T]) -> None:
-        self.known = _Known()
+        self.position = _LogPosition()
         self._codec = codec
         self._entries: dict[bytes, tuple[int, T]] = {}
         """Entries by their keys, with their numbers, oldest first."""
         self._lock = Lock()
 
-    def update(self, asked: _Known, answer: Sequence[Any]) -> list[T]:
-        """Take the *answer* for what was known when it was *asked* for. Return the entries."""
+    def update(self, asked: _LogPosition, answer: Sequence[Any]) -> list[T]:
+        """Take the *answer* to what was asked from the position *asked*. Return the entries."""
         first, amendments, oldest, flat = answer
-        found = [
+        changes = [
             (key, int(number), _entry(self._codec, text, None))
             for key, number, text in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
         with self._lock:
-            known = self.known
-            if first not in {known.first, asked.first}:
-                self._entries, known = {}, _Known(first)
+            position = self.position
+            if first not in {position.first, asked.first}:
+                self._entries, position = {}, _LogPosition(first)
             # Otherwise a later answer came before this one.
-            if first == known.first and amendments >= known.amendments:
-                self._entries.update((key, (number, entry)) for key, number, entry in found)
-                last = max((number for _, number, _ in found), default=0)
-                known = _Known(first, max(known.last, last), amendments)
+            if first == position.first and amendments >= position.amendments:
+                self._entries.update((key, (number, entry)) for key, number, entry in changes)
+                last = max((number for _, number, _ in changes), default=0)
+                position = _LogPosition(first, max(position.last, last), amendments)
                 while self._entries:
                     key, (number, _) = next(iter(self._entries.items()))
                     if number >= float(oldest):
                         break
                     del self._entries[key]
-            self.known = known
+            self.position = position
             return [entry for _, entry in self._entries.values()]
 
 
@@ -209,9 +209,9 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def heads(self) -> list[T]:
         await self.catch_up()
-        known = self._heads.known
-        answer = await self._client.call(scripts.HEADS, self._keys, *known)
-        return self._heads.update(known, answer)
+        position = self._heads.position
+        answer = await self._client.call(scripts.HEADS, self._keys, *position)
+        return self._heads.update(position, answer)
 
     async def count(self) -> int:
         await self.catch_up()
