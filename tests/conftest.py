@@ -19,6 +19,7 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,7 @@ pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
 KEY = "sk-test"
 
 PATIENCE_SECONDS = 60.0
+"""Seconds that a client waits which is given no other time."""
 
 ENVIRONMENT = dict(os.environ)
 """The variables as they were, for programs that speak TLS."""
@@ -180,35 +182,38 @@ def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-CLIENT_SECONDS = 30
-"""Seconds that a client waits which is given no other time."""
-
-
 @pytest.fixture(scope="session", autouse=True)
 def patient_clients() -> Iterator[None]:
     """HTTPX waits five seconds, in which a server that has a tenth of a core may not load what its
     first call needs."""
     import httpx2  # noqa: PLC0415 - only tests need it
 
+    # The default value of all its functions is this one object.
     default = inspect.signature(httpx2.get).parameters["timeout"].default
     with pytest.MonkeyPatch.context() as patch:
         for phase in ("connect", "read", "write", "pool"):
-            patch.setattr(default, phase, CLIENT_SECONDS)
+            patch.setattr(default, phase, PATIENCE_SECONDS)
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def patience() -> Iterator[None]:
-    """Clients of httpx that name no timeout wait for a minute: five seconds are not enough for some
-    answers on a machine that has much else to do."""
-    import httpx2  # noqa: PLC0415 - only tests need it
+@pytest.fixture
+def kept_modules() -> Iterator[dict[str, ModuleType]]:
+    """Modules that stay loaded, whatever the fixtures that ask for this one do as they end."""
+    kept: dict[str, ModuleType] = {}
+    yield kept
+    for name, module in kept.items():
+        sys.modules.setdefault(name, module)
 
-    # The default value of all its functions is this one object.
-    timeouts = httpx2._config.DEFAULT_TIMEOUT_CONFIG
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "read", "write", "pool"):
-            patch.setattr(timeouts, name, PATIENCE_SECONDS)
-        yield
+
+@pytest.fixture
+def pytester(
+    kept_modules: dict[str, ModuleType], pytester: pytest.Pytester
+) -> Iterator[pytest.Pytester]:
+    """pytest's own forgets the modules that were first imported in its test. All tests here run
+    pytest in another process, and HTTPX that imports HTTPCore a second time does not know the
+    errors of the first."""
+    yield pytester
+    kept_modules.update(sys.modules)
 
 
 @pytest.fixture(scope="session", autouse=True)
