@@ -209,7 +209,7 @@ def kept_modules() -> Iterator[dict[str, ModuleType]]:
 def pytester(
     kept_modules: dict[str, ModuleType], pytester: pytest.Pytester
 ) -> Iterator[pytest.Pytester]:
-    """pytest's own forgets the modules that were first imported in its test. All tests here run
+    """The plugin's own forgets the modules that were first imported in its test. All tests here run
     pytest in another process, and HTTPX that imports HTTPCore a second time does not know the
     errors of the first."""
     yield pytester
