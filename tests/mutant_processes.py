@@ -1,12 +1,15 @@
 """Processes that run tests on a changed copy of the package.
 
 All are forked: from the first one, which has imported the third-party packages, or from one that
-has collected the tests as well (`Collection`). So neither is done again for each mutant."""
+has collected the tests as well (`Collection`). So neither is done again for each mutant. They end
+with the process that has started them, however that ends."""
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import select
 import shutil
 import signal
 import sys
@@ -86,17 +89,31 @@ class _FirstFailure:
             self.test = report.nodeid
 
 
-def _fork(run: Callable[[Connection], None], output: Path | None) -> tuple[int, Connection]:
-    """Start a process, the first of a group, that runs *run*; what it prints goes to *output*."""
+class _Child(NamedTuple):
+    """A forked process: its *connection*, and *life*, the end of a pipe that lets it live while it
+    is open here."""
+
+    process: int
+    connection: Connection
+    life: int
+
+
+def _fork(run: Callable[[Connection], None], output: Path | None) -> _Child:
+    """Start a process, the first of a group, that runs *run*; what it prints goes to *output*. The
+    group is killed when this process has ended."""
     here, there = Pipe()
+    watched, life = os.pipe()
     sys.stdout.flush()
     child = os.fork()
     if child:
         there.close()
-        return child, here
+        os.close(watched)
+        return _Child(child, here, life)
     try:
         here.close()
+        os.close(life)
         os.setpgid(0, 0)
+        _live_while_open(watched)
         if output:
             file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, 1)
@@ -110,24 +127,38 @@ def _fork(run: Callable[[Connection], None], output: Path | None) -> tuple[int, 
         os._exit(0)
 
 
-def _end(child: int, connection: Connection) -> None:
+def _live_while_open(pipe: int) -> None:
+    """Let the kernel kill the group of this process once nobody can write to *pipe*: neither a
+    handler nor a thread, which an endless loop in a pattern's matcher would hold up. Elsewhere than
+    on Linux, which alone knows such a signal, the process lives on."""
+    if sys.platform != "linux":
+        return
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([pipe], [], [], 0)[0]:  # it was closed before
+        os.killpg(0, signal.SIGKILL)
+
+
+def _end(child: _Child) -> None:
     """End a process and those that it has left behind."""
-    connection.close()
+    child.connection.close()
+    os.close(child.life)
     with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+        os.killpg(child.process, signal.SIGKILL)
+    os.waitpid(child.process, 0)
 
 
 def in_process(run: Callable[[], Any], seconds: float, output: Path | None = None) -> Any:
     """What *run* returns in a process of its own; None where it takes too long or the process
     dies."""
-    child, connection = _fork(lambda there: there.send(run()), output)
+    child = _fork(lambda there: there.send(run()), output)
     try:
-        return connection.recv() if connection.poll(seconds) else None
+        return child.connection.recv() if child.connection.poll(seconds) else None
     except EOFError:
         return None
     finally:
-        _end(child, connection)
+        _end(child)
 
 
 def use(copy: Copy) -> None:
@@ -161,8 +192,8 @@ class _Job(NamedTuple):
 
 
 class Collection:
-    """A process that has collected all tests. Each change of a function is tried in a fork of it:
-    the function gets other code, everything else stays."""
+    """A process that has collected all tests, *size* in number. Each change of a function is tried
+    in a fork of it: the function gets other code, everything else stays."""
 
     def __init__(self, copy: Copy, arguments: Sequence[str], output: Path) -> None:
         """Raises RuntimeError when the tests cannot be collected."""
@@ -172,10 +203,14 @@ class Collection:
             use(copy)
             pytest.main([*OPTIONS, *arguments], plugins=[_Forks(connection)])
 
-        self._process, self._connection = _fork(serve, output)
-        if not self._connection.poll(HANDSHAKE_SECONDS):
-            raise RuntimeError(f"pytest collects no tests: see {output}")
-        self._connection.recv()
+        self._process = _fork(serve, output)
+        self._connection = self._process.connection
+        try:
+            if not self._connection.poll(HANDSHAKE_SECONDS):
+                raise EOFError
+            self.size: int = self._connection.recv()
+        except EOFError:
+            raise RuntimeError(f"pytest collects no tests: see {output}") from None
 
     def try_function(
         self, module: str, function: str, source: str, tests: Sequence[str], seconds: float
@@ -188,7 +223,7 @@ class Collection:
         return result
 
     def close(self) -> None:
-        _end(self._process, self._connection)
+        _end(self._process)
 
 
 class _Forks:
@@ -246,19 +281,19 @@ def _do(
 def _watched(run: Callable[[Connection], None], seconds: float) -> Outcome:
     """The outcome that *run* sends, in a process of its own, after the name of each test that it
     begins: that of the last one, where the process takes too long or dies."""
-    child, connection = _fork(run, None)
+    child = _fork(run, None)
     deadline = time.monotonic() + seconds
     test = ""
     try:
-        while connection.poll(max(0, deadline - time.monotonic())):
-            message: str | Outcome = connection.recv()
+        while child.connection.poll(max(0, deadline - time.monotonic())):
+            message: str | Outcome = child.connection.recv()
             if isinstance(message, Outcome):
                 return message
             test = message
     except EOFError:
         pass
     finally:
-        _end(child, connection)
+        _end(child)
     return Outcome(None, test)
 
 

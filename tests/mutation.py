@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -108,6 +109,36 @@ work; with an endless loop it takes so long."""
 IMPORT_SECONDS: Final = 300
 """The most that a portion of tests may take with what is imported anew."""
 
+PROGRESS_SECONDS: Final = 15
+"""How often a run tells how far it is."""
+
+
+def tell(text: str) -> None:
+    """Print a line, at once."""
+    print(text, flush=True)  # noqa: T201 - a command prints
+
+
+class Progress:
+    """Tells from time to time how much of a work is done, how fast, and when the rest will be."""
+
+    def __init__(self, things: str, total: int = 0) -> None:
+        """*things* is what is counted, and *total* their number, if it is known."""
+        self.total = total
+        self._things = things
+        self._start = self._told = time.monotonic()
+        self._output = os.dup(1)  # the process may get another later, or capture it
+
+    def of(self, done: int, remark: str = "") -> None:
+        """Tell that so many are *done*, if some time has gone by since it was told."""
+        now = time.monotonic()
+        if done and now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            rate = done / (now - self._start)
+            left = f", {(self.total - done) / rate / 60:.0f} minutes left" if self.total else ""
+            total = f" of {self.total}" if self.total else ""
+            line = f"{done}{total} {self._things}, {60 * rate:.0f} a minute{left}{remark}\n"
+            os.write(self._output, line.encode())
+
 
 class Tests:
     """The tests that can notice mutants, from the map of lines."""
@@ -200,11 +231,15 @@ class _Lines:
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self._package = package
+        self._progress = Progress("tests")
         include = [f"{package}/{layer}/*" for layer in LAYERS]
         self._coverage = coverage.Coverage(
             data_file=None, config_file=False, include=include, concurrency=["thread"]
         )
         self._coverage.start()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._progress.total = len(session.items)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -213,6 +248,7 @@ class _Lines:
         result = yield
         self.seconds[item.nodeid] = round(time.perf_counter() - start, 4)
         self._coverage.switch_context("")
+        self._progress.of(len(self.seconds))
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -245,6 +281,7 @@ class _Lines:
 
 def make_map(copy: Copy, path: Path, tests: Sequence[str] = ALL_TESTS) -> None:
     """Write the map of lines, from one run of *tests*; of other tests it keeps what it has."""
+    tell(f"Makes the map of tests: runs them and notes their lines, which takes as long ({path}).")
 
     def run() -> dict[str, Any]:
         use(copy)
@@ -374,6 +411,26 @@ class Run:
     def close(self) -> None:
         self._collection.close()
 
+    def results(
+        self, mutants: Sequence[Mutant], texts: Mapping[str, str], *, minutes: float
+    ) -> Iterator[Result]:
+        """The results of the *mutants* of the modules with these *texts*, each told as it comes;
+        none is begun after so many *minutes*."""
+        end = time.monotonic() + 60 * minutes
+        progress = Progress("mutants", len(mutants))
+        survived = 0
+        for done, mutant in enumerate(mutants, 1):
+            if time.monotonic() > end:
+                return
+            try:
+                result = self.try_mutant(mutant, texts[mutant.module])
+            except SyntaxError:
+                continue
+            tell(f"{result.outcome:8} {result.seconds:5} {mutant}  {result.test}")
+            yield result
+            survived += result.outcome == "survived"
+            progress.of(done, f", {survived} survived")
+
     def try_mutant(self, mutant: Mutant, source: str) -> Result:
         """Run the tests of *mutant* until one fails. Raises SyntaxError where it is no program."""
         changed = mutant.applied(source)
@@ -498,6 +555,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_map(Copy(folder / "copy"), map_path, options.map or collected)
     document = json.loads(map_path.read_text("utf-8"))
     tests = Tests(document, rest_seconds=options.seconds, only=options.tests)
+    tell(f"Has a map of {len(tests.seconds)} tests; imports what they use from other packages.")
     import_packages(tests.imports, folder / "empty")
 
     texts = sources(options.modules)
@@ -510,24 +568,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     entries = unnoticeable()
     tried = [mutant for mutant in chosen if not any(entry.covers(mutant) for entry in entries)]
     results = _Results(folder / "results.jsonl", forget=options.new)
+    left = [
+        mutant
+        for mutant in tried
+        if not (earlier := results.of(mutant)) or (options.again and earlier.outcome == "survived")
+    ]
+    tell(f"Has {len(left)} of {len(tried)} mutants to try; collects the tests, for a minute or so.")
     run = Run(folder, tests, collected)
-    end = time.monotonic() + 60 * options.minutes
-    for mutant in tried:
-        if time.monotonic() > end:
-            break
-        earlier = results.of(mutant)
-        if earlier and not (options.again and earlier.outcome == "survived"):
-            continue
-        try:
-            result = run.try_mutant(mutant, texts[mutant.module])
-        except SyntaxError:
-            continue
-        results.add(result)
-        line = f"{result.outcome:8} {result.seconds:5} {mutant}  {result.test}"
-        print(line, flush=True)  # noqa: T201 - a command prints
-    run.close()
+    try:
+        for result in run.results(left, texts, minutes=options.minutes):
+            results.add(result)
+    except KeyboardInterrupt:
+        tell("Interrupted: what was tried is kept.")
+    finally:
+        run.close()
     known = [done for mutant in tried if (done := results.of(mutant))]
-    print(report(known, len(chosen) - len(tried)))  # noqa: T201
+    tell(report(known, len(chosen) - len(tried)))
     return int(any(result.outcome == "survived" for result in known))
 
 

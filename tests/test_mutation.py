@@ -4,6 +4,7 @@ command."""
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,30 @@ def test_each_entry_of_the_list_is_of_mutants_that_there_are() -> None:
         assert entry.reason.endswith("."), entry
 
 
+NESTED_LOOPS = """
+from tests.mutant_processes import in_process
+
+def loop():
+    print("began", flush=True)
+    while True:
+        pass
+
+in_process(lambda: in_process(loop, 600), 600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="The kernel's signal is that of Linux.")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_processes_end_with_the_one_that_started_them(name: str) -> None:
+    program = [sys.executable, "-c", NESTED_LOOPS]
+    with subprocess.Popen(program, cwd=REPOSITORY, stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(getattr(signal, name))
+        # To its end: while any of them runs, the pipe is open.
+        process.communicate(timeout=20)
+
+
 @pytest.mark.timeout(120)
 def test_the_command_tells_which_mutants_survive(tmp_path: Path) -> None:
     test = tmp_path / "test_few.py"
@@ -122,3 +147,4 @@ def test_the_command_tells_which_mutants_survive(tmp_path: Path) -> None:
     assert outcomes["\"\" → 'XX'"] == "killed"
     assert outcomes["return uuid_text(random_digits()) → return None"] == "survived"
     assert "survived: state/identity.py" in run.stdout
+    assert run.stdout.startswith("Makes the map of tests")
