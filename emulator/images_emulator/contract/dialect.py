@@ -29,14 +29,18 @@ Header = tuple[bytes, bytes]
 
 
 class AnswerFacts(NamedTuple):
-    """The values that decide the headers of one answer. Only Azure uses the last three."""
+    """The values that decide the headers of one answer. Only the headers of Azure need the last
+    three."""
 
     request_id: str
     status: int
     """The HTTP status."""
     elapsed_ms: int
+    """Milliseconds since the call arrived."""
     organization: bytes
+    """The account's organization; empty for none."""
     project: bytes
+    """The account's project."""
     day: AsOf = None
     """The day that the call is judged by."""
     client_request_id: bytes | None = None
@@ -55,6 +59,7 @@ class HostedURLs(Immutable, kw_only=True):
     life: timedelta
     """Time for which a URL works, from the creation of the image."""
     path: str
+    """The path behind `/private/`, with which the paths of all hosted images begin."""
     query: Mapping[str, str]
     """The parameters of the query, in their order."""
     key_start: timedelta
@@ -71,12 +76,15 @@ class Dialect(Immutable, kw_only=True, eq=False):
     headers: Callable[[AnswerFacts], Sequence[Header]]
     """Makes the headers of an answer, beside those of its body."""
     error_body: Callable[[ErrorAnswer], bytes]
+    """Makes the body of an answer with an error."""
     hosted: HostedURLs
+    """The URLs of images that are answered by URL."""
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
     """The service's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     unknown_path: Refusal | None = None
     """The answer at an unknown path; None for an empty 404."""
     wrong_method: Refusal = errors.method_not_allowed
+    """The error of a method that the path does not have."""
     adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
     """Makes the service's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}

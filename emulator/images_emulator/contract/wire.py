@@ -1,7 +1,8 @@
-"""Response bodies and stream events: their keys, the order of these, and since when each is there.
+"""Response bodies and stream events: their keys, the order of the keys, and since when each is
+there.
 
-In a body the keys are alphabetical after `created`, in an event after `created_at` and `type`. A
-key without a value is left out.
+In a body `created` comes first, in an event `created_at` and `type`; the other keys follow in
+alphabetical order. A key without a value is left out.
 """
 
 from __future__ import annotations
@@ -98,9 +99,9 @@ def _parameters(request: ImageRequest) -> dict[str, Any]:
 
 
 def revised_prompt(request: ImageRequest) -> str:
-    """The prompt after a phrase for its style, in place of the rewriting that dall-e-3 did. The
-    documentation calls the styles "hyper-real and dramatic" and "more natural, less hyper-real
-    looking"."""
+    """The `revised_prompt` of an answer: a phrase for the style, and the prompt as it was sent. The
+    API had the prompt rewritten. The documentation calls the styles "hyper-real and dramatic" and
+    "more natural, less hyper-real looking"."""
     phrase = "A vivid, hyper-real and dramatic picture"
     if request.style == "natural":
         phrase = "A natural, unembellished photograph"
@@ -156,9 +157,9 @@ rest of a new answer. The arguments decide the template alone, so nothing emptie
 def slot_values(
     created: datetime, images: Iterable[bytes], request_id: str | None = None
 ) -> SlotValues:
-    """The values for the slots of an answer: its second, its *images* in their order (base64 or
-    URLs), and a `generation_id` for each of them. The *request_id* decides these, so that the
-    answer can be made again."""
+    """The values for the slots of an answer or an event: the second of *created*, the *images* in
+    their order (base64 or URLs), and with a *request_id* a `generation_id` for each image. The
+    *request_id* decides the latter, so that the journal can make the answer again."""
     values: dict[str, Callable[[], bytes]] = {
         "created": lambda: b"%d" % created.timestamp(),
         "image": iter(images).__next__,
@@ -169,8 +170,8 @@ def slot_values(
 
 
 def uuid_text(digits: str) -> str:
-    """A UUID of version 4 with 32 hexadecimal *digits*, as `str(uuid4())` in a fifth of the time.
-    Six bits of them are those of the version."""
+    """The text of a UUID of version 4 with these 32 hexadecimal *digits*; the six bits that mark
+    the version are replaced. It takes a fifth of the time of `str(uuid4())`."""
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 

@@ -132,7 +132,7 @@ class Connection(Protocol):
 
 
 class WaitClock(Protocol):
-    """The clock by which a fault waits."""
+    """The clock by which an answer waits: for its fault, or as its recording did."""
 
     async def wait_until(self, moment: float) -> None:
         """Wait until the machine's `perf_counter()` and all that the clock was ever advanced by are
@@ -144,9 +144,10 @@ class WaitClock(Protocol):
 class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
-    Only the server's thread writes an exchange. Any thread may read `id`, `time`, `kind`, `fault`,
-    `own_answer`, `recording`, `recording_miss`, `duration_ms`, and the properties under "any thread
-    may ask".
+    The thread of the server's event loop writes an exchange, as long as the call is answered and
+    while the journal keeps it. Any thread may read `id`, `time`, `kind`, `fault`, `own_answer`,
+    `recording`, `recording_miss`, `duration_ms`, and all properties from `details` on, those of the
+    call and its answer. The other attributes and properties are for the server's thread.
     """
 
     head: RequestHead
@@ -157,17 +158,19 @@ class Exchange:
     kind: Kind = "call"
     """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
-    """The place in the order of arrival since the last reset, from 1. None until the journal has
-    the call."""
+    """The call's number in the order of arrival since the last reset, from 1. 0 where the shared
+    store could not be reached when the call arrived, so that the journal got it later. None until
+    the call is entered in the journal, and for a call of another process until it is over."""
     dialect: Dialect = OPENAI
     operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     clock: WaitClock | None = None
-    """The clock by which the call's fault waits; None where it has no fault."""
+    """The clock by which the answer waits; None where it has neither a fault nor the times of a
+    recording."""
     clock_progress: float = 0
-    """The seconds that the clock had ever been advanced by when the call arrived. What it is
-    advanced by since then shortens the waits of the call's fault."""
+    """All seconds by which the clock had been advanced when the call arrived. What it is advanced
+    by since then shortens the waits of the answer."""
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where the emulator's
     own headers are invalid."""
@@ -217,7 +220,7 @@ class Exchange:
     """Why the call did not meet the first steps of the scenario: none with a fault of a call that
     has met one, and none with an answer of one that has met one."""
     overrides: AnswerOverrides = NO_OVERRIDES
-    """The values of the answer that stand in place of the emulator's."""
+    """Values of the answer in place of the emulator's."""
     is_raw: bool = False
     """Whether the answer is a step's `raw`: no endpoint writes it, and it has no drawn pictures."""
     own_header_names: Collection[bytes] = ()
@@ -236,7 +239,8 @@ class Exchange:
     """The URLs in the answer, in place of files."""
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
-    """Milliseconds from arrival to end. None until the answer has left."""
+    """Milliseconds from arrival to end: when the last part of the answer is sent, or the call is
+    given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
     weight: int = ENTRY_OVERHEAD_BYTES
@@ -253,10 +257,9 @@ class Exchange:
     """The trace of the call's span, as 32 hexadecimal digits; None where none is recorded."""
     _start: float = field(default_factory=perf_counter)
 
-    # A shared store makes an object of an entry for each reader.
-
     def __eq__(self, other: object) -> bool:
-        """Whether both are the same call."""
+        """Whether both are the same call: a shared store makes a new object of an entry for each
+        reader."""
         return isinstance(other, Exchange) and self.id == other.id
 
     def __hash__(self) -> int:
@@ -315,18 +318,20 @@ class Exchange:
         )
 
     def await_write(self, write: Coroutine[Any, Any, None]) -> None:
-        """Let the answer begin when *write* is done. Its exception is raised where the answer is
-        sent; it is none of anybody else's."""
+        """Hold the answer back until *write*, a write to the store, is done. Where it raises, the
+        exception is raised by the `send` of the answer, and nowhere else."""
         self.pending_write = asyncio.ensure_future(write)
         self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def forget_answer(self) -> None:
-        """Note that the answer is not sent after all, and that another one will be."""
+        """Forget the answer, of which nothing has left, because another one is sent in its
+        place."""
         self.sent, self.files, self.image_urls = SentResponse(), {}, ()
         self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
 
     def end(self) -> None:
-        """Note that nothing more will be sent."""
+        """Note the end of the answer: the last part that is sent, or where that did not come, the
+        end of the application's call."""
         self.duration_ms = self.elapsed_ms
         answer = self.connection and self.connection.answer
         if answer and self.status is None:
@@ -335,7 +340,7 @@ class Exchange:
             self.sent.end()
         self.sent.close()
 
-    # --- what a test reads; any thread may ask
+    # --- the call and its answer, as tests read them; for any thread
 
     @property
     def details(self) -> CallDetails:
@@ -398,7 +403,7 @@ class Exchange:
 
     @property
     def retries(self) -> int:
-        """The number of the SDK's earlier attempts."""
+        """The number of the SDK's earlier attempts, as the SDK tells it in a header."""
         return self.head.retry_count
 
     @property
@@ -466,7 +471,7 @@ class Exchange:
 
     @property
     def partials(self) -> int:
-        """The number of partial images that were sent."""
+        """The number of partial images that were sent, among the events that `stream` keeps."""
         return self.sent.partials
 
     @property
@@ -554,7 +559,8 @@ class Exchange:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the journal has kept all of it that it keeps of a call."""
+        """Whether the journal still has all that it keeps of a call: neither its body nor its
+        pictures have been dropped, and the body was not too long to keep."""
         return not self.dropped
 
     @property

@@ -140,7 +140,7 @@ class SentResponse:
 
     @property
     def partials(self) -> int:
-        """The number of partial images that have left."""
+        """The number of partial images that have left, among `kept_events`."""
         return sum(event.is_partial_image for event in self.kept_events)
 
     @property
@@ -204,7 +204,7 @@ class SentResponse:
             self.usage = usage_in(payload)
 
     def close(self) -> None:
-        """Drop the values that only a further part would need."""
+        """Note that no further part follows: drop the values that only such a part would need."""
         if self._pending and self.body_may_change and not self._answer:
             self._keep(without_base64(self._pending))
         self._pending = None

@@ -61,32 +61,37 @@ class JournalObserver(Protocol):
     docstring for the properties that any thread may read."""
 
     def arrived(self, exchange: Exchange) -> None:
-        """The call is in the journal, and its body is not read yet."""
+        """The call has been entered in the journal. Its body may not be read yet."""
         ...
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        """The event *index* (from 0) of the call's stream leaves."""
+        """The event *index* (from 0) of the call's stream is about to be sent."""
         ...
 
     def completed(self, exchange: Exchange) -> None:
-        """The journal has the call whole. The last bytes of its answer leave after this."""
+        """The call is over, and the journal has it whole. The last bytes of its answer, if it has
+        one, are sent after this."""
         ...
 
     def cleared(self) -> None:
-        """The journal has forgotten all calls. Unlike the others, this method is called in the
-        thread that cleared it."""
+        """The journal was reset by this process. Unlike the others, this method is called in the
+        thread that reset it."""
         ...
 
 
 class Journal:
-    """The calls, oldest first. One thread writes, any may read and reset; to read and reset blocks,
-    see `Store.run`.
+    """The calls, oldest first. One thread writes, any may read and reset.
 
-    A reader finds a call of this process that is not completed as it is, not as it arrived; those
-    of other processes that share the store are as they wrote them last.
+    The coroutines are for the event loop of the server. All other methods that read or reset wait
+    for the store by `Store.run`: with a shared store, the thread of the event loop must not call
+    them.
 
-    Past *max_bytes* the bodies and pictures of the oldest calls go, where they weigh something,
-    then the calls themselves, as they do past *max_entries*.
+    Of a call of this process that is not over, a reader gets the exchange as it is now. Those of
+    other processes that share the store are as these processes wrote them last.
+
+    Past *max_bytes* the journal drops the bodies and pictures of the oldest calls, where they have
+    `MIN_DROPPED_BYTES` together or more, and then the oldest calls. Past *max_entries* it drops the
+    oldest calls.
     """
 
     def __init__(self, store: Store, max_entries: int, max_bytes: int) -> None:
@@ -104,19 +109,20 @@ class Journal:
         self._open: dict[str, Exchange] = {}
         """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}
-        """By the id of a call in progress the write that is the last of those for other processes.
-        """
+        """For each call whose stream goes on and that other processes watch, by its id: the last of
+        its writes to the store, which awaits those before it."""
 
     # Every call awaits these two. They are plain functions, because without observers they can
     # return the store's own coroutine.
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
-        """Journal a call that is not answered yet. Gives its number."""
+        """Enter a call that is not answered yet, and tell the observers. Returns its number: see
+        `Exchange.number`."""
         append = self.append(exchange)
         return self._arrived(exchange, append) if self.observers else append
 
     def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
-        """As `arrived`, but the observers are not told: `tell_arrival` does so."""
+        """As `arrived`, but without telling the observers: `tell_arrival` does so."""
         if self._copies:
             self._open[exchange.id] = exchange
         return self._log.append(exchange.id, exchange, exchange.weight)
@@ -129,9 +135,11 @@ class Journal:
     def completed(
         self, exchange: Exchange, write: asyncio.Future[None] | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Store the completed call. A call that was cleared meanwhile is not stored again. *write*
-        is awaited at the same time. What it raises is raised, and then the call is to be completed
-        again."""
+        """Store the completed call, and tell the observers. A call that a reset has cleared
+        meanwhile, or that was dropped, is not stored again.
+
+        On a shared store *write* is awaited, too, and its exception is raised. The observers are
+        not told then, and the caller completes the call again, with another answer."""
         held_bytes = compact(exchange, copied=self._copies)
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
@@ -144,7 +152,8 @@ class Journal:
 
     @property
     def is_observed(self) -> bool:
-        """Whether anybody, here or in another process, is to be told of the events of streams."""
+        """Whether there are observers in this process, or watchers in another one, to be told of
+        the events of streams."""
         return bool(self.observers) or self._log.is_watched
 
     def sent_events(self, exchange: Exchange, first: int) -> None:
@@ -163,8 +172,8 @@ class Journal:
                 self._drafts[exchange.id] = asyncio.ensure_future(draft)
 
     async def watch(self, watcher: LogWatcher) -> None:
-        """Tell *watcher* of the calls of other processes, until it is cancelled. The event of
-        a change is the index of one that a stream has sent."""
+        """Tell *watcher* of changes of calls by other processes, until this is cancelled. The
+        `event` of a change is the index (from 0) of an event that a stream has sent."""
         await self._log.watch(watcher)
 
     async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
@@ -205,7 +214,7 @@ class Journal:
         return self._store.run(found())
 
     async def count(self) -> int:
-        """The number of calls since the last reset, those included that were dropped."""
+        """The number of calls since the last reset, including those that were dropped."""
         return await self._log.count()
 
     def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
@@ -248,10 +257,12 @@ class Journal:
     def page(
         self, query: Query, limit: int, *, since: str | None = None, before: str | None = None
     ) -> tuple[list[Exchange], int]:
-        """At most *limit* of the calls that match *query*, and the number of all that match.
+        """At most *limit* (from 1) of the calls that match *query*, oldest first, and the number of
+        all that match.
 
-        They are the newest ones; with *since* the first that came after that call, with *before*
-        the last that came before it. Raises KeyError for a call that is not there.
+        The calls are the newest ones; with *since* the first that came after the call of that id,
+        with *before* the last that came before it. With these two, the number is of the calls that
+        match between them. Raises KeyError for an id that is not in the journal.
         """
         if not query.has_filters and since is None and before is None and limit > 0:
             return self._as_they_are(self._log.newest(limit)), len(self)
@@ -271,7 +282,7 @@ class Journal:
         return retry_chain(self.whole(calls), call) if calls else []
 
     def reset(self) -> int:
-        """Forget all calls; how many they were."""
+        """Forget all calls. Returns their number."""
         count = self._store.run(self._log.clear())
         for observer in self.observers:
             observer.cleared()

@@ -139,7 +139,9 @@ class Records(Protocol[T]):
         does it together with its next operation."""
         ...
 
-    async def get(self, key: str) -> T | None: ...
+    async def get(self, key: str) -> T | None:
+        """The value; None where there is none."""
+        ...
 
     async def delete(self, key: str) -> bool:
         """Delete the record. Return whether there was one."""
@@ -155,10 +157,12 @@ class Records(Protocol[T]):
         ...
 
     async def size(self) -> Size:
-        """The size of the records. Expired ones count until they are dropped."""
+        """The size of the records, including expired ones that are not dropped yet."""
         ...
 
-    async def clear(self) -> None: ...
+    async def clear(self) -> None:
+        """Delete all records."""
+        ...
 
 
 class Quota(Protocol):
@@ -212,9 +216,9 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 
 class Claim(NamedTuple, Generic[Q]):
-    """The outcome of a claim: the quota that *granted* it and its count, or None; then *counts* are
-    those that were asked for. *take* is the answer of the bucket that was asked first, if any: one
-    that refuses has ended the claim."""
+    """The outcome of a claim. *granted* is the quota that granted it, with its count; None where
+    none did, and *counts* are then those that the caller asked for. *take* is the answer of the
+    bucket, if the claim had a `Taking`; where the bucket refuses, no quota is claimed."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()
@@ -251,13 +255,15 @@ class Counters(Protocol):
         """The counts of these quotas."""
         ...
 
-    async def clear(self) -> None: ...
+    async def clear(self) -> None:
+        """Set all counts to zero."""
+        ...
 
 
 class Take(NamedTuple):
-    """The answer of a token bucket. *used* tokens are missing from the bucket. If it has not
-    *granted* the request, it can do so in *wait_ms* milliseconds; None where the request is larger
-    than the bucket."""
+    """The answer of a token bucket: whether it has *granted* the request, and how many tokens are
+    *used*, that is, missing from it. After a refusal, the bucket has enough tokens in *wait_ms*
+    milliseconds. That is None where the request was granted, or is larger than the bucket."""
 
     granted: bool
     used: int
@@ -272,11 +278,13 @@ class Buckets(Protocol):
         refusal takes no tokens. If the clock was moved back, the bucket is full again."""
         ...
 
-    async def clear(self) -> None: ...
+    async def clear(self) -> None:
+        """Fill all buckets."""
+        ...
 
 
 class Taking(NamedTuple):
-    """Some tokens that are to be taken from one of *buckets*; see `Buckets.take`."""
+    """Tokens to be taken from one of *buckets*, with the arguments of `Buckets.take`."""
 
     buckets: Buckets
     key: str
@@ -320,7 +328,8 @@ class Log(Protocol[T]):
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
         """Add *entry*, of about *weight* bytes, as the newest. Return its number: 1 for the first
-        one since the last `clear`. A shared store does what `Store.refresh` does, too."""
+        one since the last `clear`, and so on; 0 where a shared store cannot be reached, which gets
+        the entry later. A shared store does what `Store.refresh` does, too."""
         ...
 
     def amend(
@@ -330,7 +339,9 @@ class Log(Protocol[T]):
         watchers are told of *event*, where only the event of this number is new."""
         ...
 
-    async def get(self, key: str) -> T | None: ...
+    async def get(self, key: str) -> T | None:
+        """The entry; None where there is none."""
+        ...
 
     async def all(self) -> list[T]:
         """The entries, oldest first."""
@@ -346,7 +357,8 @@ class Log(Protocol[T]):
         ...
 
     async def count(self) -> int:
-        """The number of entries that were added since the last `clear`, those dropped included."""
+        """The number of entries that were added since the last `clear`, including those that were
+        dropped."""
         ...
 
     async def size(self) -> Size:
@@ -437,14 +449,15 @@ class Store(Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes change the store. The recorder asks once, when it is made."""
+        """Whether other processes change the store. The answer is always the same."""
         ...
 
     @property
     def failure(self) -> APIError | None:
-        """The error `store_unavailable`, if the store did not do what it was last asked to. One
-        outside the process may be away: then `refresh` leaves the registers as they are, a log is
-        written later, and everything else raises that error."""
+        """The error `store_unavailable`, if the store did not answer when it was last asked; None
+        otherwise, and always for a store in the process. Without the store, `refresh` leaves the
+        registers as they are, entries of a log are written later, and everything else raises that
+        error."""
         ...
 
     async def refresh(self) -> None:

@@ -1,5 +1,5 @@
-"""The application: the router, and the middleware around it. The router turns all errors into
-answers."""
+"""The ASGI application: the router, which turns all errors into answers, and the middleware around
+it."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def create_app(
     instruments: Sequence[Instrument] | None = None,
     namespaces: Namespaces | None = None,
 ) -> ASGIApp:
-    """The emulator as an ASGI application, around the state of *emulator*. *instruments* observe
-    it, those of its settings where there are none. It is one namespace; the admin API lists the
-    *namespaces* of a server.
+    """The ASGI application of one namespace, whose state is *emulator*; None: a new one. The
+    *instruments* (metrics, traces) observe its calls; None: those of its settings. The admin API
+    lists the *namespaces* of the server, if it has any.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start, and the API's own paths need no more than Starlette, because their bodies are

@@ -27,7 +27,7 @@ from images_emulator.web.policy import policy_of
 logger = logging.getLogger("images_emulator")
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
-"""Answers the calls of one operation, which are judged by the `Policy`."""
+"""Answers a call of one operation. The `Policy` is that of the call."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""

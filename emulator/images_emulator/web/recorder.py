@@ -1,5 +1,6 @@
 """The recorder. It makes the `Exchange` of each call, enters it in the journal on arrival and on
-completion, and adds the API's standard headers to each answer."""
+completion, and adds the API's standard headers to the answer. Downloads and recorded answers have
+headers of their own."""
 
 from __future__ import annotations
 
@@ -31,16 +32,20 @@ ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
 
 BODY_SECONDS: Final = 0.05
-"""Seconds that the entry of a call in a shared store waits for the body, where the scenario has
-faults."""
+"""Seconds for which a call waits for its body before it is entered in the journal of a shared
+store, where the scenario has faults. With the body, one round trip enters the call and finds its
+fault; without it, that takes two."""
 
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
 
 
 class Recorder:
-    """The middleware inside that of CORS. It sends calls of `/_emulator` to *admin*, also a
-    browser that opens `/`, where the page is served. It does not enter them in the journal."""
+    """The middleware inside that of CORS.
+
+    It passes calls to `/_emulator` on to *admin*, and those of a browser that opens `/`, where the
+    page is served. They are not entered in the journal.
+    """
 
     def __init__(
         self, app: ASGIApp, admin: ASGIApp, emulator: Emulator, faults: FaultMiddleware
@@ -52,8 +57,9 @@ class Recorder:
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
         self._account: Account | None = None
-        """The account of the next two, which are headers of answers."""
+        """The account from which the next two were made; None before the first answer."""
         self._organization = self._project = b""
+        """Organization and project of the account, as the headers of answers have them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -133,9 +139,12 @@ class Recorder:
             self.emulator.renderer.parser.submit(lambda _: release(parts))
 
     async def _enter(self, exchange: Exchange, receive: Receive) -> None:
-        """Enter the exchange in the journal. On a shared store this refreshes the registers, too,
-        so until the exchange is completed its entry has a time of before that, and no picture. A
-        fault that the call meets by the scenario is found with the same round trip."""
+        """Enter a download, or any exchange on a shared store, in the journal.
+
+        On a shared store the same round trip refreshes the registers, the clock's among them, and
+        finds the fault that the call meets by the scenario. The entry is written before that: until
+        the exchange is completed, its time is by the clock's earlier setting, and a download has no
+        picture."""
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)
@@ -162,8 +171,8 @@ class Recorder:
             await early
 
     async def _begin_to_meet(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
-        """A task that finds the fault of a call with the next that is asked of the store, or when
-        the body has come, if that takes long."""
+        """A task that finds the fault of a call: together with the next round trip to the store, or
+        where the body takes longer than `BODY_SECONDS`, after the body."""
         reading = asyncio.ensure_future(self._faults.read(exchange, receive))
         try:
             await asyncio.wait({reading}, timeout=BODY_SECONDS)
@@ -234,7 +243,8 @@ class Recorder:
 
 
 class _HeldAnswer:
-    """Holds an answer back until the write to the store that it waits for is done; others pass."""
+    """Holds an answer back until `Exchange.pending_write` is done. An answer without such a write
+    passes at once."""
 
     def __init__(self, exchange: Exchange, record: Send, send: Send) -> None:
         self._exchange = exchange
@@ -244,8 +254,8 @@ class _HeldAnswer:
         self._held: list[Message] | None = None
 
     async def send(self, message: Message) -> None:
-        """Record *message*. Raises the APIError of the write: then nothing has left, and the
-        application sends another answer."""
+        """Record *message*, and send it unless it is held back. Raises the APIError of the write:
+        then nothing has left, and the application sends another answer."""
         exchange = self._exchange
         if exchange.pending_write is None:
             is_last = message["type"] == "http.response.body" and not message.get("more_body")
@@ -279,7 +289,7 @@ class _HeldAnswer:
             await self._send(each)
 
     async def pass_on(self, message: Message) -> None:
-        """Send what was recorded, unless it is held back."""
+        """Send *message*, which is recorded, or keep it while the answer is held back."""
         if self._held is None:
             await self._send(message)
         else:
@@ -287,8 +297,8 @@ class _HeldAnswer:
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:
-    """Add to the recorded headers of an answer what a web page needs to read it, and see to it that
-    a recorded date is the only one."""
+    """Add to the recorded headers of an answer the CORS header that a web page needs to read it,
+    and leave out the server's own `date` where there is a recorded one."""
     headers = [*start.get("headers", ())]
     names = {name for name, _ in headers}
     if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:

@@ -58,9 +58,10 @@ async def read_call(
     emulator: Emulator,
     as_of: AsOf = None,
 ) -> Call:
-    """The call to an image *operation*, whose body is parsed once for all that read it.
-    Raises APIError where the body is longer than the settings allow, has a media type that was not
-    read on the day *as_of*, or cannot be parsed; and ClientDisconnect."""
+    """The parsed call to an image *operation*. The first caller parses the body, later ones get
+    the same call or error. Raises APIError where the body is longer than the settings allow, has a
+    media type that the operation does not read on the day *as_of*, or cannot be parsed; and
+    ClientDisconnect."""
     body = await _body(exchange, receive, operation, emulator, as_of)
     if exchange.call_error:
         raise exchange.call_error
@@ -81,8 +82,8 @@ async def read_fields(
     emulator: Emulator,
     as_of: AsOf = None,
 ) -> Mapping[str, Any]:
-    """The fields of the JSON or form body of a call to an *operation* that makes no images. The
-    journal does not show them. Raises the same as `read_call`."""
+    """The fields of the JSON or form body of a call to an *operation* that makes no images. They
+    are not in the exchange, so the journal does not show them. Raises the same as `read_call`."""
     body = await _body(exchange, receive, operation, emulator, as_of)
     return (await _parsed(exchange, body, operation, emulator)).fields
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS: Final = 10
-"""For the connection to the upstream, with its TLS."""
+"""Seconds for the connection to the upstream, with its TLS."""
 
 TIMEOUT_SECONDS: Final = 600
 """Default of the seconds for which the upstream may send nothing; the SDKs wait as long."""
@@ -56,11 +56,11 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class Upstream:
-    """The server of the API at *url*, which may end in its `/v1`. With an *api_key*, that stands in
-    place of each call's own. *timeout* are the seconds for which it may send nothing.
+    """The server of the API at *url*, which may end in `/v1`. An *api_key* replaces that of each
+    call. An answer fails when nothing of it arrives for *timeout* seconds.
 
-    Raises ValueError for a URL that cannot be one, and where no HTTP client is installed. It may be
-    used on one event loop only.
+    Raises ValueError for a text that is no URL of a server, and where no HTTP client is installed.
+    It may be used on one event loop only.
     """
 
     def __init__(
@@ -84,8 +84,9 @@ class Upstream:
         await self.client.aclose()
 
     def headers(self, headers: RawHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
-        """The headers of a call to *target*, as the upstream is to have them: for its own host, and
-        for an answer that is not compressed, so that what is recorded can be read."""
+        """The *headers* of a call to *target*, as they are sent to the upstream: with its host,
+        with the API key, if there is one, and without compression of the answer, so that people can
+        read what is recorded."""
         pairs = [*headers]
         names = {name.lower() for name, _ in pairs}
         sent = [(b"Host", self.api.host.encode())]
@@ -110,8 +111,8 @@ class Upstream:
 
 
 class ForwardedCall:
-    """One call that is forwarded to *upstream*, and its answer. `forward` is awaited once;
-    `recording` is what was sent and what came back."""
+    """One call that is forwarded to *upstream*, and its answer. `forward` is awaited once, and then
+    `recording` has the request and the answer."""
 
     def __init__(self, upstream: Upstream, scope: Scope) -> None:
         self._upstream = upstream
@@ -134,15 +135,17 @@ class ForwardedCall:
         self._end: End = "cut"
         self._error = ""
         self.has_reached = True
-        """Whether there was a connection to the upstream."""
+        """False where there was no connection to the upstream."""
         self.status: int | None = None
-        """The status that the client gets; None where it gets no answer."""
+        """The status of the answer to the client; None before it begins, and where there is none.
+        """
         self.duration_ms = 0.0
         """Milliseconds from the arrival of the call to the end of its answer."""
 
     async def forward(self, receive: Receive, send: Send) -> None:
-        """Forward the request, and pass the answer on: each chunk when it comes; a connection that
-        is cut or reset as that. Where there is no answer, an error of the emulator's own says so.
+        """Forward the request, and pass each chunk of the answer on when it arrives. Where the
+        upstream cuts or resets its connection, the client's is cut or reset. Where the upstream
+        cannot be reached or understood, the client gets an error of the emulator.
 
         The answer is read to its end even if the client leaves. Raises ClientDisconnect where it
         leaves before its request is whole.
@@ -205,7 +208,7 @@ class ForwardedCall:
             return
         headers = [(name.lower(), value) for name, value in _end_to_end(response.headers.raw)]
         if status == 304:
-            # It is the length of what is not sent.
+            # A 304 has no body; this is the length of the one that the client has.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self.status = status
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -273,7 +276,7 @@ class ForwardedCall:
 
     @property
     def is_recordable(self) -> bool:
-        """Whether the request arrived whole: without that there is nothing to record."""
+        """Whether the request arrived whole. Otherwise there is nothing to record."""
         return self._is_whole
 
     @property
@@ -283,8 +286,8 @@ class ForwardedCall:
         return next(values, "").lower()
 
     def recording(self) -> Recording:
-        """The request and the answer as far as it came, with credentials. The bodies are
-        read from the spools when they are first asked for; `close` forgets them."""
+        """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
+        read when they are first needed, which must be before `close`."""
         request = RecordedRequest.late(
             {"body": self._body.read},
             method=self._scope["method"],
