@@ -49,11 +49,12 @@ SIGNATURE_COLUMNS: Final = 88
 
 
 def settings_table() -> str:
-    rows = ["| flag, variable | default | what it does |", "|---|---|---|"]
+    rows = ["| flag, variable | default, range | what it does |", "|---|---|---|"]
     for each in command_settings():
         flag = f"{each.flag} {each.metavar}".rstrip()
         default = f"`{each.shown_default}`" if each.shown_default else ""
-        rows.append(f"| `{flag}`<br>`{each.variable}` | {default} | {each.help} |")
+        shown = "<br>".join(filter(None, [default, each.range]))
+        rows.append(f"| `{flag}`<br>`{each.variable}` | {shown} | {each.full_help} |")
     return "\n".join(rows) + "\n"
 
 

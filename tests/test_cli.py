@@ -101,6 +101,30 @@ def test_start_names_no_key_and_no_page_that_is_not_there() -> None:
         assert command.stdout.read().splitlines() == [ANY, shell]
 
 
+@pytest.mark.parametrize(
+    ("level", "is_shown"), [("info", True), ("warning", True), ("error", False)]
+)
+def test_start_tells_of_a_variable_without_effect(level: str, is_shown: bool) -> None:
+    variables = {"IMAGES_EMULATOR_STORE_NAME": "ci", "IMAGES_EMULATOR_LOG_LEVEL": level}
+    with forked("--port", "0", variables=variables) as (command, _):
+        command.send_signal(signal.SIGTERM)
+        lines = command.stdout.read().splitlines()
+    sentence = "IMAGES_EMULATOR_STORE_NAME has no effect without the setting store"
+    assert (sentence in lines) is is_shown
+
+
+def test_start_as_json_tells_of_variables_without_effect() -> None:
+    variables = {"IMAGES_EMULATOR_STORE_NAME": "ci", "IMAGES_EMULATOR_SPEED": "2"}
+    with running_command(
+        "serve", "--port", "0", "--log-format", "json", variables=variables
+    ) as command:
+        start = json.loads(command.stdout.readline())
+    assert start["warning"] == (
+        "IMAGES_EMULATOR_SPEED has no effect without the setting replay; "
+        "IMAGES_EMULATOR_STORE_NAME has no effect without the setting store"
+    )
+
+
 def test_start_says_what_answers(tmp_path: Path) -> None:
     (tmp_path / "0001-models.json").write_text(
         '{"version": 1, "request": {"method": "GET", "target": "/v1/models"}, '
@@ -358,10 +382,23 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
     [
         (("serve", "--port", "x"), {}, "argument -p/--port: must be a number, not 'x'"),
         ((), {"IMAGES_EMULATOR_PROT": "1"}, "there is no variable IMAGES_EMULATOR_PROT; "),
-        (("serve", "--port", "70000"), {}, "port must be between 0 and 65535, not 70000"),
+        (("serve", "--port", "70000"), {}, "port must be at most 65535, not 70000"),
         (("serve", "--public-url", "x"), {}, "public_url must be an http or https URL, not x"),
         (("serve",), {"IMAGES_EMULATOR_PORT": "x"}, "IMAGES_EMULATOR_PORT must be a number"),
         (("serve", "--colour", "red"), {}, "unrecognized arguments: --colour red"),
+        (("serve", "--store-name", "ci"), {}, "--store-name has no effect without --store\n"),
+        (
+            ("serve", "--allow-host", "images.test"),
+            {"IMAGES_EMULATOR_REMOTE_IMAGES": "refuse"},
+            "--allow-host has no effect without --remote-images fetch\n",
+        ),
+        (("serve", "-q", "-v"), {}, "-v/--verbose: not allowed with argument -q/--quiet"),
+        (("-q", "--log-level", "info"), {}, "--log-level: not allowed with argument -q/--quiet"),
+        (
+            ("record", "-q", "--log-level", "info", "--to", "x"),
+            {},
+            "--log-level: not allowed with argument -q/--quiet",
+        ),
     ],
 )
 def test_invalid_settings_are_usage_errors(

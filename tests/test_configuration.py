@@ -9,13 +9,14 @@ import pytest
 
 from images_emulator import Settings
 from images_emulator.cli.configuration import (
+    Configuration,
     parse_document,
     parse_variables,
     read_settings,
     upstream_key,
 )
 from images_emulator.setting_values import parse_byte_size, size_text
-from images_emulator.settings import all_settings
+from images_emulator.settings import all_settings, command_settings
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,8 @@ def test_scenario_in_the_file_is_seen_from_the_file(folder: Path) -> None:
             "there is no variable IMAGES_EMULATOR_PROT; IMAGES_EMULATOR_PORT is probably meant",
         ),
         ("IMAGES_EMULATOR_ZZZZZZZZZZZZZZZZZZZZ", "IMAGES_EMULATOR_ZZZZZZZZZZZZZZZZZZZZ$"),
+        ("IMAGES_EMULATOR_WOMBAT", "there is no variable IMAGES_EMULATOR_WOMBAT$"),
+        ("IMAGES_EMULATOR_TIMEOUT", "; IMAGES_EMULATOR_IDLE_TIMEOUT is probably meant$"),
     ],
 )
 def test_unknown_variable_with_the_prefix_is_refused(name: str, sentence: str) -> None:
@@ -245,3 +248,79 @@ def test_key_of_the_upstream_is_the_flags_then_the_settings_then_that_of_the_sdk
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert upstream_key(read_settings(**flags)) == key
+
+
+IDLE: dict[str, tuple[Any, str]] = {
+    "allow_host": (("images.test",), "remote_images=fetch"),
+    "replay_match": ("exact", "replay"),
+    "delay": (False, "replay"),
+    "speed": (2.0, "replay"),
+    "rate_limit_keys": (5, "rate_limit"),
+    "store_name": ("ci", "store"),
+}
+"""Settings with a value that has no effect on a server with the defaults, and what they lack."""
+
+READ_BY_RECORD = {"upstream": "http://upstream.test", "upstream_api_key": "sk-a"}
+"""Those that `record` reads, too."""
+
+
+def test_settings_that_have_no_effect_alone_are_these() -> None:
+    needing = {each.name for each in command_settings() if each.needs}
+    assert needing == IDLE.keys() | READ_BY_RECORD.keys()
+
+
+def as_variable(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_variable_without_effect_is_told_of(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, lacking = IDLE[name]
+    variable = f"IMAGES_EMULATOR_{name.upper()}"
+    monkeypatch.setenv(variable, as_variable(value))
+    sentence = f"{variable} has no effect without the setting {lacking}"
+    assert Configuration.read({}).idle_settings() == [sentence]
+
+
+def test_key_of_the_file_without_effect_is_told_of(folder: Path) -> None:
+    write(folder, "store_name = 'ci'\nspeed = 2\nupstream = 'http://upstream.test'\ndelay = true")
+    assert Configuration.read({}).idle_settings() == [
+        "images-emulator.toml: speed has no effect without the setting replay",
+        "images-emulator.toml: store_name has no effect without the setting store",
+    ]
+
+
+@pytest.mark.parametrize("name", [*IDLE, *READ_BY_RECORD])
+def test_flag_without_effect_is_refused(name: str) -> None:
+    value = IDLE[name][0] if name in IDLE else READ_BY_RECORD[name]
+    with pytest.raises(ValueError, match=r"^--[a-z-]+ has no effect without --[a-z- ]+$"):
+        Configuration.read({name: value}).idle_settings()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"store": "redis://x", "store_name": "ci"},
+        {"remote_images": "fetch", "allow_host": ("images.test",)},
+        {"rate_limit": "5/min", "rate_limit_keys": 5},
+        {"replay": "x", "replay_match": "exact", "speed": 2.0},
+        {"replay": "x", "delay": False},
+        {"replay": "x", "on_miss": "record", **READ_BY_RECORD},
+        # At their defaults they have the effect that they always have.
+        {"store_name": "default", "delay": True, "speed": 1.0, "replay_match": "request"},
+    ],
+)
+def test_setting_with_what_it_needs_is_not_told_of(flags: dict[str, Any]) -> None:
+    assert Configuration.read(flags).idle_settings() == []
+
+
+def test_setting_may_have_what_it_needs_from_another_source(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "store = 'redis://x'")
+    monkeypatch.setenv("IMAGES_EMULATOR_REPLAY", "x")
+    flags = {"store_name": "ci", "speed": 2.0}
+    assert Configuration.read(flags).idle_settings() == []
+    with pytest.raises(ValueError, match=r"^--speed has no effect without --delay$"):
+        Configuration.read({**flags, "delay": False}).idle_settings()

@@ -394,7 +394,11 @@ def output(command: RunningCommand, kind: str) -> str:
         (["--upstream", "x", "--to", "{folder}"], 2, "expected the URL of an API, such as"),
         (["--upstream", "http://x", "--to", "{folder}", "--timeout", "0"], 2, "above 0, not '0'"),
         (["--upstream", "http://x", "--to", "{folder}", "--timeout", "inf"], 2, "above 0, not 'in"),
-        (["--upstream", "http://x", "--to", "{folder}", "--port", "70000"], 2, "must be between 0"),
+        (
+            ["--upstream", "http://x", "--to", "{folder}", "--port", "70000"],
+            2,
+            "must be at most 65535",
+        ),
         (["--upstream", "http://x", "--to", "{folder}/file"], 1, "file: File exists"),
         (["--upstream", "http://x", "--to", "{folder}/file/y"], 1, "file/y: Not a directory"),
         (["--upstream", "http://x", "--to", "/proc"], 1, "/proc: "),

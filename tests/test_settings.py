@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
+from images_emulator.setting_values import Need
 from images_emulator.settings import (
     MAX_WORKERS,
     ProcessSettings,
     Setting,
     _value_type,
     all_settings,
+    command_settings,
 )
 
 PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
@@ -46,6 +48,50 @@ def test_number_has_a_minimum(setting: Setting) -> None:
     values: dict[str, Any] = {setting.name: -1}
     with pytest.raises(ValueError, match=f"{setting.name} must be"):
         Settings(**values)
+
+
+RANGES = {
+    "port": "0 to 65535",
+    "journal_entries": "0 or more",
+    "max_head": "1KiB or more",
+    "max_pixels": "1 to 89478485",
+    "workers": "0 to 256",
+    "speed": "above 0",
+    "host": "",
+    "page": "",
+}
+"""The ranges of settings that stand for all."""
+
+
+@pytest.mark.parametrize(("name", "numbers"), RANGES.items())
+def test_range_of_a_number_is_shown(name: str, numbers: str) -> None:
+    (setting,) = (each for each in command_settings() if each.name == name)
+    assert setting.range == numbers
+
+
+@pytest.mark.parametrize("speed", [0, 0.0, -1, float("inf"), float("nan")])
+def test_speed_is_a_finite_number_above_0(speed: float) -> None:
+    with pytest.raises(ValueError, match=f"speed must be a number above 0, not {speed}"):
+        Settings(speed=speed)
+
+
+@pytest.mark.parametrize(
+    ("setting", "need"),
+    [
+        pytest.param(each, need, id=f"{each.name}-{need}")
+        for each in command_settings()
+        for need in each.needs
+    ],
+)
+def test_need_of_a_setting_is_a_value_of_another_one(setting: Setting, need: Need) -> None:
+    (needed,) = (each for each in command_settings() if each.name == need.name)
+    if need.value is None:
+        assert not needed.default
+    elif needed.type is bool:
+        assert type(need.value) is bool
+    else:
+        assert need.value in needed.choices
+    assert f"`{need}`" in setting.full_help
 
 
 def test_workers_have_a_maximum() -> None:

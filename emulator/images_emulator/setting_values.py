@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Final, NamedTuple
+from math import inf
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from images_emulator.immutable import Immutable
@@ -198,6 +199,54 @@ def choice_of(values: Iterable[str]) -> Callable[[str], object]:
     return check
 
 
+class Bounds(NamedTuple):
+    """The numbers that a setting can be: from *minimum* to *maximum*, each where there is one, or
+    greater than *above*, and finite."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+    above: int | None = None
+
+    def check(self, number: float) -> None:
+        """Raises ValueError, whose sentence has no subject, where *number* is none of them."""
+        if self.above is not None and not self.above < number < inf:
+            raise ValueError(f"must be a number above {self.above}, not {number}")
+        if self.minimum is not None and number < self.minimum:
+            raise ValueError(f"must be at least {self.minimum}, not {number}")
+        if self.maximum is not None and number > self.maximum:
+            raise ValueError(f"must be at most {self.maximum}, not {number}")
+
+    def text(self, shown: Callable[[int], str] = str) -> str:
+        """`1 to 256`, `1 or more`, `above 0`; empty where every number is one. *shown* makes the
+        text of a bound."""
+        if self.above is not None:
+            return f"above {shown(self.above)}"
+        if self.minimum is None:
+            return "" if self.maximum is None else f"up to {shown(self.maximum)}"
+        if self.maximum is None:
+            return f"{shown(self.minimum)} or more"
+        return f"{shown(self.minimum)} to {shown(self.maximum)}"
+
+
+class Need(NamedTuple):
+    """What a setting has no effect without: another setting of this *name*, which has that *value*;
+    where it is None, any but unset."""
+
+    name: str
+    value: str | bool | None = None
+
+    def is_met(self, values: Mapping[str, Any]) -> bool:
+        """Whether the *values* of all settings, by their names, meet it."""
+        value = values[self.name]
+        return value not in (None, ()) if self.value is None else value == self.value
+
+    def __str__(self) -> str:
+        """`store`, `remote_images=fetch`."""
+        if self.value is None:
+            return self.name
+        return f"{self.name}={str(self.value).lower()}"
+
+
 class RateUnit(NamedTuple):
     """A unit of time that a rate can be per."""
 
@@ -228,12 +277,6 @@ def parse_rate(text: str) -> Rate:
     if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
         raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
     return Rate(int(count), unit, RATE_UNITS[unit].seconds)
-
-
-def check_speed(speed: float) -> None:
-    """Raises ValueError where *speed* is no factor."""
-    if not 0 < speed < float("inf"):
-        raise ValueError(f"must be a number above 0, not {speed}")
 
 
 def parse_day(text: str) -> date | None:

@@ -15,14 +15,15 @@ from images_emulator.immutable import Immutable
 from images_emulator.setting_values import (
     BOOLEANS,
     VALIDATIONS,
+    Bounds,
     NamespaceBy,
+    Need,
     OnMiss,
     RemoteImages,
     ReplayMatch,
     check_metrics,
     check_otel,
     check_remote_images,
-    check_speed,
     check_store,
     check_store_name,
     choice_of,
@@ -59,23 +60,29 @@ def _setting(
     command_default: Any = None,
     minimum: int | None = None,
     maximum: int | None = None,
+    above: int | None = None,
+    needs: Sequence[Need] = (),
+    command: str | None = None,
     parse: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
     changeable: bool = False,
 ) -> Any:
     """A field of `Settings`. *command_default* is the default of the flag and the variable where
-    it is another one; see `command_defaults`. *minimum* and *maximum* bound a number. *parse* reads
-    a text and raises ValueError where it cannot. *choices* are values that a shell completes. The
-    admin API does not show the values of a *secret* one, and changes those of a *changeable* one.
+    it is another one; see `command_defaults`. *minimum*, *maximum* and *above* bound a number: see
+    `Bounds`. Without all of its *needs* it has no effect on a server; one that the *command* of
+    this name reads, too, has one there. *parse* reads a text and raises ValueError where it cannot.
+    *choices* are values that a shell completes. The admin API does not show the values of a
+    *secret* one, and changes those of a *changeable* one.
     """
     shown = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
         "help": help,
         "shown": shown,
-        "minimum": minimum,
-        "maximum": maximum,
+        "bounds": Bounds(minimum, maximum, above),
+        "needs": tuple(needs),
+        "command": command,
         "parse": parse,
         "choices": tuple(choices),
         "secret": secret,
@@ -100,14 +107,11 @@ def _check_texts(settings: Any) -> None:
 
 
 def _check_bounds(settings: Any) -> None:
-    """Raises ValueError for a number below the setting's minimum or above its maximum."""
+    """Raises ValueError for a number that is not within the setting's bounds."""
     for each in fields(settings):
-        minimum, maximum = each.metadata["minimum"], each.metadata["maximum"]
         value = getattr(settings, each.name)
-        if None not in (minimum, value) and value < minimum:
-            raise ValueError(f"{each.name} must be at least {minimum}, not {value}")
-        if None not in (maximum, value) and value > maximum:
-            raise ValueError(f"{each.name} must be at most {maximum}, not {value}")
+        if isinstance(value, int | float):
+            parse_value(each.name, each.metadata["bounds"].check, value)
 
 
 def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
@@ -147,7 +151,12 @@ class Settings(Immutable, kw_only=True):
 
     host: str = _setting("127.0.0.1", "ADDRESS", "Address to listen on.")
     port: int = _setting(
-        0, "PORT", "TCP port to listen on. 0: any free port.", command_default=8080
+        0,
+        "PORT",
+        "TCP port to listen on. 0: any free port.",
+        command_default=8080,
+        minimum=0,
+        maximum=65535,
     )
     api_key: Sequence[str] = _setting(
         (),
@@ -191,7 +200,10 @@ class Settings(Immutable, kw_only=True):
         choices=tuple(RemoteImages),
     )
     allow_host: Sequence[str] = _setting(
-        (), "HOST", "Host from which images may be fetched. Repeatable."
+        (),
+        "HOST",
+        "Host from which images may be fetched. Repeatable.",
+        needs=[Need("remote_images", RemoteImages.FETCH)],
     )
     deployment: Sequence[str] = _setting(
         (),
@@ -240,6 +252,7 @@ class Settings(Immutable, kw_only=True):
         "`request`: in operation, model, prompt, every parameter after its default, and the "
         "pixels of uploads. `prompt`: in operation, prompt and uploads. `operation`: in that "
         "alone.",
+        needs=[Need("replay")],
         parse=choice_of(ReplayMatch),
         choices=tuple(ReplayMatch),
     )
@@ -253,25 +266,33 @@ class Settings(Immutable, kw_only=True):
         choices=tuple(OnMiss),
     )
     upstream: str | None = _setting(
-        None, "URL", "API that answers where no recording does, and `on_miss` is `record`."
+        None,
+        "URL",
+        "API that answers where no recording does.",
+        needs=[Need("on_miss", OnMiss.RECORD)],
+        command="record",
     )
     upstream_api_key: str | None = _setting(
         None,
         "KEY",
         "API key in place of each call's own, for the upstream. The command takes it from "
         "`OPENAI_API_KEY`, too, as the SDKs do.",
+        needs=[Need("on_miss", OnMiss.RECORD)],
+        command="record",
         secret=True,
     )
     delay: bool = _setting(
         True,
         "",
         "Whether a recorded answer comes as late, part by part, as it came when it was recorded.",
+        needs=[Need("replay")],
     )
     speed: float = _setting(
         1.0,
         "FACTOR",
         "How many times as fast as it was recorded a recorded answer comes.",
-        parse=check_speed,
+        above=0,
+        needs=[Need("replay"), Need("delay", value=True)],
     )
     pictures: str | None = _setting(
         None,
@@ -292,6 +313,7 @@ class Settings(Immutable, kw_only=True):
         "Keys and models whose rate limits are counted. Past it the one that was used longest ago "
         "is forgotten, and has its limit anew.",
         minimum=1,
+        needs=[Need("rate_limit")],
     )
 
     store: str | None = _setting(
@@ -306,6 +328,7 @@ class Settings(Immutable, kw_only=True):
         "default",
         "NAME",
         "Name of the state in the store. Servers with another name are another emulator.",
+        needs=[Need("store")],
         parse=check_store_name,
     )
 
@@ -489,8 +512,6 @@ class Settings(Immutable, kw_only=True):
             if not all(pair.partition("=")):
                 raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
         _check_texts(self)
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
         self._check_replay()
@@ -577,6 +598,12 @@ class Setting(Immutable):
     """Values that a shell completes; there may be others."""
     secret: bool
     """Whether its values are credentials, which the admin API does not show."""
+    bounds: Bounds
+    """Bounds of a number; without any where the value is none."""
+    needs: tuple[Need, ...]
+    """What it has no effect on a server without."""
+    command: str | None
+    """Another command than `serve` that reads it, too, whatever it needs."""
 
     @property
     def flag(self) -> str:
@@ -595,6 +622,28 @@ class Setting(Immutable):
         if isinstance(self.default, float):
             return f"{self.default:g}"
         return size_text(self.default) if self.metavar == SIZE else str(self.default)
+
+    @property
+    def range(self) -> str:
+        """The numbers that it can be; empty for other values: `1 to 256`, `1KiB or more`."""
+        return self.bounds.text(size_text if self.metavar == SIZE else str)
+
+    @property
+    def full_help(self) -> str:
+        """The help, and what the setting needs to have an effect."""
+        if not self.needs:
+            return self.help
+        needs = " and ".join(f"`{each}`" for each in self.needs)
+        return f"{self.help} Only with {needs}" + (
+            f", and for the command `{self.command}`." if self.command else "."
+        )
+
+    def unmet_needs(self, values: Mapping[str, Any]) -> tuple[Need, ...]:
+        """What it lacks to have an effect on a server with the *values* of all settings, by their
+        names. At its default it lacks nothing: it then has the effect that it always has."""
+        if values[self.name] == self.default:
+            return ()
+        return tuple(each for each in self.needs if not each.is_met(values))
 
     @property
     def variable(self) -> str:
@@ -663,6 +712,9 @@ def _settings_of(settings: type[Settings | LogSettings | ProcessSettings]) -> tu
             type=_value_type(each.name, hints[each.name]),
             choices=each.metadata["choices"],
             secret=each.metadata["secret"],
+            bounds=each.metadata["bounds"],
+            needs=each.metadata["needs"],
+            command=each.metadata["command"],
         )
         for each in fields(settings)
     )

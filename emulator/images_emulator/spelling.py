@@ -13,8 +13,8 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def suggestion(word: str, words: Iterable[str], quote: str = "") -> str:
+def suggestion(word: str, words: Iterable[str], quote: str = "", prefix: str = "") -> str:
     """The end of a sentence that refuses *word*: which of *words* is probably meant, between two
-    *quote*; nothing where none is like it."""
-    name = nearest(word, words)
-    return f"; {quote}{name}{quote} is probably meant" if name else ""
+    *quote*; nothing where none is like it. A *prefix* that all of them have makes none alike."""
+    name = nearest(word.removeprefix(prefix), (each.removeprefix(prefix) for each in words))
+    return f"; {quote}{prefix}{name}{quote} is probably meant" if name else ""

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from images_emulator.environment import API_KEY, URL_VARIABLE
+from images_emulator.setting_values import Need
 from images_emulator.settings import (
     ENVIRONMENT_PREFIX,
     FILE,
@@ -48,7 +49,8 @@ def setting_help(name: str, *, full: bool = False) -> str:
     default = setting.shown_default
     if full:
         shown = f" Default: {default}." if default else ""
-        text = f"{setting.help}{shown} [{setting.variable}]"
+        numbers = f" Range: {setting.range}." if setting.range else ""
+        text = f"{setting.full_help}{shown}{numbers} [{setting.variable}]"
     else:
         text = setting.help.partition(". ")[0].removesuffix(".") + (
             f" [{default}]" if default else ""
@@ -82,6 +84,17 @@ def add_setting(
     )
 
 
+def add_log_level(
+    group: Any, setting: Setting, help: str, switches: Mapping[tuple[str, str], str]
+) -> None:
+    """Add the flag of the log's level to a *group*, and the *switches* that stand for a level, with
+    their help. Of all of them one may be given."""
+    one_of = group.add_mutually_exclusive_group()
+    add_setting(one_of, setting, help=help)
+    for flags, text in switches.items():
+        one_of.add_argument(*flags, action="store_true", help=text)
+
+
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """*parse* as a type of an argument: the sentence of its ValueError is shown."""
 
@@ -104,14 +117,60 @@ def add_config(parser: Any, help: str | None = None) -> None:
     )
 
 
+class Configuration(NamedTuple):
+    """The values that the sources give to settings, by their names."""
+
+    flags: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    document: Mapping[str, Any]
+    path: str | None
+    """The settings file of the *document*; None where there is none."""
+
+    @classmethod
+    def read(cls, flags: Mapping[str, Any]) -> Configuration:
+        """*flags* are values that the command line gave, and `config` the settings file that it
+        named. Raises ValueError."""
+        given = dict(flags)
+        path = given.pop("config", None) or os.environ.get(CONFIG_VARIABLE) or None
+        if path is None and os.path.exists(SETTINGS_FILE):
+            path = SETTINGS_FILE
+        return cls(given, parse_variables(os.environ), _read_file(path) if path else {}, path)
+
+    def values(self) -> dict[str, Any]:
+        """The values of all settings of the command, by their names."""
+        return {**command_defaults(), **self.document, **self.variables, **self.flags}
+
+    def idle_settings(self) -> list[str]:
+        """A sentence for each variable and each key of the file that has no effect on a server,
+        because of what other settings are. Those that another command reads are left out, as they
+        may be meant for it. Raises ValueError for such a flag: nobody writes one for a server that
+        does not heed it, and a line among others is easily missed."""
+        values = self.values()
+        sentences = []
+        for each in command_settings():
+            needs = each.unmet_needs(values)
+            if not needs:
+                continue
+            if each.name in self.flags:
+                lacking = " and ".join(map(_as_flag, needs))
+                raise ValueError(f"{each.flag} has no effect without {lacking}")
+            if each.command is None:
+                name = each.variable if each.name in self.variables else f"{self.path}: {each.name}"
+                lacking = " and ".join(map(str, needs))
+                sentences.append(f"{name} has no effect without the setting {lacking}")
+        return sentences
+
+
+def _as_flag(need: Need) -> str:
+    """A *need* as the command line meets it: `--store`, `--remote-images fetch`."""
+    flag = f"--{need.name.replace('_', '-')}"
+    return f"{flag} {need.value}" if isinstance(need.value, str) else flag
+
+
 def read_settings(**flags: Any) -> dict[str, Any]:
-    """The values of the command's settings, by their names. *flags* are values that the command
-    line gave, and `config` the settings file that it named. Raises ValueError."""
-    path = flags.pop("config", None) or os.environ.get(CONFIG_VARIABLE) or None
-    if path is None and os.path.exists(SETTINGS_FILE):
-        path = SETTINGS_FILE
-    document = _read_file(path) if path else {}
-    return command_defaults() | document | parse_variables(os.environ) | flags
+    """The values of the command's settings, by their names. *flags* are those of
+    `Configuration.read`. Raises ValueError."""
+    return Configuration.read(flags).values()
 
 
 def add_upstream_key(parser: Any) -> None:
@@ -167,7 +226,8 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
                 values[setting.name] = parse_value(name, setting.parse, text)
         elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
             variables = [*settings, *_OTHER_VARIABLES]
-            raise ValueError(f"there is no variable {name}{suggestion(name, variables)}")
+            meant = suggestion(name, variables, prefix=ENVIRONMENT_PREFIX)
+            raise ValueError(f"there is no variable {name}{meant}")
     return values
 
 

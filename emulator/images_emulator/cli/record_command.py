@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
     add_config,
+    add_log_level,
     add_setting,
     add_upstream_key,
     argument_type,
@@ -39,6 +40,9 @@ EXAMPLES: Final = """\
   images-emulator record --upstream https://NAME.openai.azure.com --to azure
   images-emulator serve --replay recordings      answers as the API did"""
 
+SWITCHES: Final = {("-q", "--quiet"): "The same as --log-level error"}
+"""Flags that stand for a setting, with their help."""
+
 PORT_HINT: Final = "; -p 0 takes a free one"
 """Ends the sentence about a port that is taken."""
 
@@ -62,9 +66,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_setting(group, settings["host"], help=setting_help("host"))
     add_config(group)
     group = parser.add_argument_group("what it shows")
-    add_setting(group, settings["log_level"], help=setting_help("log_level"))
+    add_log_level(group, settings["log_level"], setting_help("log_level"), SWITCHES)
     add_setting(group, settings["log_format"], help=setting_help("log_format"))
-    group.add_argument("-q", "--quiet", action="store_true", help="The same as --log-level error")
 
 
 def _seconds(text: str) -> float:

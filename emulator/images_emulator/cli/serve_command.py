@@ -14,9 +14,10 @@ from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
     CONFIG_VARIABLE,
     SETTINGS_FILE,
+    Configuration,
     add_config,
+    add_log_level,
     add_setting,
-    read_settings,
     setting_help,
     upstream_key,
 )
@@ -64,13 +65,14 @@ USUAL: Final = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     by_name = {each.name: each for each in command_settings()}
-    group: Any = parser
     for title, names in USUAL.items():
-        group = parser.add_argument_group(title)
+        group: Any = parser.add_argument_group(title)
         for name in names:
-            add_setting(group, by_name.pop(name), help=setting_help(name), short=SHORT_FLAGS)
-    for flags, text in SWITCHES.items():
-        group.add_argument(*flags, action="store_true", help=text)
+            setting, help = by_name.pop(name), setting_help(name)
+            if name == "log_level":
+                add_log_level(group, setting, help, SWITCHES)
+            else:
+                add_setting(group, setting, help=help, short=SHORT_FLAGS)
     for each in by_name.values():
         add_setting(parser, each, help=argparse.SUPPRESS)
     group = parser.add_argument_group("settings")
@@ -112,7 +114,8 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
     if quiet or verbose:
         flags["log_level"] = "error" if quiet else "debug"
-    values = read_settings(**flags)
+    configuration = Configuration.read(flags)
+    values, idle_settings = configuration.values(), configuration.idle_settings()
     log_settings = LogSettings(
         log_level=values.pop("log_level"), log_format=values.pop("log_format")
     )
@@ -126,13 +129,16 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
             raise CommandError("--workers: processes cannot share a port on Windows; leave it at 1")
         from images_emulator.cli.serve_workers import serve_workers  # noqa: PLC0415 - for few
 
-        serve_workers(count, settings, log_settings)
+        serve_workers(count, settings, log_settings, idle_settings)
         return 0
     server = open_server(settings)
     log = call_log(server, log_settings)
     state = start_state(server)
     log.log_while_running(
-        server, lambda: start_text(server.url, server.port, settings, log_settings, state)
+        server,
+        lambda: start_text(
+            server.url, server.port, settings, log_settings, state, warnings=idle_settings
+        ),
     )
     return 0
 

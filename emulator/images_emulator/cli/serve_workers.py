@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -34,9 +35,12 @@ REDIS_BYTES: Final = 128 * 2**20
 """What a Redis of the workers' own takes beside twice the budgets of what it holds."""
 
 
-def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
-    """Run *count* workers until a signal. Raises CommandError where the port, a store or a worker
-    cannot be had, ValueError for a setting's value."""
+def serve_workers(
+    count: int, settings: Settings, log: LogSettings, warnings: Sequence[str]
+) -> None:
+    """Run *count* workers until a signal; the text of their start has the *warnings*. Raises
+    CommandError where the port, a store or a worker cannot be had, ValueError for a setting's
+    value."""
     processes = min(settings.render_processes, spare_cores(processes=count))
     try:
         listener = listening_socket(settings.host, settings.port)
@@ -60,7 +64,8 @@ def serve_workers(count: int, settings: Settings, log: LogSettings) -> None:
         state = StartState(report.recordings, report.pictures, report.changed, report.steps)
         url = http_url(settings.host, port)
         with FileLock(supervisor.log_lock):
-            print_if_read(start_text(url, port, settings, log, state, workers=count))
+            text = start_text(url, port, settings, log, state, workers=count, warnings=warnings)
+            print_if_read(text)
 
     try:
         supervisor.run(ready, notices.put)

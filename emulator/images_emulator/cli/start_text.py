@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from json import dumps
@@ -71,15 +71,18 @@ def start_text(
     state: StartState = NOTHING,
     *,
     workers: int = 1,
+    warnings: Sequence[str] = (),
 ) -> str:
     """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    or warnings alone, where it listens. *workers* is the number of processes that serve."""
+    alone, where it listens, with one of warnings these, too. *workers* is the number of processes
+    that serve, *warnings* are sentences about the settings."""
     started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
     page = f"{local}{PAGE_PATH}" if settings.page else None
     metrics = f"{local}{METRICS_PATH}" if settings.metrics else None
     traces = _traces_url(os.environ) if settings.otel else None
+    notes = [*filter(None, [_open_door(settings)]), *warnings]
     if log.log_format == "json":
         values = {
             "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -95,10 +98,9 @@ def start_text(
             "validation": settings.validation,
             "workers": workers,
         }
-        if warning := _open_door(settings):
-            values["warning"] = warning
+        if notes:
+            values["warning"] = "; ".join(notes)
         return f"{dumps(values)}\n"
-    notes = [note] if (note := _open_door(settings)) else []
     if log.log_level == "error":
         return f"{listening}\n"
     if log.log_level == "warning":
