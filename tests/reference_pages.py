@@ -355,7 +355,8 @@ def _public_members(cls: type[Any]) -> list[str]:
 def _readable(cls: type[Exchange]) -> list[str]:
     """What any thread may read of a call, as the class's docstring names it."""
     doc = " ".join((cls.__doc__ or "").split())
-    attributes = re.findall(r"`(\w+)`", doc.partition("Any thread may read")[2])
+    sentence = doc.partition("Any thread may read")[2].partition("and all properties")[0]
+    attributes = re.findall(r"`(\w+)`", sentence)
     return [*attributes, *_properties_after(cls, "details")]
 
 

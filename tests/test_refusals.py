@@ -296,7 +296,7 @@ def test_every_error_has_the_message_of_the_day_that_judges_the_call(
     ("refusal", "broken"),
     [
         (errors.server_error, "images_emulator.web.images_api.validate"),
-        (errors.generation_failed, "images_emulator.web.image_responses.wire.image_event"),
+        (errors.generation_failed, "images_emulator.web.image_responses.wire.completed_event"),
     ],
 )
 def test_error_of_a_broken_emulator_has_the_message_of_the_day_too(

@@ -48,14 +48,16 @@ not_found = Refusal(
     "Resource not found",
     code="404",
     status=404,
-    envelope=API_MANAGEMENT_ENVELOPE,
+    # Recorded so.
+    envelope=replace(API_MANAGEMENT_ENVELOPE, blank_behind='"message":'),
 )
 no_deployment = Refusal(
     "The API deployment for this resource does not exist. If you created the "
     "deployment within the last 5 minutes, please wait a moment and try again.",
     code="DeploymentNotFound",
     status=404,
-    envelope=API_MANAGEMENT_ENVELOPE,
+    # Recorded with its length of 198 bytes (microsoft/semantic-kernel#4464).
+    envelope=replace(API_MANAGEMENT_ENVELOPE, blank_behind='"DeploymentNotFound",'),
 )
 rate_limited = Refusal(
     f"Your requests{{subject}} in {REGION} have exceeded the call rate limit for your "
@@ -70,7 +72,15 @@ rate_limited = Refusal(
 content_policy = replace(
     service_errors.content_policy_dalle_2,
     code="content_policy_violation",
-    envelope=Envelope(("code", "message", "type")),
+    envelope=Envelope(
+        ("code", "inner_error", "message", "type"),
+        constants={
+            "inner_error": {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_results": {"jailbreak": {"detected": False, "filtered": False}},
+            }
+        },
+    ),
     earlier=(),
 )
 moderated = replace(
@@ -88,32 +98,14 @@ server_error = Refusal(
     status=500,
 )
 
-_DETAILS: Final[Mapping[str | None, Mapping[str, Any]]] = {
-    "content_policy_violation": {
-        "inner_error": {
-            "code": "ResponsibleAIPolicyViolation",
-            "content_filter_results": {"jailbreak": {"detected": False, "filtered": False}},
-        }
-    }
-}
-"""Further fields of error objects, by code."""
-
-_BLANKS: Final[Mapping[str | None, tuple[str, str]]] = {
-    # Recorded so, and the second with its length of 198 bytes (microsoft/semantic-kernel#4464).
-    "404": ('"message":', '"message": '),
-    "DeploymentNotFound": (',"message"', ', "message"'),
-}
-"""The blank in error bodies that are compact otherwise, by code: what to replace, and by what."""
-
 
 def _error_body(error: ErrorAnswer) -> bytes:
     """Compact JSON. The service behind API Management has OpenAI's order of keys
     (openai/openai-python#2749)."""
-    fields = error.body()["error"]
-    if details := _DETAILS.get(error.code):
-        fields = dict(sorted({**fields, **details}.items()))
-    text = json.dumps({"error": fields}, separators=(",", ":"), ensure_ascii=False)
-    return text.replace(*_BLANKS.get(error.code, ("", "")), 1).encode()
+    text = json.dumps(error.body(), separators=(",", ":"), ensure_ascii=False)
+    if text_before := error.envelope.blank_behind:
+        text = text.replace(text_before, f"{text_before} ", 1)
+    return text.encode()
 
 
 def _headers(answer: AnswerFacts) -> Sequence[Header]:

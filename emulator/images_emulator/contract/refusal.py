@@ -27,11 +27,16 @@ parameters combine."""
 
 
 class Envelope(Immutable):
-    """The form of an error body: the *keys* of the error object in their order, and the *end* of
-    the body, such as a newline."""
+    """The form of an error body."""
 
     keys: tuple[str, ...] = ("message", "type", "param", "code")
+    """The keys of the error object, in their order: fields of `ErrorAnswer`, and *constants*."""
     end: str = ""
+    """The end of the body, such as a newline."""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    """The values of keys that are the same in all errors of this form."""
+    blank_behind: str = ""
+    """The text behind which a body of Azure, compact otherwise, has a blank; empty for none."""
 
 
 TODAYS_ENVELOPE: Final = Envelope()
@@ -63,9 +68,12 @@ class ErrorAnswer:
 
     def body(self) -> dict[str, Any]:
         """The body, without the envelope's end. A field without a value is null."""
-        return {
-            "error": {**{key: getattr(self, key) for key in self.envelope.keys}, **self.details}
+        constants = self.envelope.constants
+        fields = {
+            key: constants[key] if key in constants else getattr(self, key)
+            for key in self.envelope.keys
         }
+        return {"error": {**fields, **self.details}}
 
     def in_older_envelope(self) -> ErrorAnswer:
         """The answer in the envelope of the older stack, for a message whose older words are not

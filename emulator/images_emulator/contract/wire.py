@@ -182,25 +182,36 @@ def _generation_id(request_id: str, index: int) -> bytes:
     return uuid_text(digest.hexdigest()).encode()
 
 
-def image_event(
-    request: ImageRequest,
-    number: int,
-    usage: Usage | None,
-    overrides: AnswerOverrides = NO_OVERRIDES,
+def partial_image_event(request: ImageRequest, index: int) -> Template:
+    """The event of partial image *index* (from 0). Its slots are `created` and `image`."""
+    parameters = _parameters(request)
+    parameters.pop("safety_identifier", None)
+    return _image_event(
+        request, "partial_image", index, {**parameters, "partial_image_index": index}
+    )
+
+
+def completed_event(
+    request: ImageRequest, usage: Usage | None, overrides: AnswerOverrides = NO_OVERRIDES
 ) -> Template:
-    """Event *number* (from 0) of a stream: the completed one where *usage* is given, else that of a
-    partial image. Its slots are `created` and `image`. The usage of *overrides* stands in place of
-    *usage*."""
-    name = f"{request.operation.event_name}.{'completed' if usage else 'partial_image'}"
-    extra: dict[str, Any] = {"partial_image_index": number}
+    """The last event of a stream, that of the final image. Its slots are `created` and `image`.
+    *usage* is None for models that count no tokens; that of *overrides* stands in its place."""
+    values = _parameters(request)
     if usage:
-        counts = overrides.usage
-        extra = {"usage": _usage(usage, request.day) if counts is None else counts}
+        values["usage"] = _usage(usage, request.day)
+    if overrides.usage is not None:
+        values["usage"] = overrides.usage
+    return _image_event(request, "completed", request.partial_images, values)
+
+
+def _image_event(
+    request: ImageRequest, kind: str, number: int, values: Mapping[str, Any]
+) -> Template:
+    """Event *number* (from 0) of a stream, with *values* beside its head and its image."""
+    name = f"{request.operation.event_name}.{kind}"
     image = {"b64_json": string_slot("image"), "sequence_number": number}
-    values = _keys_of_day(image, request.day) | _parameters(request) | extra
-    if not usage:
-        values.pop("safety_identifier", None)
     head = {"created_at": number_slot("created"), "type": name}
+    values = {**_keys_of_day(image, request.day), **values}
     return Template(event(name, head | dict(sorted(values.items()))))
 
 

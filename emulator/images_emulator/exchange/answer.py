@@ -73,7 +73,10 @@ def _events(
             # The error that ended the stream.
             yield sent.error_body
             continue
-        counts = usage if number == request.partial_images else None
         created = datetime.fromtimestamp(int(second[1]), UTC)
         values = wire.slot_values(created, [file.shown()])
-        yield wire.image_event(request, number, counts, overrides).fill(values)
+        if number == request.partial_images:
+            template = wire.completed_event(request, usage, overrides)
+        else:
+            template = wire.partial_image_event(request, number)
+        yield template.fill(values)

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from images_emulator.state.store import (
+    MAX_COUNTS,
     Buckets,
     Claim,
     Codec,
@@ -31,9 +32,6 @@ from images_emulator.state.store import (
 )
 
 T = TypeVar("T")
-
-MAX_COUNTS: Final = 100_000
-"""The most counts in memory. Beyond it the least recently claimed are dropped."""
 
 
 class MemoryRegister(Generic[T]):

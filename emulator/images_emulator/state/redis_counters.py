@@ -11,14 +11,22 @@ from typing import Any, Final
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
-from images_emulator.state.memory_store import MAX_COUNTS
 from images_emulator.state.redis_buckets import RedisBuckets, take_of
 from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient
 from images_emulator.state.redis_container import RedisContainer
-from images_emulator.state.store import Claim, Count, Q, Quota, StaleRegistersError, Take, Taking
+from images_emulator.state.store import (
+    MAX_COUNTS,
+    Claim,
+    Count,
+    Q,
+    Quota,
+    StaleRegistersError,
+    Take,
+    Taking,
+)
 
 MAX_CLAIMS: Final = 10_000
-"""The last claims that can be revoked."""
+"""The number of claims whose ids Redis keeps, the last ones. Only these can be revoked."""
 
 
 class RedisCounters(RedisContainer):

@@ -184,6 +184,10 @@ class Quota(Protocol):
 
 Q = TypeVar("Q", bound=Quota)
 
+MAX_COUNTS: Final = 100_000
+"""The most counts that `Counters` keep. Beyond it the least recently claimed ones are dropped, and
+are zero again."""
+
 
 class Count(NamedTuple):
     """The claims on one counter, and how many of them were granted."""

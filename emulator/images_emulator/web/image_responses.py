@@ -182,11 +182,11 @@ class ImageResponses:
                 prepared.files.update(enumerate(map(EncodedFile.of, images)))
         template = prepared.templates.get(None)
         if template is None:
-            counts = None if by_url else await self._usage(image_request)
+            usage = None if by_url else await self._usage(image_request)
             annotations = exchange.dialect.annotations(image_request)
             size = len(images[0]) * 3 // 4
             template = wire.images_response(
-                image_request, counts, size, annotations, prepared.overrides
+                image_request, usage, size, annotations, prepared.overrides
             )
             prepared.templates[None] = template
         created_at = prepared.overrides.created_on(created)
@@ -261,7 +261,10 @@ class ImageResponses:
         prepared.files[number] = EncodedFile.of(encoded)
         template = prepared.templates.get(number)
         if template is None:
-            counts = await self._usage(image_request, number) if is_last else None
-            template = wire.image_event(image_request, number, counts, prepared.overrides)
+            if is_last:
+                usage = await self._usage(image_request, number)
+                template = wire.completed_event(image_request, usage, prepared.overrides)
+            else:
+                template = wire.partial_image_event(image_request, number)
             prepared.templates[number] = template
         return template, encoded
