@@ -10,6 +10,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from select import select
@@ -33,6 +34,7 @@ from images_emulator.settings import LogSettings, Settings
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import png
+from tests.waiting import until
 from tests.wire import exchange
 
 TIME = r"\d\d:\d\d:\d\d"
@@ -169,6 +171,31 @@ def test_each_call_is_one_plain_line_in_a_pipe(
 ) -> None:
     (line,) = lines_of(server, lambda: draw(client, **fields))
     assert re.fullmatch(TIME + pattern, line)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_line_of_a_call_that_the_stop_of_the_server_ended_says_so(
+    log_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.http_server.GRACE_SECONDS", 0.02)
+    reader, writer = os.pipe()
+    with Server() as server, logged(server, writer, log_format=log_format):
+        headers = {"authorization": "Bearer x", "x-emulator-fault": "timeout"}
+        client = httpx2.Client(base_url=server.url, headers=headers)
+        body = {"model": "gpt-image-2", "prompt": "x"}
+        with ThreadPoolExecutor() as pool, client:
+            call = pool.submit(client.post, GENERATIONS, json=body)
+            until(lambda: any(each.fault for each in server.requests))
+            server.close()
+            assert isinstance(call.exception(), httpx2.TransportError)
+    with open(reader, encoding="utf-8") as pipe:
+        (line,) = pipe
+    if log_format == "json":
+        values = json.loads(line)
+        picked = (values["level"], values["outcome"], values["notice"])
+        assert picked == ("warning", "cut", "the server stopped")
+    else:
+        assert line.endswith("  fault timeout  the connection was cut  the server stopped\n")
 
 
 def test_line_of_a_call_names_its_namespace(server: Server) -> None:

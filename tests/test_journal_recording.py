@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.faults import FAULTS
 from images_emulator.recordings.document import from_document
 from images_emulator.recordings.recorded_files import MemoryFiles
 from images_emulator.recordings.recording import Recording
+from images_emulator.web import journal_recording
+from images_emulator.web.journal_recording import NotHeldError
 from tests.pictures import png
 
 KEY = "sk-journal-0123456789abcdef"
@@ -54,6 +59,18 @@ def recording_of(http: httpx2.Client) -> Recording:
     assert KEY not in answer.text
     assert "a-secret-of-a-session" not in answer.text
     return from_document(answer.json(), MemoryFiles())
+
+
+@pytest.mark.parametrize(
+    ("is_stopped", "reason"),
+    [(False, "was left by its client"), (True, "was cut by the stop of its server")],
+)
+def test_call_without_an_end_of_its_own_is_not_held(is_stopped: bool, reason: str) -> None:
+    head = RequestHead("GET", "/v1/models", b"", [])
+    entry = Exchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), is_stopped=is_stopped)
+    entry.end()
+    with pytest.raises(NotHeldError, match=reason):
+        journal_recording.recording_of(entry, {})
 
 
 LATER = {"date", "server", "connection", "transfer-encoding"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import re
 import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Emulator, Server, Settings
+from tests.waiting import until
 
 
 def test_a_server_without_settings_takes_a_free_port() -> None:
@@ -104,6 +106,55 @@ def test_a_closed_server_stays_closed_and_can_be_read() -> None:
     for use in (server.__enter__, server.run, server.reset, lambda: server.inject("timeout")):
         with pytest.raises(RuntimeError, match=rf"{server.url} is closed for good"):
             use()
+
+
+OPEN_ANSWERS = {
+    "no answer yet": ("latency;seconds=60", {}, None, 0),
+    "a stream": ("stall;after=1", {"stream": True, "partial_images": 2}, 200, 1),
+}
+"""Calls that are open when the server stops: fault, fields, status and number of events."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "fields", "status", "events"), OPEN_ANSWERS.values(), ids=OPEN_ANSWERS
+)
+def test_a_call_that_the_stop_of_the_server_ends_is_cut(
+    fault: str,
+    fields: dict[str, Any],
+    status: int | None,
+    events: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("images_emulator.http_server.GRACE_SECONDS", 0.02)
+    body = {"model": "gpt-image-2", "prompt": "x", **fields}
+    with Server() as server, closing(open_call(server, body, fault)) as connection:
+        until(lambda: any(call.events == events and call.fault for call in server.requests))
+        server.close()
+        with connection.makefile("rb") as rest, suppress(ConnectionResetError):
+            assert rest.read().count(b"event:") == events
+    (call,) = server.requests
+    assert (call.outcome, call.status, call.events) == ("cut", status, events)
+
+
+def test_a_call_whose_client_left_before_the_stop_is_gone() -> None:
+    with Server() as server:
+        connection = open_call(server, {"model": "gpt-image-2", "prompt": "x"}, "timeout")
+        until(lambda: any(call.fault for call in server.requests))
+        connection.close()
+        until(lambda: server.requests[0].outcome != "waiting")
+    assert server.requests[0].outcome == "gone"
+
+
+def open_call(server: Server, body: dict[str, Any], fault: str) -> socket.socket:
+    """The connection of a call that has been sent, whose answer nobody reads."""
+    text = json.dumps(body)
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(
+        b"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        + f"x-emulator-fault: {fault}\r\ncontent-type: application/json\r\n".encode()
+        + f"content-length: {len(text)}\r\n\r\n{text}".encode()
+    )
+    return connection
 
 
 def test_a_server_that_never_ran_can_be_closed() -> None:

@@ -555,6 +555,13 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     assert (entry.usage, entry.price_usd, entry.pictures) == (None, None, ())
 
 
+def test_a_packed_exchange_was_stopped_where_it_was() -> None:
+    exchange = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", NOW, is_stopped=True)
+    exchange.end()
+    entry = unpack_exchange(*packed_exchange(exchange))
+    assert (entry.outcome, entry.is_stopped) == ("cut", True)
+
+
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     event = b'event: error\ndata: {"error": {"code": "image_generation_failed"}}\n\n'
     head = RequestHead("POST", "/v1/images/generations", b"", [])

@@ -166,7 +166,7 @@ class HTTPServer(uvicorn.Server):
         while (connections or tasks) and clock() < end:  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*connections]:
-            connection.transport.abort()
+            cast("Protocol", connection).cut()
         # After the connections: a call that is cancelled on an open connection is answered 500.
         for task in [*tasks]:
             task.cancel()

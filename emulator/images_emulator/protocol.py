@@ -72,6 +72,8 @@ class _Corked:
         self.is_closing = transport.is_closing
         self.answer: ProtocolAnswer | None = None
         """See `Connection.answer`."""
+        self.is_stopped = False
+        """See `Connection.is_stopped`."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -128,6 +130,11 @@ class _Corked:
         callbacks, self._stop_callbacks = self._stop_callbacks, []
         for callback in callbacks:
             callback()
+
+    def cut(self) -> None:
+        """Close the connection, because the server stops, with what has not left."""
+        self.is_stopped = not self.is_closing()
+        self._transport.abort()
 
     async def hang_up(self, *, reset: bool) -> None:
         """Close the connection when all that was written is out, with a TCP RST where *reset*."""
@@ -228,6 +235,10 @@ class Protocol(HttpToolsProtocol):
         if self._corked:
             self._corked.stop()
         super().shutdown()
+
+    def cut(self) -> None:
+        """Close the connection, because the server stops, whatever is open on it."""
+        (self._corked.cut if self._corked else self.transport.abort)()
 
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0

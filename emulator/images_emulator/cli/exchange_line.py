@@ -115,6 +115,8 @@ def _size(
 
 
 def _notice(exchange: Exchange) -> str | None:
+    if exchange.is_stopped:
+        return "the server stopped"
     # The error that refuses a miss says the same.
     if exchange.recording_miss and exchange.error_code != no_recording.code:
         return redacted_text(exchange.recording_miss, exchange.head.api_key)

@@ -64,8 +64,9 @@ Kind = Literal["call", "download"]
 
 Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with
-another status; `failed`, its stream ended with an error event; `cut`, a fault closed the connection
-before the end; `gone`, the client left before the end; `waiting`, it is not over."""
+another status; `failed`, its stream ended with an error event; `cut`, a fault, a recording or the
+stop of the server closed the connection before the end; `gone`, the client left before the end;
+`waiting`, it is not over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class Connection(Protocol):
 
     answer: ProtocolAnswer | None
     """What the protocol has answered in place of the application."""
+
+    is_stopped: bool
+    """Whether the server has closed it because it stops."""
 
     def is_closing(self) -> bool:
         """Whether the client or the server has ended the connection."""
@@ -229,9 +233,11 @@ class Exchange:
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
     is_hung_up: bool = False
-    """Whether a fault closed the connection."""
+    """Whether a fault or a recording closed the connection."""
     is_reset: bool = False
     """Whether it did so with a TCP reset."""
+    is_stopped: bool = False
+    """Whether the stop of the server closed it, before all of the answer had left."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)
     """The files in the answer: by the index of the image, or for a stream by the number of the
     event. Calls with equal answers share the mapping, which is filled as they are drawn."""
@@ -338,6 +344,8 @@ class Exchange:
             self.start_response(answer.status)
             self.sent.add(answer.body, self.duration_ms)
             self.sent.end()
+        if self.connection and not self.sent.is_whole:
+            self.is_stopped = self.connection.is_stopped
         self.sent.close()
 
     # --- the call and its answer, as tests read them; for any thread
@@ -448,15 +456,15 @@ class Exchange:
 
     @property
     def outcome(self) -> Outcome:
-        """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault),
-        `gone` (the client left first) or `waiting`."""
+        """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault,
+        a recording or the stop of the server), `gone` (the client left first) or `waiting`."""
         sent = self.sent
         if self.duration_ms is None:
             return "waiting"
         if sent.is_stream and sent.error_body:
             return "failed"
         if not sent.is_whole:
-            return "cut" if self.is_hung_up else "gone"
+            return "cut" if self.is_hung_up or self.is_stopped else "gone"
         return "answered" if (sent.status or 0) < 400 else "refused"
 
     @property

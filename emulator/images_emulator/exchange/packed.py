@@ -48,6 +48,7 @@ _OPTIONAL: Final = (
     "hosted_index",
     "is_hung_up",
     "is_reset",
+    "is_stopped",
     "is_raw",
     "span_trace_id",
 )

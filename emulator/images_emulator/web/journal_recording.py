@@ -82,6 +82,8 @@ def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
         raise NotHeldError("is not answered yet")
     if entry.outcome == "gone":
         raise NotHeldError("was left by its client before the end")
+    if entry.is_stopped:
+        raise NotHeldError("was cut by the stop of its server")
     response = _response(entry, pictures)
     recording = Recording(
         request=_request(entry),

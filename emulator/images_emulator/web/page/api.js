@@ -2,8 +2,8 @@
 
 /**
  * @typedef {"answered" | "refused" | "cut" | "failed" | "gone" | "waiting"} Outcome
- * `cut`: a fault ended the answer; `failed`: a stream that ended with an error event; `gone`: the
- * client left first; `waiting`: it is not over.
+ * `cut`: a fault, a recording or the stop of the server ended the answer; `failed`: a stream that
+ * ended with an error event; `gone`: the client left first; `waiting`: it is not over.
  */
 
 /**
