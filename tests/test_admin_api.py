@@ -23,7 +23,8 @@ from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.credentials import is_secret
 from images_emulator.faults import FAULTS, parse_fault
-from images_emulator.settings import Setting, all_settings
+from images_emulator.setting_definition import Setting
+from images_emulator.settings import all_settings
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png

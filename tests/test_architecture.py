@@ -22,6 +22,7 @@ LAYERS = (
     ("immutable", "spelling", "distribution"),
     (
         "setting_values",
+        "setting_definition",
         "settings",
         "threads",
         "lru_cache",

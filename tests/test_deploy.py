@@ -18,7 +18,8 @@ import yaml
 
 from images_emulator import Server, Settings
 from images_emulator.cli.command_line import COMMANDS
-from images_emulator.settings import ENVIRONMENT_PREFIX, command_settings
+from images_emulator.setting_definition import ENVIRONMENT_PREFIX
+from images_emulator.settings import command_settings
 from images_emulator.web.admin_auth import OPEN
 from tests.programs import ROOT
 from tests.redis_server import missing_part

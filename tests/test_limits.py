@@ -21,7 +21,7 @@ from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimit
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
 from images_emulator.imaging.scaled import load
-from images_emulator.settings import SIZE, Settings, all_settings
+from images_emulator.settings import Settings, all_settings
 from reliability.plain_webp import plain_webp
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
@@ -31,7 +31,7 @@ from tests.waiting import until
 
 UNDECODABLE: Final = "Invalid image file or mode for image {}, please check your image file."
 
-UNITS: Final = ("COUNT", SIZE, "SECONDS")
+UNITS: Final = ("COUNT", "SIZE", "SECONDS")
 """The words for the values of settings that are limits."""
 
 FIELDS: Final = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "quality": "low"}

@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 
 from images_emulator import Settings
+from images_emulator.setting_definition import Setting, _value_type
 from images_emulator.setting_values import Need
-from images_emulator.settings import (
-    MAX_WORKERS,
-    ProcessSettings,
-    Setting,
-    _value_type,
-    all_settings,
-    command_settings,
-)
+from images_emulator.settings import MAX_WORKERS, ProcessSettings, all_settings, command_settings
 
 PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]

@@ -15,7 +15,8 @@ except ModuleNotFoundError as error:
 from images_emulator.environment import API_KEY, sdk_variables
 from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.remote_server import RemoteServer
-from images_emulator.settings import command_settings, no_setting
+from images_emulator.setting_definition import no_setting
+from images_emulator.settings import command_settings
 
 IMAGE: Final = "images-emulator"
 """Name of the image that `docker build -t images-emulator .` makes."""

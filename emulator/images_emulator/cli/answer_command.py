@@ -11,7 +11,6 @@ from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.step_options import add_step_options, calls_text, match_of
 from images_emulator.contract.own_picture import FORMATS_IN_WORDS, Fit
-from images_emulator.settings import FILE
 
 USAGE: Final = "FILE… [OPTIONS]"
 
@@ -27,7 +26,7 @@ EXAMPLES: Final = """\
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("files", metavar=FILE, nargs="+", help=FORMATS_IN_WORDS)
+    parser.add_argument("files", metavar="FILE", nargs="+", help=FORMATS_IN_WORDS)
     add_step_options(parser, times=None)
     parser.add_argument(
         "--fit",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Final, NamedTuple
 
 from images_emulator.cli.command_line import COMMANDS, PROGRAM, ArgumentParser, command_parser
+from images_emulator.cli.configuration import path_text
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import PATHS, command_settings
+from images_emulator.settings import command_settings
 
 USAGE: Final = "bash|zsh|fish"
 
@@ -32,7 +34,7 @@ class FlagCompletion(NamedTuple):
     choices: tuple[str, ...]
     """Its values, where they are known."""
     is_file: bool
-    """Whether its value is a file."""
+    """Whether its value is the path of a file or a folder."""
 
 
 class Completions(NamedTuple):
@@ -61,13 +63,16 @@ def completions(parser: ArgumentParser) -> Completions:
     words: tuple[str, ...] = ()
     values = {each.flag: each.choices for each in command_settings()}
     values["--scenario"] = tuple(ready_scenarios())
+    paths = {each.flag for each in command_settings() if each.is_path}
     for action in _actions(parser):
         choices = tuple(map(str, action.choices or ()))
         for name in action.option_strings:
             choices = choices or values.get(name, ())
         if action.option_strings:
             line = "" if action.help in (None, argparse.SUPPRESS) else f"{action.help}"
-            is_file = action.metavar in PATHS
+            is_file = action.type in (Path, path_text) or not paths.isdisjoint(
+                action.option_strings
+            )
             flags.append(
                 FlagCompletion(
                     tuple(action.option_strings), line, action.nargs != 0, choices, is_file

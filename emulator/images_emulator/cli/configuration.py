@@ -12,17 +12,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from images_emulator.environment import API_KEY, URL_VARIABLE
+from images_emulator.setting_definition import ENVIRONMENT_PREFIX, Setting, no_setting, parse_value
 from images_emulator.setting_values import Need
-from images_emulator.settings import (
-    ENVIRONMENT_PREFIX,
-    FILE,
-    PATHS,
-    Setting,
-    command_defaults,
-    command_settings,
-    no_setting,
-    parse_value,
-)
+from images_emulator.settings import command_defaults, command_settings
 from images_emulator.spelling import suggestion
 
 SETTINGS_FILE: Final = "images-emulator.toml"
@@ -107,11 +99,18 @@ def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
+def path_text(text: str) -> str:
+    """The type of an argument that is the path of a file or a folder, as a text. Shells complete
+    such a path."""
+    return text
+
+
 def add_config(parser: Any, help: str | None = None) -> None:
     """Add the flag that names the settings file."""
     parser.add_argument(
         "--config",
-        metavar=FILE,
+        metavar="FILE",
+        type=path_text,
         default=argparse.SUPPRESS,
         help=help or f"Settings file in place of {SETTINGS_FILE}",
     )
@@ -205,7 +204,7 @@ def _read_file(path: str) -> dict[str, Any]:
         lines = (f"{path}: {line}" for line in str(error).splitlines())
         raise ValueError("\n".join(lines)) from None
     for each in command_settings():
-        if each.metavar in PATHS and each.name in values:
+        if each.is_path and each.name in values:
             values[each.name] = _beside(path, values[each.name])
     return values
 

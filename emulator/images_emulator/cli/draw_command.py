@@ -22,11 +22,10 @@ from images_emulator.admin_client import (
     server_sent_events,
 )
 from images_emulator.cli.command_line import ArgumentParser, CommandError
-from images_emulator.cli.configuration import argument_type, read_settings
+from images_emulator.cli.configuration import argument_type, path_text, read_settings
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.server_errors import UnreachableError
 from images_emulator.setting_values import parse_as_of
-from images_emulator.settings import FILE
 
 USAGE: Final = "PROMPT [OPTIONS]"
 
@@ -85,15 +84,28 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Any other parameter, such as n=2",
     )
-    parser.add_argument("--edit", nargs="+", default=[], metavar=FILE, help="Edit these pictures")
-    parser.add_argument("--mask", metavar=FILE, help="Only where this PNG is transparent")
+    parser.add_argument(
+        "--edit",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        type=path_text,
+        help="Edit these pictures",
+    )
+    parser.add_argument(
+        "--mask", metavar="FILE", type=path_text, help="Only where this PNG is transparent"
+    )
     parser.add_argument(
         "--stream",
         action="store_true",
         help="Stream it, and print each partial image as it comes",
     )
     parser.add_argument(
-        "-o", "--output", metavar=FILE, help="Save it there, in the format of the name"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=path_text,
+        help="Save it there, in the format of the name",
     )
     add_address(parser)
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.terminal import printable
-from images_emulator.settings import FILE
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "paths", metavar=FILE, nargs="+", type=Path, help="A file, or a folder of files"
+        "paths", metavar="FILE", nargs="+", type=Path, help="A file, or a folder of files"
     )
 
 

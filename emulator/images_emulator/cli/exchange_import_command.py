@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.terminal import printable
 from images_emulator.recordings.cassettes import KINDS_IN_WORDS
-from images_emulator.settings import FILE
 
 if TYPE_CHECKING:
     from images_emulator.recordings.cassettes.cassette_import import CassetteImport
@@ -23,7 +22,7 @@ Add the exchanges of cassettes to a folder, without keys and names of accounts.
 Files of these are read:
 {KINDS_IN_WORDS}."""
     parser.add_argument(
-        "files", metavar=FILE, type=Path, nargs="+", help="Cassettes, or folders of them"
+        "files", metavar="FILE", type=Path, nargs="+", help="Cassettes, or folders of them"
     )
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder that the files are added to"

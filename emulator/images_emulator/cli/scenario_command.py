@@ -7,7 +7,6 @@ from typing import Final
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.scenarios import ready_scenarios
-from images_emulator.settings import FILE
 from images_emulator.spelling import suggestion
 
 USAGE: Final = "list | show NAME | check FILE"
@@ -31,7 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     show = parts.add_parser("show", help="Print a ready scenario")
     show.add_argument("name", metavar="NAME", help="Name of a ready scenario")
     check = parts.add_parser("check", help="Say what is wrong with a scenario, line by line")
-    check.add_argument("name", metavar=FILE, help="Scenario in TOML or JSON, or a ready one's name")
+    check.add_argument(
+        "name", metavar="FILE", help="Scenario in TOML or JSON, or a ready one's name"
+    )
 
 
 def run(*, part: str | None, name: str = "") -> int:

@@ -9,8 +9,9 @@ from typing import Any
 
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import HIDDEN
+from images_emulator.setting_definition import Setting
 from images_emulator.setting_values import without_credentials
-from images_emulator.settings import Setting, Settings, all_settings
+from images_emulator.settings import Settings, all_settings
 from images_emulator.state.emulator import Emulator
 
 
