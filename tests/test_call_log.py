@@ -31,6 +31,7 @@ from images_emulator.cli.terminal import Part, has_colours, printable, render, w
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.recordings.folder import RecordingFolder
 from images_emulator.settings import LogSettings, Settings
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import png
@@ -218,7 +219,46 @@ def test_download_is_a_line_with_the_end_of_its_path(server: Server, client: Ope
         httpx2.get(images[0].url)
 
     _, line = lines_of(server, act)
-    assert re.fullmatch(TIME + r" 200 .* GET …/img-\w+\.png dall-e-3 1024x1024.*", line)
+    assert re.fullmatch(TIME + r" 200 .* GET …/img-\w+\.png dall-e-3 1024x1024 [\d.]+ kB", line)
+
+
+def test_download_has_the_size_and_the_bytes_of_its_picture(server: Server, client: OpenAI) -> None:
+    lengths = []
+
+    def act() -> None:
+        answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+        assert answer.data
+        url = answer.data[0].url
+        assert url
+        lengths.append(len(httpx2.get(url).content))
+        httpx2.head(url)
+        httpx2.get(url.partition("?")[0])
+        httpx2.get(f"{server.url}{DOWNLOAD_PREFIX}none")
+
+    lines = [*map(json.loads, lines_of(server, act, log_format="json"))]
+    assert [(each["event"], each["status"], each["size"], each["bytes"]) for each in lines] == [
+        ("call", 200, "256x256", None),
+        ("download", 200, "256x256", *lengths),
+        ("download", 200, "256x256", None),
+        ("download", 409, "256x256", None),
+        ("download", 409, None, None),
+    ]
+
+
+def test_download_of_an_own_picture_has_the_size_of_its_file(
+    server: Server, client: OpenAI
+) -> None:
+    file = png((48, 32))
+
+    def act() -> None:
+        server.answer(file, verbatim=True)
+        answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+        assert answer.data
+        assert answer.data[0].url
+        httpx2.get(answer.data[0].url)
+
+    _, line = map(json.loads, lines_of(server, act, log_format="json"))
+    assert (line["size"], line["bytes"]) == ("48x32", len(file))
 
 
 def test_recorded_answer_and_a_miss_name_the_recording(server: Server, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from images_emulator.web.metrics import Metrics, _sizes, endpoint_of
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_store_name, shared_redis
+from tests.waiting import until
 
 PREFIX = "images_emulator_"
 
@@ -145,6 +146,25 @@ def test_calls_count_by_who_answered(measured: Server, draw: Callable[..., Any])
     assert figures.value("calls_total", source="own_answer", status="503") == 1
     assert figures.value("calls_total", source="own_answer", status="200") == 1
     assert figures.value("calls_total", source="emulator") == 1
+
+
+def test_call_that_is_forwarded_counts_as_one_of_the_upstream(
+    measured: Server, tmp_path: Path
+) -> None:
+    measured.inject("rate_limit_exceeded")
+    settings: dict[str, Any] = {"replay": tmp_path, "on_miss": "record", "metrics": True}
+    with Server(**settings, upstream=measured.base_url) as player, sdk(player) as client:
+        fields: dict[str, Any] = {"model": "gpt-image-2", "prompt": "A fox", "quality": "low"}
+        with pytest.raises(openai.RateLimitError):
+            client.images.generate(**fields)
+        client.images.generate(**fields)
+        until(lambda: len(player.emulator.replay.recordings) == 1)  # type: ignore[union-attr]
+        client.images.generate(**fields)
+        figures = scrape(player)
+    for source, status in (("upstream", "429"), ("upstream", "200"), ("recording", "200")):
+        assert figures.value("calls_total", source=source, status=status) == 1
+    assert figures.value("calls_total", source="emulator") == 0
+    assert figures.value("rate_limit_refusals_total") == 0
 
 
 def test_pictures_count_by_size_and_format_with_tokens_and_price(

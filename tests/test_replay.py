@@ -875,7 +875,7 @@ def test_folder_without_good_recordings_is_an_error(
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"speed": 0}, "speed: must be a number above 0, not 0"),
+        ({"speed": 0}, "speed must be a number above 0, not 0"),
         ({"speed": "fast"}, "speed: expected a number, not 'fast'"),
         ({"on_miss": "ignore"}, "on_miss: expected 'emulate', 'refuse' or 'record', not 'ignore'"),
         ({"replay_match": "x"}, "replay_match: expected 'exact', .* or 'operation', not 'x'"),

@@ -47,7 +47,8 @@ class CallLine(NamedTuple):
     """`1024x1024` of its pictures, or as it was sent."""
     pictures: int
     bytes: int | None
-    """The bytes of its pictures' files; None where they were sent by URL."""
+    """The bytes of its pictures' files, of a download those of its picture; None where they were
+    sent by URL."""
     events: int
     error: Mapping[str, Any] | None
     """The `error` object."""
@@ -193,7 +194,7 @@ def _parts(line: CallLine) -> list[Part]:
         parts.append(Part(f" {printable(line.model)}", "cyan"))
     if line.size:
         parts.append(Part(f" {printable(line.size)}"))
-    if line.pictures:
+    if line.pictures or line.bytes is not None:
         parts.append(Part(_pictures(line)))
     if line.recording:
         parts.append(Part(f"{GAP}recording {printable(line.recording)}", "dim"))

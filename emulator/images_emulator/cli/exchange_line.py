@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from images_emulator import imaging
 from images_emulator.cli.call_line import (
     CallLine,
     as_json,
@@ -68,9 +69,9 @@ def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallL
         outcome=exchange.outcome,
         duration_ms=exchange.duration_ms or 0,
         model=redacted_text(model, key) if model else None,
-        size=_size(pictures, request, details),
+        size=_size(exchange, pictures, request, details),
         pictures=len(pictures),
-        bytes=total_bytes(picture.bytes for picture in pictures),
+        bytes=_bytes(exchange, pictures),
         events=exchange.events,
         error=error and _redacted(error, key),
         fault=exchange.fault,
@@ -103,15 +104,33 @@ def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallL
 
 
 def _size(
-    pictures: Sequence[SentImage], request: ImageRequest | None, details: CallDetails | None
+    exchange: Exchange,
+    pictures: Sequence[SentImage],
+    request: ImageRequest | None,
+    details: CallDetails | None,
 ) -> str | None:
-    """The size of a call's pictures, or the one that it asks for."""
+    """The size of a call's pictures, or the one that it asks for; of a download that of the picture
+    behind its URL."""
+    if (hosted := exchange.request) and exchange.hosted_index is not None:
+        facts = imaging.fitting.verbatim_facts(hosted, exchange.hosted_index)
+        return "{}x{}".format(*((facts and facts.size) or hosted.size))
     if pictures:
         return f"{pictures[0].width}x{pictures[0].height}"
     if request:
         return "{}x{}".format(*request.size)
     size = details.parameters.get("size") if details else None
     return size if isinstance(size, str) else None
+
+
+def _bytes(exchange: Exchange, pictures: Sequence[SentImage]) -> int | None:
+    """The bytes of a call's pictures, as far as they are known; of a download those that have left,
+    where its picture has left whole."""
+    if exchange.kind == "call":
+        return total_bytes(picture.bytes for picture in pictures)
+    if exchange.method == "HEAD" or exchange.outcome != "answered":
+        return None
+    length = dict(exchange.sent.headers).get(b"content-length", b"")
+    return int(length) if length.isdigit() else None
 
 
 def _notice(exchange: Exchange) -> str | None:

@@ -218,6 +218,8 @@ class Exchange:
     """The answer as the journal will show it, until the call is completed."""
     recording_miss: str | None = None
     """Why no recording answers the call, in a sentence; None where one does or there are none."""
+    is_forwarded: bool = False
+    """Whether the call is forwarded to the upstream, because no recording answers it."""
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
@@ -511,9 +513,8 @@ class Exchange:
         for index in self.images:
             file = self.files.get(drawing.partial_images if is_stream else index)
             (width, height), word = drawing.size, drawing.output_format
-            own = request and request.own_picture(index)
-            if own and own.verbatim:
-                facts = imaging.fitting.facts_of(own.data, own.digest)
+            facts = request and imaging.fitting.verbatim_facts(request, index)
+            if facts:
                 (width, height), word = facts.size or (width, height), facts.output_format or word
             images.append(SentImage(index, width, height, word, file and file.length))
         return tuple(images)

@@ -155,6 +155,13 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
     return facts
 
 
+def verbatim_facts(request: ImageRequest, index: int) -> FileFacts | None:
+    """The facts of image *index* of the answer to *request*, where it is an own picture that is
+    sent as it is; None for any other image."""
+    own = request.own_picture(index)
+    return facts_of(own.data, own.digest) if own and own.verbatim else None
+
+
 def head_of(data: bytes) -> FileFacts:
     """The facts in the head of the file *data*, which is not decoded: what follows may be
     damaged."""

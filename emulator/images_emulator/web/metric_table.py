@@ -79,7 +79,8 @@ METRICS: Final[Mapping[str, MetricRow]] = {
             _COUNTER,
             "Calls that are over, downloads of hosted pictures among them. `status` is empty where "
             "the connection ended before one was sent, `fault` where the call had none. "
-            "`source` is `recording` or `own_answer` where one of these answered, else `emulator`.",
+            "`source` is `recording` or `own_answer` where one of these answered, `upstream` where "
+            "the call was forwarded because no recording did, else `emulator`.",
             ("endpoint", "model", "status", "outcome", "fault", "source"),
         ),
         MetricRow(

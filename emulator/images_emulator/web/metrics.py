@@ -82,13 +82,15 @@ def endpoint_of(exchange: Exchange) -> str:
 
 
 EMULATOR: Final = "emulator"
-"""The source of an answer that neither a recording nor a test has given."""
+"""The source of an answer that neither a recording, a test nor the upstream has given."""
 
 
 def source_of(exchange: Exchange) -> str:
-    """Who answered a call: `recording`, `own_answer` or `emulator`."""
+    """Who answered a call: `recording`, `own_answer`, `upstream` or `emulator`."""
     if exchange.recording:
         return "recording"
+    if exchange.is_forwarded:
+        return "upstream"
     return "own_answer" if exchange.is_raw or exchange.own_answer else EMULATOR
 
 
