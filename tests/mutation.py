@@ -67,6 +67,7 @@ ALL_TESTS: Final = (*(f"--ignore-glob=tests/test_{name}.py" for name in OTHER_TE
 
 OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "admin_errors": ("refusals", "admin_api", "scenario"),
+    "api_document": ("documented_answers",),
     "azure": ("azure",),
     "blob_storage": ("hosting", "downloads"),
     "cors": ("cors",),
@@ -78,7 +79,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "models": ("models", "prices", "usage", "model_rules", "conflicts"),
     "operations": ("operations", "streams"),
     "job_queue": ("thumbnails", "renderer", "render_process"),
-    "process": ("render_process",),
+    "process": ("render_process", "own_pictures"),
     "pool": ("render_process", "renderer"),
     "redis_address": ("settings", "replicas"),
     "redis_client": ("store", "replicas"),
@@ -293,12 +294,12 @@ def make_map(copy: Copy, path: Path, tests: Sequence[str] = ALL_TESTS) -> None:
     if document is None:
         sys.exit(f"no map of tests: see {path.with_suffix('.log')}")
     if path.exists():
-        document = _joined(json.loads(path.read_text("utf-8")), document)
+        document = joined(json.loads(path.read_text("utf-8")), document)
     path.write_text(json.dumps(document), "utf-8")
 
 
-def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The map *old*, with the tests of *new* as they are there."""
+def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The map *old*, as it was read, with the tests of *new* as they are there."""
     seconds = old["seconds"] | new["seconds"]
     numbers = {test: number for number, test in enumerate(seconds)} | {"": -1}
     lines: defaultdict[str, defaultdict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
@@ -306,7 +307,7 @@ def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         names = {**dict(enumerate(document["seconds"])), -1: ""}
         for module, of_module in document["lines"].items():
             for line, tests in of_module.items():
-                lines[module][line] |= {numbers[names[number]] for number in tests}
+                lines[module][str(line)] |= {numbers[names[number]] for number in tests}
     failed = {*old["failed"]} - new["seconds"].keys() | {*new["failed"]}
     return {
         "seconds": seconds,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
 from images_emulator.contract import admin_errors
 from images_emulator.contract.admin_errors import AdminRefusal
-from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.api_document import api_document
+from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.operations import FORM, JSON, OPERATIONS
 from images_emulator.web.admin_api import create_admin_api
 from reliability.documented_answers import mistake_of
 from reliability.promise import Promise
@@ -90,6 +95,145 @@ def test_document_of_the_api_has_every_operation_with_its_bodies(http: httpx2.Cl
         bodies = named[name].get("requestBody", {}).get("content", {})
         assert bodies.keys() == row.bodies.keys(), name
         assert {"200", "400", "401", "404", "413"} <= named[name]["responses"].keys()
+
+
+def exactly(**properties: Any) -> dict[str, Any]:
+    """The schema of an object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*properties],
+        "additionalProperties": False,
+    }
+
+
+def map_of(schema: Any, pattern: str) -> dict[str, Any]:
+    """The schema of an object whose keys match *pattern* and whose values meet *schema*."""
+    properties = {pattern: schema}
+    return {"type": "object", "patternProperties": properties, "additionalProperties": False}
+
+
+CONTENT = map_of(exactly(schema={"type": "object"}), "^[a-z]+/[a-z-]+$")
+PARAMETER = exactly(
+    **{"name": {"type": "string"}, "in": {"const": "path"}, "required": {"const": True}},
+    schema={"const": {"type": "string", "minLength": 1}},
+)
+OPERATION = exactly(
+    operationId={"type": "string"},
+    responses=map_of(exactly(description={"type": "string"}, content=CONTENT), "^[2-5][0-9]{2}$"),
+    requestBody=exactly(content=CONTENT, required={"const": True}),
+    parameters={"type": "array", "items": PARAMETER},
+) | {"required": ["operationId", "responses"]}
+OPENAPI = exactly(
+    openapi={"const": "3.1.0"},
+    info=exactly(title={"type": "string", "pattern": "^OpenAI .* serves it$"}, version={}),
+    paths=map_of(map_of(OPERATION, "^(get|post|delete)$"), "^/"),
+    components=exactly(
+        schemas=exactly(Error={"type": "object"}),
+        securitySchemes=exactly(key={"const": {"type": "http", "scheme": "bearer"}}),
+    ),
+    security={"const": [{"key": []}]},
+)
+"""What the document has of OpenAPI 3.1, which allows more."""
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """The operations of the document by their names."""
+    paths = api_document("1.2.3")["paths"]
+    return {
+        operation["operationId"]: {"path": path, "method": method, **operation}
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def test_document_of_the_api_is_one_of_openapi() -> None:
+    document = api_document("1.2.3")
+    Draft202012Validator(OPENAPI).validate(document)
+    assert document["info"]["version"] == "1.2.3"
+    for name, operation in described().items():
+        row = OPERATIONS[name]
+        assert operation["method"] == row.method.lower()
+        names = [parameter["name"] for parameter in operation.get("parameters", ())]
+        assert operation["path"].format(**dict.fromkeys(names, "x")) == row.path.replace(
+            ":path}", "}"
+        ).format(**dict.fromkeys(names, "x"))
+        assert ("{" in row.path) == bool(names)
+        for status, answer in operation["responses"].items():
+            assert answer["description"] == HTTPStatus(int(status)).phrase
+            if status != "200":
+                error = {"$ref": "#/components/schemas/Error"}
+                assert answer["content"] == {JSON: {"schema": error}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list_models", {JSON: "object"}),
+        ("generations", {JSON: "object", "text/event-stream": "string"}),
+        ("variations", {JSON: "object"}),
+        ("download_file", {"application/octet-stream": "string"}),
+    ],
+)
+def test_document_of_the_api_has_the_media_types_of_answers(
+    name: str, content: dict[str, str]
+) -> None:
+    answers = described()[name]["responses"]["200"]["content"]
+    assert {key: value["schema"]["type"] for key, value in answers.items()} == content
+
+
+def _spoilt(value: Any) -> Iterator[Any]:
+    """*value* with one thing that is missing or of no type of its own."""
+    yield 1.5
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield {name: other for name, other in value.items() if name != key}
+            yield from ({**value, key: other} for other in _spoilt(each))
+    elif isinstance(value, list):
+        yield []
+        yield from ([other] for other in _spoilt(value[0]))
+
+
+IMAGES = {"created": 1, "data": [{}]}
+ERROR = {"message": "x", "type": "x", "param": "x", "code": "x"}
+
+
+def schema_of(name: str) -> Any:
+    """A schema of the document, by what it describes."""
+    if name == "error":
+        return api_document("")["components"]["schemas"]["Error"]
+    operations = described()
+    if name == "images":
+        return operations["generations"]["responses"]["200"]["content"][JSON]["schema"]
+    return operations["create_file"]["requestBody"]["content"][FORM]["schema"]
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("images", IMAGES),
+        ("file", {"file": "x", "purpose": "vision"}),
+        ("error", {"error": ERROR}),
+        ("error", {"error": dict.fromkeys(ERROR)}),
+    ],
+)
+def test_schemas_of_the_document_of_the_api_take_what_is_whole(name: str, good: Any) -> None:
+    validator = Draft202012Validator(schema_of(name))
+    validator.validate(good)
+    for bad in _spoilt(good):
+        assert not validator.is_valid(bad), bad
+
+
+def test_document_of_the_api_has_the_bodies_of_each_model() -> None:
+    operations = described()
+    for model, row in as_json().items():
+        for name, operation in operations.items():
+            for media_type, schema in row["endpoints"].get(OPERATIONS[name].path, {}).items():
+                body = operation["requestBody"]["content"][media_type]["schema"]["anyOf"]
+                properties = {**schema["properties"], "model": {"const": model}}
+                required = ["model", *schema["required"]]
+                assert {**schema, "properties": properties, "required": required} in body
+    assert schema_of("file")["properties"]["file"] == {"type": "string", "format": "binary"}
 
 
 def test_promise_without_its_package_says_what_is_missing() -> None:

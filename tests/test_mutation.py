@@ -13,7 +13,7 @@ import pytest
 
 from tests.mutant_processes import REPOSITORY
 from tests.mutants import mutants_of
-from tests.mutation import sample, sources, unnoticeable
+from tests.mutation import joined, sample, sources, unnoticeable
 
 
 def changes(source: str) -> set[str]:
@@ -99,6 +99,20 @@ def test_each_entry_of_the_list_is_of_mutants_that_there_are() -> None:
         assert covered, entry
         assert covered >= set(entry.changes), entry
         assert entry.reason.endswith("."), entry
+
+
+def test_a_map_of_some_tests_keeps_what_it_has_of_others() -> None:
+    old = {"seconds": {"a": 1, "b": 2}, "failed": ["b"], "imports": ["x"]}
+    new = {"seconds": {"b": 3, "c": 4}, "failed": [], "imports": ["y", "x"]}
+    assert joined(
+        old | {"lines": {"m.py": {"1": [-1, 0], "2": [1]}}},
+        new | {"lines": {"m.py": {1: [-1, 1], 3: [0]}}},
+    ) == {
+        "seconds": {"a": 1, "b": 3, "c": 4},
+        "failed": [],
+        "imports": ["x", "y"],
+        "lines": {"m.py": {"1": [-1, 0, 2], "2": [1], "3": [1]}},
+    }
 
 
 NESTED_LOOPS = """
