@@ -17,6 +17,7 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -24,7 +25,8 @@ from pydantic import BaseModel
 import images_emulator
 from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
 from images_emulator.answers.answer_document import Answer, Raw
-from images_emulator.contract import model_listing
+from images_emulator.contract import admin_errors, emulator_errors, model_listing
+from images_emulator.contract.refusal import Refusal
 from images_emulator.exchange.details import UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
@@ -75,6 +77,16 @@ def errors_table() -> str:
         name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
         kind = f"`{each.type}`" if each.type else ""
         rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def own_errors_table(module: ModuleType) -> str:
+    """The errors of the emulator itself that a *module* of the contract has."""
+    rows = ["| code | status | param | message |", "|---|---|---|---|"]
+    for each in vars(module).values():
+        if isinstance(each, Refusal):
+            param = f"`{each.param}`" if each.param else ""
+            rows.append(f"| `{each.code}` | {each.status} | {param} | {each.message} |")
     return "\n".join(rows) + "\n"
 
 
@@ -178,6 +190,8 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "models": ("models.md", models_tables),
     "faults": ("faults.md", faults_table),
     "errors": ("errors.md", errors_table),
+    "own errors": ("errors.md", lambda: own_errors_table(emulator_errors)),
+    "admin errors": ("admin-api.md", lambda: own_errors_table(admin_errors)),
     "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
     "keys of match": ("scenarios.md", lambda: keys_table(Match)),
     "keys of answer": ("scenarios.md", lambda: keys_table(Answer)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from openai import AzureOpenAI, OpenAI
 from PIL import Image
 
 from images_emulator import Emulator, Server, read_recipe
+from images_emulator.contract.answer_overrides import MAX_CREATED, AnswerOverrides
 from images_emulator.contract.request import ImageRequest
 from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.state.memory_store import MemoryStore
@@ -249,6 +251,13 @@ def test_a_scenario_has_dates_as_toml_does(tmp_path: Path) -> None:
     (step,) = read_scenario(str(path)).steps
     assert step.answer
     assert step.answer.overrides.created == 60
+
+
+def test_an_answer_may_be_of_the_last_second_that_a_date_can_be() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert AnswerOverrides(created=MAX_CREATED).created_on(now) == last
+    assert AnswerOverrides().created_on(now) == now
 
 
 @pytest.mark.parametrize(
@@ -487,6 +496,11 @@ MISTAKES: Final[dict[str, tuple[int, str]]] = {
     'image = "red.png"\npartials = ["note.txt"]': (5, "'note.txt' is no PNG"),
     'created = "now"': (4, "answer: created: input should be a valid integer, not 'now'"),
     "created = -1": (4, "'created' is seconds since 1970"),
+    f"created = {MAX_CREATED + 1}": (4, "'created' is seconds since 1970"),
+    **{
+        f'headers = {{ {name} = "x" }}': (4, f"the server itself writes the header '{name}'")
+        for name in ("Connection", "content-length", "Transfer-Encoding")
+    },
     'headers = { "a b" = "c" }': (4, "'a b' is no name of a header"),
     "headers = { a = 1 }": (4, "header 'a' has a value that is no text"),
     'usage = "none"': (4, "usage: input should be a valid dictionary"),

@@ -328,7 +328,7 @@ def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
         return answer.get_list("access-control-expose-headers"), "openai-project" in answer
 
     assert headers("2025-07-31") == ([], False)
-    assert headers("2025-09-17") == ([], True)
+    assert headers("2025-08-01") == ([], True)
     assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
 
@@ -376,6 +376,10 @@ def test_policy_day_under_any_is_today_and_not_before_the_known_api() -> None:
     assert Policy(today=date(2027, 1, 1)).day == date(2027, 1, 1)
     assert Policy(date(2024, 6, 1), today=date(2027, 1, 1)).day == date(2024, 6, 1)
     assert Policy().day is None
+
+
+def test_policy_forgives_nothing_unless_it_is_told_to() -> None:
+    assert Policy(date(2024, 6, 1)) == Policy(date(2024, 6, 1), lenient=False)
 
 
 CHANGES = (date(2027, 3, 1), date(2028, 3, 1))

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
@@ -374,6 +375,12 @@ def test_auto_size_of_an_elongated_image_keeps_the_longest_edge(
     assert (size[0] > size[1]) == (source[0] > source[1])
 
 
+def test_limits_of_a_flexible_size_are_told_from_two_on() -> None:
+    text = replace(FLEXIBLE_SIZE, min_edge=2, min_pixels=2).schema()["description"]
+    assert "at least 2 and at most" in text
+    assert " 2 to " in text
+
+
 @pytest.mark.parametrize("min_edge", [1, 640])
 @pytest.mark.parametrize("min_pixels", [1, FLEXIBLE_SIZE.min_pixels])
 @pytest.mark.parametrize("max_ratio", [None, 2])
@@ -454,6 +461,32 @@ def test_illegal_values_are_bad_requests_over_http(http: httpx2.Client, body: Bo
 def test_rule_has_a_schema(body: Body) -> None:
     bare = {type(rule).__name__ for rule in accepted(body).values() if not rule.schema()}
     assert not bare, f"{bare} needs `schema`, by which the tables and `/_emulator/models` tell it"
+
+
+def schema_tells(rule: Rule, value: Any, code: str) -> bool:
+    """Whether a JSON Schema can say that *value* is refused: it knows no file, and neither the
+    arithmetic of sizes nor the schemes of URLs."""
+    of_a_file = code in (TOO_LARGE, "invalid_image_file") or "ftp:" in str(value)
+    return not of_a_file and not (isinstance(rule, FlexibleSize) and "x" in str(value))
+
+
+@pytest.mark.parametrize("name", sorted({name for body in bodies() for name in accepted(body)}))
+def test_schema_of_a_parameter_takes_what_its_rules_take(name: str) -> None:
+    rules = {repr(rule): rule for body in bodies() if (rule := accepted(body).get(name))}
+    for rule in rules.values():
+        schema = rule.schema()
+        if isinstance(rule, (UploadedImages, UploadedOverlay)):
+            file = schema.get("items", schema)
+            assert file == {"type": "string", "format": "binary"}
+            continue
+        meets = Draft202012Validator(schema).is_valid
+        assert meets(schema.get("default", next(legal(rule), None))) != (
+            isinstance(rule, Unsupported)
+        )
+        for value in legal(rule):
+            assert meets(value), value
+        for value, code in illegal(name, rule):
+            assert not meets(value) or not schema_tells(rule, value, code), value
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=case_id)

@@ -23,7 +23,7 @@ from images_emulator.contract.calendar import OLDER_STACK_UNTIL, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
-from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.message_format import Words, mask_key, quoted_list
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.refusal import (
     API_MANAGEMENT_ENVELOPE,
@@ -37,6 +37,7 @@ from images_emulator.contract.refusal import (
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Choice, Flag, Integer, Rule, Text
 from images_emulator.contract.sizes import GatewaySize
+from images_emulator.contract.uploads import UploadedImages
 from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import half_clear, png
@@ -190,6 +191,43 @@ def test_a_text_that_is_of_no_type_is_refused_in_the_words_of_the_day(
         f"converted into {expected}."
     )
     assert older.message == f"'é' is not of type '{kind}' - 'x'"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (["a"], ("image[0]", "a file", "a string")),
+        ([None], ("image[0]", "a file", "null")),
+        ("a", ("image", "one of an array of files or file", "a string")),
+    ],
+)
+def test_what_is_no_file_is_refused_in_words_for_its_place(
+    value: Any, words: tuple[str, str, str]
+) -> None:
+    with pytest.raises(APIError) as refused:
+        UploadedImages().check_at_gateway("image", value)
+    name, expected, got = words
+    assert refused.value.on(None).message == (
+        f"Invalid type for '{name}': expected {expected}, but got {got} instead."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "form", "text"),
+    [
+        ("a", "", "'a'"),
+        ("ab", "", "'a' and 'b'"),
+        ("abc", "", "'a', 'b', and 'c'"),
+        ("abc", "or", "'a', 'b', or 'c'"),
+        ("abc", ",", "'a', 'b', 'c'"),
+    ],
+)
+def test_words_of_a_message_are_listed_as_the_api_lists_them(
+    words: str, form: str, text: str
+) -> None:
+    assert format(Words(words), form) == text
+    if not form:
+        assert quoted_list([*words]) == text
 
 
 @pytest.mark.parametrize(
