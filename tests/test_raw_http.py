@@ -53,5 +53,12 @@ def test_the_answer_to_a_call_is_not_that_to_junk_behind_it(server: Server) -> N
         assert [answer.status for answer in all_parsed(received(connection))] == [400]
 
 
+def test_client_that_sends_on_after_a_refusal_gets_the_answer(server: Server) -> None:
+    address = (server.settings.host, server.port)
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(b"G" * 20_000_000)  # more than fits between the two
+        assert [answer.status for answer in all_parsed(received(connection))] == [400]
+
+
 def test_names_of_raw_cases_are_distinct() -> None:
     assert len({case.name for case in CASES}) == len(CASES)

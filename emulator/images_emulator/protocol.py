@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import httptools
@@ -302,7 +302,8 @@ class Protocol(HttpToolsProtocol):
             if self.pipeline:
                 self.transport.close()
                 return
-        super().send_400_response(msg)
+        self._refused = True
+        self._end_with(400, {"content-type": "text/plain; charset=utf-8"}, msg.encode())
 
     def _refuse_head(self) -> None:
         self._refuse(errors.head_too_large(limit=self._limits.head))
@@ -313,8 +314,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, error: APIError) -> None:
         """Answer with *error*, or nothing where another answer has begun or is still to come, and
-        close the connection when the client has read it: closed at once, with bytes of the request
-        unread, it would be reset."""
+        close the connection."""
         if self._refused:
             return
         self._refused = True
@@ -334,11 +334,17 @@ class Protocol(HttpToolsProtocol):
         body = pretty(answer.body())
         if cycle and not cycle.response_complete and self._corked:
             self._corked.answer = ProtocolAnswer(answer.status, body)
-        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
+        self._end_with(answer.status, {"content-type": "application/json", **answer.headers}, body)
+
+    def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send the last answer, and close the connection when the client has read it: closed at
+        once, with bytes of the request unread, it would be reset."""
+        lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
+        usual = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
         self.transport.write(
-            STATUS_LINE[answer.status]
-            + b"content-type: application/json\r\n"
-            + more.encode()
+            STATUS_LINE[status]
+            + usual
+            + lines.encode()
             + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             + body
         )
