@@ -66,6 +66,7 @@ OTHER_TESTS: Final = (
 ALL_TESTS: Final = (*(f"--ignore-glob=tests/test_{name}.py" for name in OTHER_TESTS), "tests")
 
 OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
+    "account": ("identity", "hosting", "generations"),
     "admin_errors": ("refusals", "admin_api", "scenario"),
     "api_document": ("documented_answers",),
     "azure": ("azure",),
@@ -90,17 +91,20 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "redis_scripts": ("store", "replicas"),
     "renderer": ("renderer", "disconnect", "render_process", "thumbnails"),
     "references": ("edits", "own_answers"),
+    "usage": ("usage", "formats", "prices"),
     "validation": ("lenience", "model_rules"),
-    "own_picture": ("own_pictures", "own_answers"),
+    "o200k": ("tokenizer",),
+    "own_picture": ("own_pictures", "own_answers", "pictures_folder"),
     "query": ("journal",),
     "redis_store": ("store", "replicas"),
     "memory_store": ("store",),
     "refusal": ("refusals",),
-    "request": ("field_codecs", "golden", "generations"),
-    "service_errors": ("faults",),
+    "request": ("field_codecs", "golden", "generations", "calendar"),
+    "retry_chain": ("journal_detail",),
+    "service_errors": ("faults", "rate_limits"),
     "steps": ("match", "scenario"),
     "token_rates": ("usage", "models"),
-    "wire": ("usage", "streams", "generations"),
+    "wire": ("usage", "streams", "generations", "calendar"),
 }
 """The tests of a module, where they are not those of its name."""
 

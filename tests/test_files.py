@@ -164,6 +164,13 @@ async def test_files_budget_is_512_mb(emulator: Emulator) -> None:
     assert [file.id for file in await emulator.files.all()] == added[1:]
 
 
+async def test_a_file_without_an_owner_is_for_every_key(
+    emulator: Emulator, http: httpx2.Client
+) -> None:
+    added = await emulator.files.add("a.png", "vision", png())
+    assert [file["id"] for file in http.get("/v1/files").json()["data"]] == [added.id]
+
+
 async def test_the_settings_say_what_files_may_weigh() -> None:
     files = Emulator(Settings(files_bytes=100_000)).files
     added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]

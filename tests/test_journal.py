@@ -441,6 +441,21 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     assert not journal._drafts
 
 
+@pytest.mark.parametrize(("body", "drafts"), [(1_048_576, 1), (1_048_577, 0)])
+async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
+    body: int, drafts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(MemoryStore(), 10, 4 * 2**20)
+    monkeypatch.setattr(MemoryLog, "is_watched", True)
+    call = Exchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
+    call.keep_body((bytes(body),))
+    await journal.arrived(call)
+    call.sent.event_count = 1
+    journal.sent_events(call, 0)
+    assert len(journal._drafts) == drafts
+    await journal.completed(call)
+
+
 # --- the key
 
 

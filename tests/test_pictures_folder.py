@@ -112,6 +112,15 @@ def test_a_reset_with_mistakes_in_the_folder_resets_nothing(tmp_path: Path) -> N
         assert server.calls() == []
 
 
+def test_pictures_have_the_suffixes_of_their_formats(tmp_path: Path) -> None:
+    for name, form in {"a.png": "PNG", "b.JPG": "JPEG", "c.jpeg": "JPEG", "e.GIF": "GIF"}.items():
+        (tmp_path / name).write_bytes(encoded(plain(), form))
+    (tmp_path / "d.webp").write_bytes(encoded(plain(), "WEBP"))
+    (tmp_path / "f.bmp").write_bytes(b"left alone")
+    names = [step.name for step in PicturesFolder(str(tmp_path)).read()]
+    assert sorted(names) == ["a.png", "b.JPG", "c.jpeg", "d.webp", "e.GIF"]
+
+
 def test_files_that_have_not_changed_are_read_once(tmp_path: Path) -> None:
     write(tmp_path, fo=RED)
     folder = PicturesFolder(str(tmp_path))

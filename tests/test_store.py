@@ -638,6 +638,16 @@ def test_rate_limits_settings_and_resets_work_on_any_store(server: Server, clien
     generate()
 
 
+def test_other_releases_find_what_is_in_a_store_by_the_same_names() -> None:
+    store = JSONStore()
+    Emulator(Settings(rate_limit="5/min", max_namespaces=2), store)
+    assert {*store._memory._containers} == {
+        *(("register", name) for name in ("account", "clock", "resets", "scenario", "settings")),
+        *(("records", name) for name in ("files", "hosted")),
+        *(("log", "journal"), ("counters", "scenario"), ("buckets", "rate-limits")),
+    }
+
+
 VARYING: Final = (
     *("openai-processing-ms", "openai-organization", "openai-project"),
     "content-length",  # of an answer with a signature

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.models import GPT_2_5_RATES, MODELS, TILE_RATES, patch_rates
+from images_emulator.contract.families import REASONING_EFFORTS
+from images_emulator.contract.models import (
+    GPT_2_5_RATES,
+    MODELS,
+    NEWEST_MODEL,
+    TILE_RATES,
+    patch_rates,
+)
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.token_rates import (
@@ -16,7 +23,7 @@ from images_emulator.contract.token_rates import (
     OutputFormula,
     OutputTable,
 )
-from images_emulator.contract.usage import usage_of
+from images_emulator.contract.usage import svg_usage_of, usage_of
 from images_emulator.imaging.decoder import decode
 from tests.pictures import png
 
@@ -105,6 +112,22 @@ def test_input_patches_never_exceed_their_maximum() -> None:
 def test_output_rate_raises_for_an_unknown_quality(rule: type) -> None:
     with pytest.raises(KeyError):
         rule({}).tokens((1024, 1024), "low")
+
+
+def test_more_effort_at_an_svg_takes_more_reasoning_tokens() -> None:
+    def tokens(effort: str) -> int:
+        svg = {"reasoning": {"effort": effort}}
+        request = ImageRequest(
+            operation=GENERATIONS, model=NEWEST_MODEL, size=(8, 8), output_format="svg", svg=svg
+        )
+        usage = svg_usage_of(request, 1)
+        assert usage
+        assert usage.output_tokens == 1 + usage.reasoning_tokens
+        return usage.reasoning_tokens
+
+    spent = [tokens(effort) for effort in REASONING_EFFORTS]
+    assert spent[0] == 0
+    assert spent == sorted({*spent})
 
 
 RED_ROOM = (
