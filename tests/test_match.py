@@ -110,6 +110,16 @@ def test_a_step_matches_what_a_call_has_sent(
     assert [each.kind for each in sent.near_misses] == ([] if miss is None else [*match][-1:])
 
 
+def test_a_call_has_the_near_misses_of_the_first_twenty_steps(
+    server: Server, http: httpx2.Client
+) -> None:
+    for number in range(22):
+        server.inject("server_error", match={"prompt": f"no such prompt {number}"})
+    generation(http)
+    (call,) = server.calls()
+    assert [str(number) in str(miss) for number, miss in enumerate(call.near_misses)] == [True] * 20
+
+
 def test_the_file_of_an_earlier_upload_matches_by_its_digest(
     server: Server, http: httpx2.Client
 ) -> None:

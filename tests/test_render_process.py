@@ -104,6 +104,15 @@ def test_a_killed_process_is_started_again(process: RenderProcess) -> None:
     assert killed.returncode is not None
 
 
+def test_a_process_that_is_at_work_is_killed_by_close(
+    process: RenderProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.rendering.process._COMMAND", "{}\nwhile True: pass")
+    at_work = process._started()
+    process.close()
+    assert at_work.returncode == -signal.SIGKILL
+
+
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
 def test_a_stopped_process_is_replaced(process: RenderProcess) -> None:
     first = process.render_files(REQUEST, 0, None)
