@@ -163,11 +163,12 @@ def test_an_emulator_of_another_day_says_what_it_answers_otherwise(
 def test_the_command_prints_differences_and_their_kinds(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Server(Settings(port=0, api_key=("sk-other",))) as server:
+    with Server(Settings(port=0)) as server:
+        server.inject("organization_must_be_verified", times=4)
         arguments = ["drift", str(folder), "--upstream", f"{server.url}/v1", "--api-key", KEY]
         assert main([*arguments, "--only", "*-generations-*", "--costs"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("0001-generations-400: status: 401 (Incorrect API key provided: ")
+    assert lines[0].startswith("0001-generations-400: status: 403 (Your organization must be ")
     assert lines[0].endswith("), recorded 400")
     assert lines[-4:] == [
         "0 as recorded, 4 otherwise",
@@ -175,6 +176,76 @@ def test_the_command_prints_differences_and_their_kinds(
         "      4  status",
         "          4  status",
     ]
+
+
+def test_without_a_key_the_command_says_so_before_it_calls(
+    folder: Path,
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    arguments = ["drift", str(folder), "--upstream", server.url]
+    ways = (
+        "give it as --api-key, or in the variable IMAGES_EMULATOR_UPSTREAM_API_KEY or "
+        "OPENAI_API_KEY"
+    )
+    for dummy in (
+        "",
+        "; sk-test in OPENAI_API_KEY is the emulator's, and is not sent to others",
+    ):
+        if dummy:
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        with pytest.raises(SystemExit) as raised:
+            main(arguments)
+        assert raised.value.code == 2
+        assert f"no key to send to {server.url}: {ways}{dummy}\n" in capsys.readouterr().err
+    assert not server.requests
+
+
+def test_recordings_that_are_sent_without_the_key_need_none(
+    recorded: dict[str, Recording],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with Server(Settings(port=0, api_key=(KEY,))) as server, httpx2.Client() as client:
+        call = replace(recorded["models"], response=None, authorised=False)
+        answer = answer_of(call, UpstreamAPI(server.url), client)
+        RecordingFolder(tmp_path).add(replace(call, response=answer))
+        RecordingFolder(tmp_path).add(recorded["drawn"])
+        arguments = ["drift", str(tmp_path), "--upstream", server.url]
+        assert main(arguments) == 0
+        with pytest.raises(SystemExit):
+            main([*arguments, "--costs"])
+    assert answer.status == 401
+    assert capsys.readouterr().out.startswith("1 as recorded, 1 skipped\n")
+
+
+def test_a_refused_key_is_told_once_and_is_no_drift(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(Settings(port=0, api_key=("sk-other",))) as server:
+        arguments = ["drift", str(folder), "--upstream", server.url, "--api-key", KEY]
+        assert main([*arguments, "--costs"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["0 as recorded, 6 not compared, as the key was refused", "key refused:"]
+    assert lines[2].startswith("      6  Incorrect API key provided: ")
+    assert len(lines) == 3
+
+
+def test_a_key_that_is_refused_for_some_calls_hides_no_drift(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one is without the rights for them."""
+    server.inject("invalid_api_key", times=None, match={"path": "*/models"})
+    arguments = ["drift", str(folder), "--upstream", server.url, "--api-key", KEY]
+    assert main(arguments) == 2
+    assert capsys.readouterr().out.startswith("3 as recorded, 1 not compared, as the key")
+    server.inject("organization_must_be_verified", times=None, match={"path": "*/files/*"})
+    assert main(arguments) == 1
+    assert "2 as recorded, 1 otherwise, 1 not compared" in capsys.readouterr().out
 
 
 def test_the_command_says_what_it_has_skipped(
@@ -199,11 +270,17 @@ def test_the_command_reports_as_json(
         "same": 4,
         "different": 0,
         "failed": 0,
+        "key_refused": {},
         "skipped": {"it costs money": 2},
         "differences": {},
         "exchanges": [],
     }
     with Server(Settings(port=0, api_key=("sk-other",))) as other:
+        assert main([*arguments, other.url, "--only", "*models*"]) == 2
+        (count,) = json.loads(capsys.readouterr().out)["key_refused"].values()
+        assert count == 1
+    with Server(Settings(port=0)) as other:
+        other.inject("organization_must_be_verified")
         assert main([*arguments, other.url, "--only", "*models*"]) == 1
     report = json.loads(capsys.readouterr().out)
     (exchange,) = report["exchanges"]
@@ -239,7 +316,7 @@ def test_a_server_that_cannot_be_reached_is_a_failure(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["drift", str(folder), "--upstream", "http://127.0.0.1:9", "--only", "*models*"]
-    assert main(arguments) == 1
+    assert main([*arguments, "--api-key", KEY]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("0004-models: no answer: ")
     assert lines[1] == "0 as recorded, 1 failed"
@@ -274,7 +351,8 @@ def test_an_answer_of_any_characters_can_be_printed(
 ) -> None:
     wrong = answered(400, b'{"error": {"message": "\\ud800\\u001b[31m", "\\udcff": 1}}')
     monkeypatch.setattr("images_emulator.recordings.drift.answer_of", lambda *_: wrong)
-    arguments = ["--upstream", "http://x", "--only", "0001-*", "--format", format]
+    arguments = ["--upstream", "http://x", "--api-key", KEY]
+    arguments += ["--only", "0001-*", "--format", format]
     assert main(["drift", str(folder), *arguments]) == 1
     output = capfd.readouterr().out
     assert "body.error.message" in output
@@ -286,7 +364,7 @@ def test_a_missing_library_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(SystemExit):
-        main(["drift", str(folder), "--upstream", "http://x"])
+        main(["drift", str(folder), "--upstream", "http://x", "--api-key", KEY])
     command = "pip install 'openai-images-emulator[record]'"
     assert f"calls of an upstream need an HTTP client: {command}\n" in capsys.readouterr().err
 

@@ -102,6 +102,7 @@ def is_answered_so_elsewhere(recording: Recording) -> None:
     if outcome.skipped:
         pytest.skip(outcome.skipped)
     assert not outcome.failed
+    assert not outcome.key_refused
     assert not [str(each) for each in outcome.differences]
 
 

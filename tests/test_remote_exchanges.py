@@ -31,7 +31,7 @@ def second_emulator() -> Iterator[None]:
         ("generations-model-null", {}, "passed", ""),
         ("accepted-gpt-image-2-low", {}, "skipped", "it costs money"),
         ("accepted-gpt-image-2-low", {"REMOTE_COSTS": "1"}, "passed", ""),
-        ("generations-model-null", {"REMOTE_API_KEY": "sk-wrong"}, "failed", "status"),
+        ("generations-model-null", {"REMOTE_API_KEY": "sk-wrong"}, "failed", "Incorrect API key"),
     ],
 )
 def test_an_exchange_is_compared_with_the_answer_of_another_server(

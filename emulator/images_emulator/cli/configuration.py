@@ -187,9 +187,25 @@ def add_upstream_key(parser: Any) -> None:
 def upstream_key(values: Mapping[str, Any]) -> str | None:
     """The key that is sent to the upstream: that of the settings' *values*, else the one in the
     variable by which the SDKs find theirs, unless this is the dummy that leads to an emulator."""
-    is_azure = _AZURE_HOST.search(values["upstream"] or "")
-    key = os.environ.get("AZURE_OPENAI_API_KEY" if is_azure else "OPENAI_API_KEY")
+    key = os.environ.get(_key_variable(values["upstream"]))
     return values["upstream_api_key"] or (key if key != API_KEY else None) or None
+
+
+def no_upstream_key(upstream: str) -> str:
+    """The sentence for a command that calls *upstream* with a key and has none: see
+    `upstream_key`."""
+    variable = _key_variable(upstream)
+    (setting,) = (each for each in command_settings() if each.name == "upstream_api_key")
+    dummy = f"; {API_KEY} in {variable} is the emulator's, and is not sent to others"
+    return (
+        f"there is no key to send to {upstream}: give it as --api-key, or in the variable "
+        f"{setting.variable} or {variable}{dummy if os.environ.get(variable) == API_KEY else ''}"
+    )
+
+
+def _key_variable(upstream: str | None) -> str:
+    """The variable by which the SDKs find their key for *upstream*."""
+    return "AZURE_OPENAI_API_KEY" if _AZURE_HOST.search(upstream or "") else "OPENAI_API_KEY"
 
 
 def _read_file(path: str) -> dict[str, Any]:

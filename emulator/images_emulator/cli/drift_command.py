@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from images_emulator.cli.command_line import ArgumentParser, CommandError
-from images_emulator.cli.configuration import add_upstream_key, read_settings, upstream_key
+from images_emulator.cli.configuration import (
+    add_upstream_key,
+    no_upstream_key,
+    read_settings,
+    upstream_key,
+)
 from images_emulator.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -22,7 +27,12 @@ USAGE: Final = "DIR --upstream URL [OPTIONS]"
 DESCRIPTION: Final = """\
 Send the requests of a folder of exchanges to a server, and print in what it
 answers otherwise: in which status, keys, types, codes and messages. Ids, times,
-pictures and URLs may differ. The exit status is 0 if every answer was the same."""
+pictures and URLs may differ. The exit status is 0 if every answer was the same,
+and 2 if there is no key to send, or if all that differs is that it is refused."""
+
+KEY_REFUSED_STATUS: Final = 2
+"""The exit status where all that differs is that the key is refused; that of wrong arguments, such
+as no key."""
 
 EXAMPLES: Final = """\
   images-emulator drift exchanges --upstream https://api.openai.com/v1
@@ -66,16 +76,17 @@ def run(
     concurrency: int,
     **flags: Any,
 ) -> int:
-    from images_emulator.recordings.drift import drift  # noqa: PLC0415
+    from images_emulator.recordings.drift import drift, needs_key  # noqa: PLC0415
     from images_emulator.recordings.upstream_api import UpstreamAPI  # noqa: PLC0415
 
     if not timeout > 0 or concurrency < 1:
         raise ValueError("--timeout and --concurrency must be above 0")
     key = upstream_key(read_settings(upstream=upstream, **flags))
     api = UpstreamAPI(upstream, key or "")
-    outcomes = drift(
-        _recordings(folder, only), api, costs=costs, timeout=timeout, concurrency=concurrency
-    )
+    recordings = _recordings(folder, only)
+    if not key and needs_key(recordings, costs=costs):
+        raise ValueError(no_upstream_key(upstream))
+    outcomes = drift(recordings, api, costs=costs, timeout=timeout, concurrency=concurrency)
     report = _json_report if format == "json" else _text_report
     return report(outcomes)
 
@@ -108,6 +119,8 @@ class _Tally:
         self.same = 0
         self.different = 0
         self.failed = 0
+        self.key_refused: Counter[str] = Counter()
+        """Numbers of recordings by the sentence that refused the key."""
         self.skipped: Counter[str] = Counter()
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
         """The numbers of differences by their kinds and places."""
@@ -116,6 +129,8 @@ class _Tally:
         self.same += outcome.is_same
         self.different += bool(outcome.differences)
         self.failed += bool(outcome.failed)
+        if outcome.key_refused:
+            self.key_refused[outcome.key_refused] += 1
         if outcome.skipped:
             self.skipped[outcome.skipped] += 1
         for each in outcome.differences:
@@ -129,6 +144,8 @@ class _Tally:
     @property
     def exit_status(self) -> int:
         """The exit status of the command; not 0 where every recording was skipped."""
+        if self.key_refused and not (self.different or self.failed):
+            return KEY_REFUSED_STATUS
         return 0 if self.same and not (self.different or self.failed) else 1
 
 
@@ -141,8 +158,14 @@ def _text_report(outcomes: Iterator[Outcome]) -> int:
     counts = [f"{tally.same} as recorded"]
     counts += [f"{tally.different} otherwise"] if tally.different else []
     counts += [f"{tally.failed} failed"] if tally.failed else []
+    refused = tally.key_refused.total()
+    counts += [f"{refused} not compared, as the key was refused"] if refused else []
     counts += [f"{tally.skipped.total()} skipped"] if tally.skipped else []
     print(", ".join(counts))
+    if tally.key_refused:
+        print("key refused:")
+    for sentence, count in tally.key_refused.most_common():
+        print(printable(f"  {count:5}  {sentence}"))
     if tally.places:
         print("differences:")
     for kind, places in tally.kinds:
@@ -185,6 +208,7 @@ def _json_report(outcomes: Iterator[Outcome]) -> int:
         "same": tally.same,
         "different": tally.different,
         "failed": tally.failed,
+        "key_refused": dict(tally.key_refused.most_common()),
         "skipped": dict(tally.skipped.most_common()),
         "differences": {kind: dict(places.most_common()) for kind, places in tally.kinds},
         "exchanges": exchanges,

@@ -162,13 +162,17 @@ def answer_differences(
 
 
 def _with_status(response: RecordedResponse) -> str:
-    """The status of an answer, and its error's message or else the beginning of its body."""
+    text = error_text(response)
+    return f"{response.status} ({text})" if text else f"{response.status}"
+
+
+def error_text(response: RecordedResponse) -> str:
+    """The message of the error in an answer, or else the beginning of its body."""
     body = _body(response)
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    text = message if isinstance(message, str) else shortened(body.decode(errors="replace"), 100)
-    return f"{response.status} ({text})" if text else f"{response.status}"
+    return message if isinstance(message, str) else shortened(body.decode(errors="replace"), 100)
 
 
 def _chosen_keys(recording: Recording) -> frozenset[str]:

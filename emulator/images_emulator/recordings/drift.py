@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from images_emulator.contract.http_headers import HOP_BY_HOP
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
-from images_emulator.exchange.credentials import is_secret, key_header_name, key_headers
+from images_emulator.exchange.credentials import (
+    is_secret,
+    key_header_name,
+    key_headers,
+    redacted_text,
+)
 from images_emulator.immutable import Immutable
-from images_emulator.recordings.comparison import AnswerDifference, answer_differences
+from images_emulator.recordings.comparison import (
+    AnswerDifference,
+    answer_differences,
+    error_text,
+)
 from images_emulator.recordings.document import plain_fields
 from images_emulator.recordings.recording import (
     MOMENTARY,
@@ -67,19 +76,21 @@ _ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX
 
 
 class Outcome(Immutable):
-    """The outcome of one recording: it was skipped for a reason, or it failed, or its answer was
-    compared."""
+    """The outcome of one recording: it was skipped for a reason, or it failed, or the key was
+    refused, or its answer was compared."""
 
     recording: Recording
     skipped: str = ""
     failed: str = ""
     """Why there was no answer."""
+    key_refused: str = ""
+    """The sentence with which the server refused the key that it was sent (401)."""
     differences: tuple[AnswerDifference, ...] = ()
 
     @property
     def is_same(self) -> bool:
         """Whether the answer is the recorded one."""
-        return not (self.skipped or self.failed or self.differences)
+        return not (self.skipped or self.failed or self.key_refused or self.differences)
 
 
 def drift(
@@ -102,6 +113,9 @@ def drift(
         if reason := reason_to_skip(recording, today, costs=costs):
             return Outcome(recording, skipped=reason)
         actual = answer_of(recording, upstream, client)
+        if upstream.key and _is_key_refused(recording, actual):
+            sentence = redacted_text(error_text(actual), upstream.key)
+            return Outcome(recording, key_refused=sentence or "401")
         differences = answer_differences(recording, actual, only_forms=True)
         return Outcome(recording, differences=tuple(differences))
 
@@ -118,6 +132,25 @@ def drift(
         ThreadPoolExecutor(concurrency) as pool,
     ):
         yield from pool.map(outcome_or_failure, recordings)
+
+
+def needs_key(recordings: Iterable[Recording], *, costs: bool) -> bool:
+    """Whether any of *recordings* is sent with the key of the upstream; *costs* as in `drift`."""
+    today = datetime.now(UTC).date()
+    return any(
+        _takes_key(each) and not reason_to_skip(each, today, costs=costs) for each in recordings
+    )
+
+
+def _takes_key(recording: Recording) -> bool:
+    """Whether it is sent with the key of the upstream, and not with a wrong one or none."""
+    return recording.authorised is not False and recording.key is None
+
+
+def _is_key_refused(recording: Recording, actual: RecordedResponse) -> bool:
+    """Whether the answer *actual* is about the key of the upstream, and not about the request."""
+    was_refused = recording.response and recording.response.status == 401
+    return actual.status == 401 and not was_refused and _takes_key(recording)
 
 
 def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
@@ -220,7 +253,7 @@ def _headers_to_send(recording: Recording, key: str) -> list[tuple[str, str]]:
         for name, value in request.headers
         if name.lower() not in _NOT_SENT and not _is_credential(name)
     )
-    sent = recording.key if recording.authorised is False or recording.key is not None else key
+    sent = key if _takes_key(recording) else recording.key
     if sent:
         name = key_header_name(request.target)
         headers += ((name, key_headers(sent)[name]),)
