@@ -139,6 +139,8 @@ def _changed_pngs() -> Iterator[tuple[str, bytes]]:
     grey = pixels(GREY_LINES)
     chunks: Mapping[str, tuple[Chunk, ...]] = {
         "pixels before the head": (pixels(), head(), END),
+        "a second head of another size": (head(width=999, height=999), head(), pixels(), END),
+        "a second head after the pixels": (head(), pixels(), head(width=999), END),
         "a text before the head": (Chunk(b"tEXt", b"a\0b"), head(), pixels(), END),
         "pixels that are no deflate": (head(), Chunk(b"IDAT", b"\xff" * 99), END),
         "pixels that end early": (head(), pixels(99), END),

@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
-from images_emulator.imaging.file_parts import scans_of, webp_size
+from images_emulator.imaging.file_parts import has_second_head, scans_of, webp_size
 from images_emulator.immutable import Immutable
 from images_emulator.settings import Settings
 
@@ -70,8 +70,8 @@ class DecodeLimits(Immutable, kw_only=True):
         )
 
     def scans_within(self, data: bytes) -> tuple[int, ...] | None:
-        """`file_parts.scans_of` the file *data*; None where it has too many parts or scans, or is a
-        WebP too large to be opened."""
+        """`file_parts.scans_of` the file *data*; None where it has too many parts or scans, is a
+        WebP too large to be opened, or a PNG of two sizes."""
         size = webp_size(data)
         if size and (
             not self._admit_size(*size) or self.memory < size[0] * size[1] * WEBP_PIXEL_BYTES
@@ -80,7 +80,7 @@ class DecodeLimits(Immutable, kw_only=True):
         if data.startswith(b"RIFF") and not size:
             return None
         scans = scans_of(data, self.parts, self.scans)
-        return None if scans is None else tuple(scans)
+        return None if scans is None or has_second_head(data) else tuple(scans)
 
     def admit(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
         """Whether the opened *file* with these *scans* may be decoded."""

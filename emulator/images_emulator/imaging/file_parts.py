@@ -17,6 +17,7 @@ _WINDOW_BYTES: Final = 2**20
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END, _SCAN, _TEMPORARY = b"\xd8", b"\xd9", b"\xda", b"\x01"
 
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD: Final = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", re.DOTALL)
 _WEBP_HEAD: Final = re.compile(
     rb"RIFF....WEBP(?:(VP8L)....\x2f(....)"
@@ -32,6 +33,12 @@ def png_size(data: bytes) -> Pixels | None:
     """The size in the head of a PNG; None where *data* is none."""
     head = _PNG_HEAD.match(data)
     return (int.from_bytes(head[1]), int.from_bytes(head[2])) if head else None
+
+
+def has_second_head(data: bytes) -> bool:
+    """Whether *data* is a PNG with more than one IHDR. libpng refuses it; Pillow takes the last
+    size that it finds, which is not the one that other readers of the file see."""
+    return data.startswith(_PNG_SIGNATURE) and [*_png_chunks(data)].count(b"IHDR") > 1
 
 
 def webp_size(data: bytes) -> Pixels | None:
@@ -64,8 +71,8 @@ def _parts(data: bytes) -> Iterator[int]:
     where it is no scan."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_parts(data)
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png_parts(data)
+    if data.startswith(_PNG_SIGNATURE):
+        return (0 for _ in _png_chunks(data))
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp_parts(data)
     return iter(())
@@ -99,12 +106,13 @@ def _next_marker(data: bytes, position: int) -> int:
     return len(data)
 
 
-def _png_parts(data: bytes) -> Iterator[int]:
-    position, kind = 8, b""
+def _png_chunks(data: bytes) -> Iterator[bytes]:
+    """The types of the chunks of a PNG."""
+    position, kind = len(_PNG_SIGNATURE), b""
     while position + 8 <= len(data) and kind != b"IEND":
         length, kind = unpack_from(">I4s", data, position)
         position += 12 + length
-        yield 0
+        yield kind
 
 
 def _webp_parts(data: bytes) -> Iterator[int]:
