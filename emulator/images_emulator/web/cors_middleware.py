@@ -17,8 +17,9 @@ from images_emulator.exchange.head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_uuid
+from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"

@@ -22,10 +22,11 @@ from images_emulator.namespace_names import (
     split_path,
 )
 from images_emulator.setting_values import NamespaceBy
+from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
-from images_emulator.web.recorder import ADMIN_PREFIX, ORIGIN
+from images_emulator.web.recorder import ADMIN_PREFIX
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""

@@ -1,32 +1,31 @@
-"""The recorder. It makes the `Exchange` of each call, enters it in the journal on arrival and on
-completion, and adds the API's standard headers to the answer. Downloads and recorded answers have
-headers of their own."""
+"""The recorder. It makes the `Exchange` of each call, enters it in the journal on arrival, and ends
+it. An `AnswerRecorder` records the answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.azure import dialect_at
-from images_emulator.contract.cors import ALLOW_ORIGIN
-from images_emulator.contract.dialect import AnswerFacts, Header
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.trace_context import CALL_ID
-from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_digits, random_uuid
+from images_emulator.web.answer_recorder import (
+    AnswerRecorder,
+    HeldAnswerRecorder,
+    StandardHeaders,
+)
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.page_files import is_opened_in_browser
-from images_emulator.web.policy import read_policy
-from images_emulator.web.release import large_parts, release
+from images_emulator.web.release import release
 
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
@@ -35,9 +34,6 @@ BODY_SECONDS: Final = 0.05
 """Seconds for which a call waits for its body before it is entered in the journal of a shared
 store, where the scenario has faults. With the body, one round trip enters the call and finds its
 fault; without it, that takes two."""
-
-ORIGIN: Final = b"origin"
-"""The header that browsers send to another origin."""
 
 
 class Recorder:
@@ -56,77 +52,43 @@ class Recorder:
         self._faults = faults
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
-        self._account: Account | None = None
-        """The account from which the next two were made; None before the first answer."""
-        self._organization = self._project = b""
-        """Organization and project of the account, as the headers of answers have them."""
+        self._headers = StandardHeaders(emulator)
+        self._answer_recorder = HeldAnswerRecorder if self._shared_store else AnswerRecorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        if (
-            path.startswith(f"{ADMIN_PREFIX}/")
-            or path == ADMIN_PREFIX
-            or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
-        ):
+        if self._is_for_admin(scope):
             await self._call_admin(scope, receive, send)
             return
         exchange = scope["state"][EXCHANGE] = self._exchange(scope)
         CALL_ID.set(exchange.id)
-        journal, connection = self.emulator.journal, exchange.connection
-        parts: list[Any] = []
+        journal = self.emulator.journal
         if exchange.kind == "download" or self._shared_store:
             await self._enter(exchange, receive)
         else:
             exchange.number = await journal.arrived(exchange)
-
-        def complete() -> Awaitable[None]:
-            """End the exchange: before the last part of the answer is sent, or when the application
-            has returned without one."""
-            exchange.end()
-            if exchange.is_large:
-                parts.extend(large_parts(exchange))
-            return journal.completed(exchange, exchange.pending_write)
-
-        async def record(message: Message) -> None:
-            # The server drops what is sent on a closed connection.
-            leaves = connection is None or not (connection.is_closing() or connection.answer)
-            if message["type"] == "http.response.start":
-                if exchange.has_recorded_headers:
-                    _complete_recorded(exchange, message)
-                elif exchange.kind == "call":
-                    message["headers"] = [
-                        *message.get("headers", ()),
-                        *self._standard_headers(exchange, message),
-                    ]
-                if leaves:
-                    exchange.start_response(message["status"], message.get("headers", ()))
-            elif message["type"] == "http.response.body":
-                if leaves and exchange.sent.listens:
-                    count = exchange.sent.event_count
-                    exchange.sent.add(message.get("body", b""), exchange.elapsed_ms)
-                    if journal.is_observed:
-                        journal.sent_events(exchange, count)
-                if not message.get("more_body") and exchange.duration_ms is None:
-                    if leaves:
-                        exchange.sent.end()
-                    await complete()
-            await send(message)
-
-        if self._shared_store:
-            send = (held := _HeldAnswer(exchange, record, send)).pass_on
+        answer = self._answer_recorder(exchange, journal, self._headers, send)
         try:
-            await self.app(scope, receive, held.send if self._shared_store else record)
+            await self.app(scope, receive, answer.send)
         finally:
             exchange.pending_write = None
             if exchange.duration_ms is None:
-                await complete()
+                await answer.complete()
             # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
-            if parts:
-                self._release(parts)
+            if answer.large_parts:
+                self._release(answer.large_parts)
+
+    def _is_for_admin(self, scope: Scope) -> bool:
+        """Whether the call is to the admin API, or of a browser that opens the page."""
+        path = scope["path"]
+        return (
+            path.startswith(f"{ADMIN_PREFIX}/")
+            or path == ADMIN_PREFIX
+            or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
+        )
 
     async def _call_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._shared_store:
@@ -214,94 +176,3 @@ class Recorder:
             clock_progress=progress,
             namespace=self.emulator.namespace,
         )
-
-    def _standard_headers(self, exchange: Exchange, start: Message) -> list[Header]:
-        """The headers that the API adds to every answer."""
-        read_policy(exchange, self.emulator.settings)
-        head, account = exchange.head, self.emulator.account
-        if account is not self._account:
-            self._organization = account.organization.encode()
-            self._project = account.project.encode()
-            self._account = account
-        answer = AnswerFacts(
-            request_id=exchange.id,
-            status=start["status"],
-            elapsed_ms=round(exchange.elapsed_ms),
-            organization=self._organization,
-            project=self._project,
-            day=exchange.day,
-            client_request_id=head.by_name.get(b"x-ms-client-request-id"),
-            past_api_management=exchange.past_api_management,
-            deployment=exchange.deployment,
-        )
-        headers = [*exchange.dialect.headers(answer)]
-        if names := exchange.own_header_names:
-            headers = [each for each in headers if each[0].lower() not in names]
-        if ORIGIN in head and ALLOW_ORIGIN not in headers:
-            headers.append(ALLOW_ORIGIN)
-        return headers
-
-
-class _HeldAnswer:
-    """Holds an answer back until `Exchange.pending_write` is done. An answer without such a write
-    passes at once."""
-
-    def __init__(self, exchange: Exchange, record: Send, send: Send) -> None:
-        self._exchange = exchange
-        self._record = record
-        self._send = send
-        self._start: Message | None = None
-        self._held: list[Message] | None = None
-
-    async def send(self, message: Message) -> None:
-        """Record *message*, and send it unless it is held back. Raises the APIError of the write:
-        then nothing has left, and the application sends another answer."""
-        exchange = self._exchange
-        if exchange.pending_write is None:
-            is_last = message["type"] == "http.response.body" and not message.get("more_body")
-            connection = exchange.connection if is_last else None
-            # To record the last part takes a while, and the head is all that a client waits for
-            # where there is no body.
-            if connection:
-                connection.hold_head()
-            await self._record(message)
-            if connection:
-                connection.release_head()
-            return
-        if self._start is None:
-            self._start = message
-            return
-        self._held = []
-        try:
-            if message.get("more_body"):
-                await exchange.pending_write
-            await self._record(self._start)
-            # The last part of an answer is recorded together with the write.
-            await self._record(message)
-        except APIError:
-            exchange.forget_answer()
-            self._held.clear()
-            raise
-        finally:
-            held, self._held = self._held, None
-            exchange.pending_write = self._start = None
-        for each in held:
-            await self._send(each)
-
-    async def pass_on(self, message: Message) -> None:
-        """Send *message*, which is recorded, or keep it while the answer is held back."""
-        if self._held is None:
-            await self._send(message)
-        else:
-            self._held.append(message)
-
-
-def _complete_recorded(exchange: Exchange, start: Message) -> None:
-    """Add to the recorded headers of an answer the CORS header that a web page needs to read it,
-    and leave out the server's own `date` where there is a recorded one."""
-    headers = [*start.get("headers", ())]
-    names = {name for name, _ in headers}
-    if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:
-        start["headers"] = [*headers, ALLOW_ORIGIN]
-    if exchange.connection and b"date" in names:
-        exchange.connection.omit_date()

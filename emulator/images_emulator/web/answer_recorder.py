@@ -1,0 +1,198 @@
+"""Records the answer of a call while it is sent, and completes the call in the journal. It adds the
+API's standard headers to the answer; downloads and recorded answers have headers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from starlette.types import Message, Send
+
+from images_emulator.contract.cors import ALLOW_ORIGIN
+from images_emulator.contract.dialect import AnswerFacts, Header
+from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.state.account import Account
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.journal import Journal
+from images_emulator.web.policy import read_policy
+from images_emulator.web.release import large_parts
+
+ORIGIN: Final = b"origin"
+"""The header that browsers send to another origin."""
+
+
+class StandardHeaders:
+    """Makes the headers that the API adds to every answer."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._account: Account | None = None
+        """The account from which the next two were made; None before the first answer."""
+        self._organization = self._project = b""
+        """Organization and project of the account, as the headers of answers have them."""
+
+    def of(self, exchange: Exchange, status: int) -> list[Header]:
+        """The headers of an answer with *status*. Sets `Exchange.policy`, unless it is set or the
+        emulator's own headers are invalid."""
+        read_policy(exchange, self._emulator.settings)
+        head, account = exchange.head, self._emulator.account
+        if account is not self._account:
+            self._organization = account.organization.encode()
+            self._project = account.project.encode()
+            self._account = account
+        answer = AnswerFacts(
+            request_id=exchange.id,
+            status=status,
+            elapsed_ms=round(exchange.elapsed_ms),
+            organization=self._organization,
+            project=self._project,
+            day=exchange.day,
+            client_request_id=head.by_name.get(b"x-ms-client-request-id"),
+            past_api_management=exchange.past_api_management,
+            deployment=exchange.deployment,
+        )
+        headers = [*exchange.dialect.headers(answer)]
+        if names := exchange.own_header_names:
+            headers = [each for each in headers if each[0].lower() not in names]
+        if ORIGIN in head and ALLOW_ORIGIN not in headers:
+            headers.append(ALLOW_ORIGIN)
+        return headers
+
+
+class AnswerRecorder:
+    """Records the answer of one call in its exchange, and passes it on to *send*. What the client
+    does not get, because its connection is closed or the protocol has answered, is not recorded."""
+
+    __slots__ = ("_connection", "_exchange", "_headers", "_journal", "_send", "large_parts")
+
+    def __init__(
+        self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
+    ) -> None:
+        self._exchange = exchange
+        self._connection = exchange.connection
+        self._journal = journal
+        self._headers = headers
+        self._send = send
+        self.large_parts: list[Any] = []
+        """The chunks, long strings and files of a large call that is completed: see `release.py`.
+        They are freed in another thread."""
+
+    async def send(self, message: Message) -> None:
+        """Record *message*, and pass it on."""
+        exchange, connection = self._exchange, self._connection
+        # The server drops what is sent on a closed connection.
+        leaves = connection is None or not (connection.is_closing() or connection.answer)
+        if message["type"] == "http.response.start":
+            self._start(message, leaves)
+        elif message["type"] == "http.response.body":
+            if leaves and exchange.sent.listens:
+                self._add(message.get("body", b""))
+            if not message.get("more_body") and exchange.duration_ms is None:
+                if leaves:
+                    exchange.sent.end()
+                await self.complete()
+        await self._send(message)
+
+    def complete(self) -> Awaitable[None]:
+        """End the exchange, and complete it in the journal: before the last part of the answer is
+        sent, or when the application has returned without one."""
+        exchange = self._exchange
+        exchange.end()
+        if exchange.is_large:
+            self.large_parts.extend(large_parts(exchange))
+        return self._journal.completed(exchange, exchange.pending_write)
+
+    def _start(self, message: Message, leaves: bool) -> None:
+        """Add the standard headers to the beginning of an answer, and note it where it *leaves*."""
+        exchange = self._exchange
+        if exchange.has_recorded_headers:
+            _complete_recorded(exchange, message)
+        elif exchange.kind == "call":
+            message["headers"] = [
+                *message.get("headers", ()),
+                *self._headers.of(exchange, message["status"]),
+            ]
+        if leaves:
+            exchange.start_response(message["status"], message.get("headers", ()))
+
+    def _add(self, part: bytes) -> None:
+        """Note a part of the body, and tell the journal of the events in it."""
+        exchange = self._exchange
+        count = exchange.sent.event_count
+        exchange.sent.add(part, exchange.elapsed_ms)
+        if self._journal.is_observed:
+            self._journal.sent_events(exchange, count)
+
+
+class HeldAnswerRecorder(AnswerRecorder):
+    """Holds an answer back until `Exchange.pending_write` is done. An answer without such a write
+    passes at once."""
+
+    __slots__ = ("_held", "_send_on", "_start_message")
+
+    def __init__(
+        self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
+    ) -> None:
+        super().__init__(exchange, journal, headers, self._pass_on)
+        self._send_on = send
+        self._start_message: Message | None = None
+        """The beginning of the answer, which is recorded when its first part is there."""
+        self._held: list[Message] | None = None
+        """What is recorded while the answer is held back; None while it is not."""
+
+    async def send(self, message: Message) -> None:
+        """Record *message*, and pass it on unless it is held back. Raises the APIError of the
+        write: then nothing has left, and the application sends another answer."""
+        exchange = self._exchange
+        if exchange.pending_write is None:
+            await self._send_unheld(message)
+            return
+        if self._start_message is None:
+            self._start_message = message
+            return
+        self._held = []
+        try:
+            if message.get("more_body"):
+                await exchange.pending_write
+            await super().send(self._start_message)
+            # The last part of an answer is recorded together with the write.
+            await super().send(message)
+        except APIError:
+            exchange.forget_answer()
+            self._held.clear()
+            raise
+        finally:
+            held, self._held = self._held, None
+            exchange.pending_write = self._start_message = None
+        for each in held:
+            await self._send_on(each)
+
+    async def _send_unheld(self, message: Message) -> None:
+        """Record *message*, and pass it on. To record the last part takes a while; the head leaves
+        with it, because it is all that a client waits for where there is no body."""
+        is_last = message["type"] == "http.response.body" and not message.get("more_body")
+        connection = self._exchange.connection if is_last else None
+        if connection:
+            connection.hold_head()
+        await super().send(message)
+        if connection:
+            connection.release_head()
+
+    async def _pass_on(self, message: Message) -> None:
+        """Send *message*, which is recorded, or keep it while the answer is held back."""
+        if self._held is None:
+            await self._send_on(message)
+        else:
+            self._held.append(message)
+
+
+def _complete_recorded(exchange: Exchange, start: Message) -> None:
+    """Add to the recorded headers of an answer the CORS header that a web page needs to read it,
+    and leave out the server's own `date` where there is a recorded one."""
+    headers = [*start.get("headers", ())]
+    names = {name for name, _ in headers}
+    if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:
+        start["headers"] = [*headers, ALLOW_ORIGIN]
+    if exchange.connection and b"date" in names:
+        exchange.connection.omit_date()
