@@ -34,6 +34,7 @@ from images_emulator.state.store import (
     Size,
     StaleRegistersError,
     Store,
+    StoreEventObserver,
     Take,
     Taking,
 )
@@ -130,6 +131,9 @@ class JSONStore:
             detach=_Text.detach,
         )
         return _JSONLog(log, codec, self.refresh)
+
+    def observe_events(self, observer: StoreEventObserver) -> None:
+        """Do nothing."""
 
     def observe_operations(self, observer: OperationObserver) -> None:
         """Do nothing: the journeys are none of the observer's."""

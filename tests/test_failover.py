@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import signal
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +15,14 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.cli.store_line import store_line
+from images_emulator.contract.refusal import APIError
+from images_emulator.state import redis_scripts
+from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.store import StoreAway, StoreBack, StoreEvent, StoreRestored
 from tests.conftest import KEY
+from tests.documents import BLOCKS
+from tests.programs import running_command
 from tests.redis_server import RedisServer, Sentinel, free_ports, missing_part
 from tests.waiting import until
 
@@ -185,6 +195,137 @@ def test_ready_says_that_the_store_is_away_and_why(
     assert error["code"] == "store_unavailable"
     assert error["message"].startswith(f"The store {redis.url} cannot be reached: ")
     assert "No such file" in error["message"]
+
+
+# --- what is told
+
+
+@pytest.fixture
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("retries_at_once")
+def test_an_outage_is_told_once_with_its_late_and_dropped_calls(
+    redis: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 4)
+    events: list[StoreEvent] = []
+    with Server(store=redis.url) as server:
+        server.emulator.store.observe_events(events.append)
+        assert list_models(http, server) == 200
+        assert http.get(f"{server.url}/ns/two/v1/models").status_code == 200
+        redis.kill()
+        assert [list_models(http, server) for _ in range(5)] == [200] * 5
+        assert len(events) == 1
+        redis.start()
+        until(lambda: len(events) == 3)
+    away, back, restored = events
+    assert isinstance(away, StoreAway)
+    assert away.url == redis.url
+    assert "No such file" in away.reason
+    assert isinstance(back, StoreBack)
+    assert back == StoreBack(redis.url, back.seconds, late_entries=2, dropped_entries=3)
+    assert restored == StoreRestored(redis.url)
+
+
+@pytest.mark.usefixtures("retries_at_once")
+def test_a_loss_without_an_outage_is_told_once_for_all_namespaces(
+    redis: RedisServer, http: httpx2.Client
+) -> None:
+    events: list[StoreEvent] = []
+    with Server(store=redis.url) as server:
+        server.emulator.store.observe_events(events.append)
+        urls = [f"{server.url}{path}/v1/models" for path in ("", "/ns/two", "/ns/three")]
+        assert {http.get(url).status_code for url in urls} == {200}
+        redis.command("FLUSHALL")
+        assert http.get(urls[0]).status_code == 200
+        until(lambda: bool(events))
+        assert {http.get(url).status_code for url in urls} == {200}
+        assert events == [StoreRestored(redis.url)]
+
+
+def test_no_credentials_are_told() -> None:
+    events: list[StoreEvent] = []
+    client = RedisClient("redis://user:secret-1@127.0.0.1:9/0?password=secret-2")
+    client.event_observers = (events.append,)
+    for _ in range(2):
+        with pytest.raises(APIError):
+            client.run(client.call(redis_scripts.REFRESH, ("registers",), ""))
+    client.close()
+    (event,) = events
+    assert event.url == "redis://127.0.0.1:9/0"
+    assert "secret" not in str(event)
+
+
+def test_log_as_json_tells_of_the_store(redis: RedisServer, http: httpx2.Client) -> None:
+    flags = ("--port", "0", "--store", redis.url, "--log-format", "json")
+    with running_command("serve", *flags) as command:
+        url = json.loads(command.stdout.readline())["url"]
+        redis.kill()
+        http.get(f"{url}/v1/models")
+        redis.start()
+        away, back, restored = islice(
+            (line for line in map(json.loads, command.stdout) if line["event"] == "store"), 3
+        )
+    for line, state in ((away, "away"), (back, "back"), (restored, "restored")):
+        assert (line["state"], line["level"], line["url"]) == (state, "warning", redis.url)
+    assert "No such file" in away["reason"]
+    assert (back["late_calls"], back["dropped_calls"]) == (1, 0)
+    assert back["message"].endswith(" s; 1 call reached the journal late")
+
+
+@pytest.mark.parametrize(
+    ("flags", "states"),
+    [((), ["is away: ", "is back after ", "had lost data: "]), (("--quiet",), [])],
+)
+def test_log_as_text_tells_of_the_store_unless_it_is_quiet(
+    flags: Sequence[str], states: Sequence[str], redis: RedisServer, http: httpx2.Client
+) -> None:
+    with running_command("serve", "--port", "0", "--store", redis.url, *flags) as command:
+        url = command.stdout.readline().removeprefix("Listening on ").strip()
+        redis.kill()
+        http.get(f"{url}/v1/models")
+        redis.start()
+        until(lambda: http.get(f"{url}/_emulator/ready").status_code == 200)
+        if states:
+            until(lambda: bool(line := command.stderr.readline()) and states[-1] in line)
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(timeout=30) == 0
+        command.stderr.seek(0)
+        lines = command.stderr.readlines()
+    assert len(lines) == len(states)
+    for line, state in zip(lines, states, strict=True):
+        assert line.startswith(f"The store {redis.url} {state}")
+
+
+@pytest.mark.parametrize(
+    ("late", "dropped", "clause"),
+    [
+        (0, 0, "no call missed the journal"),
+        (1, 0, "1 call reached the journal late"),
+        (12, 3, "12 calls reached the journal late, 3 never"),
+        (0, 3, "3 calls never reached the journal"),
+    ],
+)
+def test_line_of_a_store_that_is_back_counts_the_calls(
+    late: int, dropped: int, clause: str
+) -> None:
+    event = StoreBack("redis://x", 12.34, late, dropped)
+    line = store_line(event, 0, is_json=False, colours=False)
+    assert line == f"The store redis://x is back after 12.3 s; {clause}\n"
+
+
+def test_lines_about_the_store_in_the_docs_are_those_of_the_log() -> None:
+    url = "redis://127.0.0.1:6379"
+    reason = "Error 111 connecting to 127.0.0.1:6379. Connection refused"
+    back = StoreBack(url, 12.3, late_entries=17, dropped_entries=0)
+    events = (StoreAway(url, reason), back, StoreRestored(url))
+    texts = {block.title: block.text for block in BLOCKS}
+    lines = [store_line(event, 0, is_json=False, colours=False) for event in events]
+    assert texts["lines about the store"] == "".join(lines)
+    line = json.loads(store_line(back, 0, is_json=True, colours=False))
+    assert json.loads(texts["line about the store"]) == {**line, "time": "…"}
 
 
 # --- the last writes are lost

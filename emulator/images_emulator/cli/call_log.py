@@ -21,6 +21,7 @@ from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
+from images_emulator.state.store import Store, StoreEvent
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_line import CallLine
@@ -75,9 +76,9 @@ class LineLog(Generic[Item]):
         self._has_colours = has_colours(out, os.environ)
         self._has_error_colours = has_colours(err, os.environ)
         self._fd = out
-        self.handler: logging.Handler = _Handler(
-            self._out.put if self.is_json else self._err.put, self._line
-        )
+        self.put_notice = self._out.put if self.is_json else self._err.put
+        """Lets the line of a notice be written; any thread may call it."""
+        self.handler: logging.Handler = _Handler(self.put_notice, self._line)
         """Takes the notices and errors."""
 
     def start(self) -> None:
@@ -139,6 +140,11 @@ class LineLog(Generic[Item]):
         """The text of an item, and of a line that is one already."""
         return item if isinstance(item, str) else self.text_of(item)
 
+    @property
+    def shows_notices(self) -> bool:
+        """Whether the level wants notices."""
+        return self.level <= logging.WARNING
+
     def _line(self, record: logging.LogRecord, text: str) -> str:
         """The line of a notice or an error; as JSON with the id of the call that it is about."""
         return notice_line(
@@ -152,8 +158,9 @@ class LineLog(Generic[Item]):
 
 
 class CallLog(LineLog["_Call | CallLine"]):
-    """Logs each call that *journal* tells of, from the log's `start` on, and those of other
-    journals from `observe` on. A line is made on the thread that writes it."""
+    """Logs each call that *journal* tells of and each change of the *store*, from the log's `start`
+    on, and the calls of other journals from `observe` on. The line of a call is made on the thread
+    that writes it."""
 
     def __init__(
         self,
@@ -163,14 +170,18 @@ class CallLog(LineLog["_Call | CallLine"]):
         err: int = STDERR,
         *,
         lock: Callable[[], AbstractContextManager[object]] = nullcontext,
+        store: Store | None = None,
     ) -> None:
         super().__init__(settings, self.stop, out, err, lock)
         self._journal = journal
+        self._store = store
         self._has_stopped = False
 
     def start(self) -> None:
         super().start()
         self.observe(self._journal)
+        if self._store and self.shows_notices:
+            self._store.observe_events(self._store_changed)
 
     def observe(self, journal: Journal) -> None:
         """Begin to log the calls of *journal*, that of a namespace for instance, where the level
@@ -187,6 +198,12 @@ class CallLog(LineLog["_Call | CallLine"]):
     def close(self) -> None:
         self.stop()
         super().close()
+
+    def _store_changed(self, event: StoreEvent) -> None:
+        from images_emulator.cli.store_line import store_line  # noqa: PLC0415 - few stores go
+
+        line = store_line(event, time(), is_json=self.is_json, colours=self._has_error_colours)
+        self.put_notice(line)
 
     # --- what the journal tells
 

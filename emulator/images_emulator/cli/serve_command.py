@@ -173,7 +173,7 @@ def call_log(
     lock that they share. Afterwards all modules are loaded."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
-    log = CallLog(settings, server.emulator.journal, lock=lock)
+    log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)
     server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
     warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()

@@ -27,6 +27,7 @@ from images_emulator.state.store import (
     RegisterObserver,
     Size,
     StaleRegistersError,
+    StoreEventObserver,
     Take,
     Taking,
 )
@@ -328,6 +329,9 @@ class MemoryStore:
 
     def observe_operations(self, observer: OperationObserver) -> None:
         """Do nothing: no operation leaves the process."""
+
+    def observe_events(self, observer: StoreEventObserver) -> None:
+        """Do nothing: it is never away."""
 
     def of_namespace(self, name: str, life_seconds: int) -> MemoryStore:
         """Another store of this process."""

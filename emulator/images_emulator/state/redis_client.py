@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
@@ -42,7 +43,14 @@ from images_emulator.state.redis_connection import (
     seconds_for,
 )
 from images_emulator.state.redis_scripts import Script
-from images_emulator.state.store import OperationObserver
+from images_emulator.state.store import (
+    OperationObserver,
+    StoreAway,
+    StoreBack,
+    StoreEvent,
+    StoreEventObserver,
+    StoreRestored,
+)
 
 T = TypeVar("T")
 
@@ -274,6 +282,18 @@ def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _L
     asyncio.run_coroutine_threadsafe(end(), thread.loop)
 
 
+@dataclass(slots=True)
+class _Outage:
+    """A time in which Redis does not do what it is asked to."""
+
+    since: float
+    """Its begin, by `monotonic`."""
+    late_entries: int = 0
+    """Entries of logs that wait for its end."""
+    dropped_entries: int = 0
+    """Entries that have waited, and were dropped."""
+
+
 class Recovery(Protocol):
     """Something that missed what happened while Redis was away."""
 
@@ -293,6 +313,8 @@ class RedisClient:
     def __init__(self, url: str) -> None:
         self.observers: tuple[OperationObserver, ...] = ()
         """Observe each operation by the name of its script. Any thread may replace the tuple."""
+        self.event_observers: tuple[StoreEventObserver, ...] = ()
+        """Are told that Redis goes, is back, and is restored. Any thread may replace the tuple."""
         self._url = url
         self._clients: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
         self._thread: _LoopThread | None = None
@@ -303,6 +325,10 @@ class RedisClient:
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """What recovers when Redis answers again."""
         self._is_recovering = False
+        self._outage: _Outage | None = None
+        """That from the first failure to the end of the recovery."""
+        self._is_restored = False
+        """Whether registers were restored of which nobody was told."""
         self._asked_again = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
@@ -351,9 +377,10 @@ class RedisClient:
         except _FAILURES as error:
             self._reason = str(error).rstrip(".") or type(error).__name__
             self._asked_again = monotonic() + RETRY_SECONDS
-            if not self._is_recovering:
-                self._is_recovering = True
-                client.spawn(self._recover())
+            if self._outage is None:
+                self._outage = _Outage(monotonic())
+                self._tell(StoreAway(without_credentials(self._url), self._reason))
+            self._recover_soon(client)
             raise self._error() from None
         except BaseException:
             self._asked_again = 0.0
@@ -366,10 +393,28 @@ class RedisClient:
         with self._lock:
             self._recoveries.add(recovery)
 
+    def note_late_entries(self, late: int, dropped: int) -> None:
+        """Note that so many more entries of a log are *late*, of which so many were *dropped*."""
+        if outage := self._outage:
+            outage.late_entries += late - dropped
+            outage.dropped_entries += dropped
+
+    def note_restored(self) -> None:
+        """Note that Redis had lost registers, which were restored. The observers are told when
+        those of all stores with these connections are."""
+        self._is_restored = True
+        self._recover_soon(self._client())
+
+    def _recover_soon(self, client: _LoopClient) -> None:
+        if not self._is_recovering:
+            self._is_recovering = True
+            client.spawn(self._recover())
+
     async def _recover(self) -> None:
-        """Wait until Redis answers, and restore and catch up what waited for that."""
+        """Wait until Redis answers, and restore and catch up what waited for that. Then tell the
+        observers."""
         try:
-            while self._reason:
+            while True:
                 await asyncio.sleep(RETRY_SECONDS)
                 with self._lock:
                     recoveries = [*self._recoveries]
@@ -378,8 +423,25 @@ class RedisClient:
                         await each.recover()
                     if self._reason:
                         break
+                if not self._reason:
+                    break
+        except BaseException:
+            self._outage = None
+            raise
         finally:
             self._is_recovering = False
+        url = without_credentials(self._url)
+        outage, self._outage = self._outage, None
+        if outage:
+            seconds = monotonic() - outage.since
+            self._tell(StoreBack(url, seconds, outage.late_entries, outage.dropped_entries))
+        if self._is_restored:
+            self._is_restored = False
+            self._tell(StoreRestored(url))
+
+    def _tell(self, event: StoreEvent) -> None:
+        for observer in self.event_observers:
+            observer(event)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* on the running event loop, as long as its connections are not closed."""

@@ -295,13 +295,16 @@ class RedisLog(RedisContainer, Generic[T]):
         return int(number)
 
     def _keep(self, write: _LateWrite) -> None:
+        dropped = 0
         with self._lock:
             self._late.append(write)
             self._late_bytes += write.size
             while len(self._late) > MAX_LATE_WRITES or self._late_bytes > MAX_LATE_BYTES:
                 oldest = self._late.popleft()
                 self._late_bytes -= oldest.size
-                self._uncounted += oldest.script is scripts.APPEND
+                dropped += oldest.script is scripts.APPEND
+            self._uncounted += dropped
+        self._client.note_late_entries(write.script is scripts.APPEND, dropped)
 
     async def catch_up(self) -> None:
         """Send the writes that are late, one after the other, so that none comes before the entry

@@ -160,6 +160,7 @@ class RedisRegisters:
         # In another era another process has restored something, and knows not all counts.
         if not self._adopt(flat) or _era(before) not in {"", _era(self.version)}:
             await self.share()
+            self.client.note_restored()
 
     def _adopt(self, flat: Sequence[bytes]) -> bool:
         """Adopt the registers that are newer than their copies. Return whether none is missing or

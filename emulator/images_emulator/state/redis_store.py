@@ -33,6 +33,7 @@ from images_emulator.state.store import (
     Records,
     Register,
     RegisterObserver,
+    StoreEventObserver,
 )
 
 T = TypeVar("T")
@@ -152,6 +153,9 @@ class RedisStore:
     def observe_operations(self, observer: OperationObserver) -> None:
         if observer not in self.client.observers:
             self.client.observers = (*self.client.observers, observer)
+
+    def observe_events(self, observer: StoreEventObserver) -> None:
+        self.client.event_observers = (*self.client.event_observers, observer)
 
     def of_namespace(self, name: str, life_seconds: int) -> RedisStore:
         """A store with the connections of this one."""

@@ -395,6 +395,38 @@ entered when the operation begins, and left when it has ended or failed, in the 
 that it is for. It returns at once and raises nothing."""
 
 
+class StoreAway(NamedTuple):
+    """The store at *url*, which has no credentials, has not done what it was asked to, for this
+    *reason*: a clause without a full stop."""
+
+    url: str
+    reason: str
+
+
+class StoreBack(NamedTuple):
+    """The store at *url* answers again, *seconds* after the first operation that failed. Of the
+    entries of logs, *late_entries* were written as late as that, and *dropped_entries* never."""
+
+    url: str
+    seconds: float
+    late_entries: int
+    dropped_entries: int
+
+
+class StoreRestored(NamedTuple):
+    """The store at *url* had lost data, and has the registers and counts that this process knew."""
+
+    url: str
+
+
+StoreEvent = StoreAway | StoreBack | StoreRestored
+"""A change of a store outside the process: it goes, it is back, it is restored after a loss."""
+
+StoreEventObserver = Callable[[StoreEvent], None]
+"""Receives each change once for all stores with the same connections, on the event loop that found
+it. It returns at once and raises nothing."""
+
+
 class Store(Protocol):
     """Hands out containers by kind and name. One name stands for one container in all processes
     that share the store."""
@@ -439,6 +471,11 @@ class Store(Protocol):
     def observe_operations(self, observer: OperationObserver) -> None:
         """Let *observer* observe all operations of this store that leave the process, and those of
         stores with the same connections. The same observer is taken once."""
+        ...
+
+    def observe_events(self, observer: StoreEventObserver) -> None:
+        """Tell *observer* of each change of the backend from now on, where that is outside the
+        process."""
         ...
 
     def of_namespace(self, name: str, life_seconds: int) -> Store:
