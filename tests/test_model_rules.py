@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 from jsonschema import Draft202012Validator
+from openai import OpenAI
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import AsOf, Policy
@@ -565,6 +566,25 @@ def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
         for model in MODELS.values():
             assert (model.id in part) == (operation in model.accepts)
             assert all(f"\n    {name} " in part for name in model.accepts.get(operation, ()))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tables_have_what_is_answered_where_a_parameter_is_left_out(
+    model: str, client: OpenAI
+) -> None:
+    _, part = as_markdown().split("`POST /v1/images/generations`")
+    lines = part[part.index("| left out |") :].split("\n\n")[0].splitlines()
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    column = next(at for at, models in enumerate(head) if model in models.split("<br>"))
+    listed = {row[0].strip("`"): row[column] for row in rows if row[column]}
+    answer = client.images.generate(model=model, prompt="x")
+    assert answer.data
+    if "output_format" in listed:
+        assert (answer.quality, answer.background) == (listed["quality"], listed["background"])
+        assert (answer.size, answer.output_format) == (listed["size"], listed["output_format"])
+    else:
+        assert answer.data[0].url
+        assert listed["response_format"] == "url"
 
 
 @pytest.mark.parametrize(

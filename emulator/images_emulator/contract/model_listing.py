@@ -142,13 +142,55 @@ def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
         yield [conflict, *cells]
 
 
+def _defaults(model: Model, operation: Operation) -> dict[str, str]:
+    """What *model* takes at *operation* for each parameter that a call leaves out, as text. For the
+    size of an edit that is what it takes where its images say nothing."""
+    resolved = {
+        name: rule.resolve(None, None, {}) for name, rule in model.accepts[operation].items()
+    }
+    return {name: _as_text(value) for name, value in resolved.items() if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _default_groups(operation: Operation) -> Iterator[tuple[list[Model], dict[str, str]]]:
+    """The models of *operation* that take the same for what is left out, with what they take."""
+    groups: dict[str, list[Model]] = {}
+    for model in MODELS.values():
+        if operation in model.accepts:
+            groups.setdefault(json.dumps(_defaults(model, operation)), []).append(model)
+    yield from ((models, json.loads(defaults)) for defaults, models in groups.items())
+
+
+def _default_rows(operation: Operation) -> Iterator[list[str]]:
+    """Rows of a table: for each parameter what the groups of models take where it is left out."""
+    groups = [*_default_groups(operation)]
+    yield ["left out", *("<br>".join(model.id for model in models) for models, _ in groups)]
+    for name in dict.fromkeys(name for _, defaults in groups for name in defaults):
+        yield [f"`{name}`", *(defaults.get(name, "") for _, defaults in groups)]
+
+
+def _default_list(operation: Operation) -> Iterator[str]:
+    """For each group of models that take the same for what is left out: their names, and that."""
+    for models, defaults in _default_groups(operation):
+        names = ", ".join(model.id for model in models)
+        values = ", ".join(f"{name} {value}" for name, value in defaults.items())
+        yield _wrapped(f"left out, of {names}: {values}", "  ", "    ")
+
+
 def as_markdown() -> str:
     """Tables of the models' dates, of the values that they accept at each operation (an empty cell:
-    an unknown parameter), and of the combinations that they refuse."""
+    an unknown parameter), of those that they take for what is left out, and of the combinations
+    that they refuse."""
     parts = ["\n".join(_markdown_table(_date_rows()))]
     for operation in IMAGE_OPERATIONS.values():
         parts.append(f"`POST {operation.path}`")
         parts.append("\n".join(_markdown_table(_parameter_rows(operation))))
+        parts.append("\n".join(_markdown_table(_default_rows(operation))))
         if combinations := [*_conflict_rows(operation)]:
             parts.append("\n".join(_markdown_table(combinations)))
     return "\n\n".join(parts) + "\n"
@@ -193,8 +235,13 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
 
 
 def as_text() -> str:
-    """The models' dates, accepted values and refused combinations, in columns for a terminal."""
+    """The models' dates, accepted values, refused combinations and what they take for what is left
+    out, in columns for a terminal."""
     parts = ["\n".join(_text_table(list(_date_rows())))]
     for operation in IMAGE_OPERATIONS.values():
-        parts += [f"POST {operation.path}", *_parameter_list(operation)]
+        parts += [
+            f"POST {operation.path}",
+            *_parameter_list(operation),
+            "\n".join(_default_list(operation)),
+        ]
     return "\n\n".join(parts) + "\n"
