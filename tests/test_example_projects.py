@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.request import urlopen
 
 import pytest
 
+from images_emulator import Server
 from tests.conftest import ENVIRONMENT, ROOT, npm_packages
 
 EXAMPLES: Final = ROOT / "examples"
@@ -42,7 +44,7 @@ RUN: Final = {
     "fastapi": Example(PYTEST),
     "go": Example(("go", "test", "./..."), needs=("go",)),
     "nextjs": Example(
-        ("node_modules/.bin/vitest", "run"),
+        ("npm", "test", "--", "--testTimeout=60000", "--maxWorkers=2"),
         needs=("node", "npm"),
         not_installed=("next", "react", "react-dom"),
     ),
@@ -70,41 +72,62 @@ def install_node_packages(folder: Path, left_out: Sequence[str]) -> None:
     (folder / "node_modules").symlink_to(modules, target_is_directory=True)
 
 
+@pytest.fixture
+def run_example(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Callable[..., None]:
+    """Runs the tests of an example in a folder of its own, with more variables."""
+
+    def run(name: str, **variables: str) -> None:
+        example = RUN[name]
+        missing = [each for each in example.needs if not shutil.which(each)]
+        missing += [each for each in example.modules if not find_spec(each)]
+        if missing:
+            pytest.skip(f"needs {' and '.join(missing)}")
+        folder = tmp_path / name
+        shutil.copytree(EXAMPLES / name, folder)
+        if (folder / "package.json").exists():
+            install_node_packages(folder, example.not_installed)
+        environment = {
+            **ENVIRONMENT,
+            **free_ports(unused_tcp_port_factory),
+            "PATH": f"{PROGRAMS}:{ENVIRONMENT['PATH']}",
+            "CHROMIUM": shutil.which("chromium") or "",
+            # Faster than to load each plugin of the tests' environment.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "OPENAI_BASE_URL": "http://127.0.0.1:1",
+            "CI": "true",
+            **variables,
+        }
+        done = subprocess.run(
+            example.command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", RUN)
-def test_example_passes_its_tests(
-    name: str, tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+def test_example_passes_its_tests(name: str, run_example: Callable[..., None]) -> None:
+    run_example(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_each_test_file_of_the_nextjs_example_has_a_namespace(
+    server: Server, run_example: Callable[..., None]
 ) -> None:
-    example = RUN[name]
-    missing = [each for each in example.needs if not shutil.which(each)]
-    missing += [each for each in example.modules if not find_spec(each)]
-    if missing:
-        pytest.skip(f"needs {' and '.join(missing)}")
-    folder = tmp_path / name
-    shutil.copytree(EXAMPLES / name, folder)
-    if (folder / "package.json").exists():
-        install_node_packages(folder, example.not_installed)
-    variables = {
-        **ENVIRONMENT,
-        **free_ports(unused_tcp_port_factory),
-        "PATH": f"{PROGRAMS}:{ENVIRONMENT['PATH']}",
-        "CHROMIUM": shutil.which("chromium") or "",
-        # Faster than to load each plugin of the tests' environment.
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "OPENAI_BASE_URL": "http://127.0.0.1:1",
-        "CI": "true",
-    }
-    done = subprocess.run(
-        example.command,
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_example("nextjs", IMAGES_EMULATOR_URL=server.url)
+    with urlopen(f"{server.url}/_emulator/namespaces") as answer:
+        namespaces = json.load(answer)["namespaces"]
+    assert len(namespaces) == len([*(EXAMPLES / "nextjs").glob("*.test.ts")])
+    assert server.calls() == []
 
 
 def test_node_example_of_testcontainers_can_be_parsed() -> None:

@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { globalSetup: "./emulator.ts" },
+  test: { globalSetup: "./global-setup.ts", setupFiles: "./emulator.ts" },
 });

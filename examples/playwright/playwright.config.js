@@ -9,6 +9,8 @@ export default defineConfig({
     // A browser of the system, where there is no other: CHROMIUM=/usr/bin/chromium.
     launchOptions: { executablePath: process.env.CHROMIUM },
   },
+  // The app has one address for its calls, so the tests share a journal and take turns. In parallel,
+  // each worker needs an app of its own, with `/ns/NAME` before the `/v1` of its base URL.
   workers: 1,
   metadata: { emulator: `http://127.0.0.1:${emulator}/_emulator` },
   // Both are started before the tests, and ended after them.

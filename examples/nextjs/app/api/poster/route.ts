@@ -9,7 +9,7 @@ export async function POST(request: Request): Promise<Response> {
       prompt: `A poster for ${title}`,
       output_format: "webp",
     });
-    const picture = Buffer.from(answer.data![0].b64_json!, "base64");
+    const picture = Buffer.from(answer.data?.[0]?.b64_json ?? "", "base64");
     return new Response(picture, { headers: { "content-type": "image/webp" } });
   } catch (error) {
     if (error instanceof OpenAI.BadRequestError) {
