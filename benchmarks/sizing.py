@@ -130,7 +130,7 @@ MIXES: Final[Mapping[str, Mapping[str, float]]] = {
     "tests of an application: the same few prompts, 256² by base64": {"256² PNG, repeated": 1.0},
     "the same with 1024²": {"1024² PNG, repeated": 1.0},
     "one picture in ten is a new one": {"1024² PNG, repeated": 0.9, "1024² PNG, unique": 0.1},
-    "by URL: as many downloads as calls": {"by URL": 0.5, "download, repeated": 0.5},
+    "by URL: half of them calls, half their downloads": {"by URL": 0.5, "download, repeated": 0.5},
     "every picture is a new one": {"1024² PNG, unique": 1.0},
 }
 """Mixes of calls, by shares of kinds."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,8 @@ from images_emulator.setting_definition import ENVIRONMENT_PREFIX
 from images_emulator.settings import command_settings
 from images_emulator.web.admin_auth import OPEN
 from tests.programs import ROOT
-from tests.redis_server import missing_part
+from tests.proxies import fill_in
+from tests.redis_server import RedisServer, missing_part
 from tests.waiting import until
 
 pytestmark = pytest.mark.not_on_redis("is about files and processes of their own")
@@ -34,6 +36,7 @@ TRAEFIK: Final = DEPLOY / "traefik/compose.traefik.yaml"
 SETTINGS: Final = {setting.variable: setting for setting in command_settings()}
 SETTINGS_STORE: Final = f"{ENVIRONMENT_PREFIX}STORE"
 PORT: Final = 8080
+DEPLOYMENT_GUIDE: Final = (ROOT / "docs/guides/deployment.md").read_text()
 NAME: Final = "app.kubernetes.io/name"
 
 
@@ -129,13 +132,36 @@ def test_probes_ask_paths_that_need_no_token() -> None:
     with Server(admin_token="secret") as server:
         for path in probed:
             until(lambda: httpx2.get(server.url + path).status_code == 200)  # noqa: B023
-    checks = [
-        *(" ".join(SERVICES["nginx"]["healthcheck"]["test"]).split()),
-        *(DEPLOY / "haproxy/haproxy.cfg").read_text().split(),
-        *(DEPLOY / "traefik/dynamic.yaml").read_text().split(),
-    ]
-    paths = {match[0] for each in checks if (match := re.search(r"/_emulator/.*", each))}
-    assert paths == {*OPEN}
+
+
+CHECKS: Final = {
+    "nginx": " ".join(SERVICES["nginx"]["healthcheck"]["test"]),
+    "haproxy": (DEPLOY / "haproxy/haproxy.cfg").read_text(),
+    "traefik": (DEPLOY / "traefik/dynamic.yaml").read_text(),
+}
+"""The texts of `deploy/` that say what decides whether a replica gets calls."""
+
+
+def checked_paths() -> Iterator[str]:
+    """The paths that decide whether a replica gets calls once it has started."""
+    for text in CHECKS.values():
+        (path,) = re.findall(r"/_emulator/\w+", text)
+        yield path
+    for name in ("readinessProbe", "livenessProbe"):
+        for probe in values_of(manifest("Deployment", "images-emulator"), name):
+            yield probe["httpGet"]["path"]
+
+
+def test_a_replica_gets_calls_while_the_store_is_away() -> None:
+    with (
+        closing(RedisServer()) as redis,
+        Server(store=redis.url) as server,
+        httpx2.Client(base_url=server.url) as http,
+    ):
+        until(lambda: http.get("/_emulator/ready").status_code == 200)
+        redis.kill()
+        until(lambda: http.get("/_emulator/ready").status_code == 503)
+        assert {http.get(path).status_code for path in {*checked_paths()}} == {200}
 
 
 def test_idle_connections_outlast_those_of_the_proxy() -> None:
@@ -156,6 +182,16 @@ def test_compose_files_are_valid(path: Path) -> None:
     folder = Path(spec.submodule_search_locations[0])
     schema = json.loads((folder / "builtin_schemas/vendor/compose-spec.json").read_text())
     jsonschema.validate(documents(path)[0], schema)
+
+
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
+def test_ports_of_compose_are_published_on_this_machine_alone(path: Path) -> None:
+    """By default: the address may be a variable."""
+    for service in documents(path)[0]["services"].values():
+        for port in service.get("ports", ()):
+            # Without a variable that is set.
+            text = re.sub(r"\$\{\w+(?::?-([^}]*))?\}", lambda match: match[1] or "", port)
+            assert text.startswith("127.0.0.1:"), port
 
 
 def test_each_container_of_compose_is_confined() -> None:
@@ -185,6 +221,17 @@ def test_nginx_of_compose_has_the_names_of_its_template_and_the_port_of_the_repl
     folder, _, target = nginx["volumes"][0].removesuffix(":ro").partition(":")
     assert (DEPLOY / folder / "nginx.conf.template").is_file()
     assert target == "/etc/nginx/templates"
+
+
+def test_nginx_may_open_a_file_for_each_of_its_connections(tmp_path: Path) -> None:
+    """However few the shell allows; it warns otherwise."""
+    nginx = shutil.which("nginx") or pytest.skip("needs nginx")
+    values = {"LISTEN": f"unix:{tmp_path}/socket", "RESOLVER": "", "SERVERS": "server 127.0.0.1:1;"}
+    template = (DEPLOY / "nginx/nginx.conf.template").read_text()
+    (tmp_path / "nginx.conf").write_text(fill_in(template, values))
+    command = ["bash", "-c", f"ulimit -Sn 256; {nginx} -t -p {tmp_path} -c nginx.conf"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "[warn]" not in done.stderr
 
 
 @pytest.mark.skipif(bool(missing_part()), reason=missing_part())
@@ -267,12 +314,15 @@ def test_kubectl_makes_all_manifests_of_the_kustomization() -> None:
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
-def test_manifests_are_valid(manifest: Any) -> None:
+def test_manifests_are_valid_for_the_oldest_kubernetes_of_the_guide_and_the_newest(
+    manifest: Any,
+) -> None:
     kubernetes_validate = pytest.importorskip(
         "kubernetes_validate", reason="needs the extra [deploy]"
     )
-    version = kubernetes_validate.latest_version()
-    kubernetes_validate.validate(manifest, version, strict=True)
+    (oldest,) = re.findall(r"for Kubernetes (\d+\.\d+) or newer", DEPLOYMENT_GUIDE)
+    for version in (f"{oldest}.0", kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=name_of)
@@ -336,5 +386,5 @@ def test_network_policies_open_the_ports_of_the_pods() -> None:
 
 def test_the_guide_gives_nginx_all_variables_of_its_template() -> None:
     names = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / "nginx/nginx.conf.template").read_text()))
-    (given,) = re.findall(r"envsubst '([^']*)'", (ROOT / "docs/guides/deployment.md").read_text())
+    (given,) = re.findall(r"envsubst '([^']*)'", DEPLOYMENT_GUIDE)
     assert {f"${name}" for name in names} == set(given.split())

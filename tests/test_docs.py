@@ -46,8 +46,11 @@ NOT_RUN: Final = ("pip ", "docker ", "kubectl ", ".venv/bin/", "python3 -m venv 
 SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
 """Beginnings of lines of a shell that run the emulator's command."""
 
-PROXY_WORDS: Final = ("export LISTEN=", "export SERVERS=", "envsubst ", "nginx ")
-"""Beginnings of the lines that start nginx, which `test_proxies.py` runs."""
+PROXY_WORDS: Final = (
+    *("export LISTEN=", "export SERVERS=", "envsubst ", "nginx "),
+    *('echo "backend ', "  server ", "haproxy "),
+)
+"""Beginnings of the lines that start a proxy, which `test_proxies.py` runs."""
 
 SERVE, TEST = (
     block.text.strip()

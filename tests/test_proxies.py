@@ -273,13 +273,32 @@ def is_up(url: str) -> bool:
         return False
 
 
-def test_commands_of_the_guide_start_two_replicas_behind_nginx(tmp_path: Path) -> None:
-    for program in ("nginx", "envsubst"):
+def guide_block(word: str) -> str:
+    """The block of a shell in the guide that has the *word*."""
+    (block,) = (each.text for each in BLOCKS if f"\n{word} " in each.text)
+    return block
+
+
+def commands_with(program: str) -> str:
+    """The commands of the guide that start two replicas behind the *program*."""
+    block = guide_block(program)
+    if "images-emulator" not in block:  # its replicas are those of the first block
+        lines = guide_block("nginx").splitlines()
+        block = "\n".join(line for line in lines if line.startswith("images-")) + "\n" + block
+    return block
+
+
+@pytest.mark.parametrize(
+    "programs", [("nginx", "envsubst"), ("haproxy",)], ids=lambda each: each[0]
+)
+def test_commands_of_the_guide_start_two_replicas_behind_a_proxy(
+    programs: tuple[str, ...], tmp_path: Path
+) -> None:
+    for program in programs:
         if not shutil.which(program):
             pytest.skip(f"needs {program}")
-    (block,) = (each.text for each in BLOCKS if "envsubst" in each.text)
     proxy_port, *ports = free_ports(3)
-    text = block.replace("127.0.0.1:8080", f"127.0.0.1:{proxy_port}")
+    text = commands_with(programs[0]).replace("127.0.0.1:8080", f"127.0.0.1:{proxy_port}")
     for named, port in zip(("8081", "8082"), ports, strict=True):
         text = text.replace(named, str(port))
     store = f"{shared_redis().url} --store-name {new_store_name()}"
