@@ -49,6 +49,10 @@ def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[s
     return [fault.label if (fault := meet(scenario, call)[0]) else "" for _ in range(calls)]
 
 
+def test_a_call_of_which_only_the_path_is_known_has_nothing_else_to_match() -> None:
+    assert not any(MatchInput("/v1/models")[1:])
+
+
 @pytest.mark.parametrize(
     ("match", "yes"),
     [
