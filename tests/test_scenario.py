@@ -49,6 +49,28 @@ def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[s
     return [fault.label if (fault := meet(scenario, call)[0]) else "" for _ in range(calls)]
 
 
+@pytest.mark.parametrize("changed", [False, True])
+async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
+    changed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = scenario_of({"times": 3})
+    claim = scenario._counters.claim
+
+    async def claim_late(*arguments: Any, **further: Any) -> Any:
+        if changed:
+            scenario.inject("server_error")
+        return await claim(*arguments, **further)
+
+    async def call() -> MatchInput:
+        return CALL
+
+    monkeypatch.setattr(scenario._counters, "claim", claim_late)
+    met = await scenario.meet_early(call)
+    assert (met and met[0] and met[0].label) == (None if changed else "server_error")
+    steps = scenario.as_json()["steps"]
+    assert sum(step["met"] for step in steps) == (0 if changed else 1)
+
+
 def test_a_call_of_which_only_the_path_is_known_has_nothing_else_to_match() -> None:
     assert not any(MatchInput("/v1/models")[1:])
 
