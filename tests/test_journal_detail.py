@@ -19,7 +19,10 @@ from PIL import Image
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.exchange.encoded_file import without_base64
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.imaging.decoder import pixels_of
+from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import Store
 from tests.answers import model_that_writes
 from tests.conftest import KEY
@@ -443,6 +446,21 @@ def test_attempts_are_found_without_their_bodies(client: OpenAI) -> None:
         first, second = server.requests
         assert first.body is None
         assert server.emulator.journal.attempts(first) == [first, second]
+
+
+@pytest.mark.parametrize(("length", "is_one"), [("70000", True), ("70001", False), ("", True)])
+def test_without_their_bodies_attempts_are_of_one_length(length: str, is_one: bool) -> None:
+    def call(retries: int, length: str) -> Exchange:
+        headers = [(b"x-stainless-retry-count", b"%d" % retries)]
+        if length:
+            headers.append((b"content-length", length.encode()))
+        head = RequestHead("POST", GENERATIONS.path, b"", headers)
+        return Exchange(head, f"req_{retries}", datetime.now(UTC))
+
+    first, second = calls = [call(0, "70000"), call(1, length)]
+    assert possible_attempts(calls, first) == (calls if is_one else [])
+    second.keep_body(None)
+    assert retry_chain(calls, first) == (calls if length == "70000" else [])
 
 
 def test_times_of_attempts_are_by_the_clock(server: Server, client: OpenAI) -> None:
