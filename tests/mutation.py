@@ -169,11 +169,6 @@ class Tests:
         """Whether any test runs the lines of *mutant* in its own process."""
         return any(self.stages(mutant))
 
-    def runs_at_import(self, mutant: Mutant) -> bool:
-        """Whether anything runs the lines of *mutant* before the first test."""
-        lines = self._lines.get(mutant.module, {})
-        return any(-1 in lines.get(str(line), ()) for line in mutant.lines)
-
     def stages(self, mutant: Mutant) -> Iterator[Sequence[str]]:
         """The tests that run the lines of *mutant*, in two portions: few that are likely to notice
         it, and the others of its own file and as many as there is time for."""
@@ -453,8 +448,9 @@ class Run:
     def _try(self, mutant: Mutant, changed: str, source: str) -> tuple[str, str]:
         if mutant.function and self._tests.run(mutant):
             end = self._exchange(mutant, changed, source)
-            if end and (end[0] != "survived" or not self._tests.runs_at_import(mutant)):
+            if end and end[0] != "survived":
                 return end
+            # Programs that tests start, and what runs at import, see nothing of that.
         self._copy.change(mutant.module, changed)
         try:
             for stage in filter(None, self._tests.import_stages(mutant)):
