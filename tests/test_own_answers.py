@@ -389,6 +389,13 @@ def test_values_that_no_answer_can_have_are_refused(
         make()
 
 
+def test_an_answer_is_as_little_as_it_says() -> None:
+    assert RawAnswer() == RawAnswer(200, headers=(), body=b"")
+    picture = OwnPicture(b"x")
+    assert picture == OwnPicture(b"x", fit="cover", verbatim=False, partials=())
+    assert picture.name == "picture"
+
+
 def test_a_stored_call_has_its_own_pictures_and_values(
     http: httpx2.Client, emulator: Emulator, answer: Answer
 ) -> None:
