@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.file_objects import check_upload
 from images_emulator.contract.notices import NOTICE_HEADER
@@ -63,7 +64,6 @@ RESULT_OVERHEAD_BYTES: Final = 2048
 MAX_NOTICE_CHARS: Final = 1024
 """The longest notice of a miss, in a header."""
 
-
 _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 """The levels at which a recording is of the very call."""
 
@@ -72,7 +72,8 @@ _REPEATED_TEXTS: Final = ("quality", "background", "output_format")
 
 
 class _SearchResult(NamedTuple):
-    """What the search for a recording of a call has led to, and the valid request of the call."""
+    """The match or the miss of a call, and the request of the call; None where that is invalid, or
+    makes no images."""
 
     outcome: RecordingMatch | Miss
     request: ImageRequest | None
@@ -82,8 +83,8 @@ class ReplayMiddleware:
     """The middleware inside that of faults and around the router; there is none without the
     setting `replay`.
 
-    A call without an accepted key uses up no recording: the application refuses it. Faults apply to
-    a recorded answer as to any other.
+    A call without an accepted key is refused by the application, and uses up no recording. Faults
+    apply to a recorded answer as to any other.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator, recordings: Replay) -> None:
@@ -157,27 +158,40 @@ class ReplayMiddleware:
             chunks = await read_body(exchange, receive, settings.max_body)
         except (APIError, ClientDisconnect):
             return None
-        day = policy.as_of.isoformat() if policy.as_of else None
-        content_type = exchange.head.header(b"content-type")
-        target = _target(scope)
         operation = exchange.operation
-        reads_uploads = operation is not None and operation.reads_uploads
-        key = None
-        if exchange.body_bytes <= MAX_LATE_PARSE_BYTES:
-            # Namespaces have caches of their own, and may record for each other.
-            count = len(self.replay.recordings)
-            key = exchange.method, target, content_type, day, chunks, count
-            cached: _SearchResult | None = self._results.get(key)
-            if cached:
-                return cached
+        may_come_again = exchange.body_bytes <= MAX_LATE_PARSE_BYTES
+        if not may_come_again or (operation and operation.reads_uploads):
+            return await self._search(exchange, scope, receive, chunks, policy)
+        content_type = exchange.head.header(b"content-type")
+        # Namespaces have caches of their own, and may record for each other.
+        count = len(self.replay.recordings)
+        key = exchange.method, _target(scope), content_type, policy.as_of, chunks, count
+        result: _SearchResult | None = self._results.get(key)
+        if result is None:
+            result = await self._search(exchange, scope, receive, chunks, policy)
+            self._results.put(key, result, RESULT_OVERHEAD_BYTES + exchange.body_bytes)
+        return result
+
+    async def _search(
+        self,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        chunks: Sequence[bytes],
+        policy: Policy,
+    ) -> _SearchResult:
+        """Compare a call whose body is *chunks* with the recordings."""
+        operation = exchange.operation
         call: Call | None = None
         if operation:
             with suppress(APIError):
                 call = await read_call(exchange, receive, operation, self.emulator)
 
-        def find() -> _SearchResult:
+        def search() -> _SearchResult:
+            day = policy.as_of.isoformat() if policy.as_of else None
+            content_type = exchange.head.header(b"content-type")
             fields = call.fields if call else None
-            compared = compared_call(exchange.method, target, content_type, chunks, fields)
+            compared = compared_call(exchange.method, _target(scope), content_type, chunks, fields)
             outcome = self.replay.find(compared, call, day)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
                 outcome = self._find_redacted(exchange, scope, chunks, day) or outcome
@@ -186,14 +200,9 @@ class ReplayMiddleware:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
             return _SearchResult(outcome, request)
 
-        renderer = self.emulator.renderer
-        if reads_uploads:
-            result = await renderer.decode(find)
-        else:
-            result = await renderer.parse(find) if exchange.is_large else find()
-        if key and not reads_uploads:
-            self._results.put(key, result, RESULT_OVERHEAD_BYTES + exchange.body_bytes)
-        return result
+        if operation and operation.reads_uploads:
+            return await self.emulator.renderer.decode(search)
+        return await self.emulator.renderer.parse(search) if exchange.is_large else search()
 
     def _find_redacted(
         self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
@@ -225,6 +234,8 @@ class ReplayMiddleware:
         receive: Receive,
         send: Send,
     ) -> None:
+        """Answer the call with the next of the recordings that it matches. One that cannot be made
+        of its files is a miss."""
         place = await self.replay.next_of(match.places)
         try:
             played = await self._playable(place, Request(scope, receive), exchange)
@@ -240,6 +251,13 @@ class ReplayMiddleware:
         self._note(played, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
             await self._keep_file(played, exchange, receive)
+        await self._send(played, exchange, receive, send)
+
+    async def _send(
+        self, played: Playback, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
+        """Send a recorded answer, with `delay` each part as late as it came, until the client
+        leaves. End the connection as it ended."""
         settings = self.emulator.settings
         waits = None
         if settings.delay:
