@@ -310,6 +310,9 @@ def test_completion_names_every_command_and_flag(
         (["--scenario", "out"], ["out-of-credit", "outage"]),
         (["scenario", "ch"], ["check"]),
         (["--config", "imag"], ["images.toml"]),
+        (["--pictures", "imag"], ["images.toml"]),
+        (["draw", "--mask", "imag"], ["images.toml"]),
+        (["record", "--to", "imag"], ["images.toml"]),
         (["--port", ""], []),
     ],
 )

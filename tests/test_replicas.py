@@ -12,12 +12,12 @@ import socket
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import pytest
@@ -55,6 +55,9 @@ from tests.redis_server import (
     shared_redis,
 )
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from images_emulator.state.redis_store import RedisStore
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
@@ -107,6 +110,20 @@ def redis_server() -> Iterator[RedisServer]:
     yield server
     server.resume()
     server.close()
+
+
+@pytest.fixture
+async def lone_store(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RedisStore]:
+    """The only store of a Redis that a test may stop. After a failure it asks again at once."""
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    yield store
+    await store.disconnect()
+    await asyncio.to_thread(store.close)
 
 
 def generate(http: httpx2.Client, server: Server, **fields: Any) -> httpx2.Response:
@@ -775,20 +792,17 @@ def log_of(store: Store) -> Log[int]:
 
 
 async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    lone_store: RedisStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
     from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    store = RedisStore(redis_server.url)
-    log, counters = log_of(store), store.counters("x")
+    log, counters = log_of(lone_store), lone_store.counters("x")
     redis_server.kill()
     await log.append("a", 1, 10)
     redis_server.start()
     assert await counters.counts(["a"]) == [Count()]
 
-    call, began, may_fail = store.client.call, asyncio.Event(), asyncio.Event()
+    call, began, may_fail = lone_store.client.call, asyncio.Event(), asyncio.Event()
 
     async def fail_to_append(script: Any, keys: Any, *arguments: Any) -> Any:
         if script is not redis_scripts.APPEND or may_fail.is_set():
@@ -797,7 +811,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
         await may_fail.wait()
         raise emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
 
-    monkeypatch.setattr(store.client, "call", fail_to_append)
+    monkeypatch.setattr(lone_store.client, "call", fail_to_append)
     reading = asyncio.ensure_future(log.get("a"))
     await began.wait()
     amending = asyncio.ensure_future(log.amend("a", 2, 10, detachable=False))
@@ -808,8 +822,6 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
         await reading
     await amending
     assert await log.get("a") == 2
-    await store.disconnect()
-    store.close()
 
 
 @pytest.mark.parametrize("cleared", [False, True])
@@ -852,35 +864,25 @@ async def test_an_early_answer_that_comes_late_hides_no_entry(
 
 
 async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loops(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    lone_store: RedisStore, redis_server: RedisServer
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
-
-    store = RedisStore(redis_server.url)
-    log = log_of(store)
+    log = log_of(lone_store)
     redis_server.kill()
     for number in range(50):
         await log.append(str(number), number, 1)
         await log.amend(str(number), -number, 1, detachable=False)
     redis_server.start()
-    assert await store.counters("x").counts(["a"]) == [Count()]
-    readers = [asyncio.to_thread(lambda: store.run(log.newest(100))) for _ in range(4)]
+    assert await lone_store.counters("x").counts(["a"]) == [Count()]
+    readers = [asyncio.to_thread(lambda: lone_store.run(log.newest(100))) for _ in range(4)]
     found = await asyncio.gather(*readers, log.all(), log.all())
     assert found == [[-number for number in range(50)]] * 6
     assert await log.count() == 50
-    await store.disconnect()
-    await asyncio.to_thread(store.close)
 
 
 async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    lone_store: RedisStore, redis_server: RedisServer
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
-
-    store = RedisStore(redis_server.url)
-    log = log_of(store)
+    log = log_of(lone_store)
     redis_server.kill()
     await log.append("a", 1, 10)
     with pytest.raises(APIError):
@@ -892,8 +894,6 @@ async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
     redis_server.start()
     await log.clear()
     assert (await log.all(), await log.count()) == ([], 0)
-    await store.disconnect()
-    store.close()
 
 
 async def test_redis_is_not_asked_again_soon_after_a_failure(
