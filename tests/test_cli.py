@@ -392,6 +392,11 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
             {"IMAGES_EMULATOR_REMOTE_IMAGES": "refuse"},
             "--allow-host has no effect without --remote-images fetch\n",
         ),
+        (
+            ("serve", "--remote-images", "fetch"),
+            {},
+            "--remote-images fetch has no effect without --allow-host\n",
+        ),
         (("serve", "-q", "-v"), {}, "-v/--verbose: not allowed with argument -q/--quiet"),
         (("-q", "--log-level", "info"), {}, "--log-level: not allowed with argument -q/--quiet"),
         (

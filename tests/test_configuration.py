@@ -252,6 +252,7 @@ def test_key_of_the_upstream_is_the_flags_then_the_settings_then_that_of_the_sdk
 
 IDLE: dict[str, tuple[Any, str]] = {
     "allow_host": (("images.test",), "remote_images=fetch"),
+    "remote_images": ("fetch", "allow_host"),
     "replay_match": ("exact", "replay"),
     "delay": (False, "replay"),
     "speed": (2.0, "replay"),
@@ -278,7 +279,8 @@ def test_variable_without_effect_is_told_of(name: str, monkeypatch: pytest.Monke
     value, lacking = IDLE[name]
     variable = f"IMAGES_EMULATOR_{name.upper()}"
     monkeypatch.setenv(variable, as_variable(value))
-    sentence = f"{variable} has no effect without the setting {lacking}"
+    shown = f"{variable}=fetch" if name == "remote_images" else variable
+    sentence = f"{shown} has no effect without the setting {lacking}"
     assert Configuration.read({}).idle_settings() == [sentence]
 
 
@@ -293,7 +295,7 @@ def test_key_of_the_file_without_effect_is_told_of(folder: Path) -> None:
 @pytest.mark.parametrize("name", [*IDLE, *READ_BY_RECORD])
 def test_flag_without_effect_is_refused(name: str) -> None:
     value = IDLE[name][0] if name in IDLE else READ_BY_RECORD[name]
-    with pytest.raises(ValueError, match=r"^--[a-z-]+ has no effect without --[a-z- ]+$"):
+    with pytest.raises(ValueError, match=r"^--[a-z- ]+ has no effect without --[a-z- ]+$"):
         Configuration.read({name: value}).idle_settings()
 
 
@@ -303,6 +305,7 @@ def test_flag_without_effect_is_refused(name: str) -> None:
         {},
         {"store": "redis://x", "store_name": "ci"},
         {"remote_images": "fetch", "allow_host": ("images.test",)},
+        {"remote_images": "refuse"},
         {"rate_limit": "5/min", "rate_limit_keys": 5},
         {"replay": "x", "replay_match": "exact", "speed": 2.0},
         {"replay": "x", "delay": False},

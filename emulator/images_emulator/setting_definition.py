@@ -139,19 +139,21 @@ class Setting(Immutable):
     @property
     def full_help(self) -> str:
         """The help, and what the setting needs to have an effect."""
-        if not self.needs:
-            return self.help
-        needs = " and ".join(f"`{each}`" for each in self.needs)
-        return f"{self.help} Only with {needs}" + (
-            f", and for the command `{self.command}`." if self.command else "."
-        )
+        sentences = [self.help]
+        if needs := " and ".join(f"`{each}`" for each in self.needs if each.of is None):
+            command = f", and for the command `{self.command}`" if self.command else ""
+            sentences.append(f"Only with {needs}{command}.")
+        sentences += [f"`{each.of}` only with `{each}`." for each in self.needs if each.of]
+        return " ".join(sentences)
 
     def unmet_needs(self, values: Mapping[str, Any]) -> tuple[Need, ...]:
         """What it lacks to have an effect on a server with the *values* of all settings, by their
         names. At its default it lacks nothing: it then has the effect that it always has."""
-        if values[self.name] == self.default:
+        value = values[self.name]
+        if value == self.default:
             return ()
-        return tuple(each for each in self.needs if not each.is_met(values))
+        needs = (each for each in self.needs if each.of in (None, value))
+        return tuple(each for each in needs if not each.is_met(values))
 
     @property
     def variable(self) -> str:

@@ -230,10 +230,11 @@ class Bounds(NamedTuple):
 
 class Need(NamedTuple):
     """What a setting has no effect without: another setting of this *name*, which has that *value*;
-    where it is None, any but unset."""
+    where it is None, any but unset. With *of* only this value of the first one has none."""
 
     name: str
     value: str | bool | None = None
+    of: str | None = None
 
     def is_met(self, values: Mapping[str, Any]) -> bool:
         """Whether the *values* of all settings, by their names, meet it."""

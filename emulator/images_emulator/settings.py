@@ -99,6 +99,7 @@ class Settings(Immutable, kw_only=True):
         "MODE",
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
         "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
+        needs=[Need("allow_host", of=RemoteImages.FETCH)],
         parse=check_remote_images,
         choices=tuple(RemoteImages),
     )

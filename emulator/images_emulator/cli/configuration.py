@@ -151,10 +151,12 @@ class Configuration(NamedTuple):
             if not needs:
                 continue
             if each.name in self.flags:
+                flag = f"{each.flag} {needs[0].of}" if needs[0].of else each.flag
                 lacking = " and ".join(map(_as_flag, needs))
-                raise ValueError(f"{each.flag} has no effect without {lacking}")
+                raise ValueError(f"{flag} has no effect without {lacking}")
             if each.command is None:
                 name = each.variable if each.name in self.variables else f"{self.path}: {each.name}"
+                name += f"={needs[0].of}" if needs[0].of else ""
                 lacking = " and ".join(map(str, needs))
                 sentences.append(f"{name} has no effect without the setting {lacking}")
         return sentences
