@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ import yaml
 from openai import OpenAI
 
 from images_emulator import Server
+from images_emulator.settings import command_settings
 from images_emulator.web.metric_table import METRICS, PREFIX, MetricKind
 from tests.conftest import KEY
 from tests.pictures import png
@@ -38,6 +40,7 @@ DASHBOARD: Final = json.loads((GRAFANA / "dashboards/images-emulator.json").read
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES: Final = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
 CONFIG: Final = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
+SETTINGS: Final = {setting.name: setting for setting in command_settings()}
 (JOB,) = (each["job_name"] for each in CONFIG["scrape_configs"])
 RULES: Final = yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text())["groups"][0]["rules"]
 COMPOSE: Final = yaml.safe_load((GRAFANA / "compose.grafana.yaml").read_text())["services"]
@@ -137,6 +140,27 @@ def differences(value: Any, other: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
+def test_the_pod_monitor_has_the_job_of_the_alerts_and_the_port_of_the_replicas() -> None:
+    monitor = yaml.safe_load((PROMETHEUS / "pod-monitor.yaml").read_text())["spec"]
+    deployments = yaml.safe_load_all((DEPLOY / "kubernetes/images.yaml").read_text())
+    (pod,) = (each["spec"]["template"] for each in deployments if each["kind"] == "Deployment")
+    (port,) = pod["spec"]["containers"][0]["ports"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert pod["metadata"]["labels"][monitor["jobLabel"]] == JOB
+    assert endpoint["port"] == port["name"]
+    assert pod["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(port["containerPort"]),
+        "prometheus.io/path": endpoint["path"],
+    }
+    with Server(metrics=True) as server:
+        assert httpx2.get(server.url + endpoint["path"]).status_code == 200
+    (kustomization,) = yaml.safe_load_all((DEPLOY / "kubernetes/kustomization.yaml").read_text())
+    literals = kustomization["configMapGenerator"][0]["literals"]
+    assert f"{SETTINGS['metrics'].variable}=true" in literals
+
+
 def test_grafana_finds_the_dashboard_and_its_source() -> None:
     (provider,) = yaml.safe_load(
         (GRAFANA / "provisioning/dashboards/images-emulator.yaml").read_text()
@@ -169,8 +193,12 @@ def program(name: str) -> str:
     return path
 
 
-def test_promtool_accepts_configuration_and_rules() -> None:
-    command = [program("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yaml")]
+def test_promtool_accepts_configuration_and_rules(tmp_path: Path) -> None:
+    shutil.copy(PROMETHEUS / "alerts.yaml", tmp_path)
+    text = (PROMETHEUS / "prometheus.yaml").read_text()
+    (tmp_path / "prometheus.yaml").write_text(text.replace("/prometheus/", f"{tmp_path}/"))
+    (tmp_path / "admin-token").touch()
+    command = [program("promtool"), "check", "config", str(tmp_path / "prometheus.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(RULES)} rules found" in done.stdout
@@ -212,11 +240,17 @@ SILENT: Final[dict[str, dict[str, str]]] = {
 """Series that do not."""
 
 
+GONE: Final[dict[str, dict[str, str]]] = {"ImagesEmulatorDown": {}}
+"""Alerts that fire where no server has been found."""
+
+
 @pytest.mark.parametrize(
-    ("series", "fires"), [(FIRING, True), (SILENT, False)], ids=["fire", "are silent"]
+    ("series", "fires"),
+    [(FIRING, True), (GONE, True), (SILENT, False)],
+    ids=["fire", "fire without servers", "are silent"],
 )
 def test_alerts(series: dict[str, dict[str, str]], fires: bool, tmp_path: Path) -> None:
-    assert {*series} == {rule["alert"] for rule in RULES}
+    assert series is GONE or {*series} == {rule["alert"] for rule in RULES}
     count = "count(ALERTS{alertstate='firing', alertname='%s'}) or vector(0)"
     tests = [
         {
@@ -240,32 +274,44 @@ def test_alerts(series: dict[str, dict[str, str]], fires: bool, tmp_path: Path) 
 
 
 class Prometheus:
-    """A Prometheus with the rules of `deploy/`, which often scrapes a server with an admin
-    *token*."""
+    """A Prometheus with the configuration and the command of `deploy/`, which often scrapes a
+    server that has an admin *token*, and an *open* one that has none."""
 
-    def __init__(self, server: Server, token: str, folder: Path) -> None:
+    def __init__(self, server: Server, token: str, open_server: Server, folder: Path) -> None:
+        program("prometheus")
         self.url = f"http://127.0.0.1:{free_port()}"
+        (job,) = CONFIG["scrape_configs"]
+        authorization = {
+            key: value.replace("/prometheus/", f"{folder}/")
+            for key, value in job["authorization"].items()
+        }
+        (folder / "no-token").touch()
         config = {
             "global": {"scrape_interval": "100ms", "evaluation_interval": "100ms"},
             "rule_files": [str(PROMETHEUS / "alerts.yaml")],
             "scrape_configs": [
                 {
                     "job_name": JOB,
-                    "authorization": {"credentials": token},
+                    "authorization": authorization,
                     "static_configs": [{"targets": [f"127.0.0.1:{server.port}"]}],
-                }
+                },
+                {
+                    "job_name": "open",
+                    "authorization": {"credentials_file": str(folder / "no-token")},
+                    "static_configs": [{"targets": [f"127.0.0.1:{open_server.port}"]}],
+                },
             ],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+        *shell, script = COMPOSE["prometheus"]["entrypoint"]
+        for inside in ("/etc/prometheus/", "/prometheus/"):
+            script = script.replace(inside, f"{folder}/")
+        address = self.url.removeprefix("http://")
+        options = f" --web.listen-address={address} --log.level=error"
         self._process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={folder / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={self.url.removeprefix('http://')}",
-                "--log.level=error",
-            ],
+            [*shell, script.replace("$$", "$").rstrip() + options],
             cwd=folder,
+            env={**os.environ, SETTINGS["admin_token"].variable: token},
         )
         self._http = httpx2.Client(base_url=f"{self.url}/api/v1")
 
@@ -301,8 +347,8 @@ def watched(folder: Path) -> Iterator[tuple[Server, Prometheus]]:
     program("prometheus")
     settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     settings |= {"admin_token": "secret", "rate_limit": "20/hour"}
-    with Server(metrics=True, **settings) as server:
-        prometheus = Prometheus(server, "secret", folder)
+    with Server(metrics=True, **settings) as server, Server(metrics=True) as open_server:
+        prometheus = Prometheus(server, "secret", open_server, folder)
         try:
             yield server, prometheus
         finally:
@@ -354,5 +400,5 @@ def test_every_query_of_dashboard_and_alerts_has_data(tmp_path: Path) -> None:
         for name, label in (("info", "job"), ("info", "instance"), ("calls_total", "endpoint")):
             names = prometheus.get(f"/label/{label}/values", **{"match[]": f"{PREFIX}_{name}"})
             assert names, label
-        (target,) = prometheus.get("/targets")["activeTargets"]
-        assert (target["health"], target["lastError"]) == ("up", "")
+        targets = prometheus.get("/targets")["activeTargets"]
+        assert [(each["health"], each["lastError"]) for each in targets] == [("up", "")] * 2
