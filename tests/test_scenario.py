@@ -491,6 +491,13 @@ BAD = {
             8: "step 1: fault: latency: jitter: input should be greater than or equal to 0",
         },
     ),
+    "flat.toml": (
+        '[[steps]]\nfault = "latency"\nseconds = 2\n',
+        {
+            3: "step 1: unknown key 'seconds' of a step; it is a setting of the fault: "
+            '{"fault": {"kind": "latency", "seconds": 2}}',
+        },
+    ),
     "key.toml": (
         "\nstep = 1\n",
         {2: "unknown key 'step'; 'steps' is probably meant; it takes steps"},
@@ -683,6 +690,26 @@ def test_the_admin_api_replaces_shows_and_clears_a_scenario(http: httpx2.Client)
     assert http.delete("/_emulator/scenario").json() == {"steps": []}
 
 
+MISPLACED = {
+    '{"fault": "slow_down", "retry_after_ms": 1}': (
+        '{"fault": {"kind": "slow_down", "retry_after_ms": 1}}'
+    ),
+    '{"fault": {"kind": "latency", "seconds": 1}, "jitter": 2}': (
+        '{"fault": {"kind": "latency", "seconds": 1, "jitter": 2}}'
+    ),
+    '{"fault": "stream_cut", "reset": true, "after": 1}': (
+        '{"fault": {"kind": "stream_cut", "reset": true}}'
+    ),
+}
+"""Steps with settings of the fault beside it, and the fault with those that are no keys of a
+step."""
+
+
+def test_a_step_with_its_settings_in_the_fault_is_taken(http: httpx2.Client) -> None:
+    for document in MISPLACED.values():
+        http.post("/_emulator/inject", content=document).raise_for_status()
+
+
 def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> None:
     match = {"path": "*/generations"}
     shown = http.post("/_emulator/inject", json={"fault": "slow_down", "times": 2, "match": match})
@@ -690,6 +717,7 @@ def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> N
     (step,) = shown.json()["steps"]
     assert (step["fault"], step["match"], step["times"]) == (fault, match, 2)
     assert (step["name"], step["injected"], step["spent"]) == ("injected", True, False)
+    assert shown.json()["injected"] == step["id"]
     assert client.models.list().data
     for _ in range(2):
         with pytest.raises(openai.RateLimitError):
@@ -706,10 +734,33 @@ def test_the_admin_api_removes_one_step(http: httpx2.Client) -> None:
     http.put("/_emulator/scenario", json={"steps": [{"fault": "server_error"}]})
     shown = http.post("/_emulator/inject", json={"fault": {"kind": "error", "status": 418}})
     injected, planned = shown.json()["steps"]
-    path = f"/_emulator/scenario/steps/{injected['id']}"
+    path = f"/_emulator/scenario/steps/{shown.json()['injected']}"
+    assert path.endswith(injected["id"])
     assert http.delete(path).json() == {"steps": [planned]}
     assert http.get("/v1/models").status_code == 500
     assert error_of(http.delete(path), 404)["code"] == "not_found"
+
+
+@pytest.mark.parametrize("step", [{"fault": "slow_down"}, {"answer": {"usage": {}}}])
+def test_the_answer_to_an_injection_names_the_new_step(
+    http: httpx2.Client, step: dict[str, Any]
+) -> None:
+    """Not always the last: an answer goes before those for any number of calls."""
+    other = http.post("/_emulator/inject", json=step).json()
+    shown = http.post("/_emulator/inject", json={**step, "times": 7}).json()
+    (new,) = (each for each in shown["steps"] if each["id"] == shown["injected"])
+    assert new["times"] == 7
+    assert other["injected"] in [each["id"] for each in shown["steps"] if each is not new]
+    assert shown["steps"] == http.get("/_emulator/scenario").json()["steps"]
+
+
+def test_the_openapi_document_has_the_id_of_an_injected_step(http: httpx2.Client) -> None:
+    document = http.get("/_emulator/openapi.json").json()
+    answer = document["paths"]["/_emulator/inject"]["post"]["responses"]["200"]
+    name = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema = document["components"]["schemas"][name]
+    assert sorted(schema["required"]) == ["injected", "steps"]
+    assert schema["properties"]["injected"]["type"] == "string"
 
 
 def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) -> None:
@@ -732,6 +783,15 @@ def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) 
         ("POST", "inject", b"{}", "a step has a 'fault' or an 'answer', and this one has neither"),
         ("POST", "inject", b'{"fault": "timeout", "tims": 2}', "unknown key 'tims'; 'times' is"),
         ("POST", "inject", b'{"fault": "timeout", "times": 0}', "greater than or equal to 1"),
+        *(
+            ("POST", "inject", flat.encode(), f"of the fault: {nested}")
+            for flat, nested in MISPLACED.items()
+        ),
+        (
+            *("POST", "inject", b'{"fault": "slow_down", "name": "x"}'),
+            "unknown key 'name'; it takes fault, answer",
+        ),
+        ("POST", "inject", b'{"fault": [], "seconds": 1}', "unknown key 'seconds'; it takes fault"),
         ("POST", "inject", b"[]", "expected an object"),
         ("PUT", "scenario", b'{"steps": [{"fault": "no_such"}]}', "step 1: fault: there is no "),
         ("PUT", "scenario", b"no", "not valid JSON"),

@@ -309,6 +309,27 @@ def test_requests_as_json_are_those_that_match(
     assert [json.loads(line)["prompt"] for line in lines] == prompts
 
 
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        ((), "(no calls yet)\n"),
+        (("--status", "4xx"), "(no call matches)\n"),
+        (("-n", "0"), ""),
+        (("--json",), ""),
+    ],
+)
+def test_no_requests_are_told_beside_the_standard_output(
+    arguments: tuple[str, ...],
+    note: str,
+    at: tuple[str, str],
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not server.requests
+    assert main(["requests", *arguments, *at]) == 0
+    assert capsys.readouterr() == ("", note)
+
+
 def test_requests_with_a_filter_without_meaning_are_a_sentence(
     at: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

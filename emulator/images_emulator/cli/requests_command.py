@@ -95,15 +95,22 @@ def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: An
     filters = take_filters(options)
     client = AdminClient(server_address(**options))
     show = _show_json if as_json else _text_printer(verbose=verbose)
+
+    def page() -> list[dict[str, Any]]:
+        summaries = _page(client, filters, limit)
+        if limit and not (summaries or as_json):
+            print(NO_MATCH if filters else NO_CALLS, file=sys.stderr)
+        return summaries
+
     if not follow:
-        for summary in _page(client, filters, limit):
+        for summary in page():
             show(summary)
         return 0
     matches = _matcher(filters)
     # The stream is there before the page is asked for, so that no call is lost between the two.
     with client.events("events") as events:
         shown = set()
-        for summary in _page(client, filters, limit):
+        for summary in page():
             if summary["outcome"] != "waiting":
                 shown.add(summary["id"])
                 show(summary)
@@ -115,6 +122,10 @@ def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: An
                 print(f"({NOTES[event.name].format(**event.data)})", file=sys.stderr)
     raise CommandError(f"{client.address.url} has ended")
 
+
+NO_CALLS: Final = "(no calls yet)"
+NO_MATCH: Final = "(no call matches)"
+"""Notes on an empty list of calls, on the standard error. With `--json` there are none."""
 
 NOTES: Final = {
     "skipped": "{count} calls came at once and were not told one by one",

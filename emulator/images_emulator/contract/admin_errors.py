@@ -33,7 +33,7 @@ bad_input = AdminRefusal(
     status=422,
 )
 unknown_input = AdminRefusal(
-    "Unknown '{name}'. There are: {listed}.",
+    "Unknown '{name}'{meant}. There are: {listed}.",
     param="{name}",
     code="unknown_parameter",
     status=422,

@@ -3,7 +3,7 @@ and one method that wraps an ASGI application. A new fault is a class in one of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -62,6 +62,17 @@ def _with_kind(value: Any) -> Any:
 def _quoted(settings: Mapping[Any, Any]) -> str:
     """The keys of *settings*, between quotes."""
     return ", ".join(f"'{key}'" for key in settings) or "nothing"
+
+
+def settings_of(fault: Any) -> Collection[str]:
+    """The names of the settings of a *fault* in JSON or TOML; none of what is no fault."""
+    kind = fault.get("kind") if isinstance(fault, Mapping) else fault
+    if not isinstance(kind, str):
+        return ()
+    is_error = kind in ERRORS_BY_NAME
+    model = FAULTS.get("error" if is_error else kind)
+    names = {"kind", "name"} if is_error else {"kind"}
+    return model.model_fields.keys() - names if model else ()
 
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ give. Its `__call__` wraps the application."""
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import (
@@ -41,7 +42,9 @@ class StrictModel(BaseModel):
         )
         if not unknown:
             return handler(value)
-        mistakes = [InitErrorDetails(type=cls._unknown(key), input=value[key]) for key in unknown]
+        mistakes = [
+            InitErrorDetails(type=cls._unknown(key, value), input=value[key]) for key in unknown
+        ]
         try:
             handler({key: each for key, each in value.items() if key not in unknown})
         except ValidationError as error:
@@ -49,8 +52,9 @@ class StrictModel(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, mistakes)
 
     @classmethod
-    def _unknown(cls, key: str) -> PydanticCustomError:
-        """The mistake of a *key* that the model does not have. Its `kind` is given already."""
+    def _unknown(cls, key: str, document: Mapping[str, Any]) -> PydanticCustomError:
+        """The mistake of a *key* of *document* that the model does not have. Its `kind` is given
+        already."""
         keys = [name for name in cls.model_fields if name != "kind"]
         return PydanticCustomError(
             "unknown_key",

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from images_emulator.answers.answer_document import Answer
 from images_emulator.answers.picture_files import NO_FILES, ReadingContext
-from images_emulator.faults import Fault
+from images_emulator.faults import Fault, settings_of
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
@@ -43,6 +44,28 @@ class Step(StrictModel):
         default=0, ge=0, description="How many calls that match are let pass before."
     )
     seed: int = Field(default=0, description="Decides the chance, which is the same every time.")
+
+    @classmethod
+    def _unknown(cls, key: str, document: Mapping[str, Any]) -> PydanticCustomError:
+        """The mistake of a *key* that no step has. Where it is a setting of the fault, it says how
+        that is written. It is not taken beside the fault, as `after` is a key of a step and a
+        setting of faults."""
+        fault = document.get("fault")
+        names = settings_of(fault)
+        if key not in names:
+            return super()._unknown(key, document)
+        settings = {"kind": fault} if isinstance(fault, str) else {**(fault or {})}
+        settings |= {
+            name: value
+            for name, value in document.items()
+            if name in names and name not in cls.model_fields
+        }
+        example = json.dumps({"fault": settings}, default=str)
+        return PydanticCustomError(
+            "unknown_key",
+            "unknown key '{key}' of a step; it is a setting of the fault: {example}",
+            {"key": key, "example": example},
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Step:

@@ -323,9 +323,9 @@ class Scenario:
         document = {"answer": dict(answer), "times": times, "match": dict(match or {})}
         self.add(document, Path())
 
-    def add(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
-        """Inject a step as a scenario has it. The paths in it are seen from *folder*; None refuses
-        them. Raises ValueError."""
+    def add(self, document: Mapping[str, Any], folder: Path | None = None) -> str:
+        """Inject a step as a scenario has it; its id. The paths in it are seen from *folder*; None
+        refuses them. Raises ValueError."""
         from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
         from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
@@ -333,6 +333,7 @@ class Scenario:
         self._check([step])
         injected = ScenarioStep(step, INJECTED, random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(injected)))
+        return injected.key
 
     def _check(self, steps: Sequence[Step]) -> None:
         """Raises ValueError for a step that the store cannot keep."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from images_emulator.contract.api_document import api_document
 from images_emulator.contract.model_listing import as_json
 from images_emulator.contract.refusal import APIError
 from images_emulator.distribution import DISTRIBUTION
+from images_emulator.web.admin_body import AdminBody
 from images_emulator.web.admin_docs import add_docs, error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.events_api import EventsAPI
@@ -45,11 +46,9 @@ from images_emulator.web.thumbnails_api import ThumbnailsAPI
 logger = logging.getLogger("images_emulator")
 
 
-class ClockMove(BaseModel):
+class ClockMove(AdminBody, strict=False):
     """Body of `POST /_emulator/clock`, with one of four keys: `advance` by seconds, `freeze` at a
     moment, which is in UTC where it names no zone, `resume`, or `reset` to the machine's time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     freeze: datetime | None = None
@@ -57,11 +56,9 @@ class ClockMove(BaseModel):
     reset: Literal[True] | None = None
 
 
-class SettingsChange(BaseModel):
+class SettingsChange(AdminBody):
     """Body of `PATCH /_emulator/settings`: a new value of one of these settings, or of both. Null
     is the value that it had at the start."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     as_of: str | None = None
     validation: str | None = None
@@ -77,13 +74,16 @@ class AdminAPI(AdminHandlers):
         router.get("/ready", responses=error_responses(admin_errors.not_ready))(self.ready)
         router.get("/version")(self.version)
         router.get("/settings")(self.settings)
-        router.patch("/settings", openapi_extra=json_body_schema(SettingsChange))(
-            self.change_settings
-        )
+        of_body = error_responses(admin_errors.unknown_input)
+        router.patch(
+            "/settings", openapi_extra=json_body_schema(SettingsChange), responses=of_body
+        )(self.change_settings)
         router.get("/models")(self.models)
         router.get("/api")(self.api)
         router.get("/clock")(self.clock)
-        router.post("/clock", openapi_extra=json_body_schema(ClockMove))(self.move_clock)
+        router.post("/clock", openapi_extra=json_body_schema(ClockMove), responses=of_body)(
+            self.move_clock
+        )
         router.get("/hosting")(self.hosting)
         router.post("/reset", responses=error_responses(admin_errors.bad_scenario))(self.reset)
         return router

@@ -15,7 +15,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
-from images_emulator.contract.message_format import quoted_list
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import Exchange, Kind, Outcome
 from images_emulator.exchange.packed import pack_redacted
@@ -25,6 +24,7 @@ from images_emulator.recordings.folder import document_text
 from images_emulator.state.journal import Journal
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
+from images_emulator.web.admin_body import unknown_input
 from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
@@ -84,7 +84,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     names = [*FILTER_NAMES, *PAGING]
     for name in request.query_params:
         if name not in names:
-            raise admin_errors.unknown_input(name=name, listed=quoted_list(names))
+            raise unknown_input(name, names)
     try:
         return Query(
             method=method,
@@ -175,7 +175,8 @@ class JournalAPI(AdminHandlers):
         before: str | None = None,
         counts: bool = False,
     ) -> Response:
-        """The newest calls, or those since or before the one of that id; newest last."""
+        """The newest calls and downloads of hosted pictures, or those since or before the one of
+        that id; newest last. `?kind=call` leaves the downloads out."""
 
         def page() -> bytes:
             entries, total = self._page(query, limit, since, before)

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -23,7 +23,15 @@ from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
-from images_emulator.web.state_json import ScenarioState, UnmetSteps, scenario_state, unmet_steps
+from images_emulator.web.state_json import (
+    InjectedState,
+    ScenarioState,
+    UnmetSteps,
+    scenario_state,
+    unmet_steps,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,8 @@ class ScenarioAPI(AdminHandlers):
     async def replace(self, request: Request) -> ScenarioState:
         """Begin the scenario in the body; injected steps are gone. Its pictures are `data:` URLs: a
         path is refused."""
-        return await self._changed(request, self.scenario.load)
+        await self._change(request, self.scenario.load)
+        return await self.show()
 
     async def clear(self) -> ScenarioState:
         """Remove all steps."""
@@ -119,16 +128,17 @@ class ScenarioAPI(AdminHandlers):
             raise admin_errors.no_such_step(id=id) from None
         return await self.show()
 
-    async def inject(self, request: Request) -> ScenarioState:
-        """Inject the step in the body, before those of the scenario. A fault goes after those
-        injected earlier, and is met once where it has no `times`; an answer is met always, and then
-        goes before the earlier ones of its kind. The step goes when it has met all its calls. A
-        picture is a `data:` URL: a path is refused."""
+    async def inject(self, request: Request) -> InjectedState:
+        """Inject the step in the body, before those of the scenario; `injected` is its id. A fault
+        goes after those injected earlier, and is met once where it has no `times`; an answer is met
+        always, and then goes before the earlier ones of its kind. The step goes when it has met all
+        its calls. A picture is a `data:` URL: a path is refused."""
 
-        def add(step: Mapping[str, Any]) -> None:
-            self.scenario.add({"times": None if "answer" in step else 1, **step})
+        def add(step: Mapping[str, Any]) -> str:
+            return self.scenario.add({"times": None if "answer" in step else 1, **step})
 
-        return await self._changed(request, add)
+        identity = await self._change(request, add)
+        return InjectedState((await self.show()).steps, identity)
 
     async def faults(self) -> FaultList:
         """The faults with their settings, and the errors that are faults by their names."""
@@ -148,12 +158,10 @@ class ScenarioAPI(AdminHandlers):
             raise admin_errors.no_such_scenario(name=name, listed=listed)
         return tomllib.loads(path.read_text("utf-8"))
 
-    async def _changed(
-        self, request: Request, change: Callable[[Mapping[str, Any]], None]
-    ) -> ScenarioState:
+    async def _change(self, request: Request, change: Callable[[Mapping[str, Any]], T]) -> T:
+        """The result of *change* with the document in the body. Raises APIError."""
         document = await read_admin_json(request.receive, self.emulator)
         try:
-            await asyncio.to_thread(change, document)
+            return await asyncio.to_thread(change, document)
         except ValueError as error:
             raise admin_errors.bad_scenario(reason=str(error)) from None
-        return await self.show()

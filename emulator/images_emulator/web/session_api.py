@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
 from images_emulator.web.admin_auth import SESSION_PATH, SessionCookie, is_same
+from images_emulator.web.admin_body import AdminBody
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.request_body import read_admin_json
@@ -20,10 +20,8 @@ COOKIE_PATH: Final = "/"
 """The path of the cookie: pages of namespaces have others than `/_emulator/`."""
 
 
-class Token(BaseModel):
+class Token(AdminBody):
     """Body of `POST /_emulator/session`: the admin token."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     token: str
 
@@ -34,7 +32,7 @@ class SessionAPI(AdminHandlers):
     def router(self) -> APIRouter:
         router = APIRouter(tags=["emulator"])
         body = json_body_schema(Token)
-        refused = error_responses(admin_errors.wrong_token)
+        refused = error_responses(admin_errors.wrong_token, admin_errors.unknown_input)
         router.post(SESSION_PATH, status_code=204, openapi_extra=body, responses=refused)(
             self.begin
         )

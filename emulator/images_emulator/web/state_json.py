@@ -64,6 +64,13 @@ class ScenarioState:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectedState(ScenarioState):
+    """The steps with a new one among them, and the id of that, *injected*."""
+
+    injected: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnmetStepState:
     """A step that still waits for a call: *met* calls have met it, of its *times*; null for any
     number."""

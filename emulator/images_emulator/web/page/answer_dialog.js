@@ -129,10 +129,9 @@ export function createAnswerDialog(context) {
       submit.disabled = true;
       const isDone = await error.run(async () => {
         const { url, name } = await readPicture(file);
-        const before = new Set(state.scenario?.steps.map((step) => step.id));
-        const scenario = await api.inject({ answer: { image: url }, match: match() });
+        const { injected, ...scenario } = await api.inject({ answer: { image: url }, match: match() });
         state.set("scenario", scenario);
-        const step = scenario.steps.find((each) => each.injected && !before.has(each.id) && each.answer?.image?.[0]?.bytes === file.size);
+        const step = scenario.steps.find((each) => each.id === injected);
         dialog.close();
         context.toast(`${name} answers such calls`, step && { label: "Undo", run: () => void undo(step) });
       });

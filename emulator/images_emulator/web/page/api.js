@@ -312,7 +312,7 @@ export class API {
 
   /**
    * @param {unknown} step
-   * @returns {Promise<Scenario>}
+   * @returns {Promise<Scenario & {injected: string}>} `injected`: the id of the step
    */
   inject(step) {
     return this.json("inject", { method: "POST", json: step });

@@ -54,9 +54,9 @@ export function createFaultSection(context) {
 
   /** @param {unknown} step */
   async function inject(step) {
-    const answer = await api.inject(step);
-    state.set("scenario", answer);
-    return answer;
+    const { injected, ...scenario } = await api.inject(step);
+    state.set("scenario", scenario);
+    return scenario;
   }
 
   /** @param {() => Promise<import("./api.js").Scenario>} task */

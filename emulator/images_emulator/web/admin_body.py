@@ -1,0 +1,35 @@
+"""Bodies of the admin API: their models, and the error of a name that there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from images_emulator.contract import admin_errors
+from images_emulator.contract.message_format import quoted_list
+from images_emulator.contract.refusal import APIError
+from images_emulator.spelling import suggestion
+
+
+class AdminBody(BaseModel):
+    """A body of the admin API. It converts no types. Raises APIError for a key that there is
+    not."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        keys = [*cls.model_fields]
+        for key in value if isinstance(value, dict) else ():
+            if key not in keys:
+                raise unknown_input(key, keys)
+        return value
+
+
+def unknown_input(name: str, names: Sequence[str]) -> APIError:
+    """The error of *name*, which is none of the *names* that are taken."""
+    meant = suggestion(name, names, quote="'")
+    return admin_errors.unknown_input(name=name, meant=meant, listed=quoted_list(names))
