@@ -35,10 +35,11 @@ from reliability.server_process import ServerProcess, growth
 from reliability.stopping import SMALL
 
 ERRORS: Final = ("MemoryError", "OSError", "ConnectionResetError")
-"""What functions raise, by turns."""
 
-THREADS: Final = ("loop", "pool", "decoder")
-"""The threads in which they do: that of the event loop, that which renders, that which decodes."""
+THREADS: Final = {"loop": ERRORS, "pool": ERRORS, "decoder": ERRORS[:1]}
+"""The threads in which functions fail: that of the event loop, that which renders, that which
+decodes; with what they raise there, by turns. A decoder reads bytes that are in memory, and raises
+OSError for a file that is broken."""
 
 MAX_PLACES: Final = 1000
 """Places that fail in one kind of call and one thread, more than there are."""
@@ -140,11 +141,12 @@ async def failure_points(effort: Effort, loop: str) -> Outcome:
             (each, thread) for each in calls.items() for thread in THREADS
         ):
             expected = await essence_of(call)
-            server.ask("enter", thread, 0, ERRORS[0])
+            errors = THREADS[thread]
+            server.ask("enter", thread, 0, errors[0])
             await bytes_of(call)
             places, _ = server.ask("leave")
             for at in range(1, places + 1, math.ceil(places / most) or 1):
-                server.ask("enter", thread, at, ERRORS[at % len(ERRORS)])
+                server.ask("enter", thread, at, errors[at % len(errors)])
                 try:
                     data = await bytes_of(call)
                 except ConnectionResetError:

@@ -282,7 +282,7 @@ def test_a_call_that_the_stop_ends_is_sent(collector: Collector) -> None:
             with suppress(httpx2.HTTPError):
                 assert [*lines]
     (span,) = collector.calls
-    assert attributes(span)["images_emulator.outcome"] == "gone"
+    assert attributes(span)["images_emulator.outcome"] == "cut"
 
 
 def test_a_stream_has_the_time_of_its_first_event(trace: Trace) -> None:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -251,6 +259,8 @@ class Exchange:
     given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
+    complete: Callable[[], Awaitable[None]] | None = None
+    """Ends the call and completes it in the journal; None where no journal has it."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
     dropped: Sequence[str] = ()

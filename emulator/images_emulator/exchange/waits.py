@@ -59,9 +59,12 @@ async def wait_for_disconnect(receive: Receive) -> None:
 async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
     until the client has left. A call in process has no connection; for it the application raises
-    ConnectionResetError."""
+    ConnectionResetError. The journal has the call whole before its client can see the end."""
     exchange.is_hung_up = True
     exchange.is_reset = reset
-    if exchange.connection is not None:
-        await exchange.connection.hang_up(reset=reset)
+    connection = exchange.connection  # a complete exchange has none
+    if exchange.complete and exchange.duration_ms is None:
+        await exchange.complete()
+    if connection is not None:
+        await connection.hang_up(reset=reset)
         await wait_for_disconnect(receive)

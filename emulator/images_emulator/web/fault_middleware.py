@@ -124,6 +124,7 @@ class FaultMiddleware:
         """Answer the call with its fault, or without one where it has none. What it has *met* by
         the scenario is known already where it is not None."""
         fault: BaseFault | None = None
+        is_in_process = exchange.connection is None
         try:
             fault = await self._fault(exchange, receive, directive, met)
             if fault is None:
@@ -142,7 +143,7 @@ class FaultMiddleware:
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
             await self._response(error, exchange, fault)(scope, receive, send)
-        if exchange.is_hung_up and exchange.connection is None:
+        if exchange.is_hung_up and is_in_process:
             raise ConnectionResetError("a fault closed the connection")
 
     def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:

@@ -70,10 +70,11 @@ class Recorder:
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
+        exchange.complete = answer.complete
         try:
             await self.app(scope, receive, answer.send)
         finally:
-            exchange.pending_write = None
+            exchange.pending_write = exchange.complete = None
             if exchange.duration_ms is None:
                 await answer.complete()
             # The server may keep the scope for a while. It must not keep body and pictures.

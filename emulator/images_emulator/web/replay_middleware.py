@@ -303,8 +303,9 @@ class ReplayMiddleware:
         await send({"type": "http.response.body", "body": body})
 
     async def _hang_up(self, exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+        is_in_process = exchange.connection is None
         await hang_up(exchange, receive, reset=reset)
-        if exchange.connection is None:
+        if is_in_process:
             raise ConnectionResetError("the recorded connection ended here")
 
     async def _playable(
