@@ -267,14 +267,15 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 
 NPM_PACKAGES = (
     *("openai@6.49.0", "ai@6.0.326", "@ai-sdk/azure@3.0.128", "esbuild@0.28.2"),
-    *("typescript@7.0.2", "axe-core@4.14.1"),
+    *("typescript@7.0.2", "@types/node@22.20.5", "tsx@4.23.15", "axe-core@4.14.1"),
 )
 
 
 @pytest.fixture(scope="session")
 def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose `node_modules` have OpenAI's SDK, Vercel's AI SDK for Azure, what makes a file
-    for browsers of them, and what checks the page: its types and how accessible it is."""
+    for browsers of them, what checks types and how accessible the page is, and what runs
+    TypeScript."""
     npm = shutil.which("npm")
     if not npm:
         pytest.skip("needs Node.js with npm")

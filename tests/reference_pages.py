@@ -1,5 +1,5 @@
-"""The generated parts of `docs/reference`: tables of the code's own tables, and the docstrings of
-the public names.
+"""The generated parts of `docs/`: tables of the code's own tables and of the tests', the docstrings
+of the public names, and files of examples.
 
     .venv/bin/python -m tests.reference_pages
 
@@ -12,7 +12,7 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
 from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
+from tests.fault_outcomes import ANSWERS, BROKEN, CODES, NODE, STREAMS, Seen
 from tests.guards import GUARDS
 from tests.limits import LIMITS
 
@@ -71,13 +72,71 @@ def faults_table() -> str:
 
 
 def errors_table() -> str:
-    """The errors by name, with their sentences."""
-    rows = ["| error | status | type | message |", "|---|---|---|---|"]
+    """The errors by name, with their sentences, and what OpenAI's SDK for Python raises."""
+    rows = ["| error | status | type | in Python | message |", "|---|---|---|---|---|"]
     for each in fault_tables.fault_list().errors:
         name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
         kind = f"`{each.type}`" if each.type else ""
-        rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+        raised = f"`{CODES[each.name][0].__name__}`"
+        rows.append(f"| {name} | {each.status} | {kind} | {raised} | {each.summary} |")
     return "\n".join(rows) + "\n"
+
+
+def python_answers() -> str:
+    """What the SDK for Python makes of the faults of answers."""
+    rows = ["| fault | raises | requests |", "|---|---|---|"]
+    for fault, seen in ANSWERS.items():
+        if seen.requests:
+            rows.append(f"| `{fault}` | {_raised(seen)} | {seen.requests} |")
+    return "\n".join(rows) + "\n"
+
+
+def python_streams() -> str:
+    """What the SDK for Python makes of the faults of streams."""
+    rows = ["| fault | events | raises | requests |", "|---|---|---|---|"]
+    for fault, seen in STREAMS.items():
+        if seen.requests:
+            events = _short_events(seen.events)
+            rows.append(f"| `{fault}` | {events} | {_raised(seen)} | {seen.requests} |")
+    return "\n".join(rows) + "\n"
+
+
+def _raised(seen: Seen) -> str:
+    """The exception, with its cause; of those that the SDK does not raise, who does."""
+    if not seen.error:
+        return ""
+    module, _, _ = seen.error.__module__.partition(".")
+    name = f"`{seen.error.__name__}`"
+    if module in {"binascii", "PIL"}:
+        return f"nothing; who decodes the picture gets a `{module}.{seen.error.__name__}`"
+    return name + (f" of a `{seen.cause}`" if seen.cause else "")
+
+
+def _short_events(events: Sequence[str]) -> str:
+    """The types of *events*, each without what is before its dot."""
+    return ", ".join(f"`{each.partition('.')[2]}`" for each in events)
+
+
+def node_faults() -> str:
+    """What the SDK for Node.js makes of the main faults."""
+    rows = [
+        "| fault | of | events | throws | `message` | `code` | requests |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (kind, fault), seen in NODE.items():
+        throws = f"`{seen.error}`" if seen.error else "nothing, and does not end" * seen.aborted
+        message = f"`{seen.message}`" if seen.message else ""
+        code = f"`{seen.code}`" if seen.code not in {None, BROKEN} else ""
+        cells = [f"`{fault}`", kind, _short_events(seen.events), throws, message, code]
+        rows.append(f"| {' | '.join(cells)} | {seen.requests} |")
+    return "\n".join(rows) + "\n"
+
+
+def example_file(name: str, language: str) -> str:
+    """A file of an example as a block; *name* is its path from `examples/PROJECT/` on."""
+    project, _, title = name.partition("/")
+    text = (ROOT / "examples" / project / title).read_text()
+    return f'```{language} title="{title}"\n{text}```\n'
 
 
 def own_errors_table(module: ModuleType) -> str:
@@ -189,6 +248,16 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "settings": ("settings.md", settings_table),
     "models": ("models.md", models_tables),
     "faults": ("faults.md", faults_table),
+    "answers in Python": ("faults.md", python_answers),
+    "streams in Python": ("faults.md", python_streams),
+    "faults in Node.js": ("../guides/typescript.md", node_faults),
+    **{
+        f"example {name}": ("../guides/typescript.md", partial(example_file, name, "typescript"))
+        for name in (
+            *("nextjs/vitest.config.ts", "nextjs/global-setup.ts", "nextjs/emulator.ts"),
+            *("nextjs/lib/pictures.ts", "nextjs/pictures.test.ts"),
+        )
+    },
     "errors": ("errors.md", errors_table),
     "own errors": ("errors.md", lambda: own_errors_table(emulator_errors)),
     "admin errors": ("admin-api.md", lambda: own_errors_table(admin_errors)),
@@ -224,7 +293,8 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "clients": ("clients.md", clients_table),
     "code of clients": ("clients.md", clients_code),
 }
-"""The parts by their names, each with its page and the function that makes it."""
+"""The parts by their names, each with its page, seen from `docs/reference`, and the function that
+makes it."""
 
 
 def shown(name: str) -> str:

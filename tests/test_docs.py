@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Final
@@ -80,15 +80,20 @@ def location(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-def run_program(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def run_program(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """What *command* has printed, which has not failed."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    checked = {"python", "javascript", "sh", "toml", "yaml", "ini", "json", "text", "py"}
+    checked = {"python", "javascript", "typescript", "sh"}
+    checked |= {"toml", "yaml", "ini", "json", "text", "py"}
     others = [block for block in BLOCKS if block.page != "docs/reference/clients.md"]
     assert {block.language for block in others} <= checked
     assert all(block.title for block in BLOCKS if block.language == "text")
@@ -156,6 +161,36 @@ def test_javascript_runs_and_prints_what_is_shown(
     done = run_program([node, str(script)], tmp_path)
     assert done.stdout == (block.output or "")
     assert server.calls(status=200)
+
+
+@pytest.fixture
+def typescript_folder(npm_folder: Path, tmp_path: Path) -> Path:
+    """A folder with the files in TypeScript that the pages show. Those that import Vitest are left
+    out: their example runs and checks them."""
+    (tmp_path / "node_modules").symlink_to(npm_folder / "node_modules", target_is_directory=True)
+    shutil.copy(npm_folder / "package.json", tmp_path)
+    for block in blocks("typescript", title=True):
+        if 'from "vitest' not in block.text:
+            path = tmp_path / str(block.title)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text)
+    return tmp_path
+
+
+@pytest.mark.timeout(300)
+def test_javascript_and_typescript_are_strictly_typed(typescript_folder: Path) -> None:
+    for number, block in enumerate(blocks("javascript")):
+        (typescript_folder / f"block_{number}.ts").write_text(block.text)
+    shutil.copy(ROOT / "examples/nextjs/tsconfig.json", typescript_folder)
+    run_program(["node_modules/.bin/tsc"], typescript_folder)
+
+
+@pytest.mark.timeout(300)
+def test_typescript_runs_with_node_test(typescript_folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
+    command = ["node", "--import", "tsx", "run-tests.ts"]
+    done = run_program(command, typescript_folder, {**ENVIRONMENT, "PATH": path})
+    assert "pass 1\n" in done.stdout
 
 
 def curl_pages() -> list[str]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import logging
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -17,7 +15,6 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
-from PIL import UnidentifiedImageError
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, faults
@@ -31,9 +28,8 @@ from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.faults.base import BaseFault, is_event, is_event_stream
 from tests.answers import messages_for
 from tests.conftest import KEY
+from tests.fault_outcomes import ANSWERS, CODES, STREAMS, Seen
 from tests.pictures import opened, png
-
-PARTIAL, COMPLETED = "image_generation.partial_image", "image_generation.completed"
 
 
 def test_every_module_that_defines_faults_is_listed() -> None:
@@ -47,18 +43,6 @@ def test_every_module_that_defines_faults_is_listed() -> None:
         if isinstance(value, type) and issubclass(value, BaseFault)
     ]
     assert {kind for kind in kinds if isinstance(kind, str)} == FAULTS.keys()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What became of a call: the *error* that was raised and its *cause*, its *code*, how many
-    *requests* were made, and the *events* that came before."""
-
-    error: type[Exception] | None = None
-    cause: str | None = None
-    code: str | None = None
-    requests: int = 1
-    events: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -97,78 +81,12 @@ def seen(emulator: Emulator, client: OpenAI, fault: str, **fields: Any) -> Seen:
     return Seen(requests=met(emulator), events=tuple(events))
 
 
-LOST = openai.APIConnectionError
-
-ANSWERS = {
-    "error;status=418;code=teapot": Seen(openai.APIStatusError, code="teapot"),
-    "error;status=502": Seen(openai.InternalServerError, requests=2),
-    "error;status=400;should_retry=true": Seen(openai.BadRequestError, requests=2),
-    "server_error;should_retry=false": Seen(openai.InternalServerError),
-    "latency;seconds=0.01;jitter=0.01": Seen(),
-    "latency;realistic=true;scale=0.001": Seen(),
-    "timeout": Seen(openai.APITimeoutError, "ReadTimeout", requests=2),
-    "slow_body;bytes_per_second=5000000": Seen(),
-    "connection_reset": Seen(LOST, "ReadError", requests=2),
-    "connection_reset;after_bytes=1000": Seen(LOST, "ReadError", requests=2),
-    "truncated": Seen(LOST, "RemoteProtocolError", requests=2),
-    "truncated;after_bytes=0": Seen(LOST, "RemoteProtocolError", requests=2),
-    # The SDK passes on what its JSON parser says.
-    "malformed": Seen(json.JSONDecodeError),
-    "malformed;what=base64": Seen(binascii.Error),
-    "malformed;what=picture": Seen(UnidentifiedImageError),
-    "empty_data": Seen(),
-    "fewer_images": Seen(),
-    "stream_error": Seen(requests=0),
-    "stream_cut": Seen(requests=0),
-    "stall": Seen(requests=0),
-    "unknown_event": Seen(requests=0),
-    "fewer_partials": Seen(requests=0),
-    "expired": Seen(requests=0),
-}
-
-FIRST_PARTIAL, WHOLE = (PARTIAL,), (PARTIAL, PARTIAL, COMPLETED)
-
-STREAMS = {
-    "error;status=500": Seen(openai.InternalServerError, requests=2),
-    "latency;seconds=0": Seen(events=WHOLE),
-    "latency;realistic=true;scale=0.001": Seen(events=WHOLE),
-    "timeout": Seen(openai.APITimeoutError, "ReadTimeout", requests=2),
-    "slow_body;bytes_per_second=20000000": Seen(events=WHOLE),
-    "connection_reset": Seen(LOST, "ReadError", requests=2),
-    # Once a stream has begun, the SDK does not try again.
-    "connection_reset;after_bytes=0": Seen(LOST, "ReadError"),
-    "truncated": Seen(LOST, "RemoteProtocolError"),
-    "malformed": Seen(json.JSONDecodeError),
-    "malformed;what=base64": Seen(events=WHOLE),
-    "malformed;what=picture": Seen(events=WHOLE),
-    "empty_data": Seen(events=WHOLE),
-    "fewer_images": Seen(events=WHOLE),
-    "stream_error": Seen(openai.APIError, code="image_generation_failed", events=FIRST_PARTIAL),
-    "stream_error;after=0;name=moderation_blocked": Seen(
-        openai.APIError, code="moderation_blocked"
-    ),
-    "stream_error;after=3": Seen(openai.APIError, code="image_generation_failed", events=WHOLE),
-    "stream_error;after=4": Seen(events=WHOLE),
-    "stream_cut": Seen(LOST, "RemoteProtocolError", events=FIRST_PARTIAL),
-    "stream_cut;after=2;reset=true": Seen(LOST, "ReadError", events=(PARTIAL, PARTIAL)),
-    "stream_cut;after=0": Seen(LOST, "RemoteProtocolError"),
-    "stall": Seen(openai.APITimeoutError, "ReadTimeout", events=FIRST_PARTIAL),
-    "stall;after=2;seconds=0.01": Seen(events=WHOLE),
-    "unknown_event": Seen(
-        events=(PARTIAL, "image_generation.keepalive", PARTIAL, COMPLETED),
-    ),
-    "fewer_partials": Seen(events=(COMPLETED,)),
-    "expired": Seen(requests=0, events=WHOLE),
-    "fewer_partials;keep=1": Seen(events=(PARTIAL, COMPLETED)),
-}
-
-
 @pytest.mark.parametrize(
     ("name", "outcomes"), [("ANSWERS", ANSWERS), ("STREAMS", STREAMS)], ids=["answers", "streams"]
 )
-def test_every_fault_is_tried(name: str, outcomes: dict[str, Seen]) -> None:
+def test_every_fault_is_tried(name: str, outcomes: Mapping[str, Seen]) -> None:
     untried = FAULTS.keys() - {parse_fault(fault).kind for fault in outcomes}
-    assert not untried, f"{name} in {__file__} needs an entry for {untried}"
+    assert not untried, f"{name} in tests/fault_outcomes.py needs an entry for {untried}"
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
@@ -211,7 +129,7 @@ def test_a_fault_that_leaves_the_body_as_it_is_changes_no_byte(
 def test_every_fault_that_leaves_the_body_as_it_is_is_compared() -> None:
     kinds = {kind for kind, fault in FAULTS.items() if not fault.changes_body}
     compared = {parse_fault(str(each.values[0])).kind for each in FAITHFUL}
-    assert kinds == compared, f"ANSWERS or STREAMS of {__file__} needs an entry without an error"
+    assert kinds == compared, "ANSWERS or STREAMS needs an entry without an error"
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -221,37 +139,11 @@ def test_every_setting_of_a_fault_is_described(kind: str) -> None:
     assert not bare, f"{bare} of {FAULTS[kind].__name__} need Field(description=…)"
 
 
-CODES: dict[str, tuple[type[openai.APIStatusError], str | None, int]] = {
-    "rate_limit_exceeded": (openai.RateLimitError, "rate_limit_exceeded", 2),
-    "insufficient_quota": (openai.RateLimitError, "insufficient_quota", 2),
-    "credit_balance_exhausted": (openai.RateLimitError, "credit_balance_exhausted", 2),
-    "project_spend_limit_exceeded": (openai.RateLimitError, "project_spend_limit_exceeded", 2),
-    "organization_spend_limit_exceeded": (
-        openai.RateLimitError, "organization_spend_limit_exceeded", 2,
-    ),
-    "organization_usage_limit_exceeded": (
-        openai.RateLimitError, "organization_usage_limit_exceeded", 2,
-    ),
-    "billing_hard_limit_reached": (openai.BadRequestError, "billing_hard_limit_reached", 1),
-    "moderation_blocked": (openai.BadRequestError, "moderation_blocked", 1),
-    "content_policy_violation": (openai.BadRequestError, "content_policy_violation", 1),
-    "invalid_api_key": (openai.AuthenticationError, "invalid_api_key", 1),
-    "organization_must_be_verified": (openai.PermissionDeniedError, None, 1),
-    "missing_scope": (openai.AuthenticationError, "insufficient_scope", 1),
-    "server_error": (openai.InternalServerError, None, 2),
-    "server_is_overloaded": (openai.InternalServerError, "server_is_overloaded", 2),
-    "image_generation_failed": (openai.InternalServerError, "image_generation_failed", 2),
-    "slow_down": (openai.RateLimitError, "slow_down", 2),
-    "temporarily_blocked": (openai.PermissionDeniedError, "Forbidden", 1),
-}  # fmt: skip
-"""The exception that the SDK raises for a named error, its code, and the requests it makes."""
-
-
 @pytest.mark.parametrize("name", ERRORS_BY_NAME)
 def test_an_error_by_name(
     emulator: Emulator, patient: OpenAI, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert name in CODES, f"CODES of {__file__} needs an entry for it"
+    assert name in CODES, "CODES of tests/fault_outcomes.py needs an entry for it"
     error, code, requests = CODES[name]
     caplog.set_level(logging.INFO, "openai")
     outcome = seen(emulator, patient, f"{name};retry_after_ms=30")
