@@ -146,8 +146,8 @@ class AdminClient:
     def _connection(self) -> Iterator[HTTPConnection]:
         """A connection to the server. Raises UnreachableError where there is none."""
         parts = urlsplit(self.address.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        with closing(kind(parts.netloc, timeout=self.timeout)) as connection:
+        connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        with closing(connection_class(parts.netloc, timeout=self.timeout)) as connection:
             try:
                 connection.connect()
             except OSError as error:

@@ -65,9 +65,9 @@ class PictureFile(Immutable):
 
     def as_url(self) -> str:
         """The file with its name, as a `data:` URL."""
-        kind = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
         data = b64encode(self.data).decode()
-        return f"data:{kind};name={quote(self.base_name, safe='')};base64,{data}"
+        return f"data:{media_type};name={quote(self.base_name, safe='')};base64,{data}"
 
     def as_json(self) -> dict[str, Any]:
         """The picture as the admin API shows it."""

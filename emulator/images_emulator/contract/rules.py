@@ -26,11 +26,15 @@ Pixels = tuple[int, int]
 """Width and height."""
 
 
-def wrong_scalar(name: str, value: object, expected: str, kind: str) -> APIError:
-    """The error for a *value* whose type the parameter *name* does not take. *expected* names the
-    right type in today's words (`a string`), *kind* in those of the older stack (`string`)."""
+def wrong_scalar(name: str, value: object, expected: str, older_name: str) -> APIError:
+    """The error for a *value* whose type the parameter *name* does not take. *expected* is the
+    right type in today's words (`a string`), *older_name* its name in the older stack (`string`)."""
     return errors.wrong_scalar(
-        name=name, expected=expected, got=json_type(value), value=python_repr(value), kind=kind
+        name=name,
+        expected=expected,
+        got=json_type(value),
+        value=python_repr(value),
+        kind=older_name,
     )
 
 

@@ -205,10 +205,11 @@ def completed_event(
 
 
 def _image_event(
-    request: ImageRequest, kind: str, number: int, values: Mapping[str, Any]
+    request: ImageRequest, suffix: str, number: int, values: Mapping[str, Any]
 ) -> Template:
-    """Event *number* (from 0) of a stream, with *values* beside its head and its image."""
-    name = f"{request.operation.event_name}.{kind}"
+    """Event *number* (from 0) of a stream, with *values* beside its head and its image. *suffix* is
+    the end of its name."""
+    name = f"{request.operation.event_name}.{suffix}"
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}
     values = {**_keys_of_day(image, request.day), **values}

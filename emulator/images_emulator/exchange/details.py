@@ -187,8 +187,10 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
         if isinstance(item, Mapping):
             yield _reference(where, item, pixels)
         else:
-            kind = item.content_type and _shortened(item.content_type)
-            yield UploadDetails("form", where, _shortened(item.filename), kind, item.size, pixels)
+            media_type = item.content_type and _shortened(item.content_type)
+            yield UploadDetails(
+                "form", where, _shortened(item.filename), media_type, item.size, pixels
+            )
 
 
 def image_items(

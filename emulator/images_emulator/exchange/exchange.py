@@ -67,8 +67,8 @@ MAX_LATE_PARSE_BYTES: Final = 16_384
 parsed body may take 24 times its length, so it is not kept. Of a longer body the journal keeps only
 the details, if the body was parsed to answer the call."""
 
-Kind = Literal["call", "download"]
-"""A call to the API, or a request for a hosted picture."""
+CallKind = Literal["call", "download"]
+"""The kind of a call: one to the API, or a request for a hosted picture."""
 
 Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with
@@ -167,7 +167,7 @@ class Exchange:
     """`req_` and 32 hexadecimal digits; a UUID on Azure's paths and for a download."""
     time: datetime
     """The time of the call's arrival, by the emulator's clock."""
-    kind: Kind = "call"
+    kind: CallKind = "call"
     """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
     """The call's number in the order of arrival since the last reset, from 1. 0 where the shared

@@ -74,8 +74,8 @@ def _holds_json(start: Message) -> bool:
     """Whether the answer that *start* begins is a good one, in JSON that is not compressed: that
     of a recording may be."""
     headers: dict[bytes, bytes] = dict(start["headers"])
-    kind = headers.get(b"content-type", b"")
-    is_json = kind.startswith(b"application/json") and b"content-encoding" not in headers
+    content_type = headers.get(b"content-type", b"")
+    is_json = content_type.startswith(b"application/json") and b"content-encoding" not in headers
     return bool(start["status"] == 200 and is_json)
 
 

@@ -18,14 +18,14 @@ def messages(error: ValidationError) -> Iterator[str]:
 
 def message(details: ErrorDetails) -> str:
     """The sentence for one mistake."""
-    kind, text = details["type"], details["msg"]
-    if kind in {"unknown_key", "no_fault", "answer"}:
+    error_type, text = details["type"], details["msg"]
+    if error_type in {"unknown_key", "no_fault", "answer"}:
         return text
-    if kind == "value_error":
+    if error_type == "value_error":
         return text.removeprefix("Value error, ")
-    if kind == "missing":
+    if error_type == "missing":
         return "is missing"
-    if kind == "model_type":
+    if error_type == "model_type":
         return "this is no mapping of keys to values"
     value: Any = details["input"]
     sentence = f"{text[0].lower()}{text[1:]}"

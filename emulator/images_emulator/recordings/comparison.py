@@ -19,7 +19,7 @@ from images_emulator.recordings.document import (
 from images_emulator.recordings.recorded_files import suffix_of
 from images_emulator.recordings.recording import ANY, Headers, RecordedResponse, Recording
 
-Kind = Literal[
+DifferenceKind = Literal[
     "status",
     "header",
     "body",
@@ -36,7 +36,7 @@ Kind = Literal[
 ]
 """A key of `KINDS`."""
 
-KINDS: Final[Mapping[Kind, str]] = {
+KINDS: Final[Mapping[DifferenceKind, str]] = {
     "status": "another status",
     "header": "a header of the API is missing, or the content type is another one",
     "body": "another text, or a stream in place of JSON, or the other way round",
@@ -99,7 +99,7 @@ _HEAD_CHARS: Final = 400
 class AnswerDifference(Immutable):
     """One thing in which an answer is not the recorded one."""
 
-    kind: Kind
+    kind: DifferenceKind
     where: str
     """The place in the answer, such as `body.data[0].url`."""
     actual: str
@@ -257,7 +257,7 @@ def differences(
     elif (was := _type_of(want)) != (now := _type_of(got)):
         # The parameter and the code of an error may be null.
         of_error = "null" in (was, now) and _is_in_error(where)
-        kind: Kind = _kind_of(where, key) if of_error else "type"
+        kind: DifferenceKind = _kind_of(where, key) if of_error else "type"
         yield AnswerDifference(kind, where, shown(got), shown(want))
     elif isinstance(want, str):
         yield from _text_differences(want, got, where, rules, key)
@@ -332,7 +332,7 @@ def _text_differences(
         yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
 
 
-def _kind_of(where: str, key: str) -> Kind:
+def _kind_of(where: str, key: str) -> DifferenceKind:
     """The kind of a difference of the values under *key*."""
     if not _is_in_error(where):
         return "value"

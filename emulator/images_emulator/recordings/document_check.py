@@ -83,8 +83,10 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 _WITH_ARTICLE: Final = {"object": "an object", "array": "an array", "integer": "an integer"}
 
 
-def _is(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+def _is(value: Any, type_name: str) -> bool:
+    return isinstance(value, _TYPES[type_name]) and (
+        type_name == "boolean" or not isinstance(value, bool)
+    )
 
 
 def _resolved(rule: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -93,8 +95,8 @@ def _resolved(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return rule
 
 
-def _with_article(kind: str) -> str:
-    return _WITH_ARTICLE.get(kind, f"a {kind}")
+def _with_article(type_name: str) -> str:
+    return _WITH_ARTICLE.get(type_name, f"a {type_name}")
 
 
 def _mistakes(value: Any, rule: Mapping[str, Any], place: Place) -> Iterator[Mistake]:

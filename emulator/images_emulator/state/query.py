@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.details import PARAMETERS, kept_value
-from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
 from images_emulator.spelling import suggestion
 
 MAX_SHOWN_CHARS: Final = 200
@@ -306,7 +306,7 @@ def _parameter_filter(name: str) -> _Filter:
 
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
-    "kind": get_args(Kind),
+    "kind": get_args(CallKind),
     "outcome": get_args(Outcome),
     "has": get_args(Has),
 }

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from images_emulator import imaging
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
-from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
 from images_emulator.exchange.packed import pack_redacted
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.recordings.document import to_document
@@ -77,7 +77,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     fault: Annotated[Values, _filter("the name of the fault that was met")],
     own_answer: Annotated[Values, _filter("the name of an answer of one's own, a glob")],
     has: Annotated[Values, _filter(" ".join(get_args(Has)))],
-    kind: Annotated[Values, _filter(" ".join(get_args(Kind)))],
+    kind: Annotated[Values, _filter(" ".join(get_args(CallKind)))],
 ) -> Query:
     """The filters in the address; of one that is given several times one value has to match.
     Raises APIError for one that there is not, and for a value without meaning."""
@@ -180,12 +180,12 @@ class JournalAPI(AdminHandlers):
 
         def page() -> bytes:
             entries, total = self._page(query, limit, since, before)
-            journal, kind = self.journal, Query(kind=query.kind)
+            journal, of_kind = self.journal, Query(kind=query.kind)
             calls = Calls(
                 [summary(entry) for entry in entries],
                 total,
                 journal.dropped(),
-                counts_of(journal.heads(kind)) if counts else None,
+                counts_of(journal.heads(of_kind)) if counts else None,
             )
             # FastAPI would copy and check all of it first, on the event loop.
             return _CALLS.dump_json(calls)

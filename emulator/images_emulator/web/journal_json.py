@@ -16,7 +16,7 @@ from images_emulator import imaging
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.details import FormPart, UploadDetails, UploadSource
-from images_emulator.exchange.exchange import Exchange, Kind, Outcome
+from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.upload_data import keeps_upload, uploads_data
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
@@ -77,7 +77,7 @@ class CallSummary:
 
     id: str
     number: int | None
-    kind: Kind
+    kind: CallKind
     time: datetime
     method: str
     path: str

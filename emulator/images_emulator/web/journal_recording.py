@@ -190,7 +190,7 @@ def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload
         assert request
         encoded = pictures.get((index, None))
         if encoded:
-            kind = imaging.render.mimetype(request, index)
+            media_type = imaging.render.mimetype(request, index)
             yield RecordedDownload(
-                url.decode(), 200, (("content-type", kind),), a2b_base64(encoded)
+                url.decode(), 200, (("content-type", media_type),), a2b_base64(encoded)
             )

@@ -147,10 +147,10 @@ class Metrics:
             options["buckets"] = row.buckets
         elif row.kind is MetricKind.GAUGE:
             options["multiprocess_mode"] = row.mode
-        name, kind = f"{PREFIX}_{row.name}", _CLASSES[row.kind]
+        name, metric_class = f"{PREFIX}_{row.name}", _CLASSES[row.kind]
         # The files of several processes are read instead.
         registry = None if self._folder else self.registry
-        return kind(name, row.help, row.labels, registry=registry, **options)
+        return metric_class(name, row.help, row.labels, registry=registry, **options)
 
     def _series(self, name: str, *labels: str) -> Any:
         """The series of the metric *name* with these *labels*. The library takes ten times as long

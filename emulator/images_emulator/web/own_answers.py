@@ -79,11 +79,11 @@ def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPi
     try:
         (file,) = read_files(value, ReadingContext(Path()))
     except ValueError as error:
-        kind, sentence = type(value).__name__, str(error)
+        type_name, sentence = type(value).__name__, str(error)
         if isinstance(value, str | os.PathLike):
             path = os.fsdecode(value)
             sentence = sentence.replace(path, base_name(path))
-        raise ValueError(f"it returned {kind} for image {index}: {sentence}") from None
+        raise ValueError(f"it returned {type_name} for image {index}: {sentence}") from None
     if file.mistake and not answer.verbatim:
         raise ValueError(f"what it returned for image {index} {file.mistake}")
     return answer.picture(file)

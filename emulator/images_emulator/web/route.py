@@ -36,9 +36,9 @@ class Route:
     @cached_property
     def _expression(self) -> re.Pattern[str]:
         parts = _PARAMETER.split(self.path)
-        literals, names, kinds = parts[::3], parts[1::3], parts[2::3]
+        literals, names, converters = parts[::3], parts[1::3], parts[2::3]
         expression = re.escape(literals[0])
-        for name, kind, literal in zip(names, kinds, literals[1:], strict=True):
-            text = ".*" if kind else "[^/]+"
+        for name, converter, literal in zip(names, converters, literals[1:], strict=True):
+            text = ".*" if converter else "[^/]+"
             expression += f"(?P<{name}>{text}){re.escape(literal)}"
         return re.compile(f"{expression}$")

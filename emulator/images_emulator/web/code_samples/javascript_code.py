@@ -38,8 +38,8 @@ def _value(value: Any) -> str:
     """The expression of a JSON value or an upload."""
     match value:
         case UploadLink():
-            kind = f", {{ type: {literal(value.type)} }}" if value.type else ""
-            return f"await toFile(await upload({value.place}), {literal(value.name)}{kind})"
+            options = f", {{ type: {literal(value.type)} }}" if value.type else ""
+            return f"await toFile(await upload({value.place}), {literal(value.name)}{options})"
         case str():
             return literal(value)
         case Mapping():
