@@ -28,7 +28,7 @@ Pixels = tuple[int, int]
 
 def wrong_scalar(name: str, value: object, expected: str, older_name: str) -> APIError:
     """The error for a *value* whose type the parameter *name* does not take. *expected* is the
-    right type in today's words (`a string`), *older_name* its name in the older stack (`string`)."""
+    right type in today's words (`a string`), *older_name* that of the older stack (`string`)."""
     return errors.wrong_scalar(
         name=name,
         expected=expected,
