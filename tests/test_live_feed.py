@@ -504,17 +504,17 @@ def test_the_log_keeps_events_within_a_number_and_a_budget(
     log = EventLog()
     for number in range(live_feed.MAX_EVENTS + 5):
         log.append("arrived", b"%d" % number)
-    assert log.place_of(f"{log.run}-4") is None
-    assert log.place_of(f"{log.run}-5") == 5
-    assert log.place_of(f"{log.run}-{log.last}") == log.last
+    assert log.position_of(f"{log.run}-4") is None
+    assert log.position_of(f"{log.run}-5") == 5
+    assert log.position_of(f"{log.run}-{log.last}") == log.last
     events = log.after(5)
     assert events
     assert events[0].count(b"\n\n") == live_feed.MAX_EVENTS
     monkeypatch.setattr(live_feed, "MAX_EVENT_BYTES", 1000)
     log.append("arrived", b"x" * 900)
     log.append("arrived", b"x" * 900)
-    assert log.place_of(f"{log.run}-{log.last - 1}") == log.last - 1
-    assert log.place_of(f"{log.run}-{log.last - 2}") is None
+    assert log.position_of(f"{log.run}-{log.last - 1}") == log.last - 1
+    assert log.position_of(f"{log.run}-{log.last - 2}") is None
 
 
 def test_the_log_gives_its_events_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

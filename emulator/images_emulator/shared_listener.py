@@ -41,8 +41,8 @@ class ConnectionCounts:
         """A new file, of processes that do not serve yet. Raises OSError."""
         path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, "little") * count)
         counts = cls(path, count)
-        for place in range(count):
-            counts.counts[place] = NOT_SERVING
+        for index in range(count):
+            counts.counts[index] = NOT_SERVING
         return counts
 
     def close(self) -> None:
@@ -69,15 +69,15 @@ class _Connections(set[Any]):
 
 
 class SharedListener:
-    """The part of one process, number *place* of those that *counts* is about, in accepting
+    """The part of one process, number *index* of those that *counts* is about, in accepting
     connections from *listener*."""
 
-    def __init__(self, listener: socket.socket, counts: ConnectionCounts, place: int) -> None:
+    def __init__(self, listener: socket.socket, counts: ConnectionCounts, index: int) -> None:
         self.socket = listener
         self.connections: set[Any] = _Connections(self._publish)
         """The open connections, which their protocols add and discard."""
         self._counts = counts.counts
-        self._place = place
+        self._index = index
         self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._accepted: set[asyncio.Task[Any]] = set()
         """Connections that have no protocol yet."""
@@ -103,7 +103,7 @@ class SharedListener:
 
     def _publish(self) -> None:
         number = len(self.connections) + len(self._accepted)
-        self._counts[self._place] = number if self._is_open else NOT_SERVING
+        self._counts[self._index] = number if self._is_open else NOT_SERVING
 
     def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self.socket.fileno(), self._on_connection)
@@ -121,7 +121,7 @@ class SharedListener:
 
     def _on_connection(self) -> None:
         """A connection waits, unless another process was faster."""
-        if self._counts[self._place] > min(self._counts):
+        if self._counts[self._index] > min(self._counts):
             self._pause(DEFER_SECONDS, self._accept)
         else:
             self._accept()

@@ -38,7 +38,7 @@ def main() -> None:
 
 def _serve(order: Order, supervisor: socket.socket) -> None:
     counts = ConnectionCounts(Path(order.counts), order.workers)
-    listener = SharedListener(socket.socket(fileno=order.listener), counts, order.place)
+    listener = SharedListener(socket.socket(fileno=order.listener), counts, order.worker_index)
     try:
         server = open_server(Settings(**order.settings), listener)
     except (CommandError, ValueError) as error:

@@ -108,21 +108,21 @@ def _error_body(error: ErrorAnswer) -> bytes:
     return text.encode()
 
 
-def _headers(answer: AnswerFacts) -> Sequence[Header]:
+def _headers(facts: AnswerFacts) -> Sequence[Header]:
     """API Management sends one header, the service behind it the others. The emulator leaves out
     `strict-transport-security`, which a browser would apply to all of localhost."""
-    request_id = answer.request_id.encode()
+    request_id = facts.request_id.encode()
     headers = [(b"apim-request-id", request_id)]
-    if answer.status == 401:
+    if facts.status == 401:
         return headers
-    if answer.past_api_management:
+    if facts.past_api_management:
         headers += [
             (b"x-content-type-options", b"nosniff"),
             (b"x-ms-region", REGION.encode()),
-            (b"x-ms-client-request-id", answer.client_request_id or b"Not-Set"),
+            (b"x-ms-client-request-id", facts.client_request_id or b"Not-Set"),
         ]
-    if answer.deployment:
-        deployment = answer.deployment.encode("latin-1", "replace")
+    if facts.deployment:
+        deployment = facts.deployment.encode("latin-1", "replace")
         headers += [(b"x-ms-deployment-name", deployment), (b"x-request-id", request_id)]
     return headers
 

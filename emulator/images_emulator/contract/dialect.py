@@ -132,13 +132,13 @@ def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[H
     return tuple(headers)
 
 
-def _headers(answer: AnswerFacts) -> Sequence[Header]:
+def _headers(facts: AnswerFacts) -> Sequence[Header]:
     # A key that was refused (401) belongs to no account.
-    account = (answer.organization, answer.project) if answer.status != 401 else (b"", b"")
+    account = (facts.organization, facts.project) if facts.status != 401 else (b"", b"")
     return (
-        (b"x-request-id", answer.request_id.encode()),
-        (b"openai-processing-ms", b"%d" % answer.elapsed_ms),
-        *_constant_headers(answer.day, *account),
+        (b"x-request-id", facts.request_id.encode()),
+        (b"openai-processing-ms", b"%d" % facts.elapsed_ms),
+        *_constant_headers(facts.day, *account),
     )
 
 

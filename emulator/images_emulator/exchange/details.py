@@ -104,12 +104,12 @@ def form_parts(
     parts: Iterable[tuple[str, str | Upload]], fields: Mapping[str, Any]
 ) -> tuple[FormPart, ...]:
     """The *parts* of a form in their order, whose values are the same objects as in *fields*."""
-    places = {id(item): place for place, (_, _, item) in enumerate(image_items(fields))}
+    indexes = {id(item): index for index, (_, _, item) in enumerate(image_items(fields))}
     return tuple(
         FormPart(
             _shortened(name),
             None if isinstance(value, Upload) else _form_text(name, value),
-            places.get(id(value)),
+            indexes.get(id(value)),
         )
         for name, value in parts
     )

@@ -202,13 +202,13 @@ def _json_steps(text: str) -> list[int]:
     """The place at which each step begins."""
     starts: list[int] = []
     opening = _JSON_STEPS.search(text)
-    place = opening.end() if opening else len(text)
-    while place < len(text):
-        place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,"))
-        if text[place : place + 1] in {"]", ""}:
+    offset = opening.end() if opening else len(text)
+    while offset < len(text):
+        offset += len(text[offset:]) - len(text[offset:].lstrip(" \t\r\n,"))
+        if text[offset : offset + 1] in {"]", ""}:
             break
-        starts.append(place)
-        _, place = json.JSONDecoder().raw_decode(text, place)
+        starts.append(offset)
+        _, offset = json.JSONDecoder().raw_decode(text, offset)
     return starts
 
 
@@ -216,17 +216,17 @@ def _toml_prompt(text: str, names: Collection[str], name: str) -> tuple[int, int
     """The start and the end in *text* of the entry *name* of `prompts`, which has these *names*;
     all of the text where it is not found."""
 
-    def places(names: Iterable[str]) -> Iterator[int]:
+    def offsets(names: Iterable[str]) -> Iterator[int]:
         keys = rf"""["']?(?:{"|".join(map(re.escape, names))})["']?[ \t]*[=\].]"""
         table = r"(?:\[?[ \t]*prompts[ \t]*\.[ \t]*)?"
         return (each.start() for each in re.finditer(rf"^[ \t]*{table}{keys}", text, re.MULTILINE))
 
-    start = next(places([name]), None)
+    start = next(offsets([name]), None)
     if start is None:
         return 0, len(text)
     others = [each for each in names if each != name]
-    ends = [*(places(others) if others else ()), *_toml_steps(text)]
-    return start, min((place for place in ends if place > start), default=len(text))
+    ends = [*(offsets(others) if others else ()), *_toml_steps(text)]
+    return start, min((offset for offset in ends if offset > start), default=len(text))
 
 
 def _line(

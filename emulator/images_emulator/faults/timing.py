@@ -122,10 +122,10 @@ class SlowBody(BaseFault):
             nonlocal waits
             waits = waits or Waits(exchange)
             body = message.get("body", b"")
-            for place in range(0, len(body), step):
-                piece = body[place : place + step]
+            for start in range(0, len(body), step):
+                piece = body[start : start + step]
                 await waits.wait(len(piece) / self.bytes_per_second)
-                is_last = place + step >= len(body)
+                is_last = start + step >= len(body)
                 more = message.get("more_body", False) or not is_last
                 await send({**message, "body": piece, "more_body": more})
             if not body:

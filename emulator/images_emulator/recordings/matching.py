@@ -68,11 +68,11 @@ class NearRecording(NamedTuple):
 
 
 class RecordingMatch(NamedTuple):
-    """The recordings that match a call, by their places in the order of the folder. *request* is
+    """The recordings that match a call, by their positions in the order of the folder. *request* is
     the valid request of the call, where it was needed to match it."""
 
     level: ReplayMatch
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
     request: ImageRequest | None
 
 
@@ -109,41 +109,41 @@ class RecordingIndex:
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
         self.names: dict[int, str] = {}
-        """The names of the recordings by their places."""
+        """The names of the recordings by their positions."""
         self._days: dict[int, str] = {}
-        """The day of each recording that has one, by its place."""
+        """The day of each recording that has one, by its position."""
         self._failed: set[int] = set()
-        """The places of recordings whose answer is an error, or that have none."""
+        """The positions of recordings whose answer is an error, or that have none."""
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
         self.hosted: dict[str, tuple[int, int]] = {}
-        """By the URLs of hosted pictures the places of their recordings, and of the pictures among
-        the downloads of these."""
-        for place, recording in enumerate(recordings.outlines()):
+        """By the URL of each hosted picture: the position of its recording, and the index of the
+        picture among the downloads of the recording."""
+        for position, recording in enumerate(recordings.outlines()):
             if is_played(recording):
-                self._add(place, recording)
+                self._add(position, recording)
 
     def add(self, recording: Recording) -> None:
         """Add a recording behind the others. Raises ValueError where its request cannot be made of
         its files."""
-        place = len(self.recordings)
+        position = len(self.recordings)
         self.recordings.add(recording)
-        self._add(place, recording)
+        self._add(position, recording)
 
-    def _add(self, place: int, recording: Recording) -> None:
+    def _add(self, position: int, recording: Recording) -> None:
         call = compared_request(recording.request)
-        self._calls[place] = call
-        self.names[place] = recording.name
+        self._calls[position] = call
+        self.names[position] = recording.name
         if recording.as_of is not None:
-            self._days[place] = recording.as_of
+            self._days[position] = recording.as_of
         if recording.response is None or recording.response.status >= 400:
-            self._failed.add(place)
-        self._exact.setdefault(call.exact_key(), []).append(place)
-        self._by_scope.setdefault(call.scope, []).append(place)
-        self._by_prompt.setdefault((call.scope, call.prompt), []).append(place)
+            self._failed.add(position)
+        self._exact.setdefault(call.exact_key(), []).append(position)
+        self._by_scope.setdefault(call.scope, []).append(position)
+        self._by_prompt.setdefault((call.scope, call.prompt), []).append(position)
         for number, download in enumerate(recording.downloads):
-            self.hosted[download.url] = place, number
+            self.hosted[download.url] = position, number
 
     def find(
         self,
@@ -157,20 +157,20 @@ class RecordingIndex:
         those of one day match calls that are judged by that *day* alone. It may decode the uploads
         of the call and of recordings. The *resolver* of the call is that of the recordings unless
         it is given: one with other uploaded files."""
-        if places := self._of_day(self._exact.get(call.exact_key(), ()), day):
-            return RecordingMatch(ReplayMatch.EXACT, places, None)
+        if positions := self._of_day(self._exact.get(call.exact_key(), ()), day):
+            return RecordingMatch(ReplayMatch.EXACT, positions, None)
         if level is ReplayMatch.EXACT:
             return self._miss(call, None, day)
         request = (resolver or self._resolver).resolve(call, parsed)
         alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
-        differences = {place: self._differences(call, place) for place in alike}
-        if places := tuple(place for place in alike if not differences[place]):
-            return RecordingMatch(ReplayMatch.REQUEST, places, request)
+        differences = {position: self._differences(call, position) for position in alike}
+        if positions := tuple(position for position in alike if not differences[position]):
+            return RecordingMatch(ReplayMatch.REQUEST, positions, request)
         if level is not ReplayMatch.REQUEST:
             fitting = {
-                place: each
-                for place, each in differences.items()
-                if call.answer_form == self._calls[place].answer_form
+                position: each
+                for position, each in differences.items()
+                if call.answer_form == self._calls[position].answer_form
                 and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
             }
             if fitting:
@@ -178,34 +178,38 @@ class RecordingIndex:
         if level is ReplayMatch.OPERATION:
             scope = self._of_day(self._by_scope.get(call.scope, ()), day)
             fitting = {
-                place: self._differences(call, place)
-                for place in scope
-                if call.answer_form == self._calls[place].answer_form
+                position: self._differences(call, position)
+                for position in scope
+                if call.answer_form == self._calls[position].answer_form
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
         return self._miss(call, request, day)
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
-        """The places with the fewest *differences*, in order; of errors only where all are."""
-        places = differences.keys() - self._failed or differences.keys()
-        fewest = min(len(differences[place]) for place in places)
+        """The positions with the fewest *differences*, in order; of errors only where all are."""
+        positions = differences.keys() - self._failed or differences.keys()
+        fewest = min(len(differences[position]) for position in positions)
         return tuple(
-            place for place, each in differences.items() if place in places and len(each) == fewest
+            position
+            for position, each in differences.items()
+            if position in positions and len(each) == fewest
         )
 
-    def _of_day(self, places: Iterable[int], day: str | None) -> tuple[int, ...]:
-        """The *places* that answer on *day*: of the recordings of that day, or else of those that
-        are of no day."""
+    def _of_day(self, positions: Iterable[int], day: str | None) -> tuple[int, ...]:
+        """The *positions* whose recordings answer on *day*: the ones of that day, or else the ones
+        of no day."""
         if not self._days:
-            return tuple(places)
-        of_day = tuple(place for place in places if day and self._days.get(place) == day)
-        return of_day or tuple(place for place in places if place not in self._days)
+            return tuple(positions)
+        of_day = tuple(
+            position for position in positions if day and self._days.get(position) == day
+        )
+        return of_day or tuple(position for position in positions if position not in self._days)
 
-    def _differences(self, call: ComparedCall, place: int) -> Sequence[CallDifference]:
-        recorded = self._calls[place]
+    def _differences(self, call: ComparedCall, position: int) -> Sequence[CallDifference]:
+        recorded = self._calls[position]
         if not recorded.is_resolved:
-            request = self.recordings[place].request
+            request = self.recordings[position].request
             self._resolver.resolve(recorded, parsed_request(recorded, request))
         return [*call.differences(recorded)]
 
@@ -216,14 +220,15 @@ class RecordingIndex:
         alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
         prompt = call.prompt or ""
 
-        def distance(place: int) -> tuple[int, int]:
+        def distance(position: int) -> tuple[int, int]:
             """By the fields as sent: how many differ, and how much of the prompt."""
-            recorded = self._calls[place]
+            recorded = self._calls[position]
             return call.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
         candidates = sorted(alike or scope, key=distance)[:MAX_CANDIDATES]
         near = [
-            NearRecording(self.names[place], self._differences(call, place)) for place in candidates
+            NearRecording(self.names[position], self._differences(call, position))
+            for position in candidates
         ]
         near.sort(key=lambda each: len(each.differences))
         return Miss(call.title, tuple(near[:MAX_NEAREST]))

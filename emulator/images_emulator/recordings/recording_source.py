@@ -1,4 +1,4 @@
-"""Recordings in an order, by their places: kept in memory, or read from a folder when they are
+"""Recordings in an order, by their positions: kept in memory, or read from a folder when they are
 played."""
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from images_emulator.recordings.recording import Recording
 
 
 class RecordingSource(Protocol):
-    """Recordings by their places, from 0."""
+    """Recordings by their positions, from 0."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, place: int, /) -> Recording:
+    def __getitem__(self, position: int, /) -> Recording:
         """The whole recording. Raises OSError and ValueError where it cannot be read."""
         ...
 
@@ -39,8 +39,8 @@ class KeptRecordings:
     def __len__(self) -> int:
         return len(self._recordings)
 
-    def __getitem__(self, place: int, /) -> Recording:
-        return self._recordings[place]
+    def __getitem__(self, position: int, /) -> Recording:
+        return self._recordings[position]
 
     def outlines(self) -> Iterable[Recording]:
         """The recordings."""
@@ -62,10 +62,10 @@ class FolderRecordings:
     def __len__(self) -> int:
         return len(self._paths) + len(self._added)
 
-    def __getitem__(self, place: int, /) -> Recording:
-        if place >= len(self._paths):
-            return self._added[place - len(self._paths)]
-        return read_recording(self._paths[place])
+    def __getitem__(self, position: int, /) -> Recording:
+        if position >= len(self._paths):
+            return self._added[position - len(self._paths)]
+        return read_recording(self._paths[position])
 
     def outlines(self) -> Iterator[Recording]:
         """The recordings without their answers, of which only the status is looked at."""

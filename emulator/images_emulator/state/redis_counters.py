@@ -88,20 +88,20 @@ class RedisCounters(RedisContainer):
         claim_id = random_digits()
         try:
             arguments = _arguments(claim_id, candidates, asked)
-            take, (place, *texts) = await self._claim(arguments, taking, version)
+            take, (index, *texts) = await self._claim(arguments, taking, version)
         except BaseException:
             if candidates:
                 self._unanswered.append(claim_id)
                 self._client.spawn(self._revoke_later())
             raise
-        if place == _STALE:
+        if index == _STALE:
             raise StaleRegistersError
         if not texts:
             return Claim(None, (), take)
         found, others = map(_counts, texts)
         self._note([each.key for each in candidates], found)
-        if place >= 0:
-            return Claim((candidates[place], found[place]), (), take)
+        if index >= 0:
+            return Claim((candidates[index], found[index]), (), take)
         self._note(asked, others)
         return Claim(None, others, take)
 

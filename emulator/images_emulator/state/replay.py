@@ -32,11 +32,11 @@ beside the start, without their answers."""
 
 
 class _Play(NamedTuple):
-    """The quota of the recording at a *place*: it is played once in its order. *key* is that of its
-    counter."""
+    """The quota of the recording at a *position*: it is played once in its order. *key* is that of
+    its counter."""
 
     key: str
-    place: int
+    position: int
     after: int = 0
     times: int | None = 1
     probability: float = 1
@@ -44,9 +44,10 @@ class _Play(NamedTuple):
 
 
 class HostedRecording(NamedTuple):
-    """A hosted picture of a recording: its *place* in the folder, and that in its downloads."""
+    """A hosted picture: the *position* of its recording in the folder, and the index of the picture
+    among the downloads of the recording, *number*."""
 
-    place: int
+    position: int
     number: int
 
 
@@ -58,7 +59,7 @@ class _Index:
         self.hosted: dict[str, HostedRecording] = {}
         """The hosted pictures by their paths at this server."""
         self.hosting: frozenset[int] = frozenset()
-        """The places of the recordings that have any."""
+        """The positions of the recordings that have any."""
         self.is_prepared = False
         self.failure = ""
         self.preparing = Lock()
@@ -66,10 +67,10 @@ class _Index:
 
     def note_hosted(self) -> None:
         """Find the hosted pictures anew."""
-        self.hosting = frozenset(place for place, _ in self.found.hosted.values())
+        self.hosting = frozenset(position for position, _ in self.found.hosted.values())
         self.hosted = {
-            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*place)
-            for url, place in self.found.hosted.items()
+            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*hosted)
+            for url, hosted in self.found.hosted.items()
         }
 
 
@@ -169,18 +170,18 @@ class Replay:
             self.index.add(recording)
             self._index.note_hosted()
 
-    def hosts(self, place: int) -> bool:
-        """Whether the answer of the recording at *place* names hosted pictures that were
+    def hosts(self, position: int) -> bool:
+        """Whether the answer of the recording at *position* names hosted pictures that were
         fetched."""
-        return place in self._index.hosting
+        return position in self._index.hosting
 
-    async def next_of(self, places: Sequence[int]) -> int:
-        """The place of the recording among *places* that is played now."""
+    async def next_of(self, positions: Sequence[int]) -> int:
+        """The position of the recording among *positions* that is played now."""
         # A counter that begins anew has another key, as `RedisCounters` wants it.
         run = self._run.value
-        plays = (_Play(f"{run}-{place}", place) for place in places)
+        plays = (_Play(f"{run}-{position}", position) for position in positions)
         granted = (await self._counters.claim(plays)).granted
-        return granted[0].place if granted else places[-1]
+        return granted[0].position if granted else positions[-1]
 
     def hosted(self, path: str) -> HostedRecording | None:
         """The hosted picture at the *path* of this server, or None."""
@@ -188,7 +189,7 @@ class Replay:
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:
         """The hosted picture as it was fetched."""
-        return self.recordings[hosted.place].downloads[hosted.number]
+        return self.recordings[hosted.position].downloads[hosted.number]
 
     async def reset(self) -> None:
         """Play each recording anew."""

@@ -67,8 +67,8 @@ class _Scan:
 
 
 class MetAnswer(NamedTuple):
-    """The *answer* that a call has met, of the step with that *title*, as the one with this
-    *number* (from 1) of all that have met it."""
+    """The *answer* that a call has met, of the step with that *title*. *number* is the number of
+    calls that have met it, this one included."""
 
     answer: OwnAnswer
     title: str

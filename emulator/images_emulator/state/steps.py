@@ -77,7 +77,7 @@ _ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
 """The keys of `match` whose value every call has, be it empty."""
 
 _PLACES: Final[Mapping[str, int]] = {
-    **{name: place for place, name in enumerate(MatchInput._fields)},
+    **{name: index for index, name in enumerate(MatchInput._fields)},
     "prompt": MatchInput._fields.index("folded_prompt"),
     "prompt_regex": MatchInput._fields.index("prompt"),
 }
@@ -160,15 +160,15 @@ class ScenarioStep:
             return False
         if self._for_streams and not call.streams:
             return False
-        for _, place, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
-            if not test(call[place]):
+        for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
+            if not test(call[index]):
                 return False
         return True
 
     def difference(self, call: MatchInput) -> str | None:
         """In what *call* differs from its `match`, in a sentence; None where it does not."""
-        for name, place, test in self._tests:
-            if not test(call[place]):
+        for name, index, test in self._tests:
+            if not test(call[index]):
                 return self._difference(name, call)
         return None
 
@@ -185,8 +185,8 @@ class ScenarioStep:
             return "target", "is for downloads"
         if self._for_streams and not call.streams:
             return "target", "is for streams, and the call asks for none"
-        for name, place, test in self._tests:
-            if not test(call[place]):
+        for name, index, test in self._tests:
+            if not test(call[index]):
                 kind: Any = name
                 return kind, self._difference(name, call)
         if spent:
@@ -336,7 +336,7 @@ class Steps(Immutable):
         at = len(self.injected)
         if step.answer is not None:
             is_endless = (each.answer is not None and each.times is None for each in self.injected)
-            at = next((place for place, endless in enumerate(is_endless) if endless), at)
+            at = next((index for index, endless in enumerate(is_endless) if endless), at)
         injected = (*self.injected[:at], step, *self.injected[at:])
         paths = self.paths
         if step.paths:
@@ -386,9 +386,9 @@ def _paths(texts: Iterable[str]) -> tuple[FieldPath, ...]:
 
 def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
     # Not by `filter`: most often it is the first, also of thousands.
-    for place, each in enumerate(steps):
+    for index, each in enumerate(steps):
         if each.key == key:
-            return steps[:place] + steps[place + 1 :]
+            return steps[:index] + steps[index + 1 :]
     return steps
 
 

@@ -41,7 +41,7 @@ class StandardHeaders:
             self._organization = account.organization.encode()
             self._project = account.project.encode()
             self._account = account
-        answer = AnswerFacts(
+        facts = AnswerFacts(
             request_id=exchange.id,
             status=status,
             elapsed_ms=round(exchange.elapsed_ms),
@@ -52,7 +52,7 @@ class StandardHeaders:
             past_api_management=exchange.past_api_management,
             deployment=exchange.deployment,
         )
-        headers = [*exchange.dialect.headers(answer)]
+        headers = [*exchange.dialect.headers(facts)]
         if names := exchange.own_header_names:
             headers = [each for each in headers if each[0].lower() not in names]
         if ORIGIN in head and ALLOW_ORIGIN not in headers:

@@ -5,8 +5,8 @@ It observes the journal and the registers of the store while it has readers, and
 shared store, which tells of them. What happens is gathered for `GATHER_SECONDS` and told
 as one batch; after a batch of many calls the next one is gathered for longer. The events of a batch
 are built once, in a thread, and all readers get the same bytes.
-A reader has no queue, only a place in the `EventLog`, and starts again where it reads so slowly
-that events after its place are not kept any more.
+A reader has no queue, only a position in the `EventLog`, and starts again where it reads so slowly
+that events after its position are not kept any more.
 """
 
 from __future__ import annotations
@@ -100,20 +100,20 @@ class EventLog:
             data,
         )
 
-    def place_of(self, identity: str) -> int | None:
+    def position_of(self, identity: str) -> int | None:
         """The number in an id. None where it is none of this log's, or what came after that event
         is not kept any more."""
         run, _, number = identity.rpartition("-")
         is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
         if run != self.run or not is_number:
             return None
-        place = int(number)
-        return place if self._oldest <= place + 1 <= self.last + 1 else None
+        position = int(number)
+        return position if self._oldest <= position + 1 <= self.last + 1 else None
 
-    def after(self, place: int) -> tuple[bytes, int] | None:
-        """The next events after number *place*, and the number of the last of them. No bytes where
-        there are none yet; None where some are not kept any more."""
-        start = place + 1 - self._oldest
+    def after(self, position: int) -> tuple[bytes, int] | None:
+        """The next events after number *position*, and the number of the last of them. No bytes
+        where there are none yet; None where some are not kept any more."""
+        start = position + 1 - self._oldest
         if start < 0:
             return None
         chunk, size = [], 0
@@ -123,7 +123,7 @@ class EventLog:
             size += len(frame)
             if size >= MAX_CHUNK_BYTES:
                 break
-        return b"".join(chunk), place + len(chunk)
+        return b"".join(chunk), position + len(chunk)
 
     @property
     def _oldest(self) -> int:
@@ -228,18 +228,18 @@ class LiveFeed:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hears_others.wait(), WATCH_SECONDS)
                 self._hears_others.set()
-            place = log.place_of(last_id) if last_id else log.last
-            if place is not None:
+            position = log.position_of(last_id) if last_id else log.last
+            if position is not None:
                 # An id without data is no event, but a reader who comes back has it.
-                yield b"retry: %d\nid: %s-%d\n\n" % (RETRY_MS, log.run.encode(), place)
+                yield b"retry: %d\nid: %s-%d\n\n" % (RETRY_MS, log.run.encode(), position)
             while not reader.is_over:
                 reader.awake.clear()
-                events = None if place is None else log.after(place)
+                events = None if position is None else log.after(position)
                 if events is None:
-                    place = log.last
+                    position = log.last
                     yield log.frame("restart", b"{}")
                     continue
-                chunk, place = events
+                chunk, position = events
                 if chunk:
                     yield chunk
                 else:

@@ -236,11 +236,11 @@ class ReplayMiddleware:
     ) -> None:
         """Answer the call with the next of the recordings that it matches. One that cannot be made
         of its files is a miss."""
-        place = await self.replay.next_of(match.places)
+        position = await self.replay.next_of(match.positions)
         try:
-            played = await self._playable(place, Request(scope, receive), exchange)
+            played = await self._playable(position, Request(scope, receive), exchange)
         except (OSError, ValueError) as error:
-            name = self.replay.index.names[place]
+            name = self.replay.index.names[position]
             miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
             await self._miss(miss, exchange, self.app)(scope, receive, send)
             return
@@ -309,20 +309,20 @@ class ReplayMiddleware:
             raise ConnectionResetError("the recorded connection ended here")
 
     async def _playable(
-        self, place: int, request: Request, exchange: Exchange
+        self, position: int, request: Request, exchange: Exchange
     ) -> Playback | Recording:
         """The recording as it is sent to this client; one whose answer is described as it is.
         Raises OSError and ValueError where it cannot be made of its files."""
         base = ""
-        if self.replay.hosts(place):
+        if self.replay.hosts(position):
             base = base_url(request, self.emulator.settings.public_url)
         accept_encoding = exchange.head.header(b"accept-encoding")
-        key = place, base, accept_encoding
+        key = position, base, accept_encoding
         playable: Playback | Recording | None = self._playables.get(key)
         if playable is None:
 
             def make() -> Playback | Recording:
-                recording = self.replay.recordings[place]
+                recording = self.replay.recordings[position]
                 if recording.expectation:
                     return recording
                 return playback(recording, base, accept_encoding)
@@ -354,8 +354,8 @@ class ReplayMiddleware:
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
         """Keep the file of an upload under the id that the recorded answer gives it: a call that no
         recording answers may name it."""
-        answer = json_value(b"".join(data for _, data in played.parts))
-        identity = answer.get("id") if isinstance(answer, Mapping) else None
+        file_object = json_value(b"".join(data for _, data in played.parts))
+        identity = file_object.get("id") if isinstance(file_object, Mapping) else None
         if played.status != HTTPStatus.OK or not isinstance(identity, str):
             return
         with suppress(APIError, ClientDisconnect):
@@ -385,7 +385,7 @@ class ReplayMiddleware:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)
             return
-        exchange.recording = self.replay.index.names[hosted.place]
+        exchange.recording = self.replay.index.names[hosted.position]
         exchange.has_recorded_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
         await send(start)

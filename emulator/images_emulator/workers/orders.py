@@ -30,8 +30,8 @@ class Order(_Message):
     """The path of the file of `ConnectionCounts`."""
     workers: int
     """The number of workers."""
-    place: int
-    """The place of this worker among them, from 0."""
+    worker_index: int
+    """The index of this worker among them, from 0."""
     log_lock: str
     """The path of a file that is locked while lines are written to the terminal."""
 

@@ -146,8 +146,8 @@ class Supervisor:
         """Start all processes and keep them."""
         if self._redis:
             await self._redis.start(self._guard)
-        places = range(len(self._workers))
-        starts = [asyncio.ensure_future(self._start(place)) for place in places]
+        indexes = range(len(self._workers))
+        starts = [asyncio.ensure_future(self._start(index)) for index in indexes]
         try:
             started = await asyncio.gather(*starts)
         finally:
@@ -155,12 +155,12 @@ class Supervisor:
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
         on_ready(started[0][1])
-        keepers = [self._keep(place, worker) for place, (worker, _) in enumerate(started)]
+        keepers = [self._keep(index, worker) for index, (worker, _) in enumerate(started)]
         if self._redis:
             keepers.append(self._keep_redis(self._redis))
         await asyncio.gather(*keepers)
 
-    async def _start(self, place: int) -> tuple[_Worker, Report]:
+    async def _start(self, index: int) -> tuple[_Worker, Report]:
         """Start a worker and wait until it serves. Raises WorkerError where it does not."""
         ours, theirs = socket.socketpair()
         try:
@@ -176,14 +176,14 @@ class Supervisor:
         except OSError as error:
             ours.close()
             raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
-        worker = self._workers[place] = _Worker(process, writer, monotonic())
+        worker = self._workers[index] = _Worker(process, writer, monotonic())
         order = Order(
             settings=self._settings,
             log=self._log,
             listener=self._listener.fileno(),
             counts=str(self.folder / "connections"),
             workers=len(self._workers),
-            place=place,
+            worker_index=index,
             log_lock=str(self.log_lock),
         )
         writer.write(order.to_line())
@@ -191,35 +191,35 @@ class Supervisor:
         with suppress(OSError):
             line = await reader.readline()
         if not line:
-            end = await self._end(place, worker)
+            end = await self._end(index, worker)
             raise WorkerError(f"a worker {end} before it served")
         report = Report.of_line(line)
         if report.error is not None:
-            await self._end(place, worker)
+            await self._end(index, worker)
             raise WorkerError(report.error, is_usage_error=report.is_usage_error)
         return worker, report
 
-    async def _end(self, place: int, worker: _Worker) -> str:
+    async def _end(self, index: int, worker: _Worker) -> str:
         """Wait for the end of a worker, and return it in words."""
         status = await worker.process.wait()
         worker.writer.close()
-        self._workers[place] = None
-        self._counts.counts[place] = NOT_SERVING
+        self._workers[index] = None
+        self._counts.counts[index] = NOT_SERVING
         return end_text(status)
 
-    async def _keep(self, place: int, worker: _Worker) -> None:
+    async def _keep(self, index: int, worker: _Worker) -> None:
         """Replace the worker each time it ends."""
-        name, delay = f"worker {place + 1}", 0.0
+        name, delay = f"worker {index + 1}", 0.0
         while True:
-            end = await self._end(place, worker)
+            end = await self._end(index, worker)
             delay = _next_delay(delay, worker.since)
             self._notice(
                 f"{name} (process {worker.process.pid}) {end}; another one takes its place"
             )
-            while self._workers[place] is None:
+            while self._workers[index] is None:
                 await asyncio.sleep(delay)
                 try:
-                    worker, _ = await self._start(place)
+                    worker, _ = await self._start(index)
                 except WorkerError as error:
                     delay = _next_delay(delay)
                     self._notice(f"{name} does not start: {error}; again in {delay:g} s")

@@ -38,8 +38,9 @@ def _value(value: Any) -> str:
     """The expression of a JSON value or an upload."""
     match value:
         case UploadLink():
+            name = literal(value.name)
             options = f", {{ type: {literal(value.type)} }}" if value.type else ""
-            return f"await toFile(await upload({value.place}), {literal(value.name)}{options})"
+            return f"await toFile(await upload({value.upload_index}), {name}{options})"
         case str():
             return literal(value)
         case Mapping():
@@ -73,23 +74,23 @@ def _has_safe_numbers(value: Any) -> bool:
             return True
 
 
-def _download(call: SampleSource, url: str) -> str:
+def _download(source: SampleSource, url: str) -> str:
     """The expression of the bytes at *url*, an expression of JavaScript."""
     bearer = "`Bearer ${process.env.IMAGES_EMULATOR_ADMIN_TOKEN}`"
-    options = f", {{ headers: {{ authorization: {bearer} }} }}" if call.needs_token else ""
+    options = f", {{ headers: {{ authorization: {bearer} }} }}" if source.needs_token else ""
     return f"(await fetch({url}{options})).arrayBuffer()"
 
 
-def _save(call: SampleSource, data: str) -> str:
+def _save(source: SampleSource, data: str) -> str:
     """The statement that writes a picture, *data* in base64, to a file with its `number`."""
-    return f'await writeFile(`picture-${{number}}.{call.picture_suffix}`, {data}, "base64");'
+    return f'await writeFile(`picture-${{number}}.{source.picture_suffix}`, {data}, "base64");'
 
 
-def javascript(call: SampleSource) -> str:
+def javascript(source: SampleSource) -> str:
     """A module for Node.js."""
-    sdk = sdk_call(call)
+    sdk = sdk_call(source)
     if not sdk or not _has_safe_numbers(sdk.arguments):
-        return _http(call)
+        return _http(source)
     name = "AzureOpenAI" if sdk.deployment else "OpenAI"
     names = [name, *(["toFile"] if sdk.uses_uploads else [])]
     default = [] if sdk.deployment else [names.pop(0)]
@@ -99,7 +100,7 @@ def javascript(call: SampleSource) -> str:
         f'import {imported} from "openai";',
         "",
     ]
-    address = call.base if sdk.deployment else f"{call.base}{sdk.prefix}"
+    address = source.base if sdk.deployment else f"{source.base}{sdk.prefix}"
     options = {
         "endpoint" if sdk.deployment else "baseURL": literal(address),
         **({"deployment": literal(sdk.deployment)} if sdk.deployment else {}),
@@ -110,13 +111,13 @@ def javascript(call: SampleSource) -> str:
     shown = indented("".join(f"{option}: {value},\n" for option, value in options.items()))
     lines.append(f"const client = new {name}({{\n{shown}}});")
     if sdk.uses_uploads:
-        url = f"`{call.journal_url}/uploads/${{index}}`"
+        url = f"`{source.journal_url}/uploads/${{index}}`"
         lines.append("// An image of the call, from the emulator's journal.")
         lines.append("const upload = async (index) => {")
         lines.append(f"    const url = {url};")
-        lines.append(f"    return {_download(call, 'url')};")
+        lines.append(f"    return {_download(source, 'url')};")
         lines.append("};")
-    extra: dict[str, Any] = {"headers": dict(call.emulator_headers), "query": dict(sdk.query)}
+    extra: dict[str, Any] = {"headers": dict(source.emulator_headers), "query": dict(sdk.query)}
     extra = {option: value for option, value in extra.items() if value}
     if sdk.is_json_edit:
         body = _value({"body": sdk.arguments, **extra})
@@ -133,23 +134,23 @@ def javascript(call: SampleSource) -> str:
         lines.append("let number = 0;")
         lines.append("for await (const event of stream) {")
         lines.append("    console.log(event.type);")
-        lines.append(f"    if (event.b64_json) {_save(call, 'event.b64_json')}")
+        lines.append(f"    if (event.b64_json) {_save(source, 'event.b64_json')}")
         lines.append("    number += 1;")
         lines.append("}")
     else:
         lines.append(f"const answer = {expression};")
         lines.append("for (const [number, image] of answer.data.entries())")
         lines.append("    if (image.url) console.log(image.url);")
-        lines.append(f"    else {_save(call, 'image.b64_json')}")
+        lines.append(f"    else {_save(source, 'image.b64_json')}")
     return "\n".join(lines) + "\n"
 
 
-def _http(call: SampleSource) -> str:
+def _http(source: SampleSource) -> str:
     """A module that makes the call by plain HTTP."""
-    exchange = call.exchange
-    headers = [f"{literal(name)}: {literal(value)}" for name, value in call.headers.items()]
-    if call.key_header:
-        name, scheme = call.key_header
+    exchange = source.exchange
+    headers = [f"{literal(name)}: {literal(value)}" for name, value in source.headers.items()]
+    if source.key_header:
+        name, scheme = source.key_header
         headers.append(f"{literal(name)}: {literal(scheme)} + ({JAVASCRIPT_KEY})")
     lines = [
         f"method: {literal(exchange.method)}",
@@ -157,12 +158,13 @@ def _http(call: SampleSource) -> str:
     ]
     if exchange.body and exchange.method not in {"GET", "HEAD"}:
         # A text without a type would get one.
-        is_text = call.text is not None and "content-type" in call.headers
-        url = literal(f"{call.journal_url}/body")
-        body = literal(call.text or "") if is_text else f"await {_download(call, url)}"
+        is_text = source.text is not None and "content-type" in source.headers
+        url = literal(f"{source.journal_url}/body")
+        body = literal(source.text or "") if is_text else f"await {_download(source, url)}"
         lines.append(f"body: {body}")
     options = indented("".join(f"{line},\n" for line in lines))
+    target = literal(f"{source.base}{source.target}")
     return (
-        f"const answer = await fetch({literal(f'{call.base}{call.target}')}, {{\n{options}}});\n"
+        f"const answer = await fetch({target}, {{\n{options}}});\n"
         "console.log(answer.status, await answer.text());\n"
     )

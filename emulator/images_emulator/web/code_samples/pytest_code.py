@@ -30,23 +30,23 @@ ERROR_CLASSES: Final[Mapping[int, str]] = {
 """The exceptions of openai-python by the status; `InternalServerError` from 500 on."""
 
 
-def pytest(call: SampleSource) -> str:
+def pytest(source: SampleSource) -> str:
     """A test with the fixture of the pytest plugin, which expects what the call was answered."""
-    sdk = sdk_call(call)
-    sdk = sdk and _with_models(sdk, call.deployments)
+    sdk = sdk_call(source)
+    sdk = sdk and _with_models(sdk, source.deployments)
     if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
-        url = f"images_emulator.url + {literal(call.target)}"
-        body = python_http(call, url)
-        body += f"with answer:\n    assert answer.status == {call.exchange.status}\n"
+        url = f"images_emulator.url + {literal(source.target)}"
+        body = python_http(source, url)
+        body += f"with answer:\n    assert answer.status == {source.exchange.status}\n"
         names: Sequence[str] = ()
     else:
-        checks = indented("".join(_checks(call, sdk)))
+        checks = indented("".join(_checks(source, sdk)))
         body = f"with {_client(sdk)} as client:\n{checks}"
         names = ("import openai",)
-    body = _fault(call) + body
+    body = _fault(source) + body
     test = f"def test_call(images_emulator):\n{indented(body)}"
-    upload = f"{python_upload(call).strip()}\n\n\n" if sdk and sdk.uses_uploads else ""
-    code = f"{upload}{_marker(call)}{test}"
+    upload = f"{python_upload(source).strip()}\n\n\n" if sdk and sdk.uses_uploads else ""
+    code = f"{upload}{_marker(source)}{test}"
     extra = ["import pytest"] if "pytest." in code else []
     imports = python_imports(*names, *extra, code=code)
     return f"{imports}\n\n\n{code}" if imports else code
@@ -58,8 +58,8 @@ def _client(sdk: SDKCall) -> str:
     return python_client(sdk, f"base_url=images_emulator.url + {literal(sdk.prefix)}")
 
 
-def _marker(call: SampleSource) -> str:
-    values = {"as_of": (call.as_of, "any"), "validation": (call.validation, "strict")}
+def _marker(source: SampleSource) -> str:
+    values = {"as_of": (source.as_of, "any"), "validation": (source.validation, "strict")}
     changed = [
         f"{name}={literal(value)}" for name, (value, default) in values.items() if value != default
     ]
@@ -76,10 +76,10 @@ def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
     return replace(sdk, arguments=arguments, deployment=name and deployments.get(name, name))
 
 
-def _fault(call: SampleSource) -> str:
+def _fault(source: SampleSource) -> str:
     """A statement that injects the fault of the call, with its defaults; an error of one's own with
     status and message."""
-    exchange = call.exchange
+    exchange = source.exchange
     asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
     if exchange.fault is None or asks:
         return ""
@@ -90,8 +90,8 @@ def _fault(call: SampleSource) -> str:
     return f"images_emulator.inject({', '.join(arguments)})\n"
 
 
-def _checks(call: SampleSource, sdk: SDKCall) -> Iterator[str]:
-    exchange, expression = call.exchange, python_call(call, sdk)
+def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
+    exchange, expression = source.exchange, python_call(source, sdk)
     if exchange.outcome == "refused":
         status = exchange.status or 500
         name = "InternalServerError" if status >= 500 else ERROR_CLASSES.get(status)

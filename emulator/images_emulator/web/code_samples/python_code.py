@@ -24,7 +24,7 @@ def python_value(value: Any) -> str:
     """The expression of a JSON value or an upload."""
     match value:
         case UploadLink():
-            parts = [literal(value.name), f"upload({value.place})"]
+            parts = [literal(value.name), f"upload({value.upload_index})"]
             return group("(", parts + ([literal(value.type)] if value.type else []), ")")
         case str():
             return literal(value)
@@ -52,7 +52,7 @@ def _arguments(sdk: SDKCall, headers: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}={python_value(value)},"
 
 
-def python_call(call: SampleSource, sdk: SDKCall) -> str:
+def python_call(source: SampleSource, sdk: SDKCall) -> str:
     """The expression that makes the call *sdk* by OpenAI's SDK; its value is the answer."""
     if sdk.is_json_edit:
         lines = [
@@ -60,12 +60,12 @@ def python_call(call: SampleSource, sdk: SDKCall) -> str:
             "cast_to=openai.types.ImagesResponse,",
             f"body={python_value(sdk.arguments)},",
         ]
-        options = {"headers": call.emulator_headers, "params": sdk.query}
+        options = {"headers": source.emulator_headers, "params": sdk.query}
         options = {option: value for option, value in options.items() if value}
         lines += [f"options={python_value(options)},"] if options else []
         method = "client.post"
     else:
-        lines = [*_arguments(sdk, call.emulator_headers)]
+        lines = [*_arguments(sdk, source.emulator_headers)]
         method = f"client.images.{PYTHON_METHODS[sdk.operation]}"
     return "{}(\n{}\n)".format(method, indented("\n".join(lines)))
 
@@ -81,30 +81,30 @@ def python_client(sdk: SDKCall, *settings: str) -> str:
     return group("openai.AzureOpenAI(", [*settings, *own, "max_retries=0"], ")")
 
 
-def _download(call: SampleSource, url: str) -> str:
+def _download(source: SampleSource, url: str) -> str:
     """The expression of the bytes at *url*, itself an expression."""
-    if not call.needs_token:
+    if not source.needs_token:
         return f"urlopen({url}).read()"
     bearer = "f\"Bearer {os.environ['IMAGES_EMULATOR_ADMIN_TOKEN']}\""
     return f'urlopen(Request({url}, headers={{"authorization": {bearer}}})).read()'
 
 
-def python_upload(call: SampleSource) -> str:
+def python_upload(source: SampleSource) -> str:
     """The function `upload(index)` of the program, between blank lines."""
-    url = f'f"{call.journal_url}/uploads/{{index}}"'
+    url = f'f"{source.journal_url}/uploads/{{index}}"'
     return f'''
 
 def upload(index):
     """An image of the call, from the emulator's journal."""
     url = {url}
-    return {_download(call, "url")}
+    return {_download(source, "url")}
 
 '''
 
 
-def _save(call: SampleSource, data: str) -> str:
+def _save(source: SampleSource, data: str) -> str:
     """The statement that writes a picture, *data* in base64, to a file with its `number`."""
-    name = f"picture-{{number}}.{call.picture_suffix}"
+    name = f"picture-{{number}}.{source.picture_suffix}"
     return f'Path(f"{name}").write_bytes(base64.b64decode({data}))'
 
 
@@ -122,46 +122,46 @@ def python_imports(*names: str, code: str) -> str:
     return "\n".join([*lines, *([""] if lines and names else []), *names])
 
 
-def python(call: SampleSource) -> str:
+def python(source: SampleSource) -> str:
     """A program in Python."""
-    sdk = sdk_call(call)
+    sdk = sdk_call(source)
     if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
-        code = python_http(call, literal(f"{call.base}{call.target}"))
+        code = python_http(source, literal(f"{source.base}{source.target}"))
         code += 'with answer:\n    print(answer.status, answer.read().decode(errors="replace"))\n'
         return f"{python_imports(code=code)}\n\n{code}"
-    address = call.base if sdk.deployment else f"{call.base}{sdk.prefix}"
+    address = source.base if sdk.deployment else f"{source.base}{sdk.prefix}"
     setting = "azure_endpoint" if sdk.deployment else "base_url"
     client = python_client(sdk, f"{setting}={literal(address)}", f"api_key={PYTHON_KEY}")
-    code = python_upload(call) if sdk.uses_uploads else ""
+    code = python_upload(source) if sdk.uses_uploads else ""
     code += f"\nclient = {client}\n"
     if sdk.streams:
-        code += f"stream = {python_call(call, sdk)}\n"
+        code += f"stream = {python_call(source, sdk)}\n"
         code += "for number, event in enumerate(stream):\n"
         code += "    print(event.type)\n"
         code += '    if b64_json := getattr(event, "b64_json", None):\n'
-        code += f"        {_save(call, 'b64_json')}\n"
+        code += f"        {_save(source, 'b64_json')}\n"
     else:
-        code += f"answer = {python_call(call, sdk)}\n"
+        code += f"answer = {python_call(source, sdk)}\n"
         code += "for number, image in enumerate(answer.data):\n"
         code += "    if image.url:\n        print(image.url)\n    else:\n"
-        code += f"        {_save(call, 'image.b64_json')}\n"
+        code += f"        {_save(source, 'image.b64_json')}\n"
     return f"{python_imports('import openai', code=code)}\n{code}"
 
 
-def python_http(call: SampleSource, url: str) -> str:
+def python_http(source: SampleSource, url: str) -> str:
     """Statements that make the call by plain HTTP; `answer` is the answer, also a refusal."""
-    exchange = call.exchange
+    exchange = source.exchange
     lines, body = [f"{url},", f"method={literal(exchange.method)},"], ""
-    if exchange.body and call.text is not None:
-        lines.append(f"data={literal(call.text)}.encode(),")
+    if exchange.body and source.text is not None:
+        lines.append(f"data={literal(source.text)}.encode(),")
     elif exchange.body:
-        body = f"body = {_download(call, literal(f'{call.journal_url}/body'))}\n"
+        body = f"body = {_download(source, literal(f'{source.journal_url}/body'))}\n"
         lines.append("data=body,")
-    headers = [f"{literal(name)}: {literal(value)}" for name, value in call.headers.items()]
-    if "content-type" not in call.headers:
+    headers = [f"{literal(name)}: {literal(value)}" for name, value in source.headers.items()]
+    if "content-type" not in source.headers:
         headers.append('"content-type": ""')
-    if call.key_header:
-        name, scheme = call.key_header
+    if source.key_header:
+        name, scheme = source.key_header
         headers.append(f"{literal(name)}: {literal(scheme)} + {PYTHON_KEY}")
     lines.append(f"headers={group('{', headers, '}')},")
     request = indented("\n".join(lines))

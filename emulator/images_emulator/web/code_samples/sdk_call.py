@@ -67,9 +67,9 @@ SDK_PARAMETERS: Final = {operation: _parameters(operation) for operation in PYTH
 
 
 class UploadLink(NamedTuple):
-    """An upload in the arguments of a call: its place in `uploads`, its name and its type."""
+    """An upload in the arguments of a call: its index in `uploads`, its name and its type."""
 
-    place: int
+    upload_index: int
     name: str
     type: str | None
 
