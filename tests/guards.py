@@ -32,7 +32,8 @@ class Guard(NamedTuple):
 
 GUARDS: Final = (
     Guard(
-        "`/_emulator` answers only under names of its own machine (DNS rebinding)",
+        "without an admin token, `/_emulator` answers only under names of its own machine (DNS "
+        "rebinding)",
         "web/admin_auth.py",
         "elif not self._own(",
         "elif False and not self._own(",

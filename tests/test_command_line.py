@@ -235,11 +235,11 @@ def test_healthcheck_of_a_recording_container_makes_no_call(
 # --- env
 
 VARIABLES = {
-    "sh": "export OPENAI_BASE_URL=http://h:1/v1\nexport OPENAI_API_KEY='a b'\n",
-    "fish": "set -gx OPENAI_BASE_URL http://h:1/v1\nset -gx OPENAI_API_KEY 'a b'\n",
-    "powershell": "$env:OPENAI_BASE_URL = 'http://h:1/v1'\n$env:OPENAI_API_KEY = 'a b'\n",
-    "dotenv": "OPENAI_BASE_URL=http://h:1/v1\nOPENAI_API_KEY='a b'\n",
-    "github": "OPENAI_BASE_URL=http://h:1/v1\nOPENAI_API_KEY=a b\n",
+    "sh": "export OPENAI_BASE_URL=http://h:1/v1\nexport OPENAI_API_KEY='a$b'\n",
+    "fish": "set -gx OPENAI_BASE_URL http://h:1/v1\nset -gx OPENAI_API_KEY 'a$b'\n",
+    "powershell": "$env:OPENAI_BASE_URL = 'http://h:1/v1'\n$env:OPENAI_API_KEY = 'a$b'\n",
+    "dotenv": "OPENAI_BASE_URL=http://h:1/v1\nOPENAI_API_KEY='a$b'\n",
+    "github": "OPENAI_BASE_URL=http://h:1/v1\nOPENAI_API_KEY=a$b\n",
 }
 
 
@@ -247,7 +247,7 @@ VARIABLES = {
 def test_env_prints_variables_for_every_form(
     form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("IMAGES_EMULATOR_API_KEY", "a b,sk-c")
+    monkeypatch.setenv("IMAGES_EMULATOR_API_KEY", "a$b,sk-c")
     assert output(capsys, "env", "--for", form, "--url", "http://h:1/v1/") == VARIABLES[form]
 
 

@@ -28,6 +28,7 @@ from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.recordings.comparison import KINDS
 from images_emulator.recordings.document_check import mistakes_of
 from images_emulator.scenarios import ready_scenarios
+from images_emulator.settings import command_settings
 from images_emulator.state.query import FILTER_NAMES
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.not_on_redis("its programs are processes of their own")
 HOME: Final = "http://127.0.0.1:8080"
 """The server's address in the pages; that of the tests' server takes its place."""
 
-NOT_RUN: Final = ("pip ", "docker ", "kubectl ", ".venv/bin/", "python3 -m venv ")
+NOT_RUN: Final = ("pip ", "docker ", "kubectl ", ".venv/bin/", ". .venv/bin/", "python3 -m venv ")
 """Commands of a shell that install, or need what the tests have not; others are run or parsed."""
 
 SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
@@ -253,6 +254,28 @@ def test_other_commands_are_known() -> None:
 def test_commands_print_what_is_shown(block: Block) -> None:
     done = run_command(*shlex.split(block.text)[1:], variables={"SHELL": "/bin/bash"})
     assert (done.returncode, done.stdout) == (0, block.output)
+
+
+def extras() -> dict[str, list[str]]:
+    """The extras of the package, with their requirements."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements: dict[str, list[str]] = project["optional-dependencies"]
+    return requirements
+
+
+def test_each_extra_has_its_place_in_the_list_of_extras() -> None:
+    text = (ROOT / "docs/index.md").read_text().partition("\n## Extras\n")[2]
+    table, _, rest = text.partition("\n\nThe others are")
+    listed = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    developers, _, image = rest.partition("The\n[image]")
+    others = re.findall(r"`([^`]+)`", developers)
+    assert sorted([*listed, *others]) == sorted(extras())
+    in_image = re.search(r'EXTRAS="([^"]*)"', (ROOT / "Dockerfile").read_text())
+    assert in_image
+    assert {*listed} - {*re.findall(r"`([^`]+)`", image)} == {*in_image[1].split()}
+    named = {name for each in command_settings() for name in re.findall(r"`\[(\w+)\]`", each.help)}
+    assert named
+    assert named <= {*listed}
 
 
 def test_guide_names_the_formats_of_own_pictures() -> None:

@@ -216,6 +216,25 @@ def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
     assert b"image_generation.completed" in answer
 
 
+def test_a_connection_on_which_a_byte_comes_now_and_then_is_not_idle() -> None:
+    call = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n"
+    with (
+        Server(idle_timeout=30) as server,
+        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
+    ):
+        connections: Any = server._http.server_state.connections
+        until(lambda: len(connections) == 1)
+        (protocol,) = connections
+        for count, byte in enumerate(call[:20], 1):
+            connection.sendall(bytes([byte]))
+            until(lambda: protocol._framing == count)  # noqa: B023
+            for _ in range(25):  # seconds
+                protocol.tick()
+        connection.sendall(call[20:])
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.not_on_redis("a client that closes its side is answered where that takes no wait")
 def test_a_connection_past_the_setting_is_answered_503() -> None:
     call = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n"

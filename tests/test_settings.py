@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from images_emulator import Settings
+from images_emulator.cli.configuration import parse_variables
 from images_emulator.setting_definition import Setting, _value_type
 from images_emulator.setting_values import Need
 from images_emulator.settings import MAX_WORKERS, ProcessSettings, all_settings, command_settings
@@ -132,6 +133,9 @@ def test_size_is_a_text_with_a_unit_or_a_number_of_bytes() -> None:
     ("values", "error", "sentence"),
     [
         ({"cache": "64XB"}, ValueError, "cache must be a size such as 64MB, .*, not '64XB'"),
+        ({"api_key": "a,b"}, ValueError, "api_key: expected a key without blanks, commas, .*"),
+        ({"api_key": ["a", 1]}, ValueError, "api_key: expected a text, not 1"),
+        ({"deployment": ["a=b", "c="]}, ValueError, "deployment: expected NAME=MODEL, not 'c='"),
         ({"as_off": "today"}, TypeError, "there is no setting 'as_off'; 'as_of' is probably meant"),
         ({"q": 1}, TypeError, "there is no setting 'q'"),
     ],
@@ -141,3 +145,26 @@ def test_mistake_in_settings_of_python_is_a_sentence(
 ) -> None:
     with pytest.raises(error, match=f"^{sentence}$"):
         Settings(**values)
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", '["a","b"]', "[a]", "'a'", "{a}", "a\tb", "a\N{NO-BREAK SPACE}b"]
+)
+def test_text_of_several_keys_is_no_api_key_and_is_not_shown(text: str) -> None:
+    with pytest.raises(ValueError, match="api_key: expected a key without") as error:
+        Settings(api_key=parse_variables({"IMAGES_EMULATOR_API_KEY": text})["api_key"])
+    assert text not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["sk-proj-A_b-9", "0123456789abcdef", "eyJhbGciOi.J9+/=", "sk-é"])
+def test_key_of_the_api_of_azure_or_of_a_token_is_an_api_key(key: str) -> None:
+    assert Settings(api_key=["sk-a", key]).api_key == ("sk-a", key)
+
+
+REPEATABLE: Final = [each for each in command_settings() if each.repeatable]
+
+
+@pytest.mark.parametrize("setting", REPEATABLE, ids=lambda setting: setting.name)
+def test_help_of_a_repeatable_setting_says_how_the_variable_has_several(setting: Setting) -> None:
+    assert "Repeatable; commas separate several in the variable." in setting.full_help
+    assert setting.parse("a=1, b=2") == ("a=1", "b=2")

@@ -41,7 +41,8 @@ def setting(
     *command_default* is the default of the flag and the variable where it is another one; see
     `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`. Without all
     of its *needs* it has no effect on a server; one that the *command* of this name reads, too, has
-    one there. *parse* reads a text and raises ValueError where it cannot. *choices* are values that
+    one there. *parse* reads a text, each of a repeatable setting, and raises ValueError where it
+    cannot. *choices* are values that
     a shell completes. The admin API does not show the values of a *secret* one, and changes those
     of a *changeable* one. For *is_size* and *is_path* see `size_setting` and `path_setting`.
     """
@@ -138,8 +139,10 @@ class Setting(Immutable):
 
     @property
     def full_help(self) -> str:
-        """The help, and what the setting needs to have an effect."""
+        """The help, how several values are given, and what the setting needs to have an effect."""
         sentences = [self.help]
+        if self.repeatable:
+            sentences.append("Repeatable; commas separate several in the variable.")
         if needs := " and ".join(f"`{each}`" for each in self.needs if each.of is None):
             command = f", and for the command `{self.command}`" if self.command else ""
             sentences.append(f"Only with {needs}{command}.")
@@ -258,19 +261,21 @@ def check_types(settings: Any, definitions: Iterable[Setting]) -> None:
     the *definitions*, has."""
     for each in definitions:
         value = getattr(settings, each.name)
-        unset = value is None and each.default is None
-        is_whole = each.type is float and type(value) is int
-        if not (unset or each.repeatable or is_whole or isinstance(value, each.type)):
-            raise ValueError(f"{each.name}: expected {_TYPES_IN_WORDS[each.type]}, not {value!r}")
+        for one in value if each.repeatable else (value,):
+            unset = one is None and each.default is None
+            is_whole = each.type is float and type(one) is int
+            if not (unset or is_whole or isinstance(one, each.type)):
+                raise ValueError(f"{each.name}: expected {_TYPES_IN_WORDS[each.type]}, not {one!r}")
 
 
 def check_texts(settings: Any) -> None:
     """Raises ValueError for a text that the setting's `parse` cannot read."""
     for each in fields(settings):
         parse, value = each.metadata["parse"], getattr(settings, each.name)
+        texts = value if isinstance(value, tuple) else () if value is None else (value,)
         try:
-            if parse and value is not None:
-                parse(value)
+            for text in texts if parse else ():
+                parse(text)
         except ValueError as error:
             raise ValueError(f"{each.name}: {error}") from None
 

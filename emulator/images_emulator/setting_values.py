@@ -77,6 +77,25 @@ def parse_lenient(text: str) -> bool:
     return text == "lenient"
 
 
+_API_KEY: Final = re.compile(r"[^\s,\"'\[\]{}]+")
+
+
+def check_api_key(text: str) -> None:
+    """Raises ValueError where *text* is no API key, such as several of them in one text. As it may
+    be a credential, the sentence does not show it."""
+    if not _API_KEY.fullmatch(text):
+        raise ValueError(
+            "expected a key without blanks, commas, quotes and brackets; commas separate several "
+            "in a variable, and in the settings file they are an array"
+        )
+
+
+def check_deployment(text: str) -> None:
+    """Raises ValueError where *text* is no `NAME=MODEL`."""
+    if not all(text.partition("=")):
+        raise ValueError(f"expected NAME=MODEL, not '{text}'")
+
+
 def check_remote_images(text: str) -> None:
     """Raises ValueError where *text* is no value of `remote_images`, or an extra is missing."""
     if text not in {*RemoteImages}:

@@ -29,6 +29,8 @@ from images_emulator.setting_values import (
     OnMiss,
     RemoteImages,
     ReplayMatch,
+    check_api_key,
+    check_deployment,
     check_metrics,
     check_otel,
     check_remote_images,
@@ -65,7 +67,8 @@ class Settings(Immutable, kw_only=True):
         (),
         "KEY",
         "API key that is accepted. Each has uploaded files of its own. Unset: every key is, and "
-        "all have the same files. Repeatable.",
+        "all have the same files.",
+        parse=check_api_key,
         secret=True,
     )
     public_url: str | None = setting(
@@ -106,14 +109,14 @@ class Settings(Immutable, kw_only=True):
     allow_host: Sequence[str] = setting(
         (),
         "HOST",
-        "Host from which images may be fetched. Repeatable.",
+        "Host from which images may be fetched.",
         needs=[Need("remote_images", RemoteImages.FETCH)],
     )
     deployment: Sequence[str] = setting(
         (),
         "NAME=MODEL",
-        "Azure deployment and its model. Unset: a deployment has the model of its name. "
-        "Repeatable.",
+        "Azure deployment and its model. Unset: a deployment has the model of its name.",
+        parse=check_deployment,
     )
 
     journal_entries: int = setting(
@@ -386,9 +389,6 @@ class Settings(Immutable, kw_only=True):
     def __post_init__(self) -> None:
         convert_values(self)
         check_types(self, all_settings())
-        for pair in self.deployment:
-            if not all(pair.partition("=")):
-                raise ValueError(f"deployment: expected NAME=MODEL, not '{pair}'")
         check_texts(self)
         if self.admin_token == "":
             raise ValueError("admin_token must not be empty")
