@@ -275,8 +275,11 @@ def test_a_server_that_joins_others_tells_at_its_start_what_holds(
 
 
 def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
-    page = "docs/guides/replicas.md"
-    code, output = (block.text for block in BLOCKS if block.page == page and block.title)
+    page = [block for block in BLOCKS if block.page == "docs/guides/replicas.md"]
+    code, output = (
+        next(block.text for block in page if block.title == title)
+        for title in ("replicas.py", "output")
+    )
     code = code.replace("redis://localhost:6379", shared_redis().url)
     done = run_python(code.replace('"guide"', repr(new_store_name())), tmp_path)
     assert (done.returncode, done.stdout) == (0, output), done.stderr
