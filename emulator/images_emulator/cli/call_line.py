@@ -21,13 +21,13 @@ room."""
 GAP: Final = "  "
 """Stands before each part that says what went wrong."""
 
-GONE: Final = {
+OUTCOMES_IN_WORDS: Final = {
     "gone": "the client left",
     "cut": "the connection was cut",
     "failed": "the stream failed",
     "waiting": "it is not over",
 }
-"""The words of a line for these outcomes."""
+"""What a line says of calls without a whole answer, by their outcomes."""
 
 
 class CallLine(NamedTuple):
@@ -173,7 +173,7 @@ def as_text(line: CallLine, *, colours: bool, columns: int | None, verbose: bool
 def _style(line: CallLine) -> str:
     """The style of a call's status, and of its error."""
     status = line.status
-    if not status or status >= 500 or line.outcome in GONE:
+    if not status or status >= 500 or line.outcome in OUTCOMES_IN_WORDS:
         return "red"
     return "yellow" if status >= 400 else "green"
 
@@ -210,8 +210,8 @@ def _reasons(line: CallLine) -> list[Part]:
         reasons.append(Part(f"{GAP}→ {printable(line.file)}", "dim"))
     if line.fault:
         reasons.append(Part(f"{GAP}fault {printable(line.fault)}", "magenta"))
-    if line.outcome in GONE:
-        reasons.append(Part(f"{GAP}{GONE[line.outcome]}", "red"))
+    if line.outcome in OUTCOMES_IN_WORDS:
+        reasons.append(Part(f"{GAP}{OUTCOMES_IN_WORDS[line.outcome]}", "red"))
     if line.error:
         message = printable(str(line.error.get("message")))
         reasons.append(Part(f"{GAP}{message}", _style(line)))

@@ -52,11 +52,11 @@ class _Call(NamedTuple):
 
 
 class LineLog(Generic[Item]):
-    """Writes to the file descriptor *out* a line, or several, for each item; `text_of` makes them
-    on the thread that writes. *stop* is called on it where nobody reads any more.
+    """Writes one or more lines for each item to the file descriptor *out*, on a thread of its own,
+    on which `text_of` makes them. The thread calls *stop* when nobody reads the output any more.
 
-    As JSON the notices and errors of the emulator go there, too; as text to *err*. Where several
-    processes write there, *lock* makes a lock that they share.
+    The notices and errors of the emulator are written to *out* in a log of JSON, to *err* in one of
+    text. *lock* makes the lock that several processes with the same output share.
     """
 
     def __init__(

@@ -50,5 +50,5 @@ def first_process() -> FirstProcess | None:
         options = vars(command_parser(command).parse_args(words))
     except SystemExit:  # help, or arguments of another version
         return None
-    # That of `record` is a key of its upstream, and has another name.
+    # The option `--api-key` of `record` is a key of its upstream, named `upstream_api_key`.
     return FirstProcess(command, {name: options[name] for name in SHARED if name in options})

@@ -78,9 +78,9 @@ class UploadDetails:
 
 @dataclass(frozen=True, slots=True)
 class CallDetails:
-    """Model, prompt and parameters: of a validated call with their defaults, of another one as they
-    were sent. *sent* are the names in the body, in its order. *violations* are what lenience
-    forgave, as `param: code`."""
+    """Model, prompt and parameters: those of a validated call with their defaults, those of another
+    one as they were sent. *sent* are the names in the body, in their order, at most `MAX_NAMES`.
+    *violations* are the mistakes that lenient validation forgave, as `param: code`."""
 
     model: str | None = None
     prompt: str | None = None

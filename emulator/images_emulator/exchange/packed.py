@@ -1,7 +1,6 @@
-"""Requests and exchanges outside the process: a JSON object, and bytes beside it.
+"""Requests and exchanges as they are stored outside the process: a JSON object, and bytes.
 
-The object is text that a shared store and other programs read; the bytes are what would grow by a
-third in it, uploads and bodies.
+Uploads and bodies are in the bytes, because as base64 in the object they would take a third more.
 """
 
 from __future__ import annotations
@@ -104,8 +103,9 @@ def pack_arrival(exchange: Exchange) -> PackedValue:
 
 
 def pack_completion(exchange: Exchange) -> PackedValue:
-    """What `pack_arrival` has not, and the time, which may be another one. The bytes are the
-    uploads and the body. The exchange can be unpacked without them."""
+    """The members of a completed exchange that `pack_arrival` leaves out, and its time, which may
+    have changed since. The bytes are the uploads and the body. An exchange whose bytes are gone can
+    be unpacked without them."""
     files, shared = _shared_members(exchange)
     return _own_members(exchange) | shared, _bytes(exchange, files)
 
@@ -135,8 +135,9 @@ def unpack_redacted(document: Mapping[str, Any]) -> Exchange:
 
 
 class CompletionPacker:
-    """Does what `pack_completion` does. What is the same for all calls with one request is made
-    once: it is JSON text, which is kept for the last requests."""
+    """Packs completed exchanges as `pack_completion` does, in less time: members that are equal in
+    all calls with one request are made into JSON text once. The texts of the last requests are
+    kept, up to `MAX_SHARED_BYTES`."""
 
     def __init__(self) -> None:
         self._texts = LRUCache(MAX_SHARED_BYTES)
@@ -281,8 +282,9 @@ def _header_text(pairs: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
-    """The exchange of `pack_arrival`, and of `pack_completion` where the members of *document* are
-    those of both; of one whose bytes are gone without body and uploads."""
+    """The exchange that `pack_arrival` packed, or the completed one, where *document* has the
+    members of `pack_completion`, too. Where *data* is empty because the bytes are gone, it has
+    neither body nor uploads, and `dropped` says so."""
     get = document.get
     head = RequestHead(
         document["method"],

@@ -22,7 +22,8 @@ from images_emulator.exchange.exchange import (
 
 def compact(exchange: Exchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
-    head, body and pictures. It may hold a copy of these: see `weight_of`.
+    head, body and pictures. Where the journal keeps a copy, as in a shared store, *copied* is true:
+    own pictures then count whole, which calls share otherwise.
 
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.

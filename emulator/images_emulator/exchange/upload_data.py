@@ -13,8 +13,8 @@ from images_emulator.exchange.exchange import Exchange
 
 
 def keeps_upload(exchange: Exchange, upload: UploadDetails) -> bool:
-    """Whether `upload_data` can give the bytes of *upload*; of a file by its id, if the file is
-    there still."""
+    """Whether `upload_data` has the bytes of *upload*. True for a file that was sent by its id,
+    though that file may have been deleted."""
     match upload.source:
         case "form" | "data_url":
             return bool(exchange.chunks)

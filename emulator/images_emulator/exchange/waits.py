@@ -1,4 +1,4 @@
-"""Waits of an answer: by the emulator's clock, and for a client to leave; and the end of its
+"""The waits of an answer, by the emulator's clock or for the client to leave, and the end of its
 connection."""
 
 from __future__ import annotations
