@@ -389,20 +389,31 @@ def test_injected_fault_meets_the_next_calls_that_match(
 
 
 @pytest.mark.parametrize(
-    ("times", "words"),
-    [("3", "the next 3 calls"), ("always", "every call"), ("1", "the next call")],
+    ("flags", "words", "step"),
+    [
+        (("--times", "3"), "the next 3 calls", {"times": 3}),
+        (("--times", "always"), "every call", {"times": None}),
+        (("--times", "1"), "the next call", {"times": 1, "after": 0, "probability": 1, "seed": 0}),
+        (("--after", "2"), "the next call after 2", {"times": 1, "after": 2}),
+        (
+            ("--times", "always", "--probability", "0.25", "--seed", "7", "--match", "n=2"),
+            "every call with n=2, each by a chance of 0.25",
+            {"probability": 0.25, "seed": 7},
+        ),
+    ],
 )
-def test_inject_says_how_many_calls_meet_a_fault(
-    times: str, words: str, server: Server, capsys: pytest.CaptureFixture[str]
+def test_inject_says_which_calls_meet_a_fault(
+    flags: tuple[str, ...],
+    words: str,
+    step: dict[str, Any],
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    flags = ("--times", times, "--url", server.url)
-    assert (
-        output(capsys, "inject", "latency", "seconds=2", *flags)
-        == f"latency seconds=2 for {words}\n"
-    )
-    (step,) = server.emulator.scenario.as_json()["steps"]
-    assert step["times"] == (None if times == "always" else int(times))
-    assert step["fault"]["seconds"] == 2
+    printed = output(capsys, "inject", "latency", "seconds=2", *flags, "--url", server.url)
+    assert printed == f"latency seconds=2 for {words}\n"
+    (injected,) = server.emulator.scenario.as_json()["steps"]
+    assert injected["fault"]["seconds"] == 2
+    assert step.items() <= injected.items()
 
 
 @pytest.mark.parametrize(
@@ -421,6 +432,8 @@ def test_inject_says_how_many_calls_meet_a_fault(
         ),
         (("timeout", "--match", "retry_count=x"), "match: retry_count: "),
         (("timeout", "--times", "0"), "argument --times: must be a number of calls, or 'always'"),
+        (("timeout", "--probability", "7"), "probability: input should be less than or equal to 1"),
+        (("timeout", "--after", "-1"), "after: input should be greater than or equal to 0"),
         (("timeout", "--match", "prompt"), "argument --match: must be NAME=VALUE, not 'prompt'"),
     ],
 )

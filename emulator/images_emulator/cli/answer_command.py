@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
-from images_emulator.cli.step_options import add_step_options, calls_text, match_of
+from images_emulator.cli.step_options import add_step_options, call_choice
 from images_emulator.contract.own_picture import FORMATS_IN_WORDS, Fit
 
 USAGE: Final = "FILE… [OPTIONS]"
@@ -41,8 +41,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(
     *,
     files: Sequence[str],
-    times: int | None,
-    match: Sequence[tuple[str, str]],
     fit: str | None,
     verbatim: bool,
     **options: Any,
@@ -50,13 +48,13 @@ def run(
     from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - it loads Pillow
     from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
+    calls = call_choice(options)
     address = server_address(**options)
     settings: dict[str, Any] = {"fit": fit} if fit else {}
     if verbatim:
         settings["verbatim"] = True
-    step = {"times": times, "match": match_of(match)}
-    document = {**step, "answer": {"images": list(files), **settings}}
+    document = {**calls.to_step(), "answer": {"images": list(files), **settings}}
     parsed = parse_step(document, ReadingContext(Path()))
     AdminClient(address).post("inject", parsed.sendable())
-    print(f"{', '.join(files)} for {calls_text(times, match)}")
+    print(f"{', '.join(files)} for {calls}")
     return 0

@@ -8,7 +8,7 @@ from typing import Any, Final
 from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
-from images_emulator.cli.step_options import add_step_options, calls_text, match_of
+from images_emulator.cli.step_options import add_step_options, call_choice
 
 USAGE: Final = "FAULT [SETTING=VALUE…] [OPTIONS]"
 
@@ -19,7 +19,8 @@ settings, or an error by its name."""
 EXAMPLES: Final = """\
   images-emulator inject rate_limit_exceeded --times 2
   images-emulator inject latency seconds=5 jitter=1 --times always
-  images-emulator inject stream_cut after=1 --match prompt=ship"""
+  images-emulator inject stream_cut after=1 --match prompt=ship
+  images-emulator inject server_error --times always --probability 0.1"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,22 +32,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_address(parser)
 
 
-def run(
-    *,
-    fault: str,
-    settings: Sequence[str],
-    times: int | None,
-    match: Sequence[tuple[str, str]],
-    **options: Any,
-) -> int:
+def run(*, fault: str, settings: Sequence[str], **options: Any) -> int:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - it loads pydantic
     from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - so does it
 
+    calls = call_choice(options)
     address = server_address(**options)
     parsed = parse_fault(";".join([fault, *settings]))
     document = {"kind": parsed.kind} | parsed.model_dump(exclude_defaults=True)
-    step = {"fault": document, "times": times, "match": match_of(match)}
+    step = {"fault": document, **calls.to_step()}
     parse_step(step)
     AdminClient(address).post("inject", step)
-    print(f"{' '.join([parsed.label, *settings])} for {calls_text(times, match)}")
+    print(f"{' '.join([parsed.label, *settings])} for {calls}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.configuration import argument_type
@@ -23,7 +23,7 @@ EVERY_CALL: Final = "always"
 
 
 def add_step_options(parser: ArgumentParser, times: int | None) -> None:
-    """Add `--times`, which is *times* by default, and `--match`."""
+    """Add the options of `CallChoice`. `--times` is *times* by default."""
     parser.add_argument(
         "--times",
         metavar="COUNT",
@@ -39,13 +39,52 @@ def add_step_options(parser: ArgumentParser, times: int | None) -> None:
         default=[],
         help=MATCH_HELP,
     )
+    parser.add_argument(
+        "--after",
+        metavar="COUNT",
+        type=int,
+        default=0,
+        help="How many such calls are let pass before [0]",
+    )
+    parser.add_argument(
+        "--probability",
+        metavar="CHANCE",
+        type=float,
+        default=1,
+        help="The chance of each call to meet it, from 0 to 1 [1]",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="Decides the chance, the same every time [0]"
+    )
 
 
-def calls_text(times: int | None, match: Sequence[tuple[str, str]]) -> str:
-    """The calls that the options are for, in words."""
-    calls = {None: "every call", 1: "the next call"}.get(times, f"the next {times} calls")
-    such = f" with {', '.join(f'{name}={value}' for name, value in match)}" if match else ""
-    return f"{calls}{such}"
+class CallChoice(NamedTuple):
+    """The calls that a step is for, by the options of a command. As text it is for people."""
+
+    times: int | None
+    match: Sequence[tuple[str, str]]
+    after: int
+    probability: float
+    seed: int
+
+    def to_step(self) -> dict[str, Any]:
+        """The keys of a step."""
+        return {**self._asdict(), "match": match_of(self.match)}
+
+    def __str__(self) -> str:
+        calls = {None: "every call", 1: "the next call"}.get(
+            self.times, f"the next {self.times} calls"
+        )
+        if self.after:
+            calls += f" after {self.after}"
+        if self.match:
+            calls += f" with {', '.join(f'{name}={value}' for name, value in self.match)}"
+        return calls + (f", each by a chance of {self.probability}" * (self.probability < 1))
+
+
+def call_choice(options: dict[str, Any]) -> CallChoice:
+    """Take the options of `add_step_options` out of the *options* of a command."""
+    return CallChoice(*(options.pop(name) for name in CallChoice._fields))
 
 
 def _times(text: str) -> int | None:

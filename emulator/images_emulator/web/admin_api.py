@@ -94,7 +94,7 @@ class AdminAPI(AdminHandlers):
 
     async def ready(self) -> dict[str, str]:
         """503 until everything is loaded that the first picture needs, and while the store is
-        away."""
+        away. The first question begins to load it; of several workers each loads its own."""
         # First, so that the first question begins to load.
         is_warm = self.emulator.renderer.is_warm()
         if failure := self.emulator.store.failure:
