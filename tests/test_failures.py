@@ -190,3 +190,4 @@ async def test_failure_to_hear_of_the_client_is_no_client_that_left(
         key = {"authorization": "Bearer x"}
         answer = await http.post("/v1/images/generations", json=CALL, headers=headers | key)
     assert answer.status_code == 500
+    assert "log" in answer.headers["x-emulator-notice"]

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx2
 import openai

@@ -15,5 +15,8 @@ WRONG_PATH: Final = (
 MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
 """For a call that a model answers which is shut down by the day of the call."""
 
+EMULATOR_FAILED: Final = "the emulator itself has failed; the reason stands in its log"
+"""For a call whose `server_error` is no fault of the scenario and none of the API's."""
+
 OTHER_PICTURE: Final = "'{name}' is sent as it is: it {difference}"
 """For a call that a verbatim own picture answers which is not what the call asks for."""
