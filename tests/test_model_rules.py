@@ -380,7 +380,9 @@ def test_limits_of_a_flexible_size_are_told_from_two_on() -> None:
     text = replace(FLEXIBLE_SIZE, min_edge=2, min_pixels=2).schema()["description"]
     assert "at least 2 and at most" in text
     assert " 2 to " in text
-    least = {each.name: each.default for each in fields(FlexibleSize) if "min_" in each.name}
+    least: dict[str, Any] = {
+        each.name: each.default for each in fields(FlexibleSize) if "min_" in each.name
+    }
     text = replace(FLEXIBLE_SIZE, **least).schema()["description"]
     assert "at least" not in text
     assert f" at most {FLEXIBLE_SIZE.max_pixels:,} pixels" in text
