@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -40,7 +41,7 @@ from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
 from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
-from tests.fault_outcomes import ANSWERS, BROKEN, CODES, NODE, STREAMS, Seen
+from tests.fault_outcomes import ANSWERS, CODES, NODE, STREAMS, WHOLE, Seen
 from tests.guards import GUARDS
 from tests.limits import LIMITS
 
@@ -72,63 +73,75 @@ def faults_table() -> str:
 
 
 def errors_table() -> str:
-    """The errors by name, with their sentences, and what OpenAI's SDK for Python raises."""
-    rows = ["| error | status | type | in Python | message |", "|---|---|---|---|---|"]
+    """The errors by name, with their sentences."""
+    rows = ["| error | status | type | message |", "|---|---|---|---|"]
     for each in fault_tables.fault_list().errors:
         name = f"`{each.name}`" + (", Azure's alone" if each.for_azure else "")
         kind = f"`{each.type}`" if each.type else ""
-        raised = f"`{CODES[each.name][0].__name__}`"
-        rows.append(f"| {name} | {each.status} | {kind} | {raised} | {each.summary} |")
+        rows.append(f"| {name} | {each.status} | {kind} | {each.summary} |")
+    return "\n".join(rows) + "\n"
+
+
+def error_classes() -> str:
+    """The classes of the SDK for Python by the status of the errors."""
+    errors = fault_tables.fault_list().errors
+    classes = {each.status: CODES[each.name][0].__name__ for each in errors}
+    rows = ["| status | raises |", "|---|---|"]
+    rows += [f"| {status} | `{classes[status]}` |" for status in sorted(classes)]
     return "\n".join(rows) + "\n"
 
 
 def python_answers() -> str:
-    """What the SDK for Python makes of the faults of answers."""
+    """What the SDK for Python makes of those faults of answers under which it raises anything, or
+    the picture does not decode."""
     rows = ["| fault | raises | requests |", "|---|---|---|"]
     for fault, seen in ANSWERS.items():
-        if seen.requests:
-            rows.append(f"| `{fault}` | {_raised(seen)} | {seen.requests} |")
+        if seen.error:
+            rows.append(f"| {_fault(fault)} | {_raised(seen)} | {seen.requests} |")
     return "\n".join(rows) + "\n"
 
 
 def python_streams() -> str:
-    """What the SDK for Python makes of the faults of streams."""
+    """What the SDK for Python makes of those faults of streams that it notices."""
     rows = ["| fault | events | raises | requests |", "|---|---|---|---|"]
     for fault, seen in STREAMS.items():
-        if seen.requests:
+        if seen.error or seen.events not in {(), WHOLE}:
+            raised = _raised(seen) if seen.error else "nothing"
             events = _short_events(seen.events)
-            rows.append(f"| `{fault}` | {events} | {_raised(seen)} | {seen.requests} |")
+            rows.append(f"| {_fault(fault)} | {events} | {raised} | {seen.requests} |")
     return "\n".join(rows) + "\n"
 
 
+def _fault(text: str) -> str:
+    """A fault, with a line for each of its settings."""
+    return "<br>".join(f"`{word}`" for word in text.split(";"))
+
+
 def _raised(seen: Seen) -> str:
-    """The exception, with its cause; of those that the SDK does not raise, who does."""
-    if not seen.error:
-        return ""
+    """The exception, with its cause; of those that the SDK does not raise, who gets it."""
+    assert seen.error
     module, _, _ = seen.error.__module__.partition(".")
-    name = f"`{seen.error.__name__}`"
+    name = seen.error.__name__
     if module in {"binascii", "PIL"}:
-        return f"nothing; who decodes the picture gets a `{module}.{seen.error.__name__}`"
-    return name + (f" of a `{seen.cause}`" if seen.cause else "")
+        return f"nothing; who decodes the picture gets `{module}.{name}`"
+    return f"`{name}`" + (f" of a `{seen.cause}`" if seen.cause else "")
 
 
 def _short_events(events: Sequence[str]) -> str:
-    """The types of *events*, each without what is before its dot."""
-    return ", ".join(f"`{each.partition('.')[2]}`" for each in events)
+    """The types of *events* in short: `2 partial, completed`."""
+    words = [each.partition(".")[2].removesuffix("_image") for each in events]
+    runs = [(word, len([*same])) for word, same in groupby(words)]
+    return ", ".join(f"{count} {word}" if count > 1 else word for word, count in runs) or "none"
 
 
 def node_faults() -> str:
-    """What the SDK for Node.js makes of the main faults."""
-    rows = [
-        "| fault | of | events | throws | `message` | `code` | requests |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """What the SDK for Node.js makes of the main faults: of a call, or of a stream."""
+    rows = ["| fault | events of a stream | throws | requests |", "|---|---|---|---|"]
     for (kind, fault), seen in NODE.items():
-        throws = f"`{seen.error}`" if seen.error else "nothing, and does not end" * seen.aborted
-        message = f"`{seen.message}`" if seen.message else ""
-        code = f"`{seen.code}`" if seen.code not in {None, BROKEN} else ""
-        cells = [f"`{fault}`", kind, _short_events(seen.events), throws, message, code]
-        rows.append(f"| {' | '.join(cells)} | {seen.requests} |")
+        events = _short_events(seen.events) if kind == "stream" else ""
+        throws = f"`{seen.error}`: `{seen.message}`" if seen.error else "nothing"
+        throws += ", and does not end" * seen.aborted
+        rows.append(f"| {_fault(fault)} | {events} | {throws} | {seen.requests} |")
     return "\n".join(rows) + "\n"
 
 
@@ -259,6 +272,7 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
         )
     },
     "errors": ("errors.md", errors_table),
+    "classes of errors": ("errors.md", error_classes),
     "own errors": ("errors.md", lambda: own_errors_table(emulator_errors)),
     "admin errors": ("admin-api.md", lambda: own_errors_table(admin_errors)),
     "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
