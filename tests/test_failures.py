@@ -20,8 +20,13 @@ from images_emulator import Server, create_app
 from images_emulator.protocol import Protocol, _Corked
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
+from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
+from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.recorder import Recorder
+
+OPENAI = "/v1/images/generations"
+AZURE = "/openai/deployments/x/images/generations?api-version=2025-04-01-preview"
 
 CALL = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
 
@@ -51,7 +56,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def answer_of(server: Server, path: str = "/v1/images/generations") -> bytes:
+def answer_of(server: Server, path: str = OPENAI) -> bytes:
     """All that comes back for a call until the connection ends."""
     body = json.dumps(CALL).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\nconnection: close\r\n"
@@ -65,18 +70,26 @@ def answer_of(server: Server, path: str = "/v1/images/generations") -> bytes:
     return answer
 
 
-AZURE = "/openai/deployments/x/images/generations?api-version=2025-04-01-preview"
-
-
-@pytest.mark.parametrize("middleware", [CORSMiddleware, Recorder])
-@pytest.mark.parametrize("path", ["/v1/images/generations", AZURE])
-def test_failure_around_the_router_is_answered_as_the_api_does(
-    server: Server, middleware: type[Any], path: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("owner", "name", "path"),
+    [
+        (CORSMiddleware, "__call__", OPENAI),
+        (CORSMiddleware, "__call__", AZURE),
+        (Recorder, "__call__", OPENAI),
+        (Recorder, "__call__", AZURE),
+        (Router, "_endpoint", OPENAI),
+        (Router, "_endpoint", AZURE),
+        (ImagesAPI, "_prepare", OPENAI),
+    ],
+)
+def test_failure_is_answered_as_the_api_does_with_a_notice(
+    server: Server, owner: type[Any], name: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "__call__", once(middleware.__call__, MemoryError()))
+    monkeypatch.setattr(owner, name, once(getattr(owner, name), MemoryError()))
     head, _, body = answer_of(server, path).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"content-type: application/json" in head
+    assert b"x-emulator-notice: the emulator itself has failed" in head
     assert json.loads(body)["error"]["message"]
     assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
 
@@ -190,4 +203,3 @@ async def test_failure_to_hear_of_the_client_is_no_client_that_left(
         key = {"authorization": "Bearer x"}
         answer = await http.post("/v1/images/generations", json=CALL, headers=headers | key)
     assert answer.status_code == 500
-    assert "log" in answer.headers["x-emulator-notice"]

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.azure import dialect_at
+from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
 from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, LimitedConfig, Protocol
 from images_emulator.settings import Settings
@@ -68,6 +69,7 @@ async def _send_server_error(path: str, send: Send) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
+        (NOTICE_HEADER, EMULATOR_FAILED.encode()),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
