@@ -69,6 +69,23 @@ def test_calls_are_numbered_from_the_last_reset_on(
     assert [call["number"] for call in calls_of(admin)] == [1]
 
 
+def test_calls_have_the_notices_of_the_emulator(
+    http: httpx2.Client, admin: httpx2.Client, server: Server
+) -> None:
+    notices = [
+        [http.post("/v2/images/generations", json={}).headers["x-emulator-notice"]],
+        [draw(http, model="dall-e-3").headers["x-emulator-notice"]],
+        [],
+    ]
+    draw(http)
+    assert notices[0][0].startswith("There is no /v2/images/generations; /v1/images/generations is")
+    assert notices[1][0].startswith("dall-e-3 was shut down on ")
+    calls = calls_of(admin)
+    assert [call["notices"] for call in calls] == notices
+    assert [call.notices for call in server.requests] == notices
+    assert admin.get(f"/_emulator/requests/{calls[0]['id']}").json()["notices"] == notices[0]
+
+
 def test_the_list_tells_how_many_calls_were_let_go() -> None:
     with (
         Server(Settings(port=0, journal_entries=2)) as server,

@@ -146,6 +146,30 @@ async def test_refused_call_stands_with_its_status_and_sentence(
     await until(shown, "1 refused")
 
 
+async def test_notice_of_a_wrong_path_stands_in_its_row_and_tile(
+    shown: Page, http: httpx2.Client
+) -> None:
+    """Live, and after the page is loaded anew."""
+    http.post("/v2/images/generations", json={"model": "gpt-image-2", "prompt": "a fox"})
+    sentence = "There is no /v2/images/generations; /v1/images/generations is probably meant."
+    for _ in range(2):
+        await has_rows(shown, "POST /v2/images/generations")
+        assert sentence in await rows(shown).first.inner_text()
+        assert await rows(shown).first.locator(".tag").count() == 0
+        assert sentence in await tiles(shown).first.inner_text()
+        await shown.reload()
+
+
+async def test_row_of_a_call_with_a_notice_has_a_tag(
+    shown: Page, client: OpenAI, http: httpx2.Client
+) -> None:
+    generate(client, "an old one", model="dall-e-3", quality="standard")
+    await has_rows(shown, "an old one")
+    (call,) = http.get("/_emulator/requests").json()["requests"]
+    tag = rows(shown).first.locator(".tag")
+    assert await tag.inner_text() == f"notice\nnotice: {call['notices'][0]}"
+
+
 async def test_four_pictures_of_a_call_are_quarters(shown: Page, client: OpenAI) -> None:
     generate(client, "badges", n=4)
     await rows(shown).filter(has_text="tok").wait_for()

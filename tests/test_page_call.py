@@ -344,6 +344,52 @@ async def test_refused_call_marks_the_parameter_and_says_what_is_taken(
     assert await marked.evaluate("line => getComputedStyle(line).borderInlineStartWidth") == "3px"
 
 
+async def test_notice_stands_above_the_call(
+    page: Page, server: Server, client: OpenAI, http: httpx2.Client
+) -> None:
+    http.post("/v2/images/generations", json={"model": "gpt-image-2", "prompt": "a fox"})
+    view = await show(page, server)
+    notice = view.get_by_role("region", name="Notice")
+    assert (await notice.inner_text()).endswith(server.requests[-1].notices[0])
+    generate(client, model="dall-e-3")
+    view = await show(page, server)
+    await notice.get_by_text("dall-e-3 was shut down on ").wait_for()
+    assert await view.get_by_role("region", name="Picture").is_visible()
+    generate(client)
+    view = await show(page, server)
+    await notice.wait_for(state="detached")
+
+
+@pytest.mark.parametrize(
+    ("request_body", "words"),
+    [
+        ({"content": b"{}"}, "The body was not read"),
+        ({"content": [b"{}"]}, "The body was not read"),
+        ({"content": b""}, "Without a body"),
+        ({}, "Without a body"),
+    ],
+)
+async def test_body_that_was_not_read_is_not_called_none(
+    page: Page, server: Server, http: httpx2.Client, request_body: dict[str, Any], words: str
+) -> None:
+    http.post("/v2/images/generations", **request_body)
+    view = await show(page, server)
+    request = view.get_by_role("region", name="Request")
+    assert await request.locator(".card-note").inner_text() == words
+    answer = view.get_by_role("region", name="Answer")
+    assert await answer.locator(".card-note").inner_text() == "Without a body"
+
+
+async def test_empty_body_that_was_read_is_called_none(
+    page: Page, server: Server, http: httpx2.Client
+) -> None:
+    http.post("/v1/images/generations", content=b"")
+    assert server.requests[-1].body == b""
+    view = await show(page, server)
+    request = view.get_by_role("region", name="Request")
+    assert await request.locator(".card-note").inner_text() == "Without a body"
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -637,7 +683,8 @@ async def test_call_is_gone_through_by_keyboard_alone(
 
 @pytest.fixture
 def calls_of_all_kinds(client: OpenAI, server: Server, http: httpx2.Client) -> None:
-    """A masked edit, a stream, a cut stream, a refused and a lenient call."""
+    """A masked edit, a stream, a cut stream, a refused and a lenient call, and one to a wrong
+    path."""
     edit(client)
     stream(client)
     server.inject({"kind": "stream_cut"})
@@ -648,6 +695,7 @@ def calls_of_all_kinds(client: OpenAI, server: Server, http: httpx2.Client) -> N
         generate(client, quality="standard")
     http.patch("/_emulator/settings", json={"validation": "lenient"}).raise_for_status()
     generate(client, quality="hd")
+    http.post("/v2/images/generations", json={"prompt": "a fox"})
 
 
 @pytest.mark.usefixtures("calls_of_all_kinds")
@@ -659,7 +707,7 @@ async def test_call_keeps_nobody_out(
     chromium: Browser, server: Server, npm_folder: Path, scheme: Scheme, size: tuple[int, int]
 ) -> None:
     async with opened_page(chromium, server, size=size, scheme=scheme) as page:
-        for place in range(5):
+        for place in (5, *range(5)):
             await show(page, server, place)
             assert await serious_faults(page, npm_folder, ".call-view") == []
         await page.get_by_role("button", name="Full").click()

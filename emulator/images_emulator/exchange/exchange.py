@@ -28,6 +28,7 @@ from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverri
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.refusal import APIError, ErrorAnswer
@@ -460,6 +461,13 @@ class Exchange:
     def violations(self) -> Sequence[str]:
         """The mistakes that lenient validation forgave, as `param: code`."""
         return self.details.violations
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """The emulator's notices on the call, those of the headers `x-emulator-notice`: a path that
+        is probably meant, a model that was shut down, a picture that is not what was asked for."""
+        headers = self.sent.headers
+        return [value.decode("latin-1") for name, value in headers if name == NOTICE_HEADER]
 
     @property
     def status(self) -> int | None:

@@ -73,7 +73,7 @@ class CallSummary:
     """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
     a refused call, model, prompt and parameters are as they were sent; *sent* are the names that
     were sent. *number* is the place in the order of arrival since the last reset. *recording* names
-    the recording that answered."""
+    the recording that answered. *notices* are those of the headers `x-emulator-notice`."""
 
     id: str
     number: int | None
@@ -102,6 +102,7 @@ class CallSummary:
     recording: str | None
     own_answer: str | None
     violations: Sequence[str]
+    notices: Sequence[str]
     is_complete: bool
 
 
@@ -296,6 +297,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "recording": entry.recording,
         "own_answer": entry.own_answer,
         "violations": details.violations,
+        "notices": entry.notices,
         "is_complete": entry.is_complete,
     }
 

@@ -71,6 +71,7 @@
  * @property {string | null} recording name of the recording that answered
  * @property {string | null} own_answer name of the answer of one's own: of its picture, or what else it is
  * @property {string[]} violations forgiven, as `param: code`
+ * @property {string[]} notices the emulator's own sentences on the call
  * @property {boolean} is_complete false once something of it is not kept any more
  */
 

@@ -8,7 +8,7 @@ import { downloadedPicture, downloads } from "./downloads.js";
 import * as format from "./format.js";
 import { answerCard, requestCard } from "./message_cards.js";
 import { nearMisses } from "./near_misses.js";
-import { refusalCard } from "./refusal.js";
+import { noticeCard, refusalCard } from "./refusal.js";
 import { createStage } from "./stage.js";
 import { createStreamTable } from "./stream_table.js";
 
@@ -47,6 +47,7 @@ export function createCallView(context) {
     isMarked: (shown) => marked !== null && marked === `${call?.id}/${shown.place}`,
   });
   const streamTable = createStreamTable(context);
+  const noticePlace = h("div", { class: "place" });
   const refusalPlace = h("div", { class: "place" });
   const factsPlace = h("aside", { class: "facts-place", "aria-label": "Facts" });
   const messages = h("div", { class: "messages" });
@@ -56,7 +57,7 @@ export function createCallView(context) {
   const missPlace = h("div", { class: "place" });
   const top = h("div", { class: "call-top" }, stage.element, factsPlace);
   messages.append(requestPlace, answerPlace);
-  const body = h("div", { class: "call-body" }, refusalPlace, top, streamTable.element, messages, downloadPlace, missPlace);
+  const body = h("div", { class: "call-body" }, refusalPlace, noticePlace, top, streamTable.element, messages, downloadPlace, missPlace);
   const one = h("article", { class: "call", "aria-label": "Call" }, head, body);
   const compare = createCompare(context);
   const isComparing = () => compare.element.isConnected;
@@ -186,6 +187,7 @@ export function createCallView(context) {
   function draw(next) {
     call = next;
     drawHead(next);
+    put(noticePlace, [next.notices], () => noticeCard(next));
     put(refusalPlace, [next.error, next.outcome, next.status, next.fault], () => next.error && refusalCard(next, models));
     stage.update(next, address.get("view"), address.get("picture"));
     streamTable.update(next);
@@ -256,7 +258,7 @@ export function createCallView(context) {
     stage.element.hidden = true;
     streamTable.element.hidden = true;
     drawn.clear();
-    for (const place of [refusalPlace, factsPlace, requestPlace, answerPlace, downloadPlace, missPlace]) fill(place);
+    for (const place of [noticePlace, refusalPlace, factsPlace, requestPlace, answerPlace, downloadPlace, missPlace]) fill(place);
   }
 
   /** Add an event to a call's stream, unless it has it. @param {Detail} detail @param {StreamEvent} event */

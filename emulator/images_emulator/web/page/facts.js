@@ -66,6 +66,7 @@ export function tags(call) {
   if (call.fault) all.push(tag("amber", words(call.fault), "fault"));
   if (call.recording) all.push(tag("", "recorded", "play", `answered by the recording ${call.recording}`));
   if (call.own_answer) all.push(tag("", "own", "picture", `answered by ${call.own_answer}`));
+  if (call.notices.length && sentence(call) !== call.notices[0]) all.push(tag("amber", "notice", undefined, `notice: ${call.notices.join(" ")}`));
   if (call.violations.length) all.push(tag("amber", `${call.violations.length} forgiven`));
   if (call.retries) all.push(tag("", `retry ${call.retries}`, "retry"));
   return all;
@@ -85,6 +86,11 @@ function tag(colour, text, picture, label) {
 /** Whether a call's end is trouble. @param {Summary} call */
 export function isTrouble(call) {
   return call.outcome === "refused" || call.outcome === "failed" || (call.status ?? 0) >= 400;
+}
+
+/** What is wrong with a call, in a sentence: the API's, or else the emulator's notice. @param {Summary} call */
+export function sentence(call) {
+  return isTrouble(call) ? (call.error?.message ?? call.notices[0] ?? "") : "";
 }
 
 /** What there was of the answer of a call that was cut. @param {Summary} call */

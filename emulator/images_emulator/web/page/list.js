@@ -2,7 +2,7 @@
 
 import { thumbnail } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { end, facts, isTrouble, tags } from "./facts.js";
+import { end, facts, isTrouble, sentence, tags } from "./facts.js";
 import * as format from "./format.js";
 import { picture } from "./pictures.js";
 
@@ -336,8 +336,9 @@ class Row {
     const trouble = isTrouble(call);
     setText(this.title, format.title(call));
     setText(this.time, format.time(call.time));
-    if (trouble && call.error)
-      fill(this.second, tags(call), h("span", { class: "bad cut" }, call.error.message));
+    const wrong = sentence(call);
+    if (wrong)
+      fill(this.second, tags(call), h("span", { class: "bad cut", dir: "auto", title: wrong }, wrong));
     else
       fill(this.second, h("span", { class: "row-facts" }, facts(call).map((each) => h("span", null, each))), tags(call));
     this.#patchThumb(call, trouble);

@@ -206,6 +206,16 @@ function card(context, chosen, { title, beside = null, tabs, foot = null }) {
   );
 }
 
+/** Whether headers say that a body comes with them. @param {Record<string, string>} headers */
+const announcesBody = (headers) => "transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > 0;
+
+/** Why there is no text of a request's body. @param {Detail} call */
+function noBody({ body, body_url: bodyUrl, headers }) {
+  if (body === null && bodyUrl) return "Not a text";
+  // A call that is refused by its path or its key is answered before its body is read.
+  return body === null && announcesBody(headers) ? "The body was not read" : "Without a body";
+}
+
 /**
  * What was sent.
  * @param {Context} context
@@ -225,7 +235,7 @@ export function requestCard(context, chosen, call, models) {
         view: () =>
           body
             ? bodyView("Request body", body, marks)
-            : h("p", { class: "card-note" }, hidden ? "Not kept any more" : call.body_url ? "Not a text" : "Without a body"),
+            : h("p", { class: "card-note" }, hidden ? "Not kept any more" : noBody(call)),
         text: () => body ?? "",
       };
   /** @type {Record<string, string>} */
@@ -257,6 +267,7 @@ export function answerCard(context, chosen, call) {
   const { answer } = call;
   const isWaiting = call.outcome === "waiting";
   const nothing = isWaiting ? "Not answered yet" : call.dropped.includes("answer") ? "Not kept any more" : "Nothing was answered";
+  const unseen = answer?.is_whole && answer.headers["content-length"] === "0" ? "Without a body" : "Not shown as text";
   const status = call.status === null ? null : h("span", { class: call.status >= 400 ? "bad" : "faint" }, String(call.status));
   return card(context, chosen, {
     title: "Answer",
@@ -264,7 +275,7 @@ export function answerCard(context, chosen, call) {
     tabs: [
       {
         name: "Body",
-        view: () => (answer?.body ? bodyView("Answer body", answer.body) : h("p", { class: "card-note" }, answer ? "Not shown as text" : nothing)),
+        view: () => (answer?.body ? bodyView("Answer body", answer.body) : h("p", { class: "card-note" }, answer ? unseen : nothing)),
         text: () => answer?.body ?? "",
       },
       ...(answer ? [{ name: "Headers", view: () => headerView("Answer headers", answer.headers), text: () => headerText(answer.headers) }] : []),

@@ -1,4 +1,4 @@
-// The card of a refused call: the whole sentence, and what the model takes.
+// The card of a refused call: the whole sentence, and what the model takes. The card of notices.
 
 import { h } from "./dom.js";
 import { explain, fewModels } from "./explain.js";
@@ -36,6 +36,20 @@ function takes(call, models) {
     values.length ? values.map((each) => value(each)) : h("span", null, words),
     sent === null ? null : [h("span", null, values.length ? "You sent" : "· You sent"), value(sent, "bad")],
     sent === null ? null : isFor,
+  );
+}
+
+/**
+ * The emulator's own sentences on a call.
+ * @param {Detail} call
+ */
+export function noticeCard({ notices }) {
+  if (!notices.length) return null;
+  return h(
+    "section",
+    { class: "card notice", "aria-label": "Notice" },
+    h("div", { class: "notice-head" }, h("h2", null, "Notice"), h("span", null, "from the emulator: header ", h("code", null, "x-emulator-notice"))),
+    notices.map((each) => h("p", { class: "notice-sentence", dir: "auto" }, each)),
   );
 }
 

@@ -3,7 +3,7 @@
 
 import { thumbnail } from "./api.js";
 import { fill, h } from "./dom.js";
-import { dimensions, isTrouble, refusalName } from "./facts.js";
+import { dimensions, isTrouble, refusalName, sentence } from "./facts.js";
 import * as format from "./format.js";
 import { partialThumbnail } from "./list.js";
 import { picture } from "./pictures.js";
@@ -261,7 +261,7 @@ class Tile {
       fill(this.frame, h("span", { class: "ring" }));
     } else {
       this.frame.classList.add("words");
-      fill(this.frame, h("span", { class: "bad tile-status" }, refusalName(call)), h("span", { class: "tile-sentence", dir: "auto" }, call.error?.message ?? format.words(call.fault ?? "")));
+      fill(this.frame, h("span", { class: "bad tile-status" }, refusalName(call)), h("span", { class: "tile-sentence", dir: "auto" }, sentence(call) || format.words(call.fault ?? "")));
     }
   }
 
