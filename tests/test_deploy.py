@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -388,3 +389,21 @@ def test_the_guide_gives_nginx_all_variables_of_its_template() -> None:
     names = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / "nginx/nginx.conf.template").read_text()))
     (given,) = re.findall(r"envsubst '([^']*)'", DEPLOYMENT_GUIDE)
     assert {f"${name}" for name in names} == set(given.split())
+
+
+def test_open_calls_of_the_guide_fit_into_the_processes_that_it_names() -> None:
+    """Those of `--max-connections`, and those of nginx by its template."""
+    guide = (ROOT / "docs/guides/sizing.md").read_text()
+    template = (DEPLOY / "nginx/nginx.conf.template").read_text()
+    (connections,) = map(int, re.findall(r"worker_connections (\d+);", template))
+    assert f"nginx workers, of {connections:,} connections" in guide
+    assert f"`--max-connections {Settings().max_connections}`" in guide
+    rows = re.findall(
+        r"^\| ([\d.]+) s \| ([\d,]+) \| (\d+)[^|]*\|[^|]*\| (\d+) \|$", guide, re.MULTILINE
+    )
+    assert len(rows) == 4
+    for seconds, calls, processes, workers in rows:
+        open_calls = int(calls.replace(",", ""))
+        assert open_calls == 2000 * float(seconds)
+        assert int(processes) == ceil(open_calls / Settings().max_connections)
+        assert int(workers) == ceil(2 * open_calls / connections)
