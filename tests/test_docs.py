@@ -186,6 +186,7 @@ def test_javascript_and_typescript_are_strictly_typed(typescript_folder: Path) -
     run_program(["node_modules/.bin/tsc"], typescript_folder)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_typescript_runs_with_node_test(typescript_folder: Path) -> None:
     path = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
