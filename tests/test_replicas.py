@@ -887,7 +887,7 @@ async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
 ) -> None:
     log = log_of(lone_store)
     redis_server.kill()
-    await log.append("a", 1, 10)
+    assert await log.append("a", 1, 10) == 0
     with pytest.raises(APIError):
         await log.clear()
     redis_server.start()

@@ -72,8 +72,9 @@ class UsageSummary:
 class CallSummary:
     """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
     a refused call, model, prompt and parameters are as they were sent; *sent* are the names that
-    were sent. *number* is the place in the order of arrival since the last reset. *recording* names
-    the recording that answered. *notices* are those of the headers `x-emulator-notice`."""
+    were sent. *number* counts the calls in the order of arrival since the last reset, from 1: see
+    `Exchange.number`. *recording* names the recording that answered. *notices* are those of the
+    headers `x-emulator-notice`."""
 
     id: str
     number: int | None

@@ -45,7 +45,8 @@
 /**
  * @typedef {object} Summary  One call.
  * @property {string} id
- * @property {number} number its place in the order of arrival since the last reset, from 1
+ * @property {number} number its number in the order of arrival since the last reset, from 1; 0 where
+ *   a shared store got the call late
  * @property {"call" | "download"} kind
  * @property {string} time of arrival by the emulator's clock, ISO 8601
  * @property {string} method
