@@ -107,7 +107,9 @@ def test_a_killed_process_is_started_again(process: RenderProcess) -> None:
 def test_a_process_that_is_at_work_is_killed_by_close(
     process: RenderProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.rendering.process._COMMAND", "{}\nwhile True: pass")
+    monkeypatch.setattr(
+        "images_emulator.rendering.process._COMMAND", "{}\nimport time; time.sleep(60)"
+    )
     at_work = process._started()
     process.close()
     assert at_work.returncode == -signal.SIGKILL
