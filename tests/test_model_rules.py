@@ -569,6 +569,16 @@ def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
     assert max(map(len, text.splitlines())) <= TERMINAL_COLUMNS == 100
     _, *parts = text.split("POST ")
     assert len(parts) == len(IMAGE_OPERATIONS)
+    assert parts[-1] == (
+        "/v1/images/variations\n\n"
+        "  dall-e-2\n"
+        "    image            one\n"
+        "    n                1 to 10\n"
+        "    size             256x256, 512x512, 1024x1024\n"
+        "    response_format  url, b64_json\n"
+        "    user             yes\n\n"
+        "  left out, of dall-e-2: n 1, size 1024x1024, response_format url\n"
+    )
     for operation, part in zip(IMAGE_OPERATIONS.values(), parts, strict=True):
         for model in MODELS.values():
             assert (model.id in part) == (operation in model.accepts)
