@@ -638,6 +638,12 @@ def test_rate_limits_settings_and_resets_work_on_any_store(server: Server, clien
     generate()
 
 
+def test_a_store_in_memory_runs_nothing_that_waits() -> None:
+    sentence = r"^a coroutine over a store in memory is never suspended$"
+    with pytest.raises(RuntimeError, match=sentence):
+        MemoryStore().run(asyncio.sleep(0))
+
+
 def test_other_releases_find_what_is_in_a_store_by_the_same_names() -> None:
     store = JSONStore()
     Emulator(Settings(rate_limit="5/min", max_namespaces=2), store)
