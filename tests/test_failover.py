@@ -193,7 +193,7 @@ def test_ready_says_that_the_store_is_away_and_why(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     error = answer.json()["error"]
     assert error["code"] == "store_unavailable"
-    assert error["message"].startswith(f"The store {redis.url} cannot be reached: ")
+    assert error["message"].startswith(f"The store {redis.url} cannot be used: ")
     assert "No such file" in error["message"]
 
 

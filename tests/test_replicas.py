@@ -498,6 +498,25 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
 
 
+def test_a_reset_makes_room_in_a_redis_that_is_full(
+    redis_server: RedisServer, http: httpx2.Client
+) -> None:
+    picture = ("noise.png", encoded(Image.effect_noise((1000, 1000), 100)), "image/png")
+    with Server(store=redis_server.url) as server:
+        for _ in range(3):
+            form = {"model": "gpt-image-1", "prompt": "x"}
+            edit = http.post(f"{server.base_url}/images/edits", data=form, files={"image": picture})
+            assert edit.status_code == 200
+        # Much less than the uploads in the journal take.
+        redis_server.command("CONFIG SET maxmemory 5000000")
+        # Entries of the journal have to wait; the second is refused a moment before the reset.
+        for _ in range(2):
+            assert generate(http, server, response_format="b64_json").status_code == 200
+        assert http.post(f"{server.url}/_emulator/reset").status_code == 200
+        assert generate(http, server).status_code == 200
+        assert len(server.requests) == 1
+
+
 def sent_bytes(redis: RedisServer) -> int:
     """The bytes that Redis has ever sent."""
     statistics = redis.command("INFO", "stats")
@@ -662,7 +681,7 @@ def test_each_call_that_needs_the_store_is_refused_while_it_is_away(
         ):
             assert answer.status_code == 503, answer.url
             assert answer.headers["retry-after"] == "1"
-            assert "cannot be reached" in answer.text
+            assert "cannot be used" in answer.text
         assert generate(http, server, **b64).status_code == 200
 
 

@@ -69,7 +69,7 @@ failed_answer = Refusal(
     code="failed_answer",
 )
 store_unavailable = Refusal(
-    "The store {url} cannot be reached: {reason}.",
+    "The store {url} cannot be used: {reason}.",
     code="store_unavailable",
     type=ERROR_TYPE,
     status=503,

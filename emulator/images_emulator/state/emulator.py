@@ -230,7 +230,9 @@ class Emulator:
             self.notices.clear()
 
     async def _reset(self) -> None:
-        # First what takes most: a store that is full changes no settings.
+        # First what takes most: a store that is full changes no settings. The observers of the
+        # journal are told when the reset is complete.
+        await self.journal.forget()
         await self.files.reset()
         await self.hosting.reset()
         await self.rate_limits.reset()

@@ -281,9 +281,13 @@ class Journal:
         calls = possible_attempts(self.heads(), call)
         return retry_chain(self.whole(calls), call) if calls else []
 
+    async def forget(self) -> int:
+        """Forget all calls, and tell no observer of it yet. Gives how many they were."""
+        return await self._log.clear()
+
     def reset(self) -> int:
         """Forget all calls. Returns their number."""
-        count = self._store.run(self._log.clear())
+        count = self._store.run(self.forget())
         for observer in self.observers:
             observer.cleared()
         return count

@@ -42,7 +42,7 @@ from images_emulator.state.redis_connection import (
     RedisConnection,
     seconds_for,
 )
-from images_emulator.state.redis_scripts import Script
+from images_emulator.state.redis_scripts import FREEING, Script
 from images_emulator.state.store import (
     OperationObserver,
     StoreAway,
@@ -78,6 +78,9 @@ _NAMES: Final[Mapping[str, str]] = {
     if isinstance(script, Script)
 }
 """The names of scripts in lower case, by their digests."""
+
+NO_MEMORY: Final = "OOM"
+"""The first word of the error of a Redis that has no more memory."""
 
 _FAILURES: Final = (
     RedisConnectionError,
@@ -370,7 +373,8 @@ class RedisClient:
     ) -> Any:
         client = self._client()
         if self._reason:
-            self.check()
+            if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
+                self.check()
             self._asked_again = monotonic() + client.timeout + RETRY_SECONDS
         try:
             answer = await client.call(script, keys, arguments, soon=soon)

@@ -78,8 +78,9 @@ end
 TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
 """Arguments: the seconds to live. The keys are those of any containers."""
 
-CLEAR: Final = _script("redis.call('UNLINK', unpack(KEYS))")
-"""Forgets a container."""
+CLEAR: Final = _script("redis.call('DEL', unpack(KEYS))")
+"""Forgets a container. `UNLINK` would give its memory back later, when a full Redis has refused
+what follows."""
 
 _VERSIONS: Final = """
 local newest = redis.call('HGET', registers, 'version') or string.rep('0', 20)
@@ -622,10 +623,13 @@ SIZE_OF_LOG: Final = _script(
 CLEAR_LOG: Final = _script(
     """
 local count = redis.call('ZCARD', order)
-redis.call('UNLINK', unpack(KEYS))
+redis.call('DEL', unpack(KEYS))
 redis.pcall('PUBLISH', entries, ARGV[1])
 return count
 """,
     keys=LOG_KEYS,
 )
 """Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""
+
+FREEING: Final = frozenset({CLEAR, CLEAR_LOG, DELETE_RECORD})
+"""The scripts that a Redis runs, too, which has no more memory."""
