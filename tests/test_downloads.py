@@ -35,6 +35,7 @@ def code_of(answer: httpx2.Response) -> str | None:
     error = ET.fromstring(answer.content)  # noqa: S314 - our own server's
     code = error.findtext("Code")
     assert answer.headers["x-ms-error-code"] == code
+    assert answer.headers["server"] == "Microsoft-HTTPAPI/2.0"
     assert f"RequestId:{answer.headers['x-ms-request-id']}\n" in (error.findtext("Message") or "")
     return code
 

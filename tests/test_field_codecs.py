@@ -222,6 +222,23 @@ def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> N
     check()
 
 
+OF_THE_JUDGE: Final = {"forgiven", "as_of", "day"}
+"""The fields that tell how a call was judged, and not what it asks for."""
+
+
+@pytest.mark.parametrize("name", DELIVERY_FIELDS)
+def test_requests_are_equal_that_differ_in_how_they_were_judged(name: str) -> None:
+    request = ImageRequest(operation=GENERATIONS, model=MODELS["gpt-image-2"], size=(64, 48))
+
+    @keys_only
+    @given(strategy_of(name))
+    def check(value: Any) -> None:
+        assume(value != getattr(request, name))
+        assert (changed(request, **{name: value}) == request) is (name in OF_THE_JUDGE)
+
+    check()
+
+
 def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
     pictures = {
         "images": (DECODED[0], DECODED[1]),

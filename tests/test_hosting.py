@@ -12,7 +12,8 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract.blob_storage import StorageError
+from images_emulator.contract import blob_storage
+from images_emulator.contract.blob_storage import StorageError, error_in_place_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
@@ -129,6 +130,111 @@ def test_a_url_with_a_wrong_signature_is_refused(client: OpenAI, part: str, othe
     answer = httpx2.get(url.replace(part, other))
     assert answer.status_code == 403
     assert answer.text.startswith('<?xml version="1.0" encoding="utf-8"?><Error><Code>')
+
+
+DENIED = (
+    403,
+    "AuthenticationFailed",
+    "Server failed to authenticate the request. Make sure the value of Authorization header is "
+    "formed correctly including the signature.",
+)
+BUSY = (
+    503,
+    "ServerBusy",
+    "The server is currently unable to receive requests. Please retry your request.",
+)
+BROKEN = (
+    "InternalError",
+    "The server encountered an internal error. Please retry the request.",
+)
+MISSING = (404, "BlobNotFound", "The specified blob does not exist.")
+ONLY_GET = (405, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.")
+NOT_PUBLIC = (
+    409,
+    "PublicAccessNotPermitted",
+    "Public access is not permitted on this storage account.",
+)
+START, EXPIRY = "2026-11-26T00:00:00Z", "2026-11-26T02:00:00+01:00"
+NOW = datetime(2026, 11, 26, 1, 2, 3, 45_678, tzinfo=UTC)
+
+
+def in_place_of(status: int) -> StorageError:
+    """The error where the API would answer with *status*, in the store's words alone."""
+    return error_in_place_of(status, None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "facts", "detail"),
+    [
+        (blob_storage.unsigned_url(), NOT_PUBLIC, None),
+        (blob_storage.signature_mismatch(), DENIED, "Signature did not match."),
+        (
+            blob_storage.outside_validity(START, EXPIRY, NOW),
+            DENIED,
+            "Signature not valid in the specified time frame: Start [Thu, 26 Nov 2026 00:00:00 "
+            "GMT] - Expiry [Thu, 26 Nov 2026 01:00:00 GMT] - Current [Thu, 26 Nov 2026 01:02:03 "
+            "GMT]",
+        ),
+        (
+            blob_storage.outside_validity(None, EXPIRY, NOW),
+            DENIED,
+            "Signed expiry time [Thu, 26 Nov 2026 01:00:00 GMT] must be after signed start time "
+            "[Thu, 26 Nov 2026 01:02:03 GMT]",
+        ),
+        (blob_storage.blob_not_found(), MISSING, None),
+        (blob_storage.unsupported_verb(), ONLY_GET, None),
+        (
+            blob_storage.preflight_failure(),
+            (
+                403,
+                "CorsPreflightFailure",
+                "CORS not enabled or no matching rule found for this request.",
+            ),
+            None,
+        ),
+        *(
+            (
+                in_place_of(status),
+                (status, "InvalidInput", "One of the request inputs is not valid."),
+                None,
+            )
+            for status in (400, 402, 499)
+        ),
+        *((in_place_of(status), DENIED, None) for status in (401, 403)),
+        (in_place_of(404), MISSING, None),
+        (in_place_of(405), ONLY_GET, None),
+        (in_place_of(409), NOT_PUBLIC, None),
+        *((in_place_of(status), BUSY, None) for status in (429, 503)),
+        *((in_place_of(status), (status, *BROKEN), None) for status in (500, 501, 599)),
+        (error_in_place_of(500, "Own", "a < 'b'", {}), (500, "Own", "a &lt; 'b'"), None),
+    ],
+)
+def test_an_error_of_the_blob_store_is_this_document(
+    error: StorageError, facts: tuple[int, str, str], detail: str | None
+) -> None:
+    status, code, message = facts
+    more = f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
+    assert error.status == status
+    assert error.body("an-id", NOW) == (
+        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}\n'
+        f"RequestId:an-id\nTime:2026-11-26T01:02:03.0456780Z</Message>{more}</Error>"
+    )
+
+
+def test_errors_of_the_blob_store_have_the_headers_of_their_service() -> None:
+    names = ("retry-after", "retry-after-ms")
+    waits = dict.fromkeys(names, "2")
+    error = error_in_place_of(429, None, None, {**waits, "www-authenticate": "Bearer"})
+    assert error.response_headers("an-id") == {
+        "Server": "Microsoft-HTTPAPI/2.0",
+        "x-ms-request-id": "an-id",
+        **waits,
+        "x-ms-error-code": "ServerBusy",
+    }
+    assert blob_storage.unsigned_url().response_headers("an-id") == {
+        "Server": "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0",
+        "x-ms-request-id": "an-id",
+    }
 
 
 @pytest.mark.parametrize("query", ["", "?", "?se=2026-01-01T00%3A00%3A00Z&sp=r", "?sig="])

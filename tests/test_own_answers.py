@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, read_recipe
+from images_emulator.answers.picture_files import PictureFile
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.request import Upload
 from images_emulator.exchange.packed import unpack_exchange
 from images_emulator.exchange.retention import drop_body
+from images_emulator.imaging.decoder import decode
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
@@ -373,20 +377,48 @@ def test_a_raw_answer_to_a_stream_has_the_events_of_its_body(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AnswerOverrides(created=-1), "'created' is seconds since 1970"),
+        (
+            lambda: AnswerOverrides(created=-1),
+            "'created' is seconds since 1970, at most 253402300799",
+        ),
         (lambda: AnswerOverrides(headers=(("a b", "1"),)), "'a b' is no name of a header"),
-        (lambda: AnswerOverrides(headers=(("a", "1\r\nb: 2"),)), "'a' cannot have the value"),
-        (lambda: AnswerOverrides(headers=(("a", "fúchs ☃"),)), "'a' cannot have the value"),
-        (lambda: RawAnswer(headers=(("Content-Length", "1"),)), "the server itself writes"),
-        (lambda: RawAnswer(100), "200 to 599, not 100"),
-        (lambda: RawAnswer(204, (), b"x"), "status 204 has no body"),
+        (
+            lambda: AnswerOverrides(headers=(("a", "1\r\nb: 2"),)),
+            r"header 'a' cannot have the value '1\r\nb: 2'",
+        ),
+        (
+            lambda: AnswerOverrides(headers=(("a", "fúchs ☃"),)),
+            "header 'a' cannot have the value 'fúchs ☃'",
+        ),
+        (
+            lambda: RawAnswer(headers=(("Content-Length", "1"),)),
+            "the server itself writes the header 'Content-Length'",
+        ),
+        (lambda: RawAnswer(199), "the status of an answer is 200 to 599, not 199"),
+        (lambda: RawAnswer(600), "the status of an answer is 200 to 599, not 600"),
+        (lambda: RawAnswer(204, (), b"x"), "an answer with status 204 has no body"),
+        (lambda: RawAnswer(304, (), b"x"), "an answer with status 304 has no body"),
     ],
 )
 def test_values_that_no_answer_can_have_are_refused(
     make: Callable[[], object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OwnPicture(b"x", partials=(b"x",)),
+        Upload("a.png", "image/png", b"x", 1),
+        PictureFile("a.png", b"x"),
+        decode(png()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_a_file_is_written_without_its_bytes(value: object) -> None:
+    assert not re.search("[=(]b['\"]", repr(value))
 
 
 def test_an_answer_is_as_little_as_it_says() -> None:

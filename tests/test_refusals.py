@@ -23,7 +23,7 @@ from images_emulator.contract.calendar import OLDER_STACK_UNTIL, Policy
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
-from images_emulator.contract.message_format import Words, mask_key, quoted_list
+from images_emulator.contract.message_format import Words, mask_key, python_repr, quoted_list
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.refusal import (
     API_MANAGEMENT_ENVELOPE,
@@ -145,6 +145,22 @@ def test_every_refusal_is_used() -> None:
     assert [name for name in REFUSALS if name not in sources] == []
 
 
+OWN_HEADERS = {
+    "emulator_errors.no_recording": {"x-should-retry": "false"},
+    "admin_errors.no_token": {"WWW-Authenticate": "Bearer"},
+}
+"""The headers of the emulator's own errors, but for those that say when to retry."""
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSALS if not name.startswith("errors.")])
+def test_own_errors_that_will_pass_say_when_to_retry_and_what_failed(name: str) -> None:
+    refusal = REFUSALS[name]
+    when = {"Retry-After": "1"} if refusal.status == 503 else {}
+    assert refusal.headers == OWN_HEADERS.get(name, when)
+    is_own = refusal.status >= 500 or name.startswith("admin")
+    assert refusal.type == ("emulator_error" if is_own else GATEWAY_TYPE)
+
+
 def test_refusal_of_a_rules_own_may_name_all_that_the_usual_one_names() -> None:
     refusal = Refusal("{value} is not one of {listed:or} for {name}.")
     with pytest.raises(APIError, match="c is not one of 'a' or 'b' for letter"):
@@ -210,6 +226,20 @@ def test_what_is_no_file_is_refused_in_words_for_its_place(
     assert refused.value.on(None).message == (
         f"Invalid type for '{name}': expected {expected}, but got {got} instead."
     )
+
+
+@pytest.mark.parametrize("value", ["x" * 4094, 10**4095], ids=["text", "number"])
+def test_an_error_repeats_4096_characters_of_a_value_at_most(value: Any) -> None:
+    assert python_repr(value) == repr(value)
+    longer = python_repr(value * 10 if isinstance(value, int) else f"{value}x")
+    assert (len(longer), "..." in longer) == (4096, True)
+
+
+def test_an_error_looks_at_4096_bytes_of_a_file_without_a_name() -> None:
+    with pytest.raises(APIError) as refused:
+        UploadedImages().check_at_gateway("image", Upload("", None, b"a" * 4095 + b"bc", 4097))
+    older = refused.value.on(OLDER_STACK_UNTIL).message or ""
+    assert older.endswith("ab' is not of type 'file' - 'image'")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,11 @@ def test_high_input_fidelity_costs_more_for_images_that_are_not_square() -> None
 
 @pytest.mark.parametrize(
     ("size", "tokens"),
-    [((128, 128), 64), ((1024, 1024), 1024), ((1800, 2400), 1452), ((1, 1), 1), ((512, 512), 1024)],
+    [
+        *(((128, 128), 64), ((1024, 1024), 1024), ((1800, 2400), 1452), ((1, 1), 1)),
+        # As many as there may be, and one more, which are shrunk to 28 x 52.
+        *(((512, 512), 1024), ((1024, 1536), 1536), ((928, 1696), 1456)),
+    ],
 )
 def test_input_tokens_by_patches(size: tuple[int, int], tokens: int) -> None:
     assert InputPatches().image_tokens(size, None) == tokens
@@ -114,20 +118,23 @@ def test_output_rate_raises_for_an_unknown_quality(rule: type) -> None:
         rule({}).tokens((1024, 1024), "low")
 
 
-def test_more_effort_at_an_svg_takes_more_reasoning_tokens() -> None:
-    def tokens(effort: str) -> int:
-        svg = {"reasoning": {"effort": effort}}
-        request = ImageRequest(
-            operation=GENERATIONS, model=NEWEST_MODEL, size=(8, 8), output_format="svg", svg=svg
-        )
-        usage = svg_usage_of(request, 1)
-        assert usage
-        assert usage.output_tokens == 1 + usage.reasoning_tokens
-        return usage.reasoning_tokens
+REASONING = (0, 64, 256, 1024, 4096, 8192, 16_384)
 
-    spent = [tokens(effort) for effort in REASONING_EFFORTS]
-    assert spent[0] == 0
-    assert spent == sorted({*spent})
+
+@pytest.mark.parametrize(
+    ("effort", "reasoning"), [(None, 1024), *zip(REASONING_EFFORTS, REASONING, strict=True)]
+)
+@pytest.mark.parametrize(("size", "tokens"), [(1, 1), (3, 1), (4, 2)])
+def test_an_svg_takes_tokens_for_its_bytes_and_for_the_effort(
+    effort: str | None, reasoning: int, size: int, tokens: int
+) -> None:
+    svg = {"reasoning": {"effort": effort}} if effort else None
+    request = ImageRequest(
+        operation=GENERATIONS, model=NEWEST_MODEL, size=(8, 8), output_format="svg", svg=svg
+    )
+    usage = svg_usage_of(request, size)
+    assert usage
+    assert (usage.output_tokens, usage.reasoning_tokens) == (tokens + reasoning, reasoning)
 
 
 RED_ROOM = (
