@@ -156,6 +156,21 @@ def test_drift_opens_one_issue(number: str, call: str, tmp_path: Path) -> None:
     assert "````text\n0001: body.error.code: null, recorded 'x'\n\n````\n" in body
 
 
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_job_of_drift_fails_where_nothing_was_compared(status: int, tmp_path: Path) -> None:
+    command = tmp_path / "images-emulator"
+    command.write_text(f"#!/bin/sh\necho what differs\nexit {status}\n")
+    command.chmod(0o755)
+    output = tmp_path / "output"
+    (compare,) = (step for step in steps(WORKFLOWS[0].parent / "drift.yml") if "id" in step)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_OUTPUT": str(output)}
+    words = [BASH, "-e", "-c", compare["run"]]
+    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT | variables, check=False)
+    assert done.returncode == (2 if status == 2 else 0)
+    assert output.read_text() == f"status={status}\n"
+    assert (tmp_path / "drift.txt").read_text() == "what differs\n"
+
+
 # --- the action
 
 PYTHON: Final = """\
