@@ -288,7 +288,20 @@ def test_azure_hosted_image_url_works_for_a_day(azure: Server) -> None:
     query = dict(parse_qsl(parts.query))
     assert " ".join(query) == "se sig ske skoid sks skt sktid skv sp spr sr sv"
     created = answer.parse().created
-    assert datetime.fromisoformat(query["se"]).timestamp() == created + 86_400
+    days = {"se": 1, "skt": -1, "ske": 6}
+    times = {name: datetime.fromisoformat(query[name]).timestamp() for name in days}
+    assert times == {name: created + 86_400 * count for name, count in days.items()}
+    same = {name: query[name] for name in query if name not in {*days, "sig"}}
+    assert same == {
+        "sv": "2020-10-02",
+        "skv": "2020-10-02",
+        "sr": "b",
+        "sks": "b",
+        "sp": "r",
+        "spr": "https",
+        "skoid": "e52d5ed7-0657-4f62-bc12-7e5dbb260a96",
+        "sktid": "33e01921-4d64-4f8c-a055-5bdaffd5e33d",
+    }
     assert opened(httpx2.get(url).content).size == (1024, 1024)
     azure.clock.advance(hours=23.9)
     assert httpx2.get(url).status_code == 200

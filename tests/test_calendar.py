@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from typing import Any, TypeVar
 
 import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract import errors
+from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import OPENAI_HEADERS
-from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.models import MODEL_RULE, MODELS
+from images_emulator.contract.operations import GENERATIONS, OPERATIONS
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
@@ -181,6 +182,40 @@ def test_as_of_changes_what_edits_accept(
     then = date.fromisoformat(day)
     assert verdict(ask(http, then - DAY, "edits", form=True, **(EDIT | fields))) == before
     assert verdict(ask(http, then, "edits", form=True, **(EDIT | fields))) == after
+
+
+KNOWN_DAYS = {
+    *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-11-01", "2025-04-16"),
+    *("2025-05-02", "2025-06-02", "2025-06-16", "2025-06-25", "2025-07-16", "2025-09-18"),
+    *("2025-10-06", "2025-12-16", "2026-01-01", "2026-02-01", "2026-02-09", "2026-02-10"),
+    *("2026-05-12", "2026-06-01", "2026-08-20", "2026-09-02", "2026-09-16", "2026-10-16"),
+    *("2026-10-31", "2026-11-04", "2026-11-12"),
+}
+"""The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
+
+
+def turns() -> Iterator[date | None]:
+    """Those that the tables name, but for the days of whole models, which docs/reference has."""
+    periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
+    for operation in OPERATIONS.values():
+        periods.append(operation.period)
+        for body in operation.bodies.values():
+            periods += [body.period, *(period for period, _ in body.default_models)]
+    for model in MODELS.values():
+        periods += [conflict.period for conflict in model.conflicts]
+        for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
+            periods.append(rule.period)
+            yield from (until for until, _ in rule.earlier)
+    for module in (azure, errors, service_errors):
+        for refusal in vars(module).values():
+            if isinstance(refusal, Refusal):
+                yield from (until for until, _ in refusal.earlier)
+    yield from chain.from_iterable((period.since, period.until) for period in periods)
+
+
+def test_rules_messages_keys_and_headers_change_on_the_known_days() -> None:
+    days = {day for day in turns() if day and day <= KNOWN_UNTIL}
+    assert {*map(str, days)} == KNOWN_DAYS, f"KNOWN_DAYS of {__file__} needs the day of a change"
 
 
 def test_json_edits_begin_on_their_day(http: httpx2.Client) -> None:

@@ -56,12 +56,19 @@ def test_response_never_says_auto(client: OpenAI, model: str) -> None:
 
 
 def test_revised_prompt_comes_from_models_that_revise(client: OpenAI) -> None:
+    vivid = "A vivid, hyper-real and dramatic picture of the following: a lighthouse"
     for model in MODELS.values():
         response = generate(client, model=model.id)
         assert response.data
-        revised = response.data[0].revised_prompt
-        assert bool(revised) == model.revises_prompt
-        assert not revised or (revised != "a lighthouse" and "a lighthouse" in revised)
+        assert response.data[0].revised_prompt == (vivid if model.revises_prompt else None)
+
+
+def test_revised_prompt_tells_the_style(client: OpenAI) -> None:
+    data = generate(client, model="dall-e-3", style="natural").data
+    assert data
+    assert data[0].revised_prompt == (
+        "A natural, unembellished photograph of the following: a lighthouse"
+    )
 
 
 @pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)

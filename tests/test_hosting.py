@@ -384,6 +384,10 @@ def test_the_url_of_another_emulator_is_refused(client: OpenAI) -> None:
 
 
 def test_the_query_of_a_url_is_in_the_recorded_order(client: OpenAI) -> None:
-    names = [name for name, _ in parse_qsl(urlsplit(published(client)).query)]
+    query = dict(parse_qsl(urlsplit(published(client)).query))
     order = "st se sp sv sr rscd rsct skoid sktid skt ske sks skv sig"
-    assert names == order.split()
+    assert [*query] == order.split()
+    hours = {"st": -1, "se": 1, "skt": -12, "ske": 12}
+    start = datetime.fromisoformat(query["st"])
+    for name, count in hours.items():
+        assert datetime.fromisoformat(query[name]) == start + timedelta(hours=count + 1), name

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server, Settings
+from images_emulator.contract import errors
+from images_emulator.contract.refusal import Violation
 from tests.pictures import RED, half_clear, png
 
 LENIENT = {"x-emulator-validation": "lenient"}
@@ -180,3 +182,11 @@ def test_violations_header_stays_within_what_clients_accept(
     (entry,) = server.requests
     assert len(entry.violations) == 100
     assert max(map(len, entry.violations)) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("x" * 256, "x" * 256), ("x" * 257, f"{'x' * 255}…")], ids=len
+)
+def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, shown: str) -> None:
+    violation = Violation.of(errors.unknown_parameter(name=name))
+    assert str(violation) == f"{shown}: unknown_parameter"

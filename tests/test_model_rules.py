@@ -364,6 +364,30 @@ def test_first_illegal_values_are_refused(body: Body) -> None:
         is_refused(body, name, rule)
 
 
+IMAGE_OF_GPT = MODELS["gpt-image-1"].accepts[EDITS]["image"]
+IMAGE_OF_DALLE = MODELS["dall-e-2"].accepts[EDITS]["image"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "size_limit", "max_items"),
+    [
+        (IMAGE_OF_GPT, 52_428_800, 16),
+        (IMAGE_OF_GPT.at(date(2025, 6, 1)), 26_214_400, 16),
+        (IMAGE_OF_DALLE, 4_194_304, 1),
+        (MODELS["gpt-image-2"].accepts[EDITS]["mask"], 4_194_304, None),
+    ],
+)
+def test_files_have_the_documented_limits(
+    rule: Any, size_limit: int, max_items: int | None
+) -> None:
+    assert (rule.size_limit, getattr(rule, "max_items", None)) == (size_limit, max_items)
+
+
+def test_a_url_of_an_image_may_have_20_megabytes() -> None:
+    schema = ReferencedOverlay().schema()
+    assert schema["properties"]["image_url"]["maxLength"] == MAX_URL_CHARS == 20_971_520
+
+
 @pytest.mark.parametrize("max_ratio", [None, 2])
 @pytest.mark.parametrize("source", [(1, 16_384), (16_384, 1), (9, 1), (640, 480)])
 def test_auto_size_of_an_elongated_image_keeps_the_longest_edge(
