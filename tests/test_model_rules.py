@@ -400,6 +400,14 @@ def test_auto_size_of_an_elongated_image_keeps_the_longest_edge(
     assert (size[0] > size[1]) == (source[0] > source[1])
 
 
+@pytest.mark.parametrize(
+    ("source", "size"),
+    [((9, 9), (1254, 1254)), ((3, 2), (1536, 1024)), ((3, 1), (2172, 724)), ((1, 9), (724, 2172))],
+)
+def test_auto_size_has_the_pixels_of_1536x1024(source: Shape, size: Shape) -> None:
+    assert FLEXIBLE_SIZE.resolve("auto", source, {}) == size
+
+
 def test_limits_of_a_flexible_size_are_told_from_two_on() -> None:
     text = replace(FLEXIBLE_SIZE, min_edge=2, min_pixels=2).schema()["description"]
     assert "at least 2 and at most" in text

@@ -10,6 +10,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server, Settings
+from images_emulator.contract.service_errors import rate_limit_values
 from images_emulator.setting_values import parse_rate
 
 SMALL = {"quality": "low", "size": "1024x1024"}
@@ -53,6 +54,17 @@ def test_retry_after_is_in_milliseconds_and_in_whole_seconds_rounded_up(fresh: S
         draw(fresh)
     assert refused.value.response.headers["retry-after-ms"] == "10500"
     assert refused.value.response.headers["retry-after"] == "11"
+
+
+@pytest.mark.parametrize(
+    ("wait_ms", "wait", "whole_seconds"),
+    [(1, "1ms", 1), (999, "999ms", 1), (1000, "1s", 1), (1001, "1.001s", 2), (7500, "7.5s", 8)],
+)
+def test_a_wait_is_told_in_milliseconds_below_a_second(
+    wait_ms: int, wait: str, whole_seconds: int
+) -> None:
+    values = rate_limit_values(limit=5, used=5, requested=1, unit="min", wait_ms=wait_ms)
+    assert (values["wait"], values["whole_seconds"]) == (wait, whole_seconds)
 
 
 def test_the_clock_refills_a_rate_limit(fresh: Server) -> None:

@@ -267,6 +267,10 @@ def test_words_of_a_message_are_listed_as_the_api_lists_them(
         ("sk-proj-0123456789abcd", "sk-proj-**********abcd"),
         ("sk-0123456789abcd", "sk-**********abcd"),
         ("0123456789abcd", "**********abcd"),
+        ("0123456789ab", "0123456789ab"),
+        ("0123456789abc", "*********9abc"),
+        ("sk-proj-01234567", "sk-proj-****4567"),
+        ("sk-proj-0123456", "***********3456"),
     ],
 )
 def test_api_key_in_an_error_message_is_masked(key: str, shown: str) -> None:

@@ -79,7 +79,7 @@ def test_older_models_count_output_tokens_by_a_table() -> None:
     ("size", "tokens"),
     [
         *(((1024, 1024), 194), ((68, 68), 194), ((1024, 1536), 323), ((1, 1), 194)),
-        *(((1024, 1025), 194), ((4096, 4096), 194), ((512, 2048), 65 + 129 * 4)),
+        *(((1024, 1025), 194), ((512, 513), 323), ((4096, 4096), 194), ((512, 2048), 65 + 129 * 4)),
     ],
 )
 def test_input_tokens_by_tiles(size: tuple[int, int], tokens: int) -> None:
@@ -99,6 +99,8 @@ def test_high_input_fidelity_costs_more_for_images_that_are_not_square() -> None
         *(((128, 128), 64), ((1024, 1024), 1024), ((1800, 2400), 1452), ((1, 1), 1)),
         # As many as there may be, and one more, which are shrunk to 28 x 52.
         *(((512, 512), 1024), ((1024, 1536), 1536), ((928, 1696), 1456)),
+        # Of an image beyond 3:1 the ends are left out.
+        *(((400, 100), 133), ((300, 100), 133), ((100, 400), 133)),
     ],
 )
 def test_input_tokens_by_patches(size: tuple[int, int], tokens: int) -> None:
@@ -196,6 +198,15 @@ def test_output_text_tokens_of_edits_are_within_the_recorded_range(
         for number in range(40)
         if (each := usage_of(ImageRequest(prompt=f"logo {number}", **parameters)))
     ]
+
+
+def test_output_text_tokens_have_the_ranges_of_the_recordings() -> None:
+    """Those at high were not recorded, and are as at medium."""
+    rates = MODELS["gpt-image-1.5"].token_rates
+    assert rates
+    assert rates.output_text == {"low": (143, 143), "medium": (334, 335), "high": (334, 335)}
+    edits = {"low": (143, 143), "medium": (262, 308), "high": (262, 308)}
+    assert rates.output_text_of_edits == edits
 
 
 def test_generations_are_billed_output_text_tokens_too() -> None:

@@ -59,10 +59,10 @@ class InputTiles(Immutable):
         return 6 + 10 * self._tiles(size)
 
     def _tiles(self, size: Pixels) -> int:
-        fit = min(1.0, 2048 / max(size))
-        scale = 512 / (min(size) * fit) * fit
-        # 1024x1025 was billed one tile: the scaled edges are cut to whole pixels first.
-        columns, rows = (ceil(max(1, int(edge * scale)) / 512) for edge in size)
+        # The shorter edge becomes 512 pixels, so it changes nothing that the guide first fits the
+        # image into 2048x2048. 1024x1025 was billed one tile: the edges are cut to whole pixels.
+        scale = 512 / min(size)
+        columns, rows = (ceil(int(edge * scale) / 512) for edge in size)
         return columns * rows
 
 
