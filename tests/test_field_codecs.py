@@ -144,7 +144,7 @@ def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None
 
 def test_a_field_that_was_added_later_is_null_by_default() -> None:
     wrong = ("seed", int, field(default=0, metadata=ENCODING | ADDED_LATER))
-    with pytest.raises(TypeError, match=r"^Marked\.seed is not None by default"):
+    with pytest.raises(TypeError, match=r"^Marked\.seed is not None by default$"):
         key_function(make_dataclass("Marked", [PROMPT, wrong]), Decides.ENCODING)
 
 
