@@ -116,6 +116,8 @@ def test_a_map_of_some_tests_keeps_what_it_has_of_others() -> None:
 
 
 NESTED_LOOPS = """
+import signal
+
 from tests.mutant_processes import in_process
 
 def loop():
@@ -123,6 +125,8 @@ def loop():
     while True:
         pass
 
+# A program that a shell runs in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 in_process(lambda: in_process(loop, 600), 600)
 """
 
@@ -135,8 +139,11 @@ def test_processes_end_with_the_one_that_started_them(name: str) -> None:
         assert process.stdout
         assert process.stdout.readline() == "began\n"
         process.send_signal(getattr(signal, name))
-        # To its end: while any of them runs, the pipe is open.
-        process.communicate(timeout=20)
+        try:
+            # To its end: while any of them runs, the pipe is open.
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
 
 
 @pytest.mark.timeout(120)

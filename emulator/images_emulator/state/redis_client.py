@@ -4,7 +4,7 @@ callers that have none."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Lock, Thread
@@ -116,24 +116,41 @@ async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
 
 
 class _LoopThread:
-    """A thread that runs an event loop."""
+    """A thread that runs an event loop, whose client of *clients* it closes in the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients: MutableMapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:
         self.loop = asyncio.new_event_loop()
+        self._clients = clients
         self._thread = Thread(target=self._serve, name="images-emulator store", daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         self.loop.run_forever()
+        self.loop.run_until_complete(self._end())
         self.loop.close()
+
+    async def _end(self) -> None:
+        if client := self._clients.pop(self.loop, None):
+            await client.close()
+        # What another thread began meanwhile may have opened connections anew.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if client := self._clients.pop(self.loop, None):
+            await client.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on the loop and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
+    def begin_to_stop(self) -> None:
+        """End the loop soon, and the thread with it."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
     def stop(self) -> None:
         """End the loop and the thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.begin_to_stop()
         self._thread.join()
 
 
@@ -272,17 +289,6 @@ class _LoopClient:
             await close_sentinels(self._pool)
         if self._cluster:
             await self._cluster.aclose()
-
-
-def _abandon(thread: _LoopThread, clients: Mapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:
-    """End the *thread* of an object that is garbage, and close its connections."""
-
-    async def end() -> None:
-        if client := clients.get(thread.loop):
-            await client.close()
-        thread.loop.stop()
-
-    asyncio.run_coroutine_threadsafe(end(), thread.loop)
 
 
 @dataclass(slots=True)
@@ -473,8 +479,9 @@ class RedisClient:
         """Run *work* on a loop of this object and return its result. Blocks."""
         with self._lock:
             if self._thread is None:
-                self._thread = _LoopThread()
-                self._abandoned = finalize(self, _abandon, self._thread, self._clients)
+                self._thread = _LoopThread(self._clients)
+                # An object that is garbage leaves no thread.
+                self._abandoned = finalize(self, self._thread.begin_to_stop)
                 self._abandoned.atexit = False
             thread = self._thread
         return thread.run(work)
@@ -491,10 +498,9 @@ class RedisClient:
         with self._lock:
             thread, self._thread = self._thread, None
             own = thread.loop if thread else None
-            loops = [loop for loop in self._clients if loop is not own]
+            loops = [loop for loop in [*self._clients] if loop is not own]
         if thread:
             self._abandoned.detach()
-            thread.run(self.disconnect())
             thread.stop()
         for loop in loops:
             if loop.is_running():
@@ -508,8 +514,10 @@ class RedisClient:
         if client is None:
             client = _LoopClient(self._url)
             with self._lock:
-                for each in [each for each in self._clients if each.is_closed()]:
-                    del self._clients[each]
+                # A thread that ends takes its own out without the lock.
+                for each in [*self._clients]:
+                    if each.is_closed():
+                        self._clients.pop(each, None)
                 self._clients[client.loop] = client
         return client
 
