@@ -730,6 +730,7 @@ def _naming(*urls: str) -> Callable[[socket.socket, bytes], None]:
         ("https://[::ffff:127.0.0.1]:{port}/x", "leads into a private network"),
         ("https://169.254.169.254/latest/meta-data", "leads into a private network"),
         ("https://x.invalid/", "has an unknown host"),
+        (f"https://{64 * 'x'}.com/", "has a host that no name may have"),
         ("https://[x/", "is malformed"),
         ("https://x:99999/", "is malformed"),
         ("https://x/\u00e9", "is malformed"),

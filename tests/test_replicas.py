@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gc
 import json
+import logging
 import re
 import shutil
 import socket
@@ -41,6 +42,7 @@ from images_emulator.state.store import (
     StaleRegistersError,
     Store,
 )
+from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.workers.orders import Report
 from tests.conftest import KEY
 from tests.documents import BLOCKS
@@ -496,6 +498,20 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert calls[-1].status == 200
         assert [call.outcome for call in calls[:3]] == ["answered", "refused", "refused"]
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
+
+
+def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journal(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any) -> None:
+        raise MemoryError
+
+    with Server(store=redis_server.url) as server:
+        server.inject("server_error", match={"path": "/v1/models"})
+        monkeypatch.setattr(FaultMiddleware, "meet_early", failing)
+        monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
+        assert generate(http, server).status_code == 500
+        assert server.requests[0].outcome != "waiting"
 
 
 def test_a_reset_makes_room_in_a_redis_that_is_full(

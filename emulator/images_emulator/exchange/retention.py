@@ -1,7 +1,8 @@
 """The parts of a completed call that the journal keeps, and their weight in bytes.
 
-The journal's thread calls these functions, under its lock. Other threads may read the exchange
-meanwhile: the order in which these set its attributes is for them.
+The journal calls these functions: `compact` on the event loop of the server, `drop_body` where an
+entry is added or completed. Other threads may read the exchange meanwhile: the order in which these
+set its attributes is for them.
 """
 
 from __future__ import annotations

@@ -42,8 +42,10 @@ def journal_codec() -> LogCodec[Exchange]:
 
 async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
     """Await *then* when *first* has ended, however it has."""
-    await asyncio.wait([first])
-    await then
+    try:
+        await asyncio.wait([first])
+    finally:
+        await then
 
 
 class JournalSize(NamedTuple):
@@ -123,9 +125,17 @@ class Journal:
 
     def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """As `arrived`, but without telling the observers: `tell_arrival` does so."""
-        if self._copies:
-            self._open[exchange.id] = exchange
-        return self._log.append(exchange.id, exchange, exchange.weight)
+        append = self._log.append(exchange.id, exchange, exchange.weight)
+        return self._appended(exchange, append) if self._copies else append
+
+    async def _appended(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
+        self._open[exchange.id] = exchange
+        try:
+            return await append
+        except BaseException:
+            # Nobody completes it.
+            self._open.pop(exchange.id, None)
+            raise
 
     def tell_arrival(self, exchange: Exchange) -> None:
         """Tell the observers of a call that has arrived."""

@@ -117,6 +117,9 @@ async def _public_address(host: str, port: int) -> str:
         )
     except OSError as error:
         raise DownloadError(f"has an unknown host: {error.strerror}") from None
+    except UnicodeError:
+        # A label of a name has 63 characters at most.
+        raise DownloadError("has a host that no name may have") from None
     addresses = [ip_address(each[4][0].partition("%")[0]) for each in infos]
     if not addresses or not all(each.is_global for each in addresses):
         raise DownloadError("leads into a private network")

@@ -65,13 +65,16 @@ class Recorder:
         exchange = scope["state"][EXCHANGE] = self._exchange(scope)
         CALL_ID.set(exchange.id)
         journal = self.emulator.journal
+        early: asyncio.Task[None] | None = None
         if exchange.kind == "download" or self._shared_store:
-            await self._enter(exchange, receive)
+            early = await self._enter(exchange, receive)
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
         exchange.complete = answer.complete
         try:
+            if early:
+                await early
             await self.app(scope, receive, answer.send)
         finally:
             exchange.pending_write = exchange.complete = None
@@ -101,18 +104,19 @@ class Recorder:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.parser.submit(lambda _: release(parts))
 
-    async def _enter(self, exchange: Exchange, receive: Receive) -> None:
+    async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
         """Enter a download, or any exchange on a shared store, in the journal.
 
         On a shared store the same round trip refreshes the registers, the clock's among them, and
-        finds the fault that the call meets by the scenario. The entry is written before that: until
+        finds the fault that the call meets by the scenario, which the task that is returned awaits,
+        where there are any. The entry is written before that: until
         the exchange is completed, its time is by the clock's earlier setting, and a download has no
         picture."""
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)
             exchange.number = await journal.arrived(exchange)
-            return
+            return None
         early: asyncio.Task[None] | None = None
         if exchange.kind == "download":
             exchange.number, _ = await asyncio.gather(
@@ -130,8 +134,7 @@ class Recorder:
         clock = self.emulator.clock
         exchange.time, exchange.clock_progress = clock.now(), clock.progress
         journal.tell_arrival(exchange)
-        if early:
-            await early
+        return early
 
     async def _begin_to_meet(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
         """A task that finds the fault of a call: together with the next round trip to the store, or

@@ -225,6 +225,9 @@ class ForwardedCall:
         else:
             self._end = "complete"
             await send(_body(b"", more=False))
+        finally:
+            # Where the client has left, or the disk is full, the upstream sends on.
+            await response.aclose()
 
     def _add(self, chunk: bytes) -> None:
         self._answer.add(chunk)
