@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -157,6 +158,7 @@ async def failing_render_processes(effort: Effort, loop: str) -> Outcome:
     done = {signal.SIGKILL: 0, signal.SIGSTOP: 0}
     flags = ("--api-key", KEY, "--log-level", "error", "--render-processes", "1")
     answered, mistakes = 0, []
+    numbers = itertools.count()
     with ServerProcess(*flags, loop=loop) as server:
 
         async def call(prompt: str) -> None:
@@ -166,13 +168,14 @@ async def failing_render_processes(effort: Effort, loop: str) -> Outcome:
             answered += 1
 
         for turn in range(count):
-            # One that is killed twice before it has begun is not started again.
+            # One that is killed twice before it has begun is not started again. It begins with
+            # pictures of its own: what was asked for before is not drawn again.
             while not (processes := {*filter(_waits, children(server.pid))}):
-                await call(f"{turn} before")
-                mistakes += await each_of((f"{turn} {n} before" for n in range(40)), 40, call)
+                prompts = [f"before {next(numbers)}" for _ in range(40)]
+                mistakes += await each_of(prompts, len(prompts), call)
                 await asyncio.sleep(0.5)
-            prompts = (f"{turn} {number}" for number in range(WAITING))
-            calls = asyncio.ensure_future(each_of(prompts, WAITING, call))
+            waiting = [f"{turn} {number}" for number in range(WAITING)]
+            calls = asyncio.ensure_future(each_of(waiting, WAITING, call))
             await asyncio.sleep(0.01 * turn)
             sent = (signal.SIGKILL, signal.SIGSTOP)[turn % 2]
             for process in processes:

@@ -27,6 +27,7 @@ class Network:
         self.now = 0.0
         self.unsent = 0
         self.is_aborted = False
+        self.closes = 0
         self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def time(self) -> float:
@@ -57,6 +58,9 @@ class Network:
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def close(self) -> None:
+        self.closes += 1
 
 
 @pytest.fixture
@@ -119,3 +123,18 @@ async def test_an_answer_may_take_as_long_as_bytes_of_it_come(network: Network) 
         assert not answer.done()
     connection.data_received(b"\r\n")
     assert await answer == b"x" * 20
+
+
+async def test_a_connection_is_closed_after_the_answer_that_nobody_waits_for(
+    network: Network,
+) -> None:
+    connection = connection_over(network)
+    send(connection, 10).cancel()
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.sleep(0)
+    assert network.closes == 0
+    connection.data_received(b":1\r\n")
+    await asyncio.sleep(0)
+    assert network.closes == 1
+    connection.connection_lost(None)
+    await closing

@@ -115,6 +115,15 @@ async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
         is_quiet = answer is None
 
 
+async def _close_clients(
+    clients: MutableMapping[asyncio.AbstractEventLoop, _LoopClient],
+) -> None:
+    """Close the client that the running event loop has among *clients*, and what takes its place
+    meanwhile."""
+    while client := clients.pop(asyncio.get_running_loop(), None):
+        await client.close()
+
+
 class _LoopThread:
     """A thread that runs an event loop, whose client of *clients* it closes in the end."""
 
@@ -130,15 +139,13 @@ class _LoopThread:
         self.loop.close()
 
     async def _end(self) -> None:
-        if client := self._clients.pop(self.loop, None):
-            await client.close()
-        # What another thread began meanwhile may have opened connections anew.
+        await _close_clients(self._clients)
+        # What another thread began meanwhile may open connections anew.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if client := self._clients.pop(self.loop, None):
-            await client.close()
+        await _close_clients(self._clients)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on the loop and return its result."""
@@ -275,16 +282,19 @@ class _LoopClient:
 
     async def close(self) -> None:
         """Complete what is under way, and close the connections."""
+        await asyncio.sleep(0)  # what was spawned just now has its say
         self._start()
-        while self._opening or self._tasks:
-            await asyncio.wait({*self._tasks, *filter(None, (self._opening,))})
-        connections, self._connections = self._connections, []
-        for connection in connections:
-            await connection.close()
+        # Before the connections: a recovery would open others.
         spawned = [*self._spawned]
         for task in spawned:
             task.cancel()
         await asyncio.gather(*spawned, return_exceptions=True)
+        while self._opening or self._tasks or self._connections:
+            if busy := {*self._tasks, *filter(None, (self._opening,))}:
+                await asyncio.wait(busy)
+            connections, self._connections = self._connections, []
+            for connection in connections:
+                await connection.close()
         with suppress(*_FAILURES):
             await close_sentinels(self._pool)
         if self._cluster:
@@ -488,10 +498,7 @@ class RedisClient:
 
     async def disconnect(self) -> None:
         """Close the connections of the running event loop. A later operation opens others."""
-        with self._lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client:
-            await client.close()
+        await _close_clients(self._clients)
 
     def close(self) -> None:
         """Close the connections of all loops that run, and end the thread."""
@@ -514,7 +521,7 @@ class RedisClient:
         if client is None:
             client = _LoopClient(self._url)
             with self._lock:
-                # A thread that ends takes its own out without the lock.
+                # A loop that ends takes its own out without the lock.
                 for each in [*self._clients]:
                     if each.is_closed():
                         self._clients.pop(each, None)

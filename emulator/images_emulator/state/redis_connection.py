@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
 from hiredis import Reader
@@ -156,6 +155,8 @@ class RedisConnection(asyncio.Protocol):
         """Bytes that waited to leave when that was last looked at."""
         self._unread_bytes = 0
         """Bytes that came since the last answer was whole."""
+        self._answered_all: asyncio.Future[None] | None = None
+        """Done when no command waits any more; None until the connection is to be closed."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self.is_open = True
         self._transport.set_protocol(self)
@@ -179,11 +180,6 @@ class RedisConnection(asyncio.Protocol):
             self._unread_bytes >= CONGESTED_BYTES
             or self._transport.get_write_buffer_size() >= CONGESTED_BYTES
         )
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no command waits for its answer."""
-        return not self._awaited
 
     def send(self, commands: Sequence[RedisCommand]) -> None:
         """Send *commands* in one write, and give each its answer."""
@@ -210,6 +206,13 @@ class RedisConnection(asyncio.Protocol):
                 self._answered(answer)
         except RedisConnectionError as error:
             self._fail(error)
+        if not self._awaited:
+            self._tell_closer()
+
+    def _tell_closer(self) -> None:
+        """Go on with `close`, which waits until no command waits."""
+        if self._answered_all and not self._answered_all.done():
+            self._answered_all.set_result(None)
 
     def _answered(self, answer: Any) -> None:
         command, _ = self._awaited.popleft()
@@ -254,12 +257,14 @@ class RedisConnection(asyncio.Protocol):
         awaited, self._awaited = self._awaited, deque()
         for command, _ in awaited:
             command.settle(error)
+        self._tell_closer()
 
     async def close(self) -> None:
         """Close the connection, when all commands have their answers."""
-        while self._awaited:
-            with suppress(Exception):
-                await asyncio.shield(self._awaited[-1][0].answer)
+        if self._awaited:
+            # Not the future of an answer: who awaited that may have cancelled it.
+            self._answered_all = asyncio.get_running_loop().create_future()
+            await self._answered_all
         self.is_open = False
         if self._timer:
             self._timer.cancel()
