@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import re
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -217,14 +218,48 @@ def test_memory_that_another_thread_has_freed_is_given_back_from_a_shared_arena(
         assert kept() > shared + 4 * MB
 
 
+ARENA_BYTES = 2**26
+"""Addresses that glibc reserves for each arena but the first, at a multiple of their number."""
+
+
+def arenas_in(maps: str) -> list[str]:
+    """The arenas in the text of `/proc/PID/maps`: each has a part that is used, and the rest of its
+    addresses behind it. The stack of a thread may begin at such a multiple, too."""
+    found = []
+    mappings = [line.split()[:2] for line in maps.splitlines()]
+    for (used, rights), (rest, rights_of_rest) in pairwise(mappings):
+        start, end = (int(address, 16) for address in used.split("-"))
+        next_start, next_end = (int(address, 16) for address in rest.split("-"))
+        is_whole = end == next_start and next_end >= start + ARENA_BYTES
+        if (rights, rights_of_rest) == ("rw-p", "---p") and is_whole and not start % ARENA_BYTES:
+            found.append(used)
+    return found
+
+
 @pytest.mark.slow
 def test_serve_shares_one_arena(measured: Measured) -> None:
-    # Each other arena is mapped at a multiple of 64 MB, of which some is usable.
-    maps = Path(f"/proc/{measured.process.pid}/smaps").read_text()
-    arenas = re.findall(
-        r"^[0-9a-f]+[048c]000000-[0-9a-f]+ rw-p 0{8} 00:00 0 *$", maps, re.MULTILINE
-    )
-    assert not arenas
+    assert not arenas_in(Path(f"/proc/{measured.process.pid}/maps").read_text())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="The arenas are those of glibc.")
+def test_threads_have_arenas_where_nothing_is_set() -> None:
+    program = """
+import threading
+begun, end = threading.Barrier(3), threading.Event()
+def hold():
+    block = bytearray(100_000)
+    begun.wait()
+    end.wait()
+threads = [threading.Thread(target=hold) for _ in range(2)]
+for thread in threads:
+    thread.start()
+begun.wait()
+print(open("/proc/self/maps").read(), end="")
+end.set()
+"""
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert len(arenas_in(done.stdout)) == 2
 
 
 @pytest.fixture
