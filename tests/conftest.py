@@ -197,23 +197,23 @@ def patient_clients() -> Iterator[None]:
 
 
 @pytest.fixture
-def kept_modules() -> Iterator[dict[str, ModuleType]]:
+def lasting_modules() -> Iterator[dict[str, ModuleType]]:
     """Modules that stay loaded, whatever the fixtures that ask for this one do as they end."""
-    kept: dict[str, ModuleType] = {}
-    yield kept
-    for name, module in kept.items():
+    modules: dict[str, ModuleType] = {}
+    yield modules
+    for name, module in modules.items():
         sys.modules.setdefault(name, module)
 
 
 @pytest.fixture
 def pytester(
-    kept_modules: dict[str, ModuleType], pytester: pytest.Pytester
+    lasting_modules: dict[str, ModuleType], pytester: pytest.Pytester
 ) -> Iterator[pytest.Pytester]:
     """The plugin's own forgets the modules that were first imported in its test. All tests here run
     pytest in another process, and HTTPX that imports HTTPCore a second time does not know the
     errors of the first."""
     yield pytester
-    kept_modules.update(sys.modules)
+    lasting_modules.update(sys.modules)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -358,15 +358,15 @@ def offset(redis: RedisServer) -> bytes:
 
 def when_back(ask: Callable[[], T]) -> T:
     """What *ask* gives, once the store is back: sentinels may not know the master for a while."""
-    found: list[T] = []
+    answers: list[T] = []
 
     def asked() -> bool:
         with suppress(APIError):
-            found.append(ask())
-        return bool(found)
+            answers.append(ask())
+        return bool(answers)
 
     until(asked)
-    return found[0]
+    return answers[0]
 
 
 @pytest.mark.slow

@@ -225,15 +225,15 @@ ARENA_BYTES = 2**26
 def arenas_in(maps: str) -> list[str]:
     """The arenas in the text of `/proc/PID/maps`: each has a part that is used, and the rest of its
     addresses behind it. The stack of a thread may begin at such a multiple, too."""
-    found = []
+    arenas = []
     mappings = [line.split()[:2] for line in maps.splitlines()]
     for (used, rights), (rest, rights_of_rest) in pairwise(mappings):
         start, end = (int(address, 16) for address in used.split("-"))
         next_start, next_end = (int(address, 16) for address in rest.split("-"))
         is_whole = end == next_start and next_end >= start + ARENA_BYTES
         if (rights, rights_of_rest) == ("rw-p", "---p") and is_whole and not start % ARENA_BYTES:
-            found.append(used)
-    return found
+            arenas.append(used)
+    return arenas
 
 
 @pytest.mark.slow
