@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from select import select
-from threading import Event, Semaphore
+from threading import Event, Semaphore, Thread
 from typing import Any
 
 import httpx2
@@ -630,6 +630,41 @@ def test_item_that_comes_as_the_thread_falls_idle_is_written() -> None:
     lines.close()
     os.close(writer)
     os.close(reader)
+
+
+def test_writer_whose_thread_cannot_be_started_raises_nothing_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    reader, writer = os.pipe()
+    lines = LineWriter[str](writer, str)
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", failing)
+        lines.put("first\n")
+    lines.put("second\n")
+    lines.close()
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == "first\nsecond\n"
+
+
+@pytest.mark.parametrize("error", [IndexError("odd"), ValueError("odd")])
+def test_item_that_has_no_line_is_told_and_the_next_one_is_written(error: Exception) -> None:
+    def text(item: int) -> str:
+        if item == 1:
+            raise error
+        return f"{item}\n"
+
+    reader, writer = os.pipe()
+    lines = LineWriter[int](writer, text)
+    for item in (1, 2):
+        lines.put(item)
+    lines.close()
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == f"(1 line cannot be written: {error!r})\n2\n"
 
 
 def test_writer_waits_for_a_terminal_that_does_not_block() -> None:

@@ -56,9 +56,9 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def answer_of(server: Server, path: str = OPENAI) -> bytes:
+def answer_of(server: Server, path: str = OPENAI, **changes: str) -> bytes:
     """All that comes back for a call until the connection ends."""
-    body = json.dumps(CALL).encode()
+    body = json.dumps(CALL | changes).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\nconnection: close\r\n"
     head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -161,8 +161,72 @@ def test_queue_whose_thread_fails_takes_the_next_job(
     queue.close()
 
 
-def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
+def test_thread_that_cannot_be_prepared_runs_what_is_submitted(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", False)
+
+    def failing() -> None:
+        raise OSError("no such library")
+
+    pool = DaemonThreadPool(1, thread_name_prefix="test", initializer=failing)
+    assert pool.submit(lambda: 1).result(30) == 1
+    pool.shutdown()
+    assert "cannot be prepared" in caplog.text
+    assert "no such library" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_call_without_a_thread_is_refused_as_the_api_does_and_the_next_is_right(
+    server: Server, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(thread: threading.Thread) -> None:
+        raise error
+
+    def answer() -> bytes:
+        return answer_of(server, response_format="b64_json")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", failing)
+        head, _, body = answer().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert b"content-type: application/json" in head
+    assert json.loads(body)["error"]["type"] == "server_error"
+    assert answer().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_jobs_submitted_as_another_ends_are_scheduled_once(
     monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = JobQueue("test")
+    runs: list[Any] = []
+
+    class Lock:
+        """When the run of the first job leaves it, another job is submitted."""
+
+        leaves = 0
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *error: object) -> None:
+            self.leaves += 1
+            if self.leaves == 4:
+                assert not queue._at_work
+                queue.submit(lambda _: 2)
+
+    monkeypatch.setattr(queue, "_schedule", runs.append)
+    monkeypatch.setattr(queue, "_lock", Lock())
+    queue.submit(lambda _: 1)
+    assert len(runs) == 1
+    queue._run_one(runs[0])
+    assert len(runs) == 2
+    queue.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = DaemonThreadPool(2, thread_name_prefix="test")
     begun, release = threading.Event(), threading.Event()
@@ -175,7 +239,6 @@ def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
     first = pool.submit(wait)
     begun.wait(30)
     with monkeypatch.context() as patch:
-        error = RuntimeError("can't start new thread")
         patch.setattr(threading.Thread, "start", once(threading.Thread.start, error))
         second = pool.submit(lambda: 2)
     release.set()

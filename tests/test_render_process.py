@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from subprocess import Popen
-from threading import Event
+from threading import Event, Thread
 
 import httpx2
 import pytest
@@ -238,8 +238,27 @@ def test_close_cancels_queued_jobs(pool: RenderPool) -> None:
 
 def test_a_closed_pool_starts_no_process(pool: RenderPool) -> None:
     pool.close()
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        pool._add_process(pool.processes[0])
+    pool._add_process()
+    assert pool._threads is None
+
+
+def test_process_whose_thread_cannot_be_started_joins_later(
+    pool: RenderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", failing)
+        jobs = [submitted(pool, number) for number in range(2 * BUSY_JOBS)]
+    jobs.append(submitted(pool, 0))
+    assert all(job.result(60) for job in jobs)
+    assert any(process.is_running for process in pool.processes)
+
+
+def test_process_that_another_thread_has_taken_is_not_taken_twice(pool: RenderPool) -> None:
+    pool._idle.clear()
+    pool._add_process()
     assert pool._threads is None
 
 

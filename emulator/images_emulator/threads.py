@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -10,6 +11,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import Any, ParamSpec, TypeVar
 from weakref import ref
+
+logger = logging.getLogger("images_emulator")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,7 +23,7 @@ _Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 class DaemonThreadPool(ThreadPoolExecutor):
     """A pool of up to *max_workers* daemon threads, started as they are needed; *initializer* runs
-    in each. They end with `shutdown`, or when the pool is garbage.
+    in each, and one that fails is logged. They end with `shutdown`, or when the pool is garbage.
 
     The standard pool's threads are joined when an event loop is closed and again when Python exits,
     so that one download that hangs holds up both. It is the base only because asyncio takes no
@@ -45,8 +48,8 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call *fn* in the next free thread. Raises RuntimeError after `shutdown`, and where the
-        system allows no thread at all."""
+        """Call *fn* in the next free thread. Raises RuntimeError after `shutdown`, and
+        RuntimeError or MemoryError where the system allows no thread at all."""
         future: Future[T] = Future()
         with self._guard:
             if self._closed:
@@ -57,13 +60,13 @@ class DaemonThreadPool(ThreadPoolExecutor):
         return future
 
     def _start(self) -> None:
-        """Start one more thread. Raises RuntimeError where the system allows none, and there is no
-        other."""
+        """Start one more thread. Raises RuntimeError or MemoryError where the system allows none,
+        and there is no other."""
         name = f"{self._name}_{self._started}"
         arguments = self._queue, self._free, self._prepare, self._end_with_pool()
         try:
             Thread(target=_run, args=arguments, name=name, daemon=True).start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             if not self._started:
                 raise
         else:
@@ -95,7 +98,11 @@ def _run(
     """The main function of a thread. It has a weak reference to the *pool*, because a strong one
     would keep the pool from becoming garbage. The reference calls back only while it is alive."""
     if prepare:
-        prepare()
+        try:
+            prepare()
+        except Exception:
+            # Without the thread, what is in the queue would wait for ever.
+            logger.exception("a thread of a pool cannot be prepared")
     while job := queue.get():
         future, call = job
         if future.set_running_or_notify_cancel():

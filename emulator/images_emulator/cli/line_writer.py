@@ -30,7 +30,9 @@ Item = TypeVar("Item")
 class LineWriter(Generic[Item]):
     """Writes to the file descriptor *fd* what *render* makes of the items: text with its line ends.
 
-    `put` never blocks. The thread starts at the first item. *on_broken* is called on it where
+    `put` never blocks, and raises nothing. The thread starts at the first item, or at the first one
+    for which the system allows a thread. An item of which *render* makes no text, but raises an
+    exception, is a line that says so. *on_broken* is called on it where
     nobody reads any more; items are then forgotten. Lines that a full disk does not take are
     dropped, and counted once it takes some again. Several processes that write to one terminal or
     pipe have a *lock* each on one file, so that their lines do not mix.
@@ -56,7 +58,7 @@ class LineWriter(Generic[Item]):
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_idle = True
-        """Whether the thread waits to be woken."""
+        """Whether the next item has to wake the thread, or to start it."""
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._is_broken = False
@@ -64,13 +66,16 @@ class LineWriter(Generic[Item]):
     def put(self, item: Item) -> None:
         """Let *item* be written; any thread may."""
         if len(self._items) >= MAX_ITEMS or self._is_broken:
-            self._dropped += 1
+            with self._lock:
+                self._dropped += 1
             return
         self._items.append(item)
         if self._is_idle:
             self._is_idle = False
             if self._thread is None:
                 self._start()
+            if self._thread is None:
+                self._is_idle = True
             self._wake.set()
 
     def close(self) -> None:
@@ -81,7 +86,9 @@ class LineWriter(Generic[Item]):
             self._thread.join(CLOSE_SECONDS)
 
     def _start(self) -> None:
-        with self._lock:
+        """Start the thread, where the system allows one more."""
+        # The call that the item is about is answered all the same.
+        with self._lock, suppress(RuntimeError, MemoryError):
             if self._thread is None:
                 # As a daemon it does not keep the process, where it waits for a reader.
                 thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -111,10 +118,17 @@ class LineWriter(Generic[Item]):
     def _text(self) -> str:
         """The text of the items that wait."""
         texts = []
-        with suppress(IndexError):
-            while True:
-                texts.append(self._render(self._items.popleft()))
-        dropped, self._dropped = self._dropped, 0
+        while True:
+            try:
+                item = self._items.popleft()
+            except IndexError:
+                break
+            try:
+                texts.append(self._render(item))
+            except Exception as error:  # noqa: BLE001 - the thread goes on with the next item
+                texts.append(f"(1 line cannot be written: {error!r})\n")
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
         if dropped:
             texts.append(_dropped_lines(dropped, "the output was not read"))
         return "".join(texts)

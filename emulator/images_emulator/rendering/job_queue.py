@@ -30,6 +30,7 @@ class JobQueue:
         self._name = name
         self._lock = Lock()
         self._at_work = False
+        """Whether the next job is scheduled, or one runs that schedules it."""
         self._closed = False
         self._own: ThreadPoolExecutor | None = None
 
@@ -100,8 +101,9 @@ class JobQueue:
         in between."""
         self._run_next(render_files)
         with self._lock:
-            self._at_work = bool(self._jobs or self._later)
-        if self._at_work:
+            self._at_work = goes_on = bool(self._jobs or self._later)
+        # Another thread may have submitted a job since, and have scheduled it.
+        if goes_on:
             self._schedule(executor)
 
     def _run_next(self, render: RenderFunction) -> None:

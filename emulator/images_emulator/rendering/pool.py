@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final
 
 from images_emulator.contract.request import ImageRequest
@@ -42,22 +41,29 @@ class RenderPool(JobQueue):
         if self._busy_submissions < BUSY_JOBS:
             self._busy_submissions = self._busy_submissions + 1 if waiting else 0
         elif waiting and self._idle:
-            # The system may allow no further thread.
-            with suppress(RuntimeError):
-                self._add_process(self._idle.pop())
+            self._add_process()
 
-    def _add_process(self, process: RenderProcess) -> None:
+    def _add_process(self) -> None:
+        """Let an idle process join, if there is one and the system allows its thread."""
         with self._lock:
-            self._check_open()
+            # Another thread may have taken the process, or closed the pool.
+            if self._closed or not self._idle:
+                return
+            process = self._idle.pop()
             if self._threads is None:
                 self._threads = DaemonThreadPool(
                     len(self.processes), thread_name_prefix="render-process"
                 )
             threads = self._threads
-        threads.submit(self._run_jobs_in, process)
+        try:
+            threads.submit(self._run_jobs_in, process)
+        except (RuntimeError, MemoryError):
+            # There may be a thread for it later. The jobs are in the queue, whoever runs them.
+            self._idle.append(process)
 
     def _run_jobs_in(self, process: RenderProcess) -> None:
-        """Run jobs in *process* until the queue is empty, if the process can be started."""
+        """Run jobs in *process* until the queue is empty, if the process can be started. One that
+        cannot is not tried again."""
         if process.start():
             render = _render_function_of(process)
             while self._jobs:
