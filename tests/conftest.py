@@ -232,7 +232,8 @@ def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("images_emulator.state.emulator.open_store", open_store)
         # Redis has the machine for itself in the tests that stop it alone.
-        patch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 30)
+        patch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 30)
+        patch.setattr("images_emulator.state.redis_subscription.CONNECT_SECONDS", 30)
         yield
 
 

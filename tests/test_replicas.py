@@ -723,7 +723,7 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
 def test_calls_do_not_hang_where_redis_answers_nothing(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 0.2)
     with Server(store=redis_server.url) as server:
         generate(http, server, prompt="before")
         redis_server.pause()
@@ -741,7 +741,7 @@ def test_calls_do_not_hang_where_redis_answers_nothing(
 def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 0.2)
     for servers in replicas_of(redis_server.url):
         paths = [f"{server.base_url}/models" for server in servers]
         for path in paths:
@@ -956,8 +956,8 @@ async def test_redis_is_not_asked_again_soon_after_a_failure(
 async def test_one_operation_asks_as_long_as_the_url_lets_it_wait_and_others_fail(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("TIMEOUT_SECONDS", "RETRY_SECONDS"):
-        monkeypatch.setattr(f"images_emulator.state.redis_client.{name}", 0)
+    for name in ("redis_pool.TIMEOUT_SECONDS", "redis_client.RETRY_SECONDS"):
+        monkeypatch.setattr(f"images_emulator.state.{name}", 0)
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(f"{redis_server.url}?socket_timeout={RECOVERY_SECONDS}")

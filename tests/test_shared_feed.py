@@ -17,7 +17,7 @@ from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
-from images_emulator.state import redis_client
+from images_emulator.state import redis_client, redis_subscription
 from images_emulator.state.journal import Journal
 from images_emulator.state.redis_address import RedisAddress
 from images_emulator.state.store import LogChange
@@ -166,6 +166,7 @@ def test_reader_starts_again_when_the_store_is_back(
     http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_client, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(redis_subscription, "RECONNECT_SECONDS", 0.01)
     redis = RedisServer()
     settings: dict[str, Any] = {"store": redis.url, "store_name": new_store_name()}
     with Server(**settings) as one, Server(**settings) as other, listening(one.url) as listener:
@@ -203,7 +204,7 @@ def test_feed_hears_what_comes_after_a_quiet_while(
             enough.set()
         return ping(subscription, message)
 
-    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(redis_subscription, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(PubSub, "ping", counted)
     one, other = replicas
     with listening(one.url) as listener:
@@ -219,8 +220,8 @@ def test_feed_hears_what_comes_after_a_quiet_while(
 def test_store_that_answers_nothing_is_noticed_by_the_feed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis_client, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(redis_client, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(redis_subscription, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(redis_subscription, "RECONNECT_SECONDS", 0.01)
     redis, connects_anew = RedisServer(), threading.Event()
     connect = RedisAddress.subscriber
 

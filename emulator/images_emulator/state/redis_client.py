@@ -1,48 +1,25 @@
-"""The connections of the store in Redis: a client for each event loop, and a thread with a loop for
-callers that have none."""
+"""The client of the store in Redis: runs scripts, and notices when Redis goes and is back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from threading import Lock, Thread
+from threading import Lock
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakSet, finalize
-
-from redis.asyncio import RedisCluster
-from redis.asyncio.client import PubSub
-from redis.exceptions import (
-    ClusterError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    ResponseError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
 from images_emulator.state import redis_scripts
-from images_emulator.state.redis_address import RedisAddress, close_sentinels
-from images_emulator.state.redis_connection import (
-    FAILURE_CODES,
-    CommandPacker,
-    RedisCommand,
-    RedisConnection,
-    seconds_for,
-)
+from images_emulator.state.event_loop_thread import EventLoopThread
+from images_emulator.state.redis_connection import FAILURES
+from images_emulator.state.redis_pool import RedisPools
 from images_emulator.state.redis_scripts import FREEING, Script
+from images_emulator.state.redis_subscription import messages
 from images_emulator.state.store import (
     OperationObserver,
     StoreAway,
@@ -54,23 +31,9 @@ from images_emulator.state.store import (
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS: Final = 1.0
-"""Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
-next answer. A URL may have others, as `?socket_timeout=10`."""
-
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
 until it has an answer."""
-
-MAX_CONNECTIONS: Final = 16
-"""The most connections of one event loop. All operations share one, unless it is congested."""
-
-SOON_SECONDS: Final = 0.01
-"""Seconds that an operation waits for another one to be sent with it."""
-
-QUIET_SECONDS: Final = 5.0
-"""Seconds without a message after which a subscriber asks whether Redis is there, and once more
-after which it connects anew."""
 
 _NAMES: Final[Mapping[str, str]] = {
     script.digest: name.lower()
@@ -81,224 +44,6 @@ _NAMES: Final[Mapping[str, str]] = {
 
 NO_MEMORY: Final = "OOM"
 """The first word of the error of a Redis that has no more memory."""
-
-_FAILURES: Final = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    ClusterError,
-    OSError,
-)
-"""The exceptions that say that Redis cannot do what it is asked to, whatever that is."""
-
-
-def _refusal(error: ResponseError) -> Exception:
-    """*error*, or one of `_FAILURES` in its place where it says the same."""
-    code, _, _ = str(error).partition(" ")
-    return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
-
-
-async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
-    """The messages that come. Raises RedisTimeoutError where Redis does not answer."""
-    is_quiet = False
-    while True:
-        answer = await subscription.get_message(timeout=QUIET_SECONDS)
-        if answer is None:
-            if is_quiet:
-                raise RedisTimeoutError
-            await subscription.ping()
-        elif answer["type"] == "message":
-            yield answer["data"]
-        is_quiet = answer is None
-
-
-async def _close_clients(
-    clients: MutableMapping[asyncio.AbstractEventLoop, _LoopClient],
-) -> None:
-    """Close the client that the running event loop has among *clients*, and what takes its place
-    meanwhile."""
-    while client := clients.pop(asyncio.get_running_loop(), None):
-        await client.close()
-
-
-class _LoopThread:
-    """A thread that runs an event loop, whose client of *clients* it closes in the end."""
-
-    def __init__(self, clients: MutableMapping[asyncio.AbstractEventLoop, _LoopClient]) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._clients = clients
-        self._thread = Thread(target=self._serve, name="images-emulator store", daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        self.loop.run_forever()
-        self.loop.run_until_complete(self._end())
-        self.loop.close()
-
-    async def _end(self) -> None:
-        await _close_clients(self._clients)
-        # What another thread began meanwhile may open connections anew.
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await _close_clients(self._clients)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work* on the loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    def begin_to_stop(self) -> None:
-        """End the loop soon, and the thread with it."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def stop(self) -> None:
-        """End the loop and the thread."""
-        self.begin_to_stop()
-        self._thread.join()
-
-
-class _LoopClient:
-    """The connections of the running event loop. What is called within one step of the loop is sent
-    together: that is one round trip."""
-
-    def __init__(self, url: str) -> None:
-        self.loop = asyncio.get_running_loop()
-        address = RedisAddress(url)
-        self._cluster = address.cluster() if address.is_cluster else None
-        self._pool = address.pool()
-        options = self._pool.connection_kwargs
-        self.timeout: float = options.get("socket_timeout") or TIMEOUT_SECONDS
-        """Seconds as `TIMEOUT_SECONDS`, or those of the URL."""
-        # These two would make a task of each command.
-        options |= {"socket_timeout": None, "socket_connect_timeout": None}
-        self._packer = CommandPacker()
-        self._connections: list[RedisConnection] = []
-        """The open connections. The first one that is not congested is used."""
-        self._waiting: list[RedisCommand] = []
-        self._is_starting = False
-        self._timer: asyncio.TimerHandle | None = None
-        """Starts what is to be sent soon, where nothing else comes."""
-        self._opening: asyncio.Task[None] | None = None
-        """Opens a connection for what waits."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        """Send commands to a cluster."""
-        self._spawned: set[asyncio.Task[None]] = set()
-
-    def call(
-        self,
-        script: Script,
-        keys: tuple[str, ...],
-        arguments: Sequence[str | bytes | int],
-        *,
-        soon: bool = False,
-    ) -> asyncio.Future[Any]:
-        """The future of the answer to *script*, which is sent at once, or *soon*: with the next one
-        that is."""
-        answer = self.loop.create_future()
-        parts = self._packer.packed(script, keys, arguments)
-        self._waiting.append(RedisCommand(parts, script, keys, arguments, answer))
-        if soon:
-            self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
-        elif not self._is_starting:
-            self._is_starting = True
-            self.loop.call_soon(self._start)
-        return answer
-
-    def _start(self) -> None:
-        """Send what waits, as soon as a connection is open."""
-        self._is_starting = False
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if not self._waiting or self._opening:
-            return
-        if self._cluster:
-            commands, self._waiting = self._waiting, []
-            for each in commands:
-                task = self.loop.create_task(self._ask_cluster(self._cluster, each))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        elif connection := self._connection():
-            commands, self._waiting = self._waiting, []
-            connection.send(commands)
-        else:
-            self._opening = self.loop.create_task(self._open())
-
-    def _connection(self) -> RedisConnection | None:
-        """A connection for the next commands; None where one is to be opened."""
-        for connection in self._connections:
-            if not connection.is_open:
-                self._connections = [each for each in self._connections if each.is_open]
-                return self._connection()
-            if not connection.is_congested:
-                return connection
-        if len(self._connections) < MAX_CONNECTIONS:
-            return None
-        return self._connections[-1]
-
-    async def _open(self) -> None:
-        """Open a connection, and send what waits."""
-        try:
-            connection = await RedisConnection.open(self._pool, self.timeout)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
-            commands, self._waiting = self._waiting, []
-            for command in commands:
-                command.settle(error)
-        else:
-            self._connections.append(connection)
-        finally:
-            self._opening = None
-        self._start()
-
-    async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
-        """Ask the node that has the keys. Which that is may change at any time, so it is redis-py's
-        to send the command again."""
-        script, arguments = command.script, (*command.keys, *command.arguments)
-        answer: Any
-        try:
-            size = sum(map(len, command.parts))
-            async with asyncio.timeout(seconds_for(size, self.timeout)):
-                try:
-                    answer = await cluster.evalsha(script.digest, len(command.keys), *arguments)
-                except NoScriptError:
-                    answer = await cluster.eval(script.text, len(command.keys), *arguments)
-        except TimeoutError:
-            answer = RedisTimeoutError("no answer of the cluster")
-        except ResponseError as error:
-            answer = _refusal(error)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            answer = error
-        command.settle(answer)
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* until it ends or this is closed."""
-        task = self.loop.create_task(work)
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned.discard)
-
-    async def close(self) -> None:
-        """Complete what is under way, and close the connections."""
-        await asyncio.sleep(0)  # what was spawned just now has its say
-        self._start()
-        # Before the connections: a recovery would open others.
-        spawned = [*self._spawned]
-        for task in spawned:
-            task.cancel()
-        await asyncio.gather(*spawned, return_exceptions=True)
-        while self._opening or self._tasks or self._connections:
-            if busy := {*self._tasks, *filter(None, (self._opening,))}:
-                await asyncio.wait(busy)
-            connections, self._connections = self._connections, []
-            for connection in connections:
-                await connection.close()
-        with suppress(*_FAILURES):
-            await close_sentinels(self._pool)
-        if self._cluster:
-            await self._cluster.aclose()
 
 
 @dataclass(slots=True)
@@ -335,19 +80,22 @@ class RedisClient:
         self.event_observers: tuple[StoreEventObserver, ...] = ()
         """Are told that Redis goes, is back, and is restored. Any thread may replace the tuple."""
         self._url = url
-        self._clients: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
-        self._thread: _LoopThread | None = None
+        self._pools = RedisPools(url)
+        self._thread: EventLoopThread | None = None
+        """Runs what synchronous callers ask for; None until one does, and when it was closed."""
         self._lock = Lock()
-        """Held while `_clients`, `_thread` and `_recoveries` are changed."""
-        self._reason = ""
-        """Why the last operation failed; empty where it did not."""
+        """Held while work is submitted to `_thread` and while that is replaced, so that no work is
+        submitted to a thread that ends; and while the four values below are changed."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """What recovers when Redis answers again."""
-        self._is_recovering = False
+        self._recovery: asyncio.Task[None] | None = None
+        """Waits for that, on the loop of one of the operations that failed."""
         self._outage: _Outage | None = None
         """That from the first failure to the end of the recovery."""
         self._is_restored = False
         """Whether registers were restored of which nobody was told."""
+        self._reason = ""
+        """Why the last operation failed; empty where it did not."""
         self._asked_again = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
@@ -387,26 +135,35 @@ class RedisClient:
         *,
         soon: bool = False,
     ) -> Any:
-        client = self._client()
+        pool = self._pools.of_running_loop()
         if self._reason:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
                 self.check()
-            self._asked_again = monotonic() + client.timeout + RETRY_SECONDS
+            self._asked_again = monotonic() + pool.timeout + RETRY_SECONDS
+            # That of a loop that has ended is over.
+            self._recover_soon()
         try:
-            answer = await client.call(script, keys, arguments, soon=soon)
-        except _FAILURES as error:
-            self._reason = str(error).rstrip(".") or type(error).__name__
-            self._asked_again = monotonic() + RETRY_SECONDS
-            if self._outage is None:
-                self._outage = _Outage(monotonic())
-                self._tell(StoreAway(without_credentials(self._url), self._reason))
-            self._recover_soon(client)
+            answer = await pool.call(script, keys, arguments, soon=soon)
+        except FAILURES as error:
+            self._note_failure(error)
             raise self._error() from None
         except BaseException:
             self._asked_again = 0.0
             raise
         self._reason = ""
         return answer
+
+    def _note_failure(self, error: Exception) -> None:
+        """Note that Redis has not done what it was asked to, and wait until it does."""
+        with self._lock:
+            self._reason = str(error).rstrip(".") or type(error).__name__
+            self._asked_again = monotonic() + RETRY_SECONDS
+            begins = self._outage is None
+            if begins:
+                self._outage = _Outage(monotonic())
+        if begins:
+            self._tell(StoreAway(without_credentials(self._url), self._reason))
+        self._recover_soon()
 
     def recover_later(self, recovery: Recovery) -> None:
         """Let *recovery* recover whenever Redis answers again, as long as it is no garbage."""
@@ -415,48 +172,49 @@ class RedisClient:
 
     def note_late_entries(self, late: int, dropped: int) -> None:
         """Note that so many more entries of a log are *late*, of which so many were *dropped*."""
-        if outage := self._outage:
-            outage.late_entries += late - dropped
-            outage.dropped_entries += dropped
+        with self._lock:
+            if outage := self._outage:
+                outage.late_entries += late - dropped
+                outage.dropped_entries += dropped
 
     def note_restored(self) -> None:
         """Note that Redis had lost registers, which were restored. The observers are told when
         those of all stores with these connections are."""
-        self._is_restored = True
-        self._recover_soon(self._client())
+        with self._lock:
+            self._is_restored = True
+        self._recover_soon()
 
-    def _recover_soon(self, client: _LoopClient) -> None:
-        if not self._is_recovering:
-            self._is_recovering = True
-            client.spawn(self._recover())
+    def _recover_soon(self) -> None:
+        """Recover on the running loop, unless another one does."""
+        with self._lock:
+            recovery = self._recovery
+            if recovery and not (recovery.done() or recovery.get_loop().is_closed()):
+                return
+            self._recovery = self._pools.of_running_loop().spawn(self._recover())
 
     async def _recover(self) -> None:
         """Wait until Redis answers, and restore and catch up what waited for that. Then tell the
         observers."""
-        try:
-            while True:
-                await asyncio.sleep(RETRY_SECONDS)
-                with self._lock:
-                    recoveries = [*self._recoveries]
-                for each in recoveries:
-                    with suppress(APIError):
-                        await each.recover()
-                    if self._reason:
-                        break
-                if not self._reason:
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            with self._lock:
+                recoveries = [*self._recoveries]
+            for each in recoveries:
+                with suppress(APIError):
+                    await each.recover()
+                if self._reason:
                     break
-        except BaseException:
-            self._outage = None
-            raise
-        finally:
-            self._is_recovering = False
+            with self._lock:
+                if not self._reason:
+                    self._recovery = None
+                    outage, self._outage = self._outage, None
+                    is_restored, self._is_restored = self._is_restored, False
+                    break
         url = without_credentials(self._url)
-        outage, self._outage = self._outage, None
         if outage:
             seconds = monotonic() - outage.since
             self._tell(StoreBack(url, seconds, outage.late_entries, outage.dropped_entries))
-        if self._is_restored:
-            self._is_restored = False
+        if is_restored:
             self._tell(StoreRestored(url))
 
     def _tell(self, event: StoreEvent) -> None:
@@ -465,68 +223,39 @@ class RedisClient:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* on the running event loop, as long as its connections are not closed."""
-        self._client().spawn(work)
+        self._pools.of_running_loop().spawn(work)
 
-    async def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
-        """What is published on *channel* from now on, without end. None where there was no
-        connection, or was none meanwhile, so that messages may be missed."""
-        while True:
-            # A connection that is made anew in silence would miss messages: it makes none.
-            redis = RedisAddress(self._url).subscriber(socket_connect_timeout=TIMEOUT_SECONDS)
-            try:
-                async with redis, redis.pubsub() as subscription:
-                    await subscription.subscribe(channel)
-                    yield None
-                    async for message in _received(subscription):
-                        yield message
-            except (*_FAILURES, ResponseError):
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                with suppress(*_FAILURES):
-                    await close_sentinels(redis.connection_pool)
+    def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
+        """What is published on *channel*; see `redis_subscription.messages`."""
+        return messages(self._url, channel)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on a loop of this object and return its result. Blocks."""
         with self._lock:
             if self._thread is None:
-                self._thread = _LoopThread(self._clients)
+                self._thread = EventLoopThread(
+                    "images-emulator store", self._pools.close_of_running_loop
+                )
                 # An object that is garbage leaves no thread.
                 self._abandoned = finalize(self, self._thread.begin_to_stop)
                 self._abandoned.atexit = False
-            thread = self._thread
-        return thread.run(work)
+            future = self._thread.submit(work)
+        return future.result()
 
     async def disconnect(self) -> None:
         """Close the connections of the running event loop. A later operation opens others."""
-        await _close_clients(self._clients)
+        await self._pools.close_of_running_loop()
 
     def close(self) -> None:
-        """Close the connections of all loops that run, and end the thread."""
+        """Close the connections of all loops that run, and end the thread when it has done what was
+        asked of it."""
         with self._lock:
             thread, self._thread = self._thread, None
-            own = thread.loop if thread else None
-            loops = [loop for loop in [*self._clients] if loop is not own]
+            if thread:
+                self._abandoned.detach()
         if thread:
-            self._abandoned.detach()
             thread.stop()
-        for loop in loops:
-            if loop.is_running():
-                asyncio.run_coroutine_threadsafe(self.disconnect(), loop)
-            else:
-                self._clients.pop(loop, None)
-
-    def _client(self) -> _LoopClient:
-        """The client of the running event loop."""
-        client = self._clients.get(asyncio.get_running_loop())
-        if client is None:
-            client = _LoopClient(self._url)
-            with self._lock:
-                # A loop that ends takes its own out without the lock.
-                for each in [*self._clients]:
-                    if each.is_closed():
-                        self._clients.pop(each, None)
-                self._clients[client.loop] = client
-        return client
+        self._pools.close()
 
     def _error(self) -> APIError:
         return emulator_errors.store_unavailable(

@@ -9,8 +9,18 @@ from typing import Any, Final, NamedTuple, cast
 
 from hiredis import Reader
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    ClusterError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from images_emulator.state.redis_scripts import Script
@@ -35,6 +45,18 @@ FAILURE_CODES: Final = frozenset(
     }
 )
 """The first words of errors that say that Redis cannot do what it is asked to, whatever that is."""
+
+FAILURES: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    ClusterError,
+    OSError,
+)
+"""The exceptions that say the same."""
 
 _NO_ANSWER: Final = object()
 

@@ -1,0 +1,228 @@
+"""The connections of an event loop to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any, Final
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from images_emulator.state.redis_address import RedisAddress, close_sentinels
+from images_emulator.state.redis_connection import (
+    FAILURE_CODES,
+    FAILURES,
+    CommandPacker,
+    RedisCommand,
+    RedisConnection,
+    seconds_for,
+)
+from images_emulator.state.redis_scripts import Script
+
+TIMEOUT_SECONDS: Final = 1.0
+"""Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
+next answer. A URL may have others, as `?socket_timeout=10`."""
+
+MAX_CONNECTIONS: Final = 16
+"""The most connections of one event loop. All operations share one, unless it is congested."""
+
+SOON_SECONDS: Final = 0.01
+"""Seconds that an operation waits for another one to be sent with it."""
+
+
+def _refusal(error: ResponseError) -> Exception:
+    """*error*, or one of `FAILURES` in its place where it says the same."""
+    code, _, _ = str(error).partition(" ")
+    return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
+
+
+class RedisPool:
+    """The connections of the running event loop. What is called within one step of the loop is sent
+    together: that is one round trip."""
+
+    def __init__(self, url: str) -> None:
+        self.loop = asyncio.get_running_loop()
+        address = RedisAddress(url)
+        self._cluster = address.cluster() if address.is_cluster else None
+        self._pool = address.pool()
+        options = self._pool.connection_kwargs
+        self.timeout: float = options.get("socket_timeout") or TIMEOUT_SECONDS
+        """Seconds as `TIMEOUT_SECONDS`, or those of the URL."""
+        # These two would make a task of each command.
+        options |= {"socket_timeout": None, "socket_connect_timeout": None}
+        self._packer = CommandPacker()
+        self._connections: list[RedisConnection] = []
+        """The open connections. The first one that is not congested is used."""
+        self._waiting: list[RedisCommand] = []
+        self._is_starting = False
+        self._timer: asyncio.TimerHandle | None = None
+        """Starts what is to be sent soon, where nothing else comes."""
+        self._opening: asyncio.Task[None] | None = None
+        """Opens a connection for what waits."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Send commands to a cluster."""
+        self._spawned: set[asyncio.Task[None]] = set()
+
+    def call(
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        arguments: Sequence[str | bytes | int],
+        *,
+        soon: bool = False,
+    ) -> asyncio.Future[Any]:
+        """The future of the answer to *script*, which is sent at once, or *soon*: with the next one
+        that is."""
+        answer = self.loop.create_future()
+        parts = self._packer.packed(script, keys, arguments)
+        self._waiting.append(RedisCommand(parts, script, keys, arguments, answer))
+        if soon:
+            self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
+        elif not self._is_starting:
+            self._is_starting = True
+            self.loop.call_soon(self._start)
+        return answer
+
+    def _start(self) -> None:
+        """Send what waits, as soon as a connection is open."""
+        self._is_starting = False
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiting or self._opening:
+            return
+        if self._cluster:
+            commands, self._waiting = self._waiting, []
+            for each in commands:
+                task = self.loop.create_task(self._ask_cluster(self._cluster, each))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        elif connection := self._connection():
+            commands, self._waiting = self._waiting, []
+            connection.send(commands)
+        else:
+            self._opening = self.loop.create_task(self._open())
+
+    def _connection(self) -> RedisConnection | None:
+        """A connection for the next commands; None where one is to be opened."""
+        for connection in self._connections:
+            if not connection.is_open:
+                self._connections = [each for each in self._connections if each.is_open]
+                return self._connection()
+            if not connection.is_congested:
+                return connection
+        if len(self._connections) < MAX_CONNECTIONS:
+            return None
+        return self._connections[-1]
+
+    async def _open(self) -> None:
+        """Open a connection, and send what waits."""
+        try:
+            connection = await RedisConnection.open(self._pool, self.timeout)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
+            commands, self._waiting = self._waiting, []
+            for command in commands:
+                command.settle(error)
+        else:
+            self._connections.append(connection)
+        finally:
+            self._opening = None
+        self._start()
+
+    async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
+        """Ask the node that has the keys. Which that is may change at any time, so it is redis-py's
+        to send the command again."""
+        script, arguments = command.script, (*command.keys, *command.arguments)
+        answer: Any
+        try:
+            size = sum(map(len, command.parts))
+            async with asyncio.timeout(seconds_for(size, self.timeout)):
+                try:
+                    answer = await cluster.evalsha(script.digest, len(command.keys), *arguments)
+                except NoScriptError:
+                    answer = await cluster.eval(script.text, len(command.keys), *arguments)
+        except TimeoutError:
+            answer = RedisTimeoutError("no answer of the cluster")
+        except ResponseError as error:
+            answer = _refusal(error)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            answer = error
+        command.settle(answer)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* until it ends or this is closed."""
+        task = self.loop.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return task
+
+    async def close(self) -> None:
+        """Complete what is under way, and close the connections."""
+        await asyncio.sleep(0)  # what was spawned just now has its say
+        self._start()
+        # Before the connections: a recovery would open others.
+        spawned = [*self._spawned]
+        for task in spawned:
+            task.cancel()
+        await asyncio.gather(*spawned, return_exceptions=True)
+        while self._opening or self._tasks or self._connections:
+            if busy := {*self._tasks, *filter(None, (self._opening,))}:
+                await asyncio.wait(busy)
+            connections, self._connections = self._connections, []
+            for connection in connections:
+                await connection.close()
+        with suppress(*FAILURES):
+            await close_sentinels(self._pool)
+        if self._cluster:
+            await self._cluster.aclose()
+
+
+class RedisPools:
+    """The pools of the event loops that use the Redis at *url*. Any thread may use them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._by_loop: dict[asyncio.AbstractEventLoop, RedisPool] = {}
+        self._lock = Lock()
+        """Held while `_by_loop` is changed."""
+
+    def of_running_loop(self) -> RedisPool:
+        """The pool of the running event loop, which begins where there is none."""
+        pool = self._by_loop.get(asyncio.get_running_loop())
+        if pool is None:
+            pool = RedisPool(self._url)
+            with self._lock:
+                self._by_loop = {
+                    loop: each for loop, each in self._by_loop.items() if not loop.is_closed()
+                }
+                self._by_loop[pool.loop] = pool
+        return pool
+
+    async def close_of_running_loop(self) -> None:
+        """Close the pool of the running event loop, and what takes its place meanwhile."""
+        while pool := self._taken(asyncio.get_running_loop()):
+            await pool.close()
+
+    def close(self) -> None:
+        """Let all event loops that run close their pools, and forget those of others."""
+        with self._lock:
+            loops = [*self._by_loop]
+        for loop in loops:
+            if not loop.is_running():
+                self._taken(loop)
+                continue
+            closing = self.close_of_running_loop()
+            try:
+                asyncio.run_coroutine_threadsafe(closing, loop)
+            except RuntimeError:  # the loop was closed meanwhile
+                closing.close()
+
+    def _taken(self, loop: asyncio.AbstractEventLoop) -> RedisPool | None:
+        """The pool of *loop*, which is forgotten."""
+        with self._lock:
+            return self._by_loop.pop(loop, None)

@@ -1,0 +1,58 @@
+"""Subscriptions to what is published on a channel of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Final
+
+from redis.asyncio.client import PubSub
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from images_emulator.state.redis_address import RedisAddress, close_sentinels
+from images_emulator.state.redis_connection import FAILURES
+
+CONNECT_SECONDS: Final = 1.0
+"""Seconds that Redis may take to accept the connection of a subscription."""
+
+RECONNECT_SECONDS: Final = 0.25
+"""Seconds after a failure before a subscription connects anew."""
+
+QUIET_SECONDS: Final = 5.0
+"""Seconds without a message after which a subscriber asks whether Redis is there, and once more
+after which it connects anew."""
+
+
+async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]:
+    """What is published from now on at the Redis at *url*, on *channel*, without end. None where
+    there was no connection, or was none meanwhile, so that messages may be missed."""
+    while True:
+        # A connection that is made anew in silence would miss messages: it makes none.
+        redis = RedisAddress(url).subscriber(socket_connect_timeout=CONNECT_SECONDS)
+        try:
+            async with redis, redis.pubsub() as subscription:
+                await subscription.subscribe(channel)
+                yield None
+                async for message in _received(subscription):
+                    yield message
+        except (*FAILURES, ResponseError):
+            await asyncio.sleep(RECONNECT_SECONDS)
+        finally:
+            with suppress(*FAILURES):
+                await close_sentinels(redis.connection_pool)
+
+
+async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
+    """The messages that come. Raises RedisTimeoutError where Redis does not answer."""
+    is_quiet = False
+    while True:
+        answer = await subscription.get_message(timeout=QUIET_SECONDS)
+        if answer is None:
+            if is_quiet:
+                raise RedisTimeoutError
+            await subscription.ping()
+        elif answer["type"] == "message":
+            yield answer["data"]
+        is_quiet = answer is None

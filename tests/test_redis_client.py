@@ -1,0 +1,105 @@
+"""The client of the store in Redis: threads that ask it, and event loops that end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from images_emulator.contract.refusal import APIError
+from images_emulator.state.event_loop_thread import EventLoopThread
+from images_emulator.state.store import Count, StoreAway, StoreBack, StoreEvent
+from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
+from tests.waiting import until
+
+if not missing_part():
+    from images_emulator.state.redis_client import RedisClient
+    from images_emulator.state.redis_store import RedisStore
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+    pytest.mark.not_on_redis("its stores are their own"),
+]
+
+WINDOW_SECONDS = 0.1
+"""Seconds in which a close would end the thread that work is just handed to."""
+
+
+@pytest.fixture
+def redis_store() -> Iterator[RedisStore]:
+    store = RedisStore(shared_redis().url, new_store_name())
+    yield store
+    store.close()
+
+
+async def ask(store: RedisStore) -> list[Count]:
+    return await store.counters("x").counts(["a"])
+
+
+def test_work_that_is_handed_over_during_a_close_is_done(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_store.run(ask(redis_store))
+    submit = EventLoopThread.submit
+    closing = threading.Thread(target=redis_store.close)
+
+    def submit_during_close(thread: EventLoopThread, work: Any) -> Any:
+        monkeypatch.undo()
+        closing.start()
+        closing.join(WINDOW_SECONDS)
+        return submit(thread, work)
+
+    monkeypatch.setattr(EventLoopThread, "submit", submit_during_close)
+    assert redis_store.run(ask(redis_store)) == [Count()]
+    closing.join()
+
+
+def test_a_close_waits_for_the_work_of_other_threads(redis_store: RedisStore) -> None:
+    is_asking, may_go_on = threading.Event(), threading.Event()
+
+    async def work() -> list[Count]:
+        is_asking.set()
+        await asyncio.to_thread(may_go_on.wait)
+        await asyncio.sleep(0.01)  # the loop is ending
+        return await ask(redis_store)
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = pool.submit(redis_store.run, work())
+        is_asking.wait()
+        closing = pool.submit(redis_store.close)
+        until(lambda: redis_store.client._thread is None)
+        may_go_on.set()
+        assert asking.result() == [Count()]
+        closing.result()
+
+
+def test_work_after_a_close_is_done_by_another_thread(redis_store: RedisStore) -> None:
+    before = {*threading.enumerate()}
+    for _ in range(2):
+        assert redis_store.run(ask(redis_store)) == [Count()]
+        redis_store.close()
+    assert {*threading.enumerate()} <= before
+
+
+def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    redis = RedisServer()
+    events: list[StoreEvent] = []
+    client = RedisClient(redis.url)
+    store = RedisStore(client)
+    client.event_observers = (events.append,)
+    redis.kill()
+    with pytest.raises(APIError):
+        asyncio.run(ask(store))
+    redis.start()
+    assert store.run(ask(store)) == [Count()]
+    until(lambda: len(events) == 2)
+    assert [type(event) for event in events] == [StoreAway, StoreBack]
+    client.close()
+    redis.close()
