@@ -221,7 +221,7 @@ def test_a_server_without_a_token_needs_no_session(server: Server) -> None:
 
 
 def test_an_empty_token_is_none() -> None:
-    with pytest.raises(ValueError, match="admin_token must not be empty"):
+    with pytest.raises(ValueError, match="admin_token: expected a token, not an empty text"):
         Settings(admin_token="")
 
 

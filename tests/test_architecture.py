@@ -19,7 +19,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable", "spelling", "distribution"),
+    ("immutable", "spelling", "toml_lines", "distribution"),
     (
         "setting_values",
         "setting_definition",

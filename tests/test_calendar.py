@@ -22,6 +22,7 @@ from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.wire import KEY_PERIODS
+from images_emulator.setting_values import API_SINCE
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -276,8 +277,14 @@ def test_unknown_model_error_has_the_message_of_the_day(http: httpx2.Client) -> 
     assert verdict(ask(http, "2026-09-01", **fields)) == "unknown_parameter response_format"
 
 
-def test_no_model_exists_before_the_api_began(http: httpx2.Client) -> None:
-    assert verdict(ask(http, "2020-01-01")) == blank("dall-e-2")
+def test_a_day_before_the_api_began_is_refused(http: httpx2.Client, emulator: Emulator) -> None:
+    assert min(model.released for model in MODELS.values()) == API_SINCE
+    assert ask(http, "2022-11-03").status_code == 200
+    sentence = "expected a date from 2022-11-03 on, the API's first day, not '2022-11-02'"
+    refused = ask(http, "2022-11-02")
+    assert refused.json()["error"]["message"] == f"Invalid header 'x-emulator-as-of': {sentence}."
+    with pytest.raises(ValueError, match=f"^as_of: {sentence}$"):
+        emulator.configure(as_of="2022-11-02")
 
 
 def test_list_models_has_the_models_of_the_day(http: httpx2.Client) -> None:

@@ -125,6 +125,18 @@ def test_start_as_json_tells_of_variables_without_effect() -> None:
     )
 
 
+def test_start_names_the_settings_file_and_what_it_sets(tmp_path: Path) -> None:
+    file = tmp_path / "ci.toml"
+    file.write_text("port = 0\nas_of = 'today'\nadmin_token = 'tok-1234'")
+    with forked("--config", str(file), "--port", "0") as (command, _):
+        command.send_signal(signal.SIGTERM)
+        line, *others = command.stdout.read().splitlines()
+    assert line == f"config={file}: as_of, admin_token; port is that of --port"
+    assert "tok-1234" not in "".join(others)
+    with running_command("serve", "--config", str(file), "--log-format", "json") as command:
+        assert json.loads(command.stdout.readline())["config"] == str(file)
+
+
 def test_start_says_what_answers(tmp_path: Path) -> None:
     (tmp_path / "0001-models.json").write_text(
         '{"version": 1, "request": {"method": "GET", "target": "/v1/models"}, '
@@ -382,11 +394,20 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
     [
         (("serve", "--port", "x"), {}, "argument -p/--port: must be a number, not 'x'"),
         ((), {"IMAGES_EMULATOR_PROT": "1"}, "there is no variable IMAGES_EMULATOR_PROT; "),
-        (("serve", "--port", "70000"), {}, "port must be at most 65535, not 70000"),
-        (("serve", "--public-url", "x"), {}, "public_url must be an http or https URL, not x"),
+        (("serve", "--port", "70000"), {}, "--port must be at most 65535, not 70000"),
+        (
+            ("serve", "--public-url", "x"),
+            {},
+            "--public-url: expected an http or https URL, not 'x'",
+        ),
         (("serve",), {"IMAGES_EMULATOR_PORT": "x"}, "IMAGES_EMULATOR_PORT must be a number"),
         (("serve", "--colour", "red"), {}, "unrecognized arguments: --colour red"),
         (("serve", "--store-name", "ci"), {}, "--store-name has no effect without --store\n"),
+        (
+            ("serve", "--store-name", "ci", "--speed", "2"),
+            {},
+            "--speed has no effect without --replay\n--store-name has no effect without --store\n",
+        ),
         (
             ("serve", "--allow-host", "images.test"),
             {"IMAGES_EMULATOR_REMOTE_IMAGES": "refuse"},

@@ -158,11 +158,11 @@ def test_change_of_settings_changes_a_cached_answer_at_once(
         return calls[-1]
 
     repeated()
-    server.emulator.configure(as_of="2020-01-01")
+    server.emulator.configure(as_of="2026-06-01")
     assert again(body).status_code == 400
     server.emulator.configure(as_of="any")
     repeated()
-    assert again(body, x_emulator_as_of="2020-01-01").status_code == 400
+    assert again(body, x_emulator_as_of="2026-06-01").status_code == 400
     error_of(again(body, authorization="Basic x"), 401)
     error_of(again(body, content_type="text/plain"))
     error_of(again(body | {"n": 11}))
@@ -238,7 +238,7 @@ async def test_settings_that_change_before_the_body_has_come_count() -> None:
         await app({**scope, "headers": headers}, receive, send)
         return int(statuses[-1])
 
-    assert await call(partial(emulator.configure, as_of="2020-01-01")) == 400
+    assert await call(partial(emulator.configure, as_of="2026-06-01")) == 400
     emulator.configure(as_of="any")
     assert await call(partial(emulator.scenario.inject, "server_error")) == 500
     emulator.close()

@@ -136,6 +136,12 @@ def test_size_is_a_text_with_a_unit_or_a_number_of_bytes() -> None:
         ({"api_key": "a,b"}, ValueError, "api_key: expected a key without blanks, commas, .*"),
         ({"api_key": ["a", 1]}, ValueError, "api_key: expected a text, not 1"),
         ({"deployment": ["a=b", "c="]}, ValueError, "deployment: expected NAME=MODEL, not 'c='"),
+        (
+            {"cache": "64XB", "port": 7e4, "as_of": "x", "idle_timeout": 0, "on_miss": "refuse"},
+            ValueError,
+            r"port: expected a number, not 70000\.0\nas_of: expected .*, not 'x'\n"
+            r"idle_timeout must be at least 1, not 0\ncache must be a size .*, not '64XB'",
+        ),
         ({"as_off": "today"}, TypeError, "there is no setting 'as_off'; 'as_of' is probably meant"),
         ({"q": 1}, TypeError, "there is no setting 'q'"),
     ],

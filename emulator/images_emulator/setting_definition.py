@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, fields
 from datetime import date
 from types import NoneType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from images_emulator.immutable import Immutable
 from images_emulator.setting_values import BOOLEANS, Bounds, Need, parse_byte_size, size_text
@@ -113,6 +114,9 @@ class Setting(Immutable):
     """What it has no effect on a server without."""
     command: str | None
     """Another command than `serve` that reads it, too, whatever it needs."""
+    check_text: Callable[[Any], object] | None
+    """Raises ValueError, whose sentence has no subject, for a text or a switch that is no value;
+    None where all are."""
 
     @property
     def flag(self) -> str:
@@ -162,6 +166,24 @@ class Setting(Immutable):
     def variable(self) -> str:
         """The environment variable."""
         return ENVIRONMENT_PREFIX + self.name.upper()
+
+    def check(self, value: Any, subject: str) -> None:
+        """Raises ValueError about the *subject* for a *value* that the setting cannot have."""
+        for one in value if self.repeatable else (value,):
+            if one is None and self.default is None:
+                continue
+            if self.is_size and isinstance(one, str):
+                parse_value(subject, parse_byte_size, one)
+            is_whole = self.type is float and type(one) is int
+            if not (is_whole or isinstance(one, self.type)):
+                raise ValueError(f"{subject}: expected {_TYPES_IN_WORDS[self.type]}, not {one!r}")
+            if self.check_text:
+                try:
+                    self.check_text(one)
+                except ValueError as error:
+                    raise ValueError(f"{subject}: {error}") from None
+            if isinstance(one, int | float):
+                parse_value(subject, self.bounds.check, one)
 
     def parse_one(self, text: str) -> Any:
         """One value in a flag's *text*. Raises ValueError, whose sentence has no subject."""
@@ -230,6 +252,7 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
             bounds=each.metadata["bounds"],
             needs=each.metadata["needs"],
             command=each.metadata["command"],
+            check_text=each.metadata["parse"],
             is_size=each.metadata["is_size"],
             is_path=each.metadata["is_path"],
         )
@@ -240,52 +263,53 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
 # --- what a class of settings does with its values
 
 
+class Contradiction(NamedTuple):
+    """A setting, by its *name*, whose value needs others to have other ones, and the *reason*: a
+    clause without a subject."""
+
+    name: str
+    reason: str
+
+
+def no_contradictions(_values: Mapping[str, Any]) -> Iterable[Contradiction]:
+    """No contradictions: none of the settings depends on another."""
+    return ()
+
+
 def convert_values(settings: Any) -> None:
     """Replace values of *settings* in their `__post_init__` that stand for others: a list or a
-    single text for the tuple of a repeatable setting, a text for a size, a `Path` for a text.
-    Raises ValueError for a text that is no size."""
+    single text for the tuple of a repeatable setting, a text for a size, a `Path` for a text. A
+    text that is no size stays, for `check_values`."""
     for each in fields(settings):
         value = before = getattr(settings, each.name)
         if isinstance(each.default, tuple):
             value = (value,) if isinstance(value, str) else tuple(value)
         elif each.metadata["is_size"] and isinstance(value, str):
-            value = parse_value(each.name, parse_byte_size, value)
+            with suppress(ValueError):
+                value = parse_byte_size(value)
         elif each.metadata["is_path"] and isinstance(value, os.PathLike):
             value = os.fspath(value)
         if value is not before:
             object.__setattr__(settings, each.name, value)
 
 
-def check_types(settings: Any, definitions: Iterable[Setting]) -> None:
-    """Raises ValueError for a value of *settings* that is not of the type that its setting, one of
-    the *definitions*, has."""
+def check_values(
+    settings: Any,
+    definitions: Sequence[Setting],
+    contradictions: Callable[[Mapping[str, Any]], Iterable[Contradiction]] = no_contradictions,
+) -> None:
+    """Raises ValueError, with a line for each value of *settings* that its setting, one of the
+    *definitions*, cannot have; where there is none, for each of the *contradictions* between the
+    values."""
+    values = {each.name: getattr(settings, each.name) for each in definitions}
+    mistakes = []
     for each in definitions:
-        value = getattr(settings, each.name)
-        for one in value if each.repeatable else (value,):
-            unset = one is None and each.default is None
-            is_whole = each.type is float and type(one) is int
-            if not (unset or is_whole or isinstance(one, each.type)):
-                raise ValueError(f"{each.name}: expected {_TYPES_IN_WORDS[each.type]}, not {one!r}")
-
-
-def check_texts(settings: Any) -> None:
-    """Raises ValueError for a text that the setting's `parse` cannot read."""
-    for each in fields(settings):
-        parse, value = each.metadata["parse"], getattr(settings, each.name)
-        texts = value if isinstance(value, tuple) else () if value is None else (value,)
         try:
-            for text in texts if parse else ():
-                parse(text)
+            each.check(values[each.name], each.name)
         except ValueError as error:
-            raise ValueError(f"{each.name}: {error}") from None
-
-
-def check_bounds(settings: Any) -> None:
-    """Raises ValueError for a number that is not within the setting's bounds."""
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if isinstance(value, int | float):
-            parse_value(each.name, each.metadata["bounds"].check, value)
+            mistakes.append(str(error))
+    if mistakes := mistakes or [f"{each.name}: {each.reason}" for each in contradictions(values)]:
+        raise ValueError("\n".join(mistakes))
 
 
 # --- errors that name a setting

@@ -42,17 +42,25 @@ def size_text(size: int) -> str:
     return str(size)
 
 
+API_SINCE: Final = date(2022, 11, 3)
+"""The day on which the API began: that of its first model."""
+
+
 def parse_as_of(text: str, today: date) -> date | None:
-    """`any` (None), `today` or YYYY-MM-DD. Raises ValueError for anything else."""
+    """`any` (None), `today` or YYYY-MM-DD, which is no day before the API began. Raises ValueError
+    for anything else."""
     if text == "any":
         return None
     if text == "today":
         return today
     try:
         # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
-        return date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
+        day = date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
     except ValueError:
         raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None
+    if day < API_SINCE:
+        raise ValueError(f"expected a date from {API_SINCE} on, the API's first day, not '{text}'")
+    return day
 
 
 VALIDATIONS: Final = ("strict", "lenient")
@@ -88,6 +96,19 @@ def check_api_key(text: str) -> None:
             "expected a key without blanks, commas, quotes and brackets; commas separate several "
             "in a variable, and in the settings file they are an array"
         )
+
+
+def check_admin_token(text: str) -> None:
+    """Raises ValueError where *text* is no token."""
+    if not text:
+        raise ValueError("expected a token, not an empty text")
+
+
+def check_public_url(text: str) -> None:
+    """Raises ValueError where *text* is no URL of HTTP."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"expected an http or https URL, not '{text}'")
 
 
 def check_deployment(text: str) -> None:

@@ -3,18 +3,16 @@ of the docs' table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from images_emulator.immutable import Immutable
 from images_emulator.setting_definition import (
+    Contradiction,
     Setting,
-    check_bounds,
-    check_texts,
-    check_types,
+    check_values,
     convert_values,
     no_setting,
     path_setting,
@@ -29,10 +27,12 @@ from images_emulator.setting_values import (
     OnMiss,
     RemoteImages,
     ReplayMatch,
+    check_admin_token,
     check_api_key,
     check_deployment,
     check_metrics,
     check_otel,
+    check_public_url,
     check_remote_images,
     check_store,
     check_store_name,
@@ -75,6 +75,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "URL",
         "Base of the URLs in answers, behind a proxy. Unset: the host that the client called.",
+        parse=check_public_url,
     )
 
     as_of: str = setting(
@@ -132,6 +133,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "TOKEN",
         "Bearer token that `/_emulator` requires. Unset: no token is required.",
+        parse=check_admin_token,
         secret=True,
     )
 
@@ -377,27 +379,19 @@ class Settings(Immutable, kw_only=True):
     def _unknown(cls, name: str) -> str:
         return no_setting(name, [each.name for each in fields(cls)])
 
-    def _check_replay(self) -> None:
-        """Raises ValueError where misses are to be recorded without a folder or an upstream, and
-        where `on_miss` would do nothing. An upstream alone may be meant for `record`, which reads
-        the same variables and file."""
-        if self.on_miss == OnMiss.RECORD and not (self.replay and self.upstream):
-            raise ValueError("on_miss: 'record' needs the settings 'replay' and 'upstream'")
-        if self.on_miss == OnMiss.REFUSE and not self.replay:
-            raise ValueError("on_miss: 'refuse' needs the setting 'replay'")
-
     def __post_init__(self) -> None:
         convert_values(self)
-        check_types(self, all_settings())
-        check_texts(self)
-        if self.admin_token == "":
-            raise ValueError("admin_token must not be empty")
-        self._check_replay()
-        check_bounds(self)
-        if self.public_url is not None:
-            parts = urlsplit(self.public_url)
-            if parts.scheme not in ("http", "https") or not parts.netloc:
-                raise ValueError(f"public_url must be an http or https URL, not {self.public_url}")
+        check_values(self, all_settings(), contradictions)
+
+
+def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """The contradictions among the *values* of settings, by their names: misses that are to be
+    recorded without a folder or an upstream, and an `on_miss` that would do nothing. An upstream
+    alone may be meant for `record`, which reads the same variables and file."""
+    if values["on_miss"] == OnMiss.RECORD and not (values["replay"] and values["upstream"]):
+        yield Contradiction("on_miss", "'record' needs the settings 'replay' and 'upstream'")
+    if values["on_miss"] == OnMiss.REFUSE and not values["replay"]:
+        yield Contradiction("on_miss", "'refuse' needs the setting 'replay'")
 
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -432,7 +426,7 @@ class LogSettings(Immutable, kw_only=True):
     )
 
     def __post_init__(self) -> None:
-        check_texts(self)
+        check_values(self, settings_of(LogSettings))
 
 
 MAX_WORKERS: Final = 256
@@ -454,7 +448,7 @@ class ProcessSettings(Immutable, kw_only=True):
     )
 
     def __post_init__(self) -> None:
-        check_bounds(self)
+        check_values(self, settings_of(ProcessSettings))
 
 
 @cache

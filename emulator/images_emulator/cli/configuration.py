@@ -6,16 +6,19 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from images_emulator.environment import API_KEY, URL_VARIABLE
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX, Setting, no_setting, parse_value
 from images_emulator.setting_values import Need
-from images_emulator.settings import command_defaults, command_settings
+from images_emulator.settings import command_defaults, command_settings, contradictions
 from images_emulator.spelling import suggestion
+
+T = TypeVar("T")
 
 SETTINGS_FILE: Final = "images-emulator.toml"
 """The settings file that is read where it is in the working directory."""
@@ -37,7 +40,7 @@ _ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP
 def setting_help(name: str, *, full: bool = False) -> str:
     """The help of a setting: its first sentence and its default; in *full* all sentences, and its
     variable."""
-    setting = {each.name: each for each in command_settings()}[name]
+    setting = _by_name()[name]
     default = setting.shown_default
     if full:
         shown = f" Default: {default}." if default else ""
@@ -116,24 +119,84 @@ def add_config(parser: Any, help: str | None = None) -> None:
     )
 
 
+class SettingsFile(NamedTuple):
+    """A settings file that was read."""
+
+    path: str
+    """Its absolute path."""
+    in_effect: Sequence[str]
+    """The names of its settings whose values hold."""
+    overridden: Mapping[str, str]
+    """The flag or the variable that goes before each of its other settings."""
+
+    def __str__(self) -> str:
+        """The line of the start: `config=/app/images-emulator.toml: port, as_of`."""
+        parts = [", ".join(self.in_effect) or "sets nothing"]
+        parts += [f"{name} is that of {source}" for name, source in self.overridden.items()]
+        return f"config={self.path}: {'; '.join(parts)}"
+
+
 class Configuration(NamedTuple):
     """The values that the sources give to settings, by their names."""
 
-    flags: Mapping[str, Any]
-    variables: Mapping[str, Any]
-    document: Mapping[str, Any]
+    flags: dict[str, Any]
+    variables: dict[str, Any]
+    document: dict[str, Any]
     path: str | None
     """The settings file of the *document*; None where there is none."""
+    lines: Mapping[str, int]
+    """The lines of the settings in that file, from 1."""
 
     @classmethod
-    def read(cls, flags: Mapping[str, Any]) -> Configuration:
+    def read(cls, flags: Mapping[str, Any], *, for_server: bool = False) -> Configuration:
         """*flags* are values that the command line gave, and `config` the settings file that it
-        named. Raises ValueError."""
+        named. Where they are *for_server*, which heeds all of them, each value is one that its
+        setting can have, and none contradicts another one. Raises ValueError, with a line for each
+        mistake that names the flag, the variable, or the file with its line."""
         given = dict(flags)
         path = given.pop("config", None) or os.environ.get(CONFIG_VARIABLE) or None
         if path is None and os.path.exists(SETTINGS_FILE):
             path = SETTINGS_FILE
-        return cls(given, parse_variables(os.environ), _read_file(path) if path else {}, path)
+        mistakes: list[str] = []
+        for name in given if for_server else ():
+            setting = _by_name()[name]
+            _collect(mistakes, setting.check, given[name], setting.flag)
+        variables = _collect(mistakes, parse_variables, os.environ, check=for_server) or {}
+        document, lines = (path and _collect(mistakes, _read_file, path, check=for_server)) or (
+            {},
+            {},
+        )
+        configuration = cls(given, variables, document, path, lines)
+        if for_server and not mistakes:
+            mistakes = [
+                f"{configuration.subject(each.name)}: {each.reason}"
+                for each in contradictions(configuration.values())
+            ]
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return configuration
+
+    @property
+    def file(self) -> SettingsFile | None:
+        """The settings file; None where there is none."""
+        if self.path is None:
+            return None
+        before = self.variables | self.flags
+        return SettingsFile(
+            os.path.abspath(self.path),
+            [name for name in self.document if name not in before],
+            {name: self.subject(name) for name in self.document if name in before},
+        )
+
+    def subject(self, name: str) -> str:
+        """What gave the setting *name* its value, as errors name it: `--port`,
+        `IMAGES_EMULATOR_PORT`, `images-emulator.toml:3: port`."""
+        setting = _by_name()[name]
+        if name in self.flags:
+            return setting.flag
+        if name in self.variables:
+            return setting.variable
+        return f"{self.path}:{self.lines[name]}: {name}" if name in self.document else name
 
     def values(self) -> dict[str, Any]:
         """The values of all settings of the command, by their names."""
@@ -145,7 +208,7 @@ class Configuration(NamedTuple):
         may be meant for it. Raises ValueError for such a flag: nobody writes one for a server that
         does not heed it, and a line among others is easily missed."""
         values = self.values()
-        sentences = []
+        sentences, mistakes = [], []
         for each in command_settings():
             needs = each.unmet_needs(values)
             if not needs:
@@ -153,12 +216,13 @@ class Configuration(NamedTuple):
             if each.name in self.flags:
                 flag = f"{each.flag} {needs[0].of}" if needs[0].of else each.flag
                 lacking = " and ".join(map(_as_flag, needs))
-                raise ValueError(f"{flag} has no effect without {lacking}")
-            if each.command is None:
-                name = each.variable if each.name in self.variables else f"{self.path}: {each.name}"
-                name += f"={needs[0].of}" if needs[0].of else ""
+                mistakes.append(f"{flag} has no effect without {lacking}")
+            elif each.command is None:
+                name = self.subject(each.name) + (f"={needs[0].of}" if needs[0].of else "")
                 lacking = " and ".join(map(str, needs))
                 sentences.append(f"{name} has no effect without the setting {lacking}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
         return sentences
 
 
@@ -210,29 +274,40 @@ def _key_variable(upstream: str | None) -> str:
     return "AZURE_OPENAI_API_KEY" if _AZURE_HOST.search(upstream or "") else "OPENAI_API_KEY"
 
 
-def _read_file(path: str) -> dict[str, Any]:
-    """The values in a settings file. Raises ValueError, each line of which names the file."""
+def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values in a settings file, and their lines. Raises ValueError, each line of which names
+    the file and the line; see `parse_document`."""
     import tomllib  # noqa: PLC0415 - few starts have such a file
 
+    from images_emulator.toml_lines import line_of_key, line_of_mistake  # noqa: PLC0415 - as above
+
     try:
-        values = parse_document(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        text = Path(path).read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    except ValueError as error:  # also of TOML and of UTF-8
-        lines = (f"{path}: {line}" for line in str(error).splitlines())
-        raise ValueError("\n".join(lines)) from None
+    except tomllib.TOMLDecodeError as error:
+        line, sentence = line_of_mistake(error)
+        raise ValueError(f"{path}:{line}: {sentence}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}:1: this is no UTF-8 text") from None
+    except RecursionError:
+        raise ValueError(f"{path}:1: this is nested too deeply") from None
+    lines = {key: line_of_key(text, key) for key in document}
+    values = parse_document(document, check=check, place=lambda key: f"{path}:{lines[key]}: ")
     for each in command_settings():
         if each.is_path and each.name in values:
             values[each.name] = _beside(path, values[each.name])
-    return values
+    return values, lines
 
 
-def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
+def parse_variables(environment: Mapping[str, str], *, check: bool = False) -> dict[str, Any]:
     """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings; an empty one
-    counts as unset. Raises ValueError for a value that cannot be read, and for a variable that is
-    no setting."""
+    counts as unset. Raises ValueError, with a line for each value that cannot be read, or with
+    *check* that the setting cannot have, and for each variable that is no setting."""
     settings = {each.variable: each for each in command_settings()}
-    values = {}
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
     for name, text in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES:
             continue
@@ -240,29 +315,66 @@ def parse_variables(environment: Mapping[str, str]) -> dict[str, Any]:
             setting = settings[name]
             # Kubernetes sets it, too: `tcp://10.0.0.7:8080`.
             if text and not (setting.name == "port" and "://" in text):
-                values[setting.name] = parse_value(name, setting.parse, text)
+                read = partial(_read_value, setting, setting.parse, check=check)
+                values[setting.name] = _collect(mistakes, read, text, name)
         elif not _ORCHESTRATED.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX)):
             variables = [*settings, *_OTHER_VARIABLES]
             meant = suggestion(name, variables, prefix=ENVIRONMENT_PREFIX)
-            raise ValueError(f"there is no variable {name}{meant}")
-    return values
-
-
-def parse_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
-    for each value that cannot be read and for each key that is no setting."""
-    settings = {each.name: each for each in command_settings()}
-    values, mistakes = {}, []
-    for key, value in document.items():
-        try:
-            if key not in settings:
-                raise ValueError(no_setting(key, settings))
-            values[key] = parse_value(key, settings[key].parse_toml, value)
-        except ValueError as error:
-            mistakes.append(str(error))
+            mistakes.append(f"there is no variable {name}{meant}")
     if mistakes:
         raise ValueError("\n".join(mistakes))
     return values
+
+
+def parse_document(
+    document: Mapping[str, Any],
+    *,
+    check: bool = False,
+    place: Callable[[str], str] = lambda _key: "",
+) -> dict[str, Any]:
+    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
+    for each value that cannot be read, or with *check* that the setting cannot have, and for each
+    key that is no setting. *place* makes the beginning of the line about a key."""
+    settings = _by_name()
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for key, value in document.items():
+        if key in settings:
+            read = partial(_read_value, settings[key], settings[key].parse_toml, check=check)
+            values[key] = _collect(mistakes, read, value, f"{place(key)}{key}")
+        else:
+            mistakes.append(f"{place(key)}{no_setting(key, settings)}")
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return values
+
+
+def _read_value(
+    setting: Setting, parse: Callable[[Any], Any], value: Any, subject: str, *, check: bool
+) -> Any:
+    """What *parse* makes of the *value* of a *setting*. Raises ValueError about the *subject* where
+    it cannot, or with *check* where the setting cannot have that."""
+    parsed = parse_value(subject, parse, value)
+    if check:
+        setting.check(parsed, subject)
+    return parsed
+
+
+def _collect(
+    mistakes: list[str], read: Callable[..., T], *arguments: Any, **options: Any
+) -> T | None:
+    """What *read* makes of the arguments; None where it raises ValueError, whose sentences are then
+    added to the *mistakes*."""
+    try:
+        return read(*arguments, **options)
+    except ValueError as error:
+        mistakes.append(str(error))
+        return None
+
+
+def _by_name() -> dict[str, Setting]:
+    """The settings of the command, by their names."""
+    return {each.name: each for each in command_settings()}
 
 
 def _beside(path: str, name: str) -> str:

@@ -114,7 +114,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
     if quiet or verbose:
         flags["log_level"] = "error" if quiet else "debug"
-    configuration = Configuration.read(flags)
+    configuration = Configuration.read(flags, for_server=True)
     values, idle_settings = configuration.values(), configuration.idle_settings()
     log_settings = LogSettings(
         log_level=values.pop("log_level"), log_format=values.pop("log_format")
@@ -129,7 +129,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
             raise CommandError("--workers: processes cannot share a port on Windows; leave it at 1")
         from images_emulator.cli.serve_workers import serve_workers  # noqa: PLC0415 - for few
 
-        serve_workers(count, settings, log_settings, idle_settings)
+        serve_workers(count, settings, log_settings, configuration.file, idle_settings)
         return 0
     server = open_server(settings)
     log = call_log(server, log_settings)
@@ -137,7 +137,13 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     log.log_while_running(
         server,
         lambda: start_text(
-            server.url, server.port, settings, log_settings, state, warnings=idle_settings
+            server.url,
+            server.port,
+            settings,
+            log_settings,
+            state,
+            file=configuration.file,
+            warnings=idle_settings,
         ),
     )
     return 0

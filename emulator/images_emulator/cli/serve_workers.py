@@ -14,6 +14,7 @@ from time import time
 from typing import Any, Final
 
 from images_emulator.cli.command_line import CommandError
+from images_emulator.cli.configuration import SettingsFile
 from images_emulator.cli.file_lock import FileLock
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
@@ -36,11 +37,15 @@ REDIS_BYTES: Final = 128 * 2**20
 
 
 def serve_workers(
-    count: int, settings: Settings, log: LogSettings, warnings: Sequence[str]
+    count: int,
+    settings: Settings,
+    log: LogSettings,
+    file: SettingsFile | None,
+    warnings: Sequence[str],
 ) -> None:
-    """Run *count* workers until a signal; the text of their start has the *warnings*. Raises
-    CommandError where the port, a store or a worker cannot be had, ValueError for a setting's
-    value."""
+    """Run *count* workers until a signal; the text of their start has the settings *file* and the
+    *warnings*. Raises CommandError where the port, a store or a worker cannot be had, ValueError
+    for a setting's value."""
     processes = min(settings.render_processes, spare_cores(processes=count))
     try:
         listener = listening_socket(settings.host, settings.port)
@@ -64,7 +69,9 @@ def serve_workers(
         state = StartState(report.recordings, report.pictures, report.changed, report.steps)
         url = http_url(settings.host, port)
         with FileLock(supervisor.log_lock):
-            text = start_text(url, port, settings, log, state, workers=count, warnings=warnings)
+            text = start_text(
+                url, port, settings, log, state, workers=count, file=file, warnings=warnings
+            )
             print_if_read(text)
 
     try:

@@ -10,6 +10,7 @@ from json import dumps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from images_emulator.cli.configuration import SettingsFile
 from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
@@ -71,11 +72,13 @@ def start_text(
     state: StartState = NOTHING,
     *,
     workers: int = 1,
+    file: SettingsFile | None = None,
     warnings: Sequence[str] = (),
 ) -> str:
     """The text that is printed when the server of *url* accepts connections; with a *log* of errors
     alone, where it listens, with one of warnings these, too. *workers* is the number of processes
-    that serve, *warnings* are sentences about the settings."""
+    that serve, *file* the settings file, *warnings* are sentences about the
+    settings."""
     started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
@@ -97,6 +100,7 @@ def start_text(
             "as_of": settings.as_of,
             "validation": settings.validation,
             "workers": workers,
+            "config": file and file.path,
         }
         if notes:
             values["warning"] = "; ".join(notes)
@@ -105,7 +109,8 @@ def start_text(
         return f"{listening}\n"
     if log.log_level == "warning":
         return "".join(f"{line}\n" for line in (listening, *notes))
-    lines = [listening, *notes, *_mode_lines(settings, state), *_joined_lines(started, state)]
+    lines = [listening, *notes, *([str(file)] if file else [])]
+    lines += [*_mode_lines(settings, state), *_joined_lines(started, state)]
     if workers > 1:
         store = settings.store and f"the Redis at {without_credentials(settings.store)}"
         lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")

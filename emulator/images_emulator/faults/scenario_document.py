@@ -21,6 +21,7 @@ from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
 from images_emulator.scenarios import ready_scenarios, scenario_file
 from images_emulator.spelling import suggestion
+from images_emulator.toml_lines import line_of_mistake
 
 
 class Step(StrictModel):
@@ -163,8 +164,8 @@ def read_document(model: type[D], name: str, path: str) -> D:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
-        words, _, place = str(error).partition(" (at line ")
-        raise ValueError(f"{path}:{place.partition(',')[0] or 1}: {words}") from None
+        line, sentence = line_of_mistake(error)
+        raise ValueError(f"{path}:{line}: {sentence}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}:1: this is no UTF-8 text") from None
     except RecursionError:
