@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -11,15 +12,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx2
 import pytest
+from starlette.types import Message
 
-from images_emulator import Server, create_app
+from images_emulator import Emulator, Server, create_app
+from images_emulator.exchange.exchange import Connection, Exchange
+from images_emulator.exchange.head import RequestHead
 from images_emulator.protocol import Protocol, _Corked
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
+from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHeaders
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
@@ -244,6 +250,47 @@ def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
     release.set()
     assert (first.result(30), second.result(30)) == (1, 2)
     pool.shutdown()
+
+
+@pytest.mark.parametrize("error", [OSError("the store is away"), asyncio.CancelledError()])
+async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_recorded(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HeldConnection:
+        answer = None
+
+        def __init__(self) -> None:
+            self.heads: list[str] = []
+
+        def is_closing(self) -> bool:
+            return False
+
+        def hold_head(self) -> None:
+            self.heads.append("held")
+
+        def release_head(self) -> None:
+            self.heads.append("released")
+
+    async def failing(*_: object) -> None:
+        raise error
+
+    async def send(_: Message) -> None:
+        pass
+
+    emulator, connection = Emulator(), HeldConnection()
+    monkeypatch.setattr(emulator.journal, "completed", failing)
+    exchange = Exchange(
+        RequestHead("GET", "/v1/models", b"", []),
+        "req_1",
+        datetime.now(UTC),
+        connection=cast("Connection", connection),
+    )
+    recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
+    await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
+    with pytest.raises(type(error)):
+        await recorder.send({"type": "http.response.body", "body": b""})
+    assert connection.heads == ["held", "released"]
+    emulator.close()
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-emulator-fault": "latency;seconds=60"}])

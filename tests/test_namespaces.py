@@ -8,7 +8,7 @@ import io
 import json
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import httpx2
 import pytest
 from openai import AzureOpenAI, OpenAI, RateLimitError
 
-from images_emulator import RemoteServer, Server
+from images_emulator import RemoteServer, Server, Settings, create_app
 from images_emulator.cli.call_line import as_json
 from images_emulator.cli.exchange_line import line_of
 from images_emulator.contract.refusal import APIError
@@ -28,7 +28,8 @@ from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, spl
 from images_emulator.state.emulator import Emulator
 from images_emulator.web import namespaces as namespaces_module
 from images_emulator.web.metrics import Metrics
-from images_emulator.web.namespaces import Namespace
+from images_emulator.web.miss_recorder import MissRecorder
+from images_emulator.web.namespaces import Namespace, Namespaces
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import missing_part, new_store_name, shared_redis
@@ -265,6 +266,73 @@ def test_a_namespace_that_is_deleted_ends_the_thread_that_writes_recordings(tmp_
         before = writers()
         admin(server, "DELETE", "namespaces/a")
         until(lambda: writers() == before - 1)
+
+
+async def test_stop_waits_for_the_ends_of_namespaces_that_were_forgotten() -> None:
+    emulator = Emulator()
+    namespaces = Namespaces(emulator, lambda emulator, namespaces: create_app(emulator))
+    ended = []
+
+    async def end() -> None:
+        await asyncio.sleep(0)
+        ended.append("a")
+
+    namespaces._run(end())
+    await namespaces.stop()
+    assert ended == ["a"]
+    emulator.close()
+
+
+async def test_an_end_that_fails_keeps_no_other_from_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, ended = Server(), []
+
+    def finisher(name: str) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def finish() -> None:
+            ended.append(name)
+            raise OSError(f"{name} fails")
+
+        return finish
+
+    class Counting:
+        async def stop(self) -> None:
+            ended.append("instrument")
+
+    for name in ("a", "b"):
+        namespace = await server.namespaces.get(name)
+        namespace.emulator.finishers = (finisher(name),)
+    server.emulator.finishers = (finisher("one"), finisher("two"))
+    monkeypatch.setattr(server, "_instruments", (Counting(),))
+    disconnected = []
+
+    async def disconnect() -> None:
+        disconnected.append(True)
+
+    monkeypatch.setattr(server.emulator.store, "disconnect", disconnect)
+    with pytest.raises(OSError, match="fails"):
+        await server._finish()
+    assert sorted(ended) == ["a", "b", "instrument", "one", "two"]
+    assert disconnected
+    server.close()
+
+
+async def test_two_applications_of_one_emulator_that_record_are_both_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(replay=str(tmp_path), on_miss="record", upstream="http://127.0.0.1:9/v1")
+    emulator = Emulator(settings)
+    ended = []
+
+    async def finish(recorder: MissRecorder) -> None:
+        ended.append(recorder)
+
+    monkeypatch.setattr(MissRecorder, "finish", finish)
+    for _ in range(2):
+        create_app(emulator)
+    await emulator.stop()
+    assert len({*ended}) == 2
+    emulator.close()
 
 
 # --- how a call names its namespace

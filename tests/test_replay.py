@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread
 from time import perf_counter
 from typing import Any, cast
 
@@ -917,6 +918,31 @@ def test_file_of_a_recording_that_is_gone_is_a_miss(server: Server, tmp_path: Pa
             file.unlink()
         body = {**FOX, "n": 3}
         assert "cannot be played: 0001-generations-a-red-fox: response.body" in asked(player, body)
+
+
+@pytest.mark.parametrize("reads", ["a call", "a picture"])
+def test_files_of_recordings_are_not_read_on_the_event_loop(
+    reads: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    RecordingFolder(tmp_path).add(recording)
+    threads = []
+
+    def read(path: Path) -> Recording:
+        threads.append(current_thread().name)
+        return read_recording(path)
+
+    monkeypatch.setattr("images_emulator.recordings.recording_source.read_recording", read)
+    with Server(replay=tmp_path, delay=False, on_miss="refuse") as player:
+        if reads == "a picture":
+            (download,) = sent_by(player, recording).downloads
+            assert download.status == 200
+        else:
+            assert answer_to(player.url, "POST", GENERATIONS, {**body, "n": 2}).status == 404
+    assert threads
+    assert all(name.startswith("parser") for name in threads)
 
 
 # --- misses that are recorded

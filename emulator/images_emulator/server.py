@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+)
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -84,9 +89,10 @@ class Server(ThreadedServer, ServerControl):
 
     async def _finish(self) -> None:
         """Give back what belongs to the event loop, once all calls have ended."""
-        await self.namespaces.stop()
-        for each in self._instruments:
-            await each.stop()
+        async with AsyncExitStack() as stack:
+            for each in self._instruments:
+                stack.push_async_callback(each.stop)
+            await self.namespaces.stop()
 
     def close(self) -> None:
         """Stop for good. Open answers have half a second to end. Then connections and port are

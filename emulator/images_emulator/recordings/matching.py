@@ -154,11 +154,11 @@ class RecordingIndex:
         resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
         """The recordings that match *call*, whose body is *parsed*, at *level* or a stricter one;
-        those of one day match calls that are judged by that *day* alone. It may decode the uploads
-        of the call and of recordings. The *resolver* of the call is that of the recordings unless
-        it is given: one with other uploaded files."""
-        if positions := self._of_day(self._exact.get(call.exact_key(), ()), day):
-            return RecordingMatch(ReplayMatch.EXACT, positions, None)
+        those of one day match calls that are judged by that *day* alone. It may read the files of
+        recordings, and decode their uploads and those of the call. The *resolver* of the call is
+        that of the recordings unless it is given: one with other uploaded files."""
+        if exact := self.find_exact(call, day):
+            return exact
         if level is ReplayMatch.EXACT:
             return self._miss(call, None, day)
         request = (resolver or self._resolver).resolve(call, parsed)
@@ -185,6 +185,12 @@ class RecordingIndex:
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
         return self._miss(call, request, day)
+
+    def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
+        """The recordings of the very call, as `find` gives them, without a file that is read; None
+        where there are none."""
+        positions = self._of_day(self._exact.get(call.exact_key(), ()), day)
+        return RecordingMatch(ReplayMatch.EXACT, positions, None) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
         """The positions with the fewest *differences*, in order; of errors only where all are."""

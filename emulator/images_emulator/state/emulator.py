@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,8 +123,9 @@ class Emulator:
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, of that name, for tracing."""
-        self.finish: Callable[[], Coroutine[Any, Any, None]] | None = None
-        """Awaited by `stop`, where there is one."""
+        self.finishers: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
+        """End what the applications of this emulator have begun on the event loop of the server;
+        `finish` awaits them."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if parent:
@@ -192,12 +193,19 @@ class Emulator:
         changes: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
         self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
 
+    async def finish(self) -> None:
+        """Await all `finishers`. One that fails keeps no other from its end."""
+        async with AsyncExitStack() as stack:
+            for finisher in self.finishers:
+                stack.push_async_callback(finisher)
+
     async def stop(self) -> None:
         """Await `finish`, and close the store's connections of the running event loop. The server
         awaits this when it stops."""
-        if self.finish:
+        try:
             await self.finish()
-        await self.store.disconnect()
+        finally:
+            await self.store.disconnect()
 
     def close(self) -> None:
         """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close

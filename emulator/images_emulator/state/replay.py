@@ -144,6 +144,10 @@ class Replay:
         """The recordings that match; see `RecordingIndex.find`."""
         return self.index.find(call, parsed, self.level, day, self.resolver)
 
+    def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
+        """The recordings of the very call; see `RecordingIndex.find_exact`."""
+        return self.index.find_exact(call, day)
+
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where that is not possible; then
         there are none, and `failure` is the sentence."""

@@ -173,10 +173,14 @@ class HeldAnswerRecorder(AnswerRecorder):
         with it, because it is all that a client waits for where there is no body."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body")
         connection = self._exchange.connection if is_last else None
-        if connection:
-            connection.hold_head()
-        await super().send(message)
-        if connection:
+        if not connection:
+            await super().send(message)
+            return
+        connection.hold_head()
+        try:
+            await super().send(message)
+        finally:
+            # Also where the store fails or the call is cancelled: it has begun to leave.
             connection.release_head()
 
     async def _pass_on(self, message: Message) -> None:

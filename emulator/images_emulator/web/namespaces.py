@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import time
@@ -186,12 +186,16 @@ class Namespaces:
             self.release(namespace)
 
     async def stop(self) -> None:
-        """End what the emulators wait for. The server awaits this when it stops."""
+        """End what the emulators wait for; one that fails keeps no other from its end. The server
+        awaits this when it stops."""
         if self._timer:
             self._timer.cancel()
-        for namespace in [*self._open.values()]:
-            await namespace.emulator.stop()
-        await self.default.stop()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.default.stop)
+            for namespace in [*self._open.values()]:
+                stack.push_async_callback(namespace.emulator.stop)
+            if self._tasks:
+                await asyncio.wait([*self._tasks])
 
     async def _count(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
@@ -258,9 +262,9 @@ class Namespaces:
         """Forget a namespace that has no open calls. The lock is held."""
         self._open.pop(namespace.name, None)
         namespace.emulator.close()
-        if self._loop and (finish := namespace.emulator.finish):
+        if self._loop and namespace.emulator.finishers:
             # This may be a thread in which another namespace begins.
-            self._loop.call_soon_threadsafe(self._run, finish())
+            self._loop.call_soon_threadsafe(lambda: self._run(namespace.emulator.finish()))
 
     def _sweep(self) -> None:
         """Forget the namespaces that are idle for too long."""

@@ -28,7 +28,7 @@ from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
-from images_emulator.recordings.compared_call import compared_call
+from images_emulator.recordings.compared_call import ComparedCall, compared_call
 from images_emulator.recordings.matching import (
     Miss,
     RecordingMatch,
@@ -100,7 +100,7 @@ class ReplayMiddleware:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
             self._miss_recorder = MissRecorder(emulator.settings, recordings, self._results.clear)
-            emulator.finish = self._miss_recorder.finish
+            emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
         if not recordings.is_prepared:
             emulator.renderer.parser.submit(lambda _: self._prepare())
 
@@ -187,11 +187,15 @@ class ReplayMiddleware:
             with suppress(APIError):
                 call = await read_call(exchange, receive, operation, self.emulator)
 
-        def search() -> _SearchResult:
-            day = policy.as_of.isoformat() if policy.as_of else None
+        day = policy.as_of.isoformat() if policy.as_of else None
+
+        def compare() -> ComparedCall:
             content_type = exchange.head.header(b"content-type")
             fields = call.fields if call else None
-            compared = compared_call(exchange.method, _target(scope), content_type, chunks, fields)
+            return compared_call(exchange.method, _target(scope), content_type, chunks, fields)
+
+        def search() -> _SearchResult:
+            compared = compare()
             outcome = self.replay.find(compared, call, day)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
                 outcome = self._find_redacted(exchange, scope, chunks, day) or outcome
@@ -202,7 +206,10 @@ class ReplayMiddleware:
 
         if operation and operation.reads_uploads:
             return await self.emulator.renderer.decode(search)
-        return await self.emulator.renderer.parse(search) if exchange.is_large else search()
+        if not exchange.is_large and self.replay.find_exact(compare(), day):
+            return search()
+        # A search for others may read the files of recordings.
+        return await self.emulator.renderer.parse(search)
 
     def _find_redacted(
         self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
@@ -293,14 +300,14 @@ class ReplayMiddleware:
         own = EmulatorAnswer()
         await self.app(scope, receive, own.receive)
         try:
-            status, headers, body = described_answer(recording, own)
+            described = await self.emulator.renderer.parse(lambda: described_answer(recording, own))
         except ValueError as error:
             miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
             await self._miss(miss, exchange, own)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
-        await send(_start(status, headers))
-        await send({"type": "http.response.body", "body": body})
+        await send(_start(described.status, described.headers))
+        await send({"type": "http.response.body", "body": described.body})
 
     async def _hang_up(self, exchange: Exchange, receive: Receive, *, reset: bool) -> None:
         is_in_process = exchange.connection is None
@@ -375,12 +382,16 @@ class ReplayMiddleware:
         send: Send,
     ) -> None:
         """Send a hosted picture as it was fetched."""
-        try:
+
+        def read() -> tuple[Message, bytes]:
             download = self.replay.download(hosted)
             check_status(download.status)
             data: bytes = download.unkept("data")
             length = b"content-length", b"%d" % len(data)
-            start = _start(download.status, [*sent_headers(download.headers), length])
+            return _start(download.status, [*sent_headers(download.headers), length]), data
+
+        try:
+            start, data = await self.emulator.renderer.parse(read)
         except (OSError, ValueError) as error:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)
