@@ -19,13 +19,14 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel
 
 import images_emulator
 from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
 from images_emulator.answers.answer_document import Answer, Raw
+from images_emulator.changeable_settings import SettingChanges
 from images_emulator.contract import admin_errors, emulator_errors, model_listing
 from images_emulator.contract.refusal import Refusal
 from images_emulator.exchange.details import UploadDetails
@@ -354,8 +355,9 @@ def _signature(name: str, value: Any) -> str:
     """The call of *value* as code, without `self` and quotes."""
     signature = inspect.signature(value)
     parameters = [
-        each.replace(default=...) if inspect.isfunction(each.default) else each
+        parameter.replace(default=...) if inspect.isfunction(parameter.default) else parameter
         for each in signature.parameters.values()
+        for parameter in _keywords(each)
         if each.name != "self"
     ]
     # A class makes what it is; for others the result says more than the name.
@@ -372,6 +374,17 @@ def _signature(name: str, value: Any) -> str:
         inner.insert(starred, "*")
     listed = "".join(f"    {each},\n" for each in inner)
     return f"{name}(\n{listed})" + (f" -> {result}" if result else "")
+
+
+def _keywords(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    """The parameters that `**changes: Unpack[SettingChanges]` stands for; any other *parameter* as
+    it is."""
+    if parameter.annotation != f"Unpack[{SettingChanges.__name__}]":
+        yield parameter
+        return
+    for name, annotation in get_type_hints(SettingChanges).items():
+        kind = inspect.Parameter.KEYWORD_ONLY
+        yield inspect.Parameter(name, kind, default=None, annotation=annotation)
 
 
 def _plain(text: str) -> str:

@@ -23,6 +23,7 @@ LAYERS = (
     (
         "setting_values",
         "setting_definition",
+        "changeable_settings",
         "settings",
         "threads",
         "lru_cache",

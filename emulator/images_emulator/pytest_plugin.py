@@ -14,10 +14,11 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
 
 import pytest
 
+from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, changeable_values
 from images_emulator.environment import TOKEN_VARIABLE, URL_VARIABLE, sdk_environment
 from images_emulator.server_errors import ServerError
 
@@ -157,9 +158,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _start_early(config, config.getoption(OPTION))
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(scenario=None, as_of=None, validation=None): for one test, the faults and "
-        "answers that its calls meet (a file, seen from the root directory, or a mapping), the day "
-        "on which the API is asked, and strict or lenient validation",
+        f"{MARKER}(scenario=None, {', '.join(f'{name}=None' for name in CHANGEABLE)}): for one "
+        "test, the faults and answers that its calls meet (a file, seen from the root directory, "
+        "or a mapping), and settings of the server",
     )
 
 
@@ -240,8 +241,6 @@ def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
 def _apply(settings: Settings, server: AnyServer) -> None:
     """Give a namespace these *settings*, which are back at those of its server after each reset.
     Raises ValueError."""
-    from images_emulator.settings import CHANGEABLE  # noqa: PLC0415 - most sessions start no server
-
     names = [
         each.name
         for each in fields(settings)
@@ -254,8 +253,9 @@ def _apply(settings: Settings, server: AnyServer) -> None:
             "is started"
         )
     defaults = {each.name: each.default for each in fields(settings)}
-    changes = {name: getattr(settings, name) for name in CHANGEABLE}
-    server.configure(**{name: text for name, text in changes.items() if text != defaults[name]})
+    values = changeable_values(settings)
+    changes = {name: value for name, value in values.items() if value != defaults[name]}
+    server.configure(**changes)
     if settings.scenario is not None:
         server.begin_scenario(settings.scenario)
 
@@ -338,11 +338,11 @@ def _prepare(
     root: Path,
     *,
     scenario: str | Path | Mapping[str, Any] | None = None,
-    as_of: str | None = None,
-    validation: str | None = None,
+    **changes: Unpack[SettingChanges],
 ) -> None:
-    """Apply the settings of the marker until the next reset. Raises ValueError."""
-    server.configure(as_of=as_of, validation=validation)
+    """Apply the settings of the marker until the next reset. Raises ValueError for an invalid
+    value, TypeError for another setting."""
+    server.configure(**changes)
     if scenario is not None:
         server.begin_scenario(scenario, root)
 

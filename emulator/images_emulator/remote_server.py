@@ -13,13 +13,13 @@ from warnings import warn
 
 from images_emulator.admin_client import AdminClient, ServerAddress, parse_address
 from images_emulator.call_list import CallFilters
+from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, new_values
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.packed import unpack_redacted
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
 from images_emulator.server_control import ServerControl
 from images_emulator.server_errors import ServerError, UnreachableError
-from images_emulator.settings import CHANGEABLE
 from images_emulator.state.identity import random_id
 from images_emulator.state.query import Query
 from images_emulator.state.scenario import UnmetStep
@@ -176,16 +176,14 @@ class RemoteServer(ServerControl):
                 raise
 
     @property
-    def changeable_settings(self) -> Mapping[str, str]:
+    def changeable_settings(self) -> Mapping[str, Any]:
         settings = self._client.get("settings")
         return {name: settings[name] for name in CHANGEABLE}
 
-    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
-        texts = {"as_of": as_of, "validation": validation}
-        changes = {name: text for name, text in texts.items() if text is not None}
-        if changes:
+    def configure(self, **changes: Unpack[SettingChanges]) -> None:
+        if values := new_values(changes):
             with _refusals_as_value_errors():
-                self._client.patch("settings", changes)
+                self._client.patch("settings", values)
 
     def begin_scenario(
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()

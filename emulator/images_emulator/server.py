@@ -16,12 +16,13 @@ from typing import Any, Unpack
 from warnings import warn
 
 from images_emulator.call_list import CallFilters
+from images_emulator.changeable_settings import SettingChanges, changeable_values
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import HTTPServer
 from images_emulator.protocol import ConnectionLimits
 from images_emulator.server_control import ServerControl
-from images_emulator.settings import CHANGEABLE, Settings
+from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
 from images_emulator.state.emulator import Emulator
@@ -191,13 +192,12 @@ class Server(ThreadedServer, ServerControl):
         self.emulator.scenario.answer(settings, times=times, match=match)
 
     @property
-    def changeable_settings(self) -> Mapping[str, str]:
-        """The settings that `configure` changes (`settings.CHANGEABLE`), as they are."""
-        settings = self.emulator.settings
-        return {name: getattr(settings, name) for name in CHANGEABLE}
+    def changeable_settings(self) -> Mapping[str, Any]:
+        """The settings that `configure` changes, as they are."""
+        return changeable_values(self.emulator.settings)
 
-    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
-        self.emulator.configure(as_of=as_of, validation=validation)
+    def configure(self, **changes: Unpack[SettingChanges]) -> None:
+        self.emulator.configure(**changes)
 
     def begin_scenario(
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()

@@ -9,6 +9,7 @@ from time import perf_counter, sleep
 from typing import Any, ClassVar, Unpack
 
 from images_emulator.call_list import CallFilters, CallList, failure_text, unmet_text
+from images_emulator.changeable_settings import SettingChanges
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.query import DOWNLOADS, FilterError, Query
 from images_emulator.state.scenario import UnmetStep
@@ -32,12 +33,13 @@ class ServerControl(ABC):
 
     @property
     @abstractmethod
-    def changeable_settings(self) -> Mapping[str, str]:
-        """The settings that `configure` changes (`settings.CHANGEABLE`), as they are."""
+    def changeable_settings(self) -> Mapping[str, Any]:
+        """The settings that `configure` changes, as they are."""
 
     @abstractmethod
-    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
-        """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
+    def configure(self, **changes: Unpack[SettingChanges]) -> None:
+        """Change these settings until `reset`; None leaves one as it is. Raises ValueError for an
+        invalid value, TypeError for another setting."""
 
     @abstractmethod
     def begin_scenario(

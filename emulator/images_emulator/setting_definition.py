@@ -33,7 +33,6 @@ def setting(
     parse: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
-    changeable: bool = False,
     is_size: bool = False,
     is_path: bool = False,
 ) -> Any:
@@ -43,9 +42,8 @@ def setting(
     `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`. Without all
     of its *needs* it has no effect on a server; one that the *command* of this name reads, too, has
     one there. *parse* reads a text, each of a repeatable setting, and raises ValueError where it
-    cannot. *choices* are values that
-    a shell completes. The admin API does not show the values of a *secret* one, and changes those
-    of a *changeable* one. For *is_size* and *is_path* see `size_setting` and `path_setting`.
+    cannot. *choices* are values that a shell completes. The admin API does not show the values of
+    a *secret* one. For *is_size* and *is_path* see `size_setting` and `path_setting`.
     """
     shown = default if command_default is None else command_default
     metadata = {
@@ -58,7 +56,6 @@ def setting(
         "parse": parse,
         "choices": tuple(choices),
         "secret": secret,
-        "changeable": changeable,
         "is_size": is_size,
         "is_path": is_path,
     }

@@ -51,7 +51,7 @@ class Settings(Immutable, kw_only=True):
 
     A repeatable setting is a tuple; a list or a single text becomes one. A size is a number of
     bytes; a text such as `64MB` becomes one. A path is a text; a `Path` becomes one. The settings
-    in `CHANGEABLE` change at run time: see `Emulator.configure`.
+    in `changeable_settings.py` change at run time: see `Emulator.configure`.
     """
 
     host: str = setting("127.0.0.1", "ADDRESS", "Address to listen on.")
@@ -86,7 +86,6 @@ class Settings(Immutable, kw_only=True):
         "rule holds.",
         parse=parse_day,
         choices=("any", "today"),
-        changeable=True,
     )
     validation: str = setting(
         "strict",
@@ -95,7 +94,6 @@ class Settings(Immutable, kw_only=True):
         "and the header `x-emulator-violations` names them.",
         parse=parse_lenient,
         choices=VALIDATIONS,
-        changeable=True,
     )
 
     remote_images: str = setting(
@@ -399,10 +397,6 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 LOG_FORMATS: Final = ("text", "json")
 """Values of the `log_format` setting."""
-
-
-CHANGEABLE: Final = tuple(each.name for each in fields(Settings) if each.metadata["changeable"])
-"""The names of the settings that may change while the server runs, until a reset."""
 
 
 class LogSettings(Immutable, kw_only=True):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
+from images_emulator.changeable_settings import SettingChanges, changeable_values, new_values
 from images_emulator.contract.models import MODELS
 from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.namespace_names import path_of
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
-from images_emulator.settings import CHANGEABLE, Settings, all_settings
+from images_emulator.settings import Settings, all_settings
 from images_emulator.state import account, hosted_picture
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
@@ -36,7 +37,7 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
     comes from *initial*."""
 
     def pack(settings: Settings) -> Packed:
-        return Packed({name: getattr(settings, name) for name in CHANGEABLE})
+        return Packed(changeable_values(settings))
 
     return Codec(pack, lambda packed: replace(initial, **packed.document))
 
@@ -187,11 +188,11 @@ class Emulator:
             if getattr(initial, each.name) != getattr(current, each.name)
         )
 
-    def configure(self, *, as_of: str | None = None, validation: str | None = None) -> None:
-        """Change these settings until `reset`; None leaves one as it is. Raises ValueError."""
-        texts = {"as_of": as_of, "validation": validation}
-        changes: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
-        self.store.run(self._settings.update(lambda settings: replace(settings, **changes)))
+    def configure(self, **changes: Unpack[SettingChanges]) -> None:
+        """Change these settings until `reset`; None leaves one as it is. Raises ValueError for an
+        invalid value, TypeError for another setting."""
+        values = new_values(changes)
+        self.store.run(self._settings.update(lambda settings: replace(settings, **values)))
 
     async def finish(self) -> None:
         """Await all `finishers`. One that fails keeps no other from its end."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from images_emulator.changeable_settings import CHANGEABLE, SettingChanges
 from images_emulator.contract import admin_errors
 from images_emulator.contract.api_document import api_document
 from images_emulator.contract.model_listing import as_json
@@ -56,12 +58,24 @@ class ClockMove(AdminBody, strict=False):
     reset: Literal[True] | None = None
 
 
-class SettingsChange(AdminBody):
-    """Body of `PATCH /_emulator/settings`: a new value of one of these settings, or of both. Null
-    is the value that it had at the start."""
+_FIELDS: Final[Mapping[str, Any]] = {
+    name: (hint, None) for name, hint in get_type_hints(SettingChanges).items()
+}
 
-    as_of: str | None = None
-    validation: str | None = None
+SettingsChange = create_model(
+    "SettingsChange",
+    __base__=AdminBody,
+    __doc__="Body of `PATCH /_emulator/settings`: new values of some of these settings. Null is "
+    "the value at the start.",
+    **_FIELDS,
+)
+"""The body of `PATCH /_emulator/settings`."""
+
+CHANGE_SETTINGS: Final = (
+    f"Change settings ({', '.join(f'`{name}`' for name in CHANGEABLE)}) until `reset`; null puts "
+    "one back to its start."
+)
+"""The sentence of the docs about `PATCH /_emulator/settings`."""
 
 
 class AdminAPI(AdminHandlers):
@@ -76,7 +90,10 @@ class AdminAPI(AdminHandlers):
         router.get("/settings")(self.settings)
         of_body = error_responses(admin_errors.unknown_input)
         router.patch(
-            "/settings", openapi_extra=json_body_schema(SettingsChange), responses=of_body
+            "/settings",
+            description=CHANGE_SETTINGS,
+            openapi_extra=json_body_schema(SettingsChange),
+            responses=of_body,
         )(self.change_settings)
         router.get("/models")(self.models)
         router.get("/api")(self.api)
@@ -117,7 +134,7 @@ class AdminAPI(AdminHandlers):
         return settings_json(self.emulator)
 
     async def change_settings(self, request: Request) -> dict[str, Any]:
-        """Change `as_of`, `validation` or both until `reset`; null puts one back to its start."""
+        """See `CHANGE_SETTINGS`."""
         body = await read_admin_json(request.receive, self.emulator)
         change = SettingsChange.model_validate(body)
         initial = self.emulator.initial_settings

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
+from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
@@ -261,8 +262,7 @@ class JournalAPI(AdminHandlers):
             exchange=entry,
             base=base_url(request, settings.public_url),
             needs_token=settings.admin_token is not None,
-            as_of=settings.as_of,
-            validation=settings.validation,
+            changeable_settings=changeable_values(settings),
             deployments=self.emulator.deployments,
         )
         # The body may have to be parsed; see `Exchange.parsed`.

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract.operations import AZURE_PREFIX
+from images_emulator.settings import Settings
 from images_emulator.web.code_samples.code_layout import indented, literal
 from images_emulator.web.code_samples.python_code import (
     python_call,
@@ -59,9 +61,11 @@ def _client(sdk: SDKCall) -> str:
 
 
 def _marker(source: SampleSource) -> str:
-    values = {"as_of": (source.as_of, "any"), "validation": (source.validation, "strict")}
+    defaults = changeable_values(Settings())
     changed = [
-        f"{name}={literal(value)}" for name, (value, default) in values.items() if value != default
+        f"{name}={python_value(value)}"
+        for name, value in source.changeable_settings.items()
+        if value != defaults[name]
     ]
     return f"@pytest.mark.images_emulator({', '.join(changed)})\n" if changed else ""
 

@@ -83,8 +83,8 @@ class SampleSource:
     """The server's address: `http://HOST:PORT`."""
     needs_token: bool = False
     """Whether `/_emulator` wants the admin token."""
-    as_of: str = "any"
-    validation: str = "strict"
+    changeable_settings: Mapping[str, Any] = field(default_factory=dict)
+    """The server's settings that change at run time, as they are."""
     deployments: Mapping[str, str] = field(default_factory=dict)
     """Azure's deployments of the server, with their models."""
 

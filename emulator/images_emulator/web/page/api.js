@@ -266,7 +266,7 @@ export class API {
   }
 
   /**
-   * @param {{as_of?: string, validation?: string}} changes
+   * @param {Partial<Settings>} changes
    * @returns {Promise<Settings>}
    */
   changeSettings(changes) {
