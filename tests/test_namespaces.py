@@ -744,6 +744,35 @@ def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
         assert [*server.namespaces._open] == ["c"]
 
 
+def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
+    shared: Server, time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins, may_begin = threading.Event(), threading.Event()
+    in_namespace = shared.emulator.in_namespace
+
+    def begin(name: str) -> Emulator:
+        begins.set()
+        may_begin.wait()
+        return in_namespace(name)
+
+    async def give_up() -> None:
+        getting = asyncio.ensure_future(shared.namespaces.get("a"))
+        await asyncio.to_thread(begins.wait)
+        getting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await getting
+        may_begin.set()
+        await asyncio.wait(shared.namespaces._beginnings)
+        await asyncio.sleep(0)  # what is to be done after it
+
+    monkeypatch.setattr(shared.emulator, "in_namespace", begin)
+    asyncio.run(give_up())
+    assert [*shared.namespaces._open] == ["a"]
+    time[0] += 3601
+    assert names(shared) == []
+    assert not shared.namespaces._open
+
+
 def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
     begun: list[weakref.ref[Emulator]] = []
     shared.namespaces.observers = (lambda emulator: begun.append(weakref.ref(emulator)),)

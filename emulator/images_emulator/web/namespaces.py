@@ -96,6 +96,8 @@ class Namespaces:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         """Notes of uses in a shared store, and ends of namespaces that were forgotten."""
+        self._beginnings: set[asyncio.Task[Namespace]] = set()
+        """Wait for the threads in which namespaces begin."""
         store = default.store
         self._uses = (
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
@@ -190,6 +192,8 @@ class Namespaces:
         awaits this when it stops."""
         if self._timer:
             self._timer.cancel()
+        if self._beginnings:
+            await asyncio.wait([*self._beginnings])
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.default.stop)
             for namespace in [*self._open.values()]:
@@ -209,9 +213,24 @@ class Namespaces:
         if namespace is None:
             # It reads files, or waits for a shared store.
             self._loop = asyncio.get_running_loop()
-            namespace = await asyncio.to_thread(self._begin, name)
+            beginning = asyncio.ensure_future(asyncio.to_thread(self._begin, name))
+            self._beginnings.add(beginning)
+            beginning.add_done_callback(self._beginnings.discard)
+            try:
+                # Who is cancelled while it waits does not cancel the task: the thread goes on.
+                await asyncio.wait([beginning])
+            except asyncio.CancelledError:
+                beginning.add_done_callback(self._release_unused)
+                raise
+            namespace = beginning.result()
             self._schedule()
         return namespace
+
+    def _release_unused(self, beginning: asyncio.Task[Namespace]) -> None:
+        """Release a namespace whose first call was cancelled before it had begun."""
+        if not (beginning.cancelled() or beginning.exception()):
+            self.release(beginning.result())
+            self._schedule()
 
     def _taken(self, name: str) -> Namespace | None:
         """The namespace *name*, with one more open call; None where it is not open."""
