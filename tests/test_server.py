@@ -21,6 +21,8 @@ from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 import images_emulator
 from images_emulator import Emulator, Server, Settings
+from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.store import Store
 from tests.waiting import until
 
 
@@ -68,6 +70,57 @@ def test_a_taken_port_is_refused_at_once() -> None:
         Server(port=server.port)
     assert taken.value.errno == errno.EADDRINUSE
     assert "free one" in taken.value.__notes__[0]
+
+
+@pytest.mark.parametrize("failing", ["instruments_of", "create_app", "NamespaceRouter", "port"])
+def test_a_server_that_cannot_be_made_closes_its_own_emulator_alone(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = Emulator.close
+
+    def note(emulator: Emulator) -> None:
+        closed.append(emulator)
+        close(emulator)
+
+    def fail(*_: object) -> None:
+        raise OSError("no more")
+
+    emulator = Emulator()
+    with closing(Server()) as other, monkeypatch.context() as patch:
+        patch.setattr(Emulator, "close", note)
+        if failing == "port":
+            patch.setattr("images_emulator.threaded_server.listening_socket", fail)
+        else:
+            patch.setattr(f"images_emulator.server.{failing}", fail)
+        with pytest.raises(OSError, match="no more"):
+            Server()
+        (own,) = closed
+        assert own.is_closed
+        with pytest.raises(OSError, match="no more"):
+            Server(emulator=emulator)
+        assert closed == [own]
+        assert not other.emulator.is_closed
+    with Server(emulator=emulator) as server:
+        assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
+
+
+def test_an_emulator_that_cannot_be_made_closes_its_own_store_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[Store] = []
+
+    def note(store: MemoryStore) -> None:
+        closed.append(store)
+
+    monkeypatch.setattr(MemoryStore, "close", note)
+    settings = Settings(deployment=("pictures=no-model",))
+    with pytest.raises(ValueError, match="no model"):
+        Emulator(settings)
+    assert len(closed) == 1
+    with pytest.raises(ValueError, match="no model"):
+        Emulator(settings, MemoryStore())
+    assert len(closed) == 1
 
 
 def test_the_repr_of_a_server_has_its_url() -> None:

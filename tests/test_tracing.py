@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -371,6 +372,18 @@ def test_a_variable_that_cannot_be_followed_is_refused_at_the_start(
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=rf"{name}: expected .*, not '{value}'"):
         Server(otel=True)
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_server_that_has_not_run_leaves_no_thread_that_sends_spans(is_made: bool) -> None:
+    before = {*threading.enumerate()}
+    server = Server(otel=True)
+    assert {*threading.enumerate()} > before
+    if not is_made:
+        with pytest.raises(OSError, match="in use"):
+            Server(otel=True, port=server.port)
+    server.close()
+    assert {*threading.enumerate()} <= before
 
 
 def test_a_collector_that_answers_nothing_holds_up_neither_calls_nor_the_stop(

@@ -65,31 +65,39 @@ class Server(ThreadedServer, ServerControl):
         if emulator and (settings or changes):
             raise TypeError("an emulator has settings of its own; give it or settings, not both")
         self.emulator = emulator or Emulator(replace(settings or Settings(), **changes))
-        self.settings = self.emulator.settings
-        self._instruments = instruments_of(self.settings)
-        self.namespaces = Namespaces(
-            self.emulator,
-            lambda emulator, namespaces: create_app(emulator, self._instruments, namespaces),
-        )
-        """The namespaces beside the default one, which is `emulator`."""
-        app = NamespaceRouter(self.namespaces)
-        super().__init__(
-            lambda ready: HTTPServer(
-                app,
-                ready,
-                limits=ConnectionLimits.of(self.settings),
-                finish=self._finish,
-                shared=self._shared_listener,
-            ),
-            self.settings.host,
-            self.settings.port,
-            listener=self._shared_listener.socket if self._shared_listener else None,
-        )
+        with ExitStack() as failure:
+            if emulator is None:
+                failure.callback(self.emulator.close)
+            self.settings = self.emulator.settings
+            self._instruments = instruments_of(self.settings)
+            for each in self._instruments:
+                failure.callback(each.close)
+            self._is_finished = False
+            self.namespaces = Namespaces(
+                self.emulator,
+                lambda emulator, namespaces: create_app(emulator, self._instruments, namespaces),
+            )
+            """The namespaces beside the default one, which is `emulator`."""
+            app = NamespaceRouter(self.namespaces)
+            super().__init__(
+                lambda ready: HTTPServer(
+                    app,
+                    ready,
+                    limits=ConnectionLimits.of(self.settings),
+                    finish=self._finish,
+                    shared=self._shared_listener,
+                ),
+                self.settings.host,
+                self.settings.port,
+                listener=self._shared_listener.socket if self._shared_listener else None,
+            )
+            failure.pop_all()
         for each in self._instruments:
             each.count_connections(self._http.connections)
 
     async def _finish(self) -> None:
         """Give back what belongs to the event loop, once all calls have ended."""
+        self._is_finished = True
         async with AsyncExitStack() as stack:
             for each in self._instruments:
                 stack.push_async_callback(each.stop)
@@ -102,8 +110,13 @@ class Server(ThreadedServer, ServerControl):
         super().close()
 
     def _release(self) -> None:
-        super()._release()
-        self.emulator.close()
+        with ExitStack() as stack:
+            if not self._is_finished:
+                # It has not run.
+                for each in self._instruments:
+                    stack.callback(each.close)
+            stack.callback(self.emulator.close)
+            super()._release()
 
     def _find(self, query: Query) -> list[Exchange]:
         return self.emulator.journal.find(query)

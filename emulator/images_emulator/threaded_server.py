@@ -123,7 +123,7 @@ class ThreadedServer:
         self._begin(thread)
         try:
             thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             self._stopped.set()
             self.close()
             self._release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Protocol
 
 from starlette.types import ASGIApp
@@ -34,11 +35,21 @@ class Instrument(Protocol):
         """Give away what is left, in a bounded time. The server awaits it when it stops."""
         ...
 
+    def close(self) -> None:
+        """Give back what the instrument has, where the server has not run."""
+        ...
+
 
 def instruments_of(settings: Settings) -> tuple[Instrument, ...]:
     """The instruments that the *settings* ask for; usually none. Raises ValueError for a variable
     of the environment that one of them cannot follow."""
-    return tuple(_instruments(settings))
+    with ExitStack() as failure:
+        instruments = []
+        for each in _instruments(settings):
+            failure.callback(each.close)
+            instruments.append(each)
+        failure.pop_all()
+    return tuple(instruments)
 
 
 def _instruments(settings: Settings) -> Iterable[Instrument]:

@@ -213,6 +213,10 @@ class Metrics:
     async def stop(self) -> None:
         """End the gauges of this process, which others would go on to tell."""
         self._loop = None
+        self.close()
+
+    def close(self) -> None:
+        """As `stop`."""
         if self._folder:
             _forget_process(os.getpid(), Path(self._folder))
 

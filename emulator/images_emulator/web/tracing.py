@@ -173,6 +173,10 @@ class Tracing:
         with suppress(TimeoutError):
             await asyncio.wait_for(sent.wait(), FLUSH_SECONDS)
 
+    def close(self) -> None:
+        """End the thread that sends spans; there are none."""
+        self._provider.shutdown()
+
     # --- the span of a call
 
     def begin(self, exchange: Exchange, scope: Scope) -> context.Context:
