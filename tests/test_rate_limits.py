@@ -82,9 +82,14 @@ def test_the_clock_refills_a_rate_limit(fresh: Server) -> None:
         draw(fresh)
 
 
-def test_a_clock_that_is_moved_back_refills_a_rate_limit(fresh: Server) -> None:
+def test_a_clock_that_is_moved_back_by_more_than_its_period_refills_a_rate_limit(
+    fresh: Server,
+) -> None:
     fresh.emulator.clock.advance(hours=1)
     draw(fresh, n=5)
+    fresh.emulator.clock.advance(seconds=-59)
+    with pytest.raises(openai.RateLimitError, match=r"Used 5, Requested 1"):
+        draw(fresh)
     fresh.emulator.clock.advance(hours=-1)
     draw(fresh, n=5)
 

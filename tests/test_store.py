@@ -274,9 +274,32 @@ async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Sto
     assert await take(5, 600) == Take(granted=True, used=5)
     # The clock is moved back.
     assert await take(5, 0) == Take(granted=True, used=5)
-    assert (await take(5, 0, key="other")).granted
+    assert await take(4, 0, key="other") == Take(granted=True, used=4)
     await buckets.clear()
     assert (await take(5, 0)).granted
+
+
+async def test_a_bucket_is_not_filled_by_a_clock_that_goes_back_a_little(store: Store) -> None:
+    buckets = store.buckets("limits", 9)
+
+    async def take(amount: int, milliseconds: int) -> Take:
+        now = NOW + timedelta(milliseconds=milliseconds)
+        return await buckets.take("k", amount, limit=5, seconds=60, now=now)
+
+    assert await take(4, 0) == Take(granted=True, used=4)
+    assert await take(1, -1) == Take(granted=True, used=5)
+    assert await take(1, -1) == Take(granted=False, used=5, wait_ms=12_001)
+    assert await take(1, -60_000) == Take(granted=False, used=5, wait_ms=72_000)
+    assert await take(1, 11_999) == Take(granted=False, used=5, wait_ms=1)
+    assert await take(1, 12_000) == Take(granted=True, used=5)
+    assert await take(5, 12_000 - 60_001) == Take(granted=True, used=5)
+
+
+async def test_a_bucket_of_a_server_with_a_higher_limit_is_empty(store: Store) -> None:
+    buckets = store.buckets("limits", 9)
+    assert (await buckets.take("k", 10, limit=10, seconds=10, now=NOW)).granted
+    take = await buckets.take("k", 1, limit=5, seconds=5, now=NOW)
+    assert take == Take(granted=False, used=5, wait_ms=1000)
 
 
 async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them(

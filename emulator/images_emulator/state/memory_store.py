@@ -168,12 +168,13 @@ class MemoryCounters:
 
 
 class MemoryBuckets:
-    """`Buckets` of one process, by the generic cell rate algorithm. It keeps one number of each
-    bucket: the time at which the bucket is full again, in microseconds since 1970."""
+    """`Buckets` of one process, by the leaky bucket algorithm as a meter. It keeps two numbers of
+    each bucket: the time from which on it fills, in microseconds since 1970, and the microseconds
+    after which it is full then."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._full_at: OrderedDict[str, int] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._lock = Lock()
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
@@ -181,25 +182,30 @@ class MemoryBuckets:
         now_us = int(now.timestamp() * 1000) * 1000
         token_us = -(-seconds * 1_000_000 // limit)
         with self._lock:
-            owed_us = max(self._full_at.get(key, 0) - now_us, 0)
-            if owed_us > limit * token_us:
-                # The clock was moved back: a bucket cannot lack more tokens than it holds.
-                owed_us = 0
+            fills_from_us, owed_us = self._buckets.get(key, (now_us, 0))
+            if fills_from_us - now_us > limit * token_us:
+                # The clock was moved back, by more than a bucket takes to fill.
+                fills_from_us, owed_us = now_us, 0
+            elif fills_from_us < now_us:
+                fills_from_us, owed_us = now_us, max(owed_us - (now_us - fills_from_us), 0)
+            # A server with a higher limit may have taken more.
+            owed_us = min(owed_us, limit * token_us)
             used = -(-owed_us // token_us)
             if amount > limit:
                 return Take(granted=False, used=used)
             late_us = owed_us + (amount - limit) * token_us
             if late_us > 0:
-                return Take(granted=False, used=used, wait_ms=-(-late_us // 1000))
-            self._full_at[key] = now_us + owed_us + amount * token_us
-            self._full_at.move_to_end(key)
-            if len(self._full_at) > self._most:
-                self._full_at.popitem(last=False)
+                wait_us = late_us + fills_from_us - now_us
+                return Take(granted=False, used=used, wait_ms=-(-wait_us // 1000))
+            self._buckets[key] = fills_from_us, owed_us + amount * token_us
+            self._buckets.move_to_end(key)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
         return Take(granted=True, used=used + amount)
 
     async def clear(self) -> None:
         with self._lock:
-            self._full_at.clear()
+            self._buckets.clear()
 
 
 class MemoryLog(Generic[T]):

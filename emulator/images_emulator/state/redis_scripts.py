@@ -409,20 +409,24 @@ _TAKE: Final = """
 local function take(buckets, order)
   local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
   local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-  local owed = 0
+  local fills_from, owed = now, 0
   local text = redis.call('HGET', buckets, key)
   if text then
     local cut = string.find(text, ' ', 1, true)
-    local past = now - tonumber(string.sub(text, 1, cut - 1))
-    owed = math.max(tonumber(string.sub(text, cut + 1)) - past * 1000, 0)
+    fills_from, owed = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
+    if (fills_from - now) * 1000 > limit * token then
+      fills_from, owed = now, 0
+    elseif fills_from < now then
+      fills_from, owed = now, math.max(owed - (now - fills_from) * 1000, 0)
+    end
+    owed = math.min(owed, limit * token)
   end
-  if owed > limit * token then owed = 0 end
   local used = math.ceil(owed / token)
   if amount > limit then return {0, used, -1} end
   local late = owed + (amount - limit) * token
-  if late > 0 then return {0, used, math.ceil(late / 1000)} end
+  if late > 0 then return {0, used, math.ceil(late / 1000) + fills_from - now} end
   redis.call('HSET', buckets, key,
-    string.format('%.0f', now) .. ' ' .. string.format('%.0f', owed + amount * token))
+    string.format('%.0f', fills_from) .. ' ' .. string.format('%.0f', owed + amount * token))
   local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
   redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
   while redis.call('ZCARD', order) > most do
@@ -436,8 +440,9 @@ end
 TAKE: Final = _script(_LIVE, _TAKE, "return take(buckets, order)", keys=BUCKETS_KEYS)
 """Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
 microseconds of a token, the time in milliseconds. Returns whether it is granted, the tokens that
-are used, and the milliseconds to wait (-1: none). A bucket is kept as a time in milliseconds, and
-the microseconds after which it is full from then on. See `memory_store.MemoryBuckets`."""
+are used, and the milliseconds to wait (-1: none). A bucket is kept as the time in milliseconds from
+which on it fills, and the microseconds after which it is full then. See
+`memory_store.MemoryBuckets`."""
 
 TAKE_AND_CLAIM: Final = _script(
     _LIVE,

@@ -279,7 +279,9 @@ class Buckets(Protocol):
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
         """Take *amount* tokens from a bucket of *limit* tokens, which fills evenly in *seconds*. A
-        refusal takes no tokens. If the clock was moved back, the bucket is full again."""
+        refusal takes no tokens. Where the clock was moved back, the bucket has the tokens that it
+        had, and fills on when the clock is where it was; moved back by more than the bucket takes
+        to fill, it is full. So processes whose clocks differ a little share a limit."""
         ...
 
     async def clear(self) -> None:
