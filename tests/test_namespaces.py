@@ -490,6 +490,121 @@ def test_a_long_key_is_named_without_telling_it(by_key: Server) -> None:
     assert names(by_key) == [name]
 
 
+LONG_KEY = "0123456789abcdef0123456789abcdef"
+LONG_NAME = "checkout-tests-42"
+
+
+@pytest.mark.parametrize("place", ["header", "path"])
+def test_a_long_name_is_no_key_and_stays_where_keys_have_namespaces(
+    by_key: Server, place: str
+) -> None:
+    def act() -> None:
+        path, headers = ("", {HEADER: LONG_NAME}) if place == "header" else (f"/ns/{LONG_NAME}", {})
+        headers["authorization"] = f"Bearer {LONG_KEY}"
+        httpx2.post(f"{by_key.url}{path}{GENERATIONS}", json=BODY, headers=headers)
+
+    act()
+    assert names(by_key) == [LONG_NAME]
+    # Such a name is that of its namespace in the admin API, too.
+    assert calls(by_key, LONG_NAME) == 1
+    assert admin(by_key, "GET", f"requests?namespace={LONG_NAME}")["total"] == 1
+    admin(by_key, "POST", f"inject?namespace={LONG_NAME}", json={"fault": "server_error"})
+    assert names(by_key) == [LONG_NAME]
+    admin(by_key, "DELETE", f"namespaces/{LONG_NAME}")
+    assert names(by_key) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("sk-proj-abcdefghijklmnopqrstuvwxyz", id="of the form of a key"),
+        pytest.param(LONG_KEY, id="the key of the call"),
+        pytest.param("configured-key-1", id="a key of the settings"),
+    ],
+)
+def test_a_key_in_the_place_of_a_name_is_not_told(text: str) -> None:
+    with Server(namespace_by="key", api_key=(LONG_KEY, "configured-key-1")) as server:
+        call(server, text, authorization=f"Bearer {LONG_KEY}")
+        (name,) = names(server)
+        assert text not in name
+        assert name.endswith(name_of_key(text, "x")[-8:])
+
+
+def test_a_key_that_has_called_is_not_told_where_a_later_call_names_it(by_key: Server) -> None:
+    call(by_key, authorization=f"Bearer {LONG_KEY}")
+    call(by_key, LONG_KEY, authorization="Bearer other")
+    (name,) = names(by_key)
+    assert LONG_KEY not in name
+    assert calls(by_key, name) == 2
+
+
+def test_a_key_has_what_the_admin_api_gave_it_before_its_first_call(by_key: Server) -> None:
+    step = {"fault": {"kind": "server_error"}}
+    for path in ("inject?namespace=" + LONG_KEY, "inject"):
+        admin(by_key, "POST", path, None if "=" in path else LONG_KEY, json=step)
+        assert call(by_key, authorization=f"Bearer {LONG_KEY}").status_code == 500
+    assert len(names(by_key)) == 1
+
+
+# --- looking at one that there is not
+
+
+@pytest.mark.parametrize("path", ["requests", "clock", "settings", "scenario", "ready", ""])
+def test_to_look_at_a_namespace_begins_none(pair: Pair, path: str) -> None:
+    one, _ = pair
+    call(one, "real")
+    for way in (f"/ns/a/_emulator/{path}", f"/_emulator/{path}?namespace=a"):
+        answer = httpx2.get(one.url + way, timeout=20)
+        assert answer.status_code == 200 or path == "ready"
+        notice = "There is no namespace 'a': no call has named it yet."
+        assert answer.headers["x-emulator-notice"] == notice
+    for server in pair:
+        assert names(server) == ["real"]
+        assert "a" not in server.namespaces._open
+        answer = httpx2.get(f"{server.url}/ns/real/_emulator/requests")
+        assert "x-emulator-notice" not in answer.headers
+
+
+def test_to_look_at_a_namespace_takes_no_place_of_another(time: list[float]) -> None:
+    with Server(max_namespaces=1) as server:
+        call(server, "a")
+        assert calls(server, "b") == 0
+        assert calls(server, "a") == 1
+        time[0] += 61
+        with httpx2.stream("GET", f"{server.url}/ns/b/_emulator/events") as events:
+            lines = events.iter_lines()
+            next(lines)
+            assert names(server) == ["a"]
+            # Its first call begins it, and there is room for one.
+            assert call(server, "b").status_code == 200
+            assert names(server) == ["b"]
+            refused = call(server, "c")
+            assert refused.json()["error"]["code"] == "too_many_namespaces"
+        assert calls(server, "b") == 1
+
+
+def test_a_namespace_that_cannot_begin_is_still_looked_at(time: list[float]) -> None:
+    with Server(max_namespaces=1) as server:
+        call(server, "a")
+        with httpx2.stream("GET", f"{server.url}/ns/b/_emulator/events") as events:
+            lines = events.iter_lines()
+            next(lines)
+            assert call(server, "b").status_code == 503
+            assert server.namespaces._open["b"].open_calls == 1
+        assert names(server) == ["a"]
+
+
+@NO_REDIS
+def test_to_look_at_a_namespace_that_another_process_has_deleted_does_not_revive_it() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**settings) as one, Server(**settings) as other:
+        for server in (one, other):
+            call(server, "a")
+        admin(other, "DELETE", "namespaces/a")
+        assert calls(one, "a") == 0
+        assert names(one) == names(other) == []
+
+
 def test_a_namespace_by_key_is_deleted_by_the_key_and_by_its_name(by_key: Server) -> None:
     key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
     for name in (key, name_of_key(key, "sk-proj-**********************wxyz")):
@@ -762,7 +877,7 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
         with pytest.raises(asyncio.CancelledError):
             await getting
         may_begin.set()
-        await asyncio.wait(shared.namespaces._beginnings)
+        await asyncio.wait(shared.namespaces._openings)
         await asyncio.sleep(0)  # what is to be done after it
 
     monkeypatch.setattr(shared.emulator, "in_namespace", begin)

@@ -282,6 +282,8 @@ def test_calls_that_are_not_held_are_not_saved(
 def test_it_is_deleted_at_the_end(running: Server) -> None:
     with RemoteServer(running.url) as one, RemoteServer(running.url, "mine") as mine:
         assert one.namespace != mine.namespace == "mine"
+        for remote in (one, mine):
+            remote.clock.freeze()
         assert {one.namespace, "mine"} <= {*names(running)}
         assert mine.url == f"{running.url}/ns/mine"
         assert mine.base_url == f"{mine.url}/v1"
@@ -292,6 +294,7 @@ def test_it_is_deleted_at_the_end(running: Server) -> None:
 
 async def test_it_is_deleted_at_the_end_of_async_with(running: Server) -> None:
     async with RemoteServer(running.url) as remote:
+        remote.clock.freeze()
         assert remote.namespace in names(running)
     assert remote.namespace not in names(running)
 

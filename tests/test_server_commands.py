@@ -331,6 +331,17 @@ def test_no_requests_are_told_beside_the_standard_output(
     assert capsys.readouterr() == ("", note)
 
 
+def test_requests_of_a_namespace_that_there_is_not_say_so(
+    at: tuple[str, str], server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["requests", "--namespace", "none", *at]) == 0
+    out, note = capsys.readouterr()
+    assert (out, note[:36]) == ("", "(no call has named this namespace; '")
+    httpx2.post(f"{server.url}/ns/none/_emulator/reset")
+    assert main(["requests", "--namespace", "none", *at]) == 0
+    assert capsys.readouterr().err == "(no calls yet)\n"
+
+
 def test_requests_with_a_filter_without_meaning_are_a_sentence(
     at: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

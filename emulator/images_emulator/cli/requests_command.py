@@ -15,6 +15,7 @@ from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.terminal import columns_of, has_colours
+from images_emulator.namespace_names import DEFAULT_NAMESPACE, name_of_key
 
 if TYPE_CHECKING:
     from images_emulator.exchange.exchange import Exchange
@@ -99,7 +100,8 @@ def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: An
     def page() -> list[dict[str, Any]]:
         summaries = _page(client, filters, limit)
         if limit and not (summaries or as_json):
-            print(NO_MATCH if filters else NO_CALLS, file=sys.stderr)
+            note = NO_MATCH if filters else NO_CALLS if _is_known(client) else NO_NAMESPACE
+            print(note, file=sys.stderr)
         return summaries
 
     if not follow:
@@ -125,6 +127,9 @@ def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: An
 
 NO_CALLS: Final = "(no calls yet)"
 NO_MATCH: Final = "(no call matches)"
+NO_NAMESPACE: Final = (
+    "(no call has named this namespace; 'images-emulator namespaces' lists those that there are)"
+)
 """Notes on an empty list of calls, on the standard error. With `--json` there are none."""
 
 NOTES: Final = {
@@ -133,6 +138,18 @@ NOTES: Final = {
     "cleared": "the journal was cleared",
 }
 """Notes on other events of the live feed, by their names."""
+
+
+def _is_known(client: AdminClient) -> bool:
+    """Whether the server has the namespace that the client asks, also where that is named by an API
+    key."""
+    name = client.address.namespace
+    if name == DEFAULT_NAMESPACE:
+        return True
+    from images_emulator.contract.message_format import mask_key  # noqa: PLC0415 - for few
+
+    names = {each["name"] for each in client.get("namespaces")["namespaces"]}
+    return bool(names & {name, name_of_key(name, mask_key(name))})
 
 
 def _page(

@@ -15,6 +15,9 @@ WRONG_PATH: Final = (
 MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
 """For a call that a model answers which is shut down by the day of the call."""
 
+NO_NAMESPACE: Final = "There is no namespace '{name}': no call has named it yet."
+"""For a call that looks into a namespace that has not begun, and finds it empty."""
+
 EMULATOR_FAILED: Final = "the emulator itself has failed; the reason stands in its log"
 """For a call whose `server_error` is no fault of the scenario and none of the API's."""
 

@@ -7,10 +7,11 @@ from typing import Final
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
+from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.head import RequestHead
 from images_emulator.namespace_names import (
@@ -23,6 +24,7 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.web.answer_recorder import ORIGIN
+from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
@@ -30,6 +32,9 @@ from images_emulator.web.recorder import ADMIN_PREFIX
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
+
+READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+"""The methods of the admin API that change nothing."""
 
 _HEADER: Final = NAMESPACE_HEADER.encode()
 _PARAMETER: Final = f"{NAMESPACE_PARAMETER}=".encode()
@@ -64,7 +69,7 @@ class NamespaceRouter:
     async def _lead(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application of the namespace that the call names, if it names one."""
         try:
-            name, scope = self._read(scope)
+            name, scope = await self._read(scope)
             if not scope["path"]:
                 # Relative, as the ways to the page are.
                 query = scope["query_string"].decode("latin-1")
@@ -73,7 +78,8 @@ class NamespaceRouter:
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
-                namespace = await self.namespaces.get(name)
+                reads = scope["method"] in READING_METHODS and _is_admin(scope["path"])
+                namespace = await self.namespaces.get(name, reads=reads)
                 await self._call(namespace, scope, receive, send)
                 return
         except APIError as error:
@@ -85,11 +91,13 @@ class NamespaceRouter:
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             root_path = scope.get("root_path", "") + path_of(namespace.name)
+            if not namespace.has_begun:
+                send = _with_notice(send, NO_NAMESPACE.format(name=namespace.name))
             await namespace.app({**scope, "root_path": root_path}, receive, send)
         finally:
             self.namespaces.release(namespace)
 
-    def _read(self, scope: Scope) -> tuple[str, Scope]:
+    async def _read(self, scope: Scope) -> tuple[str, Scope]:
         """The name of the call's namespace, and its scope without it: a path and a query as the
         application knows them. Raises APIError for a name that is none."""
         place = NAMESPACE_PREFIX
@@ -97,36 +105,49 @@ class NamespaceRouter:
             # They are of the server, and what comes with a scrape is the admin token.
             return DEFAULT_NAMESPACE, scope
         try:
+            head = RequestHead("", scope["path"], b"", scope["headers"])
+            key = head.api_key if self._by_key else ""
             raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
             if split := split_path(raw_path.decode("latin-1")):
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
-                return self.namespaces.named(name), scope
+                return await self.namespaces.named(name, key, is_key=_is_admin(rest)), scope
             place = NAMESPACE_HEADER
-            head = RequestHead("", scope["path"], b"", scope["headers"])
             if _HEADER in head:
-                return self.namespaces.named(_text(head.by_name[_HEADER])), scope
+                text, is_key = _text(head.by_name[_HEADER]), _is_admin(scope["path"])
+                return await self.namespaces.named(text, key, is_key=is_key), scope
             if _is_admin(scope["path"]):
                 place = NAMESPACE_PARAMETER
-                return self._of_query(scope)
-            key = head.api_key if self._by_key else ""
+                return await self._of_query(scope)
             if key and (not self._keys or key in self._keys):
                 place = "API key"
-                return self.namespaces.named(key), scope
+                return self.namespaces.of_key(key), scope
         except ValueError as error:
             raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
         return DEFAULT_NAMESPACE, scope
 
-    def _of_query(self, scope: Scope) -> tuple[str, Scope]:
+    async def _of_query(self, scope: Scope) -> tuple[str, Scope]:
         """The name in the query of the admin API, and the scope without it. Raises ValueError."""
         name, others = DEFAULT_NAMESPACE, []
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
-                name = self.namespaces.named(_text(unquote_to_bytes(encoded)))
+                name = await self.namespaces.named(_text(unquote_to_bytes(encoded)), is_key=True)
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}
+
+
+def _with_notice(send: Send, notice: str) -> Send:
+    """*send* for an answer that has the *notice* in a header."""
+
+    async def send_noticed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            header = NOTICE_HEADER, header_value(notice)
+            message = {**message, "headers": [*message["headers"], header]}
+        await send(message)
+
+    return send_noticed
 
 
 def _text(name: bytes) -> str:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.credentials import redacted_text
 from images_emulator.immutable import Immutable
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name, name_of_key
 from images_emulator.setting_values import NamespaceBy
@@ -59,8 +60,9 @@ class Namespace:
         self.open_calls = 0
         """The calls that are being answered, and the open pages."""
         self.last_used = time()
-        self.is_deleted = False
-        """Whether it was deleted and is kept for the calls that are open alone."""
+        self.has_begun = False
+        """Whether it is listed and kept. One that is only looked at has not begun, nor has one any
+        more that was deleted: it is there for its open calls alone."""
 
 
 class Namespaces:
@@ -83,6 +85,7 @@ class Namespaces:
         the tuple."""
         self._make_app = make_app
         self._by_key = default.settings.namespace_by == NamespaceBy.KEY
+        self._keys = frozenset(default.settings.api_key)
         self._idle_seconds = default.settings.namespace_idle
         self._max_count = default.settings.max_namespaces
         self._open: dict[str, Namespace] = {}
@@ -96,27 +99,59 @@ class Namespaces:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         """Notes of uses in a shared store, and ends of namespaces that were forgotten."""
-        self._beginnings: set[asyncio.Task[Namespace]] = set()
-        """Wait for the threads in which namespaces begin."""
+        self._openings: set[asyncio.Task[Namespace]] = set()
+        """Wait for the threads in which namespaces are opened."""
         store = default.store
         self._uses = (
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
         )
 
-    def named(self, name: str) -> str:
-        """The name of the namespace that a call or a deletion names *name*; where API keys are
-        names, that of the key. Raises ValueError for a name that is none."""
-        if self._by_key and name != DEFAULT_NAMESPACE:
-            name = name_of_key(name, mask_key(name))
-        return check_name(name)
+    def of_key(self, key: str) -> str:
+        """The name of the namespace of an API *key*. Raises ValueError for a key that has none."""
+        return check_name(key if key == DEFAULT_NAMESPACE else name_of_key(key, mask_key(key)))
 
-    async def get(self, name: str) -> Namespace:
-        """The namespace *name*, with one more open call, which the caller has to `release`. It
-        begins where there is none. Raises APIError where it cannot."""
-        namespace = await self._opened(name)
-        namespace.is_deleted = False
-        namespace.last_used = now = time()
+    async def named(self, text: str, key: str = "", *, is_key: bool = False) -> str:
+        """The name of the namespace that a call names by *text*. Where API keys have namespaces,
+        the text may be a key, whose name does not tell it: the *key* of the call, one of the
+        settings, one that looks like one or that has called already. Any other text is a name; with
+        *is_key* only one of a namespace that has begun, and else a key. Raises ValueError for a
+        text that is no name."""
+        if not self._by_key or text == DEFAULT_NAMESPACE:
+            return check_name(text)
+        name = name_of_key(text, mask_key(text))
+        if name != text and (
+            text == key
+            or text in self._keys
+            or redacted_text(text) != text
+            or await self._has_begun(name)
+            or (is_key and not await self._has_begun(text))
+        ):
+            return check_name(name)
+        return check_name(text)
+
+    async def _has_begun(self, name: str) -> bool:
+        """Whether there is a namespace *name*, in this process or in the shared store. Of a store
+        that is away this process alone is asked."""
         if self._uses:
+            with suppress(APIError):
+                return await self._uses.get(name) is not None
+        namespace = self._open.get(name)
+        return namespace is not None and namespace.has_begun
+
+    async def get(self, name: str, *, reads: bool = False) -> Namespace:
+        """The namespace *name*, with one more open call, which the caller has to `release`. It
+        begins where there is none. A call that only *reads* begins none: it finds one that is empty
+        and is not kept. Raises APIError where it cannot begin."""
+        namespace = await self._opened(name, begins=not reads)
+        if reads and self._uses:
+            # Another process may have begun it, or deleted it.
+            try:
+                namespace.has_begun = await self._has_begun(name)
+            except BaseException:
+                self.release(namespace)
+                raise
+        namespace.last_used = now = time()
+        if self._uses and namespace.has_begun:
             # It is sent with the first operations of the call, in one round trip.
             self._run(self._note(self._uses, name, now))
         return namespace
@@ -141,10 +176,10 @@ class Namespaces:
             namespace.open_calls -= 1
             if namespace.open_calls:
                 return
-            if namespace.is_deleted:
-                self._forget(namespace)
-            else:
+            if namespace.has_begun:
                 namespace.last_used = time()
+            else:
+                self._forget(namespace)
 
     async def all(self) -> list[NamespaceState]:
         """The namespaces beside the default one, in the order of their names."""
@@ -154,9 +189,7 @@ class Namespaces:
             uses = [use for use in await self._uses.all() if use.time >= oldest]
         else:
             uses = [
-                _Use(each.name, each.last_used)
-                for each in [*self._open.values()]
-                if not each.is_deleted
+                _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun
             ]
         last_used = {use.name: use.time for use in uses}
         names = sorted(last_used)
@@ -172,9 +205,9 @@ class Namespaces:
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
-        elif self._open[name].is_deleted:
+        elif not self._open[name].has_begun:
             raise KeyError(name)
-        namespace = await self._opened(name)
+        namespace = await self._opened(name, begins=False)
         try:
             if self._uses:
                 # Other processes have copies of its registers, which a reset changes.
@@ -183,7 +216,7 @@ class Namespaces:
                 await self._uses.delete(name)
             elif namespace.open_calls > 1:
                 await asyncio.to_thread(namespace.emulator.reset)
-            namespace.is_deleted = True
+            namespace.has_begun = False
         finally:
             self.release(namespace)
 
@@ -192,8 +225,8 @@ class Namespaces:
         awaits this when it stops."""
         if self._timer:
             self._timer.cancel()
-        if self._beginnings:
-            await asyncio.wait([*self._beginnings])
+        if self._openings:
+            await asyncio.wait([*self._openings])
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.default.stop)
             for namespace in [*self._open.values()]:
@@ -207,29 +240,35 @@ class Namespaces:
             return await namespace.emulator.journal.count()
         return await self.default.journal_of_namespace(name).count()
 
-    async def _opened(self, name: str) -> Namespace:
-        """The namespace *name*, with one more open call. Raises APIError where it cannot begin."""
+    async def _opened(self, name: str, *, begins: bool) -> Namespace:
+        """The namespace *name*, with one more open call, which *begins* it or not. Raises APIError
+        where it cannot begin."""
         namespace = self._taken(name)
-        if namespace is None:
+        if namespace is None or (begins and not namespace.has_begun):
             # It reads files, or waits for a shared store.
             self._loop = asyncio.get_running_loop()
-            beginning = asyncio.ensure_future(asyncio.to_thread(self._begin, name))
-            self._beginnings.add(beginning)
-            beginning.add_done_callback(self._beginnings.discard)
+            opening = asyncio.ensure_future(
+                asyncio.to_thread(self._open_namespace, name, begins=begins)
+            )
+            self._openings.add(opening)
+            opening.add_done_callback(self._openings.discard)
             try:
                 # Who is cancelled while it waits does not cancel the task: the thread goes on.
-                await asyncio.wait([beginning])
+                await asyncio.wait([opening])
             except asyncio.CancelledError:
-                beginning.add_done_callback(self._release_unused)
+                opening.add_done_callback(self._release_unused)
                 raise
-            namespace = beginning.result()
+            finally:
+                if namespace:
+                    self.release(namespace)
+            namespace = opening.result()
             self._schedule()
         return namespace
 
-    def _release_unused(self, beginning: asyncio.Task[Namespace]) -> None:
-        """Release a namespace whose first call was cancelled before it had begun."""
-        if not (beginning.cancelled() or beginning.exception()):
-            self.release(beginning.result())
+    def _release_unused(self, opening: asyncio.Task[Namespace]) -> None:
+        """Release a namespace whose first call was cancelled before it was open."""
+        if not (opening.cancelled() or opening.exception()):
+            self.release(opening.result())
             self._schedule()
 
     def _taken(self, name: str) -> Namespace | None:
@@ -240,13 +279,24 @@ class Namespaces:
                 namespace.open_calls += 1
             return namespace
 
-    def _begin(self, name: str) -> Namespace:
-        """Begin the namespace *name*, with one open call. Blocks. Raises APIError."""
+    def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
+        """The namespace *name*, with one more open call, which *begins* it or not. Blocks. Raises
+        APIError."""
         with self._opening:
-            if namespace := self._taken(name):
+            namespace = self._taken(name)
+            if namespace and (namespace.has_begun or not begins):
                 return namespace
-            self._sweep()
-            self._make_room()
+            if begins:
+                self._sweep()
+                try:
+                    self._make_room()
+                except APIError:
+                    if namespace:
+                        self.release(namespace)
+                    raise
+            if namespace:
+                namespace.has_begun = True
+                return namespace
             try:
                 emulator = self.default.in_namespace(name)
             except (OSError, ValueError) as error:
@@ -255,7 +305,7 @@ class Namespaces:
             for observer in self.observers:
                 observer(emulator)
             namespace = Namespace(name, emulator, self._make_app(emulator, self))
-            namespace.open_calls = 1
+            namespace.open_calls, namespace.has_begun = 1, begins
             with self._lock:
                 self._open[name] = namespace
             return namespace
@@ -264,10 +314,11 @@ class Namespaces:
         """Forget the namespace that was used longest ago, where there are too many. Raises APIError
         where it is still in use."""
         with self._lock:
-            if len(self._open) < self._max_count:
+            begun = [each for each in self._open.values() if each.has_begun]
+            if len(begun) < self._max_count:
                 return
             oldest = min(
-                (each for each in self._open.values() if not each.open_calls),
+                (each for each in begun if not each.open_calls),
                 key=lambda each: each.last_used,
                 default=None,
             )

@@ -56,7 +56,8 @@ class NamespacesAPI(AdminHandlers):
         try:
             if self.context.namespaces is None:
                 raise KeyError(name)
-            await self.context.namespaces.delete(self.context.namespaces.named(name))
+            namespaces = self.context.namespaces
+            await namespaces.delete(await namespaces.named(name, is_key=True))
         except (KeyError, ValueError):
             raise admin_errors.no_such_namespace(name=name) from None
         return {"status": "ok"}
