@@ -22,6 +22,7 @@ from images_emulator.exchange.sent import SentEvent
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Codec, Packed, Store
 from images_emulator.web import live_feed
+from images_emulator.web.admin_handlers import AdminContext
 from images_emulator.web.journal_json import summary
 from images_emulator.web.live_feed import EventLog, LiveFeed, Reader
 from tests.answers import error_of
@@ -488,11 +489,75 @@ async def test_the_feed_of_a_loop_that_has_ended_is_no_trouble(emulator: Emulato
         asyncio.run(begin())
 
     await asyncio.to_thread(listen)
-    emulator.reset()
-    emulator.clock.advance(seconds=1)
     assert emulator.journal.observers
     await complete(emulator, await arrive(emulator, 1))
     assert not emulator.journal.observers
+    await asyncio.to_thread(listen)
+    assert emulator.journal.observers
+    emulator.clock.advance(seconds=1)
+    assert not emulator.journal.observers
+    emulator.reset()
+
+
+async def test_an_application_has_readers_on_one_loop_after_another(emulator: Emulator) -> None:
+    context = AdminContext(emulator, None)
+
+    async def listen() -> list[Event]:
+        async with aclosing(context.feed.read(Reader(), None)) as frames:
+            await anext(frames)
+            await arrive(emulator, 1)
+            return await events_of(frames, 1)
+
+    events = [await asyncio.to_thread(asyncio.run, listen()) for _ in range(2)]
+    events.append(await listen())
+    assert [names_of(each) for each in events] == [[("arrived", "req_1")]] * 3
+
+
+async def test_readers_on_two_event_loops_are_told_of_the_calls_on_one(emulator: Emulator) -> None:
+    context, loop, listens = (
+        AdminContext(emulator, None),
+        asyncio.get_running_loop(),
+        asyncio.Event(),
+    )
+
+    async def listen() -> list[Event]:
+        async with aclosing(context.feed.read(Reader(), None)) as frames:
+            await anext(frames)
+            loop.call_soon_threadsafe(listens.set)
+            return await events_of(frames, 1)
+
+    async with asyncio.timeout(30), aclosing(context.feed.read(Reader(), None)) as frames:
+        await anext(frames)
+        elsewhere = asyncio.ensure_future(asyncio.to_thread(asyncio.run, listen()))
+        await listens.wait()
+        await arrive(emulator, 1)
+        events = [await events_of(frames, 1), await elsewhere]
+    assert [names_of(each) for each in events] == [[("arrived", "req_1")]] * 2
+
+
+async def test_calls_that_another_event_loop_answers_are_noted_on_that_of_the_readers(
+    emulator: Emulator,
+) -> None:
+    # Then the event loop refuses what another thread must not do.
+    asyncio.get_running_loop().set_debug(True)
+
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        await asyncio.to_thread(asyncio.run, arrive(emulator, 1))
+        assert names_of(await events_of(frames, 1)) == [("arrived", "req_1")]
+
+
+def test_servers_of_one_emulator_tell_of_the_calls_to_each_other(emulator: Emulator) -> None:
+    with (
+        Server(emulator=emulator) as one,
+        Server(emulator=emulator) as other,
+        httpx2.Client(base_url=other.url) as http,
+        listening(one.url) as here,
+        listening(other.url) as there,
+    ):
+        assert here.first.id != there.first.id
+        identity = call(http, "a fox")
+        assert [each.until("completed").data["id"] for each in (here, there)] == [identity] * 2
 
 
 # --- the log of events

@@ -3,8 +3,10 @@ of these handlers: making it takes 30 ms and 0.7 MB, and a server may have a tho
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, get_running_loop
 from contextvars import ContextVar
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,13 +16,23 @@ from images_emulator.web.namespaces import Namespaces
 
 
 class AdminContext:
-    """An emulator whose admin API is called, its live feed, and the *namespaces* of its server;
+    """An emulator whose admin API is called, its live feeds, and the *namespaces* of its server;
     None without one."""
 
     def __init__(self, emulator: Emulator, namespaces: Namespaces | None) -> None:
         self.emulator = emulator
         self.namespaces = namespaces
-        self.feed = LiveFeed(emulator)
+        self._feeds: WeakKeyDictionary[AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
+
+    @property
+    def feed(self) -> LiveFeed:
+        """The live feed on the running event loop. An application has a loop for each server that
+        serves it, and tests may call it on loops of their own."""
+        loop = get_running_loop()
+        feed = self._feeds.get(loop)
+        if feed is None:
+            feed = self._feeds[loop] = LiveFeed(self.emulator)
+        return feed
 
 
 _CONTEXT: Final = ContextVar[AdminContext]("admin context")

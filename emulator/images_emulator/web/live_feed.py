@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from threading import get_ident
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
@@ -193,8 +194,9 @@ class Reader:
 
 
 class LiveFeed:
-    """The feed of one emulator. It runs on one event loop; only `cleared` and the observer of the
-    registers are called in any thread. A `JournalObserver`."""
+    """The feed of one emulator to the readers on one event loop, that of the first of them; see
+    `AdminContext.feed`. What happens in other threads, on the event loop of another server for
+    instance, is noted on that loop. A `JournalObserver`."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -205,6 +207,8 @@ class LiveFeed:
         self._rested_at = 0.0
         """The earliest time at which the next batch may end, by the loop's clock."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        """The thread of the event loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._telling: asyncio.Task[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -254,7 +258,7 @@ class LiveFeed:
             self._linger = None
         if self._log is None:
             self._log = EventLog()
-            self._loop = asyncio.get_running_loop()
+            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
             journal, store = self.emulator.journal, self.emulator.store
             journal.observers = (*journal.observers, self)
             store.observers = (*store.observers, self._register_changed)
@@ -280,7 +284,7 @@ class LiveFeed:
         changed = self._register_changed
         store.observers = tuple(each for each in store.observers if each != changed)
         for waiting in (self._timer, self._refreshing, self._watching):
-            if waiting:
+            if waiting and self._loop and not self._loop.is_closed():
                 waiting.cancel()
         self._log = self._loop = self._timer = self._linger = None
         self._refreshing = self._watching = None
@@ -329,18 +333,16 @@ class LiveFeed:
         if len(self._batch.calls) > MAX_GATHERED_CALLS:
             self._batch.shrink()
 
+    # These are called in any thread.
+
     def arrived(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange.id, exchange).arrived = True
-        self._schedule()
+        self._call(self._arrive, exchange)
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        self._batch.notes_of(exchange.id, exchange).events.append(index)
-        self._schedule()
+        self._call(self._send_event, exchange, index)
 
     def completed(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange.id, exchange).completed = True
-        self._shrink()
-        self._schedule()
+        self._call(self._complete, exchange)
 
     def cleared(self) -> None:
         self._call(self._clear, "requests")
@@ -351,11 +353,34 @@ class LiveFeed:
         elif name in ("settings", "clock", "scenario"):
             self._call(self._change, name)
 
-    def _call(self, note: Callable[..., None], value: str) -> None:
-        """Call *note* with *value* on the event loop, from any thread."""
-        if self._loop:
-            with suppress(RuntimeError):  # the loop is closed: nobody reads any more
-                self._loop.call_soon_threadsafe(note, value)
+    def _call(self, note: Callable[..., None], *values: Any) -> None:
+        """Call *note* with *values* on the event loop."""
+        loop = self._loop
+        if loop is None:
+            return
+        if get_ident() == self._thread and not loop.is_closed():
+            note(*values)
+            return
+        try:
+            loop.call_soon_threadsafe(note, *values)
+        except RuntimeError:
+            # It is closed: its server ended while a reader might have come back.
+            self._close()
+
+    # These are called on the event loop.
+
+    def _arrive(self, exchange: Exchange) -> None:
+        self._batch.notes_of(exchange.id, exchange).arrived = True
+        self._schedule()
+
+    def _send_event(self, exchange: Exchange, index: int) -> None:
+        self._batch.notes_of(exchange.id, exchange).events.append(index)
+        self._schedule()
+
+    def _complete(self, exchange: Exchange) -> None:
+        self._batch.notes_of(exchange.id, exchange).completed = True
+        self._shrink()
+        self._schedule()
 
     def _clear(self, what: Cleared) -> None:
         self._batch.clear(what)
@@ -368,10 +393,7 @@ class LiveFeed:
     # --- batches
 
     def _schedule(self) -> None:
-        if self._loop and self._loop.is_closed():
-            # Its server ended while a reader might have come back; another one has the emulator.
-            self._close()
-        elif self._loop and self._batch and not (self._timer or self._telling):
+        if self._loop and self._batch and not (self._timer or self._telling):
             at = max(self._loop.time() + GATHER_SECONDS, self._rested_at)
             self._timer = self._loop.call_at(at, self._end_batch)
 
