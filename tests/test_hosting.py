@@ -318,7 +318,8 @@ def hosting_of_numbers(clock: Clock, store: Store, budget: int = 100) -> Hosting
 async def test_past_the_budget_the_oldest_hosted_pictures_go(store: Store) -> None:
     clock = Clock(store)
     hosting = hosting_of_numbers(clock, store)
-    urls = await hosting.publish(range(5), 30, clock.now())
+    urls, stored = hosting.publish(range(5), 30, clock.now())
+    await stored
     assert [await hosting.find(*parts(url)) for url in urls[2:]] == [2, 3, 4]
     for url in urls[:2]:
         with pytest.raises(StorageError) as refused:
@@ -333,7 +334,8 @@ async def test_all_hosted_pictures_together_may_weigh_128_mb(emulator: Emulator)
     now = emulator.clock.now()
     hosting = emulator.hosting
     pictures = [HostedPicture(request, index) for index in range(129)]
-    urls = await hosting.publish(pictures, 2**20, now)
+    urls, stored = hosting.publish(pictures, 2**20, now)
+    await stored
     with pytest.raises(StorageError, match="does not exist"):
         await hosting.find(*parts(urls[0]))
     indexes = [(await hosting.find(*parts(url))).index for url in urls[1:]]
@@ -357,9 +359,11 @@ async def test_an_expired_picture_goes_when_another_is_published() -> None:
     store = MemoryStore()
     clock = Clock(store)
     hosting = hosting_of_numbers(clock, store)
-    (url,) = await hosting.publish([1], 1, clock.now())
+    (url,), stored = hosting.publish([1], 1, clock.now())
+    await stored
     clock.advance(hours=2)
-    await hosting.publish([2], 1, clock.now())
+    _, stored = hosting.publish([2], 1, clock.now())
+    await stored
     clock.advance(hours=-2)
     with pytest.raises(StorageError, match="does not exist"):
         await hosting.find(*parts(url))

@@ -13,7 +13,10 @@ import pytest
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.contract.azure import AZURE
+from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.validation import validate
+from images_emulator.web import recorder
 from tests.answers import error_of
 from tests.test_streams import frames
 
@@ -68,6 +71,17 @@ def test_policy_is_a_part_of_the_cache_key(
 ) -> None:
     for headers in ({}, change, {}, change):
         again(**headers)
+    assert len(validations) == 2
+
+
+def test_dialect_is_a_part_of_the_cache_key(
+    again: Callable[..., httpx2.Response],
+    validations: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for dialect in (OPENAI, AZURE) * 2:
+        monkeypatch.setattr(recorder, "dialect_at", lambda path, dialect=dialect: dialect)
+        assert again().status_code == 200
     assert len(validations) == 2
 
 

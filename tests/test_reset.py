@@ -99,7 +99,8 @@ def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
     hosting = Hosting(clock, store, account, NUMBER, budget=100)
 
     async def use() -> None:
-        (target,) = await hosting.publish([1], 30, clock.now())
+        (target,), stored = hosting.publish([1], 30, clock.now())
+        await stored
         url = urlsplit(target)
         with suppress(StorageError):
             await hosting.find(url.path, url.query)
@@ -107,7 +108,9 @@ def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
     assert hammer(lambda: store.run(use()), lambda: store.run(hosting.reset())) == []
     # Were any forgotten one still weighed, there would be no room for these.
     store.run(hosting.reset())
-    urls = [*map(urlsplit, store.run(hosting.publish([1, 2], 50, clock.now())))]
+    targets, stored = hosting.publish([1, 2], 50, clock.now())
+    store.run(stored)
+    urls = [*map(urlsplit, targets)]
     assert [store.run(hosting.find(url.path, url.query)) for url in urls] == [1, 2]
 
 

@@ -51,22 +51,7 @@ class Hosting(Generic[T]):
         self._account = account
         self._pictures = store.records("hosted", budget, codec)
 
-    async def publish(
-        self,
-        contents: Sequence[T],
-        weight: int,
-        created: datetime,
-        urls: HostedURLs = OPENAI.hosted,
-        *,
-        request_id: str = "",
-    ) -> list[str]:
-        """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
-        *urls* from *created* on. The paths and queries of their URLs."""
-        targets, stored = self.publish_soon(contents, weight, created, urls, request_id=request_id)
-        await stored
-        return targets
-
-    def publish_soon(
+    def publish(
         self,
         contents: Sequence[T],
         weight: int,
@@ -75,8 +60,9 @@ class Hosting(Generic[T]):
         *,
         request_id: str = "",
     ) -> tuple[list[str], Coroutine[Any, Any, None]]:
-        """As `publish`, and the coroutine that stores the pictures: a shared store does so together
-        with its next operation."""
+        """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
+        *urls* from *created* on. The paths and queries of their URLs, and the coroutine that stores
+        the pictures: a shared store does so together with its next operation."""
         account = self._account.value
         common = {
             "account": account.blob_folder,

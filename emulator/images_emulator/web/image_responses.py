@@ -198,7 +198,7 @@ class ImageResponses:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
         hosted = imaging.decoder.without_pixels(image_request)
         is_shared = self.emulator.store.is_shared
-        targets, stored = self.emulator.hosting.publish_soon(
+        targets, stored = self.emulator.hosting.publish(
             [HostedPicture(hosted, index) for index in range(image_request.n)],
             imaging.decoder.weight_of(image_request, copied=is_shared),
             created,

@@ -108,10 +108,11 @@ class ImagesAPI:
     ) -> PreparedRequest:
         """Read and validate the call.
 
-        A call without uploads may be in `Emulator.prepared_requests` already. Calls with the same
-        operation, policy, media type and body have the same request and the same text of the
-        answer. The policy holds the day and the settings that can change. The fault middleware
-        removes directives from the prompts of all such calls, or of none.
+        A call without uploads and without a deployment may be in `Emulator.prepared_requests`
+        already. Calls with the same operation, dialect, policy, media type and body have the same
+        request and the same text of the answer. The policy holds the day and the settings that can
+        change. The fault middleware removes directives from the prompts of all such calls, or of
+        none.
         """
         body = exchange.chunks
         if body is None:
@@ -119,7 +120,7 @@ class ImagesAPI:
         key = None
         if not (operation.reads_uploads or model_of or exchange.is_large):
             content_type = exchange.head.by_name.get(b"content-type")
-            key = operation, policy, content_type, body
+            key = operation, exchange.dialect, policy, content_type, body
             prepared: PreparedRequest | None = self.emulator.prepared_requests.get(key)
             if prepared:
                 # All journal entries with this body share one copy of it.
