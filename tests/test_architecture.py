@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("immutable", "spelling", "toml_lines", "distribution"),
     (
+        "file_types",
         "setting_values",
         "setting_definition",
         "changeable_settings",

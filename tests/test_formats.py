@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import xml.etree.ElementTree as ET
 from io import BytesIO
 from typing import Any, cast
@@ -20,9 +19,10 @@ from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
 from images_emulator.exchange.sent import SentResponse
+from images_emulator.file_types import FILE_TYPES, FileType
 from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
 from images_emulator.imaging.recipe import recipe_json
-from images_emulator.imaging.render import mimetype, render_image
+from images_emulator.imaging.render import media_type, render_image
 from tests.answers import model_that_writes
 from tests.pictures import encoded, halves, png
 
@@ -58,8 +58,7 @@ def test_a_format_without_encode_is_refused_in_streams(
 
 def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up = Format(
-        mimetype="image/x-made-up",
-        signature=re.compile(rb"....made", re.DOTALL),
+        file_type=FileType("made up", "image/x-made-up", (".made",), rb"....made"),
         write=lambda request, index, draw: b"\0\0\0\x20made" + recipe_json(request, index),
         read_recipe=lambda image_file: image_file[8:],
     )
@@ -72,7 +71,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         output_format="made-up",
     )
     file = render_image(request, 0)
-    assert mimetype(request) == "image/x-made-up"
+    assert media_type(request) == "image/x-made-up"
     assert read_recipe(file)["prompt"] == "a lighthouse"
     answer = SentResponse()
     answer.start(200, request, body_may_change=True)
@@ -87,9 +86,8 @@ def test_a_file_is_known_by_its_first_bytes(client: OpenAI, output_format: str) 
     model = model_that_writes(output_format)
     beginning = generate(client, model=model, output_format=output_format)[:48]
     assert format_of(beginning) is OUTPUT_FORMATS[output_format]
-    assert [each for each in OUTPUT_FORMATS.values() if each.signature.match(beginning)] == [
-        OUTPUT_FORMATS[output_format]
-    ]
+    alike = [word for word, each in FILE_TYPES.items() if each.signature.match(beginning)]
+    assert alike == [output_format]
 
 
 def generate(client: OpenAI, **fields: Any) -> bytes:

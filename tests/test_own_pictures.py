@@ -17,6 +17,7 @@ from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.packed import pack_request, unpack_request
+from images_emulator.file_types import FILE_TYPES
 from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import decode, needs_decoding, weight_of, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
@@ -110,7 +111,7 @@ def test_the_file_has_the_asked_format_and_a_recipe_with_the_digest(output_forma
     data = encoded(halves((120, 120)), "JPEG", quality=95)
     request = answered(data, output_format=output_format, frame_count=3)
     file = render_image(request, 0)
-    assert OUTPUT_FORMATS[output_format].signature.match(file)
+    assert FILE_TYPES[output_format].signature.match(file)
     recipe = read_recipe(file)
     assert recipe["own_picture"] == sha256(data).hexdigest()
     assert (recipe["prompt"], recipe["index"]) == ("a lighthouse", 0)

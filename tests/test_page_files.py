@@ -52,9 +52,13 @@ def test_page_names_files_that_there_are(http: httpx2.Client) -> None:
 
 def test_page_takes_pictures_of_every_format() -> None:
     script = (FOLDER / "picture_file.js").read_text()
-    taken = re.findall(r'^  \["image/(\w+)"', script, re.MULTILINE)
-    assert {*taken} == {*map(str.lower, OWN_PICTURE_FORMATS)}, "FORMATS of page/picture_file.js"
-    assert all(f"a {name}" in script for name in OWN_PICTURE_FORMATS), "the sentence in it"
+    rows = re.findall(r'^  \["(image/\w+)", /\^(.+)/s\],', script, re.MULTILINE)
+    assert {
+        media_type: pattern.encode().decode("unicode_escape") for media_type, pattern in rows
+    } == {each.media_type: each.pattern.decode("unicode_escape") for each in OWN_PICTURE_FORMATS}, (
+        "FORMATS of page/picture_file.js"
+    )
+    assert all(f"a {each.name}" in script for each in OWN_PICTURE_FORMATS), "the sentence in it"
 
 
 def test_page_asks_for_all_its_modules_at_once(http: httpx2.Client) -> None:

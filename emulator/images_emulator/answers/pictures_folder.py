@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -20,7 +19,9 @@ from images_emulator.faults.scenario_document import Step, read_document
 DOCUMENT: Final = "pictures.toml"
 """The file in the folder that says more than names can."""
 
-PICTURE_SUFFIXES: Final = frozenset(chain.from_iterable(OWN_PICTURE_FORMATS.values()))
+PICTURE_SUFFIXES: Final = frozenset(
+    suffix for each in OWN_PICTURE_FORMATS for suffix in each.suffixes
+)
 """The suffixes of pictures' names, in lower case. Other files are left alone."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from images_emulator.admin_client import (
@@ -24,6 +24,7 @@ from images_emulator.admin_client import (
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type, path_text, read_settings
 from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.file_types import FILE_TYPES, file_type_of, file_type_of_suffix
 from images_emulator.server_errors import UnreachableError
 from images_emulator.setting_values import parse_as_of
 
@@ -45,25 +46,6 @@ PARTIAL_IMAGES: Final = 2
 
 MAX_NAME_CHARS: Final = 60
 """Characters of a prompt in the name of a file."""
-
-UNUSUAL_SUFFIXES: Final = {"jpeg": "jpg", "svg+xml": "svg"}
-"""Endings of files that are not the name of their format."""
-
-IMAGE_TYPES: Final = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-}
-"""Media types of uploads, by the suffix of a file."""
-
-
-class ReceivedPicture(NamedTuple):
-    """A picture of an answer."""
-
-    data: bytes
-    format: str
-    """The word of `output_format`, or the one of a media type."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -141,7 +123,7 @@ def run(
         fields["model"] = fields["model"] or _newest_model(client, edit=bool(edit))
         pictures = _draw(client, fields, files)
     for path, picture in zip(_paths(output, prompt, pictures), pictures, strict=True):
-        _save(path, picture.data)
+        _save(path, picture)
         print(path)
     return 0
 
@@ -173,13 +155,13 @@ def _format_of(output: str | None, word: str | None) -> dict[str, str]:
     """The parameter that makes a picture of the format that the name of the file *output* has.
     Without one where it has none, and for PNG, which every model draws without being told. Raises
     ValueError where *word*, the format of the command line, is another one."""
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    if not suffix:
+    file_type = file_type_of_suffix(Path(output or "").suffix)
+    if file_type is None:
         return {}
     from images_emulator.contract.models import words_of  # noqa: PLC0415 - it loads the API's tables
 
     formats = words_of("output_format")
-    of_name = next((each for each in formats if suffix in (each, UNUSUAL_SUFFIXES.get(each))), None)
+    of_name = next((each for each in formats if FILE_TYPES.get(each) is file_type), None)
     if of_name is None:
         return {}
     if word not in (None, of_name):
@@ -200,7 +182,7 @@ def _newest_model(client: AdminClient, *, edit: bool) -> str:
 
 def _draw(
     client: AdminClient, fields: Mapping[str, Any], files: Sequence[tuple[str, str]]
-) -> list[ReceivedPicture]:
+) -> list[bytes]:
     """The pictures that a call is answered with. Raises CommandError."""
     if files:
         path, (content_type, body) = "/v1/images/edits", _form(fields, files)
@@ -211,14 +193,11 @@ def _draw(
     if fields.get("stream") is True:
         return [_streamed(client, path, headers, body)]
     answer = _answer(client, "POST", path, headers, body)
-    kind = answer.get("output_format", "png")
     items = answer.get("data")
     if not items:
         raise CommandError("the answer has no picture")
     return [
-        ReceivedPicture(_decoded(item["b64_json"]), kind)
-        if item.get("b64_json")
-        else _fetch(item["url"])
+        _decoded(item["b64_json"]) if item.get("b64_json") else _fetch(item["url"])
         for item in items
     ]
 
@@ -242,9 +221,7 @@ def _sentence(document: Any, status: int) -> str:
     return str(message) if message else f"the answer has the status {status}, and no sentence"
 
 
-def _streamed(
-    client: AdminClient, path: str, headers: Mapping[str, str], body: bytes
-) -> ReceivedPicture:
+def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """The picture that a stream ends with. Raises CommandError."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
     with client.request("POST", path, headers, body) as response:
@@ -258,7 +235,7 @@ def _streamed(
                 number = data["partial_image_index"] + 1
                 print(f"partial image {number}", file=sys.stderr)
             elif name.endswith(".completed"):
-                return ReceivedPicture(_decoded(data["b64_json"]), data.get("output_format", "png"))
+                return _decoded(data["b64_json"])
     raise CommandError("the stream ended before its picture")
 
 
@@ -270,7 +247,7 @@ def _decoded(text: str) -> bytes:
         raise CommandError("the answer has base64 that does not decode") from None
 
 
-def _fetch(url: str) -> ReceivedPicture:
+def _fetch(url: str) -> bytes:
     """The picture at a *url* of an answer. Raises CommandError."""
     parts = urlsplit(url)
     address = ServerAddress(f"{parts.scheme}://{parts.netloc}", key="")
@@ -279,7 +256,7 @@ def _fetch(url: str) -> ReceivedPicture:
         data = read(response, url)
     if response.status >= 400:
         raise CommandError(f"{url} answered {response.status}")
-    return ReceivedPicture(data, response.headers.get_content_subtype())
+    return data
 
 
 def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[str, bytes]:
@@ -291,9 +268,10 @@ def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[
         text = value if isinstance(value, str) else json.dumps(value)
         parts.append((f'name="{_quoted(name)}"', "", text.encode()))
     for name, path in files:
-        kind = IMAGE_TYPES.get(Path(path).suffix.lower(), "application/octet-stream")
+        file_type = file_type_of_suffix(Path(path).suffix)
+        media_type = file_type.media_type if file_type else "application/octet-stream"
         head = f'name="{name}"; filename="{_quoted(Path(path).name)}"'
-        parts.append((head, f"content-type: {kind}\r\n", _bytes_of(path)))
+        parts.append((head, f"content-type: {media_type}\r\n", _bytes_of(path)))
     body = b"".join(
         f"--{boundary}\r\ncontent-disposition: form-data; {head}\r\n{kind}\r\n".encode()
         + data
@@ -315,7 +293,7 @@ def _bytes_of(path: str) -> bytes:
         raise CommandError(f"{path}: {error.strerror}") from None
 
 
-def _paths(output: str | None, prompt: str, pictures: Sequence[ReceivedPicture]) -> Iterator[Path]:
+def _paths(output: str | None, prompt: str, pictures: Sequence[bytes]) -> Iterator[Path]:
     """The files in which the pictures are saved. A file that is there is only replaced where
     *output* names it."""
     if output:
@@ -326,11 +304,12 @@ def _paths(output: str | None, prompt: str, pictures: Sequence[ReceivedPicture])
     words = re.sub(r"\W+", "-", prompt.lower())[:MAX_NAME_CHARS].strip("-_") or "picture"
     taken = set[Path]()
     for picture in pictures:
-        suffix = UNUSUAL_SUFFIXES.get(picture.format, picture.format)
-        number, path = 1, Path(f"{words}.{suffix}")
+        file_type = file_type_of(picture)
+        suffix = file_type.suffixes[0] if file_type else ".bin"
+        number, path = 1, Path(f"{words}{suffix}")
         while path in taken or path.exists():
             number += 1
-            path = Path(f"{words}-{number}.{suffix}")
+            path = Path(f"{words}-{number}{suffix}")
         taken.add(path)
         yield path
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
 from typing import Final, Literal
 
+from images_emulator.file_types import FILE_TYPES
 from images_emulator.immutable import Immutable
 
 Fit = Literal["cover", "contain", "exact"]
@@ -15,16 +16,10 @@ Fit = Literal["cover", "contain", "exact"]
 and crops what is left over; `contain` scales it until it fits in, with borders in the background's
 colour; `exact` refuses a picture of any other size."""
 
-OWN_PICTURE_FORMATS: Final[Mapping[str, Sequence[str]]] = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg"),
-    "WebP": (".webp",),
-    "GIF": (".gif",),
-}
-"""The formats of own pictures that are not verbatim, and the suffixes of their files in lower
-case."""
+OWN_PICTURE_FORMATS: Final = tuple(FILE_TYPES[word] for word in ("png", "jpeg", "webp", "gif"))
+"""The formats of own pictures that are not verbatim."""
 
-*_others, _last = OWN_PICTURE_FORMATS
+*_others, _last = (each.name for each in OWN_PICTURE_FORMATS)
 FORMATS_IN_WORDS: Final = f"{', '.join(_others)} or {_last}"
 """Their names: `PNG, JPEG, WebP or GIF`."""
 

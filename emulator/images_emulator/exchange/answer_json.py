@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from images_emulator import imaging
 from images_emulator.contract.usage import Usage, read_usage
+from images_emulator.file_types import SIGNATURE_BYTES
 
-_MAX_SIGNATURE_CHARS: Final = 64
+_SIGNATURE_CHARS: Final = SIGNATURE_BYTES // 3 * 4
 """Characters of base64 in which the signature of a file is searched."""
 
 
@@ -46,7 +47,7 @@ def is_image(item: Any) -> bool:
     if len(encoded) % 4:
         return False
     try:
-        beginning = b64decode(encoded[:_MAX_SIGNATURE_CHARS], validate=True)
+        beginning = b64decode(encoded[:_SIGNATURE_CHARS], validate=True)
     except ValueError:
         return False
     return imaging.formats.format_of(beginning) is not None

@@ -10,6 +10,8 @@ from typing import Any, Final, cast
 
 from PIL import Image
 
+from images_emulator.file_types import PNG_SIGNATURE
+
 MAX_PIXELS: Final = 2**26
 """Pixels of the largest picture that can be described."""
 
@@ -76,4 +78,4 @@ def _interlaced_png(image: Image.Image) -> bytes:
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    return PNG_SIGNATURE + body

@@ -9,6 +9,7 @@ from struct import unpack_from
 from typing import Final
 
 from images_emulator.contract.rules import Pixels
+from images_emulator.file_types import PNG_SIGNATURE
 
 _WINDOW_BYTES: Final = 2**20
 """Bytes that are searched at once; the search holds the interpreter lock."""
@@ -17,8 +18,7 @@ _WINDOW_BYTES: Final = 2**20
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END, _SCAN, _TEMPORARY = b"\xd8", b"\xd9", b"\xda", b"\x01"
 
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_HEAD: Final = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", re.DOTALL)
+_PNG_HEAD: Final = re.compile(PNG_SIGNATURE + rb"....IHDR(....)(....)", re.DOTALL)
 _WEBP_HEAD: Final = re.compile(
     rb"RIFF....WEBP(?:(VP8L)....\x2f(....)"
     rb"|(VP8 ).......\x9d\x01\x2a(..)(..)"
@@ -38,7 +38,7 @@ def png_size(data: bytes) -> Pixels | None:
 def has_second_head(data: bytes) -> bool:
     """Whether *data* is a PNG with more than one IHDR. libpng refuses it; Pillow takes the last
     size that it finds, which is not the one that other readers of the file see."""
-    return data.startswith(_PNG_SIGNATURE) and [*_png_chunks(data)].count(b"IHDR") > 1
+    return data.startswith(PNG_SIGNATURE) and [*_png_chunks(data)].count(b"IHDR") > 1
 
 
 def webp_size(data: bytes) -> Pixels | None:
@@ -71,7 +71,7 @@ def _parts(data: bytes) -> Iterator[int]:
     where it is no scan."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_parts(data)
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         return (0 for _ in _png_chunks(data))
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp_parts(data)
@@ -108,7 +108,7 @@ def _next_marker(data: bytes, position: int) -> int:
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
     """The types of the chunks of a PNG."""
-    position, kind = len(_PNG_SIGNATURE), b""
+    position, kind = len(PNG_SIGNATURE), b""
     while position + 8 <= len(data) and kind != b"IEND":
         length, kind = unpack_from(">I4s", data, position)
         position += 12 + length

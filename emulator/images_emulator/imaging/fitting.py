@@ -20,12 +20,12 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, is_large
 from images_emulator.imaging.decoder import DECODING
 from images_emulator.imaging.drawing import DrawFunction
-from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of
+from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of, pillow_name
 from images_emulator.imaging.partial_images import PartialImage, partial_images
 from images_emulator.imaging.scaled import TURNED
 from images_emulator.lru_cache import LRUCache
 
-PILLOW_FORMATS: Final = tuple(name.upper() for name in OWN_PICTURE_FORMATS)
+PILLOW_FORMATS: Final = tuple(map(pillow_name, OWN_PICTURE_FORMATS))
 """Formats of own pictures, as Pillow calls them."""
 
 DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})

@@ -1,12 +1,10 @@
 """The output formats: how a drawn image becomes a file, and how such a file is known and read.
 
-A new output format is an entry of `OUTPUT_FORMATS`, and the suffix of its files in
-`recordings/recorded_files.py`.
+A new output format is an entry of `OUTPUT_FORMATS`, and one of `FILE_TYPES` in `file_types.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, Final, Protocol, cast
@@ -14,6 +12,7 @@ from typing import Any, Final, Protocol, cast
 from PIL import Image
 
 from images_emulator.contract.request import ImageRequest
+from images_emulator.file_types import FILE_TYPES, FileType
 from images_emulator.imaging import png
 from images_emulator.imaging.drawing import CLEAR, DrawFunction
 from images_emulator.imaging.partial_images import PartialImage
@@ -38,6 +37,11 @@ SAMPLE_EDGE: Final = 256
 """Pixels along the edges of the sample whose colours a GIF of a photograph has."""
 
 
+def pillow_name(file_type: FileType) -> str:
+    """Pillow's name of a format: `WEBP`."""
+    return file_type.name.upper()
+
+
 class Encoder(Protocol):
     """Encodes *image* as the file of image *index* of *request*, or of partial image *partial*."""
 
@@ -53,15 +57,14 @@ class Encoder(Protocol):
 class Format(Immutable):
     """One `output_format`.
 
-    *signature* matches the first bytes of its files. *write* draws and encodes an image; *encode*
+    *write* draws and encodes an image; *encode*
     encodes one that is already drawn, as streams need. A format without *encode* is one of
     `UNSTREAMED_FORMATS` of `contract/families.py`. Both give the same bytes in any process, with
     any number of threads: an encoder that shares its work among threads has a fixed number of them.
     *read_recipe* takes the recipe, not yet parsed, out of a file, or raises ValueError.
     """
 
-    mimetype: str
-    signature: re.Pattern[bytes]
+    file_type: FileType
     write: Callable[[ImageRequest, int, DrawFunction], bytes]
     read_recipe: Callable[[bytes], str | bytes | None]
     encode: Encoder | None = None
@@ -69,22 +72,17 @@ class Format(Immutable):
     """Whether a browser would run scripts of its files."""
 
 
-def _signature(pattern: bytes) -> re.Pattern[bytes]:
-    return re.compile(pattern, re.DOTALL)
+def _read_by_pillow(file_type: FileType) -> Callable[[bytes], str | bytes | None]:
+    return lambda image_file: pillow_recipe(image_file, pillow_name(file_type))
 
 
-def _read_by_pillow(pillow_name: str) -> Callable[[bytes], str | bytes | None]:
-    return lambda image_file: pillow_recipe(image_file, pillow_name)
-
-
-def _still(mimetype: str, signature: bytes, encode: Encoder, pillow_name: str) -> Format:
+def _still(file_type: FileType, encode: Encoder) -> Format:
     """A format of one frame in true colour."""
 
     def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         return encode(request, draw(request, index), index)
 
-    read_recipe = _read_by_pillow(pillow_name)
-    return Format(mimetype, _signature(signature), write, read_recipe, encode)
+    return Format(file_type, write, _read_by_pillow(file_type), encode)
 
 
 def mode_of(request: ImageRequest) -> str:
@@ -102,9 +100,7 @@ def _png(
 
 
 def _by_pillow(
-    mimetype: str,
-    signature: bytes,
-    pillow_name: str,
+    file_type: FileType,
     options: Callable[[int], SaveOptions],
     max_recipe_bytes: int | None = None,
 ) -> Format:
@@ -121,13 +117,13 @@ def _by_pillow(
         file = BytesIO()
         whole.convert(mode_of(request)).save(
             file,
-            pillow_name,
+            pillow_name(file_type),
             exif=recipe_exif(request, index, partial, max_recipe_bytes),
             **options(request.output_compression),
         )
         return file.getvalue()
 
-    return _still(mimetype, signature, encode, pillow_name)
+    return _still(file_type, encode)
 
 
 def _jpeg(compression: int) -> SaveOptions:
@@ -232,17 +228,11 @@ def _svg(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
 
 
 OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
-    "png": _still("image/png", rb"\x89PNG\r\n\x1a\n", _png, "PNG"),
-    "jpeg": _by_pillow("image/jpeg", rb"\xff\xd8\xff", "JPEG", _jpeg, MAX_JPEG_RECIPE_BYTES),
-    "webp": _by_pillow("image/webp", rb"RIFF....WEBP", "WEBP", _webp),
-    "gif": Format("image/gif", _signature(rb"GIF8[79]a"), _gif, _read_by_pillow("GIF")),
-    "svg": Format(
-        "image/svg+xml",
-        _signature(rb"\s*<(svg|\?xml)\b"),
-        _svg,
-        svg_recipe,
-        has_scripts=True,
-    ),
+    "png": _still(FILE_TYPES["png"], _png),
+    "jpeg": _by_pillow(FILE_TYPES["jpeg"], _jpeg, MAX_JPEG_RECIPE_BYTES),
+    "webp": _by_pillow(FILE_TYPES["webp"], _webp),
+    "gif": Format(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
+    "svg": Format(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }
 """The formats by the values of `output_format`. Which models take a format, and which parameters
 conflict with it, is in `contract/families.py`; `contract/usage.py` names the one that a model
@@ -252,6 +242,6 @@ writes."""
 def format_of(beginning: bytes) -> Format | None:
     """The output format of the file with that *beginning*, or None."""
     for each in OUTPUT_FORMATS.values():
-        if each.signature.match(beginning):
+        if each.file_type.signature.match(beginning):
             return each
     return None

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from PIL import Image, ImageChops
 
+from images_emulator.file_types import PNG_SIGNATURE
 from images_emulator.imaging.partial_images import PartialImage
 
 STRIP_BYTES: Final = 512 * 1024
@@ -170,7 +171,7 @@ def write(
     header = struct.pack(">IIBBBBB", *image.size, 8, COLOUR_TYPES[mode], 0, 0, 0)
     return b"".join(
         (
-            b"\x89PNG\r\n\x1a\n",
+            PNG_SIGNATURE,
             chunk(b"IHDR", header),
             *(text_chunk(keyword, text) for keyword, text in texts.items()),
             chunk(b"IDAT", b"".join(_deflated(rows, deflater))),

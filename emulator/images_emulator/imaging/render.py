@@ -35,18 +35,18 @@ DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
 """The functions that draw a picture in its size, by its kind."""
 
 
-UNKNOWN_MIMETYPE: Final = "application/octet-stream"
+UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
 """The media type of a file that is sent as it is, and has no output format."""
 
 
-def mimetype(request: ImageRequest, index: int = 0, partial: int | None = None) -> str:
+def media_type(request: ImageRequest, index: int = 0, partial: int | None = None) -> str:
     """The media type of the file of image *index* of *request*, or of its partial image
     *partial*."""
     own = request.own_picture(index)
     if own and (file := own.verbatim_file(partial)):
         output_format = format_of(file)
-        return output_format.mimetype if output_format else UNKNOWN_MIMETYPE
-    return OUTPUT_FORMATS[request.output_format].mimetype
+        return output_format.file_type.media_type if output_format else UNKNOWN_MEDIA_TYPE
+    return OUTPUT_FORMATS[request.output_format].file_type.media_type
 
 
 def draw_function(request: ImageRequest) -> DrawFunction:

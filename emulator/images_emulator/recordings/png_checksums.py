@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from zlib import crc32
 
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+from images_emulator.file_types import PNG_SIGNATURE
 
 _IN_BASE64: Final = re.compile(rb"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")
 """A PNG file in base64."""
@@ -35,8 +35,8 @@ def write_checksums(old: bytes, new: bytearray) -> None:
 
 def _write_in_files(old: bytes, new: bytearray) -> None:
     start = -1
-    while (start := new.find(_SIGNATURE, start + 1)) >= 0:
-        for first, last in _chunks(new, start + len(_SIGNATURE)):
+    while (start := new.find(PNG_SIGNATURE, start + 1)) >= 0:
+        for first, last in _chunks(new, start + len(PNG_SIGNATURE)):
             if old[first:last] != new[first:last]:
                 new[last : last + 4] = crc32(new[first:last]).to_bytes(4, "big")
 

@@ -12,24 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 from uuid import uuid4
 
+from images_emulator.file_types import file_type_of
+
 FILES: Final = "files"
 """The subfolder of a folder of recordings that holds them."""
 
 NAME_DIGITS: Final = 16
 """Hexadecimal digits of the SHA-256 of its content that a file is named for."""
 
-_SIGNATURES: Final = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
-    (re.compile(rb"\xff\xd8\xff"), ".jpg"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), ".webp"),
-    (re.compile(rb"GIF8[79]a"), ".gif"),
-    (re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<svg[\s>]"), ".svg"),
-    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), ".bmp"),
-    (re.compile(rb"II\*\0|MM\0\*"), ".tiff"),
-    (re.compile(rb"....ftypavi[fs]", re.DOTALL), ".avif"),
-    (re.compile(rb"%PDF-"), ".pdf"),
-    (re.compile(rb"\x1f\x8b"), ".gz"),
-)
 _NAME: Final = re.compile(r"files/([0-9a-f]{16,64})(\.\w+)?")
 
 Data = bytes | memoryview
@@ -53,8 +43,9 @@ class FileReader(Protocol):
 
 
 def suffix_of(beginning: bytes) -> str:
-    """The suffix for a picture, by the *beginning* of its file; nothing for what is none."""
-    return next((suffix for pattern, suffix in _SIGNATURES if pattern.match(beginning)), "")
+    """The suffix for a file with that *beginning*; nothing where no signature is known."""
+    file_type = file_type_of(beginning)
+    return file_type.suffixes[0] if file_type else ""
 
 
 def named_digest(name: str) -> str:

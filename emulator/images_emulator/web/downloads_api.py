@@ -44,5 +44,5 @@ class DownloadsAPI:
         if encoded is None:
             encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
         headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
-        media_type = imaging.render.mimetype(hosted.request, hosted.index)
+        media_type = imaging.render.media_type(hosted.request, hosted.index)
         return Response(a2b_base64(encoded), headers=headers, media_type=media_type)

@@ -20,6 +20,7 @@ from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
 from images_emulator.exchange.packed import pack_redacted
 from images_emulator.exchange.upload_data import upload_data
+from images_emulator.file_types import SIGNATURE_BYTES
 from images_emulator.recordings.document import to_document
 from images_emulator.recordings.folder import document_text
 from images_emulator.state.journal import Journal
@@ -51,9 +52,6 @@ SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options"
 
 RAW: Final = "application/octet-stream"
 """The media type of bytes of any kind."""
-
-SIGNATURE_BYTES: Final = 64
-"""Bytes of an upload in which its format is looked for."""
 
 
 def _filter(description: str) -> Any:
@@ -247,7 +245,7 @@ class JournalAPI(AdminHandlers):
         file_format = imaging.formats.format_of(data[:SIGNATURE_BYTES])
         media_type = RAW
         if file_format and not file_format.has_scripts:
-            media_type = file_format.mimetype
+            media_type = file_format.file_type.media_type
         return Response(data, headers=SANDBOX, media_type=media_type)
 
     async def code(self, id: str, language: Language, request: Request) -> Response:
@@ -299,5 +297,5 @@ class JournalAPI(AdminHandlers):
             picture = await self.emulator.renderer.render_base64(
                 image_request, index, disconnect=disconnect
             )
-        media_type = imaging.render.mimetype(image_request, index)
+        media_type = imaging.render.media_type(image_request, index)
         return Response(a2b_base64(picture), headers=SANDBOX, media_type=media_type)

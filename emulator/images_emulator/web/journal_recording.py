@@ -190,7 +190,7 @@ def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload
         assert request
         encoded = pictures.get((index, None))
         if encoded:
-            media_type = imaging.render.mimetype(request, index)
+            media_type = imaging.render.media_type(request, index)
             yield RecordedDownload(
                 url.decode(), 200, (("content-type", media_type),), a2b_base64(encoded)
             )

@@ -86,7 +86,7 @@ class ThumbnailsAPI(AdminHandlers):
             encoded = await self.emulator.renderer.render_base64(
                 streamed, index, partial, disconnect
             )
-        media_type = imaging.render.mimetype(streamed, index, partial)
+        media_type = imaging.render.media_type(streamed, index, partial)
         return Response(a2b_base64(encoded), headers=HEADERS, media_type=media_type)
 
     async def partial_thumbnail(

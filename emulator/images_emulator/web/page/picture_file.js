@@ -5,12 +5,12 @@ import * as format from "./format.js";
 /** The largest picture that is taken, as the API's own limit of an image. */
 const MAX_BYTES = 50 * 2 ** 20;
 
-/** What the files begin with; a dot stands for any byte. @type {readonly [string, RegExp][]} */
+/** What the files begin with; a dot stands for any byte. The rows are those of `FILE_TYPES` in `file_types.py`. @type {readonly [string, RegExp][]} */
 const FORMATS = [
-  ["image/png", /^\x89PNG\r\n/],
-  ["image/jpeg", /^\xff\xd8\xff/],
-  ["image/gif", /^GIF8/],
+  ["image/png", /^\x89PNG\r\n\x1a\n/s],
+  ["image/jpeg", /^\xff\xd8\xff/s],
   ["image/webp", /^RIFF....WEBP/s],
+  ["image/gif", /^GIF8[79]a/s],
 ];
 
 /** The media types of pictures that are taken. */
