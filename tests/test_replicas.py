@@ -374,6 +374,125 @@ def test_a_command_is_in_the_words_of_the_protocol_with_lengths_in_bytes() -> No
         assert b"".join(pieces) == b"*%d\r\n%b" % (len(words), command)
 
 
+def lives_of(redis: RedisServer, name: str, seconds: int | None = None) -> dict[str, int]:
+    """The milliseconds that the keys of the store *name* live from one moment on, by their ends; -1
+    for one that lives for ever. With *seconds*, they live as long from now on."""
+    prefix = f"images-emulator:3:{{{name}}}:"
+    keys = answer_lines(redis.command("KEYS", f"{prefix}*"))
+    change = f"redis.call('EXPIRE', key, {seconds})" if seconds else ""
+    loop = f"for at, key in ipairs(KEYS) do {change} lives[at] = redis.call('PTTL', key) end"
+    script = f'"local lives = {{}} {loop} return lives"'
+    found = redis.command("EVAL", script, str(len(keys)), *keys)
+    numbers = [int(line[1:]) for line in answer_lines(found)]
+    return dict(zip((key.removeprefix(prefix) for key in keys), numbers, strict=True))
+
+
+LOST: Final = ("entries", "order", "detachable")
+"""The keys of a log without its amendments."""
+
+
+async def test_the_keys_of_a_container_expire_together_whenever_they_were_made() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis, name = shared_redis(), new_store_name()
+    store = RedisStore(redis.url, name, life_seconds=100)
+    records, log = store.records("files", 100, NUMBER), log_of(store)
+    await records.put({"a": 1}, 1)
+    await log.append("a", 1, 1)
+    lives_of(redis, name, 60)
+    await records.delete("a")
+    await records.put({"b": 2}, 1)
+    await log.amend("a", 2, 1, detachable=True)
+    lives = lives_of(redis, name)
+    assert len(lives) == 8
+    for container, least in (("records", 61_000), ("log", 1)):
+        of_keys = [lives[key] for key in lives if key.startswith(container)]
+        assert least <= min(of_keys) <= max(of_keys) <= min(of_keys) + 1000
+    await store.disconnect()
+
+
+async def test_amendments_that_expire_last_are_in_the_way_of_no_reader() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis, name = shared_redis(), new_store_name()
+    store = RedisStore(redis.url, name)
+    log = log_of(store)
+    await log.append("a", 1, 1)
+    await log.amend("a", 2, 1, detachable=False)
+    redis.command("DEL", *(f"images-emulator:3:{{{name}}}:log:n:{end}" for end in LOST))
+    await log.append("b", 3, 1)
+    for _ in range(2):
+        assert await log.heads() == [3]
+    await store.disconnect()
+
+
+async def test_a_container_from_which_a_record_is_deleted_has_a_time_to_live() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis, name = shared_redis(), new_store_name()
+    store = RedisStore(redis.url, name)
+    records = store.records("files", 100, NUMBER)
+    await records.put({"a": 1, "b": 2}, 1)
+    # Its weight has expired before the rest.
+    redis.command("DEL", f"images-emulator:3:{{{name}}}:records:files:meta")
+    assert await records.delete("a")
+    lives = lives_of(redis, name)
+    assert "records:files:meta" in lives
+    assert min(lives.values()) > 0
+    await store.disconnect()
+
+
+async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    counters_module = "images_emulator.state.redis_counters"
+    monkeypatch.setattr(f"{counters_module}.MAX_COUNTS", 2)
+    monkeypatch.setattr(f"{counters_module}.random_digits", iter("1234567").__next__)
+    store = RedisStore(shared_redis().url, new_store_name())
+    revoked: list[str] = []
+
+    async def note(key: str) -> None:
+        revoked.append(key)
+
+    counters = store.counters("steps", note)
+    assert isinstance(counters, RedisCounters)
+    first, second, third, late = (
+        ScenarioStep(parse_step({"fault": "timeout", "after": after}), "step", key)
+        for key, after in (("a", 1), ("b", 0), ("c", 0), ("c", 9))
+    )
+    assert (await counters.claim([first, second])).granted == (second, Count(1, 1))
+    assert (await counters.claim([first])).granted == (first, Count(2, 1))
+    assert (await counters.claim([third])).granted == (third, Count(1, 1))
+    assert await counters.counts("abc") == [Count(2, 1), Count(), Count(1, 1)]
+    counters._unanswered = ["1"]
+    await counters._revoke()
+    assert await counters.counts("abc") == [Count(1, 1), Count(), Count(1, 1)]
+    assert revoked == ["b"]
+    await counters.claim([third])
+    # It begins anew.
+    await counters.claim([second])
+    await counters.claim([first])
+    await counters.claim([late])
+    assert await counters.counts("c") == [Count(1, 0)]
+    counters._unanswered = ["3", "4"]
+    await counters._revoke()
+    assert await counters.counts("c") == [Count()]
+    await store.disconnect()
+
+
+def test_the_table_of_scripts_has_each_of_them_once() -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+
+    table = re.findall(r"^\|.*\|$", redis_scripts.__doc__ or "", re.MULTILINE)
+    listed = [name for row in table for name in re.findall(r"`([A-Z_]+)`", row.split("|")[4])]
+    scripts = vars(redis_scripts).items()
+    names = [name for name, value in scripts if isinstance(value, redis_scripts.Script)]
+    assert sorted(listed) == sorted(names)
+
+
 async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 

@@ -64,7 +64,8 @@ class RedisRecords(RedisContainer, Generic[T]):
         return None if text is None else unpacked(self._codec, text, data)
 
     async def delete(self, key: str) -> bool:
-        return bool(await self._call(scripts.DELETE_RECORD, self._keys, key))
+        count = await self._call(scripts.DELETE_RECORD, self._keys, self._life_seconds, key)
+        return bool(count)
 
     async def all(self) -> list[T]:
         flat = await self._call(scripts.ALL_VALUES, self._keys)

@@ -3,22 +3,23 @@ comes between its steps.
 
 | container | its class | its keys | its scripts |
 |---|---|---|---|
-| registers | `RedisRegisters` | `REGISTERS_KEYS` | `SHARE`, `REFRESH`, `REPLACE` |
+| registers | `RedisRegisters` | `REGISTERS_KEYS` | `REFRESH`, `REPLACE` |
 | records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `GET_VALUE`, `ALL_VALUES` |
 | | | | `RECORD_TIMES`, `SIZE`, `DELETE_RECORD` |
 | log | `RedisLog` | `LOG_KEYS` | `AMEND`, `GET_ENTRY`, `ALL_ENTRIES` |
 | | | | `NEWEST_ENTRIES`, `HEADS`, `COUNT_ENTRIES`, `SIZE_OF_LOG`, `CLEAR_LOG` |
 | log and registers | | | `APPEND` |
-| | | | `COUNT_ENTRIES` |
 | counters | `RedisCounters` | `COUNTERS_KEYS` | `CLAIM`, `REVOKE`, `COUNTS` |
-| registers and counters | | | `CLAIM_IF_FRESH` |
+| registers and counters | | | `CLAIM_IF_FRESH`, `SHARE` |
 | buckets and counters | | | `TAKE_AND_CLAIM` |
 | buckets | `RedisBuckets` | `BUCKETS_KEYS` | `TAKE` |
 | all but the log | | | `CLEAR` |
 | all of a store | `RedisStore` | | `TOUCH` |
 
-A script gets all keys of its container, and has them in variables of the same names. All keys of an
-emulator are in one slot of a cluster. Each script that writes gives every key a time to live.
+A script gets all keys of its container, and has them in variables of the names in the table. One of
+several containers says in its docstring which keys it gets. All keys of an emulator are in one slot
+of a cluster. Each script that writes gives its keys a time to live: those of a container expire
+within a few milliseconds.
 """
 
 from __future__ import annotations
@@ -68,12 +69,16 @@ def _script(*parts: str, keys: Sequence[str] = ()) -> Script:
 
 _LIVE: Final = """
 local function live(seconds)
+  local is_due = false
   for _, key in ipairs(KEYS) do
-    if redis.call('TTL', key) < seconds / 2 then redis.call('EXPIRE', key, seconds) end
+    local rest = redis.call('TTL', key)
+    is_due = is_due or rest ~= -2 and rest < seconds / 2
   end
+  if not is_due then return end
+  for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, seconds) end
 end
 """
-"""Gives each key of the container *seconds* to live, where it has less than half of them."""
+"""Gives the keys *seconds* to live, where one of them is new or has less than half of that."""
 
 TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
 """Arguments: the seconds to live. The keys are those of any containers."""
@@ -234,15 +239,20 @@ live(tonumber(ARGV[1]))
 (empty: none), the weight of each value, the budget, and key, JSON and bytes of each value."""
 
 DELETE_RECORD: Final = _script(
+    _LIVE,
     _RECORDS,
     """
-local count = drop(ARGV[1])
-if count > 0 then redis.call('HSET', meta, 'weight', weight) end
+local count = drop(ARGV[2])
+if count > 0 then
+  redis.call('HSET', meta, 'weight', weight)
+  live(tonumber(ARGV[1]))
+end
 return count
 """,
     keys=RECORDS_KEYS,
 )
-"""Arguments: the key. Returns the number of records that there were with it."""
+"""Arguments: the seconds to live and the key. Returns the number of records that there were with
+it."""
 
 RECORD_TIMES: Final = _script("return redis.call('HVALS', info)", keys=RECORDS_KEYS)
 """Returns the weight and the expiry of each record, as one text with a space between them."""
@@ -357,6 +367,15 @@ argument before those of the claim, is not the newest."""
 REVOKE: Final = _script(
     _LIVE,
     """
+local function lower(key, claims, grants)
+  local text = redis.call('HGET', counts, key)
+  if not text then return end
+  local cut = string.find(text, ' ', 1, true)
+  claims = math.max(tonumber(string.sub(text, 1, cut - 1)) - claims, 0)
+  grants = math.max(tonumber(string.sub(text, cut + 1)) - grants, 0)
+  redis.call('HSET', counts, key,
+    string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
+end
 local ungranted = {}
 for at = 3, #ARGV do
   local id = ARGV[at]
@@ -370,20 +389,11 @@ for at = 3, #ARGV do
   redis.call('HSET', effects, id, '')
   local last
   for key in string.gmatch(string.sub(effect or '', 3), '[^ ]+') do
-    local text = redis.call('HGET', counts, key)
-    if text then
-      local cut = string.find(text, ' ', 1, true)
-      redis.call('HSET', counts, key,
-        string.format('%.0f', tonumber(string.sub(text, 1, cut - 1)) - 1) ..
-        string.sub(text, cut))
-      last = key
-    end
+    lower(key, 1, 0)
+    last = key
   end
   if last and string.sub(effect, 1, 1) == '1' then
-    local text = redis.call('HGET', counts, last)
-    local cut = string.find(text, ' ', 1, true)
-    redis.call('HSET', counts, last, string.sub(text, 1, cut) ..
-      string.format('%.0f', tonumber(string.sub(text, cut + 1)) - 1))
+    lower(last, 0, 1)
     ungranted[#ungranted + 1] = last
   end
 end
@@ -392,8 +402,9 @@ return ungranted
 """,
     keys=COUNTERS_KEYS,
 )
-"""Revokes claims, also those that are still on their way. Arguments: the seconds to live, the most
-ids, and the ids of the claims. Returns the keys of the quotas whose grant is revoked."""
+"""Revokes claims, also those that are still on their way. A count that was dropped meanwhile is not
+lowered below zero. Arguments: the seconds to live, the most ids, and the ids of the claims. Returns
+the keys of the quotas whose grant is revoked."""
 
 COUNTS: Final = _script(
     """
@@ -536,10 +547,14 @@ else
     'w:' .. key, heavy, 'm:' .. key, text, 'd:' .. key, bytes)
 end
 redis.call('ZADD', amended, amendments, key)
-if redis.call('ZCARD', amended) == 1 then redis.call('EXPIRE', amended, seconds) end
+if redis.call('ZCARD', amended) == 1 then
+  redis.call('PEXPIRE', amended, redis.call('PTTL', entries))
+end
 if ARGV[8] == '1' then
   redis.call('ZADD', detachable, 'NX', amendments, key)
-  if redis.call('ZCARD', detachable) == 1 then redis.call('EXPIRE', detachable, seconds) end
+  if redis.call('ZCARD', detachable) == 1 then
+    redis.call('PEXPIRE', detachable, redis.call('PTTL', entries))
+  end
 end
 if weight > budget then shrink(weight, redis.call('ZCARD', order)) end
 tell(ARGV[9])
@@ -601,7 +616,7 @@ end
 if last > 0 then
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', amended, '(' .. amendments, '+inf')) do
     local number = redis.call('ZSCORE', order, key)
-    if tonumber(number) <= last then add(key, number) end
+    if number and tonumber(number) <= last then add(key, number) end
   end
 end
 local newer = redis.call('ZRANGEBYSCORE', order, '(' .. last, '+inf', 'WITHSCORES')

@@ -3,8 +3,8 @@ a store that implements its protocol.
 
 A store hands out five kinds of containers, each under a name:
 
-- `Register`: one small value that every call reads: the clock's setting, the changed settings, the
-  account, the steps of the scenario.
+- `Register`: one value that every call reads: the clock's setting, the changed settings, the
+  account, the steps of the scenario with the files of their answers.
 - `Records`: values by key within a budget of bytes: hosted pictures, uploaded files.
 - `Counters`: the number of calls that each step of the scenario has matched, and has given its
   fault.
@@ -104,7 +104,7 @@ class Size(NamedTuple):
 
 
 class Register(Protocol[T]):
-    """One small, immutable value."""
+    """One immutable value, which may have megabytes."""
 
     @property
     def value(self) -> T: ...
