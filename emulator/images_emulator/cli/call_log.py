@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.standard_streams import print_if_read
-from images_emulator.cli.terminal import has_colours
+from images_emulator.cli.terminal import columns_of, has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 from images_emulator.state.store import Store, StoreEvent
+from images_emulator.web import admin_audit as audit
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_line import CallLine
@@ -176,10 +177,16 @@ class CallLog(LineLog["_Call | CallLine"]):
         self._journal = journal
         self._store = store
         self._has_stopped = False
+        self._admin_handler = _Handler(self._put_line, self._admin_line)
 
     def start(self) -> None:
         super().start()
         self.observe(self._journal)
+        if self.shows_calls:
+            # They are no notices: they stand among the calls.
+            audit.logger.setLevel(max(self.level, logging.INFO))
+            audit.logger.addHandler(self._admin_handler)
+            audit.logger.propagate = False
         if self._store and self.shows_notices:
             self._store.observe_events(self._store_changed)
 
@@ -197,7 +204,25 @@ class CallLog(LineLog["_Call | CallLine"]):
 
     def close(self) -> None:
         self.stop()
+        audit.logger.removeHandler(self._admin_handler)
+        audit.logger.propagate = True
         super().close()
+
+    def _put_line(self, line: str) -> None:
+        if not self._has_stopped:
+            self._out.put(line)
+
+    def _admin_line(self, record: logging.LogRecord, _text: str) -> str:
+        """The line of a call of the admin API."""
+        from images_emulator.cli.admin_line import admin_line  # noqa: PLC0415 - many servers have none
+
+        return admin_line(
+            record.action,  # type: ignore[attr-defined]  # the `extra` of the record
+            record.levelno,
+            is_json=self.is_json,
+            colours=self._has_colours,
+            columns=columns_of(self._fd),
+        )
 
     def _store_changed(self, event: StoreEvent) -> None:
         from images_emulator.cli.store_line import store_line  # noqa: PLC0415 - few stores go

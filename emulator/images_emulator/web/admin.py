@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.state.emulator import Emulator
+from images_emulator.web.admin_audit import AdminAudit
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.health import HEALTH
 from images_emulator.web.namespaces import Namespaces
@@ -40,5 +41,8 @@ class Admin:
         from images_emulator.web.admin_api import create_admin_api  # noqa: PLC0415
         from images_emulator.web.admin_handlers import AdminContext, ContextMiddleware  # noqa: PLC0415
 
-        context = AdminContext(self.emulator, self.namespaces)
-        return AdminAuth(ContextMiddleware(create_admin_api(), context), self.emulator.settings)
+        emulator = self.emulator
+        context = AdminContext(emulator, self.namespaces)
+        api = ContextMiddleware(create_admin_api(), context)
+        audit = AdminAudit(api, emulator.settings, emulator.namespace)
+        return AdminAuth(audit, emulator.settings, emulator.namespace)

@@ -24,6 +24,7 @@ from images_emulator.contract.api_document import api_document
 from images_emulator.contract.model_listing import as_json
 from images_emulator.contract.refusal import APIError
 from images_emulator.distribution import DISTRIBUTION
+from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_body import AdminBody
 from images_emulator.web.admin_docs import add_docs, error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
@@ -142,6 +143,7 @@ class AdminAPI(AdminHandlers):
             name: getattr(initial, name) if value is None else value
             for name, value in change.model_dump(exclude_unset=True).items()
         }
+        note_detail(", ".join(f"{name}={value}" for name, value in values.items()))
         try:
             await asyncio.to_thread(partial(self.emulator.configure, **values))
         except ValueError as error:
@@ -174,6 +176,8 @@ class AdminAPI(AdminHandlers):
         if len(keys) != 1:
             reason = "expected one of 'advance', 'freeze', 'resume' and 'reset'"
             raise admin_errors.bad_input(name="body", reason=reason)
+        value = getattr(move, keys[0])
+        note_detail(keys[0] if value is True else f"{keys[0]}={value}")
         try:
             if move.advance is not None:
                 await asyncio.to_thread(clock.advance, seconds=move.advance)
@@ -202,6 +206,7 @@ class AdminAPI(AdminHandlers):
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)
+    note_detail(error.newest.code or error.newest.message)
     return admin_error_response(error)
 
 
@@ -212,13 +217,17 @@ async def _invalid(request: Request, error: Exception) -> Response:
     # FastAPI's errors begin with the part of the request: `query` or `path`.
     place = first["loc"][isinstance(error, RequestValidationError) :]
     name = ".".join(str(part) for part in place) or "body"
-    return admin_error_response(admin_errors.bad_input(name=name, reason=first["msg"]))
+    refusal = admin_errors.bad_input(name=name, reason=first["msg"])
+    note_detail(refusal.newest.code)
+    return admin_error_response(refusal)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
-    answer = admin_error_response(refusal(path=request.url.path, method=request.method))
+    api_error = refusal(path=request.url.path, method=request.method)
+    note_detail(api_error.newest.code)
+    answer = admin_error_response(api_error)
     answer.headers.update(error.headers or {})
     return answer
 

@@ -16,6 +16,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
+from images_emulator.web.admin_audit import RefusalLog
 from images_emulator.web.forwarded import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
@@ -56,15 +57,16 @@ class SessionCookie:
 
 
 class AdminAuth:
-    """Wraps the admin API.
+    """Wraps the admin API of a server or of its *namespace*, and logs what it refuses.
 
     A page of another site reaches a server of this machine in two ways: under the server's own
     name, and then the browser says whose page it is; or under a name of the site's that is made to
     point here, and then that name is the `Host`. Under that name it would not have the cookie.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None = None) -> None:
         self.app = app
+        self._refusals = RefusalLog(settings, namespace)
         self.token = settings.admin_token
         self.cookie = None if self.token is None else SessionCookie(self.token)
         public = urlsplit(settings.public_url or "")
@@ -76,6 +78,7 @@ class AdminAuth:
             if scope["path"] not in OPEN:
                 self._check(scope)
         except APIError as error:
+            self._refusals.log(scope, error.newest.status, self._reason(scope, error))
             await admin_error_response(error)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -97,6 +100,20 @@ class AdminAuth:
         foreign = origin is not None and not self._same_origin(origin, headers, scope)
         if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise admin_errors.foreign_origin()
+
+    def _reason(self, scope: Scope, error: APIError) -> str:
+        """Why the call was refused, in a few words, without the token."""
+        headers = Headers(scope=scope)
+        match error.newest.code:
+            case "foreign_host":
+                return f"the host {headers.get('host', '')!r} is not this server's"
+            case "foreign_origin":
+                return f"a page of {headers.get('origin', 'another site')!r}"
+        has_cookie = self.cookie is not None and self.cookie.name in cookie_parser(
+            headers.get("cookie", "")
+        )
+        sends_one = "authorization" in headers or has_cookie
+        return "a wrong admin token" if sends_one else "no admin token"
 
     def _own(self, name: str) -> bool:
         """Whether a *name* can be this server's: an address, a name without a dot, as containers

@@ -26,6 +26,7 @@ from images_emulator.recordings.folder import document_text
 from images_emulator.state.journal import Journal
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
+from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_body import unknown_input
 from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
@@ -193,7 +194,9 @@ class JournalAPI(AdminHandlers):
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls; how many they were."""
-        return {"deleted": await asyncio.to_thread(self.journal.reset)}
+        deleted = await asyncio.to_thread(self.journal.reset)
+        note_detail("1 call" if deleted == 1 else f"{deleted} calls")
+        return {"deleted": deleted}
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""

@@ -28,13 +28,10 @@ from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
-from images_emulator.web.recorder import ADMIN_PREFIX
+from images_emulator.web.recorder import ADMIN_PREFIX, READING_METHODS
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
-
-READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-"""The methods of the admin API that change nothing."""
 
 _HEADER: Final = NAMESPACE_HEADER.encode()
 _PARAMETER: Final = f"{NAMESPACE_PARAMETER}=".encode()

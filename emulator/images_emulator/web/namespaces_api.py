@@ -57,7 +57,8 @@ class NamespacesAPI(AdminHandlers):
             if self.context.namespaces is None:
                 raise KeyError(name)
             namespaces = self.context.namespaces
-            await namespaces.delete(await namespaces.named(name, is_key=True))
+            name = await namespaces.named(name, is_key=True)
+            await namespaces.delete(name)
         except (KeyError, ValueError):
             raise admin_errors.no_such_namespace(name=name) from None
         return {"status": "ok"}

@@ -30,6 +30,9 @@ from images_emulator.web.release import release
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
 
+READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+"""The methods of the admin API that change nothing."""
+
 BODY_SECONDS: Final = 0.05
 """Seconds for which a call waits for its body before it is entered in the journal of a shared
 store, where the scenario has faults. With the body, one round trip enters the call and finds its

@@ -19,6 +19,7 @@ from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.scenario import Scenario
+from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.recorder import ADMIN_PREFIX
@@ -108,7 +109,10 @@ class ScenarioAPI(AdminHandlers):
         """Begin the scenario in the body; injected steps are gone. Its pictures are `data:` URLs: a
         path is refused."""
         await self._change(request, self.scenario.load)
-        return await self.show()
+        state = await self.show()
+        count = len(state.steps)
+        note_detail("1 step" if count == 1 else f"{count} steps")
+        return state
 
     async def clear(self) -> ScenarioState:
         """Remove all steps."""
@@ -138,7 +142,12 @@ class ScenarioAPI(AdminHandlers):
             return self.scenario.add({"times": None if "answer" in step else 1, **step})
 
         identity = await self._change(request, add)
-        return InjectedState((await self.show()).steps, identity)
+        steps = (await self.show()).steps
+        for step in steps:
+            if step.id == identity:
+                times = f", times={step.times}" if step.times else ""
+                note_detail(f"{step.title}{times}")
+        return InjectedState(steps, identity)
 
     async def faults(self) -> FaultList:
         """The faults with their settings, and the errors that are faults by their names."""

@@ -1,0 +1,162 @@
+"""The audit of the admin API: a record of the log for each call that changes something, and for
+each that is refused access. What only reads has none."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from time import perf_counter, time
+from typing import Final, NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from images_emulator.contract.message_format import mask_key
+from images_emulator.exchange.credentials import redacted_text
+from images_emulator.namespace_names import name_of_key
+from images_emulator.setting_values import NamespaceBy
+from images_emulator.settings import Settings
+from images_emulator.web.recorder import ADMIN_PREFIX, READING_METHODS
+
+logger: Final = logging.getLogger("images_emulator.admin")
+
+REPEAT_SECONDS: Final = 60.0
+"""For so long a client's further refusals for the same reason are counted, not told."""
+
+MAX_REPEATS: Final = 100
+"""Clients and reasons whose refusals are counted."""
+
+_NAMESPACES: Final = f"{ADMIN_PREFIX}/namespaces/"
+
+
+class AdminAction(NamedTuple):
+    """A call of the admin API, as the attribute `action` of its record. It tells no credentials."""
+
+    time: float
+    """When its answer began, in seconds since the epoch."""
+    client: str | None
+    """The address of the peer; None for a socket that has none."""
+    method: str
+    path: str
+    namespace: str | None
+    """The namespace in which it was called; None for the default one."""
+    status: int | None
+    """The status of the answer; None where the client left before."""
+    duration_ms: float
+    detail: str | None
+    """What it did, or why it was refused; None where the path says all."""
+
+
+class _Note:
+    """The detail of the call that is being handled."""
+
+    text: str | None = None
+
+
+_NOTE: Final = ContextVar[_Note | None]("note of the audit", default=None)
+
+
+def note_detail(text: str | None) -> None:
+    """Tell the audit what the call that is being handled does. *text* has no credentials; it may
+    have texts of the client."""
+    if note := _NOTE.get():
+        note.text = text
+
+
+class AdminAudit:
+    """Wraps the admin API of one emulator, behind the check of access: logs the calls that may have
+    changed something. *namespace* is its name; None for the default one."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None) -> None:
+        self.app = app
+        self.settings = settings
+        self.namespace = namespace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in READING_METHODS:
+            await self.app(scope, receive, send)
+            return
+        begun, note, is_logged = perf_counter(), _Note(), False
+
+        def log(status: int | None) -> None:
+            nonlocal is_logged
+            is_logged = True
+            seconds = perf_counter() - begun
+            _log(scope, self.settings, self.namespace, status, seconds, note.text)
+
+        async def send_logged(message: Message) -> None:
+            # Before it leaves: who has the answer finds the record.
+            if message["type"] == "http.response.start":
+                log(message["status"])
+            await send(message)
+
+        before = _NOTE.set(note)
+        try:
+            await self.app(scope, receive, send_logged)
+        finally:
+            _NOTE.reset(before)
+            if not is_logged:
+                log(None)
+
+
+class RefusalLog:
+    """Logs the calls that are refused access, those of one client for one reason once in
+    `REPEAT_SECONDS`: a page that has no token yet asks for several things at once."""
+
+    def __init__(self, settings: Settings, namespace: str | None) -> None:
+        self.settings = settings
+        self.namespace = namespace
+        self._told: dict[tuple[str | None, str], tuple[float, int]] = {}
+        """By client and reason the time of the last record, and how many calls had none since."""
+
+    def log(self, scope: Scope, status: int, reason: str) -> None:
+        """Log a call that was refused with *status*."""
+        key, now = (_client(scope), reason), time()
+        last, count = self._told.get(key, (0.0, 0))
+        if now - last < REPEAT_SECONDS:
+            self._told[key] = last, count + 1
+            return
+        if len(self._told) >= MAX_REPEATS:
+            self._told.clear()
+        self._told[key] = now, 0
+        more = f"; so were {count} more calls before" if count else ""
+        _log(scope, self.settings, self.namespace, status, 0.0, reason + more)
+
+
+def _log(  # noqa: PLR0917 - the fields of an action
+    scope: Scope,
+    settings: Settings,
+    namespace: str | None,
+    status: int | None,
+    seconds: float,
+    detail: str | None,
+) -> None:
+    is_wrong = status is None or status in (401, 403) or status >= 500
+    level = logging.WARNING if is_wrong else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    action = AdminAction(
+        time=time(),
+        client=_client(scope),
+        method=scope["method"],
+        path=_shown_path(scope["path"], settings),
+        namespace=namespace,
+        status=status,
+        duration_ms=1000 * seconds,
+        detail=detail,
+    )
+    words = [action.method, action.path, f"from {action.client}", str(status), detail]
+    logger.log(level, "%s", " ".join(filter(None, words)), extra={"action": action})
+
+
+def _client(scope: Scope) -> str | None:
+    """The address of the peer."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _shown_path(path: str, settings: Settings) -> str:
+    """The *path* without API keys, which may be names of namespaces."""
+    name = path.removeprefix(_NAMESPACES)
+    if name != path and settings.namespace_by == NamespaceBy.KEY:
+        return _NAMESPACES + name_of_key(name, mask_key(name))
+    return redacted_text(path)
