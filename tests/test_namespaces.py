@@ -825,6 +825,16 @@ def test_the_one_called_longest_ago_makes_room(time: list[float]) -> None:
         assert names(server) == ["a", "c"]
 
 
+@NO_REDIS
+def test_a_namespace_that_makes_room_on_a_shared_store_keeps_what_it_has() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**settings, max_namespaces=1) as server:
+        for name in ("a", "b"):
+            assert call(server, name).status_code == 200
+            assert [*server.namespaces._open] == names(server) == [name]
+        assert calls(server, "a") == 1
+
+
 @pytest.mark.not_on_redis("a process makes room at any time, the store keeps what they have")
 def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) -> None:
     with Server(max_namespaces=2) as server:

@@ -254,7 +254,8 @@ class Settings(Immutable, kw_only=True):
         1000,
         "COUNT",
         "Namespaces of calls. Past it the one that was called longest ago is forgotten, if that "
-        "was a minute ago; otherwise a further one is refused.",
+        "was a minute ago; otherwise a further one is refused. With --store it is how many a "
+        "process has open, and how many are listed: the others keep in the store what they have.",
         minimum=1,
     )
     namespace_idle: int = setting(

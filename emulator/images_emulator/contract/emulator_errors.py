@@ -21,7 +21,8 @@ bad_namespace = Refusal(
     code="invalid_namespace",
 )
 too_many_namespaces = Refusal(
-    "All {count} namespaces that the server may have were called within the last minute. "
+    "All {count} namespaces that the server may have are being called, or were within the last "
+    "minute. "
     "DELETE /_emulator/namespaces/NAME forgets one, and --max-namespaces allows more.",
     code="too_many_namespaces",
     type=ERROR_TYPE,
