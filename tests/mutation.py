@@ -79,6 +79,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "errors": ("refusals",),
     "file_objects": ("files",),
     "families": ("models", "model_rules", "conflicts"),
+    "model_listing": ("model_rules", "conflicts"),
     "models": ("models", "prices", "usage", "model_rules", "conflicts"),
     "message_format": ("refusals", "model_rules"),
     "notices": ("path_hints", "calendar", "own_answers"),

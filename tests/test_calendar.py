@@ -255,6 +255,14 @@ def test_default_model_of_form_edits_depends_on_as_of(http: httpx2.Client) -> No
     assert verdict(refused) == "missing_required_parameter model"
 
 
+def test_form_edits_without_a_model_went_to_the_model_that_had_their_parameters(
+    http: httpx2.Client,
+) -> None:
+    answer = ask(http, "2026-02-09", "edits", form=True, prompt="x", image=MASK, quality="high")
+    assert verdict(answer) == "ok"
+    assert answer.json()["quality"] == "high"
+
+
 def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
     def keys(day: str, **fields: Any) -> set[str]:
         body = ask(http, day, model="gpt-image-1", **fields).json()

@@ -236,6 +236,17 @@ def test_document_of_the_api_has_the_bodies_of_each_model() -> None:
     assert schema_of("file")["properties"]["file"] == {"type": "string", "format": "binary"}
 
 
+def test_an_array_of_files_has_one_at_least_and_no_more_than_its_model_takes() -> None:
+    bodies = described()["edits"]["requestBody"]["content"][FORM]["schema"]["anyOf"]
+    limits = {
+        body["properties"]["model"]["const"]: (image["minItems"], image["maxItems"])
+        for body in bodies
+        if (image := body["properties"]["image"])["type"] == "array"
+    }
+    assert limits["gpt-image-2"] == (1, 16)
+    assert {least for least, _ in limits.values()} == {1}
+
+
 def test_promise_without_its_package_says_what_is_missing() -> None:
     assert not Promise(name="x", text="x").missing_part
     assert not Promise(name="x", text="x", package="json").missing_part

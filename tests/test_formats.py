@@ -280,6 +280,16 @@ def test_parameters_that_a_format_excludes_are_refused(
     assert answer.json()["error"]["param"] == param
 
 
+@pytest.mark.parametrize("fields", [{"svg": ""}, {"svg": "null"}, {"svg[model]": ""}])
+def test_an_object_of_a_form_that_is_empty_is_null(
+    http: httpx2.Client, fields: dict[str, str]
+) -> None:
+    form = {"model": MODEL, "prompt": "x", "output_format": "svg"}
+    image = {"image": ("a.png", png(), "image/png")}
+    answer = http.post("/v1/images/edits", data=form | fields, files=image)
+    assert answer.status_code == 200, answer.text
+
+
 def test_an_svg_refers_to_no_other_file(client: OpenAI) -> None:
     prompt = 'a <b>"lighthouse"</b> & \x00 a pier 灯台'
     data = generate(client, output_format="svg", size="1536x1024", prompt=prompt)

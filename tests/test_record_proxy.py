@@ -186,6 +186,7 @@ def test_a_request_arrives_at_the_upstream_byte_for_byte() -> None:
         b"PATCH /v1/a%2Fb/%7E;x?q=%20&q&r=[1] HTTP/1.1\r\nHost: proxy.test\r\n"
         b"X-Twice: 1\r\nAccept-Encoding: gzip, br\r\nx-tWICE:  2 \r\nConnection: close, X-Hop\r\n"
         b"X-Hop: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nProxy-Authorization: Basic eDp5\r\n"
+        b"Proxy-Connection: close\r\nTrailer: X-Sum\r\nUpgrade: h2c\r\n"
         b"Content-Length: 4\r\nX-Latin: \xe9\r\n\r\n"
     )
     with raw_upstream(answer) as url, recording(url) as proxy:
@@ -210,6 +211,9 @@ def test_a_request_arrives_at_the_upstream_byte_for_byte() -> None:
         ("Keep-Alive", "5"),
         ("TE", "trailers"),
         ("Proxy-Authorization", "Basic REDACTED"),
+        ("Proxy-Connection", "close"),
+        ("Trailer", "X-Sum"),
+        ("upgrade", "h2c"),
         ("Content-Length", "4"),
         ("X-Latin", "\xe9"),
     )

@@ -49,6 +49,25 @@ def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[s
     return [fault.label if (fault := meet(scenario, call)[0]) else "" for _ in range(calls)]
 
 
+def test_a_step_of_the_scenario_that_was_over_is_met_again_where_its_grant_is_revoked() -> None:
+    scenario = scenario_of({"times": 1}, {"times": 2})
+    first, second = scenario._steps.value.planned
+    assert all(meets(scenario, calls=2))
+    steps = scenario._steps.value
+    assert [*steps.over()] == [first]
+    assert steps.with_revived(first.key).live == (first, second)
+    assert steps.with_revived(second.key).live == (second,)
+
+
+def test_a_scenario_is_at_its_start_until_a_step_is_injected_or_replaced() -> None:
+    scenario = scenario_of({"times": 1})
+    seen = [scenario.is_at_its_start]
+    for change in (scenario.reset, lambda: meet(scenario), lambda: scenario.inject("timeout")):
+        change()
+        seen.append(scenario.is_at_its_start)
+    assert seen == [False, True, True, False]
+
+
 @pytest.mark.parametrize("changed", [False, True])
 async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
     changed: bool, monkeypatch: pytest.MonkeyPatch

@@ -37,7 +37,7 @@ class Template:
     *unique* is True where no two answers may be equal, because the text has ids of its own.
     """
 
-    def __init__(self, text: str, *, unique: bool = False) -> None:
+    def __init__(self, text: str, *, unique: bool) -> None:
         self.unique = unique
         pieces = _SLOT.split(text)
         self._parts: list[bytes] = [piece.encode() for piece in pieces[::3]]

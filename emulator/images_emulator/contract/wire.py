@@ -213,7 +213,7 @@ def _image_event(
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}
     values = {**_keys_of_day(image, request.day), **values}
-    return Template(event(name, head | dict(sorted(values.items()))))
+    return Template(event(name, head | dict(sorted(values.items()))), unique=False)
 
 
 def model_object(model: Model) -> dict[str, Any]:

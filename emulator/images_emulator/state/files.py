@@ -22,7 +22,7 @@ class StoredFile(Immutable):
     purpose: str
     data: bytes
     created: datetime
-    owner: str = ""
+    owner: str
     """Whose it is: a digest of an API key; empty where all keys have the same files."""
 
     @property
