@@ -29,7 +29,7 @@ from images_emulator.answers.answer_document import Answer, Raw
 from images_emulator.changeable_settings import SettingChanges
 from images_emulator.contract import admin_errors, emulator_errors, model_listing
 from images_emulator.contract.refusal import Refusal
-from images_emulator.exchange.details import UploadDetails
+from images_emulator.exchange.call_details import UploadDetails
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
 from images_emulator.faults.match import Match

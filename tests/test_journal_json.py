@@ -14,7 +14,7 @@ from PIL import Image
 from images_emulator import Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.exchange import SentImage
+from images_emulator.exchange.sent_images import SentImage
 from images_emulator.web.code_samples import LANGUAGES
 from tests.answers import model_that_writes
 from tests.conftest import KEY

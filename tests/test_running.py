@@ -15,7 +15,7 @@ from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 import images_emulator
 from images_emulator import Server, Settings
 from images_emulator.call_list import CallFilters, CallList
-from images_emulator.exchange.details import PARAMETERS
+from images_emulator.exchange.call_details import PARAMETERS
 from images_emulator.state.query import ParameterFilters, Query
 
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from images_emulator.contract import emulator_errors, errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.wire import pretty
-from images_emulator.exchange.exchange import CONNECTION, ProtocolAnswer
+from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
 MAX_COPIED_BYTES: Final = 32 * 1024

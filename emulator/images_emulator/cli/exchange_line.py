@@ -18,9 +18,10 @@ from images_emulator.cli.call_line import (
 from images_emulator.cli.terminal import columns_of
 from images_emulator.contract.emulator_errors import no_recording
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.credentials import redacted_text
-from images_emulator.exchange.details import CallDetails
-from images_emulator.exchange.exchange import Exchange, SentImage
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.sent_images import SentImage
 
 
 class CallFormatter:

@@ -1,4 +1,5 @@
-"""The images and the usage that a client finds in the JSON of an answer or of an event."""
+"""The images, the usage and the error that a client finds in the JSON of an answer, or of an
+event."""
 
 from __future__ import annotations
 
@@ -34,6 +35,15 @@ def image_items(answer: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def usage_in(payload: Any) -> Usage | None:
     """The usage in the body or the event *payload*."""
     return read_usage(payload.get("usage")) if isinstance(payload, Mapping) else None
+
+
+def error_in(text: bytes | None, *, is_stream: bool) -> Mapping[str, Any] | None:
+    """The `error` object of the body, or of the event of a stream, that *text* is."""
+    if not text:
+        return None
+    payload = json_value(text.partition(b"data: ")[2] if is_stream else text)
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return error if isinstance(error, dict) else None
 
 
 def is_image(item: Any) -> bool:

@@ -1,13 +1,13 @@
 """The exchange: one call and its answer, as one typed value.
 
 The recorder makes the exchange when the call arrives. The fault middleware and the endpoints fill
-it in. Faults read it, and the journal keeps it.
+it in. Faults read it, and the journal keeps it. What can be told of an answer that has left is in
+modules of its own: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import (
     Awaitable,
     Callable,
@@ -21,22 +21,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from images_emulator import imaging
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import FORM, Operation
-from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.request import Call, ImageRequest
-from images_emulator.contract.rules import Pixels
-from images_emulator.contract.usage import WRITTEN_FORMAT, Usage, read_usage, usage_of
-from images_emulator.exchange.answer import images_body, stream_body
-from images_emulator.exchange.details import (
+from images_emulator.contract.usage import Usage, read_usage, usage_of
+from images_emulator.exchange.answer_body import images_body, stream_body
+from images_emulator.exchange.answer_json import error_in
+from images_emulator.exchange.call_details import (
     CallDetails,
     FormPart,
     UploadDetails,
@@ -47,18 +45,18 @@ from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.form import list_parts
 from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.exchange.outcome import Outcome, outcome_of
 from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.sent import SentEvent, SentResponse
+from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
 from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
+    from images_emulator.exchange.connection import Connection
     from images_emulator.exchange.known_answer import KnownAnswer
 
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
-
-CONNECTION: Final = "connection"
-"""The key under which the emulator's own HTTP protocol hands over the `Connection` of the call."""
 
 ENTRY_OVERHEAD_BYTES: Final = 2048
 """Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
@@ -70,78 +68,6 @@ the details, if the body was parsed to answer the call."""
 
 CallKind = Literal["call", "download"]
 """The kind of a call: one to the API, or a request for a hosted picture."""
-
-Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
-"""What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with
-another status; `failed`, its stream ended with an error event; `cut`, a fault, a recording or the
-stop of the server closed the connection before the end; `gone`, the client left before the end;
-`waiting`, it is not over."""
-
-
-@dataclass(frozen=True, slots=True)
-class SentImage:
-    """An image that has left whole."""
-
-    index: int
-    width: int
-    height: int
-    format: str
-    """The value of `output_format`."""
-    bytes: int | None
-    """The length of its file; None where that is not known, as of one by URL."""
-
-
-class _Drawing(NamedTuple):
-    """The parameters that decide size and price of the images of an answer."""
-
-    size: Pixels
-    quality: str | None
-    output_format: str
-    partial_images: int
-
-
-class ProtocolAnswer(NamedTuple):
-    """An error that the HTTP protocol has answered in the middle of a call."""
-
-    status: int
-    body: bytes
-
-
-class Connection(Protocol):
-    """The TCP connection of a call. The emulator's own HTTP protocol hands it over. There is none
-    where another server serves the application, or where a test calls it in process."""
-
-    answer: ProtocolAnswer | None
-    """What the protocol has answered in place of the application."""
-
-    is_stopped: bool
-    """Whether the server has closed it because it stops."""
-
-    def is_closing(self) -> bool:
-        """Whether the client or the server has ended the connection."""
-        ...
-
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call *callback* when the server stops, on its event loop: to end an answer that has no
-        end, which would hold up the stop."""
-        ...
-
-    def hold_head(self) -> None:
-        """Let the head of the answer, if it has not left, wait for the next part of the body, or
-        for `release_head`."""
-        ...
-
-    def release_head(self) -> None:
-        """Let it leave."""
-        ...
-
-    def omit_date(self) -> None:
-        """Leave out the server's own `date` of the answer that begins next: it has one already."""
-        ...
-
-    async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection once all sent bytes have left, with a TCP RST where *reset*."""
-        ...
 
 
 class WaitClock(Protocol):
@@ -478,14 +404,8 @@ class Exchange:
     def outcome(self) -> Outcome:
         """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault,
         a recording or the stop of the server), `gone` (the client left first) or `waiting`."""
-        sent = self.sent
-        if self.duration_ms is None:
-            return "waiting"
-        if sent.is_stream and sent.error_body:
-            return "failed"
-        if not sent.is_whole:
-            return "cut" if self.is_hung_up or self.is_stopped else "gone"
-        return "answered" if (sent.status or 0) < 400 else "refused"
+        is_closed = self.is_hung_up or self.is_stopped
+        return outcome_of(self.sent, is_over=self.duration_ms is not None, is_closed=is_closed)
 
     @property
     def events(self) -> int:
@@ -523,37 +443,24 @@ class Exchange:
     @property
     def pictures(self) -> Sequence[SentImage]:
         """The images that were sent whole."""
-        drawing = self._drawing
-        if drawing is None:
+        request, parameters = self.request, self._image_parameters
+        if parameters is None:
             return ()
-        is_stream, request = self.sent.is_stream, self.request
-        images = []
-        for index in self.images:
-            file = self.files.get(drawing.partial_images if is_stream else index)
-            (width, height), word = drawing.size, drawing.output_format
-            facts = request and imaging.fitting.verbatim_facts(request, index)
-            if facts:
-                (width, height), word = facts.size or (width, height), facts.output_format or word
-            images.append(SentImage(index, width, height, word, file and file.length))
-        return tuple(images)
+        # In a stream they are numbered by its events: the image comes after its partial images.
+        number = parameters.partial_images if self.sent.is_stream else None
+        files = {
+            index: self.files.get(index if number is None else number) for index in self.images
+        }
+        return sent_images(files, parameters, request)
 
     @property
-    def _drawing(self) -> _Drawing | None:
+    def _image_parameters(self) -> ImageParameters | None:
         """The parameters of the images that were sent; None where none was."""
         if not self.images:
             return None
         if request := self.request:
-            return _Drawing(
-                request.size, request.quality, request.output_format, request.partial_images
-            )
-        parameters = self.details.parameters
-        width, height = map(int, parameters["size"].split("x"))
-        return _Drawing(
-            (width, height),
-            parameters.get("quality"),
-            parameters.get("output_format", "png"),
-            parameters.get("partial_images", 0),
-        )
+            return ImageParameters.of(request)
+        return ImageParameters.of_details(self.details.parameters)
 
     @property
     def usage(self) -> Usage | None:
@@ -574,15 +481,9 @@ class Exchange:
     def price_usd(self) -> float | None:
         """What the API would have charged for the answer, in US dollars. None where neither image
         nor usage was sent, or no source tells the price, as for the model that writes an SVG."""
-        request, usage, drawing = self.request, self.usage, self._drawing
+        request = self.request
         model = request.model if request else MODELS.get(self.model or "")
-        if model is None or (drawing and drawing.output_format == WRITTEN_FORMAT):
-            return None
-        if isinstance(model.prices, ImagePrices) and drawing:
-            return model.prices.of(drawing.size, drawing.quality, len(self.images))
-        if isinstance(model.prices, TokenPrices) and usage:
-            return usage.price(model.prices)
-        return None
+        return price_of(model, len(self.images), self._image_parameters, self.usage)
 
     @property
     def is_complete(self) -> bool:
@@ -593,16 +494,7 @@ class Exchange:
     @property
     def error(self) -> Mapping[str, Any] | None:
         """The `error` object of the answer, or of the event that ended the stream."""
-        text = self.sent.error_body
-        if not text:
-            return None
-        if self.sent.is_stream:
-            text = text.partition(b"data: ")[2]
-        try:
-            error = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        return error if isinstance(error, dict) else None
+        return error_in(self.sent.error_body, is_stream=self.sent.is_stream)
 
     @property
     def error_code(self) -> str | None:

@@ -22,7 +22,7 @@ from images_emulator.contract.own_picture import own_files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.details import CallDetails, UploadDetails
+from images_emulator.exchange.call_details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.head import RawHeaders, RequestHead

@@ -13,7 +13,7 @@ from sys import getsizeof
 
 from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.details import details_of
+from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import (
     ENTRY_OVERHEAD_BYTES,
     MAX_LATE_PARSE_BYTES,

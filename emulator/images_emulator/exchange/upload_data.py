@@ -8,7 +8,7 @@ from itertools import islice
 from images_emulator import imaging
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Upload
-from images_emulator.exchange.details import UploadDetails, image_items
+from images_emulator.exchange.call_details import UploadDetails, image_items
 from images_emulator.exchange.exchange import Exchange
 
 

@@ -12,9 +12,10 @@ from operator import contains, eq
 from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
 
 from images_emulator.contract.message_format import mask_key
+from images_emulator.exchange.call_details import PARAMETERS, kept_value
 from images_emulator.exchange.credentials import redacted_text
-from images_emulator.exchange.details import PARAMETERS, kept_value
-from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
+from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.outcome import Outcome
 from images_emulator.spelling import suggestion
 
 MAX_SHOWN_CHARS: Final = 200
@@ -50,7 +51,7 @@ class FilterError(ValueError):
 
 class ParameterFilters(TypedDict, total=False):
     """The parameters of the API by which calls are filtered: those of `PARAMETERS` of
-    `exchange/details.py`."""
+    `exchange/call_details.py`."""
 
     size: Texts
     quality: Texts

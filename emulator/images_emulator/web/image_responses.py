@@ -25,7 +25,7 @@ from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
-from images_emulator.exchange.details import CallDetails
+from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.head import RawHeaders

@@ -21,7 +21,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
-from images_emulator.exchange.details import details_of
+from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import RawHeaders
 from images_emulator.state.emulator import Emulator

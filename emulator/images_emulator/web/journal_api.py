@@ -17,7 +17,8 @@ from images_emulator import imaging
 from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
-from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
+from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.outcome import Outcome
 from images_emulator.exchange.packed import pack_redacted
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.file_types import SIGNATURE_BYTES

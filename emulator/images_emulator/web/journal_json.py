@@ -15,9 +15,10 @@ from typing import Any, Final
 from images_emulator import imaging
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.details import FormPart, UploadDetails, UploadSource
-from images_emulator.exchange.exchange import CallKind, Exchange, Outcome
+from images_emulator.exchange.call_details import FormPart, UploadDetails, UploadSource
+from images_emulator.exchange.exchange import CallKind, Exchange
 from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.exchange.outcome import Outcome
 from images_emulator.exchange.upload_data import keeps_upload, uploads_data
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.recorder import ADMIN_PREFIX

@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.exchange.details import image_items, values_in_force
+from images_emulator.exchange.call_details import image_items, values_in_force
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name

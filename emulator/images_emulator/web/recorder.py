@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.exchange import CONNECTION, EXCHANGE, Exchange
+from images_emulator.exchange.connection import CONNECTION
+from images_emulator.exchange.exchange import EXCHANGE, Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator

@@ -18,8 +18,9 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.credentials import key_header_name, key_headers
-from images_emulator.exchange.exchange import CONNECTION, EXCHANGE
+from images_emulator.exchange.exchange import EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
     End,

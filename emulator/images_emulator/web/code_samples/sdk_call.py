@@ -21,7 +21,7 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Flag, Integer
-from images_emulator.exchange.details import image_items
+from images_emulator.exchange.call_details import image_items
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.web.recorder import ADMIN_PREFIX
 
