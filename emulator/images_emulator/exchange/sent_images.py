@@ -37,12 +37,12 @@ class ImageParameters(NamedTuple):
 
     @classmethod
     def of(cls, request: ImageRequest) -> Self:
-        """Those of a *request*."""
+        """The parameters of a *request*."""
         return cls(request.size, request.quality, request.output_format, request.partial_images)
 
     @classmethod
     def of_details(cls, parameters: Mapping[str, Any]) -> Self:
-        """Those among the *parameters* of `CallDetails` of an answered call."""
+        """The parameters among all *parameters* of the `CallDetails` of an answered call."""
         width, height = map(int, parameters["size"].split("x"))
         return cls(
             (width, height),
