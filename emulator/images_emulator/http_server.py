@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import FrameType
 from typing import Final, cast
@@ -23,6 +24,10 @@ from images_emulator.state.identity import random_digits
 from images_emulator.threads import DaemonThreadPool
 
 logger = logging.getLogger("images_emulator")
+
+DRAIN_SECONDS: Final = 0.25
+"""Seconds for which connections stay open after SIGTERM, though no call is open on them. Behind a
+proxy a call may be under way on one, which nobody would send again."""
 
 GRACE_SECONDS: Final = 0.5
 """Seconds that open answers get to finish when the server stops."""
@@ -77,7 +82,8 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 class HTTPServer(uvicorn.Server):
     """Serves *app*; calls *ready* when connections are accepted, and stops in twice
-    `GRACE_SECONDS` whatever is open. Then it calls *finish*, if there is one, and waits for it.
+    `GRACE_SECONDS` whatever is open, after SIGTERM in `DRAIN_SECONDS` more. Then it calls *finish*,
+    if there is one, and waits for it.
 
     *protocol* reads the requests within *limits*, which are by default those of the settings. Where
     not *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
@@ -111,6 +117,9 @@ class HTTPServer(uvicorn.Server):
             server_header=False,
         )
         super().__init__(config)
+        self._config = config
+        self._drains = False
+        """Whether the stop leaves idle connections open for a while."""
         self._ready = ready
         self._protocol = protocol
         self._finish = finish
@@ -135,7 +144,9 @@ class HTTPServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would
-        end the process before its children, Ctrl-C would print a traceback."""
+        end the process before its children, Ctrl-C would print a traceback. A second signal makes
+        it quicker."""
+        self._drains = sig == signal.SIGTERM and not self.should_exit
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -152,8 +163,11 @@ class HTTPServer(uvicorn.Server):
         return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, wait up to `GRACE_SECONDS` for answers in progress, then
-        close all connections, as the end of the process would, and wait as long for their tasks."""
+        """Accept no more connections, after SIGTERM leave those that there are open for up to
+        `DRAIN_SECONDS`, wait up to `GRACE_SECONDS` for answers in progress, then close all
+        connections, as the end of the process would, and wait as long for their tasks."""
+        # Without any other work between the two: the system resets what waits on a closed listener.
+        waiting = _accepted_from(sockets or ()) if self._drains else []
         for server in self.servers:
             server.close()
         if self._shared:
@@ -161,6 +175,8 @@ class HTTPServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         connections, tasks = self.server_state.connections, self.server_state.tasks
+        if self._drains:
+            await self._drain(waiting)
         for connection in [*connections]:
             connection.shutdown()
         clock = asyncio.get_running_loop().time
@@ -176,3 +192,30 @@ class HTTPServer(uvicorn.Server):
             await asyncio.wait([*tasks], timeout=GRACE_SECONDS)
         if self._finish:
             await self._finish()
+
+    async def _drain(self, waiting: Iterable[socket.socket]) -> None:
+        """Let each connection have one more answer, which says that it is the last, for up to
+        `DRAIN_SECONDS`; also the *waiting* ones, which have no protocol yet."""
+        self._config.is_draining = True
+        connections = self.server_state.connections
+        for connection in [*connections]:
+            cast("Protocol", connection).drain()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.connect_accepted_socket(self._new_protocol, each) for each in waiting),
+            return_exceptions=True,  # of a client that has left
+        )
+        end = loop.time() + DRAIN_SECONDS
+        while self._drains and connections and loop.time() < end:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _accepted_from(listeners: Iterable[socket.socket]) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    waiting = []
+    for listener in listeners:
+        with suppress(OSError):  # none waits
+            listener.setblocking(False)
+            while True:
+                waiting.append(listener.accept()[0])
+    return waiting

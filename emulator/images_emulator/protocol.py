@@ -55,6 +55,8 @@ class LimitedConfig(uvicorn.Config):
     def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)
         self.limits = limits
+        self.is_draining = False
+        """Whether each answer is the last of its connection, because the server stops."""
 
 
 class _Corked:
@@ -197,7 +199,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         try:
-            self._limits = cast("LimitedConfig", self.config).limits
+            self._config = cast("LimitedConfig", self.config)
+            self._limits = self._config.limits
             super().connection_made(transport)
             self._corked = _Corked(transport, self.loop)
         except Exception:
@@ -231,7 +234,16 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self.scope["state"][CONNECTION] = self.transport
 
+    def drain(self) -> None:
+        """Make the next answer that begins the last of the connection, which says so. What has no
+        end ends."""
+        if self._corked:
+            self._corked.stop()
+        if self.cycle and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
     def shutdown(self) -> None:
+        """Close the connection, if no answer is open on it, or else after the answer."""
         if self._corked:
             self._corked.stop()
         super().shutdown()
@@ -270,6 +282,8 @@ class Protocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             # The parser adds the trailers of a body, which nobody reads here.
             self.headers = []
+            if self._config.is_draining:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._framing = 0
